@@ -105,9 +105,7 @@ class UnknownTickerError(PmError):
     exit_code = 6
 
     @classmethod
-    def from_missing(
-        cls, missing: Iterable[str], available: Iterable[str], *, where: str
-    ) -> UnknownTickerError:
+    def from_missing(cls, missing: Iterable[str], available: Iterable[str], *, where: str) -> UnknownTickerError:
         """Build the message from the tickers asked for and those there are."""
         missing, available = sorted(missing), sorted(available)
         shown = ", ".join(available[:12]) + (f", … ({len(available)} in all)" if len(available) > 12 else "")

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 def cores() -> int:
     """Cores this process may use."""
-    from joblib import cpu_count  # noqa: PLC0415 - joblib takes 0.1 s to import
+    from joblib import cpu_count  # joblib takes 0.1 s to import
 
     return int(cpu_count())
 
@@ -53,14 +53,14 @@ def map_chunks(
     """
     jobs = min(jobs or cores(), len(chunks))
     if jobs <= 1:
-        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - keeps `pm --help` fast
+        from threadpoolctl import threadpool_limits  # keeps `pm --help` fast
 
         for chunk in chunks:
             with threadpool_limits(limits=1):
                 result = function(chunk)
             yield result
         return
-    from joblib import Parallel, delayed, parallel_config  # noqa: PLC0415
+    from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=1):
         yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(function)(chunk) for chunk in chunks)

@@ -32,9 +32,7 @@ def sessions_between(exchange: str, start: date, end: date) -> list[date]:
     return [stamp.date() for stamp in calendar.sessions_in_range(first, last)] if first <= last else []
 
 
-def next_sessions(
-    after: date, count: int, *, exchange: str | None = None, observed: Sequence[date] = ()
-) -> list[date]:
+def next_sessions(after: date, count: int, *, exchange: str | None = None, observed: Sequence[date] = ()) -> list[date]:
     """Give the `count` sessions that follow a day.
 
     Parameters
@@ -66,8 +64,8 @@ def next_sessions(
 @cache
 def _calendar(exchange: str, start: date, end: date) -> Any:  # noqa: ANN401 - the library is untyped
     """Build a calendar of whole decades, so that nearby questions share one, within the library's own bounds."""
-    import exchange_calendars  # noqa: PLC0415 - takes 0.4 s to import
-    from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415
+    import exchange_calendars  # takes 0.4 s to import
+    from exchange_calendars.errors import InvalidCalendarName
 
     try:
         return exchange_calendars.get_calendar(exchange, start=str(start), end=str(end))

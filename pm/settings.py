@@ -132,7 +132,7 @@ class SignalSettings(_Section):
 
     threshold: Annotated[float, Field(ge=0.5, lt=1)]
     round_trip_cost_bps: Annotated[float, Field(ge=0)]
-    interval_level: Literal[0.5, 0.8, 0.9]
+    interval_level: Literal["50%", "80%", "90%"]
     target_annual_volatility: Annotated[float, Field(gt=0)]
     max_position: Annotated[float, Field(gt=0, le=1)]
     allow_short: bool
@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     report: ReportSettings
 
     @classmethod
-    def settings_customise_sources(  # noqa: PLR0913 - the signature is the library's
+    def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
@@ -211,13 +211,11 @@ def load_settings(config: Path | None = None) -> Settings:
         origin[file.stem] = str(file)
     _refuse_unknown_variables(known)
     try:
-        return Settings(**values)
+        return Settings.model_validate(values)
     except ValidationError as error:
         raise _explain(error, origin) from None
     except ValueError as error:  # a variable that is not JSON where JSON is needed
-        raise SettingsError(
-            str(error), where="a PM_… environment variable", hint="see the files in config/"
-        ) from None
+        raise SettingsError(str(error), where="a PM_… environment variable", hint="see the files in config/") from None
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
@@ -231,9 +229,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise SettingsError(
-            "A settings file holds `key: value` lines.", where=str(file), hint="mend the file"
-        )
+        raise SettingsError("A settings file holds `key: value` lines.", where=str(file), hint="mend the file")
     return content
 
 
@@ -297,9 +293,7 @@ def _known_keys(path: list[str]) -> list[str]:
     model: type[BaseModel] = Settings
     for part in path:
         field = model.model_fields.get(part)
-        if field is None or not (
-            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        ):
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
             return []
         model = field.annotation
     return list(model.model_fields)

@@ -92,9 +92,7 @@ _STAMP = (
 )
 
 _LANDED = (
-    Column(
-        "source", TEXT, "Who sent it: the file's own source column if it has one, else the source's name."
-    ),
+    Column("source", TEXT, "Who sent it: the file's own source column if it has one, else the source's name."),
     Column("fetched_at", TIME, "When it was fetched, UTC."),
     Column("batch_id", TEXT, "Batch it came in; see raw.batches."),
     Column("row", INTEGER, "Its place in the batch, from 1."),
@@ -133,9 +131,7 @@ _ACTIONS = Table(
     ("batch_id", "row"),
     (
         Column("ticker", TEXT, "Ticker."),
-        Column(
-            "date", DATE, "Ex-date: the first session that trades without the dividend, or after the split."
-        ),
+        Column("date", DATE, "Ex-date: the first session that trades without the dividend, or after the split."),
         Column("kind", TEXT, "'dividend' or 'split'."),
         Column("value", REAL, "Dividend in currency a share, or new shares for an old one."),
         *_LANDED,
@@ -152,9 +148,7 @@ _BATCHES = Table(
         Column("run_id", TEXT, "Run that landed it; see runs."),
         Column("origin", TEXT, "Source it came through: sample, files, …"),
         Column("path", TEXT, "File it was read from; null for a fetch."),
-        Column(
-            "fingerprint", TEXT, "Hash of the content, by which a second import of the same file is known."
-        ),
+        Column("fingerprint", TEXT, "Hash of the content, by which a second import of the same file is known."),
         Column("bars", INTEGER, "Bars that landed."),
         Column("actions", INTEGER, "Dividends and splits that landed."),
         Column("tickers", INTEGER, "Distinct tickers among them."),
@@ -345,10 +339,7 @@ _FORECASTS = Table(
         Column("mean_log_return", REAL, "Expected total log return from the origin to the target date."),
         Column("sigma", REAL, "Standard deviation of that return."),
         Column("mean", REAL, "origin_close × exp(mean_log_return): the centre of the forecast price."),
-        *(
-            Column(quantile_column("q", level), REAL, f"{level:.0%} quantile of the price.")
-            for level in QUANTILES
-        ),
+        *(Column(quantile_column("q", level), REAL, f"{level:.0%} quantile of the price.") for level in QUANTILES),
         *_STAMP,
     ),
 )
@@ -407,9 +398,7 @@ _SIGNALS = Table(
         Column("lower", REAL, "Lower end of the interval of that return."),
         Column("upper", REAL, "Upper end of the interval of that return."),
         Column("interval_level", REAL, "Level of the interval."),
-        Column(
-            "probability_gain", REAL, "Probability that a long position gains more than the round trip costs."
-        ),
+        Column("probability_gain", REAL, "Probability that a long position gains more than the round trip costs."),
         Column(
             "probability_loss",
             REAL,
