@@ -113,7 +113,7 @@ class ForecastSettings(_Section):
     horizon: Annotated[int, Field(ge=1, le=250)]
     window: Annotated[int, Field(ge=30)]
     models: Annotated[list[str], Field(min_length=1)]
-    origins: Annotated[int, Field(ge=1)]
+    origins: Annotated[int, Field(ge=2)]
     origin_step: Count
     naive_share: Share
     max_age_days: Count
@@ -131,13 +131,19 @@ class SignalSettings(_Section):
     """config/signals.yml."""
 
     threshold: Annotated[float, Field(ge=0.5, lt=1)]
-    round_trip_cost_bps: Annotated[float, Field(ge=0)]
+    round_trip_cost_bps: Annotated[float, Field(ge=0, lt=10_000)]
     interval_level: Literal["50%", "80%", "90%"]
     target_annual_volatility: Annotated[float, Field(gt=0)]
     max_position: Annotated[float, Field(gt=0, le=1)]
     allow_short: bool
     stop_quantile: Probability
     target_quantile: Probability
+
+    @model_validator(mode="after")
+    def _stop_lies_below_target(self) -> SignalSettings:
+        if self.stop_quantile >= self.target_quantile:
+            raise ValueError("stop_quantile must be below target_quantile")
+        return self
 
 
 class ReportSettings(_Section):
@@ -146,6 +152,7 @@ class ReportSettings(_Section):
     max_charts: Annotated[int, Field(ge=0)]
     history_sessions: Annotated[int, Field(ge=20)]
     max_rows: Count
+    keep: Count
 
 
 class Settings(BaseSettings):

@@ -1,0 +1,5 @@
+"""Features of a ticker on a date, from its adjusted bars up to that date and no other."""
+
+from pm.features.table import compute_features
+
+__all__ = ["compute_features"]

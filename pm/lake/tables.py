@@ -457,6 +457,7 @@ _EVENTS = Table(
         Column("peak_memory_mb", REAL, "Highest resident memory of the process and its workers, in MiB."),
         Column("snapshot_id", INTEGER, "Snapshot of the lake it read."),
         Column("fingerprint", TEXT, "Hash of all it depends on: tables, settings, code, what it was asked."),
+        Column("recipe", TEXT, "Hash of its settings and code alone."),
         Column(
             "output_run_id",
             TEXT,

@@ -1,0 +1,9 @@
+"""Decisions: a forecast's distribution read against the cost of trading on it, and sized by risk."""
+
+from __future__ import annotations
+
+from pm.signals.decide import Decisions, decide
+from pm.signals.distribution import PriceDistribution
+from pm.signals.sizing import annual_volatility, position_size
+
+__all__ = ["Decisions", "PriceDistribution", "annual_volatility", "decide", "position_size"]

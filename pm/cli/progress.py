@@ -1,0 +1,82 @@
+"""Show a run while it runs: a bar a stage on a terminal, a line a stage elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from pm.pipeline.events import Event, Observer, RunStarted, StageEnded, StageProgressed, StageStarted, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["watched"]
+
+_MARKS = {"done": "[green]✓[/green]", "skipped": "[dim]·[/dim]", "failed": "[red]✗[/red]"}
+
+
+@contextmanager
+def watched() -> Iterator[Observer]:
+    """Give an observer that draws progress on standard error, and end the drawing when the run ends."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    columns = (
+        TextColumn("{task.fields[mark]}"),
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[summary]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bars(progress)
+
+
+class _Lines:
+    """Prints a line when a stage ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted(run_id, resumed):
+                self._console.print(_headline(run_id, resumed=resumed))
+            case StageEnded(stage, status, seconds, summary):
+                self._console.print(f"{stage:<10} {status:<7} {seconds:6.1f} s  {escape(summary)}")
+            case Told(line):
+                self._console.print(escape(line))
+            case StageStarted() | StageProgressed():
+                pass
+
+
+class _Bars:
+    """Draws a bar for each stage."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted(run_id, resumed):
+                self._progress.console.print(_headline(run_id, resumed=resumed))
+            case StageStarted(stage):
+                self._tasks[stage] = self._progress.add_task(stage, total=None, mark=" ", summary="")
+            case StageProgressed(stage, done, total):
+                self._progress.update(self._tasks[stage], completed=done, total=total)
+            case StageEnded(stage, status, _, summary):
+                task = self._tasks[stage]
+                self._progress.update(task, total=1, completed=1, mark=_MARKS[status], summary=escape(summary))
+                self._progress.stop_task(task)
+            case Told(line):
+                self._progress.console.print(escape(line))
+
+
+def _headline(run_id: str, *, resumed: bool) -> str:
+    return f"Run {run_id}" + (", resumed where it was cut off" if resumed else "")

@@ -1,0 +1,93 @@
+"""Commands that write: init, run, import."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pm.cli.state import open_reader, open_workspace
+
+__all__ = ["register"]
+
+Day = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day to take for today; bars after it are not looked at."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command("run")(run)
+    app.command("import")(import_)
+    app.command("init")(init)
+
+
+def run(
+    source: Annotated[
+        str | None, typer.Option(help="Where bars come from: sample, files. [default: files if imported, else sample]")
+    ] = None,
+    tickers: Annotated[str | None, typer.Option(help="Only these, comma-separated: AAPL,IBM.")] = None,
+    as_of: Day = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes to forecast in; 0 for the setting's.")] = 0,
+    resume: Annotated[str | None, typer.Option(help="Go on with a run that was cut off or failed.")] = None,
+) -> None:
+    """Take bars to forecasts, signals and a report.
+
+    Stages whose inputs have not changed are skipped. A run that was cut off is resumed where it was.
+    """
+    from pm.cli.progress import watched
+    from pm.cli.show import say, show_signals
+    from pm.pipeline import nightly_run
+    from pm.pipeline.stages.report import LATEST, report_path
+
+    workspace, settings = open_workspace(create=True)
+    names = [name.strip() for name in tickers.split(",") if name.strip()] if tickers is not None else None
+    if names == []:
+        raise typer.BadParameter("name at least one ticker", param_hint="--tickers")
+    with watched() as observer:
+        result = nightly_run(
+            workspace,
+            settings,
+            observer,
+            source=source,
+            tickers=names,
+            as_of=as_of.date() if as_of else None,
+            jobs=jobs,
+            resume=resume,
+        )
+    with open_reader() as lake:
+        show_signals(lake)
+    if not result.worked:
+        say(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")
+    say(f"Report: {report_path(workspace, result.outputs['report'])}")
+    say(f"        the newest is always {workspace.reports / LATEST}")
+
+
+def import_(
+    paths: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, or folders of them.", show_default=False)],
+) -> None:
+    """Land bars from CSV or Parquet files and check them: all of the files, or none."""
+    from pm.cli.progress import watched
+    from pm.cli.show import show_import
+    from pm.pipeline import import_bars
+
+    workspace, settings = open_workspace(create=True)
+    with watched() as observer:
+        result = import_bars(workspace, settings, observer, paths=paths)
+    with open_reader() as lake:
+        show_import(lake, result.run_id)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make it in.", show_default="the current one")] = Path(),
+) -> None:
+    """Write a workspace: settings with comments, and folders for the lake, models and your own views."""
+    from pm.cli.show import say
+    from pm.workspace import init_workspace
+
+    workspace = init_workspace(folder)
+    say(f"Workspace: {workspace.root}")
+    say("Next: `pm import PATH…` to bring your own bars, or `pm run` for the embedded sample.")

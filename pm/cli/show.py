@@ -1,0 +1,182 @@
+"""Print frames and sentences for a person, or write them for a program."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pm.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pm.lake import Lake
+
+__all__ = ["Format", "say", "show_frame", "show_import", "show_signals", "write_frame"]
+
+MAX_ROWS = 1000
+_WIDE = 100_000
+_STYLES = {"BUY": "green", "SELL": "red", "HOLD": "dim", "failed": "red", "abandoned": "yellow"}
+
+
+class Format(StrEnum):
+    """How `pm sql` gives a result."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def say(*lines: str) -> None:
+    """Print sentences."""
+    for line in lines:
+        print(line)  # noqa: T201 - this is where the command line prints
+
+
+def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, title: str | None = None) -> None:
+    """Print a frame as a table, as wide as it needs to be.
+
+    Parameters
+    ----------
+    formats
+        For some columns, how their numbers are written: a format specification such as '.2f'.
+    """
+    formats = formats or {}
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name, dtype in frame.schema.items():
+        table.add_column(escape(name), justify="right" if dtype.is_numeric() else "left", no_wrap=True)
+    for row in frame.head(MAX_ROWS).iter_rows():
+        table.add_row(*(_cell(value, formats.get(name)) for name, value in zip(frame.columns, row, strict=True)))
+    terminal = sys.stdout.isatty()
+    # Lines are as long as they need to be; a terminal folds them, a pipe keeps them.
+    Console(width=_WIDE, highlight=False, force_terminal=terminal, soft_wrap=True).print(table)
+    if frame.height > MAX_ROWS:
+        say(f"… {frame.height - MAX_ROWS:,} more rows; ask for fewer, or write them all: pm sql … --format csv -o FILE")
+
+
+def _cell(value: Any, specification: str | None) -> str:  # noqa: ANN401 - any SQL value
+    if value is None:
+        return "[dim]–[/dim]"
+    if specification is not None:
+        return format(value, specification)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1e7 and value.is_integer() else f"{value:.7g}"
+    text = escape(str(value))
+    return f"[{_STYLES[text]}]{text}[/]" if text in _STYLES else text
+
+
+def write_frame(frame: pl.DataFrame, kind: Format, output: Path | None) -> None:
+    """Write a frame as CSV, JSON or Parquet, to a file or to standard output.
+
+    Raises
+    ------
+    InputError
+        Parquet on a terminal, which is not text.
+    StorageError
+        The file cannot be written; a file that was there is as it was.
+    """
+    if kind is Format.PARQUET and output is None and sys.stdout.isatty():
+        raise InputError("Parquet is not text.", where="--format parquet", hint="name a file: -o FILE")
+    if output is None:
+        sys.stdout.buffer.write(_encoded(frame, kind))
+        sys.stdout.buffer.flush()
+        return
+    draft = output.with_name(f".{output.name}.part")
+    try:
+        draft.write_bytes(_encoded(frame, kind))
+        draft.replace(output)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise StorageError(
+            f"The result cannot be written: {error.strerror}.", where=str(output), hint="choose another -o FILE"
+        ) from error
+
+
+def _encoded(frame: pl.DataFrame, kind: Format) -> bytes:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    if kind is Format.CSV:
+        nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+        frame.with_columns(_as_text(frame[name]) for name in nested).write_csv(buffer)
+    elif kind is Format.JSON:
+        frame.write_json(buffer)
+    else:
+        frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    return pl.Series(column.name, [None if value is None else str(value) for value in column.to_list()], pl.String)
+
+
+_SIGNAL_FORMATS = {
+    "close": ",.2f",
+    "expected": "+.1%",
+    "lower": "+.1%",
+    "upper": "+.1%",
+    "P(gain)": ".0%",
+    "P(loss)": ".0%",
+    "size": ".1%",
+    "stop": ",.2f",
+    "target": ",.2f",
+}
+
+_SIGNALS = """
+SELECT ticker, action, close, expected_return AS expected, lower, upper, probability_gain AS "P(gain)",
+       probability_loss AS "P(loss)", size, stop, target, origin_date, target_date, horizon, interval_level, run_id
+FROM {table} WHERE {where}
+ORDER BY action = 'HOLD', greatest(probability_gain, probability_loss) DESC, ticker
+"""
+
+
+def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
+    """Print the signals of a run, the newest unless named, and what was left out."""
+    table, where, values = ("signals", "run_id = ?", [run_id]) if run_id else ("latest_signals", "true", [])
+    signals = lake.query(_SIGNALS.format(table=table, where=where), values)
+    if signals.is_empty():
+        say("There are no signals" + (f" of run {run_id}." if run_id else " yet; make some with `pm run`."))
+        return
+    first = signals.row(0, named=True)
+    hidden = ("origin_date", "target_date", "horizon", "interval_level", "run_id")
+    days = signals["origin_date"].unique()
+    day = f"{days.max()}" if days.len() == 1 else f"{days.min()} to {days.max()}"
+    say("")
+    show_frame(
+        signals.drop(hidden),
+        formats=_SIGNAL_FORMATS,
+        title=f"Signals of {day}, {first['horizon']} sessions ahead; lower to upper holds {first['interval_level']:.0%}",
+    )
+    say("", "P(gain) and P(loss) are beyond the round trip's costs. A reading of a forecast, not advice.")
+    left = lake.query(
+        "SELECT ticker, reason, detail FROM exclusions WHERE run_id = ? UNION "
+        "SELECT ticker, reason, detail FROM latest_exclusions WHERE ? IS NULL ORDER BY ALL",
+        [run_id or "", run_id],
+    )
+    for row in left.head(10).iter_rows(named=True):
+        say(f"  {row['ticker']}: {row['detail']}")
+    if left.height > 10:
+        say(f"  … {left.height - 10:,} more: pm sql 'from latest_exclusions'")
+
+
+def show_import(lake: Lake, run_id: str) -> None:
+    """Print what became of an import's rows."""
+    accounts = lake.query(
+        "SELECT a.path, a.landed, a.inserted, a.updated, a.unchanged, a.quarantined "
+        "FROM batch_accounts a JOIN raw.batches b USING (batch_id) WHERE b.run_id = ? ORDER BY a.path",
+        [run_id],
+    )
+    if accounts.is_empty():
+        say("Nothing new was imported.")
+        return
+    show_frame(accounts, formats=dict.fromkeys(accounts.columns[1:], ",d"))
+    if accounts["quarantined"].sum():
+        say("See what was refused, and why: pm quarantine")
+    say("Next: pm run")

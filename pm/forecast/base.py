@@ -1,0 +1,98 @@
+"""What a forecaster is given, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["MEANS_SCHEMA", "Forecaster", "Forecasts", "Panel"]
+
+MEANS_SCHEMA = pl.Schema({"ticker": pl.String, "origin_date": pl.Date, "step": pl.Int64, "mean": pl.Float64})
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Log prices of many tickers, each with its own sessions.
+
+    Attributes
+    ----------
+    bars
+        Columns ticker, date, bar (the ticker's sessions counted from 0) and log_price; sorted by ticker and date.
+        Prices are adjusted, and expressed as an index that is 100 on the ticker's first bar: a forecast then does not
+        depend on the currency's unit or on the size of a later dividend's factor.
+    """
+
+    bars: pl.DataFrame
+
+    def only(self, tickers: Iterable[str]) -> Panel:
+        """Give the panel of these tickers alone."""
+        return Panel(self.bars.filter(pl.col("ticker").is_in(list(tickers))))
+
+    def lengths(self) -> dict[str, int]:
+        """Count each ticker's bars."""
+        return dict(self.bars.group_by("ticker").len().sort("ticker").iter_rows())
+
+    def last_origins(self) -> pl.DataFrame:
+        """Give each ticker's newest bar as its origin: columns ticker, origin_date."""
+        last = self.bars.group_by("ticker", maintain_order=True).last()
+        return last.select("ticker", pl.col("date").alias("origin_date"))
+
+    def at(self, origins: pl.DataFrame) -> pl.DataFrame:
+        """Give the bars at origins (columns ticker, origin_date), with `origin_date` in the place of `date`."""
+        bars = self.bars.rename({"date": "origin_date"})
+        return bars.join(origins, on=["ticker", "origin_date"], how="semi", maintain_order="left")
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Means of the log price, and the tickers that a model failed on.
+
+    Attributes
+    ----------
+    means
+        Columns ticker, origin_date, step (from 1) and mean.
+    failures
+        Ticker → why it has no means.
+    """
+
+    means: pl.DataFrame
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+class Forecaster(Protocol):
+    """A model of the log price.
+
+    A panel in and all its tickers out, so that a model may be vectorised over tickers. A ticker's forecast may depend
+    on its own bars up to the origin only, to the last bit: neither on later bars nor on the company it is forecast in.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name under which settings and tables know it."""
+        ...
+
+    @property
+    def min_observations(self) -> int:
+        """Fewest bars of a ticker with which the model takes part, cross-validation included."""
+        ...
+
+    def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
+        """Give the mean log price of the `horizon` sessions after each origin.
+
+        Parameters
+        ----------
+        panel
+            Log prices; a ticker without an origin is passed over.
+        origins
+            Columns ticker, origin_date: sessions of that ticker, oldest first. Parameters are estimated on the bars up
+            to a ticker's first origin and carried to its later ones, where only the state is brought up to date. For
+            today's forecast that one origin is the newest bar; for cross-validation it makes one fit serve them all.
+        horizon
+            Sessions ahead.
+        """
+        ...

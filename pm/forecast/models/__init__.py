@@ -1,0 +1,39 @@
+"""The forecasters, by name. A new one is a file beside these and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pm.errors import SettingsError, did_you_mean
+from pm.forecast.models.auto_arima import AUTO_ARIMA
+from pm.forecast.models.auto_ets import AUTO_ETS
+from pm.forecast.models.drift import DriftForecaster
+from pm.forecast.models.naive import NaiveForecaster
+from pm.forecast.models.theta import THETA
+
+if TYPE_CHECKING:
+    from pm.forecast.base import Forecaster
+
+__all__ = ["FORECASTERS", "forecaster"]
+
+_ALL: tuple[Forecaster, ...] = (NaiveForecaster(), DriftForecaster(), AUTO_ARIMA, THETA, AUTO_ETS)
+
+FORECASTERS: dict[str, Forecaster] = {model.name: model for model in _ALL}
+"""Every forecaster there is."""
+
+
+def forecaster(name: str) -> Forecaster:
+    """Give a forecaster by its name.
+
+    Raises
+    ------
+    SettingsError
+        There is none of that name; the nearest is named.
+    """
+    if name not in FORECASTERS:
+        raise SettingsError(
+            f"Unknown model {name!r}.{did_you_mean(name, FORECASTERS)}",
+            where="config/forecast.yml, models",
+            hint=f"use some of: {', '.join(FORECASTERS)}",
+        )
+    return FORECASTERS[name]

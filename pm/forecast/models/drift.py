@@ -1,0 +1,42 @@
+"""The random walk with drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.forecast.base import MEANS_SCHEMA, Forecasts
+
+if TYPE_CHECKING:
+    from pm.forecast.base import Panel
+
+__all__ = ["DriftForecaster"]
+
+
+@dataclass(frozen=True)
+class DriftForecaster:
+    """The mean log return goes on: E y[T+k] = y[T] + k·(y[T] − y[0])/T, by all bars of the window up to the origin.
+
+    The drift has no parameter beyond the two ends, so that carrying it to a later origin is estimating it there anew.
+
+    References
+    ----------
+    Hyndman and Athanasopoulos (2021), Forecasting: principles and practice, 3rd ed., section 5.2.
+    """
+
+    name: str = "drift"
+    min_observations: int = 60
+
+    def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
+        """Give the line from the first bar through the origin; see `Forecaster.forecast`."""
+        first = panel.bars.group_by("ticker").agg(pl.col("log_price").first().alias("first"))
+        slope = (pl.col("log_price") - pl.col("first")) / pl.col("bar")
+        means = (
+            panel.at(origins)
+            .join(first, on="ticker", maintain_order="left")
+            .join(pl.DataFrame({"step": pl.int_range(1, horizon + 1, eager=True)}), how="cross")
+            .select("ticker", "origin_date", "step", (pl.col("log_price") + pl.col("step") * slope).alias("mean"))
+        )
+        return Forecasts(means.cast(MEANS_SCHEMA))

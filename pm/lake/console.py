@@ -1,0 +1,136 @@
+"""A read-only console: SQL from outside, against the lake and nothing else.
+
+Three fences, each enough for most mistakes: the lake is attached read-only; DuckDB's own access to files, settings
+and extensions is locked; and a statement is parsed first and refused unless it only reads tables and views. The
+last is needed because a locked DuckDB may still write files inside the folders it may read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from pm.errors import LakeError, QueryError, did_you_mean
+from pm.lake.connection import CATALOG, DATA, attach, connect, quote
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+__all__ = ["Console"]
+
+_TABLE_FUNCTIONS = frozenset(
+    {
+        "current_snapshot", "generate_series", "options", "range", "repeat", "repeat_row", "snapshots",
+        "table_changes", "table_deletions", "table_info", "table_insertions", "unnest",
+        "duckdb_columns", "duckdb_functions", "duckdb_schemas", "duckdb_tables", "duckdb_types", "duckdb_views",
+    }
+)  # fmt: skip
+_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?(\s*\([^)]*\))?", re.IGNORECASE)
+_READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
+
+
+class Console:
+    """A connection that can read the lake and do nothing else.
+
+    Parameters
+    ----------
+    root
+        The workspace's lake folder.
+    at
+        Snapshot to read; the newest unless given.
+
+    Raises
+    ------
+    LakeError
+        There is no lake, or its catalog is damaged.
+    """
+
+    def __init__(self, root: Path, *, at: int | None = None) -> None:
+        if not (root / CATALOG).is_file():
+            raise LakeError("There is no lake here yet.", where=str(root), hint="make one with `pm run` or `pm import`")
+        self._parser = duckdb.connect()
+        self._connection = connect()
+        attach(self._connection, root, read_only=True, at=at)
+        # Files may be read where the lake's own data lies, and nowhere else.
+        self._connection.execute(f"SET allowed_directories = [{quote(str(root / DATA) + '/')}]")
+        self._connection.execute("SET python_enable_replacements = false")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.close()
+        self._parser.close()
+
+    def query(self, sql: str) -> pl.DataFrame:
+        """Run one statement that reads, and give its result.
+
+        Raises
+        ------
+        QueryError
+            It is not one statement, it does more than read tables and views, or it fails.
+        """
+        self._refuse_unless_reading(sql)
+        try:
+            return self._connection.execute(sql).pl()
+        except duckdb.Error as error:
+            text = str(error).strip()
+            message, _, detail = text.partition("\n")
+            hint = "see what there is with `pm tables`"
+            if "No such file" in text or "Could not read" in text or "Cannot open file" in text:
+                raise LakeError(
+                    f"The lake's data is damaged: {message}", where="lake/data", hint="restore lake/ from a backup"
+                ) from error
+            raise QueryError(message, where=detail.strip().replace("\n", "\n         "), hint=hint) from error
+
+    def _refuse_unless_reading(self, sql: str) -> None:
+        try:
+            statements = self._parser.extract_statements(sql)
+        except duckdb.Error as error:
+            message, _, detail = str(error).strip().partition("\n")
+            raise QueryError(message, where=detail.strip(), hint=f"start with {_READS}") from error
+        if len(statements) != 1:
+            raise QueryError(f"One statement at a time, not {len(statements)}.", hint=f"start with {_READS}")
+        kind = statements[0].type
+        inner = sql
+        if kind == duckdb.StatementType.EXPLAIN:
+            inner = _EXPLAIN.sub("", sql, count=1)
+            kind = self._parser.extract_statements(inner)[0].type
+        if kind != duckdb.StatementType.SELECT:
+            raise QueryError(f"{kind.name} is refused: this console only reads.", hint=f"start with {_READS}")
+        row = self._parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [inner]).fetchone()
+        tree = json.loads(row[0]) if row else {"error": True}
+        if tree.get("error"):
+            raise QueryError("This statement is refused: it cannot be seen to only read.", hint=f"start with {_READS}")
+        _refuse_files(tree)
+
+
+def _refuse_files(node: Any) -> None:  # noqa: ANN401 - JSON
+    """Walk a parsed statement; refuse functions that read beyond the lake, and files named like tables."""
+    if isinstance(node, dict):
+        kind = node.get("type")
+        if kind == "TABLE_FUNCTION":
+            name = node.get("function", {}).get("function_name", "").lower()
+            if name not in _TABLE_FUNCTIONS:
+                raise QueryError(
+                    f"The table function {name}() is refused: this console reads the lake's tables and views only."
+                    f"{did_you_mean(name, _TABLE_FUNCTIONS)}",
+                    hint="read files with DuckDB itself; docs/sql.md shows how to attach the lake there",
+                )
+        elif kind == "BASE_TABLE" and re.search(r"[./*?:\\]", node.get("table_name", "")):
+            raise QueryError(
+                f"{node['table_name']!r} names a file: this console reads the lake's tables and views only.",
+                hint="see what there is with `pm tables`",
+            )
+        for value in node.values():
+            _refuse_files(value)
+    elif isinstance(node, list):
+        for value in node:
+            _refuse_files(value)

@@ -1,0 +1,373 @@
+"""The lake as the rest of the system sees it: frames out, frames in, one commit at a time."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import duckdb
+import polars as pl
+
+from pm.errors import LakeError
+from pm.lake.connection import CATALOG, DATA, attach, connect, retried, translated
+from pm.lake.schema import is_current, lay_raw_schema, migrate, read_views
+from pm.lake.tables import Table, table
+from pm.resources import sql_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from pm.settings import LakeSettings
+
+__all__ = ["Lake", "Transaction", "utc_now"]
+
+Result = TypeVar("Result")
+
+# How a commit of rows is named in DuckLake's list of changes. Compaction and comments change no rows.
+_ROW_CHANGES = ("tables_inserted_into", "tables_deleted_from", "inlined_insert", "inlined_delete")
+
+
+def utc_now() -> datetime:
+    """Give the present moment in UTC, without a zone, as the lake stores times."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Lake:
+    """An open lake.
+
+    Parameters
+    ----------
+    root
+        The workspace's lake folder; made if it is not there and the lake is opened for writing.
+    settings
+        How often to try a commit again, and how long to keep snapshots.
+    read_only
+        Refuse writes. Readers are never blocked by a writer, nor block it.
+    at
+        See the lake as it was at this snapshot (only with `read_only`).
+    views
+        Folders of a workspace's own views, created after the packaged ones.
+
+    Raises
+    ------
+    LakeError
+        The catalog is damaged, or there is none and the lake was to be opened for reading.
+    StorageError
+        The folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        settings: LakeSettings,
+        *,
+        read_only: bool = False,
+        at: int | None = None,
+        views: Sequence[Path] = (),
+    ) -> None:
+        self.root = root
+        self.settings = settings
+        if read_only and not (root / CATALOG).is_file():
+            raise LakeError("There is no lake here yet.", where=str(root), hint="make one with `pm run` or `pm import`")
+        if not read_only:
+            with translated(root):
+                (root / DATA).mkdir(parents=True, exist_ok=True)
+        self._connection = connect()
+        attach(self._connection, root, read_only=read_only, at=at)
+        if not read_only:
+            self._bring_up_to_date(views)
+
+    def _bring_up_to_date(self, folders: Sequence[Path]) -> None:
+        views = read_views([sql_dir(), *folders])
+        with translated(self.root):
+            if is_current(self._connection, views):
+                return
+            lay_raw_schema(self._connection)
+        retried(lambda: self._atomically(lambda: migrate(self._connection, views)), self.settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; what was not committed is gone."""
+        self._connection.close()
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
+        """Run a query and give its result.
+
+        Parameters
+        ----------
+        sql
+            A SELECT; `?` takes the parameters in order.
+        frames
+            Frames that the query may name like tables.
+        """
+        with translated(self.root):
+            return _query(self._connection, sql, parameters, frames)
+
+    def read(
+        self,
+        name: str,
+        where: str = "true",
+        parameters: Sequence[object] = (),
+        *,
+        tickers: Sequence[str] | None = None,
+        columns: Sequence[str] = ("*",),
+        at: int | None = None,
+    ) -> pl.DataFrame:
+        """Give a table's rows, in the order of its key.
+
+        Parameters
+        ----------
+        name
+            Table, as SQL writes it: 'raw.bars', 'forecasts'.
+        where, parameters
+            Condition, and the values of its `?`.
+        tickers
+            Only the rows of these; all unless given.
+        columns
+            Columns to give; all of them unless said otherwise.
+        at
+            Snapshot to read; the newest unless given.
+        """
+        target = table(name)
+        version = "" if at is None else f" AT (VERSION => {at:d})"
+        order = ", ".join(f'"{key}"' for key in target.key)
+        values = list(parameters)
+        if tickers is not None:
+            # The bounds let DuckDB pass over files and row groups that hold none of them.
+            where = f"({where}) AND ticker BETWEEN ? AND ? AND ticker IN (SELECT unnest(?::VARCHAR[]))"
+            values += [min(tickers, default=""), max(tickers, default=""), list(tickers)]
+        return self.query(
+            f"SELECT {', '.join(columns)} FROM {target.qualified}{version} WHERE {where} ORDER BY {order}",  # noqa: S608 - names are the declared ones, values are bound
+            values,
+        )
+
+    def scalar(self, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - any SQL value
+        """Give the first value of the first row, or None where there is none; no frame is made."""
+        with translated(self.root):
+            row = self._connection.execute(sql, list(parameters)).fetchone()
+        return row[0] if row else None
+
+    # -- snapshots ---------------------------------------------------------------------------------------------------
+
+    @property
+    def snapshot(self) -> int:
+        """The newest snapshot."""
+        return int(self.scalar("SELECT id FROM lake.current_snapshot()"))
+
+    def snapshots(self) -> pl.DataFrame:
+        """Give every snapshot kept: snapshot_id, snapshot_time (UTC), author, message, and the tables it changed."""
+        frame = self.query(
+            "SELECT snapshot_id, snapshot_time::TIMESTAMP AS snapshot_time, author, commit_message AS message, "
+            "changes::VARCHAR AS changes FROM lake.snapshots() ORDER BY snapshot_id"
+        )
+        names = {str(number): name for name, number in self.table_ids().items()}
+        return frame.with_columns(
+            pl.col("changes").map_elements(lambda text: _named(text, names), return_dtype=pl.String)
+        )
+
+    def snapshot_at(self, moment: int | date | datetime) -> int:
+        """Give the snapshot that was the newest at a moment.
+
+        Parameters
+        ----------
+        moment
+            A snapshot's number; a UTC time; or a date, meaning its end.
+
+        Raises
+        ------
+        LakeError
+            There was no lake yet, or the number is not that of a snapshot kept.
+        """
+        if isinstance(moment, int):
+            found = self.scalar("SELECT snapshot_id FROM lake.snapshots() WHERE snapshot_id = ?", [moment])
+        else:
+            end = (
+                moment
+                if isinstance(moment, datetime)
+                else datetime.combine(moment + timedelta(days=1), datetime.min.time())
+            )
+            found = self.scalar(
+                "SELECT max(snapshot_id) FROM lake.snapshots() WHERE snapshot_time::TIMESTAMP < ?", [end]
+            )
+        if found is None:
+            first = self.scalar("SELECT min(snapshot_time)::TIMESTAMP FROM lake.snapshots()")
+            raise LakeError(
+                f"No snapshot {moment}." if isinstance(moment, int) else f"There was no lake on {moment}.",
+                where=str(self.root),
+                hint=f"the oldest is of {first:%Y-%m-%d %H:%M} UTC; list them with `pm lake snapshots`",
+            )
+        return int(found)
+
+    def versions(self, names: Iterable[str]) -> dict[str, int]:
+        """Give, for each table, the snapshot that last changed its rows; 0 for one that never had any."""
+        ids = self.table_ids()
+        last: dict[str, int] = {}
+        rows = self._fetch("SELECT snapshot_id, changes FROM lake.snapshots() ORDER BY snapshot_id")
+        for snapshot, changes in rows:
+            for kind in _ROW_CHANGES:
+                last.update(dict.fromkeys(changes.get(kind, ()), int(snapshot)))
+        return {name: last.get(str(ids[name]), 0) for name in names}
+
+    def table_ids(self) -> dict[str, int]:
+        """Give the catalog's number of each table."""
+        rows = self._fetch(
+            "SELECT s.schema_name, t.table_name, t.table_id FROM __ducklake_metadata_lake.ducklake_table t "
+            "JOIN __ducklake_metadata_lake.ducklake_schema s USING (schema_id) "
+            "WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
+        )
+        return {name if schema == "main" else f"{schema}.{name}": int(number) for schema, name, number in rows}
+
+    def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        with translated(self.root):
+            return self._connection.execute(sql).fetchall()
+
+    def call(self, statement: str) -> None:
+        """Run one of DuckLake's maintenance calls, each a commit of its own."""
+        with translated(self.root):
+            self._connection.execute(statement)
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def commit(
+        self, message: str, work: Callable[[Transaction], Result], *, run_id: str = "", stage: str = ""
+    ) -> Result:
+        """Run a piece of writing as one commit: all of it becomes visible at once, or none.
+
+        Parameters
+        ----------
+        message
+            What the commit is, for `pm lake snapshots`.
+        work
+            Takes the transaction and writes. It is run again from its start when the catalog was locked, so it must
+            not consume anything that cannot be read twice.
+        run_id, stage
+            Named in the commit, so that every snapshot can be traced to what made it.
+
+        Raises
+        ------
+        LakeBusyError, StorageError, LakeError
+            The commit did not happen; the lake is as it was.
+        """
+        extra = json.dumps({"run_id": run_id, "stage": stage}) if run_id else "{}"
+
+        def once() -> Result:
+            result = work(Transaction(self._connection, self.root))
+            with translated(self.root):
+                self._connection.execute(
+                    "CALL lake.set_commit_message('pm', ?, extra_info => ?)", [f"{run_id} {message}".strip(), extra]
+                )
+            return result
+
+        return retried(lambda: self._atomically(once), self.settings)
+
+    def _atomically(self, work: Callable[[], Result]) -> Result:
+        with translated(self.root):
+            self._connection.execute("BEGIN")
+        try:
+            with translated(self.root):
+                result = work()
+                self._connection.execute("COMMIT")
+        except BaseException:
+            # A failed COMMIT has already rolled back; there may be nothing left to undo.
+            try:
+                self._connection.execute("ROLLBACK")
+            except duckdb.Error as nothing_left:
+                if "no transaction" not in str(nothing_left).lower():
+                    raise
+            raise
+        return result
+
+
+class Transaction:
+    """Writing that becomes visible at once when its commit ends; what it has written it can read."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+        self._connection = connection
+        self._root = root
+
+    def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
+        """Run a query inside the transaction."""
+        with translated(self._root):
+            return _query(self._connection, sql, parameters, frames)
+
+    def append(self, name: str, frame: pl.DataFrame) -> int:
+        """Add rows to a table; give how many."""
+        if frame.is_empty():
+            return 0
+        target = table(name)
+        self._with_frame(target, frame, f"INSERT INTO {target.qualified} BY NAME SELECT * FROM incoming")  # noqa: S608 - declared names
+        return frame.height
+
+    def merge(self, name: str, frame: pl.DataFrame) -> int:
+        """Add rows, replacing those with the same key; give how many."""
+        if frame.is_empty():
+            return 0
+        target = table(name)
+        match = " AND ".join(f't."{key}" = s."{key}"' for key in target.key)
+        values = ", ".join(f'"{column}" = s."{column}"' for column in target.polars_schema if column not in target.key)
+        self._with_frame(
+            target,
+            frame,
+            f"MERGE INTO {target.qualified} t USING incoming s ON {match} "
+            f"WHEN MATCHED THEN UPDATE SET {values} WHEN NOT MATCHED THEN INSERT BY NAME",
+        )
+        return frame.height
+
+    def delete(self, name: str, where: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> None:
+        """Remove the rows that meet a condition; snapshots before this commit still have them.
+
+        Parameters
+        ----------
+        where, parameters
+            Condition, and the values of its `?`.
+        frames
+            Frames that the condition may name like tables.
+        """
+        with translated(self._root), _registered(self._connection, frames):
+            self._connection.execute(f"DELETE FROM {table(name).qualified} WHERE {where}", list(parameters))  # noqa: S608 - declared names
+
+    def _with_frame(self, target: Table, frame: pl.DataFrame, sql: str) -> None:
+        with translated(self._root), _registered(self._connection, {"incoming": target.conform(frame)}):
+            self._connection.execute(sql)
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, frames: dict[str, pl.DataFrame]) -> Iterator[None]:
+    """Let SQL name frames like tables, for a while."""
+    for name, frame in frames.items():
+        connection.register(name, frame)
+    try:
+        yield
+    finally:
+        for name in frames:
+            connection.unregister(name)
+
+
+def _query(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object], frames: dict[str, pl.DataFrame]
+) -> pl.DataFrame:
+    with _registered(connection, frames):
+        return connection.execute(sql, list(parameters)).pl()
+
+
+def _named(changes: str, names: dict[str, str]) -> str:
+    """Replace the numbers of tables in DuckLake's list of changes by their names."""
+    parts = []
+    for part in changes.strip("{}").split("], "):
+        kind, _, items = part.partition("=")
+        listed = [names.get(item.strip(), item.strip()) for item in items.strip("[]").split(",") if item.strip()]
+        parts.append(f"{kind} {', '.join(listed)}".strip())
+    return "; ".join(parts)

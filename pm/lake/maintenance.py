@@ -1,0 +1,97 @@
+"""Keep the lake small: what it holds, fewer and larger files, old snapshots forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.lake.lake import utc_now
+from pm.lake.tables import TABLES
+
+if TYPE_CHECKING:
+    from pm.lake.lake import Lake
+
+__all__ = ["Compaction", "compact", "table_sizes"]
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """What a compaction did."""
+
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
+    snapshots_forgotten: int
+
+
+def table_sizes(lake: Lake) -> pl.DataFrame:
+    """Give each table's rows, Parquet files and bytes: name, rows, files, bytes, comment."""
+    names = {number: name for name, number in lake.table_ids().items()}
+    files = {
+        names[row["table_id"]]: row
+        for row in lake.query("FROM ducklake_table_info('lake')").iter_rows(named=True)
+        if row["table_id"] in names
+    }
+    counts = lake.query(
+        " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS rows FROM {name}" for name in TABLES)  # noqa: S608 - declared names
+    )
+    rows = dict(counts.iter_rows())
+    return pl.DataFrame(
+        {
+            "name": list(TABLES),
+            "rows": [rows[name] for name in TABLES],
+            "files": [files[name]["file_count"] for name in TABLES],
+            "bytes": [files[name]["file_size_bytes"] + files[name]["delete_file_size_bytes"] for name in TABLES],
+            "comment": [item.comment for item in TABLES.values()],
+        }
+    )
+
+
+def compact(lake: Lake, *, grace: timedelta = timedelta(hours=1)) -> Compaction:
+    """Merge small files, drop deleted rows, forget old snapshots, and remove files nothing refers to.
+
+    A snapshot is kept, however old, if a stage of a run has read it, or if it is the last to have changed some table:
+    so every number derived can still be traced to the bars it came from.
+
+    Parameters
+    ----------
+    grace
+        Files that became unneeded more recently than this stay, for readers that still have them open.
+
+    Notes
+    -----
+    Must be called by the only writer of the lake: a file being written looks like one that nothing refers to.
+    """
+    before = _files(lake)
+    lake.call("CALL ducklake_flush_inlined_data('lake')")
+    lake.call("CALL ducklake_merge_adjacent_files('lake')")
+    lake.call("CALL ducklake_rewrite_data_files('lake')")
+    forgotten = _expire(lake)
+    horizon = f"older_than => TIMESTAMP '{utc_now() - grace:%Y-%m-%d %H:%M:%S.%f}'"
+    lake.call(f"CALL ducklake_cleanup_old_files('lake', {horizon})")
+    lake.call(f"CALL ducklake_delete_orphaned_files('lake', {horizon})")
+    after = _files(lake)
+    return Compaction(before[0], after[0], before[1], after[1], forgotten)
+
+
+def _expire(lake: Lake) -> int:
+    oldest = utc_now() - timedelta(days=lake.settings.expire_after_days)
+    kept = {lake.snapshot, *lake.versions(TABLES).values()}
+    kept |= set(lake.query("SELECT DISTINCT snapshot_id FROM stage_events")["snapshot_id"])
+    old = lake.query(
+        "SELECT snapshot_id FROM lake.snapshots() WHERE snapshot_time::TIMESTAMP < ? ORDER BY snapshot_id", [oldest]
+    )["snapshot_id"]
+    versions = [number for number in old if number not in kept]
+    if versions:
+        lake.call(f"CALL ducklake_expire_snapshots('lake', versions => {versions})")
+    return len(versions)
+
+
+def _files(lake: Lake) -> tuple[int, int]:
+    """Count the Parquet files on disk and their bytes."""
+    files = list(lake.root.rglob("*.parquet"))
+    return len(files), sum(file.stat().st_size for file in files)

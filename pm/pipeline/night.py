@@ -1,0 +1,130 @@
+"""The two things that write to a lake: a night's run, and an import."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pm.errors import InputError, did_you_mean
+from pm.lake import Lake
+from pm.pipeline.lock import writer_lock
+from pm.pipeline.runner import Runner, RunResult
+from pm.pipeline.stage import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from pm.pipeline.events import Observer
+    from pm.settings import Settings
+    from pm.workspace import Workspace
+
+__all__ = ["import_bars", "nightly_run", "open_for_writing"]
+
+
+@contextmanager
+def open_for_writing(workspace: Workspace, settings: Settings) -> Iterator[Lake]:
+    """Hold the workspace's lock and give its lake, made if it is not there."""
+    with (
+        writer_lock(workspace.lake),
+        Lake(workspace.lake, settings.lake, views=[workspace.views]) as lake,
+    ):
+        yield lake
+
+
+def nightly_run(
+    workspace: Workspace,
+    settings: Settings,
+    observer: Observer,
+    *,
+    source: str | None = None,
+    tickers: Sequence[str] | None = None,
+    as_of: date | None = None,
+    jobs: int = 0,
+    resume: str | None = None,
+) -> RunResult:
+    """Run the whole pipeline once.
+
+    Parameters
+    ----------
+    source
+        Name of a source; None for 'files' where any were imported, else 'sample'.
+    tickers, as_of, jobs
+        See `Request`.
+    resume
+        A run that was cut off or failed, to go on with as it was asked; the other arguments are then its own. Without
+        it the newest run is gone on with if it was cut off and was asked the same.
+
+    Raises
+    ------
+    PmError
+        See docs/errors.md; what was committed before stays.
+    """
+    from pm.pipeline.stages import RUN_STAGES
+
+    with open_for_writing(workspace, settings) as lake:
+        asked = Request(source or _default_source(lake), tuple(sorted(set(tickers))) if tickers else None, as_of)
+        if resume is not None:
+            asked = _request_of(lake, resume)
+        else:
+            resume = _cut_off(lake, asked)
+        return Runner(lake, settings, workspace, observer).run(RUN_STAGES, replace(asked, jobs=jobs), resume=resume)
+
+
+def import_bars(workspace: Workspace, settings: Settings, observer: Observer, *, paths: Sequence[Path]) -> RunResult:
+    """Land the bars of files and check them, as one run: all of the files, or none.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read as bars; the lake is as it was.
+    """
+    from pm.pipeline.stages import check, land
+
+    stages = (land.importing(paths), check.STAGE)
+    with open_for_writing(workspace, settings) as lake:
+        return Runner(lake, settings, workspace, observer).run(stages, Request("files"), kind="import")
+
+
+def _default_source(lake: Lake) -> str:
+    return "files" if lake.scalar("SELECT 1 FROM raw.batches WHERE origin = 'files' LIMIT 1") else "sample"
+
+
+def _cut_off(lake: Lake, asked: Request) -> str | None:
+    """Give the newest run's name if it was cut off and was asked the same; another that was cut off is abandoned."""
+    running = lake.read("runs", "status = 'running'")
+    resumed: str | None = None
+    for row in running.sort("started_at").to_dicts():
+        same = row["kind"] == "run" and _request(row) == asked
+        resumed = row["run_id"] if same else resumed
+    abandoned = running.filter(running["run_id"] != (resumed or ""))
+    if not abandoned.is_empty():
+        import polars as pl
+
+        lake.commit("abandon", lambda tx: tx.merge("runs", abandoned.with_columns(status=pl.lit("abandoned"))))
+    return resumed
+
+
+def _request_of(lake: Lake, run_id: str) -> Request:
+    rows = lake.read("runs", "kind = 'run'")
+    found = rows.filter(rows["run_id"] == run_id).to_dicts()
+    if not found:
+        raise InputError(
+            f"There is no run {run_id!r}.{did_you_mean(run_id, rows['run_id'])}",
+            where="table runs",
+            hint="list them with `pm runs`",
+        )
+    if found[0]["status"] == "done":
+        raise InputError(f"Run {run_id} came to its end; there is nothing to resume.", hint="start a new one: pm run")
+    return _request(found[0])
+
+
+def _request(row: dict[str, object]) -> Request:
+    tickers = row["tickers"]
+    return Request(
+        source=str(row["source"]),
+        tickers=tuple(str(tickers).split(",")) if tickers else None,
+        as_of=row["as_of"],  # type: ignore[arg-type]
+    )

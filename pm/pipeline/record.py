@@ -1,0 +1,186 @@
+"""Keep the record of a run: its row in runs, and a row in stage_events for each stage."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pm import __version__
+from pm.errors import PmError
+from pm.lake import utc_now
+from pm.lake.tables import table
+from pm.pipeline.events import Observer, RunStarted, StageEnded
+from pm.pipeline.universe import last_date
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pm.lake import Lake, Transaction
+    from pm.pipeline.stage import Request
+    from pm.settings import Settings
+
+__all__ = ["RunRecord", "StageRecord", "new_run_id"]
+
+
+def new_run_id() -> str:
+    """Give a new run's name: its time, so that names sort, and four letters of chance."""
+    return f"{utc_now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+@dataclass
+class StageRecord:
+    """A stage's row in stage_events, filled while it runs."""
+
+    stage: str
+    snapshot_id: int
+    recipe: str
+    started_at: datetime = field(default_factory=utc_now)
+    fingerprint: str | None = None
+    rows: int = 0
+    seconds: float = 0.0
+    peak_memory_mb: float | None = None
+    summary: str = ""
+
+
+class RunRecord:
+    """The record of one run.
+
+    Nothing is written until a stage has something to do, or the run ends: a night on which nothing is new costs one
+    commit.
+
+    Parameters
+    ----------
+    resume
+        A run that was cut off: it goes on under its name, as its next attempt.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        settings: Settings,
+        request: Request,
+        *,
+        kind: str,
+        resume: str | None,
+        observer: Observer,
+    ) -> None:
+        self._lake = lake
+        self._settings = settings
+        self._request = request
+        self._kind = kind
+        self._observer = observer
+        self._started_at = utc_now()
+        self._attempt = 1
+        self._skipped: list[dict[str, Any]] = []
+        self.run_id = resume or new_run_id()
+        self.begun = False
+        if resume is not None:
+            before = lake.read("runs", "run_id = ?", [resume]).row(0, named=True)
+            self._started_at, self._attempt = before["started_at"], before["attempts"] + 1
+
+    def begin(self) -> None:
+        """Make the run visible as running, once."""
+        if self.begun:
+            return
+        self._lake.commit("begin", lambda tx: tx.merge("runs", self._row("running")), run_id=self.run_id, stage="begin")
+        self.begun = True
+        self._observer(RunStarted(self.run_id, resumed=self._attempt > 1))
+
+    def equal_result(self, entry: StageRecord) -> str | None:
+        """Give the run whose result an equal stage left, the newest; None if there is none."""
+        if entry.fingerprint is None:
+            return None
+        found = self._lake.scalar(
+            "SELECT run_id FROM stage_events WHERE stage = ? AND fingerprint = ? AND status = 'done' "
+            "ORDER BY finished_at DESC LIMIT 1",
+            [entry.stage, entry.fingerprint],
+        )
+        return None if found is None else str(found)
+
+    def skip(self, entry: StageRecord, output_run_id: str) -> None:
+        """Note that a stage had nothing to do."""
+        entry.summary = (
+            "done before the run was cut off" if output_run_id == self.run_id else "nothing it reads has changed"
+        )
+        self._skipped.append(self._event(entry, "skipped", output_run_id))
+        self._observer(StageEnded(entry.stage, "skipped", 0.0, entry.summary))
+
+    def write_done(self, transaction: Transaction, entry: StageRecord) -> None:
+        """Write a stage's row in the commit of its result."""
+        transaction.append("stage_events", _frame("stage_events", [self._event(entry, "done", self.run_id)]))
+
+    def fail(self, entry: StageRecord, failure: PmError) -> None:
+        """Record a failed stage and its run, if the lake can still be written, and tell."""
+        self._observer(StageEnded(entry.stage, "failed", 0.0, failure.what))
+        event = {**self._event(entry, "failed", None), "error": str(failure)}
+
+        def write(transaction: Transaction) -> None:
+            self._write_skipped(transaction)
+            transaction.append("stage_events", _frame("stage_events", [event]))
+            transaction.merge("runs", self._row("failed", error=str(failure)))
+
+        try:
+            self._lake.commit("failed", write, run_id=self.run_id, stage=entry.stage)
+        except PmError as unwritten:  # a full disk, say: the failure itself is what the user must read
+            failure.add_note(f"(the failure could not be recorded either: {unwritten.what})")
+
+    def finish(self) -> None:
+        """Record the end of the run."""
+
+        def write(transaction: Transaction) -> None:
+            self._write_skipped(transaction)
+            transaction.merge("runs", self._row("done"))
+
+        self._lake.commit("end", write, run_id=self.run_id, stage="end")
+
+    def _write_skipped(self, transaction: Transaction) -> None:
+        transaction.append("stage_events", _frame("stage_events", self._skipped))
+
+    def _row(self, status: str, *, error: str | None = None) -> pl.DataFrame:
+        request = self._request
+        return _frame(
+            "runs",
+            [
+                {
+                    "run_id": self.run_id,
+                    "kind": self._kind,
+                    "status": status,
+                    "started_at": self._started_at,
+                    "finished_at": None if status == "running" else utc_now(),
+                    "source": request.source,
+                    "tickers": ",".join(request.tickers) if request.tickers else None,
+                    # A run that is not done keeps what it was asked, so that it can be resumed as it was asked.
+                    "as_of": last_date(self._lake, request) if status == "done" else request.as_of,
+                    "attempts": self._attempt,
+                    "version": __version__,
+                    "settings": self._settings.model_dump_json(),
+                    "error": error,
+                }
+            ],
+        )
+
+    def _event(self, entry: StageRecord, status: str, output_run_id: str | None) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "stage": entry.stage,
+            "attempt": self._attempt,
+            "status": status,
+            "started_at": entry.started_at,
+            "finished_at": utc_now(),
+            "seconds": entry.seconds,
+            "rows": entry.rows,
+            "peak_memory_mb": entry.peak_memory_mb,
+            "snapshot_id": entry.snapshot_id,
+            "fingerprint": entry.fingerprint,
+            "recipe": entry.recipe,
+            "output_run_id": output_run_id,
+            "summary": entry.summary,
+            "error": None,
+        }
+
+
+def _frame(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=table(name).polars_schema)

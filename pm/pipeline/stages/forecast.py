@@ -1,0 +1,94 @@
+"""Stage `forecast`: every model's forecast of every ticker, and the ensemble's."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.parallel import chunked, map_chunks
+from pm.pipeline.stage import Context, Outcome, Stage
+from pm.pipeline.universe import asked_for, newest_bars, universe
+from pm.sessions import next_sessions
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from pm.forecast import ForecastResult
+    from pm.lake import Transaction
+    from pm.settings import ForecastSettings
+
+__all__ = ["STAGE"]
+
+_OBSERVED = 60
+"""Bars by which the weekdays of a market without a calendar are known."""
+
+Work = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
+
+
+def _forecast(work: Work, *, settings: ForecastSettings, as_of: date) -> ForecastResult:
+    from pm.forecast import forecast_tickers
+
+    prices, volatility, targets = work
+    return forecast_tickers(prices, volatility, targets, settings=settings, as_of=as_of)
+
+
+def _run(context: Context) -> Outcome:
+    chosen = universe(context)
+    settings = context.settings.forecast
+    volatility = context.lake.read("volatility", "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
+    work: list[Work] = []
+    for tickers in chunked(chosen.tickers, context.settings.run.chunk_size):
+        prices = newest_bars(context, tickers, chosen.as_of, settings.window)
+        own = volatility.filter(pl.col("ticker").is_in(list(tickers)))
+        work.append((prices, own, _targets(context, prices, settings.horizon)))
+    results: list[ForecastResult] = []
+    forecast = partial(_forecast, settings=settings, as_of=chosen.as_of)
+    for done, result in enumerate(map_chunks(forecast, work, jobs=context.jobs), start=1):
+        results.append(result)
+        context.progress(done, len(work))
+    forecasts, weights, exclusions = (
+        context.stamp(pl.concat(frames), cutoff=chosen.as_of)
+        for frames in zip(*((r.forecasts, r.weights, r.exclusions) for r in results), strict=True)
+    )
+
+    def write(transaction: Transaction) -> int:
+        return (
+            transaction.append("forecasts", forecasts)
+            + transaction.append("model_weights", weights)
+            + transaction.append("exclusions", exclusions)
+        )
+
+    served = forecasts["ticker"].n_unique()
+    said = f"{served:,} of {len(chosen.tickers):,} tickers, {settings.horizon} sessions from {chosen.as_of}"
+    return Outcome(write, lambda: said)
+
+
+def _targets(context: Context, prices: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Give each ticker's next sessions: ticker, step, target_date."""
+    exchanges = context.settings.sources.exchanges
+    known: dict[tuple[str | None, frozenset[int], date], list[date]] = {}
+    rows: list[tuple[str, int, date]] = []
+    for (name,), own in prices.group_by("ticker", maintain_order=True):
+        ticker = str(name)
+        days: list[date] = own["date"].tail(_OBSERVED).to_list()
+        exchange = exchanges.exchange_of(ticker, context.request.source)
+        market = (exchange, frozenset(day.weekday() for day in days), days[-1])
+        if market not in known:
+            known[market] = next_sessions(days[-1], horizon, exchange=exchange, observed=days)
+        rows += [(ticker, step, day) for step, day in enumerate(known[market], start=1)]
+    return pl.DataFrame(rows, schema={"ticker": pl.String, "step": pl.Int64, "target_date": pl.Date}, orient="row")
+
+
+STAGE = Stage(
+    "forecast",
+    _run,
+    reads=("bars", "raw.batches"),
+    after=("volatility",),
+    sections=("forecast", "sources"),
+    rooms=("forecast", "sessions.py", "pipeline/universe.py"),
+    libraries=("statsforecast", "numpy", "scipy", "exchange-calendars"),
+    asks=asked_for,
+)
+"""Forecast from the closes up to the run's day."""

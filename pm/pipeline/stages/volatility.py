@@ -1,0 +1,58 @@
+"""Stage `volatility`: fit each ticker's conditional variance and the distribution of its return over the horizon."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.parallel import chunked, map_chunks
+from pm.pipeline.stage import Context, Outcome, Stage
+from pm.pipeline.universe import asked_for, newest_bars, universe
+
+if TYPE_CHECKING:
+    from pm.lake import Transaction
+
+__all__ = ["STAGE"]
+
+
+def _run(context: Context) -> Outcome:
+    from pm.volatility import fit_volatility
+
+    chosen = universe(context)
+    settings = context.settings.volatility
+    chunks = [
+        newest_bars(context, tickers, chosen.as_of, settings.window + 1)
+        .select("ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker"))
+        .filter(pl.col("log_return").is_not_null())
+        for tickers in chunked(chosen.tickers, context.settings.run.chunk_size)
+    ]
+    fit = partial(fit_volatility, settings=settings, horizon=context.settings.forecast.horizon)
+    paths: list[pl.DataFrame] = []
+    exclusions: list[pl.DataFrame] = []
+    for done, fitted in enumerate(map_chunks(fit, chunks, jobs=context.jobs), start=1):
+        paths.append(fitted.paths)
+        exclusions.append(fitted.exclusions)
+        context.progress(done, len(chunks))
+    path = context.stamp(pl.concat(paths), cutoff=chosen.as_of)
+    excluded = context.stamp(pl.concat(exclusions), cutoff=chosen.as_of)
+
+    def write(transaction: Transaction) -> int:
+        return transaction.append("volatility", path) + transaction.append("exclusions", excluded)
+
+    models = path.filter(pl.col("step") == 1).group_by("model").len().sort("model")
+    said = ", ".join(f"{count:,} by {model}" for model, count in models.iter_rows()) or "no ticker could be fitted"
+    return Outcome(write, lambda: said)
+
+
+STAGE = Stage(
+    "volatility",
+    _run,
+    reads=("bars", "raw.batches"),
+    sections=("volatility", "forecast"),
+    rooms=("volatility", "pipeline/universe.py"),
+    libraries=("arch", "numpy", "scipy"),
+    asks=asked_for,
+)
+"""Fit volatility to the returns up to the run's day."""

@@ -1,0 +1,97 @@
+"""Which tickers a run is about, and which day it takes for today."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pm.errors import InputError, SourceError, UnknownTickerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    import polars as pl
+
+    from pm.lake import Lake
+    from pm.pipeline.stage import Context, Request
+
+__all__ = ["Universe", "asked_for", "last_date", "newest_bars", "universe"]
+
+_OF_SOURCE = "batch_id IN (SELECT batch_id FROM raw.batches WHERE origin = ?)"
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Tickers and the day taken for today."""
+
+    tickers: tuple[str, ...]
+    as_of: date
+
+
+def last_date(lake: Lake, request: Request) -> date | None:
+    """Give the day a request takes for today: the one it names, else that of its source's last bar."""
+    if request.as_of is not None:
+        return request.as_of
+    found: date | None = lake.scalar(f"SELECT max(date) FROM bars WHERE {_OF_SOURCE}", [request.source])  # noqa: S608 - a constant
+    return found
+
+
+def universe(context: Context) -> Universe:
+    """Give the tickers of a run that have a bar on or before its day.
+
+    Raises
+    ------
+    SourceError
+        The source has landed no usable bars.
+    UnknownTickerError
+        A ticker was asked for that the source has no bars of.
+    InputError
+        The day lies before the first bar.
+    """
+    lake, request = context.lake, context.request
+    spans: pl.DataFrame = lake.query(
+        f"SELECT ticker, min(date) AS first FROM bars WHERE {_OF_SOURCE} GROUP BY ticker ORDER BY ticker",  # noqa: S608 - a constant
+        [request.source],
+    )
+    if spans.is_empty():
+        raise SourceError(
+            f"There are no usable bars from {request.source!r}.",
+            where="table bars",
+            hint="import some: pm import PATH; or see what was refused: pm quarantine",
+        )
+    if request.tickers is not None:
+        known = set(spans["ticker"])
+        missing = set(request.tickers) - known
+        if missing:
+            raise UnknownTickerError.from_missing(missing, known, where=f"bars from {request.source!r}")
+        spans = spans.filter(spans["ticker"].is_in(list(request.tickers)))
+    as_of = last_date(lake, request)
+    assert as_of is not None  # noqa: S101 - there are bars
+    alive = spans.filter(spans["first"] <= as_of)
+    if alive.is_empty():
+        raise InputError(
+            f"--as-of {as_of} lies before the first bar, of {spans['first'].min()}.",
+            where=f"bars from {request.source!r}",
+            hint="choose a later day",
+        )
+    return Universe(tuple(alive["ticker"]), as_of)
+
+
+def asked_for(context: Context) -> list[object]:
+    """Give the parts of a request on which derived numbers depend."""
+    request = context.request
+    return [request.source, request.tickers, request.as_of]
+
+
+def newest_bars(context: Context, tickers: Sequence[str], as_of: date, count: int) -> pl.DataFrame:
+    """Give each ticker's newest bars up to a day: ticker, date, close, adj_factor, by ticker and date."""
+    bars = context.lake.read(
+        "bars",
+        "date <= ?",
+        [as_of],
+        tickers=tickers,
+        columns=("ticker", "date", "close", "adj_factor"),
+        at=context.snapshot,
+    )
+    return bars.group_by("ticker", maintain_order=True).tail(count)

@@ -1,0 +1,127 @@
+"""Doubts about bars that are kept: jumps, stale runs, gaps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.lake.tables import table
+from pm.sessions import sessions_between
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pm.settings import QualitySettings
+
+__all__ = ["flag_bars"]
+
+_STAMP = {"run_id", "snapshot_id", "cutoff"}
+_FLAGS = pl.Schema({name: dtype for name, dtype in table("bar_flags").polars_schema.items() if name not in _STAMP})
+_MAD_TO_SIGMA = 1.4826
+"""A normal variable's standard deviation over its median absolute deviation."""
+
+
+def flag_bars(
+    bars: pl.DataFrame, *, actions: pl.DataFrame, exchanges: Mapping[str, str], settings: QualitySettings
+) -> pl.DataFrame:
+    """Give the doubts about bars, one a row: ticker, date, rule, value, detail.
+
+    - `jump`: the adjusted close moved by more than `jump_return`, and its log return is further from 0 than
+      `jump_sigmas` of the ticker's robust standard deviations (1.4826 × the median absolute deviation of its log
+      returns), on a day without a dividend or a split. The value is the simple return.
+    - `stale`: at least `stale_sessions` bars in a row whose close is the one before. The date is the first of them,
+      the value their number.
+    - `gap`: at least `gap_sessions` sessions of the exchange between two bars have none. The date is that of the bar
+      after them, the value their number. Asked only of tickers whose exchange is known.
+
+    Parameters
+    ----------
+    bars
+        With the columns of bars: all of each ticker, in any order.
+    actions
+        With the columns of raw.actions.
+    exchanges
+        Ticker to the code of its exchange; those of unknown exchange are absent.
+    settings
+        The thresholds.
+
+    Raises
+    ------
+    SettingsError
+        An exchange that nobody knows.
+    """
+    closes = bars.select("ticker", "date", "close", adjusted=pl.col("close") * pl.col("adj_factor")).sort(
+        "ticker", "date"
+    )
+    found = [_jumps(closes, actions, settings), _stale(closes, settings), _gaps(closes, exchanges, settings)]
+    return pl.concat(
+        [frame.select(pl.col(name).cast(dtype) for name, dtype in _FLAGS.items()) for frame in found]
+    ).sort("ticker", "date", "rule")
+
+
+def _before(name: str) -> pl.Expr:
+    """Give the value of the ticker's bar before; null for its first."""
+    return pl.when(pl.col("ticker") == pl.col("ticker").shift(1)).then(pl.col(name).shift(1))
+
+
+def _jumps(closes: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
+    moves = closes.with_columns(move=(pl.col("adjusted") / _before("adjusted")).log())
+    deviation = (pl.col("move") - pl.col("move").median().over("ticker")).abs()
+    sigma = _MAD_TO_SIGMA * deviation.median().over("ticker")
+    simple = pl.col("move").exp() - 1
+    return (
+        moves.with_columns(sigma=sigma, value=simple)
+        .filter(
+            pl.col("value").abs() > settings.jump_return,
+            pl.col("move").abs() > settings.jump_sigmas * pl.col("sigma"),
+        )
+        .join(actions.select("ticker", "date"), on=["ticker", "date"], how="anti")
+        .with_columns(
+            rule=pl.lit("jump"),
+            detail=pl.format(
+                "The adjusted close moved by {}%, where a day's usual move is {}%.",
+                (pl.col("value") * 100).round(1),
+                (pl.col("sigma") * 100).round(1),
+            ),
+        )
+    )
+
+
+def _stale(closes: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
+    still = pl.col("close") == _before("close")
+    return (
+        closes.with_columns(still=still.fill_null(value=False))
+        .with_columns(run=pl.col("still").rle_id())
+        .filter("still")
+        .group_by("run")
+        .agg(pl.col("ticker", "date", "close").first(), value=pl.len(), last=pl.col("date").last())
+        .filter(pl.col("value") >= settings.stale_sessions)
+        .with_columns(
+            rule=pl.lit("stale"),
+            detail=pl.format("The close is {} for {} more sessions, to {}.", "close", "value", "last"),
+        )
+    )
+
+
+def _gaps(closes: pl.DataFrame, exchanges: Mapping[str, str], settings: QualitySettings) -> pl.DataFrame:
+    found = []
+    pairs = closes.select("ticker", "date", previous=_before("date")).drop_nulls("previous")
+    by_exchange = pairs.with_columns(
+        exchange=pl.col("ticker").replace_strict(dict(exchanges), default=None, return_dtype=pl.String)
+    ).drop_nulls("exchange")
+    for (exchange,), rows in by_exchange.group_by("exchange"):
+        first, last = rows["previous"].min(), rows["date"].max()
+        sessions = pl.Series(sessions_between(str(exchange), first, last), dtype=pl.Date)  # type: ignore[arg-type]
+        missing = sessions.search_sorted(rows["date"], side="left").cast(pl.Int64) - sessions.search_sorted(
+            rows["previous"], side="right"
+        ).cast(pl.Int64)
+        found.append(
+            rows.with_columns(value=missing)
+            .filter(pl.col("value") >= settings.gap_sessions)
+            .with_columns(
+                rule=pl.lit("gap"),
+                detail=pl.format("No bar for {} sessions of {} after {}.", "value", "exchange", "previous"),
+            )
+        )
+    return pl.concat(found) if found else _FLAGS.to_frame()

@@ -1,0 +1,153 @@
+"""From the frames of a run to one HTML document."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pm.report.charts import TickerFrames, ticker_figure
+from pm.report.words import FILTERS, headline
+
+if TYPE_CHECKING:
+    from pm.report.data import ReportData
+    from pm.settings import ReportSettings
+
+__all__ = ["render_report"]
+
+Row = dict[str, Any]
+
+
+def render_report(data: ReportData, *, settings: ReportSettings) -> str:
+    """Give the report as one HTML document that loads nothing else.
+
+    The stylesheet, the scripts, plotly.js and the figures' data are inside (about 5 MB, nearly all of it plotly.js),
+    and a content security policy in the document forbids the browser to fetch anything. Everything that comes from the
+    data is escaped, in the markup and in the scripts' JSON.
+
+    Parameters
+    ----------
+    data
+        The frames of a run; any of them may be empty.
+    settings
+        Section `report`: how many tickers are drawn, how many sessions of each, and how many rows a table shows.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("pm.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+
+    ranked = data.signals.with_columns(strength=pl.max_horizontal("probability_gain", "probability_loss")).sort(
+        pl.col("action") == "HOLD", "strength", "ticker", descending=[False, True, False]
+    )
+    charts = _charts(data, ranked.head(settings.max_charts), settings)
+    rows = settings.max_rows
+    return environment.get_template("template.html.j2").render(
+        data=data,
+        max_rows=rows,
+        sentences=headline(ranked),
+        counts={action: data.signals.filter(pl.col("action") == action).height for action in ("BUY", "SELL", "HOLD")},
+        signals=_signal_rows(ranked.head(rows), charts),
+        signals_total=ranked.height,
+        charts=charts,
+        figures=[chart["figure"] for chart in charts],
+        example=ranked["ticker"].first() if ranked.height else "…",
+        weights=_weights(data.weights, rows),
+        quality=data.quality.sort("ticker").head(rows).to_dicts(),
+        flags=data.flags.sort("date", "ticker", descending=[True, False]).head(rows).to_dicts(),
+        reconciliation=_reconciliation(data.reconciliation),
+        exclusions=data.exclusions.sort("stage", "reason", "ticker").head(rows).to_dicts(),
+        timings=_timings(data.timings),
+        plotly=Markup(get_plotlyjs()),  # noqa: S704 - plotly's own script, made to be inlined
+    )
+
+
+def _charts(data: ReportData, chosen: pl.DataFrame, settings: ReportSettings) -> list[Row]:
+    tickers = chosen["ticker"].implode()
+    dates = data.forecasts.select("ticker", "step", "target_date")
+    frames = {
+        "history": _by_ticker(data.history, tickers, "date", settings.history_sessions),
+        "features": _by_ticker(data.features, tickers, "date", settings.history_sessions),
+        "forecast": _by_ticker(data.forecasts, tickers, "target_date"),
+        "volatility": _by_ticker(data.volatility.join(dates, on=["ticker", "step"]), tickers, "target_date"),
+    }
+    charts = []
+    for place, signal in enumerate(chosen.to_dicts(), start=1):
+        own = {name: parts.get((signal["ticker"],), empty) for name, (parts, empty) in frames.items()}
+        ticker = TickerFrames(**own, stop=signal["stop"], target=signal["target"])
+        figure = ticker_figure(ticker)
+        charts.append(
+            {
+                "anchor": f"ticker-{place}",
+                "signal": signal,
+                "reasons": json.loads(signal["reasons"]),
+                "figure": figure,
+                "drawn": bool(figure["data"]),
+                "forecast": own["forecast"].to_dicts(),
+                "volatility_model": next(iter(own["volatility"]["model"]), None),
+            }
+        )
+    return charts
+
+
+def _by_ticker(
+    frame: pl.DataFrame, tickers: pl.Series, order: str, last: int | None = None
+) -> tuple[dict[tuple[Any, ...], pl.DataFrame], pl.DataFrame]:
+    """Give each chosen ticker's rows in order of date, and an empty frame for a ticker that has none."""
+    kept = frame.filter(pl.col("ticker").is_in(tickers)).sort("ticker", order)
+    parts = kept.partition_by("ticker", as_dict=True)
+    return {key: part.tail(last or part.height) for key, part in parts.items()}, kept.clear()
+
+
+def _signal_rows(signals: pl.DataFrame, charts: list[Row]) -> list[Row]:
+    """Give the table's rows, each with the places of its interval on a scale that all rows share."""
+    anchors = {chart["signal"]["ticker"]: chart["anchor"] for chart in charts}
+    reach = signals.select(pl.max_horizontal(pl.col("lower", "upper").abs()).quantile(0.95, "higher")).item()
+    # One row in twenty may reach beyond the scale and is cut off at its ends, so that one wild ticker does not
+    # squeeze all others into a dot.
+    scale = reach or 1.0
+    rows = []
+    for row in signals.to_dicts():
+        low, middle, high = (
+            round(50 + 50 * max(-1.0, min(1.0, row[name] / scale)), 2) for name in ("lower", "expected_return", "upper")
+        )
+        rows.append(row | {"anchor": anchors.get(row["ticker"]), "low": low, "middle": middle, "width": high - low})
+    return rows
+
+
+def _weights(weights: pl.DataFrame, limit: int) -> Row:
+    """Give the models in order and, for each ticker, what each of them weighs."""
+    models = weights.group_by("model").agg(pl.col("weight").mean())
+    # Naive first, for the others are measured against it; then the heaviest.
+    names = models.sort(pl.col("model") == "naive", "weight", "model", descending=[True, True, False])[
+        "model"
+    ].to_list()
+    table = []
+    shown = weights.sort("ticker").partition_by("ticker", as_dict=True, maintain_order=True)
+    for (ticker,), part in list(shown.items())[:limit]:
+        by_model = {row["model"]: row for row in part.to_dicts()}
+        table.append({"ticker": ticker, "cells": [by_model.get(name) for name in names]})
+    reasons = weights.filter(pl.col("reason").is_not_null()).sort("ticker", "model").head(limit).to_dicts()
+    return {"models": names, "rows": table, "total": len(shown), "reasons": reasons}
+
+
+def _reconciliation(batches: pl.DataFrame) -> Row:
+    parts = ("inserted", "updated", "unchanged", "quarantined")
+    totals: Row = {name: int(batches[name].sum()) for name in ("landed", *parts)}
+    return totals | {"batches": batches.height, "missing": totals["landed"] - sum(totals[name] for name in parts)}
+
+
+def _timings(events: pl.DataFrame) -> list[Row]:
+    longest = events["seconds"].max() or 1.0
+    share = (pl.col("seconds") / longest * 100).round(1).fill_null(0)
+    return events.with_columns(share=share).to_dicts()

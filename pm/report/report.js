@@ -1,0 +1,59 @@
+"use strict";
+
+// A heading of a sortable table sorts its column; pressed again, the other way. Equal rows keep their order, and cells
+// without a value stay last.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const headings = [...table.tHead.rows[0].cells];
+  const body = table.tBodies[0];
+  for (const heading of headings) {
+    const button = heading.querySelector("button");
+    if (!button) continue;
+    button.addEventListener("click", () => {
+      const column = headings.indexOf(heading);
+      const now = heading.getAttribute("aria-sort");
+      const order =
+        now === "none" ? heading.dataset.first : now === "ascending" ? "descending" : "ascending";
+      const sign = order === "ascending" ? 1 : -1;
+      const value = (row) => row.cells[column].dataset.value;
+      const compare = (a, b) => {
+        const [x, y] = [value(a), value(b)];
+        if (x === "" || y === "") return (x === "") - (y === "");
+        const numeric = Number(x) - Number(y);
+        return sign * (Number.isNaN(numeric) ? x.localeCompare(y) : numeric);
+      };
+      for (const other of headings) if (other.hasAttribute("aria-sort")) other.setAttribute("aria-sort", "none");
+      heading.setAttribute("aria-sort", order);
+      body.append(...[...body.rows].sort(compare));
+    });
+  }
+}
+
+// Figures name their colours and fonts by the stylesheet's custom properties; here they get the values of the reader's
+// scheme, again whenever it changes. One figure is drawn at a time, so that the page answers while they are.
+const source = document.getElementById("figures");
+if (source) {
+  const figures = JSON.parse(source.textContent);
+  const plots = [...document.querySelectorAll(".plot")];
+  const painted = (value, style) => {
+    if (typeof value === "string") return value.startsWith("--") ? style.getPropertyValue(value).trim() : value;
+    if (Array.isArray(value)) return value.map((item) => painted(item, style));
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, painted(item, style)]));
+  };
+  let drawing = 0;
+  const draw = () => {
+    const mine = ++drawing;
+    const style = getComputedStyle(document.documentElement);
+    const next = (place) => {
+      if (place === plots.length || mine !== drawing) return;
+      const plot = plots[place];
+      const { data, layout } = painted(figures[plot.dataset.figure], style);
+      Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true }).then(() =>
+        setTimeout(next, 0, place + 1),
+      );
+    };
+    next(0);
+  };
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+}

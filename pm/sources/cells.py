@@ -1,0 +1,198 @@
+"""A file's cells, read as bars: how it writes dates and numbers is found out once, and then holds for every row."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.errors import InputError
+from pm.sources.dates import date_style, month_first, parse_dates
+from pm.sources.delimited import DelimitedText
+from pm.sources.numbers import NumberStyle, number_style, parse_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from pm.sources.columnar import ParquetFile
+    from pm.sources.dates import DateStyle
+
+__all__ = ["CellStyles", "cell_styles", "read_cells"]
+
+NUMBERS = ("open", "high", "low", "close", "adj_close", "volume")
+_SAMPLE_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class CellStyles:
+    """How a file writes its cells.
+
+    Attributes
+    ----------
+    dates
+        The format of its dates; None where they are dates already.
+    numbers
+        Its decimals and thousands, where they are text.
+    """
+
+    dates: DateStyle | None
+    numbers: NumberStyle
+
+
+def cell_styles(content: DelimitedText | ParquetFile, places: Mapping[str, int]) -> CellStyles:
+    """Tell from a file's first rows how it writes dates and numbers.
+
+    Whether the day or the month comes first is told by the first number above 12, however far down it is.
+
+    Raises
+    ------
+    InputError
+        A column of a type that holds no dates or numbers, a first date that is none, or dates that can be read two
+        ways throughout.
+    """
+    with closing(_pieces(content, places)) as pieces:
+        head = next(pieces, pl.DataFrame(schema=list(places)))
+    head = head.head(_SAMPLE_ROWS)
+    for field, place in places.items():
+        _require_readable(content, content.header[place], field, head[field].dtype)
+    texts = [head[field] for field in NUMBERS if field in places and head[field].dtype == pl.String]
+    delimiter = content.delimiter if isinstance(content, DelimitedText) else ","
+    numbers = number_style((cell for text in texts for cell in text.drop_nulls()), delimiter)
+    return CellStyles(dates=_date_style(content, places, head["date"]), numbers=numbers)
+
+
+def read_cells(
+    content: DelimitedText | ParquetFile, places: Mapping[str, int], styles: CellStyles
+) -> Generator[pl.DataFrame]:
+    """Give the rows with the columns of `places`, in our types; rows with nothing in any of them are skipped.
+
+    Raises
+    ------
+    InputError
+        A cell that is no date or no number, or a row without a date; with its line.
+    """
+    start = 0
+    for raw in _pieces(content, places):
+        yield _read_piece(raw, content, places, styles, start)
+        start += raw.height
+
+
+def _pieces(content: DelimitedText | ParquetFile, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
+    yield from content.pieces(places)
+
+
+def _require_readable(content: DelimitedText | ParquetFile, name: str, field: str, dtype: pl.DataType) -> None:
+    readable = dtype.is_numeric() or dtype in (pl.String, pl.Null)
+    if field in NUMBERS:
+        kind = "numbers"
+    elif field == "date":
+        kind = "dates"
+        readable = readable or dtype in (pl.Date, pl.Datetime)
+    else:
+        kind = "text"
+        readable = readable or dtype in (pl.Categorical, pl.Enum)
+    if not readable:
+        raise InputError(f"Column {name!r} holds {dtype}, not {kind}.", where=str(content.path), hint="cast it")
+
+
+def _date_style(content: DelimitedText | ParquetFile, places: Mapping[str, int], dates: pl.Series) -> DateStyle | None:
+    if dates.dtype in (pl.Date, pl.Datetime):
+        return None
+    texts = _as_text(dates).str.strip_chars()
+    filled = (texts.is_not_null() & (texts != "")).arg_true()
+    name = content.header[places["date"]]
+    if filled.is_empty():
+        raise InputError(f"Column {name!r} is empty.", where=str(content.path), hint="give each row its date")
+    first = texts[int(filled[0])]
+    style = date_style(first)
+    if style is None:
+        raise InputError(
+            f"{first!r} in column {name!r} is not a date.",
+            where=content.place_of(int(filled[0])),
+            hint="write dates as YYYY-MM-DD",
+        )
+    twin = month_first(style)
+    if twin is None:
+        return style
+    for piece in content.pieces({"date": places["date"]}):
+        parts = _as_text(piece["date"]).str.extract_groups(r"^\s*(\d{1,2})\D(\d{1,2})\D").struct.unnest()
+        over = parts.select(pl.all().cast(pl.Int64) > 12).sum()
+        if any(over.row(0)):
+            return style if over.item(0, 0) else twin
+    raise InputError(
+        f"The dates in column {name!r} can be read with the day or the month first.",
+        where=str(content.path),
+        hint="write dates as YYYY-MM-DD",
+    )
+
+
+def _read_piece(
+    raw: pl.DataFrame,
+    content: DelimitedText | ParquetFile,
+    places: Mapping[str, int],
+    styles: CellStyles,
+    start: int,
+) -> pl.DataFrame:
+    """Read a piece's cells; `start` is how many rows came before it."""
+    columns: dict[str, pl.Series] = {}
+    bad: dict[str, pl.Series] = {}
+    for field in places:
+        if field in NUMBERS:
+            columns[field], bad[field] = _numbers(raw[field], styles.numbers)
+        elif field == "date":
+            columns[field], bad[field] = _dates(raw[field], styles.dates)
+        else:
+            # Only an empty cell is no ticker: NA and NULL are on the exchanges' lists.
+            text = _as_text(raw[field]).str.strip_chars()
+            columns[field] = text.set(text == "", None)
+    frame = pl.DataFrame(columns)
+    said = [
+        pl.col(field).is_not_null() | bad[field] if field in bad else pl.col(field).is_not_null() for field in places
+    ]
+    blank = frame.select(~pl.any_horizontal(said)).to_series()
+    bad["date"] = bad["date"] | (frame["date"].is_null() & ~blank)
+    for row in pl.DataFrame(bad).select(pl.any_horizontal(pl.all()).arg_true().first()).to_series().drop_nulls():
+        field = next(field for field in bad if bad[field][row])
+        name = content.header[places[field]]
+        raise _bad_cell(raw[field][row], field, name, content.place_of(start + row), styles)
+    return frame.filter(~blank)
+
+
+def _bad_cell(value: object, field: str, name: str, where: str, styles: CellStyles) -> InputError:
+    if field != "date":
+        return InputError(
+            f"{value!r} in column {name!r} is not a number.", where=where, hint="mend it, or leave the cell empty"
+        )
+    if value is None or not str(value).strip():
+        return InputError(f"The row has no date in column {name!r}.", where=where, hint="give it, or drop the row")
+    written = styles.dates.name if styles.dates else "YYYY-MM-DD"
+    return InputError(
+        f"{value!r} in column {name!r} is not a date written as {written}, as the first one is.",
+        where=where,
+        hint="write all dates alike; YYYY-MM-DD is best",
+    )
+
+
+def _dates(cells: pl.Series, style: DateStyle | None) -> tuple[pl.Series, pl.Series]:
+    if style is not None:
+        return parse_dates(_as_text(cells), style)
+    # A zoned time gives the day on the wall clock of its own zone.
+    return cells if cells.dtype == pl.Date else cells.dt.date(), _nowhere(cells)
+
+
+def _numbers(cells: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series]:
+    if cells.dtype == pl.String:
+        return parse_numbers(cells, style)
+    return cells.cast(pl.Float64), _nowhere(cells)
+
+
+def _as_text(cells: pl.Series) -> pl.Series:
+    """Give cells as strings; a whole number stored as a float without its '.0'."""
+    whole = cells.cast(pl.Int64, strict=False) if cells.dtype.is_float() else cells
+    return whole.cast(pl.String)
+
+
+def _nowhere(cells: pl.Series) -> pl.Series:
+    return pl.repeat(value=False, n=len(cells), eager=True)

@@ -1,0 +1,6 @@
+-- The newest run of the whole pipeline that came to its end.
+SELECT *
+FROM runs
+WHERE kind = 'run' AND status = 'done'
+ORDER BY started_at DESC, run_id DESC
+LIMIT 1;

@@ -1,0 +1,25 @@
+-- Every signal with the simple total return since, up to its target date or the newest bar before it.
+-- last_date: Date of the bar it is measured by.
+-- realised_return: Simple total return from the origin date to last_date, before costs.
+-- complete: Whether the target date, or a bar after it, has come.
+SELECT
+    s.run_id,
+    s.ticker,
+    s.action,
+    s.origin_date,
+    s.target_date,
+    s.expected_return,
+    s.lower,
+    s.upper,
+    s.confidence,
+    s.size,
+    later.date AS last_date,
+    later.close / origin.close - 1 AS realised_return,
+    newest.date >= s.target_date AS complete,
+    s.snapshot_id,
+    s.cutoff
+FROM signals AS s
+JOIN adjusted_bars AS origin ON origin.ticker = s.ticker AND origin.date = s.origin_date
+JOIN adjusted_bars AS later ON later.ticker = s.ticker AND later.date > s.origin_date AND later.date <= s.target_date
+JOIN latest_bars AS newest ON newest.ticker = s.ticker
+QUALIFY row_number() OVER (PARTITION BY s.run_id, s.ticker ORDER BY later.date DESC) = 1;

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pm.errors import SettingsError
+from pm.forecast.models import FORECASTERS, forecaster
+from pm.forecast.models.univariate import UnivariateForecaster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from pm.forecast.base import Panel
+
+HORIZON = 12
+
+
+def build(name: str) -> Any:  # noqa: ANN401 - the library is untyped
+    from statsforecast import models
+
+    return {
+        "naive": lambda: models.Naive(),
+        "drift": lambda: models.RandomWalkWithDrift(),
+        "auto_arima": lambda: models.AutoARIMA(seasonal=False, max_d=1),
+        "theta": lambda: models.DynamicOptimizedTheta(),
+        "auto_ets": lambda: models.AutoETS(model="ZZN"),
+    }[name]()
+
+
+@pytest.fixture(scope="module")
+def series() -> dict[str, NDArray[np.float64]]:
+    rng = np.random.default_rng(6)
+    walk = 4.6 + np.cumsum(rng.normal(0, 0.02, 320))
+    trend = 4.6 + np.cumsum(rng.normal(0.003, 0.01, 300))
+    moving = 4.6 + np.cumsum(np.convolve(rng.normal(0, 0.02, 281), [1, 0.5])[:280])
+    return {"WALK": walk, "TREND": trend, "MOVING": moving}
+
+
+@pytest.fixture(scope="module")
+def panel(series: dict[str, NDArray[np.float64]], as_panel: Callable[..., Panel]) -> Panel:
+    return as_panel(series)
+
+
+def means_of(name: str, panel: Panel, origins: pl.DataFrame) -> pl.DataFrame:
+    forecasts = FORECASTERS[name].forecast(panel, origins, HORIZON)
+    assert forecasts.failures == {}
+    return forecasts.means.sort("ticker", "origin_date", "step")
+
+
+@pytest.mark.filterwarnings("ignore:possible convergence problem:UserWarning")
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_equals_statsforecast_called_in_a_loop(name: str, series: dict[str, NDArray[np.float64]], panel: Panel) -> None:
+    means = means_of(name, panel, panel.last_origins())
+    for ticker, values in series.items():
+        expected = build(name).forecast(values, HORIZON)["mean"]
+        ours = means.filter(pl.col("ticker") == ticker)["mean"].to_numpy()
+        np.testing.assert_allclose(ours, expected, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:possible convergence problem:UserWarning")
+@pytest.mark.parametrize("name", ["naive", "auto_arima", "theta", "auto_ets"])
+def test_rolls_forward_as_statsforecast_cross_validates(
+    name: str, series: dict[str, NDArray[np.float64]], panel: Panel
+) -> None:
+    from statsforecast import StatsForecast
+
+    windows, step = 4, 9
+    places = {ticker: [len(v) - HORIZON - 1 - step * k for k in range(windows)] for ticker, v in series.items()}
+    chosen = pl.DataFrame(
+        [(ticker, bar) for ticker, bars in places.items() for bar in sorted(bars)],
+        schema={"ticker": pl.String, "bar": pl.Int64},
+        orient="row",
+    )
+    origins = panel.bars.join(chosen, on=["ticker", "bar"]).select("ticker", origin_date="date")
+    ours = means_of(name, panel, origins)
+
+    long = panel.bars.select(unique_id="ticker", ds="bar", y="log_price")
+    cross = StatsForecast(models=[build(name)], freq=1, n_jobs=1).cross_validation(
+        df=long, h=HORIZON, step_size=step, n_windows=windows, refit=name == "naive"
+    )
+    cross = cross.sort("unique_id", "cutoff", "ds")
+    np.testing.assert_allclose(ours["mean"].to_numpy(), cross[cross.columns[-1]].to_numpy(), rtol=1e-10)
+
+
+def test_drift_is_the_line_through_the_ends(as_panel: Callable[..., Panel]) -> None:
+    panel = as_panel({"X": np.array([4.0, 9.0, 1.0, 4.6])})
+    means = means_of("drift", panel, panel.last_origins())["mean"].to_numpy()
+    np.testing.assert_allclose(means, 4.6 + 0.2 * np.arange(1, HORIZON + 1))
+
+
+def test_drift_at_an_earlier_origin_knows_no_later_bar(as_panel: Callable[..., Panel]) -> None:
+    panel = as_panel({"X": np.array([4.0, 9.0, 1.0, 4.6])})
+    origins = pl.DataFrame({"ticker": ["X", "X"], "origin_date": [date(2010, 1, 2), date(2010, 1, 3)]})
+    means = means_of("drift", panel, origins)["mean"].to_numpy().reshape(2, HORIZON)
+    np.testing.assert_allclose(means[0], 9.0 + 5.0 * np.arange(1, HORIZON + 1))
+    np.testing.assert_allclose(means[1], 1.0 - 1.5 * np.arange(1, HORIZON + 1))
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_bars_after_the_last_origin_change_nothing(
+    name: str, series: dict[str, NDArray[np.float64]], as_panel: Callable[..., Panel]
+) -> None:
+    whole = as_panel(series)
+    spoilt = as_panel({ticker: np.concatenate([v[:250], v[250:] * 3 - 7]) for ticker, v in series.items()})
+    origins = whole.bars.filter(pl.col("bar").is_in([200, 249])).select("ticker", origin_date="date")
+    assert means_of(name, whole, origins).equals(means_of(name, spoilt, origins))
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_company_changes_nothing(name: str, panel: Panel) -> None:
+    whole = means_of(name, panel, panel.last_origins())
+    alone = [panel.only([ticker]) for ticker in panel.lengths()]
+    assert pl.concat(means_of(name, part, part.last_origins()) for part in alone).equals(whole)
+
+
+def test_arima_never_extrapolates_a_second_difference(as_panel: Callable[..., Panel]) -> None:
+    # A slope that wanders: the unit-root test asks for two differences.
+    slope = np.cumsum(np.random.default_rng(4).normal(0, 0.0005, 300))
+    values = 4.6 + np.cumsum(slope + np.random.default_rng(5).normal(0, 0.003, 300))
+    panel = as_panel({"X": values})
+    from statsforecast.models import AutoARIMA
+
+    assert AutoARIMA(seasonal=False).fit(values).model_["arma"][5] == 2
+    means = means_of("auto_arima", panel, panel.last_origins())["mean"].to_numpy()
+    bounded = AutoARIMA(seasonal=False, max_d=1).fit(values)
+    assert bounded.model_["arma"][5] == 1
+    np.testing.assert_array_equal(means, bounded.predict(HORIZON)["mean"])
+
+
+def test_a_ticker_that_fails_leaves_the_others_alone(
+    series: dict[str, NDArray[np.float64]], as_panel: Callable[..., Panel]
+) -> None:
+    # statsforecast raises on a handful of bars.
+    panel = as_panel({"TINY": np.array([4.6, 4.7, 4.65]), **series})
+    forecasts = FORECASTERS["auto_ets"].forecast(panel, panel.last_origins(), HORIZON)
+    assert set(forecasts.failures) == {"TINY"}
+    assert forecasts.failures["TINY"].startswith("failed: ")
+    rest = as_panel({"NOBODY": np.array([4.6]), **series}).only(series)
+    assert forecasts.means.sort("ticker", "step").equals(means_of("auto_ets", rest, rest.last_origins()))
+
+
+def test_a_ticker_without_an_origin_is_passed_over(panel: Panel) -> None:
+    origins = panel.last_origins().filter(pl.col("ticker") == "WALK")
+    for model in FORECASTERS.values():
+        assert model.forecast(panel, origins, 3).means["ticker"].to_list() == ["WALK"] * 3
+
+
+@pytest.mark.parametrize("model", FORECASTERS.values(), ids=list(FORECASTERS))
+def test_an_empty_panel_gives_an_empty_frame(model: UnivariateForecaster, panel: Panel) -> None:
+    nobody = panel.only([])
+    forecasts = model.forecast(nobody, nobody.last_origins(), 3)
+    assert forecasts.means.is_empty()
+    assert forecasts.means.columns == ["ticker", "origin_date", "step", "mean"]
+
+
+def test_an_unknown_name_is_met_with_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="Did you mean 'auto_arima'"):
+        forecaster("autoarima")
+
+
+def test_names_are_their_own() -> None:
+    assert [model.name for model in FORECASTERS.values()] == list(FORECASTERS)
+    assert list(FORECASTERS) == ["naive", "drift", "auto_arima", "theta", "auto_ets"]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pm.sources.dates import DATE_STYLES, date_style, month_first, parse_dates
+
+DAY = date(2020, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        ("2020-12-31", "YYYY-MM-DD"),
+        ("2020-12-31 16:00", "YYYY-MM-DD"),
+        ("2020-12-31T23:59:59.999", "YYYY-MM-DD"),
+        ("2020-12-31T23:30:00Z", "YYYY-MM-DD"),
+        ("2020-12-31 00:00:00+09:00", "YYYY-MM-DD"),
+        ("2020-12-31 19:30:00-0500", "YYYY-MM-DD"),
+        ("2020-12-31 00:00:00 UTC", "YYYY-MM-DD"),
+        (" 2020-12-31 ", "YYYY-MM-DD"),
+        ("2020/12/31", "YYYY/MM/DD"),
+        ("2020.12.31", "YYYY.MM.DD"),
+        ("20201231", "YYYYMMDD"),
+        ("31.12.2020", "DD.MM.YYYY"),
+        ("31/12/2020", "DD/MM/YYYY"),
+        ("31-12-2020", "DD-MM-YYYY"),
+        ("31-Dec-2020", "DD-Mon-YYYY"),
+        ("31 Dec 2020", "DD Mon YYYY"),
+        ("Dec 31, 2020", "Mon DD, YYYY"),
+        ("1609372800", "seconds since 1970"),
+        ("1609459199", "seconds since 1970"),
+        ("1609372800000", "milliseconds since 1970"),
+        ("1609372800000000", "microseconds since 1970"),
+        ("1609372800000000000", "nanoseconds since 1970"),
+    ],
+)
+def test_formats(cell: str, name: str):
+    style = date_style(cell)
+    assert style is not None
+    assert style.name == name
+    dates, bad = parse_dates(pl.Series([cell]), style)
+    assert dates.to_list() == [DAY]
+    assert not bad.any()
+
+
+@pytest.mark.parametrize("cell", ["", "yesterday", "31/12/20", "43831", "2020-12", "12.5", "2020-12-31x"])
+def test_what_is_no_date(cell: str):
+    assert date_style(cell) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        ("2020-02-30", "YYYY-MM-DD"),
+        ("2020-13-01", "YYYY-MM-DD"),
+        ("20201231", "YYYY-MM-DD"),
+        ("0001-01-01", "YYYY-MM-DD"),
+        ("9999-12-31", "YYYY-MM-DD"),
+        ("12/31/2020", "DD/MM/YYYY"),
+        ("31/12/2020", "MM/DD/YYYY"),
+        ("20200230", "YYYYMMDD"),
+        ("nan", "seconds since 1970"),
+    ],
+)
+def test_a_cell_that_the_file_s_format_cannot_hold(cell: str, name: str):
+    dates, bad = parse_dates(pl.Series([cell, "", None]), DATE_STYLES[name])
+    assert dates.to_list() == [None, None, None]
+    assert bad.to_list() == [True, False, False]
+
+
+@given(
+    st.dates(date(1800, 1, 1), date(2199, 12, 31)),
+    st.sampled_from([style for style in DATE_STYLES.values() if "%" in style.layout]),
+)
+def test_every_format_reads_back_what_strftime_wrote(day: date, style: object):
+    layout = style.layout  # type: ignore[attr-defined]
+    dates, bad = parse_dates(pl.Series([day.strftime(layout)]), style)  # type: ignore[arg-type]
+    assert dates.to_list() == [day]
+    assert not bad.any()
+
+
+@given(
+    st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - hypothesis adds the zone itself
+    st.integers(-12, 14),
+)
+def test_a_zoned_time_gives_the_day_on_its_own_wall_clock(moment: datetime, offset: int):
+    cell = moment.replace(tzinfo=timezone(timedelta(hours=offset))).isoformat(sep=" ")
+    dates, bad = parse_dates(pl.Series([cell]), DATE_STYLES["YYYY-MM-DD"])
+    assert dates.to_list() == [moment.date()]
+    assert not bad.any()
+
+
+@given(st.datetimes(datetime(1974, 1, 1), datetime(2199, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001 - as above
+def test_counts_since_1970_give_the_day_in_utc(moment: datetime):
+    seconds = int(moment.timestamp())
+    for unit, scale in (("seconds", 1), ("milliseconds", 1_000), ("microseconds", 10**6), ("nanoseconds", 10**9)):
+        style = DATE_STYLES[f"{unit} since 1970"]
+        dates, _ = parse_dates(pl.Series([str(seconds * scale)]), style)
+        assert dates.to_list() == [moment.date()]
+
+
+def test_only_slashes_and_dashes_can_be_read_two_ways():
+    twins = {style.name: twin.name for style in DATE_STYLES.values() if (twin := month_first(style))}
+    assert twins == {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.lake.tables import QUANTILES, quantile_column, table
+from pm.volatility import fit_volatility
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from pm.settings import VolatilitySettings
+
+    Frame = Callable[..., pl.DataFrame]
+    Simulate = Callable[..., NDArray[np.float64]]
+
+STAMP = {"run_id": pl.String, "snapshot_id": pl.Int64, "cutoff": pl.Date}
+
+
+@pytest.fixture
+def returns(as_frame: Frame, simulate_garch: Simulate) -> pl.DataFrame:
+    rng = np.random.default_rng(11)
+    lengths = {"AAA": 700, "BBB": 300, "CCC": 120, "DDD": 400}
+    return as_frame({t: simulate_garch(rng, n, omega=4e-6, alpha=0.09, beta=0.88) for t, n in lengths.items()})
+
+
+def test_frames_fit_their_tables(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+    fit = fit_volatility(returns, settings=settings, horizon=10)
+    for name, frame in (("volatility", fit.paths), ("exclusions", fit.exclusions)):
+        stamped = frame.with_columns(pl.lit(None, dtype=dtype).alias(column) for column, dtype in STAMP.items())
+        assert_frame_equal(table(name).conform(stamped), stamped)
+    assert fit.paths["step"].to_list() == list(range(1, 11)) * 4
+
+
+def test_short_history_is_served_by_ewma_and_says_so(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+    fit = fit_volatility(returns, settings=settings, horizon=5)
+    models = dict(fit.paths.select("ticker", "model").unique().iter_rows())
+    assert models == {"AAA": "garch11", "BBB": "garch11", "CCC": "ewma", "DDD": "garch11"}
+    assert fit.exclusions.rows() == [
+        ("volatility", "CCC", "short_history", "GARCH needs 250 returns, has 120; served by ewma")
+    ]
+    ewma = fit.paths.filter(pl.col("ticker") == "CCC")
+    assert ewma.select("omega", "log_likelihood").null_count().row(0) == (5, 5)
+    assert ewma.select("alpha", "beta").row(0) == pytest.approx((0.06, 0.94))
+    assert ewma["observations"].to_list() == [120] * 5
+
+
+def test_cumulative_sigma_adds_up_the_variances(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+    path = fit_volatility(returns, settings=settings, horizon=8).paths.filter(pl.col("ticker") == "AAA")
+    sigma = path["sigma"].to_numpy()
+    np.testing.assert_allclose(path["cumulative_sigma"].to_numpy() ** 2, np.cumsum(sigma**2))
+    omega, alpha, beta = path.select("omega", "alpha", "beta").row(0)
+    np.testing.assert_allclose(sigma[1:] ** 2, omega + (alpha + beta) * sigma[:-1] ** 2)
+
+
+def test_quantiles_are_ordered_and_intervals_widen_at_every_step(
+    returns: pl.DataFrame, settings: VolatilitySettings
+) -> None:
+    enough = settings.model_copy(update={"simulations": 10_000})
+    paths = fit_volatility(returns, settings=enough, horizon=20).paths
+    quantiles = paths.select(quantile_column("r", level) for level in QUANTILES).to_numpy()
+    assert (np.diff(quantiles, axis=1) > 0).all()
+    widths = (quantiles[:, -1] - quantiles[:, 0]).reshape(4, 20)
+    assert (np.diff(widths, axis=1) > 0).all()
+
+
+def test_neither_company_nor_order_nor_chunks_change_a_bit(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+    whole = fit_volatility(returns, settings=settings, horizon=6)
+    shuffled = fit_volatility(returns.sample(fraction=1, shuffle=True, seed=3), settings=settings, horizon=6)
+    alone = [fit_volatility(part, settings=settings, horizon=6) for part in returns.partition_by("ticker")]
+    assert_frame_equal(shuffled.paths, whole.paths, check_exact=True)
+    assert_frame_equal(pl.concat(fit.paths for fit in alone), whole.paths, check_exact=True)
+    assert_frame_equal(pl.concat(fit.exclusions for fit in alone), whole.exclusions)
+
+
+def test_a_longer_horizon_leaves_the_variance_of_a_step_alone(
+    returns: pl.DataFrame, settings: VolatilitySettings
+) -> None:
+    short = fit_volatility(returns, settings=settings, horizon=3).paths
+    long = fit_volatility(returns, settings=settings, horizon=12).paths.filter(pl.col("step") <= 3)
+    assert_frame_equal(short.select("ticker", "step", "sigma"), long.select("ticker", "step", "sigma"))
+
+
+def test_only_the_window_is_seen(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+    narrow = settings.model_copy(update={"window": 260})
+    newest = returns.filter(pl.col("ticker") == "AAA").tail(260)
+    older = returns.filter(pl.col("ticker") == "AAA").with_columns(pl.col("log_return") * 3).head(-260)
+    fit = fit_volatility(pl.concat([older, newest]), settings=narrow, horizon=4)
+    assert_frame_equal(fit.paths, fit_volatility(newest, settings=narrow, horizon=4).paths, check_exact=True)
+    assert fit.paths["observations"][0] == 260
+
+
+def test_the_newest_return_is_seen(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+    own = returns.filter(pl.col("ticker") == "AAA")
+    shocked = pl.concat([own.head(-1), own.tail(1).with_columns(log_return=pl.lit(-0.2))])
+    calm = fit_volatility(own, settings=settings, horizon=1).paths
+    wild = fit_volatility(shocked, settings=settings, horizon=1).paths
+    assert wild["origin_date"][0] == own["date"].max()
+    assert wild["sigma"][0] > 1.5 * calm["sigma"][0]
+
+
+def nothing(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.zeros_like(values)
+
+
+def put(value: float, place: int = 50) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    def apply(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        changed = values.copy()
+        changed[place] = value
+        return changed
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (nothing, "constant"),
+        (put(np.nan), "non_finite"),
+        (put(-np.inf), "non_finite"),
+        (lambda values: values[:4], "too_few_returns"),
+        (lambda values: values[:0], "too_few_returns"),
+        (lambda values: values * 1e-7, "constant"),
+    ],
+    ids=["constant", "NaN", "infinite", "5 bars", "1 bar", "dust"],
+)
+def test_bad_series_is_refused_and_the_rest_unharmed(
+    spoil: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    reason: str,
+    returns: pl.DataFrame,
+    settings: VolatilitySettings,
+    as_frame: Frame,
+) -> None:
+    values = np.random.default_rng(1).normal(0, 0.01, 400)
+    bad = as_frame({"BAD": spoil(values)})
+    clean = fit_volatility(returns, settings=settings, horizon=4)
+    fit = fit_volatility(pl.concat([bad, returns]), settings=settings, horizon=4)
+    assert_frame_equal(fit.paths, clean.paths, check_exact=True)
+    assert fit.exclusions.filter(pl.col("ticker") == "BAD")["reason"].to_list() == [reason]
+    assert fit.exclusions.height == clean.exclusions.height + 1
+
+
+def test_a_null_after_the_first_bar_is_refused(settings: VolatilitySettings, as_frame: Frame) -> None:
+    frame = as_frame({"X": np.random.default_rng(1).normal(0, 0.01, 400)})
+    holed = frame.with_columns(log_return=pl.when(pl.int_range(pl.len()) != 9).then("log_return"))
+    fit = fit_volatility(holed, settings=settings, horizon=4)
+    assert fit.paths.is_empty()
+    assert fit.exclusions["reason"].to_list() == ["non_finite"]
+
+
+def test_duplicate_dates_are_refused(settings: VolatilitySettings, as_frame: Frame) -> None:
+    frame = as_frame({"X": np.random.default_rng(1).normal(0, 0.01, 400)})
+    fit = fit_volatility(pl.concat([frame, frame.tail(1)]), settings=settings, horizon=4)
+    assert fit.paths.is_empty()
+    assert fit.exclusions["reason"].to_list() == ["duplicate_dates"]
+
+
+def test_a_hundredfold_jump_is_served(settings: VolatilitySettings, as_frame: Frame) -> None:
+    values = put(np.log(100), 200)(np.random.default_rng(1).normal(0, 0.01, 400))
+    fit = fit_volatility(as_frame({"X": values}), settings=settings, horizon=20)
+    numbers = fit.paths.select(pl.col("sigma", "cumulative_sigma", *(quantile_column("r", p) for p in QUANTILES)))
+    assert fit.paths.height == 20
+    assert np.isfinite(numbers.to_numpy()).all()
+
+
+def test_nothing_in_nothing_out(settings: VolatilitySettings, returns: pl.DataFrame) -> None:
+    fit = fit_volatility(returns.clear(), settings=settings, horizon=4)
+    assert fit.paths.is_empty()
+    assert fit.exclusions.is_empty()
+
+
+def test_garch_refused_is_served_by_ewma(settings: VolatilitySettings, as_frame: Frame) -> None:
+    rng = np.random.default_rng(2)
+    regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
+    fit = fit_volatility(as_frame({"X": regimes}), settings=settings, horizon=4)
+    assert fit.paths["model"].unique().to_list() == ["ewma"]
+    assert fit.exclusions["reason"].to_list() == ["not_stationary"]
+    assert fit.paths["sigma"][0] == pytest.approx(0.001, rel=0.4)
+
+
+def test_intervals_cover_what_they_say(settings: VolatilitySettings, as_frame: Frame, simulate_garch: Simulate) -> None:
+    rng = np.random.default_rng(21)
+    known, horizon, count = 600, 10, 300
+    simulated = {
+        f"T{i:03d}": simulate_garch(rng, known + horizon, omega=4e-6, alpha=0.08, beta=0.9) for i in range(count)
+    }
+    past = as_frame({ticker: values[:known] for ticker, values in simulated.items()})
+    paths = fit_volatility(past, settings=settings, horizon=horizon).paths
+    future = pl.concat(
+        pl.DataFrame({"ticker": ticker, "step": np.arange(1, horizon + 1), "outcome": np.cumsum(values[known:])})
+        for ticker, values in simulated.items()
+    )
+    inside = paths.join(future, on=["ticker", "step"]).select(
+        "step",
+        wide=pl.col("outcome").is_between("r05", "r95"),
+        half=pl.col("outcome").is_between("r25", "r75"),
+    )
+    for step in (1, 5, horizon):
+        wide, half = inside.filter(pl.col("step") == step).select(pl.col("wide", "half").mean()).row(0)
+        # Three standard errors of a share among 300 tickers.
+        assert wide == pytest.approx(0.9, abs=3 * (0.9 * 0.1 / count) ** 0.5)
+        assert half == pytest.approx(0.5, abs=3 * (0.5 * 0.5 / count) ** 0.5)
