@@ -84,7 +84,7 @@ def tables(
                 f"There is no table or view {name!r}.{did_you_mean(name, described['name'])}",
                 hint="list them with `pm tables`",
             )
-        say(described.row(by_predicate=described["name"] == name, named=True)["comment"], "")
+        say(dict(described.select("name", "comment").iter_rows())[name], "")
         show_frame(
             lake.query(
                 "SELECT column_name AS column, type, comment FROM dictionary WHERE table_name = ? ORDER BY position",
@@ -218,8 +218,8 @@ def show(run_id: Annotated[str, typer.Argument(help="The run.")]) -> None:
         say("")
         show_frame(
             lake.query(
-                "SELECT stage, attempt, status, seconds, rows, peak_memory_mb, snapshot_id, output_run_id, summary, error "
-                "FROM stage_events WHERE run_id = ? ORDER BY attempt, finished_at",
+                "SELECT stage, attempt, status, seconds, rows, peak_memory_mb, snapshot_id, output_run_id, summary, "
+                "error FROM stage_events WHERE run_id = ? ORDER BY attempt, finished_at",
                 [run_id],
             ),
             formats={"seconds": ".2f", "rows": ",d", "peak_memory_mb": ",.0f"},

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pm.cli.state import open_reader, open_workspace
+from pm.cli.state import open_workspace
 
 __all__ = ["register"]
 
@@ -40,25 +40,22 @@ def run(
     """
     from pm.cli.progress import watched
     from pm.cli.show import say, show_signals
-    from pm.pipeline import nightly_run
+    from pm.pipeline import Request, default_source, nightly_run, open_for_writing
     from pm.pipeline.stages.report import LATEST, report_path
 
     workspace, settings = open_workspace(create=True)
     names = [name.strip() for name in tickers.split(",") if name.strip()] if tickers is not None else None
     if names == []:
         raise typer.BadParameter("name at least one ticker", param_hint="--tickers")
-    with watched() as observer:
-        result = nightly_run(
-            workspace,
-            settings,
-            observer,
-            source=source,
-            tickers=names,
-            as_of=as_of.date() if as_of else None,
-            jobs=jobs,
-            resume=resume,
-        )
-    with open_reader() as lake:
+    with open_for_writing(workspace, settings) as lake:
+        with watched() as observer:
+            request = Request(
+                source or default_source(lake),
+                tuple(sorted(set(names))) if names else None,
+                as_of.date() if as_of else None,
+                jobs,
+            )
+            result = nightly_run(lake, workspace, settings, observer, request=request, resume=resume)
         show_signals(lake)
     if not result.worked:
         say(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")
@@ -72,12 +69,12 @@ def import_(
     """Land bars from CSV or Parquet files and check them: all of the files, or none."""
     from pm.cli.progress import watched
     from pm.cli.show import show_import
-    from pm.pipeline import import_bars
+    from pm.pipeline import import_bars, open_for_writing
 
     workspace, settings = open_workspace(create=True)
-    with watched() as observer:
-        result = import_bars(workspace, settings, observer, paths=paths)
-    with open_reader() as lake:
+    with open_for_writing(workspace, settings) as lake:
+        with watched() as observer:
+            result = import_bars(lake, workspace, settings, observer, paths=paths)
         show_import(lake, result.run_id)
 
 

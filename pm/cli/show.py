@@ -147,19 +147,16 @@ def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
     first = signals.row(0, named=True)
     hidden = ("origin_date", "target_date", "horizon", "interval_level", "run_id")
     days = signals["origin_date"].unique()
-    day = f"{days.max()}" if days.len() == 1 else f"{days.min()} to {days.max()}"
+    day = " to ".join(str(day) for day in sorted({min(days), max(days)}))
     say("")
     show_frame(
         signals.drop(hidden),
         formats=_SIGNAL_FORMATS,
-        title=f"Signals of {day}, {first['horizon']} sessions ahead; lower to upper holds {first['interval_level']:.0%}",
+        title=f"Signals of {day}, {first['horizon']} sessions ahead; lower to upper is {first['interval_level']:.0%}",
     )
     say("", "P(gain) and P(loss) are beyond the round trip's costs. A reading of a forecast, not advice.")
-    left = lake.query(
-        "SELECT ticker, reason, detail FROM exclusions WHERE run_id = ? UNION "
-        "SELECT ticker, reason, detail FROM latest_exclusions WHERE ? IS NULL ORDER BY ALL",
-        [run_id or "", run_id],
-    )
+    table, where = ("exclusions", "run_id = ?") if run_id else ("latest_exclusions", "true")
+    left = lake.query(f"SELECT DISTINCT ticker, detail FROM {table} WHERE {where} ORDER BY ALL", values)  # noqa: S608 - constants
     for row in left.head(10).iter_rows(named=True):
         say(f"  {row['ticker']}: {row['detail']}")
     if left.height > 10:

@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from pm.errors import LakeError
-from pm.lake.connection import CATALOG, DATA, attach, connect, retried, translated
+from pm.lake.connection import CATALOG, DATA, attach, connect, quote, retried, translated
 from pm.lake.schema import is_current, lay_raw_schema, migrate, read_views
 from pm.lake.tables import Table, table
 from pm.resources import sql_dir
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Lake", "Transaction", "utc_now"]
 
 Result = TypeVar("Result")
+
+# Up to so many rows are written into the statement instead of being registered as a frame; see _execute.
+_FEW_ROWS = 20
 
 # How a commit of rows is named in DuckLake's list of changes. Compaction and comments change no rows.
 _ROW_CHANGES = ("tables_inserted_into", "tables_deleted_from", "inlined_insert", "inlined_delete")
@@ -87,7 +90,7 @@ class Lake:
             if is_current(self._connection, views):
                 return
             lay_raw_schema(self._connection)
-        retried(lambda: self._atomically(lambda: migrate(self._connection, views)), self.settings)
+        self._commit("schema", "{}", lambda: migrate(self._connection, views))
 
     def __enter__(self) -> Self:
         return self
@@ -157,7 +160,7 @@ class Lake:
     def scalar(self, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - any SQL value
         """Give the first value of the first row, or None where there is none; no frame is made."""
         with translated(self.root):
-            row = self._connection.execute(sql, list(parameters)).fetchone()
+            row = _execute(self._connection, sql, parameters).fetchone()
         return row[0] if row else None
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
@@ -263,12 +266,16 @@ class Lake:
         """
         extra = json.dumps({"run_id": run_id, "stage": stage}) if run_id else "{}"
 
+        return self._commit(
+            f"{run_id} {message}".strip(), extra, lambda: work(Transaction(self._connection, self.root))
+        )
+
+    def _commit(self, message: str, extra: str, work: Callable[[], Result]) -> Result:
         def once() -> Result:
-            result = work(Transaction(self._connection, self.root))
-            with translated(self.root):
-                self._connection.execute(
-                    "CALL lake.set_commit_message('pm', ?, extra_info => ?)", [f"{run_id} {message}".strip(), extra]
-                )
+            result = work()
+            self._connection.execute(
+                f"CALL lake.set_commit_message('pm', {quote(message)}, extra_info => {quote(extra)})"
+            )
             return result
 
         return retried(lambda: self._atomically(once), self.settings)
@@ -308,7 +315,7 @@ class Transaction:
         if frame.is_empty():
             return 0
         target = table(name)
-        self._with_frame(target, frame, f"INSERT INTO {target.qualified} BY NAME SELECT * FROM incoming")  # noqa: S608 - declared names
+        self._with_frame(target, frame, f"INSERT INTO {target.qualified} BY NAME SELECT * FROM {{incoming}}")  # noqa: S608 - declared names
         return frame.height
 
     def merge(self, name: str, frame: pl.DataFrame) -> int:
@@ -321,7 +328,7 @@ class Transaction:
         self._with_frame(
             target,
             frame,
-            f"MERGE INTO {target.qualified} t USING incoming s ON {match} "
+            f"MERGE INTO {target.qualified} t USING {{incoming}} s ON {match} "
             f"WHEN MATCHED THEN UPDATE SET {values} WHEN NOT MATCHED THEN INSERT BY NAME",
         )
         return frame.height
@@ -340,8 +347,24 @@ class Transaction:
             self._connection.execute(f"DELETE FROM {table(name).qualified} WHERE {where}", list(parameters))  # noqa: S608 - declared names
 
     def _with_frame(self, target: Table, frame: pl.DataFrame, sql: str) -> None:
-        with translated(self._root), _registered(self._connection, {"incoming": target.conform(frame)}):
-            self._connection.execute(sql)
+        """Run a statement in which `{incoming}` stands for the frame."""
+        frame = target.conform(frame)
+        with translated(self._root):
+            if frame.height <= _FEW_ROWS and _survives_json(frame):
+                self._connection.execute(sql.format(incoming=f"({_as_select(target, frame)})"))
+            else:
+                with _registered(self._connection, {"incoming_frame": frame}):
+                    self._connection.execute(sql.format(incoming="incoming_frame"))
+
+
+def _survives_json(frame: pl.DataFrame) -> bool:
+    return all(frame[name].is_finite().all() for name, dtype in frame.schema.items() if dtype.is_float())
+
+
+def _as_select(target: Table, frame: pl.DataFrame) -> str:
+    """Write a few rows into the statement itself."""
+    shape = json.dumps([{column.name: column.sql_type for column in target.columns}])
+    return f"SELECT unnest(from_json({quote(frame.write_json())}, {quote(shape)}), recursive := true)"
 
 
 @contextmanager
@@ -360,7 +383,14 @@ def _query(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object], frames: dict[str, pl.DataFrame]
 ) -> pl.DataFrame:
     with _registered(connection, frames):
-        return connection.execute(sql, list(parameters)).pl()
+        return _execute(connection, sql, parameters).pl()
+
+
+def _execute(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]
+) -> duckdb.DuckDBPyConnection:
+    # To bind a value, or to register a frame, DuckDB imports pandas: 0.3 s that a night with nothing new need not wait.
+    return connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)
 
 
 def _named(changes: str, names: dict[str, str]) -> str:
@@ -369,5 +399,6 @@ def _named(changes: str, names: dict[str, str]) -> str:
     for part in changes.strip("{}").split("], "):
         kind, _, items = part.partition("=")
         listed = [names.get(item.strip(), item.strip()) for item in items.strip("[]").split(",") if item.strip()]
-        parts.append(f"{kind} {', '.join(listed)}".strip())
+        shown = ", ".join(listed) if len(listed) <= 6 else f"{len(listed)}"
+        parts.append(f"{kind.replace('_', ' ')}: {shown}")
     return "; ".join(parts)

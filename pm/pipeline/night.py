@@ -14,14 +14,13 @@ from pm.pipeline.stage import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import date
     from pathlib import Path
 
     from pm.pipeline.events import Observer
     from pm.settings import Settings
     from pm.workspace import Workspace
 
-__all__ = ["import_bars", "nightly_run", "open_for_writing"]
+__all__ = ["default_source", "import_bars", "nightly_run", "open_for_writing"]
 
 
 @contextmanager
@@ -35,27 +34,25 @@ def open_for_writing(workspace: Workspace, settings: Settings) -> Iterator[Lake]
 
 
 def nightly_run(
+    lake: Lake,
     workspace: Workspace,
     settings: Settings,
     observer: Observer,
     *,
-    source: str | None = None,
-    tickers: Sequence[str] | None = None,
-    as_of: date | None = None,
-    jobs: int = 0,
+    request: Request,
     resume: str | None = None,
 ) -> RunResult:
     """Run the whole pipeline once.
 
     Parameters
     ----------
-    source
-        Name of a source; None for 'files' where any were imported, else 'sample'.
-    tickers, as_of, jobs
-        See `Request`.
+    lake
+        Open for writing, by its only writer: see `open_for_writing`.
+    request
+        What is asked.
     resume
-        A run that was cut off or failed, to go on with as it was asked; the other arguments are then its own. Without
-        it the newest run is gone on with if it was cut off and was asked the same.
+        A run that was cut off or failed, to go on with as it was asked (of the request only `jobs` then counts).
+        Without it, the newest run is gone on with if it was cut off and was asked the same.
 
     Raises
     ------
@@ -64,16 +61,16 @@ def nightly_run(
     """
     from pm.pipeline.stages import RUN_STAGES
 
-    with open_for_writing(workspace, settings) as lake:
-        asked = Request(source or _default_source(lake), tuple(sorted(set(tickers))) if tickers else None, as_of)
-        if resume is not None:
-            asked = _request_of(lake, resume)
-        else:
-            resume = _cut_off(lake, asked)
-        return Runner(lake, settings, workspace, observer).run(RUN_STAGES, replace(asked, jobs=jobs), resume=resume)
+    if resume is not None:
+        request = replace(_request_of(lake, resume), jobs=request.jobs)
+    else:
+        resume = _cut_off(lake, request)
+    return Runner(lake, settings, workspace, observer).run(RUN_STAGES, request, resume=resume)
 
 
-def import_bars(workspace: Workspace, settings: Settings, observer: Observer, *, paths: Sequence[Path]) -> RunResult:
+def import_bars(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, paths: Sequence[Path]
+) -> RunResult:
     """Land the bars of files and check them, as one run: all of the files, or none.
 
     Raises
@@ -84,11 +81,11 @@ def import_bars(workspace: Workspace, settings: Settings, observer: Observer, *,
     from pm.pipeline.stages import check, land
 
     stages = (land.importing(paths), check.STAGE)
-    with open_for_writing(workspace, settings) as lake:
-        return Runner(lake, settings, workspace, observer).run(stages, Request("files"), kind="import")
+    return Runner(lake, settings, workspace, observer).run(stages, Request("files"), kind="import")
 
 
-def _default_source(lake: Lake) -> str:
+def default_source(lake: Lake) -> str:
+    """Name the source of a run that names none: 'files' where any were imported, else 'sample'."""
     return "files" if lake.scalar("SELECT 1 FROM raw.batches WHERE origin = 'files' LIMIT 1") else "sample"
 
 
@@ -97,7 +94,7 @@ def _cut_off(lake: Lake, asked: Request) -> str | None:
     running = lake.read("runs", "status = 'running'")
     resumed: str | None = None
     for row in running.sort("started_at").to_dicts():
-        same = row["kind"] == "run" and _request(row) == asked
+        same = row["kind"] == "run" and _request(row) == replace(asked, jobs=0)
         resumed = row["run_id"] if same else resumed
     abandoned = running.filter(running["run_id"] != (resumed or ""))
     if not abandoned.is_empty():

@@ -77,6 +77,13 @@ class RunRecord:
         self._skipped: list[dict[str, Any]] = []
         self.run_id = resume or new_run_id()
         self.begun = False
+        self._results: dict[tuple[str, str | None], str] = {
+            (stage, known): run_id
+            for stage, known, run_id in lake.query(
+                "SELECT stage, fingerprint, arg_max(run_id, finished_at) FROM stage_events "
+                "WHERE status = 'done' AND fingerprint IS NOT NULL GROUP BY stage, fingerprint"
+            ).iter_rows()
+        }
         if resume is not None:
             before = lake.read("runs", "run_id = ?", [resume]).row(0, named=True)
             self._started_at, self._attempt = before["started_at"], before["attempts"] + 1
@@ -85,20 +92,13 @@ class RunRecord:
         """Make the run visible as running, once."""
         if self.begun:
             return
-        self._lake.commit("begin", lambda tx: tx.merge("runs", self._row("running")), run_id=self.run_id, stage="begin")
+        self._lake.commit("begin", lambda tx: self._write_row(tx, "running"), run_id=self.run_id, stage="begin")
         self.begun = True
         self._observer(RunStarted(self.run_id, resumed=self._attempt > 1))
 
     def equal_result(self, entry: StageRecord) -> str | None:
         """Give the run whose result an equal stage left, the newest; None if there is none."""
-        if entry.fingerprint is None:
-            return None
-        found = self._lake.scalar(
-            "SELECT run_id FROM stage_events WHERE stage = ? AND fingerprint = ? AND status = 'done' "
-            "ORDER BY finished_at DESC LIMIT 1",
-            [entry.stage, entry.fingerprint],
-        )
-        return None if found is None else str(found)
+        return self._results.get((entry.stage, entry.fingerprint))
 
     def skip(self, entry: StageRecord, output_run_id: str) -> None:
         """Note that a stage had nothing to do."""
@@ -120,7 +120,7 @@ class RunRecord:
         def write(transaction: Transaction) -> None:
             self._write_skipped(transaction)
             transaction.append("stage_events", _frame("stage_events", [event]))
-            transaction.merge("runs", self._row("failed", error=str(failure)))
+            self._write_row(transaction, "failed", error=str(failure))
 
         try:
             self._lake.commit("failed", write, run_id=self.run_id, stage=entry.stage)
@@ -132,12 +132,19 @@ class RunRecord:
 
         def write(transaction: Transaction) -> None:
             self._write_skipped(transaction)
-            transaction.merge("runs", self._row("done"))
+            self._write_row(transaction, "done")
 
         self._lake.commit("end", write, run_id=self.run_id, stage="end")
 
     def _write_skipped(self, transaction: Transaction) -> None:
         transaction.append("stage_events", _frame("stage_events", self._skipped))
+
+    def _write_row(self, transaction: Transaction, status: str, *, error: str | None = None) -> None:
+        row = self._row(status, error=error)
+        if self.begun or self._attempt > 1:
+            transaction.merge("runs", row)
+        else:
+            transaction.append("runs", row)
 
     def _row(self, status: str, *, error: str | None = None) -> pl.DataFrame:
         request = self._request

@@ -33,7 +33,10 @@ def last_date(lake: Lake, request: Request) -> date | None:
     """Give the day a request takes for today: the one it names, else that of its source's last bar."""
     if request.as_of is not None:
         return request.as_of
-    found: date | None = lake.scalar(f"SELECT max(date) FROM bars WHERE {_OF_SOURCE}", [request.source])  # noqa: S608 - a constant
+    origin = request.source.replace("'", "''")
+    found: date | None = lake.scalar(
+        f"SELECT max(date) FROM bars WHERE batch_id IN (SELECT batch_id FROM raw.batches WHERE origin = '{origin}')"  # noqa: S608 - quoted
+    )
     return found
 
 
@@ -71,7 +74,7 @@ def universe(context: Context) -> Universe:
     alive = spans.filter(spans["first"] <= as_of)
     if alive.is_empty():
         raise InputError(
-            f"--as-of {as_of} lies before the first bar, of {spans['first'].min()}.",
+            f"--as-of {as_of} lies before the first bar, of {min(spans['first'])}.",
             where=f"bars from {request.source!r}",
             hint="choose a later day",
         )

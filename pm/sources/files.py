@@ -89,7 +89,9 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        if path.is_dir():
+        with reading(path):
+            is_folder, is_there = path.is_dir(), path.exists()
+        if is_folder:
             inside = sorted(file for file in path.rglob("*") if _is_searched(file, path))
             if not inside:
                 raise InputError(
@@ -98,7 +100,7 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
                     hint=f"put {', '.join('*' + suffix for suffix in _SEARCHED)} there",
                 )
             found.update(dict.fromkeys(inside))
-        elif path.exists():
+        elif is_there:
             found[path] = None
         else:
             raise InputError("There is no such file or folder.", where=str(path), hint="check the path")
@@ -122,7 +124,9 @@ def inspect_file(path: str | Path, *, tickers: Sequence[str] | None = None) -> F
         Whatever makes the file unreadable as bars: see docs/importing.md.
     """
     path = Path(path)
-    if path.is_dir():
+    with reading(path):
+        is_folder = path.is_dir()
+    if is_folder:
         raise InputError("This is a folder, not a file.", where=str(path), hint="give the files in it")
     if not path.name.lower().endswith(_READ):
         raise InputError(

@@ -14,7 +14,7 @@ SPREAD = {0.05: -0.2, 0.1: -0.15, 0.25: -0.05, 0.5: 0.002, 0.75: 0.06, 0.9: 0.14
 
 def test_quantiles_by_hand() -> None:
     means = pl.DataFrame(
-        {"ticker": ["X", "X"], "model": ["naive", "drift"], "step": [1, 1], "mean_log_return": [0, 0.01]}
+        {"ticker": ["X", "X"], "model": ["naive", "drift"], "step": [1, 1], "mean_log_return": [0.0, 0.01]}
     )
     volatility = pl.DataFrame(
         {"ticker": "X", "step": 1, "cumulative_sigma": 0.1, **{quantile_column("r", p): r for p, r in SPREAD.items()}}

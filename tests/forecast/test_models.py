@@ -9,14 +9,13 @@ import pytest
 
 from pm.errors import SettingsError
 from pm.forecast.models import FORECASTERS, forecaster
-from pm.forecast.models.univariate import UnivariateForecaster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from pm.forecast.base import Panel
+    from pm.forecast.base import Forecaster, Panel
 
 HORIZON = 12
 
@@ -24,13 +23,14 @@ HORIZON = 12
 def build(name: str) -> Any:  # noqa: ANN401 - the library is untyped
     from statsforecast import models
 
-    return {
-        "naive": lambda: models.Naive(),
-        "drift": lambda: models.RandomWalkWithDrift(),
+    builders: dict[str, Callable[[], Any]] = {
+        "naive": models.Naive,
+        "drift": models.RandomWalkWithDrift,
         "auto_arima": lambda: models.AutoARIMA(seasonal=False, max_d=1),
-        "theta": lambda: models.DynamicOptimizedTheta(),
+        "theta": models.DynamicOptimizedTheta,
         "auto_ets": lambda: models.AutoETS(model="ZZN"),
-    }[name]()
+    }
+    return builders[name]()
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ def test_rolls_forward_as_statsforecast_cross_validates(
     origins = panel.bars.join(chosen, on=["ticker", "bar"]).select("ticker", origin_date="date")
     ours = means_of(name, panel, origins)
 
-    long = panel.bars.select(unique_id="ticker", ds="bar", y="log_price")
-    cross = StatsForecast(models=[build(name)], freq=1, n_jobs=1).cross_validation(
+    long = panel.bars.select(pl.col("ticker").alias("unique_id"), pl.col("bar").alias("ds"), y="log_price")
+    cross: Any = StatsForecast(models=[build(name)], freq=1, n_jobs=1).cross_validation(
         df=long, h=HORIZON, step_size=step, n_windows=windows, refit=name == "naive"
     )
     cross = cross.sort("unique_id", "cutoff", "ds")
@@ -152,7 +152,7 @@ def test_a_ticker_without_an_origin_is_passed_over(panel: Panel) -> None:
 
 
 @pytest.mark.parametrize("model", FORECASTERS.values(), ids=list(FORECASTERS))
-def test_an_empty_panel_gives_an_empty_frame(model: UnivariateForecaster, panel: Panel) -> None:
+def test_an_empty_panel_gives_an_empty_frame(model: Forecaster, panel: Panel) -> None:
     nobody = panel.only([])
     forecasts = model.forecast(nobody, nobody.last_origins(), 3)
     assert forecasts.means.is_empty()

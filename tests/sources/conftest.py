@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
@@ -12,6 +11,7 @@ from pm.sources import BARS_SCHEMA, inspect_file, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class Write(Protocol):

@@ -39,7 +39,7 @@ DAY = date(2020, 12, 31)
         ("1609372800000000000", "nanoseconds since 1970"),
     ],
 )
-def test_formats(cell: str, name: str):
+def test_formats(cell: str, name: str) -> None:
     style = date_style(cell)
     assert style is not None
     assert style.name == name
@@ -49,7 +49,7 @@ def test_formats(cell: str, name: str):
 
 
 @pytest.mark.parametrize("cell", ["", "yesterday", "31/12/20", "43831", "2020-12", "12.5", "2020-12-31x"])
-def test_what_is_no_date(cell: str):
+def test_what_is_no_date(cell: str) -> None:
     assert date_style(cell) is None
 
 
@@ -67,7 +67,7 @@ def test_what_is_no_date(cell: str):
         ("nan", "seconds since 1970"),
     ],
 )
-def test_a_cell_that_the_file_s_format_cannot_hold(cell: str, name: str):
+def test_a_cell_that_the_file_s_format_cannot_hold(cell: str, name: str) -> None:
     dates, bad = parse_dates(pl.Series([cell, "", None]), DATE_STYLES[name])
     assert dates.to_list() == [None, None, None]
     assert bad.to_list() == [True, False, False]
@@ -77,7 +77,7 @@ def test_a_cell_that_the_file_s_format_cannot_hold(cell: str, name: str):
     st.dates(date(1800, 1, 1), date(2199, 12, 31)),
     st.sampled_from([style for style in DATE_STYLES.values() if "%" in style.layout]),
 )
-def test_every_format_reads_back_what_strftime_wrote(day: date, style: object):
+def test_every_format_reads_back_what_strftime_wrote(day: date, style: object) -> None:
     layout = style.layout  # type: ignore[attr-defined]
     dates, bad = parse_dates(pl.Series([day.strftime(layout)]), style)  # type: ignore[arg-type]
     assert dates.to_list() == [day]
@@ -88,7 +88,7 @@ def test_every_format_reads_back_what_strftime_wrote(day: date, style: object):
     st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - hypothesis adds the zone itself
     st.integers(-12, 14),
 )
-def test_a_zoned_time_gives_the_day_on_its_own_wall_clock(moment: datetime, offset: int):
+def test_a_zoned_time_gives_the_day_on_its_own_wall_clock(moment: datetime, offset: int) -> None:
     cell = moment.replace(tzinfo=timezone(timedelta(hours=offset))).isoformat(sep=" ")
     dates, bad = parse_dates(pl.Series([cell]), DATE_STYLES["YYYY-MM-DD"])
     assert dates.to_list() == [moment.date()]
@@ -96,7 +96,7 @@ def test_a_zoned_time_gives_the_day_on_its_own_wall_clock(moment: datetime, offs
 
 
 @given(st.datetimes(datetime(1974, 1, 1), datetime(2199, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001 - as above
-def test_counts_since_1970_give_the_day_in_utc(moment: datetime):
+def test_counts_since_1970_give_the_day_in_utc(moment: datetime) -> None:
     seconds = int(moment.timestamp())
     for unit, scale in (("seconds", 1), ("milliseconds", 1_000), ("microseconds", 10**6), ("nanoseconds", 10**9)):
         style = DATE_STYLES[f"{unit} since 1970"]
@@ -104,6 +104,6 @@ def test_counts_since_1970_give_the_day_in_utc(moment: datetime):
         assert dates.to_list() == [moment.date()]
 
 
-def test_only_slashes_and_dashes_can_be_read_two_ways():
+def test_only_slashes_and_dashes_can_be_read_two_ways() -> None:
     twins = {style.name: twin.name for style in DATE_STYLES.values() if (twin := month_first(style))}
     assert twins == {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}

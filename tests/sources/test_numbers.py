@@ -12,7 +12,7 @@ COMMA = NumberStyle(",", ".")
 UNSAID = NumberStyle(".", "")
 
 
-def parse(cell: str, style: NumberStyle) -> float | None | str:
+def parse(cell: str, style: NumberStyle) -> float | str | None:
     values, bad = parse_numbers(pl.Series([cell]), style)
     return "bad" if bad.item() else values.item()
 
@@ -47,13 +47,13 @@ def parse(cell: str, style: NumberStyle) -> float | None | str:
         ("1,234", UNSAID, "bad"),
     ],
 )
-def test_cells(cell: str, style: NumberStyle, value: object):
+def test_cells(cell: str, style: NumberStyle, value: object) -> None:
     assert parse(cell, style) == value
 
 
 @pytest.mark.parametrize("style", [POINT, COMMA, UNSAID])
 @pytest.mark.parametrize("word", [*MISSING, "N/A", "NULL", "NaN", " "])
-def test_words_for_nothing(word: str, style: NumberStyle):
+def test_words_for_nothing(word: str, style: NumberStyle) -> None:
     assert parse(word, style) is None
 
 
@@ -69,12 +69,12 @@ def test_words_for_nothing(word: str, style: NumberStyle):
         (["", "N/A"], ";", UNSAID),
     ],
 )
-def test_a_file_s_style(cells: list[str], delimiter: str, style: NumberStyle):
+def test_a_file_s_style(cells: list[str], delimiter: str, style: NumberStyle) -> None:
     assert number_style(cells, delimiter) == style
 
 
 @given(st.lists(st.floats(allow_nan=False) | st.none()))
-def test_what_python_writes_is_read_back_to_the_bit(numbers: list[float | None]):
+def test_what_python_writes_is_read_back_to_the_bit(numbers: list[float | None]) -> None:
     cells = pl.Series(["" if number is None else repr(number) for number in numbers], dtype=pl.String)
     values, bad = parse_numbers(cells, POINT)
     assert values.to_list() == numbers
@@ -82,7 +82,7 @@ def test_what_python_writes_is_read_back_to_the_bit(numbers: list[float | None])
 
 
 @given(st.lists(st.integers(-(10**12), 10**12).map(lambda cents: cents / 100), min_size=1))
-def test_thousands_and_decimal_commas_say_the_same_number(numbers: list[float]):
+def test_thousands_and_decimal_commas_say_the_same_number(numbers: list[float]) -> None:
     english = [f"{number:,.2f}" for number in numbers]
     german = [cell.translate(str.maketrans(",.", ".,")) for cell in english]
     for cells, style in ((english, POINT), (german, COMMA)):

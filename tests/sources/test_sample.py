@@ -12,7 +12,7 @@ from pm.errors import UnknownTickerError
 from pm.sources import ACTIONS_SCHEMA, BARS_SCHEMA, SampleSource, Source
 
 
-def test_every_cell_is_the_embedded_file_s():
+def test_every_cell_is_the_embedded_file_s() -> None:
     packed = (resources.files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes()
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(packed).decode())))
     (bars,) = SampleSource().fetch().bars
@@ -32,28 +32,28 @@ def test_every_cell_is_the_embedded_file_s():
         }
 
 
-def test_tickers_and_dates_narrow_it_and_both_ends_count():
+def test_tickers_and_dates_narrow_it_and_both_ends_count() -> None:
     (bars,) = SampleSource().fetch(["MSFT", "AAPL"], date(2010, 1, 4), date(2010, 1, 6)).bars
     assert bars.select("ticker", "date").rows() == [
         (ticker, date(2010, 1, day)) for ticker in ("AAPL", "MSFT") for day in (4, 5, 6)
     ]
 
 
-def test_no_actions_come_but_their_columns_do():
+def test_no_actions_come_but_their_columns_do() -> None:
     actions = SampleSource().fetch().actions
     assert actions.is_empty()
     assert actions.schema == ACTIONS_SCHEMA
 
 
-def test_a_part_of_a_ticker_is_not_the_ticker():
+def test_a_part_of_a_ticker_is_not_the_ticker() -> None:
     with pytest.raises(UnknownTickerError, match=r"Unknown tickers: A, AAP\.") as caught:
         SampleSource().fetch(["A", "AAPL", "AAP"])
     assert "AAPL, FB, GOOG, IBM, MSFT" in caught.value.hint
 
 
-def test_its_version_is_the_package_s():
+def test_its_version_is_the_package_s() -> None:
     assert SampleSource().version() == f"bokeh-sampledata {metadata.version('bokeh-sampledata')}"
 
 
-def test_it_is_a_source():
+def test_it_is_a_source() -> None:
     assert isinstance(SampleSource(), Source)

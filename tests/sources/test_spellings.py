@@ -35,7 +35,7 @@ from pm.sources.spellings import SPELLINGS, WEAK_SPELLINGS, match_columns, norma
         ("Datetime,Symbol,Adj. Close,Close", "date,ticker,adj_close,close"),
     ],
 )
-def test_vendors_headers(header: str, expected: str):
+def test_vendors_headers(header: str, expected: str) -> None:
     wanted = {field: place for place, field in enumerate(expected.split(",")) if field}
     assert match_columns(header.split(","), where="f") == wanted
 
@@ -44,18 +44,18 @@ def test_vendors_headers(header: str, expected: str):
     ("header", "close"),
     [("date,Last,close", 2), ("date,Close,close", 2), ("date,Last,Close", 2), ("date,Price,Last", 2)],
 )
-def test_the_nearer_spelling_wins(header: str, close: int):
+def test_the_nearer_spelling_wins(header: str, close: int) -> None:
     assert match_columns(header.split(","), where="f")["close"] == close
 
 
 @pytest.mark.parametrize("header", ["date,Close,CLOSE", "date,Last,Settle", "date,close,close"])
-def test_two_columns_equally_near_are_named(header: str):
+def test_two_columns_equally_near_are_named(header: str) -> None:
     _, first, second = header.split(",")
     with pytest.raises(InputError, match=f"{first!r} and {second!r} could both be the close"):
         match_columns(header.split(","), where="f")
 
 
-def test_adjusted_closes_alone_are_taken_for_closes():
+def test_adjusted_closes_alone_are_taken_for_closes() -> None:
     assert match_columns(["Date", "Adj Close"], where="f") == {"date": 0, "adj_close": 1, "close": 1}
 
 
@@ -68,20 +68,20 @@ def test_adjusted_closes_alone_are_taken_for_closes():
         ("Date,Open,High,Low", "No close column; found 'Date', 'Open', 'High', 'Low'."),
     ],
 )
-def test_a_missing_column_is_named_beside_what_was_found(header: str, message: str):
+def test_a_missing_column_is_named_beside_what_was_found(header: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         match_columns(header.split(","), where="f")
     assert caught.value.what == message
 
 
-def test_a_column_per_ticker_is_refused_with_the_way_to_turn_it():
+def test_a_column_per_ticker_is_refused_with_the_way_to_turn_it() -> None:
     with pytest.raises(InputError, match="column per ticker") as caught:
         match_columns(["Date", "AAPL", "MSFT", "XOM"], where="f")
     assert "UNPIVOT" in caught.value.hint
     assert '"Date"' in caught.value.hint
 
 
-def test_no_spelling_belongs_to_two_fields():
+def test_no_spelling_belongs_to_two_fields() -> None:
     words = [word for table in (SPELLINGS, WEAK_SPELLINGS) for group in table.values() for word in group]
     assert len(words) == len(set(words))
     assert all(word == normalised(word) for word in words)

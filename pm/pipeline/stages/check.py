@@ -28,6 +28,27 @@ _ROWS_AT_A_TIME = 1_000_000
 _OTHER_SOURCE = "other_source"
 """Rule that refuses a ticker's rows when a source of higher priority has the ticker."""
 
+_SPREAD = """
+SELECT ticker, b.origin
+FROM (SELECT DISTINCT ticker, batch_id FROM raw.bars) JOIN raw.batches b USING (batch_id)
+WHERE ticker IS NOT NULL
+GROUP BY ALL
+ORDER BY ALL
+"""
+
+_COUNTS = """
+WITH touched AS (
+    SELECT ticker, count(*) AS rows FROM raw.bars WHERE batch_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY ticker
+    UNION ALL
+    SELECT DISTINCT ticker, 0 FROM raw.actions WHERE batch_id IN (SELECT unnest(?::VARCHAR[]))
+),
+had AS (SELECT ticker, count(*) AS rows FROM bars WHERE NOT ? GROUP BY ticker)
+SELECT ticker, sum(t.rows) + any_value(coalesce(h.rows, 0)) AS rows
+FROM touched t LEFT JOIN had h USING (ticker)
+GROUP BY ticker
+ORDER BY ticker NULLS LAST
+"""
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -88,10 +109,7 @@ def _run(context: Context) -> Outcome:
 
 def _task(context: Context) -> _Task:
     lake = context.lake
-    spread = lake.query(
-        "SELECT ticker, b.origin FROM (SELECT DISTINCT ticker, batch_id FROM raw.bars) JOIN raw.batches b USING (batch_id) "
-        "WHERE ticker IS NOT NULL GROUP BY ALL ORDER BY ALL"
-    )
+    spread = lake.query(_SPREAD)
     priority = context.settings.sources.priority
     rank = pl.col("origin").replace_strict(
         {name: place for place, name in enumerate(priority)}, default=len(priority), return_dtype=pl.Int64
@@ -116,14 +134,7 @@ def _task(context: Context) -> _Task:
 
 def _pieces(context: Context, task: _Task) -> Iterator[list[str | None]]:
     """Cut the tickers of the batches into pieces of about as many rows, those they have already counted in."""
-    counts = context.lake.query(
-        "WITH touched AS (SELECT ticker, count(*) AS rows FROM raw.bars WHERE batch_id IN (SELECT unnest(?::VARCHAR[])) "
-        "GROUP BY ticker UNION ALL SELECT DISTINCT ticker, 0 FROM raw.actions WHERE batch_id IN (SELECT unnest(?::VARCHAR[]))), "
-        "had AS (SELECT ticker, count(*) AS rows FROM bars WHERE NOT ? GROUP BY ticker) "
-        "SELECT ticker, sum(t.rows) + any_value(coalesce(h.rows, 0)) AS rows "
-        "FROM touched t LEFT JOIN had h USING (ticker) GROUP BY ticker ORDER BY ticker NULLS LAST",
-        [task.batches, task.batches, task.afresh],
-    )
+    counts = context.lake.query(_COUNTS, [task.batches, task.batches, task.afresh])
     piece: list[str | None] = []
     rows = 0
     for ticker, count in counts.iter_rows():

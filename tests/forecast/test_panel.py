@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.forecast.panel import PricedPanel, build_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AS_OF = date(2020, 12, 31)
+
+
+def panel_of(prices: pl.DataFrame, *, as_of: date = AS_OF, window: int = 100, horizon: int = 5) -> PricedPanel:
+    return build_panel(prices, as_of=as_of, window=window, horizon=horizon, max_age_days=10, min_bars=21)
+
+
+def test_prices_are_adjusted_and_indexed(walk: Callable[..., pl.DataFrame]) -> None:
+    prices = walk("X", 150, seed=1).with_columns(
+        adj_factor=pl.when(pl.int_range(pl.len()) < 120).then(0.5).otherwise(1.0)
+    )
+    priced = panel_of(prices)
+    adjusted = (prices["close"] * prices["adj_factor"]).to_numpy()[-100:]
+    bars = priced.panel.bars
+    np.testing.assert_allclose(bars["log_price"], np.log(100 * adjusted / adjusted[0]), rtol=1e-14)
+    assert bars["bar"].to_list() == list(range(100))
+    assert bars["date"].to_list() == prices["date"].to_list()[-100:]
+
+
+def test_last_has_the_close_as_traded(walk: Callable[..., pl.DataFrame]) -> None:
+    prices = walk("X", 60, seed=1).with_columns(adj_factor=pl.lit(0.25))
+    row = panel_of(prices).last.row(0, named=True)
+    assert row["origin_date"] == AS_OF
+    assert row["origin_close"] == prices["close"][-1]
+
+
+def test_reach_is_the_widest_range_of_a_horizon(walk: Callable[..., pl.DataFrame]) -> None:
+    prices = walk("X", 80, seed=4)
+    logs = np.log(prices["close"].to_numpy())
+    widest = max(np.ptp(logs[start : start + 6]) for start in range(75))
+    assert panel_of(prices, horizon=5).last["reach"][0] == pytest.approx(widest)
+
+
+def test_neither_a_unit_nor_a_dividend_changes_the_panel(walk: Callable[..., pl.DataFrame]) -> None:
+    prices = walk("X", 60, seed=1)
+    pence = prices.with_columns(pl.col("close") * 128)
+    later_dividend = prices.with_columns(pl.col("adj_factor") * 0.5)
+    expected = panel_of(prices).panel.bars
+    assert_frame_equal(panel_of(pence).panel.bars, expected, check_exact=True)
+    assert_frame_equal(panel_of(later_dividend).panel.bars, expected, check_exact=True)
+
+
+def test_bars_after_the_cutoff_are_not_looked_at(walk: Callable[..., pl.DataFrame]) -> None:
+    prices = walk("X", 60, seed=1)
+    cutoff = AS_OF - timedelta(days=5)
+    spoilt = prices.with_columns(close=pl.when(pl.col("date") > cutoff).then(float("nan")).otherwise("close"))
+    priced = panel_of(spoilt, as_of=cutoff)
+    assert priced.refused == {}
+    assert priced.panel.bars["date"].max() == cutoff
+
+
+def spoil_close(value: float | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    return lambda prices: prices.with_columns(
+        close=pl.when(pl.int_range(pl.len()) == 40).then(pl.lit(value, dtype=pl.Float64)).otherwise("close")
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (spoil_close(0.0), "bad_price"),
+        (spoil_close(-3.0), "bad_price"),
+        (spoil_close(float("nan")), "bad_price"),
+        (spoil_close(float("inf")), "bad_price"),
+        (spoil_close(None), "bad_price"),
+        (lambda prices: prices.with_columns(adj_factor=pl.lit(0.0)), "bad_price"),
+        (lambda prices: prices.with_columns(adj_factor=pl.lit(None, dtype=pl.Float64)), "bad_price"),
+        (lambda prices: prices.with_columns(close=pl.lit(7.0)), "constant"),
+        (lambda prices: pl.concat([prices, prices.tail(1)]), "duplicate_dates"),
+        (lambda prices: prices.head(-11), "stale"),
+        (lambda prices: prices.tail(20), "too_few_bars"),
+        (lambda prices: prices.with_columns(pl.col("date") + pl.duration(days=1000)), "no_prices"),
+    ],
+    ids=[
+        "zero",
+        "negative",
+        "NaN",
+        "infinite",
+        "null",
+        "zero factor",
+        "null factor",
+        "constant",
+        "twice",
+        "stale",
+        "20 bars",
+        "all later",
+    ],
+)
+def test_a_bad_ticker_is_refused_and_the_others_unharmed(
+    spoil: Callable[[pl.DataFrame], pl.DataFrame], reason: str, walk: Callable[..., pl.DataFrame]
+) -> None:
+    good = walk("GOOD", 80, seed=2)
+    bad = spoil(walk("BAD", 80, seed=3))
+    priced = panel_of(pl.concat([bad, good]))
+    assert {ticker: refusal.reason for ticker, refusal in priced.refused.items()} == {"BAD": reason}
+    assert_frame_equal(priced.panel.bars, panel_of(good).panel.bars, check_exact=True)
+    assert_frame_equal(priced.last, panel_of(good).last, check_exact=True)
+
+
+def test_a_bad_price_before_the_window_does_no_harm(walk: Callable[..., pl.DataFrame]) -> None:
+    prices = spoil_close(0.0)(walk("X", 150, seed=3))
+    assert panel_of(prices, window=100).refused == {}
+
+
+def test_age_is_judged_to_the_day(walk: Callable[..., pl.DataFrame]) -> None:
+    prices = walk("X", 60, seed=3)
+    assert panel_of(prices, as_of=AS_OF + timedelta(days=10)).refused == {}
+    assert panel_of(prices, as_of=AS_OF + timedelta(days=11)).refused["X"].reason == "stale"

@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.errors import SettingsError
+from pm.forecast import ForecastResult, forecast_tickers
+from pm.forecast.base import Forecasts, Panel
+from pm.forecast.cross_validation import rolling_origins
+from pm.forecast.models.naive import NaiveForecaster
+from pm.forecast.panel import build_panel
+from pm.forecast.tickers import _run
+from pm.lake.tables import QUANTILES, quantile_column, table
+from pm.parallel import map_chunks
+from pm.settings import VolatilitySettings, load_settings
+from pm.volatility import fit_volatility
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pm.settings import ForecastSettings
+
+    Walk = Callable[..., pl.DataFrame]
+    Build = Callable[..., pl.DataFrame]
+    Forecast = Callable[..., ForecastResult]
+
+AS_OF = date(2020, 12, 31)
+LENGTHS = {"AAA": 320, "BBB": 150, "CCC": 84, "DDD": 60}
+STAMP = {"run_id": pl.String, "snapshot_id": pl.Int64, "cutoff": pl.Date}
+
+
+@pytest.fixture
+def prices(walk: Walk) -> pl.DataFrame:
+    return pl.concat(walk(ticker, bars, seed=seed) for seed, (ticker, bars) in enumerate(LENGTHS.items()))
+
+
+@pytest.fixture
+def forecast(settings: ForecastSettings, flat_volatility: Build, next_days: Build) -> Forecast:
+    """Forecast with volatility and targets as of `known`, by default the prices themselves."""
+
+    def run(prices: pl.DataFrame, *, known: pl.DataFrame | None = None, **changes: object) -> ForecastResult:
+        chosen = settings.model_copy(update=changes)
+        known = prices if known is None else known
+        volatility, targets = flat_volatility(known, chosen.horizon), next_days(known, chosen.horizon)
+        return forecast_tickers(prices, volatility, targets, settings=chosen, as_of=AS_OF)
+
+    return run
+
+
+def assert_same(one: ForecastResult, other: ForecastResult) -> None:
+    assert_frame_equal(one.forecasts, other.forecasts, check_exact=True)
+    assert_frame_equal(one.weights, other.weights, check_exact=True)
+    assert_frame_equal(one.exclusions, other.exclusions, check_exact=True)
+
+
+def test_frames_fit_their_tables(prices: pl.DataFrame, forecast: Forecast) -> None:
+    result = forecast(prices)
+    frames = {"forecasts": result.forecasts, "model_weights": result.weights, "exclusions": result.exclusions}
+    for name, frame in frames.items():
+        stamped = frame.with_columns(pl.lit(None, dtype=dtype).alias(column) for column, dtype in STAMP.items())
+        assert_frame_equal(table(name).conform(stamped), stamped)
+        assert not frame.select(column for column in table(name).key if column != "run_id").is_duplicated().any()
+
+
+def test_the_ensemble_is_the_weighted_mean(prices: pl.DataFrame, forecast: Forecast) -> None:
+    result = forecast(prices)
+    shares = {row[:2]: row[2] for row in result.weights.select("ticker", "model", "weight").iter_rows()}
+    columns = result.forecasts.select("ticker", "model", "step", "mean_log_return")
+    means = {row[:3]: row[3] for row in columns.iter_rows()}
+    for ticker in LENGTHS:
+        for step in range(1, 11):
+            parts = [shares[ticker, m] * means.get((ticker, m, step), 0.0) for m in ("naive", "drift", "theta")]
+            assert means[ticker, "ensemble", step] == pytest.approx(sum(parts), abs=1e-15)
+        assert sum(shares[ticker, m] for m in ("naive", "drift", "theta")) == pytest.approx(1.0)
+
+
+def test_every_model_has_every_step_and_ordered_quantiles(prices: pl.DataFrame, forecast: Forecast) -> None:
+    rows = forecast(prices).forecasts
+    steps = rows.group_by("ticker", "model").agg(pl.col("step").sort())
+    assert steps["step"].to_list() == [list(range(1, 11))] * steps.height
+    assert set(rows.filter(pl.col("ticker") == "AAA")["model"]) == {"naive", "drift", "theta", "ensemble"}
+    quantiles = rows.select(quantile_column("q", level) for level in QUANTILES).to_numpy()
+    assert (np.diff(quantiles, axis=1) > 0).all()
+    assert (rows["target_date"] > rows["origin_date"]).all()
+
+
+def test_prices_are_in_units_of_the_close_as_traded(prices: pl.DataFrame, forecast: Forecast) -> None:
+    halved = prices.with_columns(adj_factor=pl.lit(0.5))
+    rows = forecast(halved).forecasts
+    last = prices.group_by("ticker").agg(pl.col("close").last())
+    joined = rows.filter(model="naive").join(last, on="ticker")
+    np.testing.assert_allclose(joined["origin_close"], joined["close"])
+    np.testing.assert_allclose(joined["mean"], joined["close"])
+    np.testing.assert_allclose(rows["mean"], rows["origin_close"] * np.exp(rows["mean_log_return"].to_numpy()))
+
+
+def test_neither_company_nor_order_nor_chunks_change_a_bit(
+    prices: pl.DataFrame, settings: ForecastSettings, flat_volatility: Build, next_days: Build
+) -> None:
+    everything = settings.model_copy(update={"models": load_settings().forecast.models})
+    work = partial(
+        forecast_tickers,
+        volatility=flat_volatility(prices, 10),
+        targets=next_days(prices, 10),
+        settings=everything,
+        as_of=AS_OF,
+    )
+    whole = work(prices)
+    assert_same(work(prices.sample(fraction=1, shuffle=True, seed=9)), whole)
+    for jobs in (1, 2):
+        parts = list(map_chunks(work, prices.partition_by("ticker"), jobs=jobs))
+        together = ForecastResult(
+            pl.concat(part.forecasts for part in parts),
+            pl.concat(part.weights for part in parts),
+            pl.concat(part.exclusions for part in parts),
+        )
+        assert_same(together, whole)
+
+
+def test_bars_after_the_cutoff_change_nothing(prices: pl.DataFrame, walk: Walk, forecast: Forecast) -> None:
+    later = pl.concat(
+        walk(ticker, 30, seed=99, sigma=0.3).with_columns(pl.col("date") + pl.duration(days=30)) for ticker in LENGTHS
+    )
+    assert later["date"].min() == AS_OF + timedelta(days=1)
+    assert_same(forecast(pl.concat([prices, later]), known=prices), forecast(prices))
+
+
+def test_the_last_bar_changes_the_forecast(prices: pl.DataFrame, forecast: Forecast) -> None:
+    moved = prices.with_columns(pl.when(pl.col("date") == AS_OF).then(pl.col("close") * 1.1).otherwise("close"))
+    before, after = forecast(prices).forecasts, forecast(moved).forecasts
+    naive = pl.col("model") == "naive"
+    np.testing.assert_allclose(after.filter(naive)["mean"], before.filter(naive)["mean"] * 1.1)
+    for model in ("drift", "theta"):
+        own = (pl.col("model") == model) & (pl.col("ticker") == "AAA")
+        assert (after.filter(own)["mean_log_return"] != before.filter(own)["mean_log_return"]).any()
+
+
+def test_cross_validation_ends_on_the_last_bar(prices: pl.DataFrame, forecast: Forecast) -> None:
+    weights = forecast(prices).weights.filter(pl.col("rmse").is_not_null())
+    assert weights["last_target"].unique().to_list() == [AS_OF]
+    # Four origins ten days apart, each ten days long: the first is forty days before the end, or later if there is
+    # less to learn from.
+    first = dict(weights.select("ticker", "first_origin").unique().iter_rows())
+    assert first == {
+        "AAA": AS_OF - timedelta(days=40),
+        "BBB": AS_OF - timedelta(days=40),
+        "CCC": AS_OF - timedelta(days=20),
+    }
+
+
+def test_losses_equal_a_rolling_origin_loop(prices: pl.DataFrame, forecast: Forecast) -> None:
+    weights = forecast(prices).weights
+    logs = np.log(prices.filter(ticker="AAA")["close"].to_numpy())
+    squares: dict[str, list[float]] = {"naive": [], "drift": []}
+    for window in range(4):
+        origin = len(logs) - 1 - 10 - 10 * window
+        slope = (logs[origin] - logs[0]) / origin
+        for step in range(1, 11):
+            squares["naive"].append((logs[origin] - logs[origin + step]) ** 2)
+            squares["drift"].append((logs[origin] + step * slope - logs[origin + step]) ** 2)
+    for model, values in squares.items():
+        row = weights.row(by_predicate=(pl.col("ticker") == "AAA") & (pl.col("model") == model), named=True)
+        assert row["rmse"] == pytest.approx(np.sqrt(np.mean(values)))
+        assert row["relative_rmse"] == pytest.approx(np.sqrt(np.mean(values) / np.mean(squares["naive"])))
+        assert row["origins"] == 4
+
+
+def test_a_short_history_is_carried_by_naive_alone(prices: pl.DataFrame, forecast: Forecast) -> None:
+    result = forecast(prices)
+    rows = result.weights.filter(ticker="DDD").sort("model")
+    assert rows["weight"].to_list() == [0.0, 1.0, 0.0]
+    assert rows["reason"].to_list() == ["needs 80 bars, has 60", None, "needs 80 bars, has 60"]
+    assert rows.select("rmse", "mae", "first_origin").null_count().row(0) == (3, 3, 3)
+    assert result.exclusions.select("ticker", "reason").rows() == [("DDD", "short_history")]
+    assert set(result.forecasts.filter(ticker="DDD")["model"]) == {"naive", "ensemble"}
+
+
+def test_the_sample_with_the_packaged_settings(
+    sample_prices: pl.DataFrame, flat_volatility: Build, next_days: Build
+) -> None:
+    settings = load_settings().forecast
+    cutoff = sample_prices["date"].max()
+    assert isinstance(cutoff, date)
+    volatility, targets = (build(sample_prices, settings.horizon) for build in (flat_volatility, next_days))
+    result = forecast_tickers(sample_prices, volatility, targets, settings=settings, as_of=cutoff)
+    assert result.exclusions.is_empty()
+    assert result.forecasts.select("ticker", "model").n_unique() == 5 * 6 - 1
+    facebook = {row["model"]: row for row in result.weights.filter(ticker="FB").iter_rows(named=True)}
+    assert facebook["auto_arima"]["reason"] == "needs 250 bars, has 196"
+    assert facebook["auto_arima"]["weight"] == 0
+    for model in ("naive", "drift", "theta", "auto_ets"):
+        assert facebook[model]["reason"] is None
+        assert facebook[model]["weight"] > 0
+        assert facebook[model]["origins"] == 6
+    assert (result.weights.filter(model="naive")["weight"] > settings.naive_share).all()
+    assert (result.weights["last_target"].drop_nulls() == cutoff).all()
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Naive, but for three tickers on which it breaks down in three ways."""
+
+    name: str = "faulty"
+    min_observations: int = 21
+
+    def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
+        means = NaiveForecaster().forecast(panel.only({"AAA", "BBB", "CCC"}), origins, horizon).means
+        broken = pl.when(ticker="AAA").then(float("nan")).when(ticker="BBB").then(pl.col("mean") + 9.0)
+        return Forecasts(means.with_columns(mean=broken.otherwise("mean")), {"EEE": "failed: no reason given"})
+
+
+def test_a_model_that_breaks_down_is_left_out_for_that_ticker(walk: Walk, settings: ForecastSettings) -> None:
+    prices = pl.concat(walk(ticker, 200, seed=i) for i, ticker in enumerate(("AAA", "BBB", "CCC", "EEE")))
+    priced = build_panel(prices, as_of=AS_OF, window=500, horizon=10, max_age_days=10, min_bars=21)
+    origins = rolling_origins(priced.panel, settings)
+    run = _run(Faulty(), priced, priced.panel, origins, settings)
+    assert run.reasons == {
+        "AAA": "forecast is not finite",
+        "BBB": "absurd: log return of 9 at step 1",
+        "EEE": "failed: no reason given",
+    }
+    assert set(run.today["ticker"]) == set(run.tested["ticker"]) == {"CCC"}
+
+
+def first_step_only(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.filter((pl.col("ticker") != "AAA") | (pl.col("step") == 1))
+
+
+def without(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.filter(pl.col("ticker") != "AAA")
+
+
+def days_late(frame: pl.DataFrame) -> pl.DataFrame:
+    late = pl.col("origin_date") - pl.duration(days=1)
+    return frame.with_columns(origin_date=pl.when(ticker="AAA").then(late).otherwise("origin_date"))
+
+
+def no_number(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(r05=pl.when(ticker="AAA").then(float("nan")).otherwise("r05"))
+
+
+def in_the_past(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(target_date=pl.when(ticker="AAA").then(pl.lit(AS_OF)).otherwise("target_date"))
+
+
+def as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("spoil_volatility", "spoil_targets", "reason"),
+    [
+        (without, as_it_is, "no_volatility"),
+        (first_step_only, as_it_is, "no_volatility"),
+        (no_number, as_it_is, "no_volatility"),
+        (days_late, as_it_is, "volatility_misaligned"),
+        (as_it_is, without, "no_targets"),
+        (as_it_is, first_step_only, "no_targets"),
+        (as_it_is, in_the_past, "no_targets"),
+    ],
+)
+def test_a_ticker_without_support_is_refused_and_the_others_unharmed(
+    spoil_volatility: Callable[[pl.DataFrame], pl.DataFrame],
+    spoil_targets: Callable[[pl.DataFrame], pl.DataFrame],
+    reason: str,
+    prices: pl.DataFrame,
+    settings: ForecastSettings,
+    flat_volatility: Build,
+    next_days: Build,
+    forecast: Forecast,
+) -> None:
+    volatility, targets = spoil_volatility(flat_volatility(prices, 10)), spoil_targets(next_days(prices, 10))
+    result = forecast_tickers(prices, volatility, targets, settings=settings, as_of=AS_OF)
+    clean = forecast(without(prices))
+    assert result.exclusions.filter(ticker="AAA")["reason"].to_list() == [reason]
+    assert_same(ForecastResult(result.forecasts, result.weights, without(result.exclusions)), clean)
+
+
+def test_bad_prices_are_refused_and_the_others_unharmed(prices: pl.DataFrame, walk: Walk, forecast: Forecast) -> None:
+    flat = walk("FLAT", 200, seed=1).with_columns(close=pl.lit(3.0))
+    zero = walk("ZERO", 200, seed=1).with_columns(
+        close=pl.when(pl.int_range(pl.len()) == 150).then(0).otherwise("close")
+    )
+    stub = walk("STUB", 5, seed=1)
+    result = forecast(pl.concat([flat, prices, stub, zero]))
+    reasons = dict(result.exclusions.select("ticker", "reason").iter_rows())
+    assert reasons == {"DDD": "short_history", "FLAT": "constant", "STUB": "too_few_bars", "ZERO": "bad_price"}
+    clean = forecast(prices)
+    assert_frame_equal(result.forecasts, clean.forecasts, check_exact=True)
+    assert_frame_equal(result.weights, clean.weights, check_exact=True)
+
+
+def test_a_hundredfold_jump_is_served(walk: Walk, forecast: Forecast) -> None:
+    prices = walk("X", 300, seed=1).with_columns(
+        close=pl.when(pl.int_range(pl.len()) > 200).then(pl.col("close") * 100).otherwise("close")
+    )
+    result = forecast(prices, models=["naive", "drift", "auto_arima", "theta", "auto_ets"])
+    assert result.exclusions.is_empty()
+    assert np.isfinite(result.forecasts["mean"].to_numpy()).all()
+    assert set(result.forecasts["model"]) >= {"naive", "ensemble"}
+
+
+def test_nothing_in_nothing_out(prices: pl.DataFrame, forecast: Forecast) -> None:
+    result = forecast(prices.clear(), known=prices)
+    assert result.forecasts.is_empty()
+    assert result.weights.is_empty()
+    assert result.exclusions.is_empty()
+
+
+def test_an_unknown_model_is_met_with_the_nearest(prices: pl.DataFrame, forecast: Forecast) -> None:
+    with pytest.raises(SettingsError, match="Did you mean 'theta'"):
+        forecast(prices, models=["naive", "thetta"])
+
+
+def test_random_walks_yield_no_skill_and_intervals_that_cover(
+    walk: Walk, settings: ForecastSettings, next_days: Build
+) -> None:
+    count, horizon = 300, settings.horizon
+    whole = pl.concat(walk(f"T{i:03d}", 400 + horizon, seed=1000 + i) for i in range(count))
+    cutoff = AS_OF - timedelta(days=horizon)
+    past = whole.filter(pl.col("date") <= cutoff)
+    returns = past.select("ticker", "date", log_return=pl.col("close").log().diff().over("ticker"))
+    volatility = fit_volatility(
+        returns,
+        settings=VolatilitySettings(window=400, min_observations=250, ewma_lambda=0.94, simulations=2000, seed=1),
+        horizon=horizon,
+    )
+    result = forecast_tickers(
+        past,
+        volatility.paths,
+        next_days(past, horizon),
+        settings=settings.model_copy(update={"models": ["naive", "drift"]}),
+        as_of=cutoff,
+    )
+    outcome = whole.select("ticker", pl.col("date").alias("target_date"), pl.col("close").alias("outcome"))
+    judged = result.forecasts.join(outcome, on=["ticker", "target_date"]).with_columns(
+        error=(pl.col("outcome") / pl.col("mean")).log(), inside=pl.col("outcome").is_between("q05", "q95")
+    )
+    assert judged.height == count * horizon * 3
+    rmse = judged.group_by("model", "step").agg((pl.col("error") ** 2).mean().sqrt())
+    by_model: dict[str, Any] = {
+        str(model): part.sort("step")["error"].to_numpy()
+        for (model,), part in rmse.partition_by("model", as_dict=True).items()
+    }
+    assert np.median(by_model["ensemble"] / by_model["naive"]) == pytest.approx(1.0, abs=0.03)
+    ensemble = judged.filter(model="ensemble")
+    assert 0.86 <= ensemble["inside"].mean() <= 0.94  # type: ignore[operator]
+    for step in (1, horizon):
+        # Three standard errors of a share among 300 tickers.
+        assert ensemble.filter(step=step)["inside"].mean() == pytest.approx(0.9, abs=3 * (0.09 / count) ** 0.5)

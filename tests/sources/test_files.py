@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from datetime import date
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pm.errors import InputError
+from pm.sources import BARS_SCHEMA, SampleSource, find_files, inspect_file, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    class Write(Protocol):
+        def __call__(self, name: str, content: str | bytes) -> Path: ...
+
+    BarsOf = Callable[[Path], pl.DataFrame]
+    Refusal = Callable[[str, str | bytes], InputError]
+
+TIDY = "ticker,date,open,high,low,close,volume\nAAPL,2020-01-02,1,3,0.5,2,100\nMSFT,2020-01-02,10,30,5,20,1000\n"
+
+
+def sample() -> pl.DataFrame:
+    return pl.concat(SampleSource().fetch().bars)
+
+
+class TestFind:
+    def test_a_folder_is_searched_at_every_depth_and_sorted(self, tmp_path: Path) -> None:
+        (tmp_path / "deep" / "er").mkdir(parents=True)
+        wanted = ["a.csv", "b.CSV.GZ", "deep/c.parquet", "deep/er/d.csv"]
+        for name in [*wanted, "readme.txt", ".hidden.csv", "deep/notes.md", "e.csv.bak"]:
+            (tmp_path / name).touch()
+        assert find_files([tmp_path]) == sorted(tmp_path / name for name in wanted)
+
+    def test_files_keep_the_order_they_were_named_in_and_come_once(self, tmp_path: Path) -> None:
+        for name in ("b.csv", "a.csv"):
+            (tmp_path / name).touch()
+        assert find_files([tmp_path / "b.csv", tmp_path]) == [tmp_path / "b.csv", tmp_path / "a.csv"]
+
+    def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="holds no files"):
+            find_files([tmp_path])
+
+    def test_a_path_that_is_not_there_is_refused_and_no_pattern(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").touch()
+        for name in ("b.csv", "*.csv", "[a].csv"):
+            with pytest.raises(InputError, match="no such file or folder"):
+                find_files([tmp_path / name])
+
+
+class TestRead:
+    @pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "semicolon", "parquet"])
+    def test_the_sample_survives_every_format(self, tmp_path: Path, write: Write, bars_of: BarsOf, kind: str) -> None:
+        bars = sample()
+        if kind == "parquet":
+            path = tmp_path / "all.parquet"
+            bars.write_parquet(path, row_group_size=1_000)
+        elif kind == "semicolon":
+            path = write("all.csv", bars.write_csv(separator=";", decimal_comma=True))
+        else:
+            path = write(f"all.{kind}", bars.write_csv(separator="\t" if kind == "tsv" else ","))
+        read = bars_of(path)
+        assert read.schema == BARS_SCHEMA
+        assert read.equals(bars)
+
+    def test_columns_in_any_order_under_any_name(self, write: Write, bars_of: BarsOf) -> None:
+        path = write("x.csv", "Vol.,LAST,foo,Symbol,Trade Date\n5,2.5,bar,AAPL,2020-01-02\n")
+        assert bars_of(path).rows(named=True) == [
+            {
+                "ticker": "AAPL",
+                "date": date(2020, 1, 2),
+                "open": None,
+                "high": None,
+                "low": None,
+                "close": 2.5,
+                "adj_close": None,
+                "volume": 5.0,
+                "source": "files",
+            }
+        ]
+        plan = inspect_file(path)
+        assert plan.columns == {"ticker": "Symbol", "date": "Trade Date", "close": "LAST", "volume": "Vol."}
+        assert plan.ignored == ("foo",)
+
+    def test_rows_keep_their_order(self, write: Write, bars_of: BarsOf) -> None:
+        shuffled = sample().sample(fraction=1, shuffle=True, seed=1)
+        assert bars_of(write("x.csv", shuffled.write_csv())).equals(shuffled)
+
+    @pytest.mark.parametrize("chunk_rows", [1, 7, 12_154, 1_000_000])
+    def test_pieces_are_as_large_as_asked_for_and_miss_nothing(self, write: Write, chunk_rows: int) -> None:
+        bars = sample()
+        pieces = list(read_file(inspect_file(write("x.csv", bars.write_csv())), chunk_rows))
+        assert all(piece.height == chunk_rows for piece in pieces[:-1])
+        assert 0 < pieces[-1].height <= chunk_rows
+        assert pl.concat(pieces).equals(bars)
+
+    @pytest.mark.parametrize("name", ["[x].csv", "*.csv", "o'q\"%20?.csv", "späce ü.csv", "-.csv"])
+    def test_a_name_is_taken_literally(self, write: Write, bars_of: BarsOf, name: str) -> None:
+        write("x.csv", "nonsense")
+        assert bars_of(write(name, TIDY)).height == 2
+
+    def test_a_source_column_is_kept_and_its_blanks_are_ours(self, write: Write, bars_of: BarsOf) -> None:
+        path = write("x.csv", "ticker,date,close,source\nA,2020-01-02,1,acme\nA,2020-01-03,1,\n")
+        assert bars_of(path)["source"].to_list() == ["acme", "files"]
+
+    def test_adjusted_closes_alone_become_closes_too(self, write: Write, bars_of: BarsOf) -> None:
+        bars = bars_of(write("A.csv", "Date,Adj Close\n2020-01-02,1.5\n"))
+        assert bars.select("close", "adj_close").rows() == [(1.5, 1.5)]
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(
+                    lambda text: text.strip() == text and text.strip("\ufeff") == text
+                ),
+                st.dates(date(1800, 1, 1), date(2199, 12, 31)),
+                st.floats(allow_nan=False) | st.none(),
+            ),
+            min_size=1,
+        )
+    )
+    def test_whatever_the_csv_module_writes_is_read_back(
+        self,
+        tmp_path_factory: pytest.TempPathFactory,
+        rows: list[tuple[str, date, float | None]],
+    ) -> None:
+        path = tmp_path_factory.mktemp("csv") / "x.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["ticker", "date", "close"])
+            writer.writerows(rows)
+        read = pl.concat(read_file(inspect_file(path)))
+        assert read.select("ticker", "date", "close").rows() == rows
+
+
+class TestTicker:
+    @pytest.mark.parametrize(
+        ("name", "ticker"),
+        [
+            ("AAPL.csv", "AAPL"),
+            ("aapl.csv", "AAPL"),
+            ("brk.b.csv.gz", "BRK.B"),
+            ("aapl.us.txt", "AAPL.US"),
+            ("^GSPC.csv", "^GSPC"),
+            ("EURUSD=X.tsv", "EURUSD=X"),
+            ("BTC-USD.CSV", "BTC-USD"),
+            ("7203.T.csv", "7203.T"),
+            ("DATA.csv", "DATA"),
+        ],
+    )
+    def test_a_file_per_ticker(self, write: Write, bars_of: BarsOf, name: str, ticker: str) -> None:
+        path = write(name, "Date\tClose\n2020-01-02\t5\n")
+        assert bars_of(path)["ticker"].to_list() == [ticker]
+
+    @pytest.mark.parametrize("name", ["data.csv", "prices.csv", "Historical Data.csv", "[x].csv", "a" * 16 + ".csv"])
+    def test_no_ticker_anywhere(self, refusal: Refusal, name: str) -> None:
+        assert "No ticker" in refusal(name, "Date,Close\n2020-01-02,5\n").what
+
+    def test_a_blank_ticker_lands_for_the_quality_room_to_refuse(self, write: Write, bars_of: BarsOf) -> None:
+        assert bars_of(write("x.csv", "ticker,date,close\n,2020-01-02,5\n"))["ticker"].to_list() == [None]
+
+    def test_tickers_that_spell_nothing_are_tickers(self, write: Write, bars_of: BarsOf) -> None:
+        rows = "".join(f"{ticker},2020-01-02,5\n" for ticker in ("NA", "NULL", "NAN", "TRUE", "1"))
+        assert bars_of(write("x.csv", f"ticker,date,close\n{rows}"))["ticker"].to_list() == [
+            "NA",
+            "NULL",
+            "NAN",
+            "TRUE",
+            "1",
+        ]
+
+    def test_only_the_tickers_wanted_are_read(self, write: Write) -> None:
+        (piece,) = read_file(inspect_file(write("x.csv", TIDY), tickers=["MSFT", "A"]))
+        assert piece["ticker"].to_list() == ["MSFT"]
+
+    def test_another_ticker_s_file_has_no_rows(self, write: Write) -> None:
+        path = write("AAPL.csv", "Date,Close\n2020-01-02,5\n")
+        assert list(read_file(inspect_file(path, tickers=["A"]))) == []
+        assert len(list(read_file(inspect_file(path, tickers=["AAPL"])))) == 1
+
+
+class TestFingerprint:
+    def test_it_is_the_content_s_hash(self, write: Write) -> None:
+        assert inspect_file(write("x.csv", TIDY)).fingerprint == hashlib.sha256(TIDY.encode()).hexdigest()
+
+    def test_packing_changes_nothing(self, write: Write) -> None:
+        plain, packed = write("x.csv", TIDY), write("y.csv.gz", TIDY)
+        assert inspect_file(plain).fingerprint == inspect_file(packed).fingerprint
+
+    def test_equal_files_of_two_tickers_differ(self, write: Write) -> None:
+        content = "Date,Close\n2020-01-02,5\n"
+        assert inspect_file(write("A.csv", content)).fingerprint != inspect_file(write("B.csv", content)).fingerprint
+
+    def test_a_part_is_not_the_whole(self, write: Write) -> None:
+        path = write("x.csv", TIDY)
+        prints = {inspect_file(path, tickers=tickers).fingerprint for tickers in (None, [], ["AAPL"], ["AAPL", "MSFT"])}
+        assert len(prints) == 4
+        assert inspect_file(path, tickers=["A", "B"]).fingerprint == inspect_file(path, tickers=["B", "A"]).fingerprint
+
+
+class TestRefusals:
+    def test_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="is a folder"):
+            inspect_file(tmp_path)
+
+    def test_a_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="no such file"):
+            inspect_file(tmp_path / "x.csv")
+
+    @pytest.mark.parametrize("name", ["x.xlsx", "x", "x.gz", "x.json"])
+    def test_a_name_of_another_format(self, refusal: Refusal, name: str) -> None:
+        assert "format" in refusal(name, TIDY).what
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+    @pytest.mark.parametrize("name", ["x.csv", "x.parquet"])
+    def test_a_file_that_may_not_be_read(self, write: Write, name: str) -> None:
+        path = write(name, TIDY)
+        path.chmod(0)
+        with pytest.raises(InputError, match="may not be read"):
+            inspect_file(path)
