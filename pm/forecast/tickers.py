@@ -9,28 +9,22 @@ import polars as pl
 
 from pm.forecast.cross_validation import bars_needed, outcomes, rolling_origins, score
 from pm.forecast.distribution import price_distribution
+from pm.forecast.member import Member, enlist
 from pm.forecast.models import forecaster
 from pm.forecast.panel import build_panel
-from pm.forecast.weights import ensemble_weights
+from pm.forecast.weights import NAIVE, model_weights
 from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.volatility.base import Refusal
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from pm.forecast.base import Forecaster, Forecasts, Panel
-    from pm.forecast.panel import PricedPanel
     from pm.settings import ForecastSettings
 
 __all__ = ["ENSEMBLE", "ForecastResult", "forecast_tickers"]
 
 ENSEMBLE = "ensemble"
 STAGE = "forecast"
-NAIVE = "naive"
-
-FURTHEST = 2.0
-"""A mean further from today's price than this many times the widest range of any horizon in the window is absurd: a
-model that broke down, not one that dares."""
 
 STAMP = ("run_id", "snapshot_id", "cutoff")
 
@@ -39,7 +33,7 @@ def _schema(name: str) -> pl.Schema:
     return pl.Schema({k: v for k, v in table(name).polars_schema.items() if k not in STAMP})
 
 
-FORECASTS_SCHEMA, WEIGHTS_SCHEMA, EXCLUSIONS_SCHEMA = map(_schema, ("forecasts", "model_weights", "exclusions"))
+FORECASTS_SCHEMA, EXCLUSIONS_SCHEMA = _schema("forecasts"), _schema("exclusions")
 
 
 @dataclass(frozen=True)
@@ -59,19 +53,6 @@ class ForecastResult:
     forecasts: pl.DataFrame
     weights: pl.DataFrame
     exclusions: pl.DataFrame
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A model's work on a panel.
-
-    `tested` has its cross-validation (ticker, model, origin_date, step, mean), `today` what it says now (ticker,
-    model, step, mean_log_return), `reasons` why it took no part where it did not.
-    """
-
-    tested: pl.DataFrame
-    today: pl.DataFrame
-    reasons: dict[str, str]
 
 
 def forecast_tickers(
@@ -125,11 +106,13 @@ def forecast_tickers(
     refused = priced.refused | _unsupported(priced.last, volatility, targets, settings.horizon)
     panel = priced.panel.only(priced.panel.lengths().keys() - refused.keys())
     origins = rolling_origins(panel, settings)
-    runs = {model.name: _run(model, priced, panel, origins, settings) for model in models}
+    members = {model.name: enlist(model, panel, priced.last, origins, settings) for model in models}
 
-    tested = score(pl.concat(run.tested for run in runs.values()), outcomes(panel, origins, settings.horizon))
-    weights = _weigh(panel, runs, tested, settings)
-    means = pl.concat([*(run.today for run in runs.values()), _combine(runs, weights)])
+    tested = pl.concat(member.tested for member in members.values())
+    scores = score(tested, outcomes(panel, origins, settings.horizon))
+    reasons = {name: member.reasons for name, member in members.items()}
+    weights = model_weights(panel.lengths(), scores, reasons, naive_share=settings.naive_share)
+    means = pl.concat([*(member.today for member in members.values()), _combine(members, weights)])
     forecasts = price_distribution(means, volatility, targets, priced.last)
 
     needed = bars_needed(settings)
@@ -173,89 +156,17 @@ def _unsupported(
     return refused
 
 
-def _run(
-    model: Forecaster, priced: PricedPanel, panel: Panel, origins: pl.DataFrame, settings: ForecastSettings
-) -> _Run:
-    """Cross-validate a model and take its forecast from the last bar, where it has bars enough for both."""
-    reasons: dict[str, str] = {}
-    needed = bars_needed(settings)
-    for ticker, bars in panel.lengths().items():
-        least = model.min_observations if model.name == NAIVE else max(model.min_observations, needed)
-        if bars < least:
-            reasons[ticker] = f"needs {least} bars, has {bars}"
-    able = panel.only(panel.lengths().keys() - reasons.keys())
-    tested = model.forecast(able, origins, settings.horizon)
-    reasons |= _unsound(tested)
-    able = able.only(able.lengths().keys() - reasons.keys())
-    today = model.forecast(able, able.last_origins(), settings.horizon)
-    reasons |= _unsound(today)
-
-    returns = today.means.join(priced.last, on=["ticker", "origin_date"]).with_columns(
-        mean_log_return=pl.col("mean") - pl.col("log_price")
-    )
-    for ticker, step, far in (
-        returns.filter(pl.col("mean_log_return").abs() > FURTHEST * pl.col("reach"))
-        .group_by("ticker", maintain_order=True)
-        .first()
-        .select("ticker", "step", "mean_log_return")
-        .iter_rows()
-    ):
-        reasons.setdefault(ticker, f"absurd: log return of {far:.3g} at step {step}")
-    took_part = ~pl.col("ticker").is_in(list(reasons))
-    named = pl.lit(model.name).alias("model")
-    return _Run(
-        tested=tested.means.filter(took_part).select("ticker", named, "origin_date", "step", "mean"),
-        today=returns.filter(took_part).select("ticker", named, "step", "mean_log_return"),
-        reasons=reasons,
-    )
-
-
-def _unsound(forecasts: Forecasts) -> dict[str, str]:
-    """Give the tickers that a model failed on, or answered with something that is no number."""
-    broken = forecasts.means.filter(~pl.col("mean").is_finite())["ticker"].unique()
-    return {str(ticker): "forecast is not finite" for ticker in broken} | forecasts.failures
-
-
-def _weigh(panel: Panel, runs: dict[str, _Run], tested: pl.DataFrame, settings: ForecastSettings) -> pl.DataFrame:
-    """Give table `model_weights`: a row for every model of the settings and every ticker of the panel."""
-    scores = {(row["ticker"], row["model"]): row for row in tested.iter_rows(named=True)}
-    rows = []
-    for ticker in panel.lengths():
-        members = [model for model, run in runs.items() if ticker not in run.reasons]
-        losses = {model: scores[ticker, model]["loss"] for model in members if (ticker, model) in scores}
-        weights = ensemble_weights(losses, naive_share=settings.naive_share) if losses else {NAIVE: 1.0}
-        naive_rmse = scores.get((ticker, NAIVE), {}).get("rmse")
-        for model, run in runs.items():
-            errors = scores.get((ticker, model), {})
-            rmse = errors.get("rmse")
-            rows.append(
-                {
-                    "ticker": ticker,
-                    "model": model,
-                    "weight": weights.get(model, 0.0),
-                    "rmse": rmse,
-                    "mae": errors.get("mae"),
-                    "relative_rmse": rmse / naive_rmse if rmse is not None and naive_rmse else None,
-                    "origins": errors.get("origins", 0),
-                    "first_origin": errors.get("first_origin"),
-                    "last_target": errors.get("last_target"),
-                    "reason": run.reasons.get(ticker),
-                }
-            )
-    return pl.DataFrame(rows, schema=WEIGHTS_SCHEMA).sort("ticker", "model")
-
-
-def _combine(runs: dict[str, _Run], weights: pl.DataFrame) -> pl.DataFrame:
+def _combine(members: dict[str, Member], weights: pl.DataFrame) -> pl.DataFrame:
     """Give the ensemble's mean log returns: the members' by ticker and step, times their weights.
 
     Members are added one column after the other, in the order of the settings: the sum is the same to the last bit
     whatever else is in the chunk.
     """
-    steps = runs[NAIVE].today.select("ticker", "step")
+    steps = members[NAIVE].today.select("ticker", "step")
     total = steps.with_columns(mean_log_return=pl.lit(0.0))
-    for model, run in runs.items():
+    for model, member in members.items():
         share = weights.filter(pl.col("model") == model).select("ticker", "weight")
-        part = run.today.join(share, on="ticker").select(
+        part = member.today.join(share, on="ticker").select(
             "ticker", "step", part=pl.col("mean_log_return") * pl.col("weight")
         )
         total = total.join(part, on=["ticker", "step"], how="left", maintain_order="left").select(

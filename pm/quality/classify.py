@@ -81,7 +81,7 @@ def _chain(good: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
     outcome = (
         pl.when(~follows)
         .then(pl.lit("inserted"))
-        .when(pl.all_horizontal(_equal(name) for name in _COMPARED))
+        .when(pl.all_horizontal(_equal(pl.col(name), pl.col(name).shift(1)) for name in _COMPARED))
         .then(pl.lit("unchanged"))
         .otherwise(pl.lit("updated"))
     )
@@ -103,30 +103,25 @@ def _same_key(offset: int) -> pl.Expr:
     return pl.all_horizontal((pl.col(name) == pl.col(name).shift(offset)).fill_null(value=False) for name in _KEY)
 
 
-def _equal(name: str) -> pl.Expr:
-    """Tell whether a value is its forerunner's: both missing, or as near as rounding."""
-    value, before = pl.col(name), pl.col(name).shift(1)
+def _equal(value: pl.Expr, before: pl.Expr) -> pl.Expr:
+    """Tell whether a value is its forerunner: both missing, or as near as rounding."""
     near = (value - before).abs() <= _RELATIVE * pl.max_horizontal(value.abs(), before.abs())
     return near.fill_null(value=False) | (value.is_null() & before.is_null())
 
 
 def _restatements(updated: pl.DataFrame) -> pl.DataFrame:
     """Give a row for each price or volume that an updated bar says otherwise than its forerunner."""
-    pieces = []
-    for name in _RESTATED:
-        old, new = pl.col(f"before_{name}"), pl.col(name)
-        near = (new - old).abs() <= _RELATIVE * pl.max_horizontal(new.abs(), old.abs())
-        same = near.fill_null(value=False) | (new.is_null() & old.is_null())
-        pieces.append(
-            updated.filter(~same).select(
-                *_KEY,
-                field=pl.lit(name),
-                old_value=old,
-                new_value=new,
-                first_seen="before_fetched_at",
-                seen_at="fetched_at",
-                old_batch_id="before_batch_id",
-                new_batch_id="batch_id",
-            )
+    pieces = [
+        updated.filter(~_equal(pl.col(name), pl.col(f"before_{name}"))).select(
+            *_KEY,
+            field=pl.lit(name),
+            old_value=f"before_{name}",
+            new_value=name,
+            first_seen="before_fetched_at",
+            seen_at="fetched_at",
+            old_batch_id="before_batch_id",
+            new_batch_id="batch_id",
         )
+        for name in _RESTATED
+    ]
     return pl.concat(pieces).sort("ticker", "date", "seen_at", "field")

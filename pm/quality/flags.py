@@ -99,7 +99,7 @@ def _stale(closes: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
         .filter(pl.col("value") >= settings.stale_sessions)
         .with_columns(
             rule=pl.lit("stale"),
-            detail=pl.format("The close is {} for {} more sessions, to {}.", "close", "value", "last"),
+            detail=pl.format("The close stays at {} for {} bars more, to {}.", "close", "value", "last"),
         )
     )
 
@@ -121,7 +121,7 @@ def _gaps(closes: pl.DataFrame, exchanges: Mapping[str, str], settings: QualityS
             .filter(pl.col("value") >= settings.gap_sessions)
             .with_columns(
                 rule=pl.lit("gap"),
-                detail=pl.format("No bar for {} sessions of {} after {}.", "value", "exchange", "previous"),
+                detail=pl.format("Sessions of {} without a bar after {}: {}.", "exchange", "previous", "value"),
             )
         )
     return pl.concat(found) if found else _FLAGS.to_frame()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,11 +11,6 @@ from polars.testing import assert_frame_equal
 
 from pm.errors import SettingsError
 from pm.forecast import ForecastResult, forecast_tickers
-from pm.forecast.base import Forecasts, Panel
-from pm.forecast.cross_validation import rolling_origins
-from pm.forecast.models.naive import NaiveForecaster
-from pm.forecast.panel import build_panel
-from pm.forecast.tickers import _run
 from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.parallel import map_chunks
 from pm.settings import VolatilitySettings, load_settings
@@ -201,32 +195,6 @@ def test_the_sample_with_the_packaged_settings(
         assert facebook[model]["origins"] == 6
     assert (result.weights.filter(model="naive")["weight"] > settings.naive_share).all()
     assert (result.weights["last_target"].drop_nulls() == cutoff).all()
-
-
-@dataclass(frozen=True)
-class Faulty:
-    """Naive, but for three tickers on which it breaks down in three ways."""
-
-    name: str = "faulty"
-    min_observations: int = 21
-
-    def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
-        means = NaiveForecaster().forecast(panel.only({"AAA", "BBB", "CCC"}), origins, horizon).means
-        broken = pl.when(ticker="AAA").then(float("nan")).when(ticker="BBB").then(pl.col("mean") + 9.0)
-        return Forecasts(means.with_columns(mean=broken.otherwise("mean")), {"EEE": "failed: no reason given"})
-
-
-def test_a_model_that_breaks_down_is_left_out_for_that_ticker(walk: Walk, settings: ForecastSettings) -> None:
-    prices = pl.concat(walk(ticker, 200, seed=i) for i, ticker in enumerate(("AAA", "BBB", "CCC", "EEE")))
-    priced = build_panel(prices, as_of=AS_OF, window=500, horizon=10, max_age_days=10, min_bars=21)
-    origins = rolling_origins(priced.panel, settings)
-    run = _run(Faulty(), priced, priced.panel, origins, settings)
-    assert run.reasons == {
-        "AAA": "forecast is not finite",
-        "BBB": "absurd: log return of 9 at step 1",
-        "EEE": "failed: no reason given",
-    }
-    assert set(run.today["ticker"]) == set(run.tested["ticker"]) == {"CCC"}
 
 
 def first_step_only(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.forecast.base import Forecasts, Panel
+from pm.forecast.cross_validation import rolling_origins
+from pm.forecast.member import enlist
+from pm.forecast.models.naive import NaiveForecaster
+from pm.forecast.panel import build_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pm.settings import ForecastSettings
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Naive, but for three tickers on which it breaks down in three ways."""
+
+    name: str = "faulty"
+    min_observations: int = 21
+
+    def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
+        means = NaiveForecaster().forecast(panel.only({"AAA", "BBB", "CCC"}), origins, horizon).means
+        broken = pl.when(ticker="AAA").then(float("nan")).when(ticker="BBB").then(pl.col("mean") + 9.0)
+        return Forecasts(means.with_columns(mean=broken.otherwise("mean")), {"EEE": "failed: no reason given"})
+
+
+def test_a_model_that_breaks_down_is_left_out_for_that_ticker(
+    walk: Callable[..., pl.DataFrame], settings: ForecastSettings
+) -> None:
+    prices = pl.concat(walk(ticker, 200, seed=i) for i, ticker in enumerate(("AAA", "BBB", "CCC", "EEE")))
+    priced = build_panel(prices, as_of=date(2020, 12, 31), window=500, horizon=10, max_age_days=10, min_bars=21)
+    origins = rolling_origins(priced.panel, settings)
+    member = enlist(Faulty(), priced.panel, priced.last, origins, settings)
+    assert member.reasons == {
+        "AAA": "forecast is not finite",
+        "BBB": "absurd: log return of 9 at step 1",
+        "EEE": "failed: no reason given",
+    }
+    assert set(member.today["ticker"]) == set(member.tested["ticker"]) == {"CCC"}

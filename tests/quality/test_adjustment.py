@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from pm.quality import adjustment_factors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Landed = Callable[..., pl.DataFrame]
+    Acted = Callable[..., pl.DataFrame]
+
+FIRST = date(2020, 1, 1)
+
+
+def closes(landed: Landed, *values: float, **changes: object) -> pl.DataFrame:
+    """Make close-only bars of consecutive days."""
+    return landed(
+        *(
+            {"date": FIRST + timedelta(days=day), "close": value, "adj_close": None} | changes
+            for day, value in enumerate(values)
+        )
+    )
+
+
+def day(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def test_nothing_is_known(landed: Landed, acted: Acted) -> None:
+    assert adjustment_factors(closes(landed, 10, 11), acted())["adj_factor"].to_list() == [1.0, 1.0]
+
+
+def test_a_split_halves_what_came_before_its_date(landed: Landed, acted: Acted) -> None:
+    bars = adjustment_factors(closes(landed, 100, 50, 51), acted(("A", day(1), "split", 2.0)))
+    assert bars["adj_factor"].to_list() == [0.5, 1.0, 1.0]
+
+
+def test_a_reverse_split_multiplies(landed: Landed, acted: Acted) -> None:
+    bars = adjustment_factors(closes(landed, 1, 10), acted(("A", day(1), "split", 0.1)))
+    assert bars["adj_factor"].to_list() == [10.0, 1.0]
+
+
+def test_dividends_and_a_split_worked_by_hand(landed: Landed, acted: Acted) -> None:
+    # 100 → (dividend 2) 98 → (2 for 1) 49 → 50 → (dividend 1) 49.5
+    actions = acted(("A", day(1), "dividend", 2.0), ("A", day(2), "split", 2.0), ("A", day(4), "dividend", 1.0))
+    bars = adjustment_factors(closes(landed, 100, 98, 49, 50, 49.5), actions)
+    last = 1 - 1 / 50
+    assert bars["adj_factor"].to_list() == pytest.approx([(1 - 2 / 100) / 2 * last, last / 2, last, last, 1.0])
+    # the return of a holder who buys more with each dividend at the close before: 0, 0, 50/49 and, with 1 on 50, 1.01…
+    adjusted = (bars["close"] * bars["adj_factor"]).to_list()
+    growth = [new / old for old, new in zip(adjusted, adjusted[1:], strict=False)]
+    assert growth == pytest.approx([1.0, 1.0, 50 / 49, 49.5 / (50 - 1)])
+
+
+def test_an_ex_date_without_a_bar_counts_for_the_bars_before(landed: Landed, acted: Acted) -> None:
+    bars = closes(landed, 100, 100, 50).filter(pl.col("date") != day(1))
+    assert adjustment_factors(bars, acted(("A", day(1), "split", 2.0)))["adj_factor"].to_list() == [0.5, 1.0]
+
+
+def test_what_comes_after_the_last_bar_counts_for_all(landed: Landed, acted: Acted) -> None:
+    actions = acted(("A", day(9), "dividend", 1.0))
+    assert adjustment_factors(closes(landed, 20, 10), actions)["adj_factor"].to_list() == [0.9, 0.9]
+
+
+def test_what_came_before_the_first_bar_counts_for_none(landed: Landed, acted: Acted) -> None:
+    actions = acted(("A", FIRST, "dividend", 1.0), ("A", date(2019, 1, 1), "split", 2.0))
+    assert adjustment_factors(closes(landed, 20, 10), actions)["adj_factor"].to_list() == [1.0, 1.0]
+
+
+def test_another_ticker_s_actions_are_not_ours(landed: Landed, acted: Acted) -> None:
+    bars = pl.concat([closes(landed, 100, 50), closes(landed, 100, 50, ticker="AA")])
+    factors = adjustment_factors(bars, acted(("AA", day(1), "split", 2.0)))
+    assert factors.select("ticker", "adj_factor").rows() == [("A", 1.0), ("A", 1.0), ("AA", 0.5), ("AA", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("split", 0.0),
+        ("split", -2.0),
+        ("split", None),
+        ("split", float("nan")),
+        ("split", float("inf")),
+        ("dividend", -1.0),
+        ("dividend", 0.0),
+        ("dividend", 100.0),
+        ("dividend", float("nan")),
+        ("dividend", None),
+        ("spin-off", 1.0),
+    ],
+)
+def test_an_action_that_cannot_be_changes_nothing(landed: Landed, acted: Acted, kind: str, value: float | None) -> None:
+    assert adjustment_factors(closes(landed, 100, 50), acted(("A", day(1), kind, value)))["adj_factor"].to_list() == [
+        1.0,
+        1.0,
+    ]
+
+
+def test_a_source_that_sends_its_list_each_night_is_not_counted_twice(landed: Landed, acted: Acted) -> None:
+    night, next_night = acted(("A", day(1), "dividend", 10.0)), acted(("A", day(1), "dividend", 20.0), batch_id="b2")
+    repeated = pl.concat([night, night, next_night])
+    assert adjustment_factors(closes(landed, 100, 80), repeated)["adj_factor"].to_list() == [0.8, 1.0]
+
+
+def test_two_dividends_of_one_day_both_count(landed: Landed, acted: Acted) -> None:
+    actions = acted(("A", day(1), "dividend", 10.0), ("A", day(1), "dividend", 20.0))
+    factors = adjustment_factors(closes(landed, 100, 70), actions)["adj_factor"].to_list()
+    assert factors == pytest.approx([0.9 * 0.8, 1.0])
+
+
+def test_what_the_source_sends_goes_before_actions(landed: Landed, acted: Acted) -> None:
+    bars = closes(landed, 100, 50, adj_close=25.0)
+    assert adjustment_factors(bars, acted(("A", day(1), "split", 2.0)))["adj_factor"].to_list() == [0.25, 0.5]
+
+
+def test_a_bar_without_an_adjusted_close_takes_its_neighbour_s_factor(landed: Landed, acted: Acted) -> None:
+    sent = [None, 5.0, None, 8.0, None]
+    bars = landed(*({"date": day(place), "close": 10.0, "adj_close": value} for place, value in enumerate(sent)))
+    other = closes(landed, 1, ticker="B")
+    factors = adjustment_factors(pl.concat([bars, other]), acted())
+    assert factors["adj_factor"].to_list() == [0.5, 0.5, 0.8, 0.8, 0.8, 1.0]
+
+
+def test_no_bars(landed: Landed, acted: Acted) -> None:
+    assert adjustment_factors(landed(), acted(("A", day(1), "split", 2.0)))["adj_factor"].to_list() == []
+
+
+def test_the_embedded_apple_adjusts_as_its_dividends_and_splits_say(sample: pl.DataFrame, acted: Acted) -> None:
+    # Apple's own record: two splits, and the three dividends of 2012 and 2013. The vendor's factors also hold what
+    # came after the data's end, which is the same for every bar.
+    apple = sample.filter(pl.col("ticker") == "AAPL")
+    actions = acted(
+        ("AAPL", date(2000, 6, 21), "split", 2.0),
+        ("AAPL", date(2005, 2, 28), "split", 2.0),
+        ("AAPL", date(2012, 8, 9), "dividend", 2.65),
+        ("AAPL", date(2012, 11, 7), "dividend", 2.65),
+        ("AAPL", date(2013, 2, 7), "dividend", 2.65),
+    )
+    vendor = adjustment_factors(apple, acted())["adj_factor"]
+    ours = adjustment_factors(apple.with_columns(adj_close=pl.lit(None, pl.Float64)), actions)["adj_factor"]
+    ratio = ours / (vendor / vendor[-1])
+    assert ratio.min() == pytest.approx(1, abs=2e-4)
+    assert ratio.max() == pytest.approx(1, abs=2e-4)
+    split = apple["date"].index_of(date(2005, 2, 28))
+    assert split is not None
+    assert vendor[split] / vendor[split - 1] == pytest.approx(2, rel=1e-4)

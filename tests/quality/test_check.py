@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+import math
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pm.lake.tables import table
+from pm.quality import check_bars
+from pm.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pm.settings import QualitySettings
+
+    Landed = Callable[..., pl.DataFrame]
+
+TODAY = date(2020, 6, 1)
+NAN, INF = math.nan, math.inf
+NUMBERS = ("open", "high", "low", "close", "adj_close", "volume")
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ({"ticker": None}, "missing_ticker"),
+        ({"ticker": ""}, "missing_ticker"),
+        ({"date": None}, "missing_date"),
+        ({"close": None}, "missing_close"),
+        ({"volume": NAN}, "not_finite"),
+        ({"volume": INF}, "not_finite"),
+        ({"high": INF}, "not_finite"),
+        ({"close": 0.0, "low": 0.0, "adj_close": None}, "non_positive_price"),
+        ({"low": -9.0}, "non_positive_price"),
+        ({"open": None}, "partial_prices"),
+        ({"high": None, "low": None}, "partial_prices"),
+        ({"high": 10.9}, "high_too_low"),
+        ({"low": 10.1}, "low_too_high"),
+        ({"high": 5.0}, "high_too_low,low_too_high"),
+        ({"adj_close": 0.0}, "bad_adj_close"),
+        ({"adj_close": -1.0}, "bad_adj_close"),
+        ({"adj_close": 1e11}, "bad_adj_close"),
+        ({"adj_close": 1e-9}, "bad_adj_close"),
+        ({"volume": -1.0}, "negative_volume"),
+        ({"date": date(2020, 6, 2)}, "future_date"),
+        ({"ticker": None, "date": None, "close": None}, "missing_ticker,missing_date,missing_close"),
+        ({"close": -1.0, "volume": -1.0}, "non_positive_price,low_too_high,bad_adj_close,negative_volume"),
+    ],
+)
+def test_a_row_that_breaks_rules(landed: Landed, settings: QualitySettings, change: dict[str, Any], rules: str) -> None:
+    raw = landed({"ticker": "B"}, change, {"ticker": "C"})
+    checked = check_bars(raw, today=TODAY, settings=settings)
+    assert checked.good["row"].to_list() == [1, 3]
+    assert checked.refused.select("batch_id", "row", "rule").rows() == [("b1", 2, rules)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"open": None, "high": None, "low": None},
+        {"adj_close": None},
+        {"volume": None},
+        {"volume": 0.0},
+        {"date": TODAY},
+        # rounded by the vendor: within a ten-thousandth
+        {"high": 11.0 * (1 - 0.9e-4), "open": 10.0},
+        {"low": 10.0 * (1 + 0.9e-4)},
+        {"open": 11.0, "high": 11.0, "low": 11.0},
+        # a reverse split of a million to one
+        {"adj_close": 1.1e7},
+    ],
+)
+def test_a_row_that_is_good(landed: Landed, settings: QualitySettings, change: dict[str, Any]) -> None:
+    raw = landed(change)
+    checked = check_bars(raw, today=TODAY, settings=settings)
+    assert checked.refused.is_empty()
+    assert checked.good.equals(raw)
+
+
+def test_of_equal_rows_the_first_is_kept(landed: Landed, settings: QualitySettings) -> None:
+    checked = check_bars(landed({}, {}, {"ticker": "B"}, {}), today=TODAY, settings=settings)
+    assert sorted(checked.good["row"]) == [1, 3]
+    assert checked.refused.select("row", "rule").sort("row").rows() == [(2, "duplicate"), (4, "duplicate")]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("missing", [False, True])
+def test_of_rows_that_contradict_each_other_none_is_kept(
+    landed: Landed, settings: QualitySettings, name: str, missing: bool
+) -> None:
+    if missing and name in ("open", "high", "low", "close"):
+        pytest.skip("such a row is refused by itself")
+    other = None if missing else {"open": 10.5, "high": 13.0, "low": 8.0, "close": 11.5}.get(name, 6.0)
+    checked = check_bars(landed({}, {name: other}, {}), today=TODAY, settings=settings)
+    assert checked.good.is_empty()
+    assert checked.refused["rule"].to_list() == ["conflicting_duplicate"] * 3
+
+
+def test_a_refused_row_contradicts_nobody(landed: Landed, settings: QualitySettings) -> None:
+    checked = check_bars(landed({"close": -1.0}, {}), today=TODAY, settings=settings)
+    assert checked.good["row"].to_list() == [2]
+
+
+def test_a_later_batch_repeats_nobody(landed: Landed, settings: QualitySettings) -> None:
+    raw = landed({}, {"batch_id": "b2"}, {"batch_id": "b3", "close": 10.5})
+    assert check_bars(raw, today=TODAY, settings=settings).good.equals(raw)
+
+
+def test_nothing_landed(landed: Landed, settings: QualitySettings) -> None:
+    checked = check_bars(landed(), today=TODAY, settings=settings)
+    assert checked.good.schema == table("raw.bars").polars_schema
+    quarantine = table("quarantine").polars_schema
+    assert list(checked.refused.schema.items()) == list(quarantine.items())[:6]
+    assert checked.good.is_empty()
+    assert checked.refused.is_empty()
+
+
+def test_the_embedded_data_is_good_but_for_nothing(sample: pl.DataFrame, settings: QualitySettings) -> None:
+    checked = check_bars(sample, today=TODAY, settings=settings)
+    assert checked.good.equals(sample)
+
+
+def test_prices_with_no_tolerance_for_rounding(landed: Landed, settings: QualitySettings) -> None:
+    strict = settings.model_copy(update={"price_tolerance": 0.0})
+    raw = landed({"high": 11.0 * (1 - 1e-9)})
+    assert check_bars(raw, today=TODAY, settings=strict).refused["rule"].to_list() == ["high_too_low"]
+
+
+price = st.sampled_from([1.0, 2.0, 0.1 + 0.2, 1e300, 5e-324, 0.0, -1.0, NAN, INF, -INF, None])
+row = st.fixed_dictionaries(
+    {name: price for name in NUMBERS}
+    | {
+        "ticker": st.sampled_from(["A", "B", "", None, '"open":null', 'q"\\\n\u20ac']),
+        "date": st.sampled_from([date(2020, 1, 2), date(2020, 1, 3), date(2021, 1, 1), None]),
+        "batch_id": st.sampled_from(["b1", "b2"]),
+    }
+) | st.fixed_dictionaries({"ticker": st.sampled_from(["A", "B"]), "close": st.sampled_from([10.0, 11.0])})
+
+
+def _same(value: object, written: object) -> bool:
+    if isinstance(value, float) and not math.isfinite(value):
+        return isinstance(written, str) and (
+            math.isnan(float(written)) if math.isnan(value) else float(written) == value
+        )
+    if isinstance(value, datetime):
+        return datetime.fromisoformat(str(written)) == value
+    if isinstance(value, date):
+        return date.fromisoformat(str(written)) == value
+    return value == written
+
+
+@given(st.lists(row, max_size=12))
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_every_row_is_accounted_for_once_and_its_original_reads_back(
+    landed: Landed, rows: list[dict[str, Any]]
+) -> None:
+    raw = landed(*rows)
+    checked = check_bars(raw, today=TODAY, settings=load_settings().quality)
+    accounted = [*checked.good["row"], *checked.refused["row"]]
+    assert sorted(accounted) == raw["row"].to_list()
+    assert set(checked.good["row"]) == _good_rows(raw)
+    by_row = {line["row"]: line for line in raw.iter_rows(named=True)}
+    assert all(line == by_row[line["row"]] for line in checked.good.iter_rows(named=True))
+    for refused in checked.refused.iter_rows(named=True):
+        assert refused["rule"]
+        original = json.loads(refused["original"], parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+        assert original.keys() == raw.schema.keys()
+        assert all(_same(value, original[name]) for name, value in by_row[refused["row"]].items())
+
+
+def _good_rows(raw: pl.DataFrame) -> set[int]:
+    """Tell which rows are good, the slow and obvious way."""
+    tolerance = load_settings().quality.price_tolerance
+    passed: dict[tuple[str, str, date], list[dict[str, Any]]] = {}
+    for bar in raw.iter_rows(named=True):
+        if not bar["ticker"] or bar["date"] is None or bar["date"] > TODAY or bar["close"] is None:
+            continue
+        if any(bar[name] is not None and not math.isfinite(bar[name]) for name in NUMBERS):
+            continue
+        missing = [bar[name] is None for name in ("open", "high", "low")]
+        if any(missing) and not all(missing):
+            continue
+        prices = [bar["close"]] if all(missing) else [bar[name] for name in ("open", "high", "low", "close")]
+        if min(prices) <= 0:
+            continue
+        if not all(missing) and (
+            bar["high"] < max(prices) * (1 - tolerance) or bar["low"] > min(prices) * (1 + tolerance)
+        ):
+            continue
+        if bar["volume"] is not None and bar["volume"] < 0:
+            continue
+        factor = 1.0 if bar["adj_close"] is None else bar["adj_close"] / bar["close"]
+        if not 1e-9 <= factor <= 1e9:
+            continue
+        passed.setdefault((bar["batch_id"], bar["ticker"], bar["date"]), []).append(bar)
+    return {
+        group[0]["row"]
+        for group in passed.values()
+        if all(tuple(bar[name] for name in NUMBERS) == tuple(group[0][name] for name in NUMBERS) for bar in group)
+    }
