@@ -63,6 +63,10 @@ def main() -> None:
     except BrokenPipeError:  # `pm sql … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
+        from pm.lake.connection import INTERRUPTED
+
+        if str(error) == INTERRUPTED:  # Ctrl-C, by way of DuckDB
+            sys.exit(130)
         if state.options.debug:
             raise
         _say(

@@ -38,17 +38,21 @@ def run(
 
     Stages whose inputs have not changed are skipped. A run that was cut off is resumed where it was.
     """
+    from pm.cli.interrupt import interruptible
     from pm.cli.progress import watched
     from pm.cli.show import say, show_signals
     from pm.pipeline import Request, default_source, nightly_run, open_for_writing
     from pm.pipeline.stages.report import LATEST, report_path
 
+    if resume is not None and (source, tickers, as_of) != (None, None, None):
+        raise typer.BadParameter("a run is resumed as it was asked; leave out the rest", param_hint="--resume")
     workspace, settings = open_workspace(create=True)
     names = [name.strip() for name in tickers.split(",") if name.strip()] if tickers is not None else None
     if names == []:
         raise typer.BadParameter("name at least one ticker", param_hint="--tickers")
+    said = "Interrupted. What was committed stays; `pm run` goes on where this stopped."
     with open_for_writing(workspace, settings) as lake:
-        with watched() as observer:
+        with watched() as watching, interruptible(watching, said) as observer:
             request = Request(
                 source or default_source(lake),
                 tuple(sorted(set(names))) if names else None,
@@ -67,13 +71,15 @@ def import_(
     paths: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, or folders of them.", show_default=False)],
 ) -> None:
     """Land bars from CSV or Parquet files and check them: all of the files, or none."""
+    from pm.cli.interrupt import interruptible
     from pm.cli.progress import watched
     from pm.cli.show import show_import
     from pm.pipeline import import_bars, open_for_writing
 
     workspace, settings = open_workspace(create=True)
+    said = "Interrupted. What has landed is checked by the next `pm run`; to be sure of the rest, import it again."
     with open_for_writing(workspace, settings) as lake:
-        with watched() as observer:
+        with watched() as watching, interruptible(watching, said) as observer:
             result = import_bars(lake, workspace, settings, observer, paths=paths)
         show_import(lake, result.run_id)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from enum import StrEnum
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,6 +25,8 @@ __all__ = ["Format", "say", "show_frame", "show_import", "show_signals", "write_
 
 MAX_ROWS = 1000
 _WIDE = 100_000
+_PROSE = 30
+_TRAILING = re.compile(r" +(\x1b\[0m)?$", re.MULTILINE)
 _STYLES = {"BUY": "green", "SELL": "red", "HOLD": "dim", "failed": "red", "abandoned": "yellow"}
 
 
@@ -41,7 +46,7 @@ def say(*lines: str) -> None:
 
 
 def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, title: str | None = None) -> None:
-    """Print a frame as a table, as wide as it needs to be.
+    """Print a frame as a table: a line a row, as long as it needs to be; on a terminal, long texts are folded to fit.
 
     Parameters
     ----------
@@ -50,13 +55,23 @@ def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, ti
     """
     formats = formats or {}
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for name, dtype in frame.schema.items():
-        table.add_column(escape(name), justify="right" if dtype.is_numeric() else "left", no_wrap=True)
-    for row in frame.head(MAX_ROWS).iter_rows():
-        table.add_row(*(_cell(value, formats.get(name)) for name, value in zip(frame.columns, row, strict=True)))
+    rows = [
+        [_cell(value, formats.get(name)) for name, value in zip(frame.columns, row, strict=True)]
+        for row in frame.head(MAX_ROWS).iter_rows()
+    ]
     terminal = sys.stdout.isatty()
-    # Lines are as long as they need to be; a terminal folds them, a pipe keeps them.
-    Console(width=_WIDE, highlight=False, force_terminal=terminal, soft_wrap=True).print(table)
+    fixed = 0
+    for place, (name, dtype) in enumerate(frame.schema.items()):
+        width = max((len(line) for row in rows for line in row[place].splitlines()), default=0)
+        prose = terminal and dtype == pl.String and width > _PROSE
+        fixed += (_PROSE if prose else max(width, len(name))) + 2
+        table.add_column(escape(name), justify="right" if dtype.is_numeric() else "left", no_wrap=not prose)
+    for row in rows:
+        table.add_row(*row)
+    buffer = StringIO()
+    width = max(shutil.get_terminal_size().columns, fixed) if terminal else _WIDE
+    Console(file=buffer, width=width, highlight=False, force_terminal=terminal).print(table)
+    say(_TRAILING.sub(r"\1", buffer.getvalue()).rstrip("\n"))
     if frame.height > MAX_ROWS:
         say(f"… {frame.height - MAX_ROWS:,} more rows; ask for fewer, or write them all: pm sql … --format csv -o FILE")
 
@@ -108,6 +123,7 @@ def _encoded(frame: pl.DataFrame, kind: Format) -> bytes:
         frame.with_columns(_as_text(frame[name]) for name in nested).write_csv(buffer)
     elif kind is Format.JSON:
         frame.write_json(buffer)
+        buffer.write(b"\n")
     else:
         frame.write_parquet(buffer)
     return buffer.getvalue()
@@ -142,7 +158,8 @@ def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
     table, where, values = ("signals", "run_id = ?", [run_id]) if run_id else ("latest_signals", "true", [])
     signals = lake.query(_SIGNALS.format(table=table, where=where), values)
     if signals.is_empty():
-        say("There are no signals" + (f" of run {run_id}." if run_id else " yet; make some with `pm run`."))
+        say("There are no signals" + (f" of run {run_id}." if run_id else "; make some with `pm run`."))
+        _show_exclusions(lake, run_id)
         return
     first = signals.row(0, named=True)
     hidden = ("origin_date", "target_date", "horizon", "interval_level", "run_id")
@@ -155,7 +172,11 @@ def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
         title=f"Signals of {day}, {first['horizon']} sessions ahead; lower to upper is {first['interval_level']:.0%}",
     )
     say("", "P(gain) and P(loss) are beyond the round trip's costs. A reading of a forecast, not advice.")
-    table, where = ("exclusions", "run_id = ?") if run_id else ("latest_exclusions", "true")
+    _show_exclusions(lake, run_id)
+
+
+def _show_exclusions(lake: Lake, run_id: str | None) -> None:
+    table, where, values = ("exclusions", "run_id = ?", [run_id]) if run_id else ("latest_exclusions", "true", [])
     left = lake.query(f"SELECT DISTINCT ticker, detail FROM {table} WHERE {where} ORDER BY ALL", values)  # noqa: S608 - constants
     for row in left.head(10).iter_rows(named=True):
         say(f"  {row['ticker']}: {row['detail']}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
@@ -14,44 +16,80 @@ from pm.errors import LakeBusyError, LakeError, PmError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from pm.settings import LakeSettings
 
-__all__ = ["CATALOG", "DATA", "attach", "connect", "quote", "retried", "translated"]
+__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "quote", "retried", "translated"]
 
 CATALOG = "catalog.sqlite"
 DATA = "data"
+INTERRUPTED = "Query interrupted"
 
 Result = TypeVar("Result")
 
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
-_BUSY = ("database is locked", "database table is locked", "transaction conflict", "write-write conflict")
-_STORAGE = (
-    "no space left",
-    "disk quota",
-    "file too large",
-    "database or disk is full",
-    "disk i/o error",
-    "permission denied",
-    "read-only file system",
-    "readonly database",
-    "attempt to write a readonly",
-    "cannot open file",
-    "could not write",
+_DAMAGED_HINT = "restore lake/ from a backup, or move it away and import or fetch the bars again"
+
+# What DuckDB, DuckLake and SQLite say; the error that stands for it, its message ({} is theirs), and what to try.
+# The first that fits counts.
+_KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
+    (
+        ("database is locked", "database table is locked", "transaction conflict", "write-write conflict"),
+        LakeBusyError,
+        "The lake is locked by another writer.",
+        "wait for it to finish, then run this again",
+    ),
+    (
+        ("creating a new ducklake is explicitly disabled",),
+        LakeError,
+        "The lake's catalog is empty.",
+        "make the lake with `pm run` or `pm import`",
+    ),
+    (
+        ("no snapshot found",),
+        LakeError,
+        "There is no such snapshot: {}",
+        "list those kept with `pm lake snapshots`",
+    ),
+    (
+        (
+            "file is not a database",
+            "disk image is malformed",
+            "malformed database",
+            "not a valid ducklake",
+            "no such table",
+            "failed to migrate",
+            "too small to be a parquet",
+            "no magic bytes",
+            "invalid footer",
+            "out of buffer",
+            "no files found that match",
+            "no such file or directory",
+        ),
+        LakeError,
+        "The lake's catalog or data is damaged: {}",
+        _DAMAGED_HINT,
+    ),
+    (
+        (
+            "no space left",
+            "disk quota",
+            "file too large",
+            "database or disk is full",
+            "disk i/o error",
+            "permission denied",
+            "read-only file system",
+            "attempt to write a readonly",
+            "unable to open database file",
+            "cannot open file",
+            "could not write",
+        ),
+        StorageError,
+        "The lake cannot be written or read: {}",
+        "free some space, or mend the folder's permissions; what was committed before is safe",
+    ),
 )
-_CORRUPT = (
-    "file is not a database",
-    "disk image is malformed",
-    "malformed database",
-    "not a valid ducklake",
-    "does not exist at",
-    "no such table",
-    "failed to migrate",
-    "too small to be a parquet",
-    "no magic bytes",
-    "no files found that match",
-)
+_HALF_WRITTEN = re.compile(r'could not write[^"]*"(?P<file>[^"]+\.parquet)"', re.IGNORECASE)
 
 
 def quote(text: str) -> str:
@@ -109,11 +147,32 @@ def attach(
         options.append("META_JOURNAL_MODE 'WAL'")  # readers are never blocked by the writer
     if at is not None:
         options.append(f"SNAPSHOT_VERSION {at:d}")
+    if not read_only:
+        refuse_lost_catalog(root)
     with translated(root):
         connection.execute(
             f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})"  # no identifiers here
         )
         connection.execute("USE lake")
+
+
+def refuse_lost_catalog(root: Path) -> None:
+    """Refuse to begin a new lake where data of another lies: its catalog was lost, and a new one would disown its data.
+
+    Raises
+    ------
+    LakeError
+        The catalog is missing or empty, and there is data.
+    """
+    catalog, log = root / CATALOG, root / f"{CATALOG}-wal"
+    if any(file.is_file() and file.stat().st_size for file in (catalog, log)):
+        return
+    if next((root / DATA).rglob("*.parquet"), None) is not None:
+        raise LakeError(
+            f"The lake's catalog is {'empty' if catalog.exists() else 'missing'}, but its data is there.",
+            where=str(catalog),
+            hint=_DAMAGED_HINT,
+        )
 
 
 @contextmanager
@@ -124,7 +183,13 @@ def translated(root: Path) -> Iterator[None]:
     except PmError:
         raise
     except (duckdb.Error, OSError) as error:
-        raise _explained(error, root) from error
+        _discard_half_written(error)
+        unknown = LakeError(_first_line(error), where=str(root), hint="run again with --debug and report it")
+        raise recognised(error, root) or unknown from error
+    except RuntimeError as error:
+        if str(error) == INTERRUPTED:  # that is how DuckDB says that Ctrl-C reached it
+            raise KeyboardInterrupt from error
+        raise
 
 
 def retried(work: Callable[[], Result], settings: LakeSettings) -> Result:
@@ -146,31 +211,26 @@ def retried(work: Callable[[], Result], settings: LakeSettings) -> Result:
     raise AssertionError  # pragma: no cover - retry_attempts is at least 1
 
 
-def _explained(error: Exception, root: Path) -> PmError:
-    text = str(error)
-    lower = text.lower()
-    where = str(root)
-    if any(phrase in lower for phrase in _BUSY):
-        return LakeBusyError(
-            "The lake is locked by another writer.", where=where, hint="wait for it to finish, then run this again"
-        )
-    if any(phrase in lower for phrase in _STORAGE) or isinstance(error, OSError):
+def _discard_half_written(error: BaseException) -> None:
+    """Remove the file whose writing failed: DuckLake does not know of it, and it holds what is left of a full disk."""
+    named = _HALF_WRITTEN.search(str(error))
+    if named is not None:
+        Path(named["file"]).unlink(missing_ok=True)
+
+
+def recognised(error: duckdb.Error | OSError, root: Path) -> PmError | None:
+    """Give the error with a remedy that stands for one about the lake in a folder; None if it is of no known kind."""
+    if isinstance(error, OSError):
         return StorageError(
-            f"The lake cannot be written or read: {_first_line(error)}",
-            where=where,
-            hint="free some space, or mend the folder's permissions; what was committed before is safe",
+            f"The lake's folder cannot be used: {error.strerror or error}.",
+            where=str(error.filename or root),
+            hint="mend its permissions, or choose another workspace: pm --workspace DIR",
         )
-    if any(phrase in lower for phrase in _CORRUPT):
-        return LakeError(
-            f"The lake's catalog or data is damaged: {_first_line(error)}",
-            where=where,
-            hint="restore lake/ from a backup, or move it away and import or fetch the bars again",
-        )
-    if "unable to open database file" in lower:
-        return StorageError(
-            "The lake's catalog cannot be opened.", where=str(root / CATALOG), hint="check the folder's permissions"
-        )
-    return LakeError(_first_line(error), where=where, hint="run again with --debug and report it")
+    for phrases, kind, what, hint in _KNOWN:
+        for line in str(error).splitlines():
+            if any(phrase in line.lower() for phrase in phrases):
+                return kind(what.format(line), where=str(root), hint=hint)
+    return None
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,14 +12,13 @@ import re
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
+import polars as pl
 
 from pm.errors import LakeError, QueryError, did_you_mean
-from pm.lake.connection import CATALOG, DATA, attach, connect, quote
+from pm.lake.connection import CATALOG, DATA, attach, connect, quote, recognised
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import polars as pl
 
 __all__ = ["Console"]
 
@@ -30,7 +29,20 @@ _TABLE_FUNCTIONS = frozenset(
         "duckdb_columns", "duckdb_functions", "duckdb_schemas", "duckdb_tables", "duckdb_types", "duckdb_views",
     }
 )  # fmt: skip
-_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?(\s*\([^)]*\))?", re.IGNORECASE)
+_EXPLAIN = re.compile(r"EXPLAIN(\s+ANALYZE)?(\s*\(\s*(ANALYZE|FORMAT)\b[^)]*\))?", re.IGNORECASE)
+_ABOUT_THE_QUESTION = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.NotImplementedException,
+    duckdb.OutOfRangeException,
+    duckdb.ParserException,
+    duckdb.PermissionException,
+)
+"""Errors that say nothing of the lake's health, whatever words of the user they repeat."""
+
+_BEYOND_POLARS = frozenset({"interval", "union", "variant", "bignum", "bit", "time with time zone"})
+"""Types that polars cannot take from DuckDB as they are."""
 _READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
 
 
@@ -53,6 +65,7 @@ class Console:
     def __init__(self, root: Path, *, at: int | None = None) -> None:
         if not (root / CATALOG).is_file():
             raise LakeError("There is no lake here yet.", where=str(root), hint="make one with `pm run` or `pm import`")
+        self._root = root
         self._parser = duckdb.connect()
         self._connection = connect()
         attach(self._connection, root, read_only=True, at=at)
@@ -79,37 +92,63 @@ class Console:
         """
         self._refuse_unless_reading(sql)
         try:
-            return self._connection.execute(sql).pl()
+            found = self._connection.execute(sql)
+            kinds = {column[1].id for column in found.description or ()}
+            return _plain(found) if kinds & _BEYOND_POLARS else found.pl()
         except duckdb.Error as error:
-            text = str(error).strip()
-            message, _, detail = text.partition("\n")
-            hint = "see what there is with `pm tables`"
-            if "No such file" in text or "Could not read" in text or "Cannot open file" in text:
-                raise LakeError(
-                    f"The lake's data is damaged: {message}", where="lake/data", hint="restore lake/ from a backup"
-                ) from error
-            raise QueryError(message, where=detail.strip().replace("\n", "\n         "), hint=hint) from error
+            known = None if isinstance(error, _ABOUT_THE_QUESTION) else recognised(error, self._root)
+            if known is not None:
+                raise known from error
+            message, _, detail = str(error).strip().partition("\n")
+            raise QueryError(
+                message, where=detail.strip().replace("\n", "\n         "), hint="see what there is with `pm tables`"
+            ) from error
+        except pl.exceptions.PolarsError as error:
+            raise QueryError(
+                "The result has a type that cannot be shown.", hint="cast that column: CAST(… AS VARCHAR)"
+            ) from error
 
     def _refuse_unless_reading(self, sql: str) -> None:
-        try:
-            statements = self._parser.extract_statements(sql)
-        except duckdb.Error as error:
-            message, _, detail = str(error).strip().partition("\n")
-            raise QueryError(message, where=detail.strip(), hint=f"start with {_READS}") from error
-        if len(statements) != 1:
-            raise QueryError(f"One statement at a time, not {len(statements)}.", hint=f"start with {_READS}")
-        kind = statements[0].type
+        statements = self._parsed(sql)
+        kinds = [statement.type for statement in statements]
+        if kinds == [duckdb.StatementType.CREATE, duckdb.StatementType.SELECT] and not statements[0].query.strip():
+            raise QueryError("A PIVOT here must name its columns.", hint="write PIVOT … ON ticker IN ('AAPL', 'IBM') …")
+        if len(kinds) != 1:
+            raise QueryError(f"One statement at a time, not {len(kinds)}.", hint=f"start with {_READS}")
         inner = sql
-        if kind == duckdb.StatementType.EXPLAIN:
+        if kinds == [duckdb.StatementType.EXPLAIN]:
             inner = _EXPLAIN.sub("", sql, count=1)
-            kind = self._parser.extract_statements(inner)[0].type
-        if kind != duckdb.StatementType.SELECT:
-            raise QueryError(f"{kind.name} is refused: this console only reads.", hint=f"start with {_READS}")
+            kinds = [statement.type for statement in self._parsed(inner)]
+        if kinds != [duckdb.StatementType.SELECT]:
+            named = ", ".join(kind.name for kind in kinds)
+            raise QueryError(f"{named} is refused: this console only reads.", hint=f"start with {_READS}")
         row = self._parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [inner]).fetchone()
         tree = json.loads(row[0]) if row else {"error": True}
         if tree.get("error"):
             raise QueryError("This statement is refused: it cannot be seen to only read.", hint=f"start with {_READS}")
         _refuse_files(tree)
+
+    def _parsed(self, sql: str) -> list[duckdb.Statement]:
+        try:
+            return self._parser.extract_statements(sql)
+        except duckdb.Error as error:
+            message, _, detail = str(error).strip().partition("\n")
+            raise QueryError(message, where=detail.strip(), hint=f"start with {_READS}") from error
+
+
+def _plain(found: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Give a result by way of Python's values: intervals as durations, other types that polars lacks as text."""
+    columns = [(name, kind.id) for name, kind, *_ in found.description or ()]
+    rows = found.fetchall()
+    series = []
+    for place, (name, kind) in enumerate(columns):
+        values = [row[place] for row in rows]
+        if kind in _BEYOND_POLARS - {"interval"}:
+            values = [None if value is None else str(value) for value in values]
+        # A name may come twice, as in a join; DuckDB itself numbers those it hands to polars.
+        before = sum(other == name for other, _ in columns[:place])
+        series.append(pl.Series(f"{name}_{before}" if before else name, values, strict=False))
+    return pl.DataFrame(series)
 
 
 def _refuse_files(node: Any) -> None:  # noqa: ANN401 - JSON

@@ -80,7 +80,7 @@ class Lake:
             with translated(root):
                 (root / DATA).mkdir(parents=True, exist_ok=True)
         self._connection = connect()
-        attach(self._connection, root, read_only=read_only, at=at)
+        retried(lambda: attach(self._connection, root, read_only=read_only, at=at), settings)
         if not read_only:
             self._bring_up_to_date(views)
 
@@ -315,21 +315,31 @@ class Transaction:
         if frame.is_empty():
             return 0
         target = table(name)
-        self._with_frame(target, frame, f"INSERT INTO {target.qualified} BY NAME SELECT * FROM {{incoming}}")  # noqa: S608 - declared names
+        self._with_frame(target, frame, lambda rows: f"INSERT INTO {target.qualified} BY NAME FROM {rows}")
         return frame.height
 
     def merge(self, name: str, frame: pl.DataFrame) -> int:
-        """Add rows, replacing those with the same key; give how many."""
+        """Add rows, replacing those with the same key; give how many.
+
+        Raises
+        ------
+        LakeError
+            Two of the rows have the same key: a bug, not a user's mistake.
+        """
         if frame.is_empty():
             return 0
         target = table(name)
+        if frame.select(target.key).is_duplicated().any():
+            raise LakeError(f"Rows to be merged into {name} repeat a key ({', '.join(target.key)}).")
         match = " AND ".join(f't."{key}" = s."{key}"' for key in target.key)
         values = ", ".join(f'"{column}" = s."{column}"' for column in target.polars_schema if column not in target.key)
         self._with_frame(
             target,
             frame,
-            f"MERGE INTO {target.qualified} t USING {{incoming}} s ON {match} "
-            f"WHEN MATCHED THEN UPDATE SET {values} WHEN NOT MATCHED THEN INSERT BY NAME",
+            lambda rows: (
+                f"MERGE INTO {target.qualified} t USING {rows} s ON {match} "
+                f"WHEN MATCHED THEN UPDATE SET {values} WHEN NOT MATCHED THEN INSERT BY NAME"
+            ),
         )
         return frame.height
 
@@ -344,17 +354,17 @@ class Transaction:
             Frames that the condition may name like tables.
         """
         with translated(self._root), _registered(self._connection, frames):
-            self._connection.execute(f"DELETE FROM {table(name).qualified} WHERE {where}", list(parameters))  # noqa: S608 - declared names
+            self._connection.execute(f"DELETE FROM {table(name).qualified} WHERE {where}", list(parameters))
 
-    def _with_frame(self, target: Table, frame: pl.DataFrame, sql: str) -> None:
-        """Run a statement in which `{incoming}` stands for the frame."""
+    def _with_frame(self, target: Table, frame: pl.DataFrame, statement: Callable[[str], str]) -> None:
+        """Run the statement that is made from what stands for the frame in SQL."""
         frame = target.conform(frame)
         with translated(self._root):
             if frame.height <= _FEW_ROWS and _survives_json(frame):
-                self._connection.execute(sql.format(incoming=f"({_as_select(target, frame)})"))
+                self._connection.execute(statement(f"({_as_select(target, frame)})"))
             else:
                 with _registered(self._connection, {"incoming_frame": frame}):
-                    self._connection.execute(sql.format(incoming="incoming_frame"))
+                    self._connection.execute(statement("incoming_frame"))
 
 
 def _survives_json(frame: pl.DataFrame) -> bool:

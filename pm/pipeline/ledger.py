@@ -16,28 +16,50 @@ SELECT b.batch_id, b.bars AS said, coalesce(l.landed, 0) AS landed,
        r.inserted + r.updated + r.unchanged + r.quarantined AS accounted,
        r.quarantined, coalesce(q.refused, 0) AS refused
 FROM raw.batches b
-JOIN reconciliation r USING (batch_id)
+LEFT JOIN reconciliation r USING (batch_id)
 LEFT JOIN (SELECT batch_id, count(*) AS landed FROM raw.bars GROUP BY batch_id) l USING (batch_id)
 LEFT JOIN (SELECT batch_id, count(*) AS refused FROM quarantine GROUP BY batch_id) q USING (batch_id)
-WHERE said <> coalesce(l.landed, 0) OR coalesce(l.landed, 0) <> accounted OR r.quarantined <> coalesce(q.refused, 0)
+WHERE said <> coalesce(l.landed, 0)
+   OR coalesce(l.landed, 0) IS DISTINCT FROM accounted
+   OR r.quarantined IS DISTINCT FROM coalesce(q.refused, 0)
 ORDER BY b.batch_id
 """
 
+_NAMELESS = "SELECT batch_id FROM (SELECT DISTINCT batch_id FROM raw.bars) ANTI JOIN raw.batches USING (batch_id)"
+
+_INSERTED = "SELECT (SELECT count(*) FROM bars), (SELECT coalesce(sum(inserted), 0) FROM reconciliation)"
+
+_HINT = "something outside pm has changed the lake; look with `pm lake snapshots`"
+
 
 def verify_reconciliation(lake: Lake) -> None:
-    """Hold every checked batch to: rows in raw.bars = inserted + updated + unchanged + rows in quarantine.
+    """Hold the lake to its accounts.
+
+    Of every batch: the rows it said it landed = those in raw.bars = inserted + updated + unchanged + quarantined, and
+    the quarantined are in quarantine. Of all: no landed row is of an unknown batch, and bars has as many rows as were
+    ever inserted.
 
     Raises
     ------
     ReconciliationError
-        A batch's rows are not all accounted for.
+        Rows are not all accounted for.
     """
     wrong = lake.query(_DISAGREEING)
     if not wrong.is_empty():
         row = wrong.row(0, named=True)
         raise ReconciliationError(
-            f"Batch {row['batch_id']} landed {row['landed']} bars but {row['accounted']} are accounted for, "
-            f"and {row['refused']} of {row['quarantined']} refused ones are in quarantine.",
+            f"Batch {row['batch_id']} landed {row['said']} bars; {row['landed']} are there, {row['accounted'] or 0} "
+            f"are accounted for, and {row['refused']} of {row['quarantined'] or 0} refused ones are in quarantine.",
             where="tables raw.bars, reconciliation, quarantine",
-            hint="something outside pm has changed the lake; look with `pm lake snapshots`",
+            hint=_HINT,
+        )
+    unknown = lake.scalar(_NAMELESS)
+    if unknown is not None:
+        raise ReconciliationError(
+            f"There are bars of batch {unknown!r}, which never landed.", where="table raw.bars", hint=_HINT
+        )
+    there, inserted = lake.query(_INSERTED).row(0)
+    if there != inserted:
+        raise ReconciliationError(
+            f"Of {inserted} bars inserted {there} are there.", where="tables bars, reconciliation", hint=_HINT
         )

@@ -21,6 +21,8 @@ __all__ = ["is_locked", "writer_lock"]
 
 _LOCK = "writer.lock"
 _OWNER = "writer.json"
+_PATIENCE = 0.5
+"""Seconds to try for the lock: `is_locked` holds it for a moment too."""
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def writer_lock(lake: Path) -> Iterator[None]:
     owner = lake / _OWNER
     try:
         lake.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE)
     except Timeout:
         raise LakeBusyError(
             f"Another run is writing to this workspace: {_describe(owner)}.",

@@ -16,10 +16,11 @@ from pm.pipeline.events import Observer, RunStarted, StageEnded
 from pm.pipeline.universe import last_date
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from pm.lake import Lake, Transaction
-    from pm.pipeline.stage import Request
+    from pm.pipeline.stage import Request, Stage
     from pm.settings import Settings
 
 __all__ = ["RunRecord", "StageRecord", "new_run_id"]
@@ -54,7 +55,7 @@ class RunRecord:
     Parameters
     ----------
     resume
-        A run that was cut off: it goes on under its name, as its next attempt.
+        A run that was cut off: it goes on under its name, as its next attempt, unless what it did must be done again.
     """
 
     def __init__(
@@ -74,38 +75,64 @@ class RunRecord:
         self._observer = observer
         self._started_at = utc_now()
         self._attempt = 1
-        self._skipped: list[dict[str, Any]] = []
+        self._skipped: list[tuple[StageRecord, str]] = []
+        self._results: dict[tuple[str, str], str] = {}
+        self._newest: dict[str, str | None] = {}
+        self._done: set[str] = set()
+        self._before: dict[str, Any] | None = None
         self.run_id = resume or new_run_id()
         self.begun = False
-        self._results: dict[tuple[str, str | None], str] = {
-            (stage, known): run_id
-            for stage, known, run_id in lake.query(
-                "SELECT stage, fingerprint, arg_max(run_id, finished_at) FROM stage_events "
-                "WHERE status = 'done' AND fingerprint IS NOT NULL GROUP BY stage, fingerprint"
-            ).iter_rows()
-        }
+        for stage, known, run_id in lake.query(
+            "SELECT stage, fingerprint, run_id FROM stage_events WHERE status = 'done' ORDER BY finished_at"
+        ).iter_rows():
+            self._newest[stage] = known
+            if known is not None:
+                self._results[stage, known] = run_id
+            if run_id == resume:
+                self._done.add(stage)
         if resume is not None:
-            before = lake.read("runs", "run_id = ?", [resume]).row(0, named=True)
-            self._started_at, self._attempt = before["started_at"], before["attempts"] + 1
+            self._before = lake.read("runs", "run_id = ?", [resume]).row(0, named=True)
+            self._started_at, self._attempt = self._before["started_at"], self._before["attempts"] + 1
 
-    def begin(self) -> None:
-        """Make the run visible as running, once."""
+    def begin(self, ahead: Sequence[str]) -> None:
+        """Make the run visible as running, once.
+
+        A run that was cut off goes on under its name from where it stopped. If a stage it had done must be done
+        again, because what it read or the settings have changed since, a new run takes its place: a run's name
+        stands for one result.
+
+        Parameters
+        ----------
+        ahead
+            The stage that has something to do, and those after it.
+        """
         if self.begun:
             return
-        self._lake.commit("begin", lambda tx: self._write_row(tx, "running"), run_id=self.run_id, stage="begin")
+        overtaken = self._before if self._done.intersection(ahead) else None
+        if overtaken is not None:
+            self.run_id, self._attempt, self._started_at = new_run_id(), 1, utc_now()
+
+        def write(transaction: Transaction) -> None:
+            if overtaken is not None and overtaken["status"] == "running":
+                transaction.merge("runs", _frame("runs", [{**overtaken, "status": "abandoned"}]))
+            self._write_row(transaction, "running")
+
+        self._lake.commit("begin", write, run_id=self.run_id, stage="begin")
         self.begun = True
         self._observer(RunStarted(self.run_id, resumed=self._attempt > 1))
 
-    def equal_result(self, entry: StageRecord) -> str | None:
+    def equal_result(self, stage: Stage, entry: StageRecord) -> str | None:
         """Give the run whose result an equal stage left, the newest; None if there is none."""
-        return self._results.get((entry.stage, entry.fingerprint))
+        if entry.fingerprint is None or (stage.replaces and self._newest.get(stage.name) != entry.fingerprint):
+            return None
+        return self._results.get((stage.name, entry.fingerprint))
 
     def skip(self, entry: StageRecord, output_run_id: str) -> None:
         """Note that a stage had nothing to do."""
         entry.summary = (
             "done before the run was cut off" if output_run_id == self.run_id else "nothing it reads has changed"
         )
-        self._skipped.append(self._event(entry, "skipped", output_run_id))
+        self._skipped.append((entry, output_run_id))
         self._observer(StageEnded(entry.stage, "skipped", 0.0, entry.summary))
 
     def write_done(self, transaction: Transaction, entry: StageRecord) -> None:
@@ -137,7 +164,8 @@ class RunRecord:
         self._lake.commit("end", write, run_id=self.run_id, stage="end")
 
     def _write_skipped(self, transaction: Transaction) -> None:
-        transaction.append("stage_events", _frame("stage_events", self._skipped))
+        events = [self._event(entry, "skipped", output_run_id) for entry, output_run_id in self._skipped]
+        transaction.append("stage_events", _frame("stage_events", events))
 
     def _write_row(self, transaction: Transaction, status: str, *, error: str | None = None) -> None:
         row = self._row(status, error=error)
@@ -176,7 +204,7 @@ class RunRecord:
             "attempt": self._attempt,
             "status": status,
             "started_at": entry.started_at,
-            "finished_at": utc_now(),
+            "finished_at": entry.started_at if status == "skipped" else utc_now(),
             "seconds": entry.seconds,
             "rows": entry.rows,
             "peak_memory_mb": entry.peak_memory_mb,

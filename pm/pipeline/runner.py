@@ -84,13 +84,16 @@ class Runner:
         record = RunRecord(self._lake, self._settings, request, kind=kind, resume=resume, observer=self._observer)
         outputs: dict[str, str] = {}
         with Meter() as meter:
-            for stage in stages:
-                outputs[stage.name] = self._run_stage(stage, request, record, outputs)
-            verify_reconciliation(self._lake)
+            for place, stage in enumerate(stages):
+                ahead = [later.name for later in stages[place:]]
+                outputs[stage.name] = self._run_stage(stage, request, record, outputs, ahead)
+            self._reconcile(record)
             record.finish()
         return RunResult(record.run_id, record.begun, outputs, meter.seconds)
 
-    def _run_stage(self, stage: Stage, request: Request, record: RunRecord, outputs: dict[str, str]) -> str:
+    def _run_stage(
+        self, stage: Stage, request: Request, record: RunRecord, outputs: dict[str, str], ahead: Sequence[str]
+    ) -> str:
         context = Context(
             lake=self._lake,
             settings=self._settings,
@@ -107,12 +110,12 @@ class Runner:
         entry = StageRecord(stage.name, context.snapshot, context.recipe)
         try:
             entry.fingerprint = fingerprint(stage, context)
-            equal = record.equal_result(entry)
+            equal = record.equal_result(stage, entry)
             if equal is not None and stage.stands(context, equal):
                 record.skip(entry, equal)
                 return equal
-            record.begin()
-            context = replace(context, snapshot=self._lake.snapshot)
+            record.begin(ahead)
+            context = replace(context, run_id=record.run_id, snapshot=self._lake.snapshot)
             entry.snapshot_id = context.snapshot
             with Meter() as meter:
                 outcome = stage.run(context)
@@ -132,6 +135,16 @@ class Runner:
                 raise
             raise failure from error
         return record.run_id
+
+    def _reconcile(self, record: RunRecord) -> None:
+        """Prove that no row is lost; a run that cannot has failed."""
+        entry = StageRecord("reconcile", self._lake.snapshot, recipe="")
+        try:
+            verify_reconciliation(self._lake)
+        except PmError as failure:
+            self._observer(StageStarted(entry.stage))
+            record.fail(entry, failure)
+            raise
 
 
 def _unexpected(error: Exception, stage: Stage, record: RunRecord) -> StageError:

@@ -116,7 +116,7 @@ class Stage:
     after
         Stages whose result of this run it reads.
     sections
-        Sections of the settings it depends on.
+        Sections of the settings it depends on, or single settings of one: 'signals', 'forecast.horizon'.
     rooms
         Modules and folders of the package whose code it depends on.
     libraries
@@ -124,6 +124,9 @@ class Stage:
     asks
         What else it depends on: parts of the request, or the state of the world. None says that only running it can
         tell, so that it is never skipped.
+    replaces
+        Whether its result takes the place of the one before, so that only the newest stands. A stage whose rows are
+        told apart by their run leaves every result standing.
     stands
         Whether an equal stage's result, of the given run, is still there; rows in the lake always are.
     """
@@ -136,6 +139,7 @@ class Stage:
     rooms: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     asks: Callable[[Context], Any] = field(default=lambda _: "")
+    replaces: bool = False
     stands: Callable[[Context, str], bool] = field(default=lambda *_: True)
 
 
@@ -159,11 +163,17 @@ def recipe(stage: Stage, settings: Settings) -> str:
     return _hash(
         {
             "stage": stage.name,
-            "settings": {name: settings.section(name).model_dump(mode="json") for name in stage.sections},
+            "settings": {name: _setting(settings, name) for name in stage.sections},
             "code": [_code(room) for room in (*stage.rooms, f"pipeline/stages/{stage.name}.py")],
             "libraries": {name: version(name) for name in stage.libraries},
         }
     )
+
+
+def _setting(settings: Settings, name: str) -> Any:  # noqa: ANN401 - JSON
+    section, _, key = name.partition(".")
+    values = settings.section(section).model_dump(mode="json")
+    return values[key] if key else values
 
 
 def _hash(value: object) -> str:
@@ -173,9 +183,12 @@ def _hash(value: object) -> str:
 @cache
 def _code(room: str) -> str:
     path = _PACKAGE / room
-    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    # Not only Python: the report's looks are its template, its stylesheet and its script.
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     digest = hashlib.blake2b(digest_size=12)
     for file in files:
+        if file.suffix == ".pyc":
+            continue
         digest.update(file.relative_to(_PACKAGE).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()

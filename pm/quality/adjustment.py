@@ -33,7 +33,8 @@ def adjustment_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFram
 
     References
     ----------
-    CRSP, Data Descriptions Guide: "Factor to Adjust Price in Period" and "Adjusted Data" (University of Chicago).
+    The multipliers of the Center for Research in Security Prices (CRSP), by which Yahoo Finance makes its adjusted
+    closes too: see its help page "What is the adjusted close?".
     """
     bars = bars.sort("ticker", "date", "fetched_at", "row")
     sent = (pl.col("adj_close") / pl.col("close")).alias("adj_factor")

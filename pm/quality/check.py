@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pm.settings import QualitySettings
 
-__all__ = ["Checked", "check_bars"]
+__all__ = ["Checked", "check_bars", "original_json"]
 
 _KEY = ("batch_id", "ticker", "date")
 
@@ -97,13 +97,14 @@ def original_json(rows: pl.DataFrame) -> pl.Expr:
     """Give each row as it landed, as JSON, named `original`; JSON has no NaN or infinity, so they are strings."""
     text = pl.struct(name for name in table("raw.bars").polars_schema).struct.json_encode()
     for name in NUMBERS:
-        # Polars writes them as null. A ticker cannot hold this text: inside a string the quotes are escaped.
-        value, key = pl.col(name), f'"{name}":'
         if rows[name].is_finite().all():
             continue
-        text = (
+        # Polars writes them as null. A ticker cannot hold what is replaced: inside a string quotes are escaped.
+        value, missing = pl.col(name), f'"{name}":null'
+        said = (
             pl.when(value.is_finite() | value.is_null())
-            .then(text)
-            .otherwise(text.str.replace(f"{key}null", pl.format(f'{key}"{{}}"', value.cast(pl.String)), literal=True))
+            .then(pl.lit(missing))
+            .otherwise(pl.format(f'"{name}":"{{}}"', value.cast(pl.String)))
         )
+        text = text.str.replace(missing, said, literal=True)
     return text.alias("original")

@@ -14,7 +14,7 @@ from pm.sources.delimited import DelimitedText
 from pm.sources.numbers import NumberStyle, number_style, parse_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from pm.sources.columnar import ParquetFile
     from pm.sources.dates import DateStyle
@@ -52,7 +52,7 @@ def cell_styles(content: DelimitedText | ParquetFile, places: Mapping[str, int])
         A column of a type that holds no dates or numbers, a first date that is none, or dates that can be read two
         ways throughout.
     """
-    with closing(_pieces(content, places)) as pieces:
+    with closing(content.pieces(places)) as pieces:
         head = next(pieces, pl.DataFrame(schema=list(places)))
     head = head.head(_SAMPLE_ROWS)
     for field, place in places.items():
@@ -65,7 +65,7 @@ def cell_styles(content: DelimitedText | ParquetFile, places: Mapping[str, int])
 
 def read_cells(
     content: DelimitedText | ParquetFile, places: Mapping[str, int], styles: CellStyles
-) -> Generator[pl.DataFrame]:
+) -> Iterator[pl.DataFrame]:
     """Give the rows with the columns of `places`, in our types; rows with nothing in any of them are skipped.
 
     Raises
@@ -74,13 +74,9 @@ def read_cells(
         A cell that is no date or no number, or a row without a date; with its line.
     """
     start = 0
-    for raw in _pieces(content, places):
+    for raw in content.pieces(places):
         yield _read_piece(raw, content, places, styles, start)
         start += raw.height
-
-
-def _pieces(content: DelimitedText | ParquetFile, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
-    yield from content.pieces(places)
 
 
 def _require_readable(content: DelimitedText | ParquetFile, name: str, field: str, dtype: pl.DataType) -> None:
@@ -147,16 +143,15 @@ def _read_piece(
             # Only an empty cell is no ticker: NA and NULL are on the exchanges' lists.
             text = _as_text(raw[field]).str.strip_chars()
             columns[field] = text.set(text == "", None)
-    frame = pl.DataFrame(columns)
-    said = [
-        pl.col(field).is_not_null() | bad[field] if field in bad else pl.col(field).is_not_null() for field in places
-    ]
-    blank = frame.select(~pl.any_horizontal(said)).to_series()
-    bad["date"] = bad["date"] | (frame["date"].is_null() & ~blank)
-    for row in pl.DataFrame(bad).select(pl.any_horizontal(pl.all()).arg_true().first()).to_series().drop_nulls():
-        field = next(field for field in bad if bad[field][row])
-        name = content.header[places[field]]
-        raise _bad_cell(raw[field][row], field, name, content.place_of(start + row), styles)
+    frame, faults = pl.DataFrame(columns), pl.DataFrame(bad)
+    empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    blank = empty & ~faults.select(pl.any_horizontal(pl.all())).to_series()
+    faults = faults.with_columns(pl.col("date") | (frame["date"].is_null() & ~blank))
+    first = faults.select(pl.any_horizontal(pl.all()).arg_max()).item()
+    if first is not None and any(faults.row(first)):
+        field = faults.columns[faults.row(first).index(True)]
+        name, where = content.header[places[field]], content.place_of(start + first)
+        raise _bad_cell(raw[field][first], field, name, where, styles)
     return frame.filter(~blank)
 
 

@@ -12,7 +12,7 @@ from pm.errors import InputError
 from pm.sources.delimited import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
 __all__ = ["ParquetFile", "look_into"]
@@ -36,7 +36,7 @@ class ParquetFile:
     path: Path
     header: tuple[str, ...]
 
-    def pieces(self, places: Mapping[str, int]) -> Iterator[pl.DataFrame]:
+    def pieces(self, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
         """Give the rows in the file's order, with the types the file has.
 
         Parameters

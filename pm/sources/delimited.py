@@ -21,7 +21,7 @@ import polars as pl
 from pm.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["DelimitedText", "open_bytes", "reading", "sniff"]
@@ -67,7 +67,7 @@ class DelimitedText:
     header: tuple[str, ...]
     header_lines: int
 
-    def pieces(self, places: Mapping[str, int]) -> Iterator[pl.DataFrame]:
+    def pieces(self, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
         """Give the records in the file's order, as strings; an empty field is an empty string, not null.
 
         Parameters
@@ -131,7 +131,7 @@ class DelimitedText:
                         "The text is not UTF-8.", where=f"{self.path}, line {record.line}", hint="save it as UTF-8"
                     )
         except csv.Error:
-            return _endless_quote(f"{self.path}, line {line}")
+            return _endless_field(f"{self.path}, line {line}")
         return InputError(f"The file cannot be read: {error}.", where=str(self.path), hint="mend the file")
 
 
@@ -154,7 +154,7 @@ def sniff(path: Path) -> DelimitedText:
             header = next(records, None)
             has_rows = next(records, None) is not None
         except csv.Error:
-            raise _endless_quote(str(path)) from None
+            raise _endless_field(str(path)) from None
     if header is None:
         raise InputError("The file is empty.", where=str(path), hint="check how it was exported")
     if not has_rows:
@@ -223,5 +223,10 @@ def _delimiter(start: str) -> str:
     return max(_DELIMITERS, key=unquoted.count)
 
 
-def _endless_quote(where: str) -> InputError:
-    return InputError("A quoted field never ends.", where=where, hint="close the quote, or remove it")
+def _endless_field(where: str) -> InputError:
+    limit = f"{csv.field_size_limit():,}"
+    return InputError(
+        f"A field has more than {limit} characters.",
+        where=where,
+        hint="look for a quote that is opened and never closed",
+    )

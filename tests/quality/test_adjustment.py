@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -51,9 +52,9 @@ def test_dividends_and_a_split_worked_by_hand(landed: Landed, acted: Acted) -> N
     bars = adjustment_factors(closes(landed, 100, 98, 49, 50, 49.5), actions)
     last = 1 - 1 / 50
     assert bars["adj_factor"].to_list() == pytest.approx([(1 - 2 / 100) / 2 * last, last / 2, last, last, 1.0])
-    # the return of a holder who buys more with each dividend at the close before: 0, 0, 50/49 and, with 1 on 50, 1.01…
+    # what a holder gains who buys more shares with each dividend at the close before
     adjusted = (bars["close"] * bars["adj_factor"]).to_list()
-    growth = [new / old for old, new in zip(adjusted, adjusted[1:], strict=False)]
+    growth = [new / old for old, new in pairwise(adjusted)]
     assert growth == pytest.approx([1.0, 1.0, 50 / 49, 49.5 / (50 - 1)])
 
 

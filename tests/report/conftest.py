@@ -67,22 +67,26 @@ def _weights(ticker: str, log_price: NDArray[np.float64]) -> list[dict[str, Any]
             reason = f"needs 250 bars, has {len(log_price)}"
             rows.append({"ticker": ticker, "model": model, "weight": 0.0, "reason": reason})
             continue
-        errors[model] = np.array([
-            log_price[at + 1 : at + 1 + HORIZON] - log_price[at] - steps * _drift(log_price[: at + 1], window)
-            for at in origins
-        ])
+        errors[model] = np.array(
+            [
+                log_price[at + 1 : at + 1 + HORIZON] - log_price[at] - steps * _drift(log_price[: at + 1], window)
+                for at in origins
+            ]
+        )
     mse = {model: float((error**2).mean()) for model, error in errors.items()}
     total = sum(1 / loss for loss in mse.values())
     for model, loss in mse.items():
-        rows.append({
-            "ticker": ticker,
-            "model": model,
-            "weight": 0.75 / loss / total + (0.25 if model == "naive" else 0.0),
-            "rmse": math.sqrt(loss),
-            "mae": float(np.abs(errors[model]).mean()),
-            "relative_rmse": math.sqrt(loss / mse["naive"]),
-            "origins": len(origins),
-        })
+        rows.append(
+            {
+                "ticker": ticker,
+                "model": model,
+                "weight": 0.75 / loss / total + (0.25 if model == "naive" else 0.0),
+                "rmse": math.sqrt(loss),
+                "mae": float(np.abs(errors[model]).mean()),
+                "relative_rmse": math.sqrt(loss / mse["naive"]),
+                "origins": len(origins),
+            }
+        )
     return rows
 
 
@@ -130,7 +134,11 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
         quarantined=pl.lit(0),
         flagged=(pl.col("ticker").first() == "AAPL").cast(pl.Int64),
     )
-    stages = [("ingest", 0.41, prices.height, 210.0), ("forecast", 4.2, len(forecasts), 480.0), ("signals", 0.02, 5, 480.0)]
+    stages = [
+        ("ingest", 0.41, prices.height, 210.0),
+        ("forecast", 4.2, len(forecasts), 480.0),
+        ("signals", 0.02, 5, 480.0),
+    ]
     event = {"run_id": STAMP["run_id"], "attempt": 1, "status": "done"}
     data = {
         "signals": decisions.signals.with_columns(pl.lit(value).alias(name) for name, value in STAMP.items()),
@@ -143,11 +151,21 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
         "flags": _conform("bar_flags", [flag | {"detail": "the close fell by 51.9% in a day, no split or dividend"}]),
         "reconciliation": _conform(
             "reconciliation",
-            [{"batch_id": "b1", "landed": prices.height, "inserted": prices.height} | dict.fromkeys(("updated", "unchanged", "quarantined"), 0)],
+            [
+                {"batch_id": "b1", "landed": prices.height, "inserted": prices.height}
+                | dict.fromkeys(("updated", "unchanged", "quarantined"), 0)
+            ],
         ),
         "exclusions": _conform(
             "exclusions",
-            [{"stage": "volatility", "ticker": "FB", "reason": "short_history", "detail": "195 returns, GARCH needs 250; exponentially weighted volatility is used"}],
+            [
+                {
+                    "stage": "volatility",
+                    "ticker": "FB",
+                    "reason": "short_history",
+                    "detail": "195 returns, GARCH needs 250; exponentially weighted volatility is used",
+                }
+            ],
         ),
     }
     if tickers:
@@ -163,7 +181,10 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
         version="0.1.0",
         started_at=datetime(2013, 3, 1, 21, 0, tzinfo=UTC),
         timings=pl.DataFrame(
-            [event | {"stage": stage, "seconds": took, "rows": rows, "peak_memory_mb": memory} for stage, took, rows, memory in stages],
+            [
+                event | {"stage": stage, "seconds": took, "rows": rows, "peak_memory_mb": memory}
+                for stage, took, rows, memory in stages
+            ],
             schema=table("stage_events").polars_schema,
         ),
         **data,

@@ -131,5 +131,13 @@ def test_a_quote_that_never_ends_is_found_where_it_begins(refusal: Refusal, rows
     assert error.where.endswith("line 3")
 
 
+@pytest.mark.parametrize(
+    "content",
+    ['"ticker,date,close\n' + ROW * 100_000, HEADER + ROW + "A,2020-01-02,5" + "0" * 30_000_000 + "\n"],
+)
+def test_a_field_longer_than_any_is(refusal: Refusal, content: str) -> None:
+    assert "more than 131,072 characters" in refusal("x.csv", content).what
+
+
 def test_the_delimiter_is_looked_for_outside_quotes(write: Write) -> None:
     assert sniff(write("x.csv", '"a,b,c,d";"e";f\n1;2;3\n')).delimiter == ";"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import os
 from datetime import date
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pm.errors import InputError
@@ -225,3 +227,39 @@ class TestRefusals:
         path.chmod(0)
         with pytest.raises(InputError, match="may not be read"):
             inspect_file(path)
+
+
+MANGLED = st.sampled_from(
+    [b"", b",", b'"', b"\n", b"\r", b"\0", b"\xff", b";", b"1", b"x", b"-", b"\xef\xbb\xbf", b"e9"]
+)
+
+
+@given(
+    st.sampled_from(["x.csv", "x.csv.gz", "x.parquet", "AAPL.csv"]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3), MANGLED), min_size=1, max_size=5),
+)
+@hypothesis_settings(deadline=None)
+def test_a_mangled_file_is_read_or_refused_and_never_crashes(
+    tmp_path_factory: pytest.TempPathFactory, name: str, cuts: list[tuple[int, int, bytes]]
+) -> None:
+    path = tmp_path_factory.mktemp("mangled") / name
+    bars = sample().head(20)
+    if name.endswith("parquet"):
+        bars.write_parquet(path)
+        content = path.read_bytes()
+    else:
+        content = bars.drop("ticker" if name == "AAPL.csv" else []).write_csv().encode()
+        content = gzip.compress(content) if name.endswith("gz") else content
+    for where, length, inserted in cuts:
+        start = where % (len(content) + 1)
+        content = content[:start] + inserted + content[start + length :]
+    path.write_bytes(content)
+    refused_at = None
+    read = BARS_SCHEMA.to_frame()
+    try:
+        read = pl.concat([read, *read_file(inspect_file(path))])
+    except InputError as error:
+        refused_at = error.where
+    assert refused_at is None or str(path) in refused_at
+    assert read.schema == BARS_SCHEMA
+    assert read["date"].null_count() == 0

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from pm.errors import InputError
@@ -85,3 +88,12 @@ def test_no_spelling_belongs_to_two_fields() -> None:
     words = [word for table in (SPELLINGS, WEAK_SPELLINGS) for group in table.values() for word in group]
     assert len(words) == len(set(words))
     assert all(word == normalised(word) for word in words)
+
+
+def test_every_spelling_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", text, flags=re.MULTILINE)
+    documented = {field: {normalised(word.strip(" ¹")) for word in re.split("[,;]", words)} for field, words in rows}
+    for field, spellings in SPELLINGS.items():
+        words = {*spellings, *WEAK_SPELLINGS.get(field, ())} - {normalised(field), "", "indexlevel0"}
+        assert documented[field] - {"anunnamedfirstcolumn"} == words

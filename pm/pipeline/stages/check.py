@@ -266,5 +266,6 @@ STAGE = Stage(
     sections=("quality", "sources"),
     rooms=("quality", "sessions.py"),
     libraries=("dataframely", "exchange-calendars"),
+    replaces=True,
 )
 """Check what landed and merge it into bars."""

@@ -72,5 +72,5 @@ def _run(context: Context) -> Outcome:
     return Outcome(write, lambda: f"{rows:,} rows for {changed.height:,} tickers")
 
 
-STAGE = Stage("features", _run, reads=("bars",), rooms=("features",), libraries=("polars",))
+STAGE = Stage("features", _run, reads=("bars",), rooms=("features",), libraries=("polars",), replaces=True)
 """Compute features from bars."""

@@ -86,7 +86,7 @@ STAGE = Stage(
     _run,
     reads=("bars", "raw.batches"),
     after=("volatility",),
-    sections=("forecast", "sources"),
+    sections=("forecast", "sources.exchanges"),
     rooms=("forecast", "sessions.py", "pipeline/universe.py"),
     libraries=("statsforecast", "numpy", "scipy", "exchange-calendars"),
     asks=asked_for,

@@ -115,7 +115,9 @@ def _run(context: Context) -> Outcome:
 
 def _forget_old(folder: Path, keep: int) -> None:
     """Remove all but the newest reports; their numbers stay in the lake."""
-    reports = sorted(file for file in folder.glob("*.html") if file.name != LATEST)
+    reports = [file for file in folder.glob("*.html") if file.name != LATEST]
+    # By time, not by name: a resumed run is named after the night it began.
+    reports.sort(key=lambda file: (file.stat().st_mtime_ns, file.name))
     for file in reports[:-keep]:
         file.unlink()
 
@@ -129,6 +131,7 @@ STAGE = Stage(
     rooms=("report", "pipeline/universe.py"),
     libraries=("plotly", "jinja2"),
     asks=asked_for,
+    replaces=True,  # latest.html
     stands=lambda context, run_id: report_path(context.workspace, run_id).is_file(),
 )
 """Write the report of the run, and the same as latest.html."""

@@ -50,7 +50,7 @@ STAGE = Stage(
     "volatility",
     _run,
     reads=("bars", "raw.batches"),
-    sections=("volatility", "forecast"),
+    sections=("volatility", "forecast.horizon"),
     rooms=("volatility", "pipeline/universe.py"),
     libraries=("arch", "numpy", "scipy"),
     asks=asked_for,

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import shutil
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from pm.lake import Lake
+from pm.lake.tables import TABLES
+from pm.pipeline import Request, default_source, import_bars, nightly_run, open_for_writing
+from pm.settings import load_settings
+from pm.workspace import Workspace, init_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pm.pipeline.events import Event
+    from pm.pipeline.runner import RunResult
+    from pm.settings import Settings
+
+# Enough to go through every stage; what the models are worth is proven in their own rooms.
+_QUICK: dict[str, dict[str, Any]] = {
+    "forecast": {"models": ["naive", "drift"], "origins": 2, "horizon": 5},
+    "volatility": {"simulations": 500},
+    "run": {"jobs": 1},
+}
+_STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_at"}
+
+
+def settings_with(**sections: dict[str, Any]) -> Settings:
+    settings = load_settings()
+    for changes in (_QUICK, sections):
+        settings = settings.model_copy(
+            update={name: settings.section(name).model_copy(update=values) for name, values in changes.items()}
+        )
+    return settings
+
+
+@pytest.fixture(scope="session")
+def run_night() -> Callable[..., RunResult]:
+    """Run a night in a folder: `run_night(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
+
+    def run(folder: Path, **options: Any) -> RunResult:  # noqa: ANN401 - a request's parts, and sections of settings
+        asked = {name: options.pop(name) for name in ("tickers", "as_of", "source", "jobs") if name in options}
+        resume = options.pop("resume", None)
+        heard: list[Event] = options.pop("heard", [])
+        settings = settings_with(**options)
+        workspace = init_workspace(folder)
+        with open_for_writing(workspace, settings) as lake:
+            request = Request(asked.pop("source", None) or default_source(lake), **asked)
+            return nightly_run(lake, workspace, settings, heard.append, request=request, resume=resume)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def import_files() -> Callable[..., RunResult]:
+    """Import files into a folder's workspace: `import_files(folder, path, …, quality={…})`."""
+
+    def run(folder: Path, *paths: Path, **sections: dict[str, Any]) -> RunResult:
+        settings = settings_with(**sections)
+        workspace = init_workspace(folder)
+        with open_for_writing(workspace, settings) as lake:
+            return import_bars(lake, workspace, settings, lambda _: None, paths=paths)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def read_table() -> Callable[..., pl.DataFrame]:
+    """Read a table of a folder's lake: `read_table(folder, "bars")`."""
+
+    def read(folder: Path, name: str, where: str = "true", *, at: int | None = None) -> pl.DataFrame:
+        with Lake(Workspace(folder).lake, load_settings().lake, read_only=True) as lake:
+            return lake.read(name, where, at=at)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., pl.DataFrame]:
+    """Ask a folder's lake in SQL."""
+
+    def query(folder: Path, sql: str) -> pl.DataFrame:
+        with Lake(Workspace(folder).lake, load_settings().lake, read_only=True) as lake:
+            return lake.query(sql)
+
+    return query
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[..., dict[str, pl.DataFrame]]:
+    """Give the rows of tables without what says when and by which run they were made, in an order of their own."""
+
+    def read(folder: Path, *names: str) -> dict[str, pl.DataFrame]:
+        with Lake(Workspace(folder).lake, load_settings().lake, read_only=True) as lake:
+            frames = {}
+            for name in names or tuple(set(TABLES) - {"runs", "stage_events", "dictionary", "raw.batches"}):
+                frame = lake.read(name)
+                if name == "signals":  # names the runs its numbers came from
+                    frame = frame.drop("provenance")
+                frame = frame.drop(_STAMP & set(frame.columns))
+                frames[name] = frame.sort(frame.columns, nulls_last=True)
+            return frames
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def stocks() -> pl.DataFrame:
+    """Give the five real stocks, in the columns of a file for import."""
+    source = files("bokeh_sampledata") / "_data" / "stocks.csv.gz"
+    return (
+        pl.read_csv(source.read_bytes(), infer_schema_length=None)
+        .rename(lambda name: name.lower().replace(" ", "_"))
+        .with_columns(pl.col("date").str.to_date())
+        .select("ticker", "date", "open", "high", "low", "close", "adj_close", "volume")
+    )
+
+
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory: pytest.TempPathFactory, run_night: Callable[..., RunResult]) -> Path:
+    """Give a workspace after one run on the sample. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("first_night")
+    run_night(folder)
+    return folder
+
+
+@pytest.fixture
+def night(first_night: Path, tmp_path: Path) -> Path:
+    """Give a copy of `first_night` that a test may change."""
+    return shutil.copytree(first_night, tmp_path / "night")

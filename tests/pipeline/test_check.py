@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import json
+import math
+import random
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.errors import ReconciliationError
+from pm.lake import Lake
+from pm.lake.tables import table
+from pm.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pm.lake import Transaction
+    from pm.pipeline.runner import RunResult
+
+    Run = Callable[..., RunResult]
+    Read = Callable[..., pl.DataFrame]
+    Contents = Callable[..., dict[str, pl.DataFrame]]
+
+CHECKED = ("bars", "quarantine", "bar_flags", "reconciliation", "restatements")
+DAYS = [date(2020, 1, 1) + timedelta(days=n) for n in range(90)]
+# Another tolerance than the settings', wide enough that no verdict on the rows made here depends on which it is.
+OTHER_RULES = {"price_tolerance": 0.00011}
+
+
+def deliveries(seed: int) -> Iterator[pl.DataFrame]:
+    """Give the files of some nights, as vendors send them: new days, late days, restated, repeated and broken ones."""
+    chance = random.Random(seed)
+    known: dict[tuple[str, date], dict[str, Any]] = {}
+    reached = 30
+    for _ in range(chance.randint(3, 5)):
+        rows = []
+        for ticker in ("A", "AA", "B.L"):
+            if chance.random() < 0.2:
+                continue
+            for day in DAYS[max(0, reached - 35) : reached]:
+                new = (ticker, day) not in known
+                if (new and chance.random() < 0.05) or (not new and chance.random() < 0.7):
+                    continue  # to come late, or never; most old days are not sent again
+                row = dict(known.get((ticker, day)) or bar(chance, ticker, day))
+                if not new and chance.random() < 0.3:
+                    row["close"] = round(row["close"] * chance.uniform(0.999, 1.001), 4)
+                    row["high"] = max(row["high"], row["close"])
+                    row["low"] = min(row["low"], row["close"])
+                known[ticker, day] = dict(row)
+                if chance.random() < 0.06:
+                    row |= chance.choice(
+                        [{"close": -1.0}, {"high": row["low"] / 2}, {"close": None}, {"ticker": None}, {"volume": -5.0}]
+                    )
+                rows.append(row)
+                if chance.random() < 0.04:
+                    rows.append(row | chance.choice([{}, {"close": row["close"] and row["close"] * 1.0001}]))
+        chance.shuffle(rows)
+        reached += chance.randint(1, 15)
+        if rows:
+            yield pl.DataFrame(rows, schema=list(rows[0]), infer_schema_length=None)
+
+
+def bar(chance: random.Random, ticker: str, day: date) -> dict[str, Any]:
+    close = round(100 * math.exp(chance.gauss(0, 0.05) + (0.6 if chance.random() < 0.02 else 0)), 4)
+    opened = round(close * chance.uniform(0.98, 1.02), 4)
+    high, low = max(close, opened) * 1.01, min(close, opened) * 0.99
+    return {
+        "ticker": ticker, "date": day, "open": opened, "high": high, "low": low, "close": close,
+        "adj_close": close * 0.9 if day < DAYS[45] else close, "volume": float(chance.randint(0, 1000)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_night_by_night_comes_to_what_checking_everything_at_once_does(
+    tmp_path: Path, seed: int, import_files: Run, contents: Contents
+) -> None:
+    landed = 0
+    house = tmp_path / "house"
+    for night, rows in enumerate(deliveries(seed)):
+        rows.write_parquet(file := tmp_path / f"{night}.parquet")
+        import_files(house, file)
+        landed += rows.height
+    by_night = contents(house, *CHECKED)
+    accounts = by_night["reconciliation"].sum().row(0, named=True)
+    assert accounts["landed"] == landed
+    assert accounts["inserted"] == by_night["bars"].height
+    assert accounts["quarantined"] == by_night["quarantine"].height > 0
+    assert accounts["updated"] > 0
+    assert by_night["restatements"].height > 0
+
+    (tmp_path / "Z.csv").write_text("date,close\n2020-01-02,1\n")
+    import_files(house, tmp_path / "Z.csv", quality=OTHER_RULES)
+    at_once = contents(house, *CHECKED)
+    for name in CHECKED:
+        expected = by_night[name]
+        if name == "reconciliation":  # Z's batch
+            assert at_once[name].height == expected.height + 1
+            extra = {"landed": 1, "inserted": 1, "updated": 0, "unchanged": 0, "quarantined": 0}
+            expected = pl.concat([expected, pl.DataFrame(extra)]).sort(expected.columns)
+        else:
+            at_once[name] = at_once[name].filter(pl.col("ticker").ne_missing("Z"))
+        assert_frame_equal(at_once[name], expected)
+
+
+def test_bars_are_what_a_plain_reading_of_the_files_gives(tmp_path: Path, import_files: Run, read_table: Read) -> None:
+    house = tmp_path / "house"
+    expected: dict[tuple[str, date], float] = {}
+    for night, rows in enumerate(deliveries(9)):
+        rows.write_parquet(file := tmp_path / f"{night}.parquet")
+        import_files(house, file)
+        seen: dict[tuple[str, date], list[dict[str, Any]]] = {}
+        for row in rows.iter_rows(named=True):
+            sound = row["ticker"] and row["close"] and row["close"] > 0 and row["volume"] >= 0
+            if sound and row["low"] <= row["close"] <= row["high"]:
+                seen.setdefault((row["ticker"], row["date"]), []).append(row)
+        expected |= {key: same[0]["close"] for key, same in seen.items() if all(row == same[0] for row in same)}
+    bars = read_table(house, "bars")
+    assert {
+        (ticker, day): close for ticker, day, close in bars.select("ticker", "date", "close").iter_rows()
+    } == expected
+
+
+def test_a_refused_row_is_kept_as_it_was(tmp_path: Path, import_files: Run, read_table: Read) -> None:
+    (tmp_path / "X.csv").write_text("date,open,high,low,close\n2020-01-02,1,2,0.5,1.5\n2020-01-03,1,0.2,0.5,-3\n")
+    import_files(tmp_path / "w", tmp_path / "X.csv")
+    row = read_table(tmp_path / "w", "quarantine").row(0, named=True)
+    original = json.loads(row["original"])
+    assert (row["ticker"], row["date"], row["row"]) == ("X", date(2020, 1, 3), 2)
+    assert [original[name] for name in ("open", "high", "low", "close")] == [1, 0.2, 0.5, -3]
+
+
+def test_imported_bars_of_a_ticker_take_the_place_of_the_samples(
+    night: Path, tmp_path: Path, stocks: pl.DataFrame, import_files: Run, ask: Read
+) -> None:
+    mine = stocks.filter(pl.col("ticker") == "IBM").tail(300).with_columns(volume=pl.col("volume") + 1)
+    mine.write_parquet(tmp_path / "ibm.parquet")
+    import_files(night, tmp_path / "ibm.parquet")
+    bars = ask(
+        night, "SELECT ticker, origin, count(*) AS bars FROM bars JOIN raw.batches USING (batch_id) GROUP BY ALL"
+    )
+    assert bars.filter(ticker="IBM").rows() == [("IBM", "files", 300)]
+    assert bars.filter(pl.col("ticker") != "IBM")["origin"].unique().to_list() == ["sample"]
+    refused = ask(night, "SELECT rule, ticker, count(*) FROM quarantine GROUP BY ALL").rows()
+    assert refused == [("other_source", "IBM", stocks.filter(ticker="IBM").height)]
+    assert ask(night, "SELECT bool_and(balanced), sum(landed)::BIGINT FROM batch_accounts").row(0) == (True, 12_454)
+
+
+def test_the_sample_landing_after_files_leaves_their_tickers_alone(
+    tmp_path: Path, stocks: pl.DataFrame, import_files: Run, run_night: Run, ask: Read
+) -> None:
+    stocks.filter(ticker="IBM").tail(300).write_parquet(tmp_path / "ibm.parquet")
+    import_files(tmp_path / "w", tmp_path / "ibm.parquet")
+    run_night(tmp_path / "w", source="sample", tickers=("FB",))
+    assert ask(tmp_path / "w", "SELECT count(*) FROM bars WHERE ticker = 'IBM'").item() == 300
+    rules = ask(tmp_path / "w", "SELECT DISTINCT rule, ticker FROM quarantine").rows()
+    assert rules == [("other_source", "IBM")]
+
+
+@pytest.mark.parametrize("kind", ["dividend", "split"])
+def test_a_new_action_reaches_back_to_the_bars_before_it(
+    tmp_path: Path, kind: str, import_files: Run, ask: Read
+) -> None:
+    rows = [f"2020-01-{day:02},{price}" for day, price in ((2, 100.0), (3, 110.0), (6, 54.0))]
+    (tmp_path / "X.csv").write_text("\n".join(["date,close", *rows]))
+    house = tmp_path / "w"
+    import_files(house, tmp_path / "X.csv")
+    assert ask(house, "SELECT DISTINCT adj_factor FROM bars").rows() == [(1.0,)]
+    with Lake(house / "lake", load_settings().lake) as lake:
+        lake.commit("an action", lambda tx: land_action(tx, kind, 2.0))
+    (tmp_path / "Y.csv").write_text("date,close\n2020-01-02,5\n")
+    import_files(house, tmp_path / "Y.csv")
+    factor = {"split": 1 / 2, "dividend": 1 - 2 / 110}[kind]  # on the close before the ex-date
+    bars = ask(house, "SELECT date, adj_factor, close FROM bars WHERE ticker = 'X' ORDER BY date")
+    assert bars["adj_factor"].to_list() == pytest.approx([factor, factor, 1.0], rel=1e-15)
+    assert bars["close"].to_list() == [100.0, 110.0, 54.0]
+    assert ask(house, "SELECT bool_and(balanced), count(*) FROM batch_accounts").row(0) == (True, 3)
+    assert ask(house, "FROM restatements").is_empty()
+
+
+def land_action(transaction: Transaction, kind: str, value: float) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    landed = {"source": "files", "fetched_at": now, "batch_id": f"{now:%Y%m%dT%H%M%S}-action", "row": 1}
+    action = {"ticker": "X", "date": date(2020, 1, 6), "kind": kind, "value": value, **landed}
+    batch = {
+        "batch_id": landed["batch_id"], "run_id": "r", "origin": "files", "path": None, "fingerprint": None, "bars": 0,
+        "actions": 1, "tickers": 1, "first_date": None, "last_date": None, "landed_at": now,
+    }  # fmt: skip
+    transaction.append("raw.actions", pl.DataFrame([action], schema=table("raw.actions").polars_schema))
+    transaction.append("raw.batches", pl.DataFrame([batch], schema=table("raw.batches").polars_schema))
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("raw.bars", "row = 7"),
+        ("raw.batches", "true"),
+        ("bars", "ticker = 'FB' AND date = DATE '2012-06-01'"),
+        ("quarantine", "row = 2"),
+    ],
+)
+def test_a_row_removed_behind_its_back_is_missed(
+    night: Path, tmp_path: Path, import_files: Run, run_night: Run, ask: Read, *, name: str, where: str
+) -> None:
+    (tmp_path / "X.csv").write_text("date,close\n2020-01-02,5\n2020-01-03,-5\n")
+    import_files(night, tmp_path / "X.csv")
+    with Lake(night / "lake", load_settings().lake) as lake:
+        lake.commit("theft", lambda tx: tx.delete(name, where))
+    with pytest.raises(ReconciliationError):
+        run_night(night, source="sample")
+    last = ask(night, "SELECT status, error FROM runs ORDER BY run_id DESC LIMIT 1").row(0)
+    assert last[0] == "failed"
+    assert "pm lake snapshots" in last[1]

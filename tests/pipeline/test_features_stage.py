@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.features import compute_features
+from pm.lake import Lake
+from pm.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pm.pipeline.runner import RunResult
+
+    Run = Callable[..., RunResult]
+    Read = Callable[..., pl.DataFrame]
+
+
+@pytest.fixture
+def house(tmp_path: Path, stocks: pl.DataFrame, run_night: Run, import_files: Run) -> Path:
+    """Give a workspace with features of two tickers up to 2012-06-29."""
+    two = stocks.filter(pl.col("ticker").is_in(["IBM", "MSFT"]), pl.col("date").is_between(BEGIN, date(2012, 6, 29)))
+    two.write_parquet(tmp_path / "first.parquet")
+    import_files(tmp_path / "house", tmp_path / "first.parquet")
+    run_night(tmp_path / "house")
+    return tmp_path / "house"
+
+
+BEGIN = date(2010, 1, 4)
+NEWER = (pl.col("ticker") == "IBM") & (pl.col("date") > date(2012, 6, 29))
+RESTATED = (pl.col("ticker") == "IBM") & (pl.col("date") == date(2011, 3, 15))
+FIRST = (pl.col("ticker") == "IBM") & (pl.col("date") == BEGIN)
+EARLIER = (pl.col("ticker") == "MSFT") & pl.col("date").is_between(date(2009, 12, 1), BEGIN, closed="left")
+ANOTHER = (pl.col("ticker") == "FB") & (pl.col("date") < date(2012, 9, 1))
+
+
+@pytest.mark.parametrize(
+    ("came", "fewest", "most"),
+    [
+        (NEWER, 160, 170),
+        (RESTATED, 320, 330),
+        (FIRST, 620, 640),
+        (EARLIER, 640, 660),
+        (ANOTHER, 70, 75),
+        (NEWER | RESTATED | ANOTHER, 540, 580),
+    ],
+    ids=["newer", "restated", "first", "earlier", "another", "all"],
+)
+def test_what_is_added_comes_to_what_computing_everything_gives(
+    house: Path, tmp_path: Path, stocks: pl.DataFrame, run_night: Run, import_files: Run, read_table: Read,
+    *, came: pl.Expr, fewest: int, most: int,
+) -> None:  # fmt: skip
+    moved = stocks.filter(came).with_columns(pl.col("open", "high", "low", "close", "adj_close") * 1.01)
+    moved.write_parquet(tmp_path / "more.parquet")
+    import_files(house, tmp_path / "more.parquet")
+    run_night(house)
+    expect_from_scratch(house, read_table)
+    written = read_table(house, "stage_events", "stage = 'features' AND status = 'done'").sort("finished_at")
+    assert fewest <= written["rows"].to_list()[-1] <= most
+
+
+def test_features_of_a_ticker_that_vanished_vanish(house: Path, run_night: Run, read_table: Read) -> None:
+    with Lake(house / "lake", load_settings().lake) as lake:
+        gone = lake.read("raw.bars", "ticker = 'MSFT'").height
+        ibm = lake.read("raw.batches").with_columns(bars=pl.col("bars") - gone)
+
+        def forget(transaction: object) -> None:
+            transaction.delete("raw.bars", "ticker = 'MSFT'")  # type: ignore[attr-defined]
+            transaction.merge("raw.batches", ibm)  # type: ignore[attr-defined]
+
+        lake.commit("forget", forget)
+    run_night(house, quality={"stale_sessions": 6})  # checks everything again
+    assert read_table(house, "features")["ticker"].unique().to_list() == ["IBM"]
+    expect_from_scratch(house, read_table)
+
+
+def expect_from_scratch(house: Path, read_table: Read) -> None:
+    stamps = ["run_id", "snapshot_id", "cutoff"]
+    features = read_table(house, "features").drop(stamps)
+    expected = compute_features(read_table(house, "bars")).select(features.columns).sort("ticker", "date")
+    assert_frame_equal(features, expected, rel_tol=1e-12, abs_tol=1e-14)

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pm.lake.tables import table
+from pm.quality import adjustment_factors, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Landed = Callable[..., pl.DataFrame]
+
+STAMP = ["run_id", "snapshot_id", "cutoff"]
+COMPARED = ("open", "high", "low", "close", "volume", "adj_factor")
+RESTATED = COMPARED[:-1]
+NIGHT = datetime(2020, 6, 1)  # noqa: DTZ001 - the lake's times are UTC without a zone
+
+
+def nothing() -> pl.DataFrame:
+    return table("bars").polars_schema.to_frame()
+
+
+def factored(raw: pl.DataFrame) -> pl.DataFrame:
+    return adjustment_factors(raw, table("raw.actions").polars_schema.to_frame())
+
+
+def night(number: int, **change: object) -> dict[str, object]:
+    return {"batch_id": f"b{number}", "fetched_at": NIGHT + timedelta(days=number)} | change
+
+
+def apply(current: pl.DataFrame, good: pl.DataFrame) -> pl.DataFrame:
+    """Write what changed, as the lake does."""
+    changed = classify(good, current)
+    kept = current.drop(STAMP, strict=False).join(changed.updated, on=["ticker", "date"], how="anti")
+    return pl.concat([kept, changed.updated, changed.inserted])
+
+
+def test_new_bars_are_inserted(landed: Landed) -> None:
+    good = factored(landed({}, {"ticker": "B"}))
+    changed = classify(good, nothing())
+    assert changed.inserted.equals(good.drop("adj_close").select(changed.inserted.columns))
+    assert changed.updated.is_empty()
+    assert changed.restatements.is_empty()
+    assert changed.counts.rows() == [("b1", 2, 0, 0)]
+
+
+def test_columns_are_the_tables_but_their_stamp(landed: Landed) -> None:
+    changed = classify(factored(landed({}, night(2, close=11.5))), nothing())
+    for frame, name in (
+        (changed.inserted, "bars"),
+        (changed.updated, "bars"),
+        (changed.restatements, "restatements"),
+    ):
+        expected = {column: dtype for column, dtype in table(name).polars_schema.items() if column not in STAMP}
+        assert dict(frame.schema) == expected
+
+
+def test_the_same_again_is_unchanged_and_keeps_its_first_batch(landed: Landed) -> None:
+    current = classify(factored(landed({})), nothing()).inserted
+    # as near as rounding in the twelfth digit
+    changed = classify(factored(landed(night(2, close=11.0 * (1 + 1e-14)))), current)
+    assert changed.counts.rows() == [("b2", 0, 0, 1)]
+    assert changed.inserted.is_empty()
+    assert changed.updated.is_empty()
+
+
+@pytest.mark.parametrize(("field", "value"), [("open", 10.5), ("high", 13.0), ("low", 8.0), ("volume", None)])
+def test_a_rewritten_field_is_restated(landed: Landed, field: str, value: float | None) -> None:
+    raw = landed({}, night(2) | {field: value})
+    current = classify(factored(raw.head(1)), nothing()).inserted
+    changed = classify(factored(raw.tail(1)), current)
+    assert changed.counts.rows() == [("b2", 0, 1, 0)]
+    assert changed.updated[field].to_list() == [value]
+    assert changed.updated["batch_id"].to_list() == ["b2"]
+    assert changed.restatements.rows(named=True) == [
+        {
+            "ticker": "A",
+            "date": date(2020, 1, 2),
+            "field": field,
+            "old_value": raw[field][0],
+            "new_value": value,
+            "first_seen": NIGHT,
+            "seen_at": NIGHT + timedelta(days=2),
+            "old_batch_id": "b1",
+            "new_batch_id": "b2",
+        }
+    ]
+
+
+def test_a_new_factor_updates_and_restates_nothing(landed: Landed) -> None:
+    current = classify(factored(landed({})), nothing()).inserted
+    changed = classify(factored(landed(night(2, adj_close=5.0))), current)
+    assert changed.counts.rows() == [("b2", 0, 1, 0)]
+    assert changed.restatements.is_empty()
+
+
+def test_of_several_batches_at_once_the_latest_fetched_wins(landed: Landed) -> None:
+    good = factored(landed(night(3, close=11.7), night(1, close=11.5), night(2, close=11.5)))
+    changed = classify(good, nothing())
+    assert changed.inserted.select("close", "batch_id").rows() == [(11.7, "b3")]
+    assert sorted(changed.counts.rows()) == [("b1", 1, 0, 0), ("b2", 0, 0, 1), ("b3", 0, 1, 0)]
+    # the old value is as old as the batch that first said it
+    restated = changed.restatements.select("old_value", "new_value", "old_batch_id", "new_batch_id", "first_seen")
+    assert restated.rows() == [(11.5, 11.7, "b1", "b3", NIGHT + timedelta(days=1))]
+
+
+def test_a_value_rewritten_and_written_back_is_restated_twice(landed: Landed) -> None:
+    current = classify(factored(landed({})), nothing()).inserted
+    changed = classify(factored(landed(night(1, close=11.5, adj_close=5.75), night(2))), current)
+    assert changed.updated["close"].to_list() == [11.0]
+    assert changed.restatements.select("old_value", "new_value").rows() == [(11.0, 11.5), (11.5, 11.0)]
+    assert changed.counts["updated"].sum() == 2
+
+
+def test_nothing_landed(landed: Landed) -> None:
+    current = classify(factored(landed({})), nothing()).inserted
+    changed = classify(factored(landed()), current)
+    assert changed.counts.is_empty()
+    assert changed.inserted.is_empty()
+    assert changed.updated.is_empty()
+
+
+def test_the_embedded_data_lands_once(sample: pl.DataFrame) -> None:
+    good = factored(sample)
+    bars = apply(nothing(), good)
+    assert bars.height == sample.height
+    again = classify(good.with_columns(batch_id=pl.lit("again")).sample(fraction=1, shuffle=True, seed=1), bars)
+    assert again.counts.rows() == [("again", 0, 0, sample.height)]
+
+
+value = st.sampled_from([10.0, 11.0, None])
+bar = st.fixed_dictionaries(
+    {
+        "ticker": st.sampled_from(["A", "B", "AA"]),
+        "date": st.sampled_from([date(2020, 1, 2), date(2020, 1, 3)]),
+        "open": value,
+        "volume": value,
+        "close": st.sampled_from([10.0, 11.0]),
+        "adj_close": st.sampled_from([5.0, 10.0]),
+        "batch": st.integers(1, 4),
+    }
+)
+
+
+@given(st.lists(bar, max_size=15, unique_by=lambda bar: (bar["ticker"], bar["date"], bar["batch"])), st.integers(0, 4))
+@hypothesis_settings(deadline=None)
+def test_it_does_what_a_dictionary_does(landed: Landed, bars: list[dict[str, Any]], split: int) -> None:
+    rows = [night(bar["batch"]) | {name: bar[name] for name in bar if name != "batch"} for bar in bars]
+    good = factored(landed(*rows)).sort("row")
+    earlier, later = (good.filter(pl.col("batch_id") <= f"b{split}"), good.filter(pl.col("batch_id") > f"b{split}"))
+    current = apply(nothing(), earlier)
+    changed = classify(later, current)
+    lake = {(line["ticker"], line["date"]): line for line in current.iter_rows(named=True)}
+    known = set(lake)
+    counts: dict[str, list[int]] = {}
+    restated = set()
+    for line in later.sort("fetched_at", "row").iter_rows(named=True):
+        key, count = (line["ticker"], line["date"]), counts.setdefault(line["batch_id"], [0, 0, 0])
+        before = lake.get(key)
+        if before is None:
+            count[0] += 1
+        elif all(before[name] == line[name] for name in COMPARED):
+            count[2] += 1
+            continue
+        else:
+            count[1] += 1
+            restated |= {
+                (*key, name, before[name], line[name], before["batch_id"], line["batch_id"])
+                for name in RESTATED
+                if before[name] != line[name]
+            }
+        lake[key] = line
+    assert {batch: list(count) for batch, *count in changed.counts.rows()} == counts
+    assert set(changed.inserted.select("ticker", "date").rows()) == set(lake) - known
+    assert set(changed.updated.select("ticker", "date").rows()) <= known
+    written = changed.restatements.select(
+        "ticker", "date", "field", "old_value", "new_value", "old_batch_id", "new_batch_id"
+    ).rows()
+    assert len(written) == len(set(written))
+    assert set(written) == restated
+    for line in apply(current, later).iter_rows(named=True):
+        assert line == {name: lake[line["ticker"], line["date"]][name] for name in line}
+    assert apply(current, later).height == len(lake)

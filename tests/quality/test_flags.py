@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import math
+import statistics
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pm.errors import SettingsError
+from pm.lake.tables import table
+from pm.quality import adjustment_factors, classify, flag_bars
+from pm.sessions import sessions_between
+from pm.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pm.settings import QualitySettings
+
+    Acted = Callable[..., pl.DataFrame]
+
+SESSIONS = sessions_between("XNYS", date(2019, 1, 1), date(2020, 12, 31))
+
+
+def bars_of(closes: Mapping[str, list[float]], days: list[date] = SESSIONS, factor: float = 1.0) -> pl.DataFrame:
+    """Make close-only bars, each ticker's on the first of the days."""
+    rows = [
+        {"ticker": ticker, "date": day, "close": close, "adj_factor": factor}
+        for ticker, values in closes.items()
+        for day, close in zip(days, values, strict=False)
+    ]
+    return pl.DataFrame(rows, schema=table("bars").polars_schema)
+
+
+def wandering(length: int, sigma: float = 0.01, seed: int = 0) -> list[float]:
+    steps = np.random.default_rng(seed).normal(0, sigma, length)
+    return [float(value) for value in 50 * np.exp(np.cumsum(steps))]
+
+
+def flagged(
+    bars: pl.DataFrame, settings: QualitySettings, actions: pl.DataFrame, **exchanges: str
+) -> list[tuple[str, date, str, float]]:
+    flags = flag_bars(bars, actions=actions, exchanges=exchanges, settings=settings)
+    assert list(flags.schema.items()) == list(table("bar_flags").polars_schema.items())[:5]
+    assert flags["detail"].null_count() == 0
+    return flags.select("ticker", "date", "rule", "value").rows()
+
+
+def test_apple_s_worst_day_is_flagged_and_nothing_else_of_the_embedded_data(
+    sample: pl.DataFrame, settings: QualitySettings, acted: Acted
+) -> None:
+    bars = classify(adjustment_factors(sample, acted()), table("bars").polars_schema.to_frame()).inserted
+    assert bars.height == sample.height
+    exchanges = dict.fromkeys(sample["ticker"].unique(), "XNYS")
+    (flag,) = flagged(bars, settings, acted(), **exchanges)
+    assert flag[:3] == ("AAPL", date(2000, 9, 29), "jump")
+    # as traded, from 53.50 to 25.75
+    assert flag[3] == pytest.approx(25.75 / 53.50 - 1, abs=1e-3)
+
+
+@pytest.mark.parametrize("factor", [1.5, 1 / 2, 100.0, 0.01])
+def test_a_jump_either_way(settings: QualitySettings, acted: Acted, factor: float) -> None:
+    closes = wandering(300)
+    jumped = closes[:200] + [close * factor for close in closes[200:]]
+    (flag,) = flagged(bars_of({"A": jumped, "B": closes}), settings, acted())
+    assert flag[:3] == ("A", SESSIONS[200], "jump")
+    assert flag[3] == pytest.approx(jumped[200] / jumped[199] - 1)
+
+
+def test_a_move_that_is_usual_for_the_ticker_is_no_jump(settings: QualitySettings, acted: Acted) -> None:
+    closes = wandering(300, sigma=0.2)
+    moves = [abs(new / old - 1) for old, new in pairwise(closes)]
+    assert max(moves) > settings.jump_return
+    assert flagged(bars_of({"A": closes}), settings, acted()) == []
+
+
+def test_a_large_move_that_is_small_in_percent_is_no_jump(settings: QualitySettings, acted: Acted) -> None:
+    closes = wandering(300, sigma=0.0001)
+    jumped = closes[:200] + [close * 1.3 for close in closes[200:]]
+    assert flagged(bars_of({"A": jumped}), settings, acted()) == []
+
+
+@pytest.mark.parametrize("kind", ["split", "dividend"])
+def test_a_day_with_an_action_explains_itself(settings: QualitySettings, acted: Acted, kind: str) -> None:
+    closes = wandering(300)
+    jumped = closes[:200] + [close / 2 for close in closes[200:]]
+    explained = acted(("A", SESSIONS[200], kind, 2.0))
+    elsewhere = acted(("A", SESSIONS[199], kind, 2.0), ("B", SESSIONS[200], kind, 2.0))
+    assert flagged(bars_of({"A": jumped}), settings, explained) == []
+    assert len(flagged(bars_of({"A": jumped}), settings, elsewhere)) == 1
+
+
+def test_adjusted_closes_are_what_jumps(settings: QualitySettings, acted: Acted) -> None:
+    closes = wandering(300)
+    split = bars_of({"A": closes[:200] + [close / 2 for close in closes[200:]]})
+    adjusted = split.with_columns(adj_factor=pl.when(pl.col("date") < SESSIONS[200]).then(0.5).otherwise(1.0))
+    assert flagged(adjusted, settings, acted()) == []
+
+
+def test_a_ticker_does_not_jump_from_another(settings: QualitySettings, acted: Acted) -> None:
+    assert (
+        flagged(bars_of({"A": wandering(100), "B": [1000 * close for close in wandering(100)]}), settings, acted())
+        == []
+    )
+
+
+@pytest.mark.parametrize(("still", "flags"), [(4, 0), (5, 1), (9, 1)])
+def test_a_close_that_does_not_move(settings: QualitySettings, acted: Acted, still: int, flags: int) -> None:
+    closes = wandering(100)
+    stale = closes[:50] + [closes[49]] * still + closes[50:]
+    assert settings.stale_sessions == 5
+    assert flagged(bars_of({"A": stale}), settings, acted()) == [("A", SESSIONS[50], "stale", still)] * flags
+
+
+def test_a_run_does_not_cross_tickers(settings: QualitySettings, acted: Acted) -> None:
+    assert flagged(bars_of({"A": [2.8, 2.9, 3, 3, 3, 3], "B": [3, 3, 3, 3, 3.1]}), settings, acted()) == []
+
+
+def test_a_gap_is_counted_in_sessions_and_told_on_the_day_after(settings: QualitySettings, acted: Acted) -> None:
+    bars = bars_of({"A": wandering(60), "B": wandering(60)})
+    gone = [SESSIONS[10], SESSIONS[20], SESSIONS[21], SESSIONS[22]]
+    bars = bars.filter((pl.col("ticker") == "B") | ~pl.col("date").is_in(gone))
+    expected = [("A", SESSIONS[11], "gap", 1), ("A", SESSIONS[23], "gap", 3)]
+    assert flagged(bars, settings, acted(), A="XNYS", B="XNYS") == expected
+    patient = settings.model_copy(update={"gap_sessions": 2})
+    assert flagged(bars, patient, acted(), A="XNYS", B="XNYS") == expected[1:]
+    assert flagged(bars, settings, acted(), B="XNYS") == []
+
+
+def test_weekends_are_gaps_only_where_they_are_sessions(settings: QualitySettings, acted: Acted) -> None:
+    week = [date(2020, 6, day) for day in (1, 2, 3, 4, 5, 8)]
+    bars = bars_of({"A": wandering(6), "BTC": wandering(6)}, week)
+    assert flagged(bars, settings, acted(), A="XNYS", BTC="24/7") == [("BTC", date(2020, 6, 8), "gap", 2)]
+
+
+def test_a_bar_on_a_holiday_is_no_gap(settings: QualitySettings, acted: Acted) -> None:
+    # 2020-07-03 was a holiday
+    days = [date(2020, 7, 2), date(2020, 7, 3), date(2020, 7, 6)]
+    assert flagged(bars_of({"A": wandering(3)}, days), settings, acted(), A="XNYS") == []
+
+
+def test_an_exchange_nobody_knows(settings: QualitySettings, acted: Acted) -> None:
+    with pytest.raises(SettingsError, match="XNYX"):
+        flagged(bars_of({"A": wandering(5)}), settings, acted(), A="XNYX")
+
+
+@pytest.mark.parametrize("closes", [[], [1.0], [1.0, 1.0], [5.0] * 5, [1e-300, 1e300, 1e-300]])
+def test_short_or_absurd_histories_do_no_harm(settings: QualitySettings, acted: Acted, closes: list[float]) -> None:
+    jumped = wandering(100)
+    jumped[50:] = [close * 3 for close in jumped[50:]]
+    flags = flagged(bars_of({"A": closes, "B": jumped}), settings, acted(), A="XNYS", B="XNYS")
+    assert [flag[:3] for flag in flags if flag[0] == "B"] == [("B", SESSIONS[50], "jump")]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("AB"), st.integers(0, 30), st.sampled_from([1.0, 1.01, 1.02, 2.0])),
+        unique_by=lambda bar: bar[:2],
+    )
+)
+@hypothesis_settings(deadline=None)
+def test_it_finds_what_a_loop_finds(acted: Acted, found: list[tuple[str, int, float]]) -> None:
+    loose = load_settings().quality.model_copy(update={"jump_sigmas": 3.0, "stale_sessions": 2})
+    rows: list[dict[str, Any]] = [
+        {"ticker": ticker, "date": SESSIONS[place], "close": close, "adj_factor": 1.0} for ticker, place, close in found
+    ]
+    bars = pl.DataFrame(rows, schema=table("bars").polars_schema)
+    expected = []
+    for ticker in "AB":
+        history = sorted((place, close) for name, place, close in found if name == ticker)
+        moves = [math.log(new / old) for (_, old), (_, new) in pairwise(history)]
+        center = statistics.median(moves) if moves else 0.0
+        sigma = 1.4826 * statistics.median([abs(move - center) for move in moves]) if moves else 0.0
+        run: list[date] = []
+        for ((before, _), (place, _)), move in zip(pairwise(history), moves, strict=True):
+            day = SESSIONS[place]
+            if abs(math.exp(move) - 1) > loose.jump_return and abs(move) > 3 * sigma:
+                expected.append((ticker, day, "jump"))
+            if place - before > 1:
+                expected.append((ticker, day, "gap"))
+            if move == 0:
+                run.append(day)
+                if len(run) == 2:
+                    expected.append((ticker, run[0], "stale"))
+            else:
+                run = []
+    flags = flagged(bars, loose, acted(), A="XNYS", B="XNYS")
+    assert [flag[:3] for flag in flags] == sorted(expected)
+
+
+def test_the_day_of_a_flag_is_a_day_with_a_bar(settings: QualitySettings, acted: Acted) -> None:
+    bars = bars_of({"A": [5.0] * 8}, [SESSIONS[0] + timedelta(days=7 * week) for week in range(8)])
+    days = {flag[1] for flag in flagged(bars, settings, acted(), A="XNYS")}
+    assert days <= set(bars["date"])
