@@ -37,7 +37,8 @@ def real() -> pl.DataFrame:
         )
         for name, module in (("SP500", sp500), ("NASDAQ", nasdaq))
     ]
-    return pl.concat([sample, *indices])
+    frames: list[pl.DataFrame] = [sample, *indices]
+    return pl.concat(frames)
 
 
 def random_walks(count: int, sessions: int) -> pl.DataFrame:
@@ -53,7 +54,7 @@ def random_walks(count: int, sessions: int) -> pl.DataFrame:
 
 
 def walk(prices: pl.DataFrame, settings: Settings, first: int) -> tuple[pl.DataFrame, pl.DataFrame, float]:
-    """Forecast each series from every horizon-th bar after its first ones; give forecasts, signals, seconds a ticker."""
+    """Forecast each series from every horizon-th bar after the first; give forecasts, signals, seconds an origin."""
     horizon = settings.forecast.horizon
     forecasts, signals = [], []
     served, seconds = 0, 0.0
@@ -112,7 +113,7 @@ def report(title: str, prices: pl.DataFrame, settings: Settings, first: int) -> 
     print(f"  {'step':>4}  {'n':>5}  " + "  ".join(f"inside {level}" for level in LEVELS))
     for step in STEPS:
         at = ensemble.filter(pl.col("step") == step)
-        shares = [at["price"].is_between(at[low], at[high]).mean() for low, high in LEVELS.values()]
+        shares = [at["price"].is_between(at[low], at[high]).to_numpy().mean() for low, high in LEVELS.values()]
         print(f"  {step:>4}  {at.height:>5}  " + "  ".join(f"{share:>10.3f}" for share in shares))
     naive = came.filter(pl.col("model") == "naive").select("ticker", "origin_date", "step", base="squared")
     ratio = (
@@ -124,10 +125,10 @@ def report(title: str, prices: pl.DataFrame, settings: Settings, first: int) -> 
     print("  RMSE / naive: " + ", ".join(f"{model} {value:.4f}" for model, value in ratio.iter_rows()))
     cost = settings.signals.round_trip_cost_bps / 10_000
     for (action,), part in with_outcomes(signals, prices).sort("action").group_by("action", maintain_order=True):
-        gain = part["log_outcome"].exp() - 1
+        gain = (part["log_outcome"].exp() - 1).to_numpy()
+        up, down = (gain > cost).mean(), (gain < -cost).mean()
         print(
-            f"  {action:<4} {part.height:>5} times; mean return {gain.mean():+.2%}, beyond costs up {(gain > cost).mean():.0%},"
-            f" down {(gain < -cost).mean():.0%}"
+            f"  {action!s:<4} {part.height:>5} times; mean return {gain.mean():+.2%}, beyond costs {up:.0%} up, {down:.0%} down"
         )
 
 

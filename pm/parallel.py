@@ -53,6 +53,7 @@ def map_chunks(
     """
     jobs = min(jobs or cores(), len(chunks))
     if jobs <= 1:
+        import scipy.linalg  # noqa: F401 - loads its BLAS: one that is loaded later would not be limited
         from threadpoolctl import threadpool_limits  # keeps `pm --help` fast
 
         for chunk in chunks:

@@ -81,4 +81,6 @@ def _calendar(exchange: str, start: date, end: date) -> Any:  # noqa: ANN401 - t
         earliest, latest = kind.bound_min(), kind.bound_max()
         first = max(start, earliest.date()) if earliest is not None else start
         last = min(end, latest.date()) if latest is not None else end
+        if first >= last:  # none of them does it know
+            return exchange_calendars.get_calendar(exchange)
         return exchange_calendars.get_calendar(exchange, start=str(first), end=str(last))

@@ -221,8 +221,6 @@ def load_settings(config: Path | None = None) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise _explain(error, origin) from None
-    except ValueError as error:  # a variable that is not JSON where JSON is needed
-        raise SettingsError(str(error), where="a PM_… environment variable", hint="see the files in config/") from None
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
@@ -279,6 +277,13 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> SettingsError
     """Turn the first of pydantic's complaints into a message of three parts."""
     problem = error.errors()[0]
     path = [str(part) for part in problem["loc"]]
+    if not path:  # a variable that is not JSON where its key is a list or a mapping
+        named = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and DELIMITER in name)
+        return SettingsError(
+            f"A list or a mapping is written as JSON in a variable ({problem['msg']}).",
+            where=f"environment variable {' or '.join(named)}",
+            hint="""write, say, PM_FORECAST__MODELS='["naive", "drift"]'""",
+        )
     variable = next(
         (name for name in os.environ if name.upper() == PREFIX + DELIMITER.join(path[:2]).upper()),
         None,

@@ -82,6 +82,7 @@ def tables(
         if name not in described["name"].to_list():
             raise QueryError(
                 f"There is no table or view {name!r}.{did_you_mean(name, described['name'])}",
+                where=str(lake.root),
                 hint="list them with `pm tables`",
             )
         say(dict(described.select("name", "comment").iter_rows())[name], "")
@@ -211,7 +212,9 @@ def show(run_id: Annotated[str, typer.Argument(help="The run.")]) -> None:
         known = lake.query("SELECT run_id FROM runs")["run_id"].to_list()
         if run_id not in known:
             raise InputError(
-                f"There is no run {run_id!r}.{did_you_mean(run_id, known)}", hint="list them with `pm runs`"
+                f"There is no run {run_id!r}.{did_you_mean(run_id, known)}",
+                where="table runs",
+                hint="list them with `pm runs`",
             )
         for name, value in lake.read("runs", "run_id = ?", [run_id]).drop("settings").row(0, named=True).items():
             if value is not None:

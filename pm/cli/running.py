@@ -46,10 +46,10 @@ def run(
 
     if resume is not None and (source, tickers, as_of) != (None, None, None):
         raise typer.BadParameter("a run is resumed as it was asked; leave out the rest", param_hint="--resume")
-    workspace, settings = open_workspace(create=True)
     names = [name.strip() for name in tickers.split(",") if name.strip()] if tickers is not None else None
     if names == []:
         raise typer.BadParameter("name at least one ticker", param_hint="--tickers")
+    workspace, settings = open_workspace(create=True)
     said = "Interrupted. What was committed stays; `pm run` goes on where this stopped."
     with open_for_writing(workspace, settings) as lake:
         with watched() as watching, interruptible(watching, said) as observer:
@@ -68,7 +68,7 @@ def run(
 
 
 def import_(
-    paths: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, or folders of them.", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="CSV or Parquet files, or folders of them.")],
 ) -> None:
     """Land bars from CSV or Parquet files and check them: all of the files, or none."""
     from pm.cli.interrupt import interruptible

@@ -122,7 +122,8 @@ def _encoded(frame: pl.DataFrame, kind: Format) -> bytes:
         nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
         frame.with_columns(_as_text(frame[name]) for name in nested).write_csv(buffer)
     elif kind is Format.JSON:
-        frame.write_json(buffer)
+        # SQL's decimals, such as 1.5, are numbers; Polars would write them as texts.
+        frame.with_columns(pl.selectors.decimal().cast(pl.Float64)).write_json(buffer)
         buffer.write(b"\n")
     else:
         frame.write_parquet(buffer)

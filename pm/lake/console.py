@@ -41,8 +41,9 @@ _ABOUT_THE_QUESTION = (
 )
 """Errors that say nothing of the lake's health, whatever words of the user they repeat."""
 
-_BEYOND_POLARS = frozenset({"interval", "union", "variant", "bignum", "bit", "time with time zone"})
-"""Types that polars cannot take from DuckDB as they are."""
+_BEYOND_POLARS = re.compile(r"\b(INTERVAL|UNION|VARIANT|BIGNUM|BIT|TIME WITH TIME ZONE)\b")
+"""Types, alone or inside another, that polars cannot take from DuckDB as they are."""
+
 _READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
 
 
@@ -93,8 +94,8 @@ class Console:
         self._refuse_unless_reading(sql)
         try:
             found = self._connection.execute(sql)
-            kinds = {column[1].id for column in found.description or ()}
-            return _plain(found) if kinds & _BEYOND_POLARS else found.pl()
+            odd = any(_BEYOND_POLARS.search(str(column[1])) for column in found.description or ())
+            return _plain(found) if odd else found.pl()
         except duckdb.Error as error:
             known = None if isinstance(error, _ABOUT_THE_QUESTION) else recognised(error, self._root)
             if known is not None:
@@ -103,12 +104,10 @@ class Console:
             raise QueryError(
                 message, where=detail.strip().replace("\n", "\n         "), hint="see what there is with `pm tables`"
             ) from error
-        except pl.exceptions.PolarsError as error:
-            raise QueryError(
-                "The result has a type that cannot be shown.", hint="cast that column: CAST(… AS VARCHAR)"
-            ) from error
 
     def _refuse_unless_reading(self, sql: str) -> None:
+        if "\x00" in sql:
+            raise QueryError("SQL holds no NUL characters.", hint=f"start with {_READS}")
         statements = self._parsed(sql)
         kinds = [statement.type for statement in statements]
         if kinds == [duckdb.StatementType.CREATE, duckdb.StatementType.SELECT] and not statements[0].query.strip():
@@ -138,12 +137,12 @@ class Console:
 
 def _plain(found: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Give a result by way of Python's values: intervals as durations, other types that polars lacks as text."""
-    columns = [(name, kind.id) for name, kind, *_ in found.description or ()]
+    columns = [(name, str(kind)) for name, kind, *_ in found.description or ()]
     rows = found.fetchall()
     series = []
     for place, (name, kind) in enumerate(columns):
         values = [row[place] for row in rows]
-        if kind in _BEYOND_POLARS - {"interval"}:
+        if kind != "INTERVAL" and _BEYOND_POLARS.search(kind):
             values = [None if value is None else str(value) for value in values]
         # A name may come twice, as in a join; DuckDB itself numbers those it hands to polars.
         before = sum(other == name for other, _ in columns[:place])

@@ -30,8 +30,11 @@ Result = TypeVar("Result")
 # Up to so many rows are written into the statement instead of being registered as a frame; see _execute.
 _FEW_ROWS = 20
 
-# How a commit of rows is named in DuckLake's list of changes. Compaction and comments change no rows.
+# How a commit of rows is named in DuckLake's list of changes. Comments and views change no rows.
 _ROW_CHANGES = ("tables_inserted_into", "tables_deleted_from", "inlined_insert", "inlined_delete")
+
+# Marks the commits of maintenance, which move rows from file to file: DuckLake lists some as deletions.
+_MAINTENANCE = '{"maintenance": true}'
 
 
 def utc_now() -> datetime:
@@ -90,7 +93,12 @@ class Lake:
             if is_current(self._connection, views):
                 return
             lay_raw_schema(self._connection)
-        self._commit("schema", "{}", lambda: migrate(self._connection, views))
+
+        def bring_up() -> None:
+            with translated(self.root):
+                migrate(self._connection, views)
+
+        self._commit("schema", "{}", bring_up)
 
     def __enter__(self) -> Self:
         return self
@@ -218,9 +226,9 @@ class Lake:
         """Give, for each table, the snapshot that last changed its rows; 0 for one that never had any."""
         ids = self.table_ids()
         last: dict[str, int] = {}
-        rows = self._fetch("SELECT snapshot_id, changes FROM lake.snapshots() ORDER BY snapshot_id")
-        for snapshot, changes in rows:
-            for kind in _ROW_CHANGES:
+        rows = self._fetch("SELECT snapshot_id, changes, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id")
+        for snapshot, changes, extra in rows:
+            for kind in _ROW_CHANGES if extra != _MAINTENANCE else ():
                 last.update(dict.fromkeys(changes.get(kind, ()), int(snapshot)))
         return {name: last.get(str(ids[name]), 0) for name in names}
 
@@ -237,10 +245,9 @@ class Lake:
         with translated(self.root):
             return self._connection.execute(sql).fetchall()
 
-    def call(self, statement: str) -> None:
-        """Run one of DuckLake's maintenance calls, each a commit of its own."""
-        with translated(self.root):
-            self._connection.execute(statement)
+    def maintain(self, statement: str) -> None:
+        """Run one of DuckLake's maintenance calls, as a commit that changes no rows."""
+        self._commit("compact", _MAINTENANCE, lambda: self._fetch(statement))
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -271,21 +278,16 @@ class Lake:
         )
 
     def _commit(self, message: str, extra: str, work: Callable[[], Result]) -> Result:
-        def once() -> Result:
-            result = work()
-            self._connection.execute(
-                f"CALL lake.set_commit_message('pm', {quote(message)}, extra_info => {quote(extra)})"
-            )
-            return result
+        note = f"CALL lake.set_commit_message('pm', {quote(message)}, extra_info => {quote(extra)})"
+        return retried(lambda: self._atomically(work, note), self.settings)
 
-        return retried(lambda: self._atomically(once), self.settings)
-
-    def _atomically(self, work: Callable[[], Result]) -> Result:
+    def _atomically(self, work: Callable[[], Result], note: str) -> Result:
         with translated(self.root):
             self._connection.execute("BEGIN")
         try:
+            result = work()  # an error of its own, such as a file it cannot read, is not the lake's
             with translated(self.root):
-                result = work()
+                self._connection.execute(note)
                 self._connection.execute("COMMIT")
         except BaseException:
             # A failed COMMIT has already rolled back; there may be nothing left to undo.
@@ -354,7 +356,7 @@ class Transaction:
             Frames that the condition may name like tables.
         """
         with translated(self._root), _registered(self._connection, frames):
-            self._connection.execute(f"DELETE FROM {table(name).qualified} WHERE {where}", list(parameters))
+            self._connection.execute(f"DELETE FROM {table(name).qualified} WHERE {where}", list(parameters))  # noqa: S608 - declared names
 
     def _with_frame(self, target: Table, frame: pl.DataFrame, statement: Callable[[str], str]) -> None:
         """Run the statement that is made from what stands for the frame in SQL."""

@@ -67,13 +67,13 @@ def compact(lake: Lake, *, grace: timedelta = timedelta(hours=1)) -> Compaction:
     Must be called by the only writer of the lake: a file being written looks like one that nothing refers to.
     """
     before = _files(lake)
-    lake.call("CALL ducklake_flush_inlined_data('lake')")
-    lake.call("CALL ducklake_merge_adjacent_files('lake')")
-    lake.call("CALL ducklake_rewrite_data_files('lake')")
+    lake.maintain("CALL ducklake_flush_inlined_data('lake')")
+    lake.maintain("CALL ducklake_merge_adjacent_files('lake')")
+    lake.maintain("CALL ducklake_rewrite_data_files('lake')")
     forgotten = _expire(lake)
     horizon = f"older_than => TIMESTAMP '{utc_now() - grace:%Y-%m-%d %H:%M:%S.%f}'"
-    lake.call(f"CALL ducklake_cleanup_old_files('lake', {horizon})")
-    lake.call(f"CALL ducklake_delete_orphaned_files('lake', {horizon})")
+    lake.maintain(f"CALL ducklake_cleanup_old_files('lake', {horizon})")
+    lake.maintain(f"CALL ducklake_delete_orphaned_files('lake', {horizon})")
     after = _files(lake)
     return Compaction(before[0], after[0], before[1], after[1], forgotten)
 
@@ -87,7 +87,7 @@ def _expire(lake: Lake) -> int:
     )["snapshot_id"]
     versions = [number for number in old if number not in kept]
     if versions:
-        lake.call(f"CALL ducklake_expire_snapshots('lake', versions => {versions})")
+        lake.maintain(f"CALL ducklake_expire_snapshots('lake', versions => {versions})")
     return len(versions)
 
 

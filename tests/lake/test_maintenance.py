@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pm.lake import Lake, utc_now
+from pm.lake.maintenance import compact, table_sizes
+from pm.lake.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pm.lake import Transaction
+    from pm.settings import LakeSettings
+
+    Rows = Callable[..., pl.DataFrame]
+
+    Model = dict[tuple[str, int], str]
+
+NOW = timedelta(0)
+
+
+@pytest.fixture
+def forgetful(settings: LakeSettings) -> LakeSettings:
+    return settings.model_copy(update={"expire_after_days": 0})
+
+
+class Twin:
+    """A lake's table of quarantined rows, and what it must hold by a plain dictionary."""
+
+    def __init__(self, lake: Lake, rows: Rows, seed: int) -> None:
+        self.lake, self.rows, self.chance = lake, rows, random.Random(seed)  # noqa: S311 - a test's own dice
+        self.now: Model = {}
+        self.then: dict[int, Model] = {lake.snapshot: {}}
+        self.used = 0
+
+    def held(self, at: int | None = None) -> Model:
+        frame = self.lake.read("quarantine", at=at).select("batch_id", "row", "original")
+        found = {(batch, row): text for batch, row, text in frame.iter_rows()}
+        assert len(found) == frame.height  # no key twice
+        return found
+
+    def frame(self, values: Model) -> pl.DataFrame:
+        return self.rows(
+            "quarantine", *({"batch_id": b, "row": r, "original": text} for (b, r), text in values.items())
+        )
+
+    def some(self, *, new: bool) -> Model:
+        values: Model = {}
+        for _ in range(self.chance.choice([1, 3, 25])):
+            self.used += 1
+            old = list(self.now)
+            fresh = new or not old or self.chance.random() < 0.5
+            key = (self.chance.choice("ab"), self.used) if fresh else self.chance.choice(old)
+            values[key] = f"text {self.used}"
+        return values
+
+    def commit(self, steps: list[str], *, fails: bool = False) -> None:
+        planned = dict(self.now)
+        work: list[Callable[[Transaction], object]] = []
+        for step in steps:
+            if step == "delete":
+                modulus = self.chance.randrange(2, 5)
+                planned = {key: text for key, text in planned.items() if key[1] % modulus}
+                work.append(lambda tx, m=modulus: tx.delete("quarantine", "row % ? = 0", [m]))  # type: ignore[misc]
+            else:
+                values = self.some(new=step == "append")
+                planned |= values
+                act = "append" if step == "append" else "merge"
+                work.append(lambda tx, a=act, v=values: getattr(tx, a)("quarantine", self.frame(v)))  # type: ignore[misc]
+
+        def write(transaction: Transaction) -> None:
+            for act in work:
+                act(transaction)
+            if fails:
+                raise InterruptedError
+
+        if fails:
+            with pytest.raises(InterruptedError):
+                self.lake.commit("fails", write)
+        else:
+            self.lake.commit("+".join(steps), write)
+            self.now = planned
+            self.then[self.lake.snapshot] = dict(planned)
+
+    def compact(self) -> None:
+        compact(self.lake, grace=NOW)
+        kept = set(self.lake.snapshots()["snapshot_id"])
+        self.then = {at: model for at, model in self.then.items() if at in kept}
+        self.then[self.lake.snapshot] = dict(self.now)
+
+    def check(self) -> None:
+        assert self.held() == self.now
+        for at, model in self.then.items():
+            assert self.held(at) == model, at
+
+
+STEP = st.one_of(
+    st.lists(st.sampled_from(["append", "merge", "delete"]), min_size=1, max_size=3),
+    st.sampled_from(["compact", "fail"]),
+)
+
+
+@given(seed=st.integers(0, 2**32), steps=st.lists(STEP, min_size=4, max_size=12), forget=st.booleans())
+@hypothesis_settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
+def test_any_history_equals_a_dictionary_at_every_snapshot(
+    pristine: Path,
+    settings: LakeSettings,
+    rows: Rows,
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    steps: list[str | list[str]],
+    forget: bool,
+) -> None:
+    import shutil
+
+    root = shutil.copytree(pristine, tmp_path_factory.mktemp("history") / "lake")
+    days = 0 if forget else 30
+    with Lake(root, settings.model_copy(update={"expire_after_days": days})) as lake:
+        twin = Twin(lake, rows, seed)
+        for step in steps:
+            if step == "compact":
+                twin.compact()
+            elif step == "fail":
+                twin.commit(["append", "merge", "delete"], fails=True)
+            else:
+                twin.commit(list(step))
+            assert twin.held() == twin.now
+        twin.compact()
+        twin.check()
+    shutil.rmtree(root.parent)
+
+
+def _nights(lake: Lake, rows: Rows, count: int) -> list[int]:
+    numbers = []
+    for night in range(count):
+        bars = rows(
+            "bars", *({"ticker": f"T{n}", "date": date(2020, 1, 1 + night), "close": 1.0 * n} for n in range(30))
+        )
+        lake.commit(f"night {night}", lambda tx, bars=bars: tx.merge("bars", bars))  # type: ignore[misc]
+        numbers.append(lake.snapshot)
+    return numbers
+
+
+def test_compaction_keeps_what_runs_have_read_and_forgets_the_rest(
+    root: Path, forgetful: LakeSettings, rows: Rows
+) -> None:
+    with Lake(root, forgetful) as lake:
+        numbers = _nights(lake, rows, 6)
+        lake.commit("read", lambda tx: tx.append("stage_events", rows("stage_events", {"snapshot_id": numbers[2]})))
+        then, now = lake.read("bars", at=numbers[2]), lake.read("bars")
+        done = compact(lake, grace=NOW)
+        kept = set(lake.snapshots()["snapshot_id"])
+        assert numbers[2] in kept
+        assert kept.isdisjoint({numbers[0], numbers[1], numbers[3], numbers[4]})
+        assert set(lake.versions(TABLES).values()) - {0} <= kept
+        assert done.snapshots_forgotten >= 4
+        assert done.files_after < done.files_before
+        assert lake.read("bars", at=numbers[2]).equals(then)
+        assert lake.read("bars").equals(now)
+
+
+def test_young_snapshots_are_kept(root: Path, settings: LakeSettings, rows: Rows) -> None:
+    with Lake(root, settings) as lake:
+        numbers = _nights(lake, rows, 3)
+        assert compact(lake, grace=NOW).snapshots_forgotten == 0
+        assert [lake.read("bars", at=number).height for number in numbers] == [30, 60, 90]
+
+
+def test_compaction_a_second_time_finds_nothing(root: Path, forgetful: LakeSettings, rows: Rows) -> None:
+    with Lake(root, forgetful) as lake:
+        _nights(lake, rows, 4)
+        compact(lake, grace=NOW)
+        compact(lake, grace=NOW)
+        before = sorted((root / "data").rglob("*.parquet"))
+        again = compact(lake, grace=NOW)
+        assert sorted((root / "data").rglob("*.parquet")) == before
+        assert (again.files_before, again.bytes_before) == (again.files_after, again.bytes_after)
+
+
+def test_files_of_a_killed_writer_are_removed_once_old_enough(root: Path, settings: LakeSettings, rows: Rows) -> None:
+    program = f"""
+import os, signal, sys
+import polars as pl
+from pathlib import Path
+from pm.lake import Lake
+from pm.lake.tables import table
+from pm.settings import LakeSettings
+settings = LakeSettings(retry_attempts=1, retry_base_seconds=0.1, expire_after_days=1)
+schema = table("raw.bars").polars_schema
+empty = [pl.lit(None, kind).alias(column) for column, kind in schema.items() if column != "row"]
+frame = pl.DataFrame({{"row": list(range(200_000))}}).with_columns(empty)
+def write(tx):
+    tx.append("raw.bars", frame)
+    os.kill(os.getpid(), signal.SIGKILL)
+Lake(Path({str(root)!r}), settings).commit("killed", write)
+"""
+    with Lake(root, settings) as lake:
+        lake.commit("one", lambda tx: tx.append("raw.bars", rows("raw.bars", {"ticker": "A", "row": 1})))
+    killed = subprocess.run([sys.executable, "-c", program], check=False)
+    assert killed.returncode == -9
+    with Lake(root, settings) as lake:
+        assert lake.read("raw.bars").height == 1
+        known = {
+            row[0] for row in lake._fetch("SELECT data_file FROM ducklake_list_files('lake', 'bars', schema => 'raw')")
+        }
+        orphans = {str(file) for file in (root / "data" / "raw" / "bars").glob("*.parquet")} - known
+        assert orphans
+        compact(lake)  # a file so young may be one that is being written
+        assert all(map(_exists, orphans))
+        compact(lake, grace=NOW)
+        assert not any(map(_exists, orphans))
+        assert lake.read("raw.bars")["ticker"].to_list() == ["A"]
+
+
+def _exists(file: str) -> bool:
+    from pathlib import Path
+
+    return Path(file).is_file()
+
+
+def test_sizes_are_what_lies_there(lake: Lake, rows: Rows) -> None:
+    _nights(lake, rows, 2)
+    sizes = table_sizes(lake)
+    assert sizes["name"].to_list() == list(TABLES)
+    bars = sizes.row(by_predicate=pl.col("name") == "bars", named=True)
+    files = list((lake.root / "data" / "main" / "bars").glob("*.parquet"))
+    assert (bars["rows"], bars["files"]) == (60, len(files))
+    assert bars["bytes"] == sum(file.stat().st_size for file in files)
+    assert lake.snapshots()["snapshot_time"].max() <= utc_now()  # type: ignore[operator]

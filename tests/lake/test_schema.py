@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from pm.errors import LakeError, SettingsError
+from pm.lake import Lake
+from pm.lake.schema import read_views
+from pm.lake.tables import TABLES
+from pm.resources import sql_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import polars as pl
+
+    from pm.settings import LakeSettings
+
+    Rows = Callable[..., pl.DataFrame]
+
+
+def _alter(root: Path, settings: LakeSettings, *statements: str) -> None:
+    """Make a lake one of another version."""
+    with Lake(root, settings, read_only=False) as lake:
+        for statement in statements:
+            lake._connection.execute(statement)
+
+
+STALE = "COMMENT ON TABLE dictionary IS 'of another version'"
+
+
+def test_every_table_view_and_column_is_described(lake: Lake) -> None:
+    tables = lake.query(
+        "SELECT schema_name, table_name, comment FROM duckdb_tables() WHERE database_name = 'lake' AND NOT internal"
+    )
+    assert tables.height == len(TABLES)
+    assert tables["comment"].str.len_chars().min() > 10  # type: ignore[operator]
+    columns = lake.query(
+        "SELECT c.comment FROM duckdb_columns() c "
+        "JOIN duckdb_tables() t USING (database_name, schema_name, table_name) "
+        "WHERE database_name = 'lake' AND NOT c.internal"
+    )
+    assert columns.height == sum(len(item.columns) for item in TABLES.values())
+    assert (columns["comment"].fill_null("").str.len_chars() > 0).all()
+    views = lake.query("SELECT view_name, comment FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal")
+    assert views.height == len(list(sql_dir().glob("*.sql")))
+    assert (views["comment"].fill_null("").str.len_chars() > 10).all()
+
+
+def test_the_dictionary_has_every_column_of_every_table_and_view(lake: Lake) -> None:
+    names = [*TABLES, *(view.name for view in read_views([sql_dir()]))]
+    wanted = [
+        (name, column, kind)
+        for name in names
+        for column, kind, *_ in lake._fetch(f"DESCRIBE SELECT * FROM {name if '.' in name else f'lake.{name}'}")
+    ]
+    told = lake.read("dictionary")
+    assert sorted(told.select("table_name", "column_name", "type").iter_rows()) == sorted(wanted)
+    silent = told.filter(told["comment"].fill_null("").str.strip_chars() == "")
+    assert silent.select("table_name", "column_name").rows() == []
+
+
+def test_a_lake_that_is_current_is_left_alone(root: Path, settings: LakeSettings) -> None:
+    with Lake(root, settings) as lake:
+        before = lake.snapshot
+    with Lake(root, settings) as lake:
+        assert lake.snapshot == before
+
+
+def test_a_missing_column_table_and_comment_come_back(root: Path, settings: LakeSettings, rows: Rows) -> None:
+    with Lake(root, settings) as lake:
+        lake.commit("flag", lambda tx: tx.append("bar_flags", rows("bar_flags", {"ticker": "A", "detail": "x"})))
+    _alter(
+        root, settings, "DROP VIEW ticker_quality", "ALTER TABLE bar_flags DROP COLUMN detail",
+        "DROP TABLE restatements",
+        "COMMENT ON TABLE bars IS NULL", "COMMENT ON COLUMN bars.close IS 'wrong'", STALE,
+    )  # fmt: skip
+    with Lake(root, settings) as lake:
+        assert lake.read("bar_flags").select("ticker", "detail").rows() == [("A", None)]
+        assert lake.read("restatements").is_empty()
+        comment = lake.scalar("SELECT comment FROM duckdb_tables() WHERE table_name = 'bars' AND schema_name = 'main'")
+        assert comment == TABLES["bars"].comment
+        comments = lake.query(
+            "SELECT comment FROM duckdb_columns() "
+            "WHERE table_name = 'bars' AND schema_name = 'main' AND column_name = 'close'"
+        )
+        assert comments["comment"].to_list() == ["Closing price as traded."]
+        lake.commit("more", lambda tx: tx.append("bar_flags", rows("bar_flags", {"ticker": "B", "detail": "y"})))
+        assert lake.read("bar_flags")["detail"].to_list() == [None, "y"]
+
+
+def test_a_column_nobody_declares_is_left_alone(root: Path, settings: LakeSettings, rows: Rows) -> None:
+    _alter(
+        root,
+        settings,
+        "ALTER TABLE bar_flags ADD COLUMN later VARCHAR",
+        "INSERT INTO bar_flags (later) VALUES ('x')",
+        STALE,
+    )
+    with Lake(root, settings) as lake:
+        assert lake.scalar("SELECT later FROM bar_flags") == "x"
+        lake.commit("flag", lambda tx: tx.append("bar_flags", rows("bar_flags", {"ticker": "A"})))
+        lake.commit("flag", lambda tx: tx.merge("bar_flags", rows("bar_flags", {"ticker": "A", "value": 2.0})))
+
+
+def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: LakeSettings) -> None:
+    _alter(
+        root, settings, "DROP VIEW ticker_quality", "DROP TABLE bar_flags", "CREATE TABLE bar_flags (ticker INTEGER)",
+        "COMMENT ON TABLE bars IS 'mine'", STALE,
+    )  # fmt: skip
+    with Lake(root, settings, read_only=True) as lake:
+        before = lake.snapshot
+    with pytest.raises(LakeError, match=r"Column bar_flags.ticker is INTEGER, this version needs VARCHAR"):
+        Lake(root, settings)
+    with Lake(root, settings, read_only=True) as lake:
+        assert lake.snapshot == before
+        assert (
+            lake.scalar("SELECT comment FROM duckdb_tables() WHERE table_name = 'bars' AND schema_name = 'main'")
+            == "mine"
+        )
+
+
+def test_a_changed_view_is_made_anew(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    file = folder / "95_my_view.sql"
+    file.write_text("-- What I want.\n-- Over two lines.\n-- a: The letter: a.\nSELECT 1 AS a, 'x; --' AS b;\n")
+    with Lake(root, settings, views=[folder]) as lake:
+        assert lake.query("FROM my_view").rows() == [(1, "x; --")]
+        comment = lake.scalar("SELECT comment FROM duckdb_views() WHERE view_name = 'my_view'")
+        assert comment == "What I want. Over two lines."
+        told = lake.query("SELECT column_name, comment FROM dictionary WHERE table_name = 'my_view' ORDER BY position")
+        assert told.rows() == [("a", "The letter: a."), ("b", "")]
+    file.write_text("-- Other.\nSELECT 2 AS a")
+    with Lake(root, settings, views=[folder]) as lake:
+        assert lake.query("FROM my_view").rows() == [(2,)]
+    file.unlink()
+    with Lake(root, settings, views=[folder]) as lake:
+        assert not lake.query("FROM duckdb_views() WHERE view_name = 'my_view'").height
+        assert not lake.query("FROM dictionary WHERE table_name = 'my_view'").height
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- Broken.\nSELECT nope FROM bars",
+        "SELEC 1",
+        "",
+        "-- Only words.",
+        "SELECT 1; DROP TABLE bars",
+        "DROP TABLE bars",
+    ],
+)
+def test_a_broken_view_names_its_file_and_the_lake_stays(
+    root: Path, settings: LakeSettings, tmp_path: Path, text: str
+) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    (folder / "99_broken.sql").write_text(text)
+    with Lake(root, settings, read_only=True) as lake:
+        before = lake.snapshot
+    with pytest.raises(SettingsError, match="view") as refused:
+        Lake(root, settings, views=[folder])
+    assert "99_broken.sql" in refused.value.where
+    with Lake(root, settings, read_only=True) as lake:
+        assert lake.snapshot == before
+        assert lake.query("FROM adjusted_bars").is_empty()
+
+
+def test_a_view_may_not_hide_a_table(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    (folder / "99_bars.sql").write_text("SELECT 1 AS a")
+    with pytest.raises(SettingsError, match="bars"):
+        Lake(root, settings, views=[folder])
+
+
+def test_a_workspaces_view_replaces_one_of_its_name(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    (folder / "12_latest_bars.sql").write_text("SELECT ticker, date, 1 AS mine FROM bars")
+    with Lake(root, settings, views=[folder]) as lake:
+        assert lake.query("FROM latest_bars").columns == ["ticker", "date", "mine"]
+
+
+def test_another_duckdb_reads_tables_and_views(root: Path, settings: LakeSettings, rows: Rows, tmp_path: Path) -> None:
+    """Under another name, and after the lake was moved."""
+    import duckdb_extensions
+
+    with Lake(root, settings) as lake:
+        bar = {"ticker": "A", "close": 2.0, "adj_factor": 0.5}
+        lake.commit("bar", lambda tx: tx.append("bars", rows("bars", bar)))
+    moved = shutil.move(root, tmp_path / "elsewhere")
+    with duckdb.connect() as connection:
+        for name in ("sqlite_scanner", "ducklake"):
+            duckdb_extensions.import_extension(name, con=connection)
+            connection.load_extension(name)
+        connection.execute(
+            f"ATTACH 'ducklake:sqlite:{moved}/catalog.sqlite' AS desk "
+            f"(DATA_PATH '{moved}/data/', OVERRIDE_DATA_PATH true, READ_ONLY)"
+        )
+        assert connection.execute("SELECT ticker, close FROM desk.bars").fetchall() == [("A", 2.0)]
+        connection.execute("USE desk")
+        assert connection.execute("SELECT close, traded_close FROM adjusted_bars").fetchall() == [(1.0, 2.0)]
+        for view in read_views([sql_dir()]):
+            connection.execute(f"FROM {view.name}").fetchall()
+        with pytest.raises(duckdb.Error, match="read-only"):
+            connection.execute("DELETE FROM bars")

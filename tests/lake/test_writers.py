@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pm.errors import LakeBusyError
+from pm.lake import Lake
+from pm.lake.connection import retried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import polars as pl
+
+    from pm.lake import Transaction
+    from pm.settings import LakeSettings
+
+    Rows = Callable[..., pl.DataFrame]
+
+PRELUDE = """
+import sys
+from pathlib import Path
+
+import polars as pl
+from pm.lake import Lake
+from pm.lake.tables import table
+from pm.settings import LakeSettings
+root, name = Path(sys.argv[1]), sys.argv[2]
+settings = LakeSettings(retry_attempts=20, retry_base_seconds=0.01, expire_after_days=30)
+schema = table("raw.bars").polars_schema
+def frame(start, count):
+    rows = [{**dict.fromkeys(schema), "ticker": name, "batch_id": name, "row": start + i} for i in range(count)]
+    return pl.DataFrame(rows, schema=schema)
+"""
+WRITER = f"""{PRELUDE}
+with Lake(root, settings) as lake:
+    for k in range(8):
+        def write(tx):
+            tx.append("raw.bars", frame(100 * k, 30))
+            tx.merge("raw.bars", frame(100 * k + 25, 10))
+        lake.commit(f"{{name}} {{k}}", write)
+"""
+KILLED = f"""{PRELUDE}
+lake = Lake(root, settings)
+print("open", flush=True)
+for k in range(10_000):
+    lake.commit("two", lambda tx: (tx.append("raw.bars", frame(100 * k, 40)), tx.append("bars", pl.DataFrame(
+        {{"ticker": [name], "row": [k]}}).with_columns(pl.lit(None, t).alias(n)
+        for n, t in table("bars").polars_schema.items() if n not in ("ticker", "row")))))
+"""
+
+
+def _start(program: str, root: Path, name: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(root), name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_writers_that_meet_lose_and_double_nothing(tmp_path: Path, settings: LakeSettings) -> None:
+    root = tmp_path / "lake"  # not there yet: they meet while making it, too
+    writers = [_start(WRITER, root, f"w{number}") for number in range(3)]
+    for writer in writers:
+        _, complaint = writer.communicate(timeout=120)
+        assert writer.returncode == 0, complaint
+    with Lake(root, settings, read_only=True) as lake:
+        found = lake.read("raw.bars").select("batch_id", "row")
+    wanted = [(f"w{number}", 100 * k + i) for number in range(3) for k in range(8) for i in range(35)]
+    assert sorted(found.iter_rows()) == wanted
+
+
+def test_a_writer_killed_anywhere_leaves_whole_commits(root: Path, settings: LakeSettings) -> None:
+    for wait in (0.05, 0.13, 0.29):
+        writer = _start(KILLED, root, f"k{wait}")
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "open\n"
+        time.sleep(wait)
+        writer.kill()
+        writer.communicate()
+        with Lake(root, settings) as lake:
+            raw = lake.query("SELECT ticker, count(*) AS rows FROM raw.bars GROUP BY ALL ORDER BY ALL")
+            derived = lake.query("SELECT ticker, count(*) * 40 AS rows FROM bars GROUP BY ALL ORDER BY ALL")
+            assert raw.rows() == derived.rows()
+
+
+def test_readers_are_not_blocked_and_see_whole_commits(root: Path, settings: LakeSettings, rows: Rows) -> None:
+    with Lake(root, settings) as writer, Lake(root, settings, read_only=True) as reader:
+        writer.commit("one", lambda tx: tx.append("bars", rows("bars", {"ticker": "A"})))
+
+        def write(transaction: Transaction) -> None:
+            transaction.append("bars", rows("bars", {"ticker": "B"}))
+            assert reader.read("bars")["ticker"].to_list() == ["A"]
+            transaction.append("raw.bars", rows("raw.bars", *({"ticker": "B", "row": n} for n in range(50))))
+            with Lake(root, settings, read_only=True) as late:
+                assert late.read("bars")["ticker"].to_list() == ["A"]
+                assert late.read("raw.bars").is_empty()
+
+        writer.commit("two", write)
+        assert reader.read("bars")["ticker"].to_list() == ["A", "B"]
+        assert reader.read("raw.bars").height == 50
+
+
+def test_a_conflict_that_stays_is_busy_and_one_that_ends_is_not(root: Path, settings: LakeSettings, rows: Rows) -> None:
+    """The other writer deletes the very rows each attempt deletes, before that attempt commits."""
+    row = rows("raw.bars", *({"ticker": "A", "row": n} for n in range(30)))
+    patient = settings.model_copy(update={"retry_attempts": 3, "retry_base_seconds": 0.001})
+    attempts = 0
+
+    def contend(transaction: Transaction, until: int) -> None:
+        nonlocal attempts
+        attempts += 1
+        transaction.delete("raw.bars", "row % 2 = 0")
+        if attempts <= until:
+            other.commit("first", lambda tx: tx.delete("raw.bars", "row < 20"))
+            other.commit("again", lambda tx: tx.append("raw.bars", row))
+
+    with Lake(root, patient) as lake, Lake(root, settings) as other:
+        other.commit("rows", lambda tx: tx.append("raw.bars", row))
+        before = len(lake.read("raw.bars").filter(lake.read("raw.bars")["row"] % 2 == 1))
+        with pytest.raises(LakeBusyError, match="locked by another writer") as refused:
+            lake.commit("contend", lambda tx: contend(tx, until=99))
+        assert attempts == 3
+        assert refused.value.exit_code == 9
+        assert before > 0
+        attempts = 0
+        lake.commit("contend", lambda tx: contend(tx, until=2))
+        assert attempts == 3
+        assert not lake.read("raw.bars", "row % 2 = 0").height
+
+
+def test_only_a_busy_lake_is_tried_again(settings: LakeSettings) -> None:
+    calls = []
+
+    def fails() -> None:
+        calls.append(1)
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        retried(fails, settings)
+    assert len(calls) == 1

@@ -1,0 +1,136 @@
+"""Processes killed at random moments. The long proof: `pytest -m slow tests/pipeline/test_kill.py`."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.lake import Lake
+from pm.lake.tables import TABLES
+from pm.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Contents = Callable[..., dict[str, pl.DataFrame]]
+
+QUICK = {
+    "PM_FORECAST__MODELS": '["naive", "drift"]',
+    "PM_FORECAST__ORIGINS": "2",
+    "PM_VOLATILITY__SIMULATIONS": "500",
+    "PM_RUN__JOBS": "2",
+    "PM_RUN__CHUNK_SIZE": "2",
+}
+PM = [sys.executable, "-c", "from pm.cli import main; main()"]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PM_")} | QUICK
+    return subprocess.Popen(
+        [*PM, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def complete(folder: Path, *arguments: str) -> tuple[str, float]:
+    began = time.monotonic()
+    with start(folder, *arguments) as process:
+        _, told = process.communicate()
+    assert process.returncode == 0, told
+    return told, time.monotonic() - began
+
+
+def stop(folder: Path, *arguments: str, after: float, by: signal.Signals) -> tuple[int, str]:
+    with start(folder, *arguments) as process:
+        time.sleep(after)
+        process.send_signal(by)
+        _, told = process.communicate()
+    return process.returncode, told
+
+
+def expect_no_row_twice(folder: Path) -> None:
+    with Lake(folder / "lake", load_settings().lake, read_only=True) as lake:
+        for name, table in TABLES.items():
+            key = ", ".join(table.key)
+            assert lake.query(f"SELECT {key} FROM {name} GROUP BY ALL HAVING count(*) > 1").is_empty(), name
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [pytest.param([0.35, 0.65], id="few"), pytest.param(range(24), id="many", marks=pytest.mark.slow)],
+)
+def test_a_run_killed_at_any_moment_is_completed_by_the_next(
+    tmp_path: Path, contents: Contents, moments: list[float] | range
+) -> None:
+    _, seconds = complete(tmp_path / "undisturbed", "run")
+    expected = contents(tmp_path / "undisturbed")
+    chance = random.Random(20130301)  # noqa: S311 - seeded
+    cut = 0
+    for number, moment in enumerate(moments):
+        folder = tmp_path / str(number)
+        share = moment if isinstance(moment, float) else chance.uniform(0.05, 1)
+        code, _ = stop(folder, "run", after=share * seconds, by=signal.SIGKILL)
+        complete(folder, "run")
+        found = contents(folder)
+        for name, frame in expected.items():
+            assert_frame_equal(found[name], frame, check_exact=True)
+        expect_no_row_twice(folder)
+        with Lake(folder / "lake", load_settings().lake, read_only=True) as lake:
+            runs = lake.query("SELECT status, attempts FROM runs ORDER BY started_at").rows()
+        if code:  # killed before it began, or gone on with under its name; or after its end
+            cut += runs == [("done", 2)]
+            assert runs in ([("done", 1)], [("done", 2)])
+        assert len(list((folder / "reports").glob("2*.html"))) == 1
+    assert cut >= len(moments) / 4
+
+
+@pytest.mark.parametrize("kills", [pytest.param(2, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
+def test_an_import_killed_at_any_moment_lands_whole_or_not_at_all(
+    tmp_path: Path, contents: Contents, stocks: pl.DataFrame, kills: int
+) -> None:
+    stocks.filter(pl.col("ticker") != "AAPL").write_csv(tmp_path / "many.csv")
+    stocks.filter(pl.col("ticker") == "AAPL").write_csv(tmp_path / "more.csv")
+    files = [str(tmp_path / "many.csv"), str(tmp_path / "more.csv")]
+    _, seconds = complete(tmp_path / "undisturbed", "import", *files)
+    expected = contents(tmp_path / "undisturbed")
+    chance = random.Random(1)  # noqa: S311 - seeded
+    for number in range(kills):
+        folder = tmp_path / str(number)
+        stop(folder, "import", *files, after=chance.uniform(0.3, 0.95) * seconds, by=signal.SIGKILL)
+        if (folder / "lake" / "catalog.sqlite").exists():
+            with Lake(folder / "lake", load_settings().lake) as lake:
+                assert lake.scalar("SELECT count(*) FROM raw.bars") in (0, stocks.height)
+                assert lake.scalar("SELECT count(*) FROM raw.batches") in (0, 2)
+        complete(folder, "import", *files)
+        found = contents(folder)
+        for name, frame in expected.items():
+            assert_frame_equal(found[name], frame, check_exact=True)
+        expect_no_row_twice(folder)
+
+
+def test_ctrl_c_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with start(folder, "run") as process:
+        assert process.stderr is not None
+        told = ""
+        while not told.endswith("\n") or "check" not in told:
+            told += process.stderr.read(1)
+        process.send_signal(signal.SIGINT)
+        told += process.communicate()[1]
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == "Interrupted. What was committed stays; `pm run` goes on where this stopped."
+    with start(folder, "runs") as listing:
+        assert "cut off" in listing.communicate()[0]
+    told, _ = complete(folder, "run")
+    assert "resumed where it was cut off" in told
+    assert "done before the run was cut off" in told

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pm.errors import LakeBusyError
+from pm.pipeline.lock import is_locked, writer_lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HOLD = """
+import sys
+from pathlib import Path
+from pm.pipeline.lock import writer_lock
+with writer_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(lake: Path) -> subprocess.Popen[str]:
+    """Start a process that holds the lock until its input ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(lake)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def test_a_second_writer_is_told_who_the_first_is(tmp_path: Path) -> None:
+    with hold(tmp_path) as holder:
+        assert is_locked(tmp_path)
+        with pytest.raises(LakeBusyError) as caught, writer_lock(tmp_path):
+            pass
+        holder.communicate()
+    assert f"pid {holder.pid}" in str(caught.value)
+    assert f"`pm {tmp_path}`" in str(caught.value)
+    assert not is_locked(tmp_path)
+
+
+def test_the_lock_of_a_dead_process_is_no_lock(tmp_path: Path) -> None:
+    with hold(tmp_path) as holder:
+        holder.kill()
+    assert json.loads((tmp_path / "writer.json").read_text())["pid"] == holder.pid
+    assert not is_locked(tmp_path)
+    with writer_lock(tmp_path):
+        assert json.loads((tmp_path / "writer.json").read_text())["pid"] == os.getpid()
+    assert not (tmp_path / "writer.json").exists()
+
+
+def test_a_lock_that_was_never_taken_is_not_held(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+
+from pm import errors
+from pm.errors import PmError, UnknownTickerError, did_you_mean
+
+KINDS = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
+
+
+def _tree(kind: type[PmError]) -> list[type[PmError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+
+
+def test_the_tree_drawn_is_the_tree() -> None:
+    drawn = re.findall(r"(\w+Error)\s+(\d+)", errors.__doc__ or "")
+    assert {name: int(code) for name, code in drawn} == {kind.__name__: kind.exit_code for kind in _tree(PmError)}
+    assert set(KINDS) == set(_tree(PmError))
+
+
+def test_exit_codes_are_distinct_and_leave_the_systems_alone() -> None:
+    codes = [kind.exit_code for kind in KINDS]
+    assert len(set(codes)) == len(codes)
+    assert not {0, 2, 130} & set(codes)
+    assert max(codes) < 126
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_crosses_processes_whole(kind: type[PmError]) -> None:
+    error = kind("what", where="where", hint="hint")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert type(again) is kind
+    assert str(again) == str(error) == "what\n  where: where\n  try:   hint"
+
+
+def test_a_message_leaves_out_what_is_not_known() -> None:
+    assert str(PmError("what")) == "what"
+    assert str(PmError("what", hint="hint")) == "what\n  try:   hint"
+
+
+def test_an_unknown_ticker_is_named_with_the_nearest() -> None:
+    error = UnknownTickerError.from_missing(["APPL", "ZZZZZZ"], {"IBM", "AAPL"}, where="bars")
+    assert error.what == "Unknown tickers: APPL, ZZZZZZ. Did you mean 'AAPL'?"
+    assert error.hint == "use one of: AAPL, IBM"
+    many = UnknownTickerError.from_missing(["X"], [f"T{n:02d}" for n in range(40)], where="bars")
+    assert "(40 in all)" in many.hint
+    assert "pm import" in UnknownTickerError.from_missing(["X"], [], where="bars").hint
+
+
+def test_only_a_near_word_is_suggested() -> None:
+    assert did_you_mean("horzion", ["horizon", "window"]) == " Did you mean 'horizon'?"
+    assert did_you_mean("zzz", ["horizon"]) == ""
+    assert did_you_mean("a", []) == ""

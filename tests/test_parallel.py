@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pm.errors import InputError
+from pm.parallel import chunked, cores, map_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+# Workers import these from where they lie; a test module is not importable there, so they travel by value.
+def _solved(seeds: Sequence[int]) -> list[NDArray[np.float64]]:
+    out = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        design = rng.normal(size=(400, 60))
+        out.append(np.asarray(np.linalg.solve(design.T @ design, design.T @ rng.normal(size=400)), dtype=np.float64))
+    return out
+
+
+def _slow_first(number: int) -> int:
+    time.sleep(0.3 if number == 0 else 0)
+    return number
+
+
+def _refuses(number: int) -> int:
+    if number == 2:
+        raise InputError("Two is refused.", where="test", hint="ask for three")
+    return number
+
+
+def _process(_: int) -> int:
+    return os.getpid()
+
+
+def test_results_are_the_same_to_the_last_bit_whatever_the_jobs_and_chunks() -> None:
+    seeds = list(range(24))
+    one = [value for part in map_chunks(_solved, [seeds], jobs=1) for value in part]
+    for jobs, size in [(1, 5), (2, 5), (2, 1)]:
+        found = [value for part in map_chunks(_solved, chunked(seeds, size), jobs=jobs) for value in part]
+        assert [value.tobytes() for value in found] == [value.tobytes() for value in one]
+    np.testing.assert_allclose(one, _solved(seeds), rtol=1e-9)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_come_in_the_chunks_order(jobs: int) -> None:
+    assert list(map_chunks(_slow_first, range(6), jobs=jobs)) == list(range(6))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_errors_reach_the_caller_as_they_are(jobs: int) -> None:
+    with pytest.raises(InputError) as refused:
+        list(map_chunks(_refuses, [1, 2, 3], jobs=jobs))
+    assert (refused.value.what, refused.value.where, refused.value.hint) == ("Two is refused.", "test", "ask for three")
+
+
+def test_one_job_or_one_chunk_stays_in_this_process() -> None:
+    assert set(map_chunks(_process, [1, 2, 3], jobs=1)) == {os.getpid()}
+    assert set(map_chunks(_process, [1], jobs=4)) == {os.getpid()}
+    assert os.getpid() not in set(map_chunks(_process, [1, 2, 3], jobs=2))
+
+
+def test_nothing_gives_nothing() -> None:
+    assert list(map_chunks(_process, [], jobs=2)) == []
+    assert chunked([], 3) == []
+
+
+@given(items=st.lists(st.integers()), size=st.integers(1, 7))
+def test_chunks_are_the_items_cut(items: list[int], size: int) -> None:
+    chunks = chunked(items, size)
+    assert [item for chunk in chunks for item in chunk] == items
+    assert all(len(chunk) == size for chunk in chunks[:-1])
+    assert all(0 < len(chunk) <= size for chunk in chunks)
+
+
+def test_there_is_at_least_one_core() -> None:
+    assert cores() >= 1
+    assert pickle.loads(pickle.dumps(_process))(0) == os.getpid()  # noqa: S301 - our own bytes

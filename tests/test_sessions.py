@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pm.errors import SettingsError
+from pm.sessions import next_sessions, sessions_between
+
+
+def _closed(exchange: str, *days: date) -> bool:
+    return not any(sessions_between(exchange, day, day) for day in days)
+
+
+def test_new_york_was_closed_when_it_is_known_to_have_been() -> None:
+    assert _closed("XNYS", *(date(2001, 9, day) for day in range(11, 15)))  # the attacks
+    assert _closed("XNYS", date(2012, 10, 29), date(2012, 10, 30))  # hurricane Sandy
+    assert _closed("XNYS", date(2004, 6, 11), date(2007, 1, 2), date(2018, 12, 5))  # mourning Reagan, Ford, Bush
+    assert _closed("XNYS", date(2023, 7, 4), date(2021, 12, 24), date(2024, 3, 29), date(2022, 6, 20))
+    assert sessions_between("XNYS", date(2012, 10, 26), date(2012, 10, 31)) == [date(2012, 10, 26), date(2012, 10, 31)]
+    assert sessions_between("XNYS", date(2001, 9, 10), date(2001, 9, 17)) == [date(2001, 9, 10), date(2001, 9, 17)]
+
+
+def test_a_year_has_as_many_sessions_as_it_is_known_to_have_had() -> None:
+    counts = {2001: 248, 2011: 252, 2012: 250, 2020: 253, 2023: 250}
+    assert {year: len(sessions_between("XNYS", date(year, 1, 1), date(year, 12, 31))) for year in counts} == counts
+
+
+def test_london_keeps_its_own_holidays() -> None:
+    assert _closed("XLON", date(2022, 9, 19), date(2023, 5, 8), date(2011, 4, 29), date(2024, 8, 26))
+    assert sessions_between("XLON", date(2023, 7, 4), date(2023, 7, 4)) == [date(2023, 7, 4)]
+
+
+def test_crypto_never_closes() -> None:
+    year = sessions_between("24/7", date(2024, 1, 1), date(2024, 12, 31))
+    assert year == [date(2024, 1, 1) + timedelta(days=day) for day in range(366)]
+
+
+def test_nothing_lies_between_the_end_and_the_start() -> None:
+    assert sessions_between("XNYS", date(2020, 1, 3), date(2020, 1, 2)) == []
+
+
+def test_an_unknown_exchange_is_named_with_the_nearest() -> None:
+    with pytest.raises(SettingsError, match=r"Unknown exchange 'XLOON'\. Did you mean 'XLON'\?"):
+        sessions_between("XLOON", date(2020, 1, 1), date(2020, 1, 5))
+    with pytest.raises(SettingsError):
+        next_sessions(date(2020, 1, 1), 3, exchange="nowhere")
+
+
+def test_holidays_are_skipped_where_the_exchange_is_known() -> None:
+    assert next_sessions(date(2023, 6, 30), 3, exchange="XNYS") == [
+        date(2023, 7, 3),
+        date(2023, 7, 5),
+        date(2023, 7, 6),
+    ]
+    assert next_sessions(date(2023, 6, 30), 3) == [date(2023, 7, 3), date(2023, 7, 4), date(2023, 7, 5)]
+
+
+def test_a_market_seen_at_weekends_is_forecast_at_weekends() -> None:
+    friday = date(2023, 6, 30)
+    every_day = [friday - timedelta(days=day) for day in range(14)]
+    assert next_sessions(friday, 3, observed=every_day) == [date(2023, 7, 1), date(2023, 7, 2), date(2023, 7, 3)]
+    sunday_to_thursday = [day for day in every_day if day.weekday() not in {4, 5}]
+    assert next_sessions(friday, 2, observed=sunday_to_thursday) == [date(2023, 7, 2), date(2023, 7, 3)]
+
+
+def test_beyond_what_a_calendar_knows_weekdays_are_taken() -> None:
+    ahead = next_sessions(date(2090, 12, 1), 30, exchange="XHKG")
+    assert len(ahead) == 30
+    assert all(day.weekday() < 5 for day in ahead)
+
+
+@given(
+    after=st.dates(date(1990, 1, 1), date(2030, 1, 1)),
+    count=st.integers(0, 60),
+    exchange=st.sampled_from([None, "XNYS", "XLON", "24/7"]),
+)
+@settings(deadline=None, max_examples=40)
+def test_the_next_sessions_are_as_many_as_asked_later_and_in_order(
+    after: date, count: int, exchange: str | None
+) -> None:
+    ahead = next_sessions(after, count, exchange=exchange)
+    assert len(ahead) == count
+    assert ahead == sorted(set(ahead))
+    assert all(day > after for day in ahead)
+    if exchange is not None and count:
+        assert ahead == [day for day in sessions_between(exchange, after, ahead[-1]) if day > after]
