@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from pm.pipeline.events import Event, Observer
@@ -38,12 +38,12 @@ class _Interrupt:
 
 
 @contextmanager
-def interruptible(observer: Observer, said: str) -> Iterator[Observer]:
-    """Give the observer, heedful of Ctrl-C; when it comes, say what it leaves and leave with exit code 130."""
+def interruptible(said: str) -> Iterator[Callable[[Observer], Observer]]:
+    """When Ctrl-C comes, say what it leaves and leave with exit code 130; gives what makes an observer heed it."""
     interrupt = _Interrupt()
     before = signal.signal(signal.SIGINT, interrupt.hear)
     try:
-        yield interrupt.heeding(observer)
+        yield interrupt.heeding
     except KeyboardInterrupt:
         typer.echo(said, err=True)
         raise typer.Exit(130) from None

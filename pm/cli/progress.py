@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from pm.pipeline.events import Event, Observer, RunStarted, StageEnded, StageProgressed, StageStarted, Told
 
@@ -22,18 +23,18 @@ _MARKS = {"done": "[green]✓[/green]", "skipped": "[dim]·[/dim]", "failed": "[
 @contextmanager
 def watched() -> Iterator[Observer]:
     """Give an observer that draws progress on standard error, and end the drawing when the run ends."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield _Lines(console)
         return
     columns = (
         TextColumn("{task.fields[mark]}"),
         TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=24),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[summary]}"),
+        BarColumn(bar_width=8, table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[summary]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, expand=True) as progress:
         yield _Bars(progress)
 
 
@@ -46,11 +47,11 @@ class _Lines:
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted(run_id, resumed):
-                self._console.print(_headline(run_id, resumed=resumed))
+                self._console.print(_headline(run_id, resumed=resumed), soft_wrap=True)
             case StageEnded(stage, status, seconds, summary):
-                self._console.print(f"{stage:<10} {status:<7} {seconds:6.1f} s  {escape(summary)}")
+                self._console.print(f"{stage:<10} {status:<7} {seconds:6.1f} s  {escape(summary)}", soft_wrap=True)
             case Told(line):
-                self._console.print(escape(line))
+                self._console.print(escape(line), soft_wrap=True)
             case StageStarted() | StageProgressed():
                 pass
 
@@ -65,7 +66,7 @@ class _Bars:
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted(run_id, resumed):
-                self._progress.console.print(_headline(run_id, resumed=resumed))
+                self._progress.console.print(_headline(run_id, resumed=resumed), soft_wrap=True)
             case StageStarted(stage):
                 self._tasks[stage] = self._progress.add_task(stage, total=None, mark=" ", summary="")
             case StageProgressed(stage, done, total):
@@ -75,7 +76,7 @@ class _Bars:
                 self._progress.update(task, total=1, completed=1, mark=_MARKS[status], summary=escape(summary))
                 self._progress.stop_task(task)
             case Told(line):
-                self._progress.console.print(escape(line))
+                self._progress.console.print(escape(line), soft_wrap=True)
 
 
 def _headline(run_id: str, *, resumed: bool) -> str:

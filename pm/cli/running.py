@@ -52,14 +52,14 @@ def run(
     workspace, settings = open_workspace(create=True)
     said = "Interrupted. What was committed stays; `pm run` goes on where this stopped."
     with open_for_writing(workspace, settings) as lake:
-        with watched() as watching, interruptible(watching, said) as observer:
+        with interruptible(said) as heeding, watched() as observer:
             request = Request(
                 source or default_source(lake),
                 tuple(sorted(set(names))) if names else None,
                 as_of.date() if as_of else None,
                 jobs,
             )
-            result = nightly_run(lake, workspace, settings, observer, request=request, resume=resume)
+            result = nightly_run(lake, workspace, settings, heeding(observer), request=request, resume=resume)
         show_signals(lake)
     if not result.worked:
         say(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")
@@ -79,8 +79,8 @@ def import_(
     workspace, settings = open_workspace(create=True)
     said = "Interrupted. What has landed is checked by the next `pm run`; to be sure of the rest, import it again."
     with open_for_writing(workspace, settings) as lake:
-        with watched() as watching, interruptible(watching, said) as observer:
-            result = import_bars(lake, workspace, settings, observer, paths=paths)
+        with interruptible(said) as heeding, watched() as observer:
+            result = import_bars(lake, workspace, settings, heeding(observer), paths=paths)
         show_import(lake, result.run_id)
 
 

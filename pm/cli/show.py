@@ -60,16 +60,19 @@ def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, ti
         for row in frame.head(MAX_ROWS).iter_rows()
     ]
     terminal = sys.stdout.isatty()
-    fixed = 0
+    width = shutil.get_terminal_size().columns if terminal else _WIDE
+    needed = 0
     for place, (name, dtype) in enumerate(frame.schema.items()):
-        width = max((len(line) for row in rows for line in row[place].splitlines()), default=0)
-        prose = terminal and dtype == pl.String and width > _PROSE
-        fixed += (_PROSE if prose else max(width, len(name))) + 2
+        longest = max((len(line) for row in rows for line in row[place].splitlines()), default=0)
+        prose = terminal and dtype == pl.String and longest > _PROSE
+        needed += _PROSE if prose else max(longest, len(name))
         table.add_column(escape(name), justify="right" if dtype.is_numeric() else "left", no_wrap=not prose)
+    gap = 2 if needed + 2 * frame.width <= width else 1
+    table.padding = (0, gap, 0, 0)
     for row in rows:
         table.add_row(*row)
     buffer = StringIO()
-    width = max(shutil.get_terminal_size().columns, fixed) if terminal else _WIDE
+    width = max(width, needed + gap * frame.width)
     Console(file=buffer, width=width, highlight=False, force_terminal=terminal).print(table)
     say(_TRAILING.sub(r"\1", buffer.getvalue()).rstrip("\n"))
     if frame.height > MAX_ROWS:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pm.settings import LakeSettings
 
-__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "quote", "retried", "translated"]
+__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "quote", "recognised", "retried", "translated"]
 
 CATALOG = "catalog.sqlite"
 DATA = "data"
@@ -151,7 +151,7 @@ def attach(
     if at is not None:
         options.append(f"SNAPSHOT_VERSION {at:d}")
     if not read_only:
-        refuse_lost_catalog(root)
+        _refuse_lost_catalog(root)
     with translated(root):
         connection.execute(
             f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})"  # no identifiers here
@@ -159,7 +159,7 @@ def attach(
         connection.execute("USE lake")
 
 
-def refuse_lost_catalog(root: Path) -> None:
+def _refuse_lost_catalog(root: Path) -> None:
     """Refuse to begin a new lake where data of another lies: its catalog was lost, and a new one would disown its data.
 
     Raises

@@ -92,12 +92,16 @@ class Lake:
         with translated(self.root):
             if is_current(self._connection, views):
                 return
-            lay_raw_schema(self._connection)
+
+        def lay() -> None:
+            with translated(self.root):
+                lay_raw_schema(self._connection)
 
         def bring_up() -> None:
             with translated(self.root):
                 migrate(self._connection, views)
 
+        retried(lay, self.settings)
         self._commit("schema", "{}", bring_up)
 
     def __enter__(self) -> Self:

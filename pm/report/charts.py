@@ -180,7 +180,7 @@ def _layout(frames: TickerFrames) -> Figure:
         "side": "right",
         "gridcolor": "--grid",
         "zeroline": False,
-        "nticks": 4,
+        "nticks": 3,
         "fixedrange": True,
         "automargin": "width",
     }

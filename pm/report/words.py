@@ -60,7 +60,8 @@ def seconds(value: Number) -> str:
         return NOTHING
     if value < 60:
         return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
-    return f"{value // 60:.0f} min {value % 60:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s"
 
 
 def day(value: date | None) -> str:

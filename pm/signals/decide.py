@@ -199,7 +199,7 @@ def _reasons(settings: SignalSettings, cost: float) -> pl.Expr:
 def _rule(threshold: float, cost: float) -> pl.Expr:
     """Say which rule fired, in a sentence."""
     gain, loss = ((pl.col(name) * 100).round(2) for name in ("probability_gain", "probability_loss"))
-    bar, hurdle = f"{threshold:.2%}", f"{cost:.2%}"
+    bar, hurdle = f"{threshold * 100:.6g}%", f"{cost * 100:.6g}%"
     return (
         pl.when(pl.col("action") == "BUY")
         .then(pl.format(f"Gaining more than {hurdle} has probability {{}}%, which reaches {bar}.", gain))

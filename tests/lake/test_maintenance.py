@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,7 +20,6 @@ from pm.lake.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pm.lake import Transaction
     from pm.settings import LakeSettings
@@ -112,7 +113,7 @@ STEP = st.one_of(
 
 
 @given(seed=st.integers(0, 2**32), steps=st.lists(STEP, min_size=4, max_size=12), forget=st.booleans())
-@hypothesis_settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
 def test_any_history_equals_a_dictionary_at_every_snapshot(
     pristine: Path,
     settings: LakeSettings,
@@ -122,8 +123,6 @@ def test_any_history_equals_a_dictionary_at_every_snapshot(
     steps: list[str | list[str]],
     forget: bool,
 ) -> None:
-    import shutil
-
     root = shutil.copytree(pristine, tmp_path_factory.mktemp("history") / "lake")
     days = 0 if forget else 30
     with Lake(root, settings.model_copy(update={"expire_after_days": days})) as lake:
@@ -217,16 +216,10 @@ Lake(Path({str(root)!r}), settings).commit("killed", write)
         orphans = {str(file) for file in (root / "data" / "raw" / "bars").glob("*.parquet")} - known
         assert orphans
         compact(lake)  # a file so young may be one that is being written
-        assert all(map(_exists, orphans))
+        assert all(Path(file).is_file() for file in orphans)
         compact(lake, grace=NOW)
-        assert not any(map(_exists, orphans))
+        assert not any(Path(file).is_file() for file in orphans)
         assert lake.read("raw.bars")["ticker"].to_list() == ["A"]
-
-
-def _exists(file: str) -> bool:
-    from pathlib import Path
-
-    return Path(file).is_file()
 
 
 def test_sizes_are_what_lies_there(lake: Lake, rows: Rows) -> None:

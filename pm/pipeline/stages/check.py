@@ -80,8 +80,13 @@ class _Tally:
     flagged: int = 0
 
     def __str__(self) -> str:
-        parts = [f"{self.inserted:,} new", f"{self.updated:,} restated", f"{self.unchanged:,} unchanged"]
-        return ", ".join([*parts, f"{self.quarantined:,} refused", f"{self.flagged:,} flags"])
+        parts = {
+            "restated": self.updated,
+            "unchanged": self.unchanged,
+            "refused": self.quarantined,
+            "flagged": self.flagged,
+        }
+        return ", ".join([f"{self.inserted:,} new", *(f"{count:,} {name}" for name, count in parts.items() if count)])
 
 
 def _run(context: Context) -> Outcome:

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+import pytest
+
+import pm as package
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Pm = Callable[..., subprocess.CompletedProcess[str]]
+
+CHECKOUT = Path(package.__file__).parents[1]
+
+_IMPORTED = """
+import atexit, sys
+atexit.register(lambda: print("IMPORTED", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr))
+sys.argv[0] = "pm"
+from pm.cli import main
+main()
+"""
+
+
+def imported(folder: Path, environment: dict[str, str], *arguments: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED, *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stderr.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",)])
+def test_help_imports_nothing_heavy(tmp_path: Path, environment: dict[str, str], arguments: tuple[str, ...]) -> None:
+    heavy = {"polars", "duckdb", "pandas", "numpy", "scipy", "yaml", "pyarrow"}
+    assert not imported(tmp_path, environment, *arguments) & heavy
+
+
+def test_a_night_with_nothing_new_imports_only_what_it_needs(house: Path, environment: dict[str, str]) -> None:
+    seen = imported(house, environment, "run", "--source", "sample")
+    heavy = {"pandas", "statsforecast", "plotly", "dataframely", "arch", "scipy", "exchange_calendars", "jinja2"}
+    assert not seen & heavy
+    assert {"polars", "duckdb"} <= seen
+
+
+def test_an_installed_wheel_works_in_any_folder(tmp_path: Path, environment: dict[str, str]) -> None:
+    hatchling = pytest.importorskip("hatchling.build", reason="the wheel's builder: pip install hatchling")
+    script = f"import {hatchling.__name__} as builder; print(builder.build_wheel({str(tmp_path)!r}))"
+    built = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    with ZipFile(tmp_path / built.stdout.split()[-1]) as wheel:
+        wheel.extractall(tmp_path / "site")
+    (tmp_path / "any").mkdir()
+    run = "import pm, sys; print(pm.__file__, file=sys.stderr); from pm.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", run, "run"],
+        cwd=tmp_path / "any",
+        env=environment | {"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0] == str(tmp_path / "site" / "pm" / "__init__.py")
+    for name in ("config", "sql"):
+        packed = tmp_path / "site" / "pm" / "_resources" / name
+        assert {file.name for file in packed.iterdir()} == {file.name for file in (CHECKOUT / name).iterdir()}
+    assert (tmp_path / "any" / "reports" / "latest.html").is_file()

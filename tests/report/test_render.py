@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from pm.report import ReportData, render_report
+from pm.settings import ReportSettings, load_settings
+
+
+class Page(HTMLParser):
+    """What a browser would make of the markup: elements, their attributes, and the text between them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.inside: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in {"meta", "link", "img", "br"}:
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self.inside[-1] if self.inside else "", data))
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+    def text(self, *, but: tuple[str, ...] = ("script", "style")) -> str:
+        return " ".join(" ".join(text for tag, text in self.texts if tag not in but).split())
+
+
+@pytest.fixture(scope="session")
+def settings() -> ReportSettings:
+    return load_settings().report
+
+
+@pytest.fixture(scope="module")
+def page(report_data: ReportData, settings: ReportSettings) -> Page:
+    return Page(render_report(report_data, settings=settings))
+
+
+def emptied(data: ReportData, *names: str) -> ReportData:
+    return replace(data, **{name: getattr(data, name).clear() for name in names})
+
+
+FRAMES = [field.name for field in fields(ReportData) if field.type == "pl.DataFrame"]
+
+
+def test_plotly_is_inlined_once_and_nothing_is_loaded(report_data: ReportData, settings: ReportSettings) -> None:
+    html = render_report(report_data, settings=settings)
+    page = Page(html)
+
+    assert html.count("plotly.js v") == 1
+    assert len(html) < 6_000_000
+    for tag, attributes in page.elements:
+        assert tag not in {"link", "img", "iframe", "base"}
+        assert "src" not in attributes
+        assert not (attributes.get("href") or "#").startswith("http")
+
+
+def test_every_landmark_caption_and_heading_cell_is_there(page: Page) -> None:
+    for landmark in ("header", "nav", "main", "footer", "h1"):
+        assert page.count(landmark) == 1
+    assert page.count("caption") == page.count("table") > 5
+    assert all("scope" in attributes for tag, attributes in page.elements if tag == "th")
+    identities = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(identities) == len(set(identities))
+    links = {(attributes["href"] or "")[1:] for tag, attributes in page.elements if tag == "a"}
+    assert links <= set(identities)
+
+
+def test_the_numbers_of_a_signal_are_the_frames(page: Page, report_data: ReportData) -> None:
+    row = report_data.signals.filter(pl.col("ticker") == "IBM").row(0, named=True)
+
+    text = page.text()
+
+    for shown in (
+        f"{row['close']:.2f}",
+        f"{row['probability_gain']:.1%}",
+        f"{row['stop']:.2f}",
+        f"{row['target']:.2f}",
+    ):
+        assert shown in text
+    assert json.loads(row["reasons"])["rule"] in text
+
+
+def test_the_strongest_are_drawn_and_the_rest_counted(report_data: ReportData) -> None:
+    few = ReportSettings(max_charts=2, history_sessions=20, max_rows=3)
+
+    page = Page(render_report(report_data, settings=few))
+
+    text = page.text()
+    assert page.count("article") == 2
+    assert "The 2 strongest of 5 signals are drawn." in text
+    assert "The first 3 of 5 signals are shown" in text
+    figures = json.loads(next(text for tag, text in page.texts if tag == "script" and text.startswith("[{")))
+    assert [len(figure["data"][0]["x"]) for figure in figures] == [20, 20]
+    none = Page(render_report(report_data, settings=few.model_copy(update={"max_charts": 0})))
+    assert none.count("article") == 0
+    assert "Plotly" not in none.text(but=()).split("use strict")[0]
+
+
+def test_hostile_names_are_text_and_nothing_else(
+    hostile_data: ReportData, page: Page, settings: ReportSettings
+) -> None:
+    hostile = Page(render_report(hostile_data, settings=settings))
+
+    assert hostile.count("script") == page.count("script")
+    assert hostile.count("img") == 0
+    assert not any(name.startswith("on") for _, attributes in hostile.elements for name in attributes)
+    text = hostile.text()
+    for name in ("<script>alert(1)</script>", "A&B\"'", "</script><img src=x onerror=alert(1)>"):
+        assert name in text
+
+
+def test_a_quote_in_a_ticker_stays_inside_the_example_sql(hostile_data: ReportData, settings: ReportSettings) -> None:
+    # IBM, here A&B"', is the strongest and so the example.
+    text = Page(render_report(hostile_data, settings=settings)).text()
+
+    assert "ticker = 'A&B\"''';" in text
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_any_frame_may_be_empty(report_data: ReportData, settings: ReportSettings, name: str) -> None:
+    page = Page(render_report(emptied(report_data, name), settings=settings))
+
+    assert page.count("h1") == 1
+    assert page.count("article") == (0 if name == "signals" else 5)
+
+
+def test_a_run_that_gave_nothing_says_so(report_data: ReportData, settings: ReportSettings) -> None:
+    text = Page(render_report(emptied(report_data, *FRAMES), settings=settings)).text()
+
+    for sentence in (
+        "No ticker has a signal.",
+        "There is nothing to list.",
+        "No models were weighed.",
+        "No rows landed in this run.",
+        "Nothing: every ticker went all the way.",
+        "No stages were recorded.",
+    ):
+        assert sentence in text
+
+
+def test_a_ticker_without_volatility_says_so(report_data: ReportData, settings: ReportSettings) -> None:
+    partial = replace(report_data, volatility=report_data.volatility.filter(pl.col("ticker") != "FB"))
+
+    assert Page(render_report(partial, settings=settings)).text().count("No volatility was forecast.") == 1
+
+
+def test_reconciliation_is_computed_not_asserted(report_data: ReportData, settings: ReportSettings) -> None:
+    lost = replace(report_data, reconciliation=report_data.reconciliation.with_columns(pl.col("landed") + 3))
+    twice = replace(report_data, reconciliation=report_data.reconciliation.with_columns(pl.col("landed") - 1))
+
+    assert "Every row is accounted for." in Page(render_report(report_data, settings=settings)).text()
+    assert "3 rows not accounted for." in Page(render_report(lost, settings=settings)).text()
+    assert "1 row counted twice." in Page(render_report(twice, settings=settings)).text()
+
+
+def test_a_number_that_is_none_is_a_dash_and_never_nan(report_data: ReportData, settings: ReportSettings) -> None:
+    # A failed stage has no rows, and an equal one elsewhere no time.
+    gaps = report_data.timings.with_columns(seconds=pl.lit(None, pl.Float64), rows=pl.lit(None, pl.Int64))
+    odd = report_data.history.with_columns(
+        close=pl.when(pl.col("ticker") == "IBM").then(float("nan")).otherwise("close")
+    )
+
+    page = Page(render_report(replace(report_data, timings=gaps, history=odd), settings=settings))
+
+    assert "nan" not in page.text().lower().split()
+    assert "None" not in page.text()
