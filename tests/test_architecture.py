@@ -60,7 +60,6 @@ def test_a_pure_room_touches_no_lake(room: str) -> None:
     ("library", "homes"),
     [
         ("duckdb", {"lake", "sources"}),
-        ("duckdb_extensions", {"lake"}),
         ("joblib", {"parallel"}),
         ("exchange_calendars", {"sessions"}),
         ("statsforecast", {"forecast"}),

@@ -6,11 +6,11 @@ import random
 import re
 import time
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
-import duckdb_extensions
 
 from pm.errors import LakeBusyError, LakeError, PmError, StorageError
 
@@ -114,8 +114,8 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     for name in _EXTENSIONS:
         try:
-            duckdb_extensions.import_extension(name, con=connection)
-            connection.load_extension(name)
+            # From the package's own file: to install it would copy 70 MB into a home that a cron job may not have.
+            connection.execute(f"LOAD {quote(str(_packaged(name)))}")
         except (ImportError, OSError, duckdb.Error) as missing:
             try:
                 connection.install_extension(name)
@@ -129,6 +129,12 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
     return connection
+
+
+def _packaged(name: str) -> Path:
+    """Give the file of an extension that a Python package brought."""
+    root = Path(str(files(f"duckdb_extension_{name}")))
+    return root / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
 
 
 def attach(

@@ -77,6 +77,7 @@ class Lake:
     ) -> None:
         self.root = root
         self.settings = settings
+        self._versions: tuple[int, dict[str, int]] | None = None
         if read_only and not (root / CATALOG).is_file():
             raise LakeError("There is no lake here yet.", where=str(root), hint="make one with `pm run` or `pm import`")
         if not read_only:
@@ -228,13 +229,18 @@ class Lake:
 
     def versions(self, names: Iterable[str]) -> dict[str, int]:
         """Give, for each table, the snapshot that last changed its rows; 0 for one that never had any."""
-        ids = self.table_ids()
+        newest = self.snapshot
+        if self._versions is None or self._versions[0] != newest:
+            self._versions = newest, self._last_changes()
+        return {name: self._versions[1][name] for name in names}
+
+    def _last_changes(self) -> dict[str, int]:
         last: dict[str, int] = {}
         rows = self._fetch("SELECT snapshot_id, changes, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id")
         for snapshot, changes, extra in rows:
             for kind in _ROW_CHANGES if extra != _MAINTENANCE else ():
                 last.update(dict.fromkeys(changes.get(kind, ()), int(snapshot)))
-        return {name: last.get(str(ids[name]), 0) for name in names}
+        return {name: last.get(str(number), 0) for name, number in self.table_ids().items()}
 
     def table_ids(self) -> dict[str, int]:
         """Give the catalog's number of each table."""
