@@ -160,7 +160,7 @@ ORDER BY action = 'HOLD', greatest(probability_gain, probability_loss) DESC, tic
 def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
     """Print the signals of a run, the newest unless named, and what was left out."""
     table, where, values = ("signals", "run_id = ?", [run_id]) if run_id else ("latest_signals", "true", [])
-    signals = lake.query(_SIGNALS.format(table=table, where=where), values)
+    signals = pl.DataFrame(lake.rows(_SIGNALS.format(table=table, where=where), values), infer_schema_length=None)
     if signals.is_empty():
         say("There are no signals" + (f" of run {run_id}." if run_id else "; make some with `pm run`."))
         _show_exclusions(lake, run_id)
@@ -173,7 +173,7 @@ def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
     show_frame(
         signals.drop(hidden),
         formats=_SIGNAL_FORMATS,
-        title=f"Signals of {day}, {first['horizon']} sessions ahead; lower to upper is {first['interval_level']:.0%}",
+        title=f"Signals of {day}, {first['horizon']} sessions ahead, with the {first['interval_level']:.0%} interval",
     )
     say("", "P(gain) and P(loss) are beyond the round trip's costs. A reading of a forecast, not advice.")
     _show_exclusions(lake, run_id)
@@ -181,11 +181,11 @@ def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
 
 def _show_exclusions(lake: Lake, run_id: str | None) -> None:
     table, where, values = ("exclusions", "run_id = ?", [run_id]) if run_id else ("latest_exclusions", "true", [])
-    left = lake.query(f"SELECT DISTINCT ticker, detail FROM {table} WHERE {where} ORDER BY ALL", values)  # noqa: S608 - constants
-    for row in left.head(10).iter_rows(named=True):
+    left = lake.rows(f"SELECT DISTINCT ticker, detail FROM {table} WHERE {where} ORDER BY ALL", values)  # noqa: S608 - constants
+    for row in left[:10]:
         say(f"  {row['ticker']}: {row['detail']}")
-    if left.height > 10:
-        say(f"  … {left.height - 10:,} more: pm sql 'from latest_exclusions'")
+    if len(left) > 10:
+        say(f"  … {len(left) - 10:,} more: pm sql 'from latest_exclusions'")
 
 
 def show_import(lake: Lake, run_id: str) -> None:

@@ -170,6 +170,13 @@ class Lake:
             values,
         )
 
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Give a small result as plain rows; no frame is made, and nothing imported to make one."""
+        with translated(self.root):
+            result = _execute(self._connection, sql, parameters)
+            names = [column[0] for column in result.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
     def scalar(self, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - any SQL value
         """Give the first value of the first row, or None where there is none; no frame is made."""
         with translated(self.root):
@@ -236,8 +243,8 @@ class Lake:
 
     def _last_changes(self) -> dict[str, int]:
         last: dict[str, int] = {}
-        rows = self._fetch("SELECT snapshot_id, changes, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id")
-        for snapshot, changes, extra in rows:
+        rows = self.rows("SELECT snapshot_id, changes, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id")
+        for snapshot, changes, extra in (row.values() for row in rows):
             for kind in _ROW_CHANGES if extra != _MAINTENANCE else ():
                 last.update(dict.fromkeys(changes.get(kind, ()), int(snapshot)))
         return {name: last.get(str(number), 0) for name, number in self.table_ids().items()}

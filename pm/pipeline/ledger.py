@@ -44,9 +44,7 @@ def verify_reconciliation(lake: Lake) -> None:
     ReconciliationError
         Rows are not all accounted for.
     """
-    wrong = lake.query(_DISAGREEING)
-    if not wrong.is_empty():
-        row = wrong.row(0, named=True)
+    for row in lake.rows(_DISAGREEING):
         raise ReconciliationError(
             f"Batch {row['batch_id']} landed {row['said']} bars; {row['landed']} are there, {row['accounted'] or 0} "
             f"are accounted for, and {row['refused']} of {row['quarantined'] or 0} refused ones are in quarantine.",
@@ -58,7 +56,7 @@ def verify_reconciliation(lake: Lake) -> None:
         raise ReconciliationError(
             f"There are bars of batch {unknown!r}, which never landed.", where="table raw.bars", hint=_HINT
         )
-    there, inserted = lake.query(_INSERTED).row(0)
+    there, inserted = lake.rows(_INSERTED)[0].values()
     if there != inserted:
         raise ReconciliationError(
             f"Of {inserted} bars inserted {there} are there.", where="tables bars, reconciliation", hint=_HINT

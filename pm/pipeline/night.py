@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from pm.errors import InputError, did_you_mean
 from pm.lake import Lake
+from pm.lake.tables import table
 from pm.pipeline.lock import writer_lock
 from pm.pipeline.runner import Runner, RunResult
 from pm.pipeline.stage import Request
@@ -91,25 +94,23 @@ def default_source(lake: Lake) -> str:
 
 def _cut_off(lake: Lake, asked: Request) -> str | None:
     """Give the newest run's name if it was cut off and was asked the same; another that was cut off is abandoned."""
-    running = lake.read("runs", "status = 'running'")
-    resumed: str | None = None
-    for row in running.sort("started_at").to_dicts():
-        same = row["kind"] == "run" and _request(row) == replace(asked, jobs=0)
-        resumed = row["run_id"] if same else resumed
-    abandoned = running.filter(running["run_id"] != (resumed or ""))
-    if not abandoned.is_empty():
-        import polars as pl
-
-        lake.commit("abandon", lambda tx: tx.merge("runs", abandoned.with_columns(status=pl.lit("abandoned"))))
+    running = lake.rows("SELECT * FROM runs WHERE status = 'running' ORDER BY started_at")
+    if not running:
+        return None
+    same = [row["run_id"] for row in running if row["kind"] == "run" and _request(row) == replace(asked, jobs=0)]
+    resumed = same[-1] if same else None
+    abandoned = [row | {"status": "abandoned"} for row in running if row["run_id"] != resumed]
+    frame = pl.DataFrame(abandoned, schema=table("runs").polars_schema)
+    lake.commit("abandon", lambda transaction: transaction.merge("runs", frame))
     return resumed
 
 
 def _request_of(lake: Lake, run_id: str) -> Request:
-    rows = lake.read("runs", "kind = 'run'")
-    found = rows.filter(rows["run_id"] == run_id).to_dicts()
+    rows = lake.rows("SELECT * FROM runs WHERE kind = 'run'")
+    found = [row for row in rows if row["run_id"] == run_id]
     if not found:
         raise InputError(
-            f"There is no run {run_id!r}.{did_you_mean(run_id, rows['run_id'])}",
+            f"There is no run {run_id!r}.{did_you_mean(run_id, [row['run_id'] for row in rows])}",
             where="table runs",
             hint="list them with `pm runs`",
         )

@@ -82,9 +82,8 @@ class RunRecord:
         self._before: dict[str, Any] | None = None
         self.run_id = resume or new_run_id()
         self.begun = False
-        for stage, known, run_id in lake.query(
-            "SELECT stage, fingerprint, run_id FROM stage_events WHERE status = 'done' ORDER BY finished_at"
-        ).iter_rows():
+        done = "SELECT stage, fingerprint, run_id FROM stage_events WHERE status = 'done' ORDER BY finished_at"
+        for stage, known, run_id in (row.values() for row in lake.rows(done)):
             self._newest[stage] = known
             if known is not None:
                 self._results[stage, known] = run_id

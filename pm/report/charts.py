@@ -23,6 +23,10 @@ Figure = dict[str, Any]
 _ANNUAL = math.sqrt(252)
 _QUANTILES = [quantile_column("q", level) for level in QUANTILES]
 _BANDS = (("90%", "q05", "q95", "--fan-90"), ("80%", "q10", "q90", "--fan-80"), ("50%", "q25", "q75", "--fan-50"))
+_FAN_HOVER = (
+    "%{y:,.6~g}<br>50%: %{customdata[1]:,.6~g} to %{customdata[2]:,.6~g}"
+    "<br>90%: %{customdata[0]:,.6~g} to %{customdata[3]:,.6~g}"
+)
 _PANELS = {
     "y": ("Close and forecast", (0.50, 0.96)),
     "y2": ("Volatility, a year", (0.235, 0.42)),
@@ -97,12 +101,6 @@ def _price(frames: TickerFrames) -> list[Figure]:
     columns = [_numbers(fan[name]) for name in ("q05", "q25", "q75", "q95")]
     median["customdata"] = [list(row) for row in zip(*columns, strict=True)]
     return [*traces, median]
-
-
-_FAN_HOVER = (
-    "%{y:,.6~g}<br>50%: %{customdata[1]:,.6~g} to %{customdata[2]:,.6~g}"
-    "<br>90%: %{customdata[0]:,.6~g} to %{customdata[3]:,.6~g}"
-)
 
 
 def _volatility(frames: TickerFrames) -> list[Figure]:
@@ -251,6 +249,7 @@ def _layout(frames: TickerFrames) -> Figure:
                         "showarrow": False,
                         "xanchor": "right",
                         "xshift": -3,
+                        "bgcolor": "--surface",
                         "font": {"size": 11, "color": "--ink"},
                     }
                 )

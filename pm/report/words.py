@@ -95,7 +95,7 @@ def headline(signals: pl.DataFrame) -> list[str]:
     sells = signals.filter(signals["action"] == "SELL")["ticker"].to_list()
     strongest: dict[str, Any] = signals.row(0, named=True)
     reasons: dict[str, Any] = json.loads(strongest["reasons"])
-    cost = percent(reasons["round_trip_cost"], 2)
+    cost = f"{reasons['round_trip_cost'] * 100:.6g}%"
     rises = strongest["probability_gain"] >= strongest["probability_loss"]
     chance = percent(max(strongest["probability_gain"], strongest["probability_loss"]), 0)
     forecast = f"{chance} likely to {'gain' if rises else 'lose'} more than {cost} by {day(strongest['target_date'])}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page as BrowserPage
 
 DRAWN = """() => [...document.querySelectorAll('.plot')].every(
-    plot => plot.querySelector('svg.main-svg') && plot.querySelectorAll('.trace').length === 8)"""
+    plot => plot.querySelector('svg.main-svg') && plot.querySelectorAll('.trace').length === 9)"""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

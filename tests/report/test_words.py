@@ -58,7 +58,7 @@ def test_a_list_with_actions_names_them_and_warns_of_adding_up_the_sizes(report_
     text = said(signals)
 
     assert "buy IBM, GOOG and AAPL, sell FB and hold the other one" in text
-    assert "Strongest is IBM, 64% likely to gain more than 0.20% by 1 April 2013." in text
+    assert "Strongest is IBM, 64% likely to gain more than 0.2% by 1 April 2013." in text
     assert f"{signals['size'].sum():.0%} of equity" in text
 
 
