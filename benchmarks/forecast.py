@@ -127,8 +127,8 @@ def report(title: str, prices: pl.DataFrame, settings: Settings, first: int) -> 
     for (action,), part in with_outcomes(signals, prices).sort("action").group_by("action", maintain_order=True):
         gain = (part["log_outcome"].exp() - 1).to_numpy()
         up, down = (gain > cost).mean(), (gain < -cost).mean()
-        shares = f"beyond costs {up:.0%} up, {down:.0%} down"
-        print(f"  {action!s:<4} {part.height:>5} times; mean return {gain.mean():+.2%}, {shares}")
+        tallied = f"beyond costs {up:.0%} up, {down:.0%} down"
+        print(f"  {action!s:<4} {part.height:>5} times; mean return {gain.mean():+.2%}, {tallied}")
 
 
 def main() -> None:

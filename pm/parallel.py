@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["chunked", "cores", "map_chunks"]
 
+_IDLE_SECONDS = 10
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -63,5 +65,6 @@ def map_chunks(
         return
     from joblib import Parallel, delayed, parallel_config
 
-    with parallel_config(backend="loky", inner_max_num_threads=1):
+    # Workers whose parent was killed leave when they have idled so long.
+    with parallel_config(backend="loky", inner_max_num_threads=1, idle_worker_timeout=_IDLE_SECONDS):
         yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(function)(chunk) for chunk in chunks)

@@ -253,7 +253,10 @@ def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 def _refuse_unknown_variables(sections: list[str]) -> None:
     for variable in os.environ:
         name = variable.upper()
-        if not name.startswith(PREFIX) or DELIMITER not in name:
+        if not name.startswith(PREFIX):
+            continue
+        if DELIMITER not in name:
+            _refuse_single_underscore(variable, sections)
             continue
         section, _, rest = name.removeprefix(PREFIX).partition(DELIMITER)
         if section.lower() not in sections:
@@ -271,6 +274,17 @@ def _refuse_unknown_variables(sections: list[str]) -> None:
                 where=f"environment variable {variable}",
                 hint=f"use one of: {', '.join(keys)}",
             )
+
+
+def _refuse_single_underscore(variable: str, sections: list[str]) -> None:
+    """Refuse `PM_RUN_JOBS`, which means `PM_RUN__JOBS`; other programs' variables may begin with PM_ too."""
+    section, _, key = variable.upper().removeprefix(PREFIX).lower().partition("_")
+    if section in sections and key:
+        raise SettingsError(
+            f"{variable} has one underscore between section and key.",
+            where=f"environment variable {variable}",
+            hint=f"write two: {PREFIX}{section.upper()}{DELIMITER}{key.upper()}",
+        )
 
 
 def _explain(error: ValidationError, origin: Mapping[str, str]) -> SettingsError:

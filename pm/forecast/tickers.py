@@ -26,14 +26,7 @@ __all__ = ["ENSEMBLE", "ForecastResult", "forecast_tickers"]
 ENSEMBLE = "ensemble"
 STAGE = "forecast"
 
-STAMP = ("run_id", "snapshot_id", "cutoff")
-
-
-def _schema(name: str) -> pl.Schema:
-    return pl.Schema({k: v for k, v in table(name).polars_schema.items() if k not in STAMP})
-
-
-FORECASTS_SCHEMA, EXCLUSIONS_SCHEMA = _schema("forecasts"), _schema("exclusions")
+FORECASTS_SCHEMA, EXCLUSIONS_SCHEMA = table("forecasts").unstamped_schema, table("exclusions").unstamped_schema
 
 
 @dataclass(frozen=True)

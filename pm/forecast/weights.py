@@ -16,8 +16,7 @@ __all__ = ["NAIVE", "ensemble_weights", "model_weights"]
 NAIVE = "naive"
 """The model that the others are measured against and pulled towards; it takes part wherever there is a price."""
 
-STAMP = ("run_id", "snapshot_id", "cutoff")
-WEIGHTS_SCHEMA = pl.Schema({k: v for k, v in table("model_weights").polars_schema.items() if k not in STAMP})
+WEIGHTS_SCHEMA = table("model_weights").unstamped_schema
 
 SMALLEST_LOSS = 1e-9
 """Losses below this share of the naive one are taken as equal: they are rounding, not skill."""

@@ -66,6 +66,12 @@ class Table:
         """Names and types, in order."""
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
+    @property
+    def unstamped_schema(self) -> pl.Schema:
+        """Names and types without those of the stamp: what a room gives, before a stage says which run it was."""
+        stamp = {column.name for column in _STAMP}
+        return pl.Schema({name: dtype for name, dtype in self.polars_schema.items() if name not in stamp})
+
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Give the frame with exactly this table's columns, in order and of its types.
 

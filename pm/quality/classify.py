@@ -14,8 +14,7 @@ _KEY = ("ticker", "date")
 _RESTATED = ("open", "high", "low", "close", "volume")
 _COMPARED = (*_RESTATED, "adj_factor")
 _RELATIVE = 1e-12
-_STAMP = {"run_id", "snapshot_id", "cutoff"}
-_BARS = [name for name in table("bars").polars_schema if name not in _STAMP]
+_BARS = table("bars").unstamped_schema.names()
 
 
 @dataclass(frozen=True)

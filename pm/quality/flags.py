@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["flag_bars"]
 
-_STAMP = {"run_id", "snapshot_id", "cutoff"}
-_FLAGS = pl.Schema({name: dtype for name, dtype in table("bar_flags").polars_schema.items() if name not in _STAMP})
+_FLAGS = table("bar_flags").unstamped_schema
 _MAD_TO_SIGMA = 1.4826
 """A normal variable's standard deviation over its median absolute deviation."""
 

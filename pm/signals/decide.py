@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Decisions", "decide"]
 
-_STAMP = ("run_id", "snapshot_id", "cutoff")
 _LEVELS = {"50%": 0.5, "80%": 0.8, "90%": 0.9}
 _PRICES = [quantile_column("q", level) for level in QUANTILES]
 
@@ -170,7 +169,7 @@ def _signals(sound: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
         reasons=_reasons(settings, cost),
         provenance=_provenance(),
     )
-    columns = {name: dtype for name, dtype in table("signals").polars_schema.items() if name not in _STAMP}
+    columns = table("signals").unstamped_schema
     return rows.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pm.errors import SettingsError, did_you_mean
+from pm.sources.files import SOURCE_NAME
 from pm.sources.sample import SampleSource
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ def source(name: str) -> Source:
         No source has this name; the nearest one is named.
     """
     if name not in SOURCES:
+        known = sorted([*SOURCES, SOURCE_NAME])
         raise SettingsError(
-            f"Unknown source {name!r}.{did_you_mean(name, SOURCES)}",
+            f"Unknown source {name!r}.{did_you_mean(name, known)}",
             where="the source asked for",
-            hint=f"use one of: {', '.join(sorted(SOURCES))}; files are read by: pm import PATH",
+            hint=f"use one of: {', '.join(known)}; files are read by: pm import PATH",
         )
     return SOURCES[name]()

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["VolatilityFit", "fit_volatility"]
 
 STAGE = "volatility"
-STAMP = ("run_id", "snapshot_id", "cutoff")
-PATHS_SCHEMA = pl.Schema({k: v for k, v in table("volatility").polars_schema.items() if k not in STAMP})
-EXCLUSIONS_SCHEMA = pl.Schema({k: v for k, v in table("exclusions").polars_schema.items() if k not in STAMP})
+PATHS_SCHEMA = table("volatility").unstamped_schema
+EXCLUSIONS_SCHEMA = table("exclusions").unstamped_schema
 
 
 @dataclass(frozen=True)

@@ -231,7 +231,8 @@ def _with_factors(
 
     shape = list(table("raw.bars").polars_schema)
     # Where a source sends actions instead of adjusted closes, a new one reaches back to bars the lake already has.
-    acting = actions["ticker"].unique().implode()
+    adjusted = good.filter(pl.col("adj_close").is_not_null())["ticker"]
+    acting = actions.filter(~pl.col("ticker").is_in(adjusted.unique().implode()))["ticker"].unique().implode()
     past = current.filter(pl.col("ticker").is_in(acting)).join(good, on=["ticker", "date"], how="anti")
     both = adjustment_factors(
         pl.concat([good.select(shape), past.with_columns(adj_close=pl.lit(None, pl.Float64)).select(shape)]), actions

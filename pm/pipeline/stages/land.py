@@ -68,8 +68,8 @@ def importing(paths: Sequence[Path]) -> Stage:
         from pm.sources import SOURCE_NAME, Delivery, find_files, inspect_file, no_actions, read_file
 
         plans = [inspect_file(file) for file in find_files(paths)]
-        for plan in plans:
-            context.tell(_understood(plan))
+        for line in _understood(plans):
+            context.tell(line)
         said = ""
 
         def write(transaction: Transaction) -> int:
@@ -101,11 +101,17 @@ def importing(paths: Sequence[Path]) -> Stage:
     return Stage("land", run, rooms=_ROOMS, asks=lambda _: None)
 
 
-def _understood(plan: FilePlan) -> str:
-    """Say how a file is read, so that a misunderstanding is seen at once."""
-    renamed = [f"{theirs} as {ours}" for ours, theirs in plan.columns.items() if theirs != ours]
-    parts = [f"{plan.path}:"]
-    parts.append(f"ticker {plan.ticker} from the file's name;" if plan.ticker else "")
-    parts.append(f"reading {', '.join(renamed)};" if renamed else "")
-    parts.append(f"ignoring {', '.join(plan.ignored)};" if plan.ignored else "")
-    return " ".join(part for part in parts if part).rstrip(";:")
+def _understood(plans: Sequence[FilePlan]) -> list[str]:
+    """Say how the files are read, those read alike in one line, so that a misunderstanding is seen at once."""
+    alike: dict[str, list[FilePlan]] = {}
+    for plan in plans:
+        renamed = [f"{theirs} as {ours}" for ours, theirs in plan.columns.items() if theirs.lower() != ours]
+        parts = ["the ticker from the file's name"] if plan.ticker else []
+        parts += [f"{', '.join(renamed)}"] if renamed else []
+        parts += [f"not {', '.join(plan.ignored)}"] if plan.ignored else []
+        alike.setdefault("; ".join(parts), []).append(plan)
+    return [
+        f"{group[0].path}{f' and {len(group) - 1:,} more' if len(group) > 1 else ''}: reading {how}"
+        for how, group in alike.items()
+        if how
+    ]
