@@ -66,7 +66,7 @@ def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, ti
         longest = max((len(line) for row in rows for line in row[place].splitlines()), default=0)
         prose = terminal and dtype == pl.String and longest > _PROSE
         needed += _PROSE if prose else max(longest, len(name))
-        table.add_column(escape(name), justify="right" if dtype.is_numeric() else "left", no_wrap=not prose)
+        table.add_column(escape(name), justify="right" if dtype.is_numeric() or dtype == pl.Null else "left", no_wrap=not prose)
     gap = 2 if needed + 2 * frame.width <= width else 1
     table.padding = (0, gap, 0, 0)
     for row in rows:
