@@ -256,7 +256,7 @@ def _refuse_unknown_variables(sections: list[str]) -> None:
         if not name.startswith(PREFIX):
             continue
         if DELIMITER not in name:
-            _refuse_single_underscore(variable, sections)
+            _refuse_near_miss(variable, sections)
             continue
         section, _, rest = name.removeprefix(PREFIX).partition(DELIMITER)
         if section.lower() not in sections:
@@ -276,14 +276,22 @@ def _refuse_unknown_variables(sections: list[str]) -> None:
             )
 
 
-def _refuse_single_underscore(variable: str, sections: list[str]) -> None:
+def _refuse_near_miss(variable: str, sections: list[str]) -> None:
     """Refuse `PM_RUN_JOBS`, which means `PM_RUN__JOBS`; other programs' variables may begin with PM_ too."""
-    section, _, key = variable.upper().removeprefix(PREFIX).lower().partition("_")
+    name = variable.upper().removeprefix(PREFIX).lower()
+    section, _, key = name.partition("_")
     if section in sections and key:
         raise SettingsError(
             f"{variable} has one underscore between section and key.",
             where=f"environment variable {variable}",
             hint=f"write two: {PREFIX}{section.upper()}{DELIMITER}{key.upper()}",
+        )
+    guess = did_you_mean(name, sections)
+    if guess and name not in sections:
+        raise SettingsError(
+            f"Unknown section {name!r}.{guess}",
+            where=f"environment variable {variable}",
+            hint=f"use one of: {', '.join(sections)}",
         )
 
 

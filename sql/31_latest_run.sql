@@ -2,5 +2,5 @@
 SELECT *
 FROM runs
 WHERE kind = 'run' AND status = 'done'
-ORDER BY started_at DESC, run_id DESC
+ORDER BY finished_at DESC, run_id DESC
 LIMIT 1;

@@ -12,10 +12,9 @@ SELECT
     json_extract_string(s.provenance, '$.forecast_run_id') AS forecast_run_id,
     json_extract_string(s.provenance, '$.volatility_run_id') AS volatility_run_id,
     json_extract(s.provenance, '$.snapshot_id')::BIGINT AS bars_snapshot_id,
-    b.batch_id AS last_bar_batch_id,
+    json_extract_string(s.provenance, '$.last_bar_batch_id') AS last_bar_batch_id,
     a.origin AS source,
     a.path,
     a.landed_at
 FROM signals AS s
-LEFT JOIN bars AS b ON b.ticker = s.ticker AND b.date = s.origin_date
-LEFT JOIN raw.batches AS a USING (batch_id);
+LEFT JOIN raw.batches AS a ON a.batch_id = json_extract_string(s.provenance, '$.last_bar_batch_id');

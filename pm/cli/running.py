@@ -60,7 +60,7 @@ def run(
                 jobs,
             )
             result = nightly_run(lake, workspace, settings, heeding(observer), request=request, resume=resume)
-        show_signals(lake)
+        show_signals(lake, run_id=result.run_id)
     if not result.worked:
         say(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")
     say(f"Report: {report_path(workspace, result.outputs['report'])}")

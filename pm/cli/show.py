@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pm.errors import InputError, StorageError
+from pm.errors import InputError, StorageError, did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,9 @@ def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, ti
         longest = max((len(line) for row in rows for line in row[place].splitlines()), default=0)
         prose = terminal and dtype == pl.String and longest > _PROSE
         needed += _PROSE if prose else max(longest, len(name))
-        table.add_column(escape(name), justify="right" if dtype.is_numeric() or dtype == pl.Null else "left", no_wrap=not prose)
+        table.add_column(
+            escape(name), justify="right" if dtype.is_numeric() or dtype == pl.Null else "left", no_wrap=not prose
+        )
     gap = 2 if needed + 2 * frame.width <= width else 1
     table.padding = (0, gap, 0, 0)
     for row in rows:
@@ -151,37 +153,52 @@ _SIGNAL_FORMATS = {
 
 _SIGNALS = """
 SELECT ticker, action, close, expected_return AS expected, lower, upper, probability_gain AS "P(gain)",
-       probability_loss AS "P(loss)", size, stop, target, origin_date, target_date, horizon, interval_level, run_id
-FROM {table} WHERE {where}
+       probability_loss AS "P(loss)", size, stop, target, origin_date, target_date, horizon, interval_level
+FROM signals WHERE run_id = '{run_id}'
 ORDER BY action = 'HOLD', greatest(probability_gain, probability_loss) DESC, ticker
 """
 
 
 def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
-    """Print the signals of a run, the newest unless named, and what was left out."""
-    table, where, values = ("signals", "run_id = ?", [run_id]) if run_id else ("latest_signals", "true", [])
-    signals = pl.DataFrame(lake.rows(_SIGNALS.format(table=table, where=where), values), infer_schema_length=None)
-    if signals.is_empty():
-        say("There are no signals" + (f" of run {run_id}." if run_id else "; make some with `pm run`."))
-        _show_exclusions(lake, run_id)
+    """Print the signals of a run, the newest unless named, and what was left out.
+
+    Raises
+    ------
+    InputError
+        There is no such run.
+    """
+    known = [row["run_id"] for row in lake.rows("SELECT run_id FROM runs WHERE kind = 'run' ORDER BY run_id")]
+    if run_id is not None and run_id not in known:
+        raise InputError(
+            f"There is no run {run_id!r}.{did_you_mean(run_id, known)}",
+            where="table runs",
+            hint="list them with `pm runs`",
+        )
+    run_id = run_id or lake.scalar("SELECT run_id FROM latest_run")
+    if run_id is None:
+        say("There are no signals yet; make some with `pm run`.")
         return
-    first = signals.row(0, named=True)
-    hidden = ("origin_date", "target_date", "horizon", "interval_level", "run_id")
-    days = signals["origin_date"].unique()
-    day = " to ".join(str(day) for day in sorted({min(days), max(days)}))
-    say("")
-    show_frame(
-        signals.drop(hidden),
-        formats=_SIGNAL_FORMATS,
-        title=f"Signals of {day}, {first['horizon']} sessions ahead, with the {first['interval_level']:.0%} interval",
-    )
-    say("", "P(gain) and P(loss) are beyond the round trip's costs. A reading of a forecast, not advice.")
-    _show_exclusions(lake, run_id)
-
-
-def _show_exclusions(lake: Lake, run_id: str | None) -> None:
-    table, where, values = ("exclusions", "run_id = ?", [run_id]) if run_id else ("latest_exclusions", "true", [])
-    left = lake.rows(f"SELECT DISTINCT ticker, detail FROM {table} WHERE {where} ORDER BY ALL", values)  # noqa: S608 - constants
+    # The run's name is one of the lake's own from here on.
+    outputs = {
+        row["stage"]: row["output_run_id"]
+        for row in lake.rows(f"SELECT stage, output_run_id FROM run_outputs WHERE run_id = '{run_id}'")  # noqa: S608
+    }
+    signals = pl.DataFrame(lake.rows(_SIGNALS.format(run_id=outputs.get("signals"))), infer_schema_length=None)
+    if signals.is_empty():
+        say(f"Run {run_id} has no signals.")
+    else:
+        first = signals.row(0, named=True)
+        days = signals["origin_date"].unique()
+        day = " to ".join(str(day) for day in sorted({min(days), max(days)}))
+        say("")
+        show_frame(
+            signals.drop("origin_date", "target_date", "horizon", "interval_level"),
+            formats=_SIGNAL_FORMATS,
+            title=f"Signals of {day}, {first['horizon']} sessions ahead, the {first['interval_level']:.0%} interval",
+        )
+        say("", "P(gain) and P(loss) are beyond the round trip's costs. A reading of a forecast, not advice.")
+    where = " OR ".join(f"(stage = '{stage}' AND run_id = '{output}')" for stage, output in outputs.items())
+    left = lake.rows(f"SELECT DISTINCT ticker, detail FROM exclusions WHERE {where or 'false'} ORDER BY ALL")  # noqa: S608
     for row in left[:10]:
         say(f"  {row['ticker']}: {row['detail']}")
     if len(left) > 10:

@@ -29,7 +29,12 @@ _TABLE_FUNCTIONS = frozenset(
         "duckdb_columns", "duckdb_functions", "duckdb_schemas", "duckdb_tables", "duckdb_types", "duckdb_views",
     }
 )  # fmt: skip
-_EXPLAIN = re.compile(r"EXPLAIN(\s+ANALYZE)?(\s*\(\s*(ANALYZE|FORMAT)\b[^)]*\))?", re.IGNORECASE)
+# Only words where a comment could hide something: what is vetted must be what runs.
+_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE\b)?(\s*\(\s*(ANALYZE|FORMAT)\b[\w\s,]*\))?", re.IGNORECASE)
+_CATALOGS = frozenset({"", "lake", "system", "__ducklake_metadata_lake"})
+_SCHEMAS = frozenset({"", "lake", "main", "raw", "information_schema", "__ducklake_metadata_lake"})
+_FILE_LIKE = re.compile(r"[./*?:\\]|^(pg|pragma)_", re.IGNORECASE)
+_EFFECTS = frozenset({"write_log", "nextval", "setseed", "pg_sleep", "sleep_ms"})
 _ABOUT_THE_QUESTION = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -116,7 +121,12 @@ class Console:
             raise QueryError(f"One statement at a time, not {len(kinds)}.", hint=f"start with {_READS}")
         inner = sql
         if kinds == [duckdb.StatementType.EXPLAIN]:
-            inner = _EXPLAIN.sub("", sql, count=1)
+            prefix = _EXPLAIN.match(sql)
+            if prefix is None:
+                raise QueryError(
+                    "EXPLAIN comes first here, without a comment before or in it.", hint="EXPLAIN SELECT …"
+                )
+            inner = sql[prefix.end() :]
             kinds = [statement.type for statement in self._parsed(inner)]
         if kinds != [duckdb.StatementType.SELECT]:
             named = ", ".join(kind.name for kind in kinds)
@@ -150,6 +160,14 @@ def _plain(found: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return pl.DataFrame(series)
 
 
+def _is_of_the_lake(table: dict[str, Any]) -> bool:
+    return (
+        table.get("catalog_name", "").lower() in _CATALOGS
+        and table.get("schema_name", "").lower() in _SCHEMAS
+        and not _FILE_LIKE.search(table.get("table_name", ""))
+    )
+
+
 def _refuse_files(node: Any) -> None:  # noqa: ANN401 - JSON
     """Walk a parsed statement; refuse functions that read beyond the lake, and files named like tables."""
     if isinstance(node, dict):
@@ -162,11 +180,14 @@ def _refuse_files(node: Any) -> None:  # noqa: ANN401 - JSON
                     f"{did_you_mean(name, _TABLE_FUNCTIONS)}",
                     hint="read files with DuckDB itself; docs/sql.md shows how to attach the lake there",
                 )
-        elif kind == "BASE_TABLE" and re.search(r"[./*?:\\]", node.get("table_name", "")):
+        elif kind == "BASE_TABLE" and not _is_of_the_lake(node):
             raise QueryError(
-                f"{node['table_name']!r} names a file: this console reads the lake's tables and views only.",
+                f"{node['table_name']!r} names a file, or a table that is not the lake's: "
+                "this console reads the lake's tables and views only.",
                 hint="see what there is with `pm tables`",
             )
+        elif node.get("class") == "FUNCTION" and str(node.get("function_name", "")).lower() in _EFFECTS:
+            raise QueryError(f"{node['function_name']}() is refused: this console only reads.", hint="leave it out")
         for value in node.values():
             _refuse_files(value)
     elif isinstance(node, list):

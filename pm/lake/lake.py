@@ -249,6 +249,16 @@ class Lake:
                 last.update(dict.fromkeys(changes.get(kind, ()), int(snapshot)))
         return {name: last.get(str(number), 0) for name, number in self.table_ids().items()}
 
+    @property
+    def declared(self) -> str:
+        """A hash of the tables and views the lake was last brought up to."""
+        return str(
+            self.scalar(
+                "SELECT comment FROM duckdb_tables() "
+                "WHERE database_name = 'lake' AND schema_name = 'main' AND table_name = 'dictionary'"
+            )
+        )
+
     def table_ids(self) -> dict[str, int]:
         """Give the catalog's number of each table."""
         rows = self._fetch(

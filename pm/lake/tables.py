@@ -287,7 +287,11 @@ _FEATURES = Table(
         Column("bollinger_position", REAL, "0 at the lower band, 1 at the upper: 20 sessions, 2 deviations."),
         Column("drawdown", REAL, "Adjusted close over its highest so far, less 1."),
         Column("drawdown_250", REAL, "Adjusted close over its highest of the last 250 sessions, less 1."),
-        Column("volume_zscore_20", REAL, "Log volume against its last 20 sessions, in standard deviations."),
+        Column(
+            "volume_zscore_20",
+            REAL,
+            "Log volume, as traded, against its last 20 sessions, in standard deviations; a split shows in it.",
+        ),
         Column("day_of_week", INTEGER, "Monday 1 to Sunday 7."),
         Column("day_of_month", INTEGER, "1 to 31."),
         Column("month", INTEGER, "1 to 12."),

@@ -88,7 +88,7 @@ def import_bars(
 
 
 def default_source(lake: Lake) -> str:
-    """Name the source of a run that names none: 'files' where any were imported, else 'sample'."""
+    """Name the source of a run that names none: 'files' where any were imported, however bad, else 'sample'."""
     return "files" if lake.scalar("SELECT 1 FROM raw.batches WHERE origin = 'files' LIMIT 1") else "sample"
 
 

@@ -79,8 +79,8 @@ class FilePlan:
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
     """Give the files to import: those named, and those found in the folders named.
 
-    A folder is searched at every depth for *.csv, *.csv.gz and *.parquet, but for hidden ones; its files come sorted.
-    A path is taken literally, whatever characters it holds. A file named twice is given once.
+    A folder is searched at every depth for *.csv, *.csv.gz and *.parquet, but for hidden ones and lakes; its files
+    come sorted. A path is taken literally, whatever characters it holds. A file named twice is given once.
 
     Raises
     ------
@@ -181,8 +181,11 @@ def read_file(plan: FilePlan, chunk_rows: int = 500_000) -> Iterator[pl.DataFram
 
 
 def _is_searched(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.name.lower().endswith(_SEARCHED) and not hidden and file.is_file()
+    within = file.relative_to(folder)
+    hidden = any(part.startswith(".") for part in within.parts)
+    # A lake's own Parquet files are no files of bars; `pm import .` in a workspace must not take them for some.
+    in_lake = any((folder / parent / "catalog.sqlite").exists() for parent in within.parents)
+    return file.name.lower().endswith(_SEARCHED) and not hidden and not in_lake and file.is_file()
 
 
 def _ticker_of(path: Path) -> str:

@@ -90,7 +90,7 @@ def test_reading_works(console: Console, sql: str) -> None:
         ("DESCRIBE bars", "column_name"), ("DESCRIBE SELECT 1 AS a", "column_name"), ("SHOW TABLES", "name"),
         ("SHOW ALL TABLES", "name"), ("SUMMARIZE bars", "column_name"), ("EXPLAIN SELECT 1", "explain_value"),
         ("EXPLAIN ANALYZE SELECT * FROM bars", "explain_value"), ("EXPLAIN (FORMAT json) SELECT 1", "explain_value"),
-        ("EXPLAIN (SELECT 1)", "explain_value"), ("/* first */ EXPLAIN FROM bars", "explain_value"),
+        ("EXPLAIN (SELECT 1)", "explain_value"),
         ("FROM bars LIMIT 0", "ticker"), ("TABLE bars", "ticker"),
         ("FROM lake.table_changes('bars', 1, 3)", "change_type"),
         ("FROM duckdb_tables()", "table_name"), ("FROM information_schema.tables", "table_name"),
@@ -124,6 +124,12 @@ EXPLAIN COPY bars TO '{root}/data/out.csv'
 EXPLAIN /* */ ANALYZE COPY bars TO '{root}/data/out.csv'
 EXPLAIN (ANALYZE) COPY bars TO '{root}/data/out.csv'
 /* EXPLAIN */ EXPLAIN ANALYZE COPY bars TO '{root}/data/out.csv'
+/* EXPLAIN (FORMAT */ EXPLAIN ANALYZE COPY (SELECT 1 AS x) TO '{root}/data/out.csv' --*/ SELECT 1
+EXPLAIN (FORMAT json /*) SELECT 1 --*/, ANALYZE) COPY (SELECT 1) TO '{root}/data/out.csv'
+FROM "{root}/data/raw/bars/x"."parquet"
+FROM pg_settings
+FROM pragma_database_list
+SELECT write_log('x')
 SELECT 1; COPY bars TO '{root}/data/out.csv'
 SELECT 1;;COPY bars TO '{root}/data/out.csv';
 INSERT INTO bars SELECT * FROM bars

@@ -4,6 +4,7 @@ import json
 import math
 import random
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -211,3 +212,83 @@ def test_a_row_removed_behind_its_back_is_missed(
     last = ask(night, "SELECT status, error FROM runs ORDER BY run_id DESC LIMIT 1").row(0)
     assert last[0] == "failed"
     assert "pm lake snapshots" in last[1]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_factors_do_not_depend_on_how_deliveries_are_cut(
+    tmp_path: Path, seed: int, import_files: Run, read_table: Read
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - seeded, so that a failure can be repeated
+    rows = pl.DataFrame(
+        [
+            {"ticker": ticker, "date": day, "close": close, "adj_close": close * (0.5 if day < DAYS[40] else 0.8)}
+            for ticker in ("A", "B")
+            for day in DAYS
+            for close in [round(chance.uniform(90, 110), 2)]
+        ]
+    ).with_columns(
+        adj_close=pl.when(pl.Series([chance.random() < 0.5 for _ in range(2 * len(DAYS))])).then("adj_close")
+    )
+    whole = tmp_path / "whole"
+    rows.write_parquet(tmp_path / "all.parquet")
+    import_files(whole, tmp_path / "all.parquet")
+    piecemeal = tmp_path / "piecemeal"
+    cuts = [0, *sorted(chance.sample(range(1, len(DAYS)), 3)), len(DAYS)]
+    for start, end in pairwise(cuts):
+        rows.filter(pl.col("date").is_in(DAYS[start:end])).write_parquet(file := tmp_path / f"{start}.parquet")
+        import_files(piecemeal, file)
+    columns = ["ticker", "date", "close", "adj_factor"]
+    expected = read_table(whole, "bars").select(columns)
+    assert expected["adj_factor"].is_in([0.5, 0.8]).sum() > expected.height / 2
+    assert_frame_equal(read_table(piecemeal, "bars").select(columns), expected)
+
+
+def test_an_action_leaves_a_vendors_own_factors_alone(tmp_path: Path, import_files: Run, read_table: Read) -> None:
+    house = tmp_path / "house"
+    lines = [f"{day},{100 + n},{(100 + n) * 0.45}" for n, day in enumerate(DAYS[:4])]
+    (tmp_path / "A.csv").write_text("\n".join(["date,close,adj_close", *lines]))
+    import_files(house, tmp_path / "A.csv")
+    action = {
+        "ticker": "A", "date": DAYS[2], "kind": "dividend", "value": 10.0, "source": "vendor",
+        "fetched_at": datetime(2020, 2, 1), "batch_id": "by-hand", "row": 1,  # noqa: DTZ001 - as the lake stores it
+    }  # fmt: skip
+    batch = dict.fromkeys(table("raw.batches").polars_schema) | {
+        "batch_id": "by-hand", "origin": "files", "bars": 0, "actions": 1
+    }  # fmt: skip
+    with Lake(house / "lake", load_settings().lake) as lake:
+        lake.commit(
+            "an action",
+            lambda tx: (
+                tx.append("raw.actions", pl.DataFrame([action], schema=table("raw.actions").polars_schema)),
+                tx.append("raw.batches", pl.DataFrame([batch], schema=table("raw.batches").polars_schema)),
+            ),
+        )
+    (tmp_path / "B.csv").write_text("date,close\n2020-01-02,1\n")
+    import_files(house, tmp_path / "B.csv")
+    factors = read_table(house, "bars", "ticker = 'A'")["adj_factor"]
+    assert factors.to_list() == pytest.approx([0.45] * 4)
+
+
+def test_a_file_without_a_good_row_displaces_no_source(
+    tmp_path: Path, run_night: Run, import_files: Run, read_table: Read
+) -> None:
+    run_night(tmp_path)
+    before = read_table(tmp_path, "bars", "ticker = 'AAPL'").height
+    (tmp_path / "AAPL.csv").write_text("date,close\n2013-03-04,-5\n")
+    import_files(tmp_path, tmp_path / "AAPL.csv")
+    assert read_table(tmp_path, "bars", "ticker = 'AAPL'").height == before == 3270
+    assert read_table(tmp_path, "quarantine")["rule"].to_list() == ["non_positive_price"]
+
+
+def test_a_bar_dated_ahead_is_taken_when_its_day_has_come(
+    tmp_path: Path, import_files: Run, run_night: Run, read_table: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"{day},{100 + n % 7}" for n, day in enumerate(DAYS)]
+    (tmp_path / "A.csv").write_text("\n".join(["date,close", *lines]))
+    monkeypatch.setattr("pm.pipeline.stages.check._today", lambda: DAYS[-2])
+    import_files(tmp_path, tmp_path / "A.csv")
+    assert read_table(tmp_path, "quarantine")["rule"].to_list() == ["future_date"]
+    monkeypatch.setattr("pm.pipeline.stages.check._today", lambda: DAYS[-1])
+    run_night(tmp_path)
+    assert read_table(tmp_path, "quarantine").is_empty()
+    assert read_table(tmp_path, "bars")["date"].max() == DAYS[-1]

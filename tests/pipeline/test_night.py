@@ -271,3 +271,32 @@ def test_files_without_a_usable_bar_are_an_error_that_says_so(
     import_files(tmp_path / "w", tmp_path / "X.csv")
     with pytest.raises(SourceError, match="no usable bars"):
         run_night(tmp_path / "w")
+
+
+def test_a_signals_lineage_stays_when_its_bar_is_restated(
+    tmp_path: Path, import_files: Run, run_night: Run, ask: Read
+) -> None:
+    lines = [f"2020-{1 + n // 28:02d}-{1 + n % 28:02d},{100 + n % 7}" for n in range(300)]
+    (tmp_path / "ABC.csv").write_text("\n".join(["date,close", *lines]))
+    import_files(tmp_path, tmp_path / "ABC.csv")
+    run_night(tmp_path)
+    before = ask(tmp_path, "FROM signal_lineage")
+    assert before["path"].to_list() == [str(tmp_path / "ABC.csv")]
+    last = lines[-1].split(",")[0]
+    (tmp_path / "fix.csv").write_text(f"ticker,date,close\nABC,{last},103.5\n")
+    import_files(tmp_path, tmp_path / "fix.csv")
+    assert_frame_equal(ask(tmp_path, "FROM signal_lineage"), before)
+
+
+def test_only_reports_of_runs_are_forgotten_and_the_newest_is_made_again(tmp_path: Path, run_night: Run) -> None:
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    mine = reports / "mine.html"
+    mine.write_text("a user's own")
+    for horizon in (2, 3, 4):
+        run_night(tmp_path, forecast={"horizon": horizon}, report={"keep": 2})
+    assert mine.exists()
+    assert len(list(reports.glob("2*.html"))) == 2
+    (reports / "latest.html").unlink()
+    run_night(tmp_path, forecast={"horizon": 4}, report={"keep": 2})
+    assert (reports / "latest.html").exists()

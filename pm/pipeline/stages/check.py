@@ -25,6 +25,7 @@ __all__ = ["STAGE"]
 
 _DERIVED = ("bars", "quarantine", "bar_flags", "reconciliation", "restatements")
 _ROWS_AT_A_TIME = 1_000_000
+_NAMED = 5
 _OTHER_SOURCE = "other_source"
 """Rule that refuses a ticker's rows when a source of higher priority has the ticker."""
 
@@ -114,7 +115,7 @@ def _run(context: Context) -> Outcome:
 
 def _task(context: Context) -> _Task:
     lake = context.lake
-    spread = lake.query(_SPREAD)
+    spread = _with_good_rows(context, lake.query(_SPREAD))
     priority = context.settings.sources.priority
     rank = pl.col("origin").replace_strict(
         {name: place for place, name in enumerate(priority)}, default=len(priority), return_dtype=pl.Int64
@@ -124,17 +125,46 @@ def _task(context: Context) -> _Task:
         "SELECT recipe FROM stage_events WHERE stage = 'check' AND status = 'done' ORDER BY finished_at DESC LIMIT 1"
     )
     moved = lake.query(
-        "SELECT 1 FROM (SELECT DISTINCT ticker, batch_id FROM bars) JOIN raw.batches b USING (batch_id) "
-        "JOIN origins o USING (ticker) WHERE b.origin <> o.origin LIMIT 1",
+        "SELECT ticker, o.origin FROM (SELECT DISTINCT ticker, batch_id FROM bars) JOIN raw.batches b USING (batch_id) "
+        "JOIN origins o USING (ticker) WHERE b.origin <> o.origin GROUP BY ALL ORDER BY ALL",
         origins=origins,
     )
-    afresh = last_recipe not in (None, context.recipe) or not moved.is_empty()
+    for ticker, origin in moved.head(_NAMED).iter_rows():
+        context.tell(f"{ticker} is now from {origin!r}: it comes before its old source in sources.priority")
+    if moved.height > _NAMED:
+        context.tell(f"… and {moved.height - _NAMED:,} more tickers")
+    afresh = last_recipe not in (None, context.recipe) or not moved.is_empty() or _due(context) > 0
     batches = lake.query(
         "SELECT batch_id FROM raw.batches LEFT JOIN reconciliation r USING (batch_id) "
         "WHERE ? OR r.batch_id IS NULL ORDER BY batch_id",
         [afresh],
     )
     return _Task(afresh, batches["batch_id"].to_list(), origins)
+
+
+def _with_good_rows(context: Context, spread: pl.DataFrame) -> pl.DataFrame:
+    """Leave out, for tickers that several sources have, the sources none of whose rows pass."""
+    from pm.quality import check_bars
+
+    contested = spread.filter(pl.len().over("ticker") > 1)
+    if contested.is_empty():
+        return spread
+    raw = context.lake.read("raw.bars", tickers=contested["ticker"].unique().to_list())
+    good = check_bars(raw, today=_today(), settings=context.settings.quality).good.select("ticker", "batch_id").unique()
+    passing = good.join(context.lake.query("SELECT batch_id, origin FROM raw.batches"), on="batch_id")
+    hopeless = contested.join(passing, on=["ticker", "origin"], how="anti").filter(
+        pl.col("ticker").is_in(passing["ticker"].unique().implode())
+    )
+    return spread.join(hopeless, on=["ticker", "origin"], how="anti")
+
+
+def _due(context: Context) -> int:
+    """Count the rows that were refused for a date which was ahead, and has come since."""
+    return int(
+        context.lake.scalar(
+            f"SELECT count(*) FROM quarantine WHERE rule LIKE '%future_date%' AND date <= DATE '{_today()}'"  # noqa: S608 - a date
+        )
+    )
 
 
 def _pieces(context: Context, task: _Task) -> Iterator[list[str | None]]:
@@ -158,13 +188,13 @@ def _check_piece(
     """Check some tickers' rows and write what becomes of them; give the counts of each batch."""
     from pm.quality import check_bars, classify, flag_bars
 
-    raw, other = _landed(context, task, tickers)
-    checked = check_bars(raw, today=_today(), settings=context.settings.quality)
+    checked = check_bars(_landed(context, task, tickers), today=_today(), settings=context.settings.quality)
+    mine, other = _of_their_source(context, task, checked.good)
     refused = pl.concat([checked.refused, other])
     named = [ticker for ticker in tickers if ticker is not None]
     current = context.lake.read("bars", tickers=named)
     actions = context.lake.read("raw.actions", tickers=named)
-    good, refactored = _with_factors(checked.good, current, actions)
+    good, refactored = _with_factors(mine, _unsettled(context, current, actions, named), actions)
     classified = classify(good, current)
     changed = pl.concat(
         [
@@ -200,49 +230,63 @@ def _check_piece(
     return counts
 
 
-def _landed(context: Context, task: _Task, tickers: list[str | None]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the rows to check, and those refused because another source has the ticker."""
-    from pm.quality import original_json
-
+def _landed(context: Context, task: _Task, tickers: list[str | None]) -> pl.DataFrame:
+    """Give the rows to check."""
     mine = "batch_id IN (SELECT unnest(?::VARCHAR[]))"
     if tickers == [None]:
-        raw = context.lake.read("raw.bars", f"{mine} AND ticker IS NULL", [task.batches])
-    else:
-        raw = context.lake.read(
-            "raw.bars", mine, [task.batches], tickers=[name for name in tickers if name is not None]
-        )
+        return context.lake.read("raw.bars", f"{mine} AND ticker IS NULL", [task.batches])
+    return context.lake.read("raw.bars", mine, [task.batches], tickers=[name for name in tickers if name is not None])
+
+
+def _of_their_source(context: Context, task: _Task, good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part good rows into those of their ticker's source, and those refused because another source has the ticker."""
+    from pm.quality import original_json
+
     origin = context.lake.query("SELECT batch_id, origin FROM raw.batches")
     foreign = (
-        raw.join(origin, on="batch_id")
+        good.join(origin, on="batch_id")
         .join(task.origins.rename({"origin": "chosen"}), on="ticker", how="left")
         .filter(pl.col("origin") != pl.col("chosen"))
-        .select(raw.columns)
+        .select(good.columns)
     )
     refused = foreign.select("batch_id", "row", "ticker", "date", original_json(foreign), rule=pl.lit(_OTHER_SOURCE))
-    kept = raw.join(foreign, on=["batch_id", "row"], how="anti") if foreign.height else raw
+    kept = good.join(foreign, on=["batch_id", "row"], how="anti") if foreign.height else good
     return kept, refused.select("batch_id", "row", "ticker", "date", "rule", "original")
 
 
+def _unsettled(context: Context, current: pl.DataFrame, actions: pl.DataFrame, tickers: list[str]) -> pl.DataFrame:
+    """Give the lake's bars whose factor hangs on other bars or on actions, with the adj_close they landed with.
+
+    Those of a ticker with actions, and of one with an adjusted close on some bars but not on all.
+    """
+    sparse = context.lake.query(
+        "SELECT ticker FROM raw.bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) "
+        "GROUP BY ticker HAVING count(adj_close) BETWEEN 1 AND count(*) - 1",
+        [tickers if current.height else []],
+    )
+    names = pl.concat([sparse["ticker"], actions["ticker"]]).unique()
+    past = current.filter(pl.col("ticker").is_in(names.implode()))
+    if past.is_empty():
+        return past.with_columns(adj_close=pl.lit(None, pl.Float64))
+    landed = context.lake.query(
+        "SELECT batch_id, row, adj_close FROM raw.bars WHERE ticker IN (SELECT unnest(?::VARCHAR[]))", [names.to_list()]
+    )
+    return past.join(landed, on=["batch_id", "row"], how="left")
+
+
 def _with_factors(
-    good: pl.DataFrame, current: pl.DataFrame, actions: pl.DataFrame
+    good: pl.DataFrame, unsettled: pl.DataFrame, actions: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the good rows with their factors, and the lake's bars whose factor a new action has changed."""
+    """Give the good rows with their factors, and the lake's bars whose factor they or a new action have changed."""
     from pm.quality import adjustment_factors
 
     shape = list(table("raw.bars").polars_schema)
-    # Where a source sends actions instead of adjusted closes, a new one reaches back to bars the lake already has.
-    adjusted = good.filter(pl.col("adj_close").is_not_null())["ticker"]
-    acting = actions.filter(~pl.col("ticker").is_in(adjusted.unique().implode()))["ticker"].unique().implode()
-    past = current.filter(pl.col("ticker").is_in(acting)).join(good, on=["ticker", "date"], how="anti")
-    both = adjustment_factors(
-        pl.concat([good.select(shape), past.with_columns(adj_close=pl.lit(None, pl.Float64)).select(shape)]), actions
-    )
+    past = unsettled.join(good, on=["ticker", "date"], how="anti")
+    both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions)
     mine = both.join(good.select("batch_id", "row"), on=["batch_id", "row"], how="semi")
     again = both.join(past, on=["ticker", "date"], how="inner", suffix="_before")
-    refactored = (
-        again.filter(pl.col("adj_factor") != pl.col("adj_factor_before")).select(both.columns).drop("adj_close")
-    )
-    return mine, refactored
+    refactored = again.filter(pl.col("adj_factor") != pl.col("adj_factor_before"))
+    return mine, refactored.select(both.columns).drop("adj_close")
 
 
 def _sum(counts: list[pl.DataFrame], batches: list[str]) -> pl.DataFrame:
@@ -271,7 +315,8 @@ STAGE = Stage(
     reads=("raw.bars", "raw.actions", "raw.batches"),
     sections=("quality", "sources"),
     rooms=("quality", "sessions.py"),
-    libraries=("dataframely", "exchange-calendars"),
+    libraries=("dataframely", "exchange-calendars", "polars"),
+    asks=_due,
     replaces=True,
 )
 """Check what landed and merge it into bars."""

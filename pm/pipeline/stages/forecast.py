@@ -53,16 +53,36 @@ def _run(context: Context) -> Outcome:
         for frames in zip(*((r.forecasts, r.weights, r.exclusions) for r in results), strict=True)
     )
 
+    late = context.stamp(_late(forecasts, chosen.as_of), cutoff=chosen.as_of)
+
     def write(transaction: Transaction) -> int:
         return (
             transaction.append("forecasts", forecasts)
             + transaction.append("model_weights", weights)
             + transaction.append("exclusions", exclusions)
+            + transaction.append("exclusions", late)
         )
 
     served = forecasts["ticker"].n_unique()
     said = f"{served:,} of {len(chosen.tickers):,} tickers, {settings.horizon} sessions from {chosen.as_of}"
     return Outcome(write, lambda: said)
+
+
+def _late(forecasts: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Say of each ticker forecast from before the run's day that part of its horizon is past."""
+    behind = forecasts.filter(pl.col("origin_date") < as_of).select("ticker", "origin_date").unique().sort("ticker")
+    days = pl.lit(as_of) - pl.col("origin_date")
+    return behind.select(
+        "ticker",
+        stage=pl.lit("forecast"),
+        reason=pl.lit("late"),
+        detail=pl.format(
+            "last bar {} is {} days before {}; forecast from there",
+            "origin_date",
+            days.dt.total_days(),
+            pl.lit(str(as_of)),
+        ),
+    )
 
 
 def _targets(context: Context, prices: pl.DataFrame, horizon: int) -> pl.DataFrame:
@@ -87,8 +107,8 @@ STAGE = Stage(
     reads=("bars", "raw.batches"),
     after=("volatility",),
     sections=("forecast", "sources.exchanges"),
-    rooms=("forecast", "sessions.py", "pipeline/universe.py"),
-    libraries=("statsforecast", "numpy", "scipy", "exchange-calendars"),
+    rooms=("forecast", "volatility/base.py", "lake/tables.py", "sessions.py", "pipeline/universe.py"),
+    libraries=("statsforecast", "numpy", "polars", "scipy", "exchange-calendars"),
     asks=asked_for,
 )
 """Forecast from the closes up to the run's day."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LATEST", "STAGE", "report_path"]
 
 LATEST = "latest.html"
+_OURS = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}\.html")
 
 _HISTORY = """
 SELECT ticker, date, close / last_value(adj_factor) OVER everything AS close
@@ -113,9 +115,18 @@ def _run(context: Context) -> Outcome:
     return Outcome(write, lambda: f"{path.parent.name}/{path.name}")
 
 
+def _asks(context: Context) -> list[object]:
+    return [*asked_for(context), context.lake.declared]  # it reads views, which a user may change
+
+
+def _stands(context: Context, run_id: str) -> bool:
+    path = report_path(context.workspace, run_id)
+    return path.is_file() and path.with_name(LATEST).is_file()
+
+
 def _forget_old(folder: Path, keep: int) -> None:
     """Remove all but the newest reports; their numbers stay in the lake."""
-    reports = [file for file in folder.glob("*.html") if file.name != LATEST]
+    reports = [file for file in folder.glob("*.html") if _OURS.fullmatch(file.name)]
     # By time, not by name: a resumed run is named after the night it began.
     reports.sort(key=lambda file: (file.stat().st_mtime_ns, file.name))
     for file in reports[:-keep]:
@@ -129,9 +140,9 @@ STAGE = Stage(
     after=("land", "check", "features", "volatility", "forecast", "signals"),
     sections=("report",),
     rooms=("report", "pipeline/universe.py"),
-    libraries=("plotly", "jinja2"),
-    asks=asked_for,
+    libraries=("plotly", "jinja2", "polars"),
+    asks=_asks,
     replaces=True,  # latest.html
-    stands=lambda context, run_id: report_path(context.workspace, run_id).is_file(),
+    stands=_stands,
 )
 """Write the report of the run, and the same as latest.html."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import asked_for, universe
 
@@ -22,7 +24,13 @@ def _run(context: Context) -> Outcome:
     )
     volatility = context.lake.read("volatility", "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
     decisions = decide(forecasts, volatility, settings=context.settings.signals)
-    signals = context.stamp(decisions.signals, cutoff=as_of)
+    bars = f"bars AT (VERSION => {context.snapshot})"
+    last_bars = context.lake.query(
+        f"SELECT ticker, date AS origin_date, batch_id AS last_bar_batch_id FROM {bars} "  # noqa: S608 - a number
+        "SEMI JOIN origin USING (ticker, date)",
+        origin=decisions.signals.select("ticker", date="origin_date"),
+    )
+    signals = context.stamp(_traced(decisions.signals, last_bars), cutoff=as_of)
     exclusions = context.stamp(decisions.exclusions, cutoff=as_of)
 
     def write(transaction: Transaction) -> int:
@@ -33,12 +41,20 @@ def _run(context: Context) -> Outcome:
     return Outcome(write, lambda: said)
 
 
+def _traced(signals: pl.DataFrame, last_bars: pl.DataFrame) -> pl.DataFrame:
+    """Add to each signal's provenance the batch of its last bar, as the snapshot read had it."""
+    joined = signals.join(last_bars, on=["ticker", "origin_date"], how="left")
+    batch = pl.struct("last_bar_batch_id").struct.json_encode().str.strip_prefix("{")
+    traced = pl.concat_str(pl.col("provenance").str.strip_suffix("}"), pl.lit(","), batch)
+    return joined.with_columns(provenance=traced).drop("last_bar_batch_id")
+
+
 STAGE = Stage(
     "signals",
     _run,
     after=("volatility", "forecast"),
     sections=("signals",),
-    rooms=("signals",),
+    rooms=("signals", "lake/tables.py", "pipeline/universe.py"),
     libraries=("polars", "scipy"),
     asks=asked_for,
 )

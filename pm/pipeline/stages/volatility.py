@@ -51,8 +51,8 @@ STAGE = Stage(
     _run,
     reads=("bars", "raw.batches"),
     sections=("volatility", "forecast.horizon"),
-    rooms=("volatility", "pipeline/universe.py"),
-    libraries=("arch", "numpy", "scipy"),
+    rooms=("volatility", "lake/tables.py", "pipeline/universe.py"),
+    libraries=("arch", "numpy", "polars", "scipy"),
     asks=asked_for,
 )
 """Fit volatility to the returns up to the run's day."""
