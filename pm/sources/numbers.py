@@ -32,7 +32,8 @@ class NumberStyle:
     decimal
         What parts the whole from the fraction.
     thousands
-        What parts the thousands; empty where the file could mean either, so that such a number is refused.
+        What parts the thousands: a comma where commas part the columns, for such a file has decimal points. Empty where
+        the file could mean either, so that such a number is refused.
     """
 
     decimal: Literal[".", ","]
