@@ -49,7 +49,9 @@ class _Lines:
             case RunStarted(run_id, resumed):
                 self._console.print(_headline(run_id, resumed=resumed), soft_wrap=True)
             case StageEnded(stage, status, seconds, summary):
-                self._console.print(f"{stage:<10} {status:<7} {seconds:6.1f} s  {escape(summary)}", soft_wrap=True)
+                # What failed is said once, by the error that ends the command.
+                said = "" if status == "failed" else f"{seconds:6.1f} s  {escape(summary)}"
+                self._console.print(f"{stage:<10} {status:<7} {said}".rstrip(), soft_wrap=True)
             case Told(line):
                 self._console.print(escape(line), soft_wrap=True)
             case StageStarted() | StageProgressed():
@@ -73,7 +75,13 @@ class _Bars:
                 self._progress.update(self._tasks[stage], completed=done, total=total)
             case StageEnded(stage, status, _, summary):
                 task = self._tasks[stage]
-                self._progress.update(task, total=1, completed=1, mark=_MARKS[status], summary=escape(summary))
+                self._progress.update(
+                    task,
+                    total=1,
+                    completed=1,
+                    mark=_MARKS[status],
+                    summary="" if status == "failed" else escape(summary),
+                )
                 self._progress.stop_task(task)
             case Told(line):
                 self._progress.console.print(escape(line), soft_wrap=True)

@@ -61,6 +61,9 @@ class ParquetFile:
                         yield frame.select(pl.col(self.header[place]).alias(name) for name, place in places.items())
             except pa.ArrowException as error:
                 raise _damaged(self.path, error) from None
+            except pl.exceptions.PolarsError as error:  # a type it does not know, such as an unknown time zone
+                said = str(error).splitlines()[0]
+                raise InputError(f"A column cannot be read: {said}", where=str(self.path), hint="cast it") from None
 
     def place_of(self, index: int) -> str:
         """Name a row, counting from 0, as a user counts it."""

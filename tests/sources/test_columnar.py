@@ -148,3 +148,10 @@ def test_the_index_of_pandas_is_a_date(tmp_path: Path, bars_of: BarsOf) -> None:
     path = tmp_path / "A.parquet"
     pd.DataFrame({"Close": [5.0]}, index=pd.DatetimeIndex(["2020-01-02"])).to_parquet(path)
     assert bars_of(path).select("date", "close").rows() == [(DAY, 5.0)]
+
+
+def test_a_zone_nobody_knows_is_a_fault_of_the_file(tmp_path: Path, bars_of: BarsOf) -> None:
+    moments = pa.array([0, 86_400_000_000], pa.timestamp("us", "Mars/Base"))
+    pq.write_table(pa.table({"date": moments, "close": [1.0, 2.0]}), tmp_path / "A.parquet")
+    with pytest.raises(InputError, match="Mars/Base"):
+        bars_of(tmp_path / "A.parquet")
