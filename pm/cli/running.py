@@ -16,6 +16,7 @@ Day = Annotated[
     datetime | None,
     typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day to take for today; bars after it are not looked at."),
 ]
+Tickers = Annotated[str | None, typer.Option(help="Only these, comma-separated: AAPL,IBM.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +30,7 @@ def run(
     source: Annotated[
         str | None, typer.Option(help="Where bars come from: sample, files. [default: files if imported, else sample]")
     ] = None,
-    tickers: Annotated[str | None, typer.Option(help="Only these, comma-separated: AAPL,IBM.")] = None,
+    tickers: Tickers = None,
     as_of: Day = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes to forecast in; 0 for the setting's.")] = 0,
     resume: Annotated[str | None, typer.Option(help="Go on with a run that was cut off or failed.")] = None,
@@ -46,16 +47,14 @@ def run(
 
     if resume is not None and (source, tickers, as_of) != (None, None, None):
         raise typer.BadParameter("a run is resumed as it was asked; leave out the rest", param_hint="--resume")
-    names = [name.strip() for name in tickers.split(",") if name.strip()] if tickers is not None else None
-    if names == []:
-        raise typer.BadParameter("name at least one ticker", param_hint="--tickers")
+    names = _names(tickers)
     workspace, settings = open_workspace(create=True)
     said = "Interrupted. What was committed stays; `pm run` goes on where this stopped."
     with open_for_writing(workspace, settings) as lake:
         with interruptible(said) as heeding, watched() as observer:
             request = Request(
                 source or default_source(lake),
-                tuple(sorted(set(names))) if names else None,
+                names,
                 as_of.date() if as_of else None,
                 jobs,
             )
@@ -67,8 +66,19 @@ def run(
     say(f"        the newest is always {workspace.reports / LATEST}")
 
 
+def _names(tickers: str | None) -> tuple[str, ...] | None:
+    """Give the tickers named, sorted, each once; None for all."""
+    if tickers is None:
+        return None
+    names = tuple(sorted({name.strip() for name in tickers.split(",") if name.strip()}))
+    if not names:
+        raise typer.BadParameter("name at least one ticker", param_hint="--tickers")
+    return names
+
+
 def import_(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="CSV or Parquet files, or folders of them.")],
+    tickers: Tickers = None,
 ) -> None:
     """Land bars from CSV or Parquet files and check them: all of the files, or none."""
     from pm.cli.interrupt import interruptible
@@ -76,11 +86,12 @@ def import_(
     from pm.cli.show import show_import
     from pm.pipeline import import_bars, open_for_writing
 
+    names = _names(tickers)
     workspace, settings = open_workspace(create=True)
     said = "Interrupted. What has landed is checked by the next `pm run`; to be sure of the rest, import it again."
     with open_for_writing(workspace, settings) as lake:
         with interruptible(said) as heeding, watched() as observer:
-            result = import_bars(lake, workspace, settings, heeding(observer), paths=paths)
+            result = import_bars(lake, workspace, settings, heeding(observer), paths=paths, tickers=names)
         show_import(lake, result.run_id)
 
 

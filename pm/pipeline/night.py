@@ -72,9 +72,15 @@ def nightly_run(
 
 
 def import_bars(
-    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, paths: Sequence[Path]
+    lake: Lake,
+    workspace: Workspace,
+    settings: Settings,
+    observer: Observer,
+    *,
+    paths: Sequence[Path],
+    tickers: Sequence[str] | None = None,
 ) -> RunResult:
-    """Land the bars of files and check them, as one run: all of the files, or none.
+    """Land the bars of files, those of some tickers only if named, and check them: all of the files, or none.
 
     Raises
     ------
@@ -83,8 +89,9 @@ def import_bars(
     """
     from pm.pipeline.stages import check, land
 
-    stages = (land.importing(paths), check.STAGE)
-    return Runner(lake, settings, workspace, observer).run(stages, Request("files"), kind="import")
+    stages = (land.importing(paths, tickers), check.STAGE)
+    request = Request("files", tuple(tickers) if tickers else None)
+    return Runner(lake, settings, workspace, observer).run(stages, request, kind="import")
 
 
 def default_source(lake: Lake) -> str:

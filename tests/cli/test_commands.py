@@ -78,6 +78,12 @@ def test_import_says_how_it_read_the_files_and_what_became_of_them(tmp_path: Pat
     assert "Nothing new" in pm(tmp_path, "import", "data").stdout
 
 
+def test_import_of_some_tickers_lands_theirs_only(tmp_path: Path, pm: Pm) -> None:
+    (tmp_path / "bars.csv").write_text("ticker,date,close\nABC,2020-01-02,5\nXYZ,2020-01-02,6\n")
+    assert pm(tmp_path, "import", "bars.csv", "--tickers", "XYZ").returncode == 0
+    assert pm(tmp_path, "sql", "SELECT ticker FROM bars", "--format", "csv").stdout.split() == ["ticker", "XYZ"]
+
+
 def test_run_takes_imported_files_unless_told_otherwise(house: Path, pm: Pm) -> None:
     assert pm(house, "run", "--tickers", "BAD").returncode == 0
     assert pm(house, "sql", "SELECT source FROM latest_run", "--format", "csv").stdout == "source\nfiles\n"

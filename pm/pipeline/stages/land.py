@@ -58,8 +58,10 @@ STAGE = Stage("land", _run, rooms=_ROOMS, asks=_asks)
 """Fetch from the request's source what it has not delivered yet; imported files have landed already."""
 
 
-def importing(paths: Sequence[Path]) -> Stage:
+def importing(paths: Sequence[Path], tickers: Sequence[str] | None = None) -> Stage:
     """Give the stage that lands files instead: each a batch of its own, all in one commit.
+
+    Of some tickers only, if they are named.
 
     A file that has been imported before is known by its content and not landed again.
     """
@@ -67,7 +69,7 @@ def importing(paths: Sequence[Path]) -> Stage:
     def run(context: Context) -> Outcome:
         from pm.sources import SOURCE_NAME, Delivery, find_files, inspect_file, no_actions, read_file
 
-        plans = [inspect_file(file) for file in find_files(paths)]
+        plans = [inspect_file(file, tickers=tickers) for file in find_files(paths)]
         for line in _understood(plans):
             context.tell(line)
         said = ""
@@ -103,15 +105,15 @@ def importing(paths: Sequence[Path]) -> Stage:
 
 def _understood(plans: Sequence[FilePlan]) -> list[str]:
     """Say how the files are read, those read alike in one line, so that a misunderstanding is seen at once."""
-    alike: dict[str, list[FilePlan]] = {}
+    alike: dict[tuple[str, ...], list[FilePlan]] = {}
     for plan in plans:
-        renamed = [f"{theirs} as {ours}" for ours, theirs in plan.columns.items() if theirs.lower() != ours]
-        parts = ["the ticker from the file's name"] if plan.ticker else []
-        parts += [f"{', '.join(renamed)}"] if renamed else []
-        parts += [f"not {', '.join(plan.ignored)}"] if plan.ignored else []
-        alike.setdefault("; ".join(parts), []).append(plan)
-    return [
-        f"{group[0].path}{f' and {len(group) - 1:,} more' if len(group) > 1 else ''}: reading {how}"
-        for how, group in alike.items()
-        if how
-    ]
+        renamed = ", ".join(f"{theirs} as {ours}" for ours, theirs in plan.columns.items() if theirs.lower() != ours)
+        alike.setdefault((str(plan.ticker is not None), renamed, ", ".join(plan.ignored)), []).append(plan)
+    lines = []
+    for (_, renamed, ignored), group in alike.items():
+        first, more = group[0], f" and {len(group) - 1:,} more" if len(group) > 1 else ""
+        parts = [f"ticker {first.ticker}{more and ' and so on'} from the file's name"] if first.ticker else []
+        parts += [f"reading {renamed}"] if renamed else []
+        parts += [f"ignoring {ignored}"] if ignored else []
+        lines += [f"{first.path}{more}: {'; '.join(parts)}"] if parts else []
+    return lines
