@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import ENOSPC
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from pm import __version__
 from pm.cli import lake, reading, running, state
-from pm.errors import PmError
+from pm.errors import PmError, StorageError
 
 __all__ = ["app", "main"]
 
@@ -53,6 +55,11 @@ def root(
 
 def main() -> None:
     """Run the command line; leave with the exit codes of docs/errors.md."""
+    if sys.stdout is None:  # closed by the shell: `pm run >&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an ASCII terminal shows `?` instead of failing
     try:
         app(_globals_first(sys.argv[1:]))
     except PmError as error:
@@ -62,19 +69,30 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # `pm sql … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:
-        from pm.lake.connection import INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last place that can say it
+        _end(error)
 
-        if str(error) == INTERRUPTED:  # Ctrl-C, by way of DuckDB
-            sys.exit(130)
-        if state.options.debug:
-            raise
+
+def _end(error: Exception) -> NoReturn:
+    """Leave because of an error that is nobody's mistake in the lake or the question."""
+    from pm.lake.connection import INTERRUPTED
+
+    if str(error) == INTERRUPTED:  # Ctrl-C, by way of DuckDB
+        sys.exit(130)
+    if state.options.debug:
+        raise error
+    if isinstance(error, OSError) and error.errno == ENOSPC:
         _say(
-            f"error: {type(error).__name__}: {error}",
-            "  where: inside pm; this is a bug",
-            "  try:   the same with --debug, and report what it prints",
+            "error: The output cannot be written: no space is left.",
+            "  try:   free some space, or name a file: -o FILE",
         )
-        sys.exit(1)
+        sys.exit(StorageError.exit_code)
+    _say(
+        f"error: {type(error).__name__}: {error}",
+        "  where: inside pm; this is a bug",
+        "  try:   the same with --debug, and report what it prints",
+    )
+    sys.exit(1)
 
 
 def _globals_first(arguments: list[str]) -> list[str]:

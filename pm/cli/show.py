@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Format", "say", "show_frame", "show_import", "show_signals", "write_frame"]
 
+_NO_CSV = (pl.Duration, pl.Binary, pl.Object)
 MAX_ROWS = 1000
 _WIDE = 100_000
 _PROSE = 30
@@ -124,7 +125,7 @@ def _encoded(frame: pl.DataFrame, kind: Format) -> bytes:
 
     buffer = BytesIO()
     if kind is Format.CSV:
-        nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+        nested = [name for name, dtype in frame.schema.items() if dtype.is_nested() or dtype in _NO_CSV]
         frame.with_columns(_as_text(frame[name]) for name in nested).write_csv(buffer)
     elif kind is Format.JSON:
         # SQL's decimals, such as 1.5, are numbers; Polars would write them as texts.

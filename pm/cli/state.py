@@ -49,16 +49,25 @@ def open_workspace(*, create: bool = False) -> tuple[Workspace, Settings]:
         inside = find_workspace(named.resolve())
         found = inside if inside is not None and inside.root == named.resolve() else None
     else:
-        found = find_workspace(Path.cwd())
+        found = find_workspace(_here())
     if found is None:
         if not create:
             raise WorkspaceError(
                 "There is no workspace here.",
-                where=str(named or Path.cwd()),
+                where=str(named or _here()),
                 hint="make one with `pm init` or `pm run`, or name one with --workspace DIR",
             )
-        found = init_workspace(named or Path.cwd())
+        found = init_workspace(named or _here())
     return found, load_settings(found.config)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise WorkspaceError(
+            "The current folder is gone.", where="the shell's current folder", hint="cd to one, or name --workspace DIR"
+        ) from None
 
 
 def open_reader() -> Lake:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -13,22 +12,20 @@ import polars as pl
 from pm.errors import LakeError
 from pm.lake.connection import CATALOG, DATA, attach, connect, quote, retried, translated
 from pm.lake.schema import is_current, lay_raw_schema, migrate, read_views
-from pm.lake.tables import Table, table
+from pm.lake.tables import table
+from pm.lake.transaction import Transaction, execute, query
 from pm.resources import sql_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from pm.settings import LakeSettings
 
-__all__ = ["Lake", "Transaction", "utc_now"]
+__all__ = ["Lake", "utc_now"]
 
 Result = TypeVar("Result")
-
-# Up to so many rows are written into the statement instead of being registered as a frame; see _execute.
-_FEW_ROWS = 20
 
 # How a commit of rows is named in DuckLake's list of changes. Comments and views change no rows.
 _ROW_CHANGES = ("tables_inserted_into", "tables_deleted_from", "inlined_insert", "inlined_delete")
@@ -130,7 +127,7 @@ class Lake:
             Frames that the query may name like tables.
         """
         with translated(self.root):
-            return _query(self._connection, sql, parameters, frames)
+            return query(self._connection, sql, parameters, frames)
 
     def read(
         self,
@@ -173,14 +170,14 @@ class Lake:
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Give a small result as plain rows; no frame is made, and nothing imported to make one."""
         with translated(self.root):
-            result = _execute(self._connection, sql, parameters)
+            result = execute(self._connection, sql, parameters)
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def scalar(self, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - any SQL value
         """Give the first value of the first row, or None where there is none; no frame is made."""
         with translated(self.root):
-            row = _execute(self._connection, sql, parameters).fetchone()
+            row = execute(self._connection, sql, parameters).fetchone()
         return row[0] if row else None
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
@@ -325,111 +322,6 @@ class Lake:
                     raise
             raise
         return result
-
-
-class Transaction:
-    """Writing that becomes visible at once when its commit ends; what it has written it can read."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, root: Path) -> None:
-        self._connection = connection
-        self._root = root
-
-    def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
-        """Run a query inside the transaction."""
-        with translated(self._root):
-            return _query(self._connection, sql, parameters, frames)
-
-    def append(self, name: str, frame: pl.DataFrame) -> int:
-        """Add rows to a table; give how many."""
-        if frame.is_empty():
-            return 0
-        target = table(name)
-        self._with_frame(target, frame, lambda rows: f"INSERT INTO {target.qualified} BY NAME FROM {rows}")
-        return frame.height
-
-    def merge(self, name: str, frame: pl.DataFrame) -> int:
-        """Add rows, replacing those with the same key; give how many.
-
-        Raises
-        ------
-        LakeError
-            Two of the rows have the same key: a bug, not a user's mistake.
-        """
-        if frame.is_empty():
-            return 0
-        target = table(name)
-        if frame.select(target.key).is_duplicated().any():
-            raise LakeError(f"Rows to be merged into {name} repeat a key ({', '.join(target.key)}).")
-        match = " AND ".join(f't."{key}" = s."{key}"' for key in target.key)
-        values = ", ".join(f'"{column}" = s."{column}"' for column in target.polars_schema if column not in target.key)
-        self._with_frame(
-            target,
-            frame,
-            lambda rows: (
-                f"MERGE INTO {target.qualified} t USING {rows} s ON {match} "
-                f"WHEN MATCHED THEN UPDATE SET {values} WHEN NOT MATCHED THEN INSERT BY NAME"
-            ),
-        )
-        return frame.height
-
-    def delete(self, name: str, where: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> None:
-        """Remove the rows that meet a condition; snapshots before this commit still have them.
-
-        Parameters
-        ----------
-        where, parameters
-            Condition, and the values of its `?`.
-        frames
-            Frames that the condition may name like tables.
-        """
-        with translated(self._root), _registered(self._connection, frames):
-            self._connection.execute(f"DELETE FROM {table(name).qualified} WHERE {where}", list(parameters))  # noqa: S608 - declared names
-
-    def _with_frame(self, target: Table, frame: pl.DataFrame, statement: Callable[[str], str]) -> None:
-        """Run the statement that is made from what stands for the frame in SQL."""
-        frame = target.conform(frame)
-        with translated(self._root):
-            if frame.height <= _FEW_ROWS and _survives_json(frame):
-                self._connection.execute(statement(f"({_as_select(target, frame)})"))
-            else:
-                with _registered(self._connection, {"incoming_frame": frame}):
-                    self._connection.execute(statement("incoming_frame"))
-
-
-def _survives_json(frame: pl.DataFrame) -> bool:
-    return all(frame[name].is_finite().all() for name, dtype in frame.schema.items() if dtype.is_float())
-
-
-def _as_select(target: Table, frame: pl.DataFrame) -> str:
-    """Write a few rows into the statement itself."""
-    shape = json.dumps([{column.name: column.sql_type for column in target.columns}])
-    return f"SELECT unnest(from_json({quote(frame.write_json())}, {quote(shape)}), recursive := true)"
-
-
-@contextmanager
-def _registered(connection: duckdb.DuckDBPyConnection, frames: dict[str, pl.DataFrame]) -> Iterator[None]:
-    """Let SQL name frames like tables, for a while."""
-    for name, frame in frames.items():
-        connection.register(name, frame)
-    try:
-        yield
-    finally:
-        for name in frames:
-            connection.unregister(name)
-
-
-def _query(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object], frames: dict[str, pl.DataFrame]
-) -> pl.DataFrame:
-    with _registered(connection, frames):
-        return _execute(connection, sql, parameters).pl()
-
-
-def _execute(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]
-) -> duckdb.DuckDBPyConnection:
-    # To bind a value, or to register a frame, DuckDB imports pandas: 0.3 s that a night with nothing new need not wait.
-    return connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)
 
 
 def _named(changes: str, names: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.errors import InputError, did_you_mean
-from pm.lake import Lake
+from pm.lake import Lake, utc_now
 from pm.lake.tables import table
 from pm.pipeline.lock import writer_lock
 from pm.pipeline.runner import Runner, RunResult
@@ -64,6 +64,11 @@ def nightly_run(
     """
     from pm.pipeline.stages import RUN_STAGES
 
+    today = utc_now().date()
+    if request.as_of is not None and request.as_of > today:
+        raise InputError(
+            f"--as-of {request.as_of} is ahead of today, {today}.", where="the day asked for", hint="name a past day"
+        )
     if resume is not None:
         request = replace(_request_of(lake, resume), jobs=request.jobs)
     else:

@@ -146,6 +146,7 @@ def _signals(sound: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
     level = _LEVELS[settings.interval_level]
     annual = annual_volatility(pl.col("cumulative_sigma"), pl.col("step"))
     traded = pl.col("action") != "HOLD"
+    side = pl.when(pl.col("action") == "SELL").then(-1).otherwise(1)
     rows = decided.with_columns(
         pl.Series("stop", stop, dtype=pl.Float64),
         pl.Series("target", target, dtype=pl.Float64),
@@ -163,8 +164,9 @@ def _signals(sound: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
         .then(pl.col("probability_loss"))
         .otherwise((1 - pl.col("probability_gain") - pl.col("probability_loss")).clip(0, 1)),
         size=position_size(pl.col("action"), pl.col("annual_volatility"), settings=settings),
-        stop=pl.when(traded).then("stop"),
-        target=pl.when(traded).then("target"),
+        # A quantile on the wrong side of the close is no price to give up, or take profit, at.
+        stop=pl.when(traded & (side * (pl.col("stop") - pl.col("origin_close")) < 0)).then("stop"),
+        target=pl.when(traded & (side * (pl.col("target") - pl.col("origin_close")) > 0)).then("target"),
         source=pl.col("model"),
         reasons=_reasons(settings, cost),
         provenance=_provenance(),

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["VolatilityFit", "fit_volatility"]
 
 STAGE = "volatility"
+_JUMP_SIGMAS = 25.0
+_TINY = 1e-8
+_RARE = 0.01
+_ALIVE = 0.05
+"""Share of days on which a price must move."""
+
 PATHS_SCHEMA = table("volatility").unstamped_schema
 EXCLUSIONS_SCHEMA = table("exclusions").unstamped_schema
 
@@ -71,24 +77,31 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     Notes
     -----
     Reasons in `exclusions`. Served by ewma: short_history (fewer than `settings.min_observations`), not_converged,
-    not_finite, not_stationary. Not served: duplicate_dates, non_finite, too_few_returns, constant.
+    not_finite, not_stationary. Served without some returns: jump_left_out (beyond 25 robust standard deviations of the
+    ticker's own, as an unadjusted split leaves; one such return would take up the variance of all others). Not served:
+    duplicate_dates, non_finite, too_few_returns, constant.
     """
     series, refused = _prepare(returns, settings.window)
+    series, cut = _without_jumps(series)
     enough = {t: s.returns for t, s in series.items() if len(s.returns) >= settings.min_observations}
     estimates, lesser = _fit(GarchModel(), enough)
     for ticker in series.keys() - enough.keys():
         needed, had = settings.min_observations, len(series[ticker].returns)
-        lesser[ticker] = Refusal("short_history", f"GARCH needs {needed} returns, has {had}; served by ewma")
+        lesser[ticker] = Refusal("short_history", f"GARCH needs {needed} returns, has {had}")
     rest = {ticker: series[ticker].returns for ticker in lesser}
     fallbacks, unserved = _fit(EwmaModel(settings.ewma_lambda), rest)
     estimates |= fallbacks
+    lesser |= {ticker: _served_by_ewma(refusal) for ticker, refusal in lesser.items() if ticker in fallbacks}
     refused |= lesser | unserved  # a ticker that nobody can serve keeps the last reason only
 
     frames = [
         _path(ticker, estimates[ticker], series[ticker], settings=settings, horizon=horizon)
         for ticker in sorted(estimates)
     ]
-    exclusions = [(STAGE, ticker, refusal.reason, refusal.detail) for ticker, refusal in sorted(refused.items())]
+    reasons = sorted(
+        [*refused.items(), *((ticker, cut[ticker]) for ticker in cut.keys() & estimates.keys())], key=_name
+    )
+    exclusions = [(STAGE, ticker, refusal.reason, refusal.detail) for ticker, refusal in reasons]
     return VolatilityFit(
         paths=pl.concat(frames) if frames else PATHS_SCHEMA.to_frame(),
         exclusions=pl.DataFrame(exclusions, schema=EXCLUSIONS_SCHEMA, orient="row"),
@@ -115,9 +128,40 @@ def _prepare(returns: pl.DataFrame, window: int) -> tuple[dict[str, _Series], di
             refused[ticker] = Refusal("non_finite", f"{broken.sum()} of {len(values)} returns, first on {first}")
         elif len(values) and np.ptp(values) == 0:
             refused[ticker] = Refusal("constant", f"all {len(values)} returns are {values[0]:g}")
+        elif np.count_nonzero(values) < _ALIVE * len(values):
+            moved = np.count_nonzero(values)
+            refused[ticker] = Refusal("constant", f"the price moved on {moved} of {len(values)} days")
         else:
             series[ticker] = _Series(rows["date"][-1], values)
     return series, refused
+
+
+def _without_jumps(series: dict[str, _Series]) -> tuple[dict[str, _Series], dict[str, Refusal]]:
+    """Leave out returns so far from the ticker's others that the price must be in other units since."""
+    kept: dict[str, _Series] = {}
+    cut: dict[str, Refusal] = {}
+    for ticker, own in series.items():
+        kept[ticker] = own
+        distance = np.abs(own.returns - np.median(own.returns)) if len(own.returns) else own.returns
+        # Days without a move say nothing of how large a move is; 1.4826 makes it a normal's standard deviation.
+        scale = 1.4826 * np.median(distance[own.returns != 0]) if np.any(own.returns != 0) else 0.0
+        jumps = distance > _JUMP_SIGMAS * scale
+        # More than a few are another regime of the market, not other units.
+        if scale > _TINY and 0 < jumps.sum() <= max(1, _RARE * len(jumps)):
+            kept[ticker] = _Series(own.origin_date, own.returns[~jumps])
+            largest = float(own.returns[distance.argmax()])
+            said = f"{jumps.sum()} of {len(jumps)} returns left out, the largest {np.expm1(largest):+.0%}"
+            said += "; is a split not adjusted for?"
+            cut[ticker] = Refusal("jump_left_out", said)
+    return kept, cut
+
+
+def _served_by_ewma(refusal: Refusal) -> Refusal:
+    return Refusal(refusal.reason, f"{refusal.detail}; served by ewma")
+
+
+def _name(item: tuple[str, Refusal]) -> tuple[str, str]:
+    return item[0], item[1].reason
 
 
 def _fit(

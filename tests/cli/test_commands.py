@@ -236,3 +236,24 @@ def test_a_wrong_command_line_leaves_with_2(tmp_path: Path, pm: Pm, arguments: t
     assert fault in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_output_that_cannot_be_written_is_no_bug(house: Path, pm: Pm) -> None:
+    command = f"{sys.executable} -c 'from pm.cli import main; main()'"
+    full = subprocess.run(
+        ["bash", "-c", f"{command} sql 'from bars' --format csv > /dev/full"],
+        cwd=house,
+        capture_output=True,
+        check=False,
+    )
+    assert (full.returncode, b"no space" in full.stderr) == (10, True)
+    closed = subprocess.run(["bash", "-c", f"{command} signals >&-"], cwd=house, capture_output=True, check=False)
+    assert (closed.returncode, closed.stderr) == (0, b"")
+    spans = pm(house, "sql", "SELECT interval 1 day AS span, 'x'::BLOB AS bytes", "--format", "csv")
+    assert spans.stdout.splitlines()[0] == "span,bytes"
+
+
+def test_a_day_ahead_of_today_is_refused(house: Path, pm: Pm) -> None:
+    done = pm(house, "run", "--as-of", "2999-01-01")
+    assert done.returncode == 5
+    assert "ahead of today" in done.stderr

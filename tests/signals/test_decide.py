@@ -80,6 +80,14 @@ def test_stops_and_targets_are_quantiles_of_the_price_and_mirrored_for_a_sell(
     assert rows["FLAT"]["target"] is None
 
 
+def test_a_stop_beyond_the_close_is_no_stop(lognormal: Lognormal, settings: SignalSettings) -> None:
+    rows = by_ticker(decide(*lognormal({"UP": (0.5, 0.05), "DOWN": (-0.5, 0.05)}), settings=settings).signals)
+    assert (rows["UP"]["action"], rows["DOWN"]["action"]) == ("BUY", "SELL")
+    assert rows["UP"]["stop"] is None
+    assert rows["DOWN"]["stop"] is None
+    assert rows["DOWN"]["target"] < 100 < rows["UP"]["target"]
+
+
 @pytest.mark.parametrize(("level", "tail"), [("50%", 0.25), ("80%", 0.1), ("90%", 0.05)])
 def test_the_interval_is_of_the_level_asked_for(
     lognormal: Lognormal, settings: SignalSettings, level: str, tail: float

@@ -161,12 +161,31 @@ def test_duplicate_dates_are_refused(settings: VolatilitySettings, as_frame: Fra
     assert fit.exclusions["reason"].to_list() == ["duplicate_dates"]
 
 
-def test_a_hundredfold_jump_is_served(settings: VolatilitySettings, as_frame: Frame) -> None:
-    values = put(np.log(100), 200)(np.random.default_rng(1).normal(0, 0.01, 400))
-    fit = fit_volatility(as_frame({"X": values}), settings=settings, horizon=20)
-    numbers = fit.paths.select(pl.col("sigma", "cumulative_sigma", *(quantile_column("r", p) for p in QUANTILES)))
-    assert fit.paths.height == 20
-    assert np.isfinite(numbers.to_numpy()).all()
+@pytest.mark.parametrize("factor", [4, 0.25, 100])
+@pytest.mark.parametrize("place", [50, 395])
+def test_an_unadjusted_split_is_left_out_and_the_interval_stays(
+    settings: VolatilitySettings, as_frame: Frame, factor: float, place: int
+) -> None:
+    walk = np.random.default_rng(1).normal(0, 0.015, 400)
+    fit = fit_volatility(as_frame({"X": put(np.log(factor), place)(walk)}), settings=settings, horizon=20)
+    assert fit.exclusions["reason"].to_list() == ["jump_left_out"]
+    last = fit.paths.row(-1, named=True)
+    # The 90% interval of a normal walk is 3.29 standard deviations wide, and its median is its mean.
+    assert last["r95"] - last["r05"] == pytest.approx(3.29 * 0.015 * np.sqrt(20), rel=0.25)
+    assert abs(last["r50"]) < 0.1 * (last["r95"] - last["r05"])
+
+
+def test_the_largest_real_returns_are_kept(
+    settings: VolatilitySettings, as_frame: Frame, sp500_percent: NDArray[np.float64]
+) -> None:
+    fit = fit_volatility(as_frame({"SPX": sp500_percent / 100}), settings=settings, horizon=2)
+    assert fit.exclusions.is_empty()
+
+
+def test_a_price_that_moved_once_is_constant(settings: VolatilitySettings, as_frame: Frame) -> None:
+    fit = fit_volatility(as_frame({"X": put(0.4, 300)(np.zeros(600))}), settings=settings, horizon=2)
+    assert fit.paths.is_empty()
+    assert fit.exclusions["reason"].to_list() == ["constant"]
 
 
 def test_nothing_in_nothing_out(settings: VolatilitySettings, returns: pl.DataFrame) -> None:
