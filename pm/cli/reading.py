@@ -197,7 +197,7 @@ def runs(
             "SELECT run_id, kind, CASE WHEN status = 'running' AND NOT ? THEN 'cut off' ELSE status END AS status, "
             "round(epoch(finished_at - started_at), 1) AS seconds, "
             "source, tickers, as_of, attempts, split_part(error, chr(10), 1) AS error "
-            "FROM runs ORDER BY run_id DESC LIMIT ?",
+            "FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?",
             [is_locked(lake.root), limit],
         )
     show_frame(listed.drop(name for name in ("tickers", "error") if listed[name].is_null().all()))

@@ -209,7 +209,7 @@ def test_a_row_removed_behind_its_back_is_missed(
         lake.commit("theft", lambda tx: tx.delete(name, where))
     with pytest.raises(ReconciliationError):
         run_night(night, source="sample")
-    last = ask(night, "SELECT status, error FROM runs ORDER BY run_id DESC LIMIT 1").row(0)
+    last = ask(night, "SELECT status, error FROM runs ORDER BY started_at DESC LIMIT 1").row(0)
     assert last[0] == "failed"
     assert "pm lake snapshots" in last[1]
 
