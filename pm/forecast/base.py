@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["MEANS_SCHEMA", "Forecaster", "Forecasts", "Panel"]
 
@@ -25,13 +25,19 @@ class Panel:
         Columns ticker, date, bar (the ticker's sessions counted from 0) and log_price; sorted by ticker and date.
         Prices are adjusted, and expressed as an index that is 100 on the ticker's first bar: a forecast then does not
         depend on the currency's unit or on the size of a later dividend's factor.
+    groups
+        Ticker → name of its group of related tickers, whose bars a model may read beside the ticker's own. A ticker
+        without a group stands alone.
     """
 
     bars: pl.DataFrame
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def only(self, tickers: Iterable[str]) -> Panel:
-        """Give the panel of these tickers alone."""
-        return Panel(self.bars.filter(pl.col("ticker").is_in(list(tickers))))
+        """Give the panel of these tickers alone; each stays in its group."""
+        wanted = set(tickers)
+        groups = {ticker: group for ticker, group in self.groups.items() if ticker in wanted}
+        return Panel(self.bars.filter(pl.col("ticker").is_in(sorted(wanted))), groups)
 
     def lengths(self) -> dict[str, int]:
         """Count each ticker's bars."""
@@ -68,7 +74,8 @@ class Forecaster(Protocol):
     """A model of the log price.
 
     A panel in and all its tickers out, so that a model may be vectorised over tickers. A ticker's forecast may depend
-    on its own bars up to the origin only, to the last bit: neither on later bars nor on the company it is forecast in.
+    on its own bars and its group's up to the date of the origin only, to the last bit: neither on later bars nor on
+    who else is in the panel.
     """
 
     @property
