@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pm.errors import SettingsError, did_you_mean
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "CALENDAR_FEATURES",
     "ExchangeSettings",
     "ForecastSettings",
     "LakeSettings",
@@ -34,6 +35,9 @@ __all__ = [
     "VolatilitySettings",
     "load_settings",
 ]
+
+CALENDAR_FEATURES = ("day_of_week", "month", "month_start", "month_end")
+"""What a model may know of sessions to come."""
 
 PREFIX = "PM_"
 DELIMITER = "__"
@@ -115,6 +119,7 @@ class ForecastSettings(_Section):
     models: Annotated[list[str], Field(min_length=1)]
     origins: Annotated[int, Field(ge=2)]
     origin_step: Count
+    arima_features: list[str]
     naive_share: Share
     max_age_days: Count
 
@@ -125,6 +130,17 @@ class ForecastSettings(_Section):
         if len(set(self.models)) != len(self.models):
             raise ValueError("models must not repeat")
         return self
+
+    @field_validator("arima_features")
+    @classmethod
+    def _features_are_known_ahead(cls, names: list[str]) -> list[str]:
+        unknown = [name for name in names if name not in CALENDAR_FEATURES]
+        if unknown:
+            known = ", ".join(CALENDAR_FEATURES)
+            raise ValueError(f"{unknown[0]} is not known for the sessions to forecast; use some of {known}")
+        if len(set(names)) != len(names):
+            raise ValueError("features must not repeat")
+        return names
 
 
 class SignalSettings(_Section):

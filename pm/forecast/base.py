@@ -28,16 +28,23 @@ class Panel:
     groups
         Ticker → name of its group of related tickers, whose bars a model may read beside the ticker's own. A ticker
         without a group stands alone.
+    known_ahead
+        Features of each session that are known before it comes: columns ticker, bar and one a feature, a row for every
+        bar of a ticker and for each of its sessions to forecast, which are counted on from its last bar. None where no
+        features are asked for.
     """
 
     bars: pl.DataFrame
     groups: Mapping[str, str] = field(default_factory=dict)
+    known_ahead: pl.DataFrame | None = None
 
     def only(self, tickers: Iterable[str]) -> Panel:
         """Give the panel of these tickers alone; each stays in its group."""
         wanted = set(tickers)
         groups = {ticker: group for ticker, group in self.groups.items() if ticker in wanted}
-        return Panel(self.bars.filter(pl.col("ticker").is_in(sorted(wanted))), groups)
+        theirs = pl.col("ticker").is_in(sorted(wanted))
+        known_ahead = None if self.known_ahead is None else self.known_ahead.filter(theirs)
+        return Panel(self.bars.filter(theirs), groups, known_ahead)
 
     def lengths(self) -> dict[str, int]:
         """Count each ticker's bars."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pm.forecast.calendar import with_calendar
 from pm.forecast.cross_validation import bars_needed, outcomes, rolling_origins, score
 from pm.forecast.distribution import price_distribution
 from pm.forecast.member import Member, enlist
@@ -98,6 +99,7 @@ def forecast_tickers(
     )
     refused = priced.refused | _unsupported(priced.last, volatility, targets, settings.horizon)
     panel = priced.panel.only(priced.panel.lengths().keys() - refused.keys())
+    panel = with_calendar(panel, targets, settings.arima_features)
     origins = rolling_origins(panel, settings)
     members = {model.name: enlist(model, panel, priced.last, origins, settings) for model in models}
 

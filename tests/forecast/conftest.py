@@ -28,6 +28,7 @@ def settings() -> ForecastSettings:
         models=["naive", "drift", "theta"],
         origins=4,
         origin_step=10,
+        arima_features=[],
         naive_share=0.25,
         max_age_days=10,
     )

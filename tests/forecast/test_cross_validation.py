@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from pm.forecast.base import Panel
 
 BASE = ForecastSettings(
-    horizon=20, window=1000, models=["naive"], origins=8, origin_step=20, naive_share=0.25, max_age_days=10
+    horizon=20,
+    window=1000,
+    models=["naive"],
+    origins=8,
+    origin_step=20,
+    arima_features=[],
+    naive_share=0.25,
+    max_age_days=10,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pm.errors import SettingsError, did_you_mean
-from pm.forecast.models.auto_arima import AUTO_ARIMA
+from pm.forecast.models.auto_arima import AutoArimaForecaster
 from pm.forecast.models.auto_ets import AUTO_ETS
 from pm.forecast.models.drift import DriftForecaster
 from pm.forecast.models.naive import NaiveForecaster
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORECASTERS", "forecaster"]
 
-_ALL: tuple[Forecaster, ...] = (NaiveForecaster(), DriftForecaster(), AUTO_ARIMA, THETA, AUTO_ETS)
+_ALL: tuple[Forecaster, ...] = (NaiveForecaster(), DriftForecaster(), AutoArimaForecaster(), THETA, AUTO_ETS)
 
 FORECASTERS: dict[str, Forecaster] = {model.name: model for model in _ALL}
 """Every forecaster there is."""

@@ -1,4 +1,4 @@
-"""The adapter by which a model of statsforecast, one series at a time, becomes a forecaster."""
+"""One series at a time: the loop over tickers, and the adapter by which a model of statsforecast is a forecaster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,90 @@ if TYPE_CHECKING:
     from pm.forecast.base import Panel
     from pm.volatility.base import FloatArray
 
-__all__ = ["UnivariateForecaster"]
+__all__ = ["History", "UnivariateForecaster", "forecast_each"]
+
+FEWEST = 20
+"""Bars up to the first origin without which no parameter is estimated."""
+
+
+@dataclass(frozen=True)
+class History:
+    """A ticker's log prices and where to forecast them from.
+
+    Attributes
+    ----------
+    log_prices
+        Shape (bars,).
+    features
+        Those known ahead, shape (bars and sessions after them, features); of no column where there are none.
+    origins
+        Bars to forecast from, counted from 0, oldest first.
+    horizon
+        Sessions ahead.
+    """
+
+    log_prices: FloatArray
+    features: FloatArray
+    origins: list[int]
+    horizon: int
+
+
+def forecast_each(
+    panel: Panel, origins: pl.DataFrame, horizon: int, roll: Callable[[History], FloatArray]
+) -> Forecasts:
+    """Forecast each ticker on its own; one that cannot be fitted becomes a failure with its reason.
+
+    Parameters
+    ----------
+    panel, origins, horizon
+        See `Forecaster.forecast`.
+    roll
+        Gives the means of a history, shape (origins, horizon). Whatever it raises is the ticker's failure; what it
+        warns of is not shown, for a user could do nothing about an optimiser's step.
+    """
+    frames: list[pl.DataFrame] = []
+    failures: dict[str, str] = {}
+    places = panel.at(origins).partition_by("ticker", as_dict=True)
+    series = panel.bars.partition_by("ticker", as_dict=True)
+    known = {} if panel.known_ahead is None else panel.known_ahead.partition_by("ticker", as_dict=True)
+    for key, rows in places.items():
+        ticker = str(key[0])
+        log_prices = series[key]["log_price"].to_numpy()
+        features = known[key].sort("bar").drop("ticker", "bar").to_numpy() if key in known else None
+        history = History(
+            log_prices,
+            np.empty((log_prices.size + horizon, 0)) if features is None else features,
+            rows["bar"].to_list(),
+            horizon,
+        )
+        try:
+            _refuse_unfit(history)
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                means = np.asarray(roll(history), dtype=np.float64)
+        except Exception as error:  # noqa: BLE001 - the library raises whatever comes up, bare Exception included
+            failures[ticker] = f"failed: {type(error).__name__}: {error}"
+            continue
+        columns = {
+            "ticker": [ticker] * means.size,
+            "origin_date": np.repeat(rows["origin_date"].to_numpy(), horizon),
+            "step": np.tile(np.arange(1, horizon + 1), len(rows)),
+            "mean": means.ravel(),
+        }
+        frames.append(pl.DataFrame(columns, schema=MEANS_SCHEMA))
+    return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+
+
+def _refuse_unfit(history: History) -> None:
+    """Raise ValueError for what no model can be fitted to, before a library finds its own words for it."""
+    first, last = history.origins[0], history.origins[-1]
+    broken = int((~np.isfinite(history.log_prices[: last + 1])).sum())
+    if broken:
+        raise ValueError(f"{broken} of {last + 1} log prices are not finite numbers")
+    if first + 1 < FEWEST:
+        raise ValueError(f"needs {FEWEST} bars up to the first origin, has {first + 1}")
+    if np.ptp(history.log_prices[: first + 1]) == 0.0:
+        raise ValueError(f"the first {first + 1} log prices are all equal")
 
 
 @dataclass(frozen=True)
@@ -43,33 +126,11 @@ class UnivariateForecaster:
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
         """Fit at each ticker's first origin and carry forward; see `Forecaster.forecast`."""
-        frames: list[pl.DataFrame] = []
-        failures: dict[str, str] = {}
-        places = panel.at(origins).partition_by("ticker", as_dict=True)
-        series = panel.bars.partition_by("ticker", as_dict=True)
-        for key, rows in places.items():
-            ticker = str(key[0])
-            try:
-                means = self._roll(series[key]["log_price"].to_numpy(), rows["bar"].to_list(), horizon)
-            except Exception as error:  # noqa: BLE001 - the library raises whatever comes up, bare Exception included
-                failures[ticker] = f"failed: {type(error).__name__}: {error}"
-                continue
-            columns = {
-                "ticker": [ticker] * means.size,
-                "origin_date": np.repeat(rows["origin_date"].to_numpy(), horizon),
-                "step": np.tile(np.arange(1, horizon + 1), len(rows)),
-                "mean": means.ravel(),
-            }
-            frames.append(pl.DataFrame(columns, schema=MEANS_SCHEMA))
-        return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+        return forecast_each(panel, origins, horizon, self._roll)
 
-    def _roll(self, log_prices: FloatArray, origins: list[int], horizon: int) -> FloatArray:
-        """Give the means of each origin, shape (origins, horizon)."""
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # ARIMA tries many orders, and says so when the optimiser stops early on one that it then discards.
-            warnings.filterwarnings("ignore", message="possible convergence problem", category=UserWarning)
-            first, *later = origins
-            model = self.build().fit(log_prices[: first + 1])
-            means = [model.predict(horizon)["mean"]]
-            means += [model.forward(log_prices[: origin + 1], horizon)["mean"] for origin in later]
-        return np.asarray(means, dtype=np.float64)
+    def _roll(self, history: History) -> FloatArray:
+        first, *later = history.origins
+        model = self.build().fit(history.log_prices[: first + 1])
+        means = [model.predict(history.horizon)["mean"]]
+        means += [model.forward(history.log_prices[: origin + 1], history.horizon)["mean"] for origin in later]
+        return np.asarray(means)
