@@ -42,7 +42,6 @@ CALENDAR_FEATURES = ("day_of_week", "month", "month_start", "month_end")
 PREFIX = "PM_"
 DELIMITER = "__"
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Window = Annotated[int, Field(ge=2)]
@@ -120,7 +119,6 @@ class ForecastSettings(_Section):
     origins: Annotated[int, Field(ge=2)]
     origin_step: Count
     arima_features: list[str]
-    naive_share: Share
     max_age_days: Count
 
     @model_validator(mode="after")

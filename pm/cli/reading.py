@@ -142,11 +142,11 @@ def forecast(
         say("")
         show_frame(
             lake.query(
-                "SELECT model, weight, relative_rmse, origins, reason FROM latest_weights WHERE ticker = ? "
-                "ORDER BY weight DESC, model",
+                "SELECT model, weight, verdict, relative_rmse, dm_p_value, in_confidence_set, origins, reason "
+                "FROM latest_weights WHERE ticker = ? ORDER BY weight DESC NULLS FIRST, model",
                 [ticker],
             ),
-            formats={"weight": ".1%", "relative_rmse": ".3f"},
+            formats={"weight": ".1%", "relative_rmse": ".3f", "dm_p_value": ".3f"},
             title="Weights, and the out-of-sample error over that of naive",
         )
 

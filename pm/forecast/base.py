@@ -10,7 +10,10 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["MEANS_SCHEMA", "Forecaster", "Forecasts", "Panel"]
+__all__ = ["MEANS_SCHEMA", "NAIVE", "Forecaster", "Forecasts", "Panel"]
+
+NAIVE = "naive"
+"""The model that the others are measured against and pulled towards; it takes part wherever there is a price."""
 
 MEANS_SCHEMA = pl.Schema({"ticker": pl.String, "origin_date": pl.Date, "step": pl.Int64, "mean": pl.Float64})
 

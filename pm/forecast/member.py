@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pm.forecast.base import NAIVE
 from pm.forecast.cross_validation import bars_needed
-from pm.forecast.weights import NAIVE
 
 if TYPE_CHECKING:
     from pm.forecast.base import Forecaster, Forecasts, Panel

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pm.forecast.base import NAIVE
 from pm.forecast.calendar import with_calendar
-from pm.forecast.cross_validation import bars_needed, outcomes, rolling_origins, score
+from pm.forecast.cross_validation import backtests, bars_needed, outcomes, rolling_origins, window_overlap
 from pm.forecast.distribution import price_distribution
 from pm.forecast.member import Member, enlist
 from pm.forecast.models import forecaster
 from pm.forecast.panel import build_panel
-from pm.forecast.weights import NAIVE, model_weights
+from pm.forecast.weights import ENSEMBLE, model_weights
 from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.volatility.base import Refusal
 
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
     from pm.settings import ForecastSettings
 
-__all__ = ["ENSEMBLE", "ForecastResult", "forecast_tickers"]
+__all__ = ["ForecastResult", "forecast_tickers"]
 
-ENSEMBLE = "ensemble"
 STAGE = "forecast"
 
 FORECASTS_SCHEMA, EXCLUSIONS_SCHEMA = table("forecasts").unstamped_schema, table("exclusions").unstamped_schema
@@ -39,7 +39,8 @@ class ForecastResult:
     forecasts
         Table `forecasts`: the models that took part, and 'ensemble'; sorted by ticker, model and step.
     weights
-        Table `model_weights`: every model of the settings for every ticker forecast; sorted by ticker and model.
+        Table `model_weights`: every model of the settings and 'ensemble', for every ticker forecast; sorted by ticker
+        and model.
     exclusions
         Table `exclusions`; sorted by ticker. One that is also in `forecasts` was served by naive alone.
     """
@@ -104,9 +105,9 @@ def forecast_tickers(
     members = {model.name: enlist(model, panel, priced.last, origins, settings) for model in models}
 
     tested = pl.concat(member.tested for member in members.values())
-    scores = score(tested, outcomes(panel, origins, settings.horizon))
+    tests = backtests(panel, tested, outcomes(panel, origins, settings.horizon))
     reasons = {name: member.reasons for name, member in members.items()}
-    weights = model_weights(panel.lengths(), scores, reasons, naive_share=settings.naive_share)
+    weights = model_weights(panel.lengths(), tests, reasons, overlap=window_overlap(settings))
     means = pl.concat([*(member.today for member in members.values()), _combine(members, weights)])
     forecasts = price_distribution(means, volatility, targets, priced.last)
 

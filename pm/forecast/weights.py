@@ -1,103 +1,88 @@
-"""An ensemble's weights, from what its members' errors were out of sample."""
+"""An ensemble's weights, ticker by ticker, with the evidence they rest on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
+from pm.forecast.base import NAIVE
+from pm.forecast.cross_validation import FEWEST_COMPARED, score
+from pm.forecast.stacking import combine
 from pm.lake.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["NAIVE", "ensemble_weights", "model_weights"]
+    from pm.forecast.cross_validation import Backtest
 
-NAIVE = "naive"
-"""The model that the others are measured against and pulled towards; it takes part wherever there is a price."""
+__all__ = ["EDGE", "ENSEMBLE", "NO_EDGE", "model_weights"]
+
+ENSEMBLE = "ensemble"
+
+EDGE, NO_EDGE = "edge", "no edge"
+"""Verdicts on a ticker: whether the ensemble beat the martingale out of sample beyond chance."""
 
 WEIGHTS_SCHEMA = table("model_weights").unstamped_schema
-
-SMALLEST_LOSS = 1e-9
-"""Losses below this share of the naive one are taken as equal: they are rounding, not skill."""
-
-
-def ensemble_weights(losses: Mapping[str, float], *, naive_share: float) -> dict[str, float]:
-    """Give each model's share in the ensemble's mean; the shares sum to 1.
-
-    w[m] = (1 − s)·(1/L[m]) / Σ(1/L) + s·[m is naive]. Weights by inverse mean squared error leave the correlation of
-    errors out, on purpose: with a handful of windows a covariance matrix is noise, and its inverse worse. Pulling them
-    towards the martingale by s lowers the price of being wrong about skill that is not there.
-
-    Parameters
-    ----------
-    losses
-        Model → mean squared out-of-sample error, on windows common to all; 'naive' among them.
-    naive_share
-        s, from 0 to 1.
-
-    References
-    ----------
-    Bates and Granger (1969), The combination of forecasts, Operational Research Quarterly 20.
-    Stock and Watson (2004), Combination forecasts of output growth in a seven-country data set, J. Forecasting 23
-    (inverse-MSE weights and their shrinkage).
-    """
-    if losses[NAIVE] <= 0:  # the price did not move in any window: nothing was learnt about the others
-        return {model: float(model == NAIVE) for model in losses}
-    floor = SMALLEST_LOSS * losses[NAIVE]
-    inverse = {model: 1.0 / max(loss, floor) for model, loss in losses.items()}
-    total = sum(inverse.values())
-    return {
-        model: (1.0 - naive_share) * value / total + naive_share * (model == NAIVE) for model, value in inverse.items()
-    }
 
 
 def model_weights(
     tickers: Iterable[str],
-    scores: pl.DataFrame,
+    tests: Mapping[str, Backtest],
     reasons: Mapping[str, Mapping[str, str]],
     *,
-    naive_share: float,
+    overlap: int,
 ) -> pl.DataFrame:
-    """Give a row for every ticker and model: its weight, the errors it rests on, or why it took no part.
+    """Give a row for every ticker and model, and for the ensemble: its weight and its errors, or why it took no part.
 
-    A ticker that could not be cross-validated is left to naive.
+    Weights are those of `stacking.combine`. A ticker with fewer origins than FEWEST_COMPARED is left to naive, and its
+    evidence is 'none' (see `pooling` for what other tickers can tell of it). The ensemble's errors are those of the
+    weights that each origin would have had without it.
 
     Parameters
     ----------
     tickers
         Those to give weights for.
-    scores
-        From `cross_validation.score`; a model without a row there took no part.
+    tests
+        From `cross_validation.backtests`; a model that is not in a ticker's took no part there.
     reasons
         Model → ticker → why it took no part; its keys are all the models there are.
-    naive_share
-        See `ensemble_weights`.
+    overlap
+        From `cross_validation.window_overlap`.
 
     Returns
     -------
     The columns of table `model_weights` without its stamp, sorted by ticker and model.
     """
-    found = {(row["ticker"], row["model"]): row for row in scores.iter_rows(named=True)}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for ticker in sorted(tickers):
-        losses = {model: found[ticker, model]["loss"] for model in reasons if (ticker, model) in found}
-        weights = ensemble_weights(losses, naive_share=naive_share) if losses else {NAIVE: 1.0}
-        for model in sorted(reasons):
-            own = found.get((ticker, model), {})
-            naive_rmse = found[ticker, NAIVE]["rmse"] if own else 0.0
-            rows.append(
-                {
-                    "ticker": ticker,
-                    "model": model,
-                    "weight": weights.get(model, 0.0),
-                    "rmse": own.get("rmse"),
-                    "mae": own.get("mae"),
-                    "relative_rmse": own["rmse"] / naive_rmse if naive_rmse else None,
-                    "origins": own.get("origins", 0),
-                    "first_origin": own.get("first_origin"),
-                    "last_target": own.get("last_target"),
-                    "reason": reasons[model].get(ticker),
-                }
-            )
+        common: dict[str, Any] = {"ticker": ticker, "verdict": NO_EDGE, "evidence": "none", "origins": 0}
+        weights = {NAIVE: 1.0}
+        scores: dict[str, dict[str, float | int | bool | None]] = {}
+        if ticker in tests:
+            backtest = tests[ticker]
+            common |= {
+                "origins": len(backtest.origin_dates),
+                "first_origin": backtest.origin_dates[0],
+                "last_target": backtest.last_target,
+            }
+            means = backtest.means[0]
+            if len(backtest.origin_dates) >= FEWEST_COMPARED:
+                combination = combine(backtest.products(), overlap=overlap)
+                weights = dict(zip(backtest.models, combination.weights.tolist(), strict=True))
+                means = np.einsum("ok,kos->os", combination.left_out, backtest.means)
+                common |= {"verdict": EDGE if combination.edge else NO_EDGE, "evidence": "own"}
+            scores = score(backtest.joined_by(ENSEMBLE, means), overlap=overlap)
+        for model in sorted([*reasons, ENSEMBLE]):
+            row = common | {"model": model}
+            if model != ENSEMBLE:
+                row |= {"weight": weights.get(model, 0.0), "reason": reasons[model].get(ticker)}
+            if model in scores:
+                row |= scores[model]
+            elif model != ENSEMBLE:
+                row |= {"origins": 0, "first_origin": None, "last_target": None}
+                if scores and row["reason"] is None:
+                    row["reason"] = "left out a step of an origin"
+            rows.append(row)
     return pl.DataFrame(rows, schema=WEIGHTS_SCHEMA)

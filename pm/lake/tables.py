@@ -357,19 +357,55 @@ _FORECASTS = Table(
 _WEIGHTS = Table(
     "main",
     "model_weights",
-    "A model's weight in the ensemble and the out-of-sample errors behind it.",
+    "A model's weight in the ensemble and the out-of-sample errors behind it; the ensemble's own errors too.",
     ("run_id", "ticker", "model"),
     (
         Column("ticker", TEXT, "Ticker."),
         Column("model", TEXT, "Forecaster."),
-        Column("weight", REAL, "Share in the ensemble's mean; a ticker's weights sum to 1."),
+        Column("weight", REAL, "Share in the ensemble's mean; a ticker's weights sum to 1. Null for the ensemble."),
+        Column(
+            "verdict",
+            TEXT,
+            "Of the ticker, in each of its rows: 'edge' if the combined models lost less than naive out of sample, at "
+            "a 5% level; else 'no edge', and naive has all the weight.",
+        ),
+        Column(
+            "evidence",
+            TEXT,
+            "What weights and verdict rest on: the ticker's 'own' origins, those of all tickers ('pooled') where its "
+            "own are too few, or 'none'.",
+        ),
         Column(
             "rmse",
             REAL,
             "Out-of-sample root mean squared error of the log price, all steps; null if excluded.",
         ),
         Column("mae", REAL, "Out-of-sample mean absolute error of the log price, all steps."),
+        Column("smape", REAL, "Out-of-sample mean of 2|F − A| / (F + A) of the price: a share, 0.02 is 2%."),
+        Column("mase", REAL, "mae, each error over the mean absolute one-session log return up to its origin."),
+        Column(
+            "loss",
+            REAL,
+            "Mean squared error out of sample, of errors over √(step × variance before the origin).",
+        ),
         Column("relative_rmse", REAL, "rmse over that of naive: below 1 is better than no change."),
+        Column(
+            "directional_accuracy",
+            REAL,
+            "Share of origins from which the sign of the whole horizon's move was foretold; moves of 0 are left out.",
+        ),
+        Column("directional_lower", REAL, "Lower end of its 95% Wilson interval."),
+        Column("directional_upper", REAL, "Upper end of its 95% Wilson interval."),
+        Column("directional_origins", INTEGER, "Origins it was counted on."),
+        Column(
+            "dm_statistic",
+            REAL,
+            "Diebold and Mariano's statistic against naive, with the correction of Harvey, Leybourne and Newbold; "
+            "positive if naive lost more. Null for naive.",
+        ),
+        Column("dm_p_value", REAL, "Its one-sided p-value: small if the model is better than naive beyond chance."),
+        Column("mcs_p_value", REAL, "p-value of belonging to the model confidence set of the ticker's models."),
+        Column("in_confidence_set", FLAG, "Whether it belongs to that set at 10%: mcs_p_value above 0.1."),
         Column("origins", INTEGER, "Origins cross-validated."),
         Column("first_origin", DATE, "First date forecast from."),
         Column("last_target", DATE, "Last date forecast in cross-validation; never after the cutoff."),

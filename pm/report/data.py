@@ -32,7 +32,7 @@ class ReportData:
     volatility
         Table `volatility`: ticker, step, model, sigma. Steps are matched to dates through `forecasts`.
     weights
-        Table `model_weights`: ticker, model, weight, relative_rmse, reason.
+        Table `model_weights`: ticker, model, weight, verdict, relative_rmse, reason.
     history
         ticker, date, close: adjusted so that each ticker's last close is the traded one, the price its forecast is
         in. As many sessions as the settings ask for are drawn; more may be given.

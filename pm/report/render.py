@@ -126,7 +126,8 @@ def _signal_rows(signals: pl.DataFrame, charts: list[Row]) -> list[Row]:
 
 
 def _weights(weights: pl.DataFrame, limit: int) -> Row:
-    """Give the models in order and, for each ticker, what each of them weighs."""
+    """Give the models in order and, for each ticker, what each of them weighs and whether they beat naive."""
+    weights = weights.filter(pl.col("model") != "ensemble")
     models = weights.group_by("model").agg(pl.col("weight").mean())
     # Naive first, for the others are measured against it; then the heaviest.
     names = models.sort(pl.col("model") == "naive", "weight", "model", descending=[True, True, False])[
@@ -136,7 +137,8 @@ def _weights(weights: pl.DataFrame, limit: int) -> Row:
     shown = weights.sort("ticker").partition_by("ticker", as_dict=True, maintain_order=True)
     for (ticker,), part in list(shown.items())[:limit]:
         by_model = {row["model"]: row for row in part.to_dicts()}
-        table.append({"ticker": ticker, "cells": [by_model.get(name) for name in names]})
+        verdict = part["verdict"][0]
+        table.append({"ticker": ticker, "verdict": verdict, "cells": [by_model.get(name) for name in names]})
     reasons = weights.filter(pl.col("reason").is_not_null()).sort("ticker", "model").head(limit).to_dicts()
     return {"models": names, "rows": table, "total": len(shown), "reasons": reasons}
 

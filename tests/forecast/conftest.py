@@ -29,7 +29,6 @@ def settings() -> ForecastSettings:
         origins=4,
         origin_step=10,
         arima_features=[],
-        naive_share=0.25,
         max_age_days=10,
     )
 

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
 
-from pm.forecast.cross_validation import bars_needed, outcomes, rolling_origins, score
+from pm.forecast.cross_validation import (
+    backtests,
+    bars_needed,
+    outcomes,
+    rolling_origins,
+    score,
+    window_overlap,
+)
 from pm.settings import ForecastSettings
 
 if TYPE_CHECKING:
@@ -26,7 +34,6 @@ BASE = ForecastSettings(
     origins=8,
     origin_step=20,
     arima_features=[],
-    naive_share=0.25,
     max_age_days=10,
 )
 
@@ -88,34 +95,144 @@ def test_outcomes_are_the_bars_that_came(as_panel: Callable[..., Panel]) -> None
         assert actual.filter(pl.col("ticker") == ticker)["target_date"].max() == days[ticker][-1]
 
 
-def test_scores_equal_a_plain_loop(as_panel: Callable[..., Panel]) -> None:
+def test_windows_overlap_as_often_as_a_session_lies_in_them() -> None:
+    for horizon in range(1, 25):
+        for step in range(1, 25):
+            settings = BASE.model_copy(update={"horizon": horizon, "origin_step": step})
+            windows = [set(range(step * k + 1, step * k + horizon + 1)) for k in range(horizon + 1)]
+            assert window_overlap(settings) == sum(bool(windows[0] & window) for window in windows)
+
+
+@pytest.fixture
+def tested(as_panel: Callable[..., Panel]) -> tuple[Panel, pl.DataFrame, pl.DataFrame]:
+    """A panel, forecasts by naive and two models that guess around it, and what came."""
     rng = np.random.default_rng(3)
-    panel = as_panel({ticker: np.cumsum(rng.normal(size=n)) for ticker, n in (("A", 150), ("B", 210))})
+    panel = as_panel({ticker: 4 + np.cumsum(rng.normal(0, 0.02, n)) for ticker, n in (("A", 300), ("B", 250))})
     actual = outcomes(panel, rolling_origins(panel, BASE), BASE.horizon)
-    forecasts = pl.concat(
-        actual.select("ticker", "origin_date", "step").with_columns(
-            model=pl.lit(model), mean=pl.Series(rng.normal(size=actual.height))
-        )
-        for model in ("naive", "other")
+    naive = (
+        panel.bars.rename({"date": "origin_date", "log_price": "mean"})
+        .join(actual.select("ticker", "origin_date", "step"), on=["ticker", "origin_date"])
+        .select("ticker", pl.lit("naive").alias("model"), "origin_date", "step", "mean")
     )
-    scores = score(forecasts.sample(fraction=1, shuffle=True, seed=1), actual)
+    noise = [rng.normal(0, 0.01, naive.height) for _ in range(2)]
+    others = [
+        naive.with_columns(model=pl.lit(model), mean=pl.col("mean") + pl.Series(part))
+        for model, part in zip(("arima", "theta"), noise, strict=True)
+    ]
+    return panel, pl.concat([*others, naive]), actual
 
+
+def test_scores_equal_a_plain_loop(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+    panel, forecasts, actual = tested
+    found = backtests(panel, forecasts.sample(fraction=1, shuffle=True, seed=1), actual)
+    assert list(found) == ["A", "B"]
     truth = {row[:3]: row[3] for row in actual.select("ticker", "origin_date", "step", "actual").iter_rows()}
-    errors: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for ticker, origin, step, model, mean in forecasts.iter_rows():
-        errors.setdefault((ticker, model), []).append((step, mean - truth[ticker, origin, step]))
-    assert scores.height == len(errors) == 4
-    for row in scores.iter_rows(named=True):
-        own = errors[row["ticker"], row["model"]]
-        assert row["rmse"] == pytest.approx(math.sqrt(sum(e**2 for _, e in own) / len(own)))
-        assert row["mae"] == pytest.approx(sum(abs(e) for _, e in own) / len(own))
-        assert row["loss"] == pytest.approx(sum(e**2 / step for step, e in own) / len(own))
-        assert row["origins"] == len(own) / BASE.horizon
-        assert row["last_target"] == panel.bars.filter(pl.col("ticker") == row["ticker"])["date"].max()
+    means = {
+        (t, m, o, k): mean
+        for t, m, o, k, mean in forecasts.select("ticker", "model", "origin_date", "step", "mean").iter_rows()
+    }
+    for ticker, backtest in found.items():
+        assert backtest.models == ("naive", "arima", "theta")
+        own = panel.bars.filter(pl.col("ticker") == ticker)
+        days, prices = own["date"].to_list(), own["log_price"].to_list()
+        assert backtest.last_target == days[-1]
+        assert len(backtest.origin_dates) == 8
+        scores = score(backtest, overlap=1)
+        losses: dict[str, list[float]] = {}
+        for model in backtest.models:
+            squares, sizes, shares, scaled, right, losses[model] = [], [], [], [], [], []
+            for origin in backtest.origin_dates:
+                at = days.index(origin)
+                moves = [prices[bar] - prices[bar - 1] for bar in range(1, at + 1)]
+                variance = sum(move**2 for move in moves[-59:]) / 59
+                scale = sum(map(abs, moves)) / len(moves)
+                standard = []
+                for step in range(1, 21):
+                    mean, came = means[ticker, model, origin, step], truth[ticker, origin, step]
+                    squares.append((mean - came) ** 2)
+                    sizes.append(abs(mean - came))
+                    scaled.append(abs(mean - came) / scale)
+                    price, forecast = math.exp(came), math.exp(mean)
+                    shares.append(2 * abs(forecast - price) / (forecast + price))
+                    standard.append((mean - came) ** 2 / step / variance)
+                losses[model].append(sum(standard) / 20)
+                if mean != prices[at]:
+                    right.append((mean - prices[at]) * (came - prices[at]) > 0)
+            row = scores[model]
+            assert row["rmse"] == pytest.approx(math.sqrt(sum(squares) / 160))
+            assert row["mae"] == pytest.approx(sum(sizes) / 160)
+            assert row["smape"] == pytest.approx(sum(shares) / 160)
+            assert row["mase"] == pytest.approx(sum(scaled) / 160)
+            assert row["loss"] == pytest.approx(sum(losses[model]) / 8)
+            assert row["directional_origins"] == len(right)
+            assert row["directional_accuracy"] == (pytest.approx(sum(right) / len(right)) if right else None)
+            if model == "naive":
+                assert (row["relative_rmse"], row["dm_statistic"], row["dm_p_value"]) == (1.0, None, None)
+                continue
+            theirs = ttest_1samp(np.subtract(losses["naive"], losses[model]), 0, alternative="greater")
+            # Without overlap Harvey, Leybourne and Newbold's statistic is Student's.
+            assert row["dm_statistic"] == pytest.approx(theirs.statistic)
+            assert row["dm_p_value"] == pytest.approx(theirs.pvalue)
+        assert max(row["mcs_p_value"] or 0.0 for row in scores.values()) == 1.0
+        for row in scores.values():
+            assert row["in_confidence_set"] == ((row["mcs_p_value"] or 0.0) > 0.1)
 
 
-def test_loss_of_a_random_walk_is_its_variance_at_every_step() -> None:
-    # The naive error at step k is a sum of k shocks: dividing its square by k makes all steps speak as loudly.
+def test_products_are_those_of_standardised_errors(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+    backtest = backtests(*tested)["A"]
+    products = backtest.products()
+    weights = np.array([0.2, 0.5, 0.3])
+    combined = np.einsum("k,kos->os", weights, backtest.means)
+    joined = backtest.joined_by("mixed", combined)
+    assert joined.models == ("naive", "arima", "theta", "mixed")
+    np.testing.assert_allclose(np.einsum("k,okl,l->o", weights, products, weights), joined.products()[:, 3, 3])
+    np.testing.assert_array_equal(joined.products()[:, :3, :3], products)
+
+
+def test_a_model_that_left_a_step_out_is_not_compared(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+    panel, forecasts, actual = tested
+    spoilt = (pl.col("ticker") == "A") & (pl.col("model") == "arima") & (pl.col("step") == 7)
+    found = backtests(panel, forecasts.filter(~spoilt), actual)
+    assert found["A"].models == ("naive", "theta")
+    assert found["B"].models == ("naive", "arima", "theta")
+    assert list(backtests(panel, forecasts.filter(pl.col("ticker") == "B"), actual)) == ["B"]
+
+
+def test_company_does_not_change_a_ticker(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+    panel, forecasts, actual = tested
+    alone = backtests(panel.only(["B"]), forecasts.filter(pl.col("ticker") == "B"), actual)["B"]
+    together = backtests(*tested)["B"]
+    np.testing.assert_array_equal(alone.products(), together.products())
+    assert score(alone, overlap=1) == score(together, overlap=1)
+
+
+def test_a_price_that_stood_still_before_an_origin_keeps_finite_losses(as_panel: Callable[..., Panel]) -> None:
+    still = np.concatenate([np.full(200, 4.0), 4 + np.random.default_rng(0).normal(0, 0.02, 100).cumsum()])
+    panel = as_panel({"X": still})
+    origins = rolling_origins(panel, BASE)
+    actual = outcomes(panel, origins, BASE.horizon)
+    forecasts = actual.select("ticker", pl.lit("naive").alias("model"), "origin_date", "step", mean=pl.lit(4.0))
+    backtest = backtests(panel, forecasts, actual)["X"]
+    assert np.isfinite(backtest.products()).all()
+    overall = np.mean(np.diff(still) ** 2)
+    assert backtest.variance.min() == pytest.approx(0.1 * overall)
+    scores = score(backtest, overlap=1)["naive"]
+    assert scores["mase"] is None  # nothing had moved before the first origins
+    assert scores["rmse"] is not None
+
+
+def test_few_origins_tell_of_errors_but_compare_nothing(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+    panel, forecasts, actual = tested
+    own = actual.filter(pl.col("ticker") == "A")
+    late = own.filter(pl.col("origin_date") >= own["origin_date"].unique().sort()[-5])
+    scores = score(backtests(panel, forecasts, late)["A"], overlap=1)
+    assert scores["theta"]["rmse"] is not None
+    assert scores["theta"]["mcs_p_value"] is None
+    assert scores["theta"]["in_confidence_set"] is None
+
+
+def test_loss_of_a_random_walk_is_one_at_every_step() -> None:
+    # The naive error at step k is a sum of k shocks: dividing its square by k·σ² makes all steps speak as loudly.
     shocks = np.random.default_rng(0).normal(0, 0.02, (200_000, 10))
     errors = np.cumsum(shocks, axis=1)
-    np.testing.assert_allclose((errors**2 / np.arange(1, 11)).mean(axis=0), 0.02**2, rtol=0.02)
+    np.testing.assert_allclose((errors**2 / np.arange(1, 11) / 0.02**2).mean(axis=0), 1.0, rtol=0.02)

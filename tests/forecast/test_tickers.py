@@ -169,9 +169,10 @@ def test_losses_equal_a_rolling_origin_loop(prices: pl.DataFrame, forecast: Fore
 def test_a_short_history_is_carried_by_naive_alone(prices: pl.DataFrame, forecast: Forecast) -> None:
     result = forecast(prices)
     rows = result.weights.filter(ticker="DDD").sort("model")
-    assert rows["weight"].to_list() == [0.0, 1.0, 0.0]
-    assert rows["reason"].to_list() == ["needs 80 bars, has 60", None, "needs 80 bars, has 60"]
-    assert rows.select("rmse", "mae", "first_origin").null_count().row(0) == (3, 3, 3)
+    assert rows["model"].to_list() == ["drift", "ensemble", "naive", "theta"]
+    assert rows["weight"].to_list() == [0.0, None, 1.0, 0.0]
+    assert rows["reason"].to_list() == ["needs 80 bars, has 60", None, None, "needs 80 bars, has 60"]
+    assert rows.select("rmse", "mae", "first_origin").null_count().row(0) == (4, 4, 4)
     assert result.exclusions.select("ticker", "reason").rows() == [("DDD", "short_history")]
     assert set(result.forecasts.filter(ticker="DDD")["model"]) == {"naive", "ensemble"}
 
@@ -191,9 +192,11 @@ def test_the_sample_with_the_packaged_settings(
     assert facebook["auto_arima"]["weight"] == 0
     for model in ("naive", "drift", "theta", "auto_ets"):
         assert facebook[model]["reason"] is None
-        assert facebook[model]["weight"] > 0
         assert facebook[model]["origins"] == 6
-    assert (result.weights.filter(model="naive")["weight"] > settings.naive_share).all()
+        assert (facebook[model]["verdict"], facebook[model]["evidence"]) == ("no edge", "none")
+    others = result.weights.filter(pl.col("ticker") != "FB", pl.col("reason").is_null())
+    assert (others["origins"] == settings.origins).all()
+    assert (others["evidence"] == "own").all()
     assert (result.weights["last_target"].drop_nulls() == cutoff).all()
 
 

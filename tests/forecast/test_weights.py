@@ -1,56 +1,107 @@
 from __future__ import annotations
 
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
-from pm.forecast.weights import ensemble_weights
+from pm.forecast.cross_validation import Backtest
+from pm.forecast.stacking import combine
+from pm.forecast.weights import ENSEMBLE, model_weights
 
-LOSSES = st.dictionaries(st.sampled_from(["drift", "theta", "arima", "ets"]), st.floats(1e-8, 1e2), max_size=4)
-
-
-def test_by_hand() -> None:
-    # Inverse losses 1, 2, 1 of 4; a quarter of everything goes to naive first.
-    weights = ensemble_weights({"naive": 1.0, "theta": 0.5, "drift": 1.0}, naive_share=0.25)
-    assert weights == pytest.approx({"naive": 0.25 + 0.75 * 0.25, "theta": 0.75 * 0.5, "drift": 0.75 * 0.25})
+HORIZON = 20
 
 
-def test_equals_bates_and_granger_for_two_uncorrelated_forecasts() -> None:
-    # Their equation: k = σ₂² / (σ₁² + σ₂²).
-    weights = ensemble_weights({"naive": 0.09, "drift": 0.04}, naive_share=0.0)
-    assert weights["drift"] == pytest.approx(0.09 / (0.09 + 0.04))
+def backtest(ticker: str, *, origins: int, skill: float, seed: int = 0) -> Backtest:
+    """Give a backtest of naive, of 'good', which foretells a share of each move, and of 'noise'."""
+    rng = np.random.default_rng(seed)
+    moves = np.cumsum(rng.normal(0, 0.02, (origins, HORIZON)), axis=1)
+    start = np.full(origins, 4.0)
+    guesses = [0 * moves, skill * moves, rng.normal(0, 0.02, moves.shape)]
+    days = tuple(date(2020, 1, 1) + timedelta(days=28 * place) for place in range(origins))
+    return Backtest(
+        ticker=ticker,
+        models=("naive", "good", "noise"),
+        origin_dates=days,
+        last_target=days[-1] + timedelta(days=28),
+        actual=4.0 + moves,
+        means=4.0 + np.array(guesses),
+        origin=start,
+        naive_scale=np.full(origins, 0.016),
+        variance=np.full(origins, 0.02**2),
+    )
 
 
-@given(losses=LOSSES, naive=st.floats(1e-8, 1e2), share=st.floats(0, 1))
-def test_weights_are_shares(losses: dict[str, float], naive: float, share: float) -> None:
-    weights = ensemble_weights({"naive": naive, **losses}, naive_share=share)
-    assert sum(weights.values()) == pytest.approx(1.0)
-    assert min(weights.values()) >= 0
-    assert weights["naive"] >= share
+REASONS: dict[str, dict[str, str]] = {"naive": {}, "noise": {}, "good": {}, "late": {"EDGE": "needs 250 bars, has 196"}}
 
 
-@given(losses=LOSSES, share=st.floats(0, 0.9), scale=st.floats(1e-3, 1e3))
-def test_better_weighs_more_and_the_unit_does_not_matter(losses: dict[str, float], share: float, scale: float) -> None:
-    losses = {"naive": 1.0, **losses}
-    weights = ensemble_weights(losses, naive_share=share)
-    others = [model for model in losses if model != "naive"]
-    for first in others:
-        for second in others:
-            if losses[first] < losses[second]:
-                assert weights[first] >= weights[second]
-    scaled = ensemble_weights({model: loss * scale for model, loss in losses.items()}, naive_share=share)
-    assert scaled == pytest.approx(weights)
+@pytest.fixture
+def weights() -> pl.DataFrame:
+    tests = {
+        "EDGE": backtest("EDGE", origins=16, skill=0.5),
+        "WALK": backtest("WALK", origins=16, skill=-0.1),
+        "FEW": backtest("FEW", origins=5, skill=0.5),
+    }
+    return model_weights(["WALK", "FEW", "EDGE", "NONE"], tests, REASONS, overlap=1)
 
 
-def test_naive_alone() -> None:
-    assert ensemble_weights({"naive": 0.3}, naive_share=0.25) == pytest.approx({"naive": 1.0})
-    assert ensemble_weights({"naive": 0.3, "drift": 0.1}, naive_share=1.0) == pytest.approx({"naive": 1, "drift": 0})
+def test_every_ticker_has_every_model_and_the_ensemble(weights: pl.DataFrame) -> None:
+    assert weights["ticker"].unique(maintain_order=True).to_list() == ["EDGE", "FEW", "NONE", "WALK"]
+    for own in weights.partition_by("ticker"):
+        assert own["model"].to_list() == ["ensemble", "good", "late", "naive", "noise"]
+        assert own["weight"].sum() == pytest.approx(1.0)
+        assert own["weight"].is_null().to_list() == [True, False, False, False, False]
+        assert own["verdict"].n_unique() == own["evidence"].n_unique() == 1
 
 
-def test_a_price_that_did_not_move_teaches_nothing() -> None:
-    assert ensemble_weights({"naive": 0.0, "drift": 0.0}, naive_share=0.0) == {"naive": 1.0, "drift": 0.0}
+def test_skill_has_weight_and_the_verdict_says_so(weights: pl.DataFrame) -> None:
+    own = {row["model"]: row for row in weights.filter(ticker="EDGE").iter_rows(named=True)}
+    assert {row["verdict"] for row in own.values()} == {"edge"}
+    assert own["good"]["weight"] > 0.5
+    # Half of each move foretold: half of each error left, and a quarter of its square.
+    assert own["good"]["relative_rmse"] == pytest.approx(0.5)
+    assert own["good"]["directional_accuracy"] == 1.0
+    assert own["good"]["dm_p_value"] < 0.01
+    assert own["good"]["in_confidence_set"]
+    assert not own["naive"]["in_confidence_set"]
+    assert own["late"]["reason"] == "needs 250 bars, has 196"
+    assert (own["late"]["weight"], own["late"]["rmse"], own["late"]["origins"]) == (0.0, None, 0)
 
 
-def test_perfect_forecasts_share_what_there_is() -> None:
-    weights = ensemble_weights({"naive": 1.0, "drift": 0.0, "theta": 0.0}, naive_share=0.0)
-    assert weights == pytest.approx({"naive": 0.0, "drift": 0.5, "theta": 0.5}, abs=1e-8)
+@pytest.mark.parametrize(("ticker", "evidence"), [("WALK", "own"), ("FEW", "none"), ("NONE", "none")])
+def test_without_evidence_naive_has_it_all(weights: pl.DataFrame, ticker: str, evidence: str) -> None:
+    own = weights.filter(ticker=ticker)
+    assert own["verdict"].unique().to_list() == ["no edge"]
+    assert own["evidence"].unique().to_list() == [evidence]
+    assert own.filter(weight=1.0)["model"].to_list() == ["naive"]
+
+
+def test_the_ensembles_errors_are_those_of_weights_that_had_not_seen_them(weights: pl.DataFrame) -> None:
+    tested = backtest("EDGE", origins=16, skill=0.5)
+    found = combine(tested.products(), overlap=1)
+    squares = []
+    for origin in range(16):
+        mixed = sum(found.left_out[origin, model] * tested.means[model, origin] for model in range(3))
+        squares.append((mixed - tested.actual[origin]) ** 2)
+    row = weights.row(by_predicate=(pl.col("ticker") == "EDGE") & (pl.col("model") == ENSEMBLE), named=True)
+    assert row["rmse"] == pytest.approx(np.sqrt(np.mean(squares)))
+    assert row["origins"] == 16
+    assert row["relative_rmse"] < 0.8
+
+
+def test_an_ensemble_of_naive_alone_is_neither_better_nor_worse(weights: pl.DataFrame) -> None:
+    row = weights.row(by_predicate=(pl.col("ticker") == "FEW") & (pl.col("model") == ENSEMBLE), named=True)
+    assert (row["relative_rmse"], row["dm_statistic"], row["dm_p_value"]) == (1.0, 0.0, 0.5)
+
+
+def test_a_model_that_was_not_compared_says_why() -> None:
+    rows = model_weights(["X"], {"X": backtest("X", origins=9, skill=0.1)}, {**REASONS, "odd": {}}, overlap=1)
+    odd = rows.row(by_predicate=pl.col("model") == "odd", named=True)
+    assert (odd["weight"], odd["reason"]) == (0.0, "left out a step of an origin")
+
+
+def test_company_does_not_change_a_ticker(weights: pl.DataFrame) -> None:
+    alone = model_weights(["EDGE"], {"EDGE": backtest("EDGE", origins=16, skill=0.5)}, REASONS, overlap=1)
+    assert_frame_equal(alone, weights.filter(ticker="EDGE"), check_exact=True)

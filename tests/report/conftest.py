@@ -65,7 +65,7 @@ def _weights(ticker: str, log_price: NDArray[np.float64]) -> list[dict[str, Any]
     for model, window in MODELS.items():
         if window == 250 and len(log_price) < 250:
             reason = f"needs 250 bars, has {len(log_price)}"
-            rows.append({"ticker": ticker, "model": model, "weight": 0.0, "reason": reason})
+            rows.append({"ticker": ticker, "model": model, "weight": 0.0, "verdict": "edge", "reason": reason})
             continue
         errors[model] = np.array(
             [
@@ -81,6 +81,7 @@ def _weights(ticker: str, log_price: NDArray[np.float64]) -> list[dict[str, Any]
                 "ticker": ticker,
                 "model": model,
                 "weight": 0.75 / loss / total + (0.25 if model == "naive" else 0.0),
+                "verdict": "edge",
                 "rmse": math.sqrt(loss),
                 "mae": float(np.abs(errors[model]).mean()),
                 "relative_rmse": math.sqrt(loss / mse["naive"]),

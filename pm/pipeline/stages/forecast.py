@@ -107,7 +107,7 @@ STAGE = Stage(
     reads=("bars", "raw.batches"),
     after=("volatility",),
     sections=("forecast", "sources.exchanges"),
-    rooms=("forecast", "volatility/base.py", "lake/tables.py", "sessions.py", "pipeline/universe.py"),
+    rooms=("forecast", "volatility/base.py", "volatility/simulate.py", "lake/tables.py", "sessions.py", "pipeline/universe.py"),
     libraries=("statsforecast", "numpy", "polars", "scipy", "exchange-calendars"),
     asks=asked_for,
 )

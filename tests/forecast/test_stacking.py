@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from pm.forecast.comparison import DieboldMariano, diebold_mariano
+from pm.forecast.stacking import (
+    _by_inverse_loss,
+    _by_stacking,
+    _fitted,
+    combine,
+    conviction,
+    inverse_loss_weights,
+    stacking_weights,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Way = Callable[[Array, float, int], Array]
+
+BARS, HORIZON = 1000, 20
+
+
+def gram(rng: np.random.Generator, models: int) -> Array:
+    errors = rng.normal(size=(30, models)) * rng.uniform(0.3, 2, models) + rng.normal(size=(30, 1))
+    return np.asarray(errors.T @ errors / 30)
+
+
+def test_inverse_losses_by_hand_and_as_bates_and_granger() -> None:
+    assert inverse_loss_weights(np.diag([1.0, 0.5, 1.0])) == pytest.approx([0.25, 0.5, 0.25])
+    # Their equation for two uncorrelated forecasts: k = σ₂² / (σ₁² + σ₂²).
+    assert inverse_loss_weights(np.diag([0.09, 0.04]))[1] == pytest.approx(0.09 / 0.13)
+    assert inverse_loss_weights(np.diag([1.0, 0.0, 0.0])) == pytest.approx([0.0, 0.5, 0.5], abs=1e-8)
+
+
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), models=st.integers(2, 8), ridge=st.floats(1e-3, 10))
+def test_stacking_is_the_constrained_least_squares(seed: int, models: int, ridge: float) -> None:
+    products = gram(np.random.default_rng(seed), models)
+    found = stacking_weights(products, ridge)
+    assert found.sum() == pytest.approx(1.0)
+    assert found.min() >= 0
+
+    def objective(weights: Array) -> float:
+        return float(weights @ products @ weights + ridge * np.sum((weights - 1 / models) ** 2))
+
+    slow = minimize(
+        objective,
+        np.full(models, 1 / models),
+        bounds=[(0, 1)] * models,
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1},
+        method="SLSQP",
+        options={"ftol": 1e-13, "maxiter": 500},
+    )
+    assert objective(found) <= slow.fun + 1e-9
+    np.testing.assert_allclose(found, slow.x, atol=2e-4)
+
+
+def test_stacking_by_hand_and_its_ridge() -> None:
+    # Two uncorrelated errors of variance 1 and 3: weights 3/4 and 1/4; a strong ridge makes them equal.
+    assert stacking_weights(np.diag([1.0, 3.0]), 1e-12) == pytest.approx([0.75, 0.25])
+    assert stacking_weights(np.diag([1.0, 3.0]), 1e9) == pytest.approx([0.5, 0.5])
+    # A model that only adds noise to another's error has no weight; a copy shares it.
+    assert stacking_weights(np.array([[1.0, 1.0], [1.0, 1.5]]), 1e-9) == pytest.approx([1.0, 0.0], abs=1e-8)
+    assert stacking_weights(np.ones((2, 2)), 1e-6) == pytest.approx([0.5, 0.5])
+
+
+def test_conviction() -> None:
+    assert conviction(DieboldMariano(2.0, 0.03)) == 0.75
+    assert conviction(DieboldMariano(2.0, 0.06)) == 0.0
+    assert conviction(DieboldMariano(-3.0, 0.99)) == 0.0
+    assert conviction(DieboldMariano(np.inf, 0.0)) == 1.0
+    assert conviction(DieboldMariano(np.nan, np.nan)) == 0.0
+
+
+def as_products(errors: Array) -> Array:
+    """Give the mean products at each origin of errors of shape (origins, models, steps)."""
+    return np.asarray(np.einsum("oks,ols->okl", errors, errors) / errors.shape[2])
+
+
+@given(seed=st.integers(0, 10_000), origins=st.integers(1, 20), models=st.integers(1, 6), overlap=st.integers(1, 3))
+def test_weights_are_shares_and_the_unit_does_not_matter(seed: int, origins: int, models: int, overlap: int) -> None:
+    rng = np.random.default_rng(seed)
+    products = as_products(rng.normal(size=(origins, models, 5)) * rng.uniform(0.2, 2, (models, 1)))
+    found = combine(products, overlap=overlap)
+    for weights in (found.weights, *found.left_out):
+        assert weights.sum() == pytest.approx(1.0)
+        assert weights.min() >= 0
+    assert found.edge == (found.test.p_value < 0.05)
+    if not found.edge:
+        assert found.weights[0] == 1.0
+    scaled = combine(products * 1e-4, overlap=overlap)
+    np.testing.assert_allclose(scaled.weights, found.weights, atol=1e-7)
+
+
+@pytest.mark.parametrize("overlap", [1, 2, 4])
+@pytest.mark.parametrize("way", [_by_inverse_loss, _by_stacking])
+def test_an_origin_does_not_touch_the_weights_it_is_judged_by(overlap: int, way: Way) -> None:
+    errors = np.random.default_rng(4).normal(size=(16, 4, 20))
+    spoilt = errors.copy()
+    spoilt[8, 1] *= 30
+    apart = np.abs(np.subtract.outer(np.arange(16), np.arange(16))) >= overlap
+    before, after = (_fitted(as_products(each), apart, way) for each in (errors, spoilt))
+    same = (before == after).all(axis=1)
+    # Neither there nor where windows overlap its own; everywhere else, and in the weights of today.
+    assert same.tolist() == [abs(origin - 8) < overlap for origin in range(16)] + [False]
+
+
+def test_the_test_is_of_losses_left_out() -> None:
+    # One model and naive: each left-out combination by hand, with the same weights for both ways but for the ridge.
+    rng = np.random.default_rng(9)
+    errors = rng.normal(size=(10, 2, 20)) * np.array([[1.0], [0.7]])
+    products = as_products(errors)
+    found = combine(products, overlap=1)
+    losses = np.empty((2, 10))
+    for origin in range(10):
+        rest = np.delete(products, origin, axis=0).mean(axis=0)
+        for place, weights in enumerate((inverse_loss_weights(rest), stacking_weights(rest, rest[0, 0] / 9))):
+            losses[place, origin] = weights @ products[origin] @ weights
+    taken = [losses[np.argmin(np.delete(losses, o, axis=1).sum(axis=1)), o] for o in range(10)]
+    expected = diebold_mariano(products[:, 0, 0] - taken, alternative="greater")
+    assert found.test.statistic == pytest.approx(expected.statistic)
+    assert found.test.p_value == pytest.approx(expected.p_value)
+
+
+def test_naive_alone_and_a_price_that_did_not_move() -> None:
+    alone = combine(np.ones((9, 1, 1)), overlap=1)
+    assert alone.weights.tolist() == [1.0]
+    still = combine(np.zeros((9, 3, 3)), overlap=1)
+    assert still.weights.tolist() == [1.0, 0.0, 0.0]
+    assert not still.edge
+    copy = combine(np.ones((9, 2, 2)), overlap=1)
+    assert (copy.test.statistic, copy.edge) == (0.0, False)
+
+
+def random_walk(rng: np.random.Generator) -> Array:
+    return np.asarray(rng.normal(0, 0.02, BARS).cumsum())
+
+
+def garch_t_walk(rng: np.random.Generator) -> Array:
+    shocks = rng.standard_t(5, BARS) / np.sqrt(5 / 3)
+    returns, variance = np.empty(BARS), 1.0
+    for bar in range(BARS):
+        returns[bar] = np.sqrt(variance) * shocks[bar]
+        variance = 0.03 + 0.09 * returns[bar] ** 2 + 0.88 * variance
+    return np.asarray(0.02 * returns.cumsum())
+
+
+def sinusoid(rng: np.random.Generator) -> Array:
+    """A cycle under autoregressive noise as large."""
+    noise = np.zeros(BARS)
+    for bar in range(1, BARS):
+        noise[bar] = 0.5 * noise[bar - 1] + rng.normal(0, np.sqrt(0.75) * 0.02)
+    return np.asarray(0.02 * np.sqrt(2) * np.sin(2 * np.pi * np.arange(BARS) / 40) + noise)
+
+
+def cheap_forecasts(series: Array, origin: int, fitted: int) -> list[Array]:
+    """Give the naive forecast's move and those of a drift, an AR(1) of returns, two momenta and a pull to the mean."""
+    steps = np.arange(1, HORIZON + 1)
+    returns = np.diff(series[: fitted + 1])
+    phi = returns[1:] @ returns[:-1] / (returns @ returns)
+    now = series[origin]
+    return [
+        np.zeros(HORIZON),
+        steps * (now - series[0]) / origin,
+        (now - series[origin - 1]) * np.cumsum(phi**steps),
+        steps * (now - series[origin - 60]) / 60,
+        0.5 * steps * (now - series[origin - 20]) / 20,
+        (series[origin - 20 : origin + 1].mean() - now) * (1 - 0.9**steps),
+    ]
+
+
+def regression(series: Array, origin: int, fitted: int) -> Array:
+    """Give the move foretold by least squares of a level and the cycle on the bars up to the first origin."""
+    bars = np.arange(BARS)
+    design = np.column_stack([np.ones(BARS), np.sin(2 * np.pi * bars / 40), np.cos(2 * np.pi * bars / 40)])
+    beta = np.linalg.lstsq(design[: fitted + 1], series[: fitted + 1], rcond=None)[0]
+    return np.asarray(design[origin + 1 : origin + HORIZON + 1] @ beta - series[origin])
+
+
+def walked(series: Array, *, origins: int, step: int, cycle: bool = False) -> Array:
+    """Give standardised products over the last origins, as `Backtest.products` does."""
+    places = [BARS - 1 - HORIZON - step * back for back in range(origins)][::-1]
+    errors = []
+    for origin in places:
+        moves = cheap_forecasts(series, origin, places[0])
+        if cycle:
+            moves.append(regression(series, origin, places[0]))
+        came = series[origin + 1 : origin + HORIZON + 1] - series[origin]
+        variance = np.mean(np.diff(series[origin - 59 : origin + 1]) ** 2)
+        errors.append((np.array(moves) - came) / np.sqrt(np.arange(1, HORIZON + 1) * variance))
+    return as_products(np.array(errors))
+
+
+@pytest.mark.parametrize("walk", [random_walk, garch_t_walk])
+@pytest.mark.parametrize(("origins", "step"), [(8, 20), (16, 20), (24, 10)])
+def test_no_edge_is_claimed_on_random_walks(
+    walk: Callable[[np.random.Generator], Array], origins: int, step: int
+) -> None:
+    rng = np.random.default_rng(11)
+    found = [combine(walked(walk(rng), origins=origins, step=step), overlap=20 // step) for _ in range(300)]
+    # A 5% test; 300 walks have a standard error of 1.3%.
+    assert np.mean([one.edge for one in found]) <= 0.06
+    assert np.mean([one.weights[0] for one in found]) >= 0.95
+
+
+def test_what_explains_half_the_variance_has_most_of_the_weight() -> None:
+    rng = np.random.default_rng(12)
+    found = []
+    for _ in range(60):
+        products = walked(sinusoid(rng), origins=16, step=20, cycle=True)
+        found.append(combine(products, overlap=1))
+    assert np.mean([one.edge for one in found]) > 0.95
+    assert np.median([one.weights[-1] for one in found]) > 0.5
+    assert np.mean([one.left_out[:, -1].mean() for one in found]) > 0.5
