@@ -7,6 +7,6 @@ and `distribution` puts the volatility room's quantiles around every mean.
 
 from __future__ import annotations
 
-from pm.forecast.tickers import ForecastResult, forecast_tickers
+from pm.forecast.tickers import ForecastResult, forecast_tickers, join_results
 
-__all__ = ["ForecastResult", "forecast_tickers"]
+__all__ = ["ForecastResult", "forecast_tickers", "join_results"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,16 +14,18 @@ from pm.forecast.distribution import price_distribution
 from pm.forecast.member import Member, enlist
 from pm.forecast.models import forecaster
 from pm.forecast.panel import build_panel
-from pm.forecast.weights import ENSEMBLE, model_weights
+from pm.forecast.pooling import EVIDENCE_SCHEMA, evidence, pool_evidence, pooled_weights, recombine
+from pm.forecast.weights import EDGE, ENSEMBLE, model_weights
 from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.volatility.base import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
 
     from pm.settings import ForecastSettings
 
-__all__ = ["ForecastResult", "forecast_tickers"]
+__all__ = ["ForecastResult", "forecast_tickers", "join_results"]
 
 STAGE = "forecast"
 
@@ -43,11 +45,14 @@ class ForecastResult:
         and model.
     exclusions
         Table `exclusions`; sorted by ticker. One that is also in `forecasts` was served by naive alone.
+    evidence
+        From `pooling.evidence`: what the tickers tell one another; see `join_results`.
     """
 
     forecasts: pl.DataFrame
     weights: pl.DataFrame
     exclusions: pl.DataFrame
+    evidence: pl.DataFrame = field(default_factory=EVIDENCE_SCHEMA.to_frame)
 
 
 def forecast_tickers(
@@ -120,6 +125,28 @@ def forecast_tickers(
         forecasts=forecasts.cast(FORECASTS_SCHEMA),
         weights=weights,
         exclusions=pl.DataFrame(exclusions, schema=EXCLUSIONS_SCHEMA, orient="row"),
+        evidence=evidence(tests),
+    )
+
+
+def join_results(results: Iterable[ForecastResult], settings: ForecastSettings) -> ForecastResult:
+    """Put the results of all chunks together, and lend tickers with a short history the evidence of all.
+
+    Only those tickers' weights and ensemble change, and only they depend on what else is in the run. How the tickers
+    were cut into chunks, and in which order those come, changes nothing.
+    """
+    parts = list(results)
+    forecasts = pl.concat(part.forecasts for part in parts).sort("ticker", "model", "step")
+    weights = pl.concat(part.weights for part in parts).sort("ticker", "model")
+    told = pl.concat(part.evidence for part in parts)
+    pooled = pooled_weights(weights, pool_evidence(told, overlap=window_overlap(settings)))
+    lent = pl.col("ticker").is_in(pooled.filter(evidence="pooled", verdict=EDGE)["ticker"].unique().to_list())
+    again = recombine(forecasts.filter(lent), pooled.filter(lent))
+    return ForecastResult(
+        forecasts=pl.concat([forecasts.filter(~lent), again]).sort("ticker", "model", "step"),
+        weights=pooled,
+        exclusions=pl.concat(part.exclusions for part in parts).sort("ticker", maintain_order=True),
+        evidence=told,
     )
 
 

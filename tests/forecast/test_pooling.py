@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.forecast import ForecastResult, forecast_tickers, join_results
+from pm.forecast.cross_validation import Backtest
+from pm.forecast.pooling import EVIDENCE_SCHEMA, evidence, pool_evidence, pooled_weights, recombine
+from pm.forecast.stacking import combine
+from pm.forecast.weights import ENSEMBLE, model_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from pm.settings import ForecastSettings
+
+    Array = NDArray[np.float64]
+    Build = Callable[..., pl.DataFrame]
+
+HORIZON, FIRST, GAP = 20, date(2020, 1, 1), 28
+
+
+def backtest(ticker: str, moves: Array, guesses: dict[str, Array], *, late: int = 0) -> Backtest:
+    """Give a backtest of naive and of models that guess moves; its last origin is `late` days before the others'."""
+    origins = len(moves)
+    days = tuple(FIRST + timedelta(days=GAP * (20 - origins + place) - late) for place in range(origins))
+    return Backtest(
+        ticker=ticker,
+        models=("naive", *guesses),
+        origin_dates=days,
+        last_target=days[-1] + timedelta(days=GAP),
+        actual=4.0 + moves,
+        means=4.0 + np.array([0 * moves, *guesses.values()]),
+        origin=np.full(origins, 4.0),
+        naive_scale=np.full(origins, 0.016),
+        variance=np.full(origins, 0.02**2),
+    )
+
+
+def market(rng: np.random.Generator, origins: int, tickers: int, *, common: float) -> Array:
+    """Give moves of tickers that share part of their shocks; shape (tickers, origins, steps)."""
+    shared = rng.normal(0, 0.02, (1, origins, HORIZON))
+    own = rng.normal(0, 0.02, (tickers, origins, HORIZON))
+    return np.asarray(np.cumsum(np.sqrt(common) * shared + np.sqrt(1 - common) * own, axis=2))
+
+
+def skilled(seed: int = 0) -> dict[str, Backtest]:
+    rng = np.random.default_rng(seed)
+    moves = market(rng, 14, 6, common=0.4)
+    tests = {
+        f"T{i}": backtest(f"T{i}", moves[i], {"bad": rng.normal(0, 0.05, moves[i].shape), "good": 0.5 * moves[i]})
+        for i in range(6)
+    }
+    few = market(rng, 4, 2, common=0.4)
+    tests["NEW"] = backtest("NEW", few[0], {"bad": 0 * few[0], "good": 0.5 * few[0]}, late=3)
+    tests["PART"] = backtest("PART", few[1], {"bad": 0 * few[1]})
+    return tests
+
+
+REASONS: dict[str, dict[str, str]] = {"naive": {}, "bad": {}, "good": {"PART": "needs 250 bars, has 140"}}
+
+
+def test_evidence_holds_every_pair_once() -> None:
+    tests = skilled()
+    rows = evidence(tests)
+    assert rows.schema == EVIDENCE_SCHEMA
+    assert rows.height == 6 * 14 * 6 + 4 * 6 + 4 * 3
+    assert not rows.select("ticker", "origin_date", "model", "other").is_duplicated().any()
+    products = tests["T3"].products()
+    own = rows.filter(ticker="T3", model="naive", other="good").sort("origin_date")["product"]
+    np.testing.assert_array_equal(own, products[:, 0, 2])
+    assert_frame_equal(evidence({}), EVIDENCE_SCHEMA.to_frame())
+
+
+def test_the_pool_is_the_mean_of_each_period() -> None:
+    tests = {ticker: test for ticker, test in skilled().items() if ticker.startswith("T")}
+    pool = pool_evidence(evidence(tests), overlap=1)
+    assert pool is not None
+    assert (pool.models, pool.periods) == (("naive", "bad", "good"), 14)
+    by_hand = combine(np.mean([test.products() for test in tests.values()], axis=0), overlap=2)
+    np.testing.assert_allclose(pool.combination.weights, by_hand.weights, atol=1e-12)
+    assert pool.combination.test.statistic == pytest.approx(by_hand.test.statistic)
+
+
+def test_a_missing_model_stands_for_naive() -> None:
+    tests = skilled()
+    with_copy = dict(tests)
+    part = tests["PART"]
+    with_copy["PART"] = backtest("PART", part.actual - 4.0, {"bad": part.means[1] - 4.0, "good": part.means[0] - 4.0})
+    one, other = (pool_evidence(evidence(each), overlap=1) for each in (tests, with_copy))
+    assert one is not None
+    assert other is not None
+    np.testing.assert_allclose(one.combination.weights, other.combination.weights, atol=1e-12)
+
+
+def test_order_and_chunks_change_nothing() -> None:
+    rows = evidence(skilled())
+    one, other = (pool_evidence(each, overlap=1) for each in (rows, rows.sample(fraction=1, shuffle=True, seed=1)))
+    assert one is not None
+    assert other is not None
+    np.testing.assert_array_equal(one.combination.weights, other.combination.weights)
+    assert one.combination.test == other.combination.test
+
+
+def test_too_few_periods_tell_nothing() -> None:
+    assert pool_evidence(EVIDENCE_SCHEMA.to_frame(), overlap=1) is None
+    rng = np.random.default_rng(0)
+    moves = market(rng, 7, 30, common=0.0)
+    tests = {f"T{i}": backtest(f"T{i}", moves[i], {"good": 0.9 * moves[i]}) for i in range(30)}
+    assert pool_evidence(evidence(tests), overlap=1) is None
+    alone = {"X": backtest("X", moves[0][:1], {"good": moves[0][:1]})}
+    assert pool_evidence(evidence(alone), overlap=1) is None
+
+
+def test_the_short_of_history_are_lent_the_pools_weights() -> None:
+    tests = skilled()
+    before = model_weights([*tests, "NONE"], tests, REASONS, overlap=1)
+    pool = pool_evidence(evidence(tests), overlap=1)
+    assert pool is not None
+    assert pool.combination.edge
+    after = pooled_weights(before, pool)
+    untouched = pl.col("ticker").str.starts_with("T") | (pl.col("ticker") == "NONE")
+    assert_frame_equal(after.filter(untouched), before.filter(untouched), check_exact=True)
+    shares = dict(zip(pool.models, pool.combination.weights, strict=True))
+    new = {row["model"]: row for row in after.filter(ticker="NEW").iter_rows(named=True)}
+    assert {model: row["weight"] for model, row in new.items()} == pytest.approx({**shares, ENSEMBLE: None})
+    assert {(row["verdict"], row["evidence"]) for row in new.values()} == {("edge", "pooled")}
+    assert new[ENSEMBLE]["rmse"] is None
+    assert new["good"]["rmse"] is not None
+    part = dict(after.filter(ticker="PART").select("model", "weight").iter_rows())
+    assert part["good"] == 0.0
+    assert part["naive"] == pytest.approx(shares["naive"] + shares["good"])
+    assert pooled_weights(before, None) is before
+
+
+def test_a_pool_without_an_edge_leaves_naive_alone() -> None:
+    rng = np.random.default_rng(2)
+    moves = market(rng, 12, 5, common=0.5)
+    tests = {f"T{i}": backtest(f"T{i}", moves[i], {"bad": rng.normal(0, 0.05, moves[i].shape)}) for i in range(5)}
+    tests["NEW"] = backtest("NEW", moves[0][:4], {"bad": 0.2 + moves[0][:4]})
+    before = model_weights(tests, tests, {"naive": {}, "bad": {}}, overlap=1)
+    pool = pool_evidence(evidence(tests), overlap=1)
+    assert pool is not None
+    assert not pool.combination.edge
+    after = pooled_weights(before, pool)
+    changed = ["evidence"]
+    assert_frame_equal(after.drop(changed), before.drop(changed))
+    assert after.filter(ticker="NEW")["evidence"].unique().to_list() == ["pooled"]
+
+
+@pytest.mark.parametrize("common", [0.0, 0.6])
+def test_a_pool_claims_no_edge_on_random_walks_that_move_together(common: float) -> None:
+    rng = np.random.default_rng(5)
+    claimed = []
+    for _ in range(200):
+        moves = market(rng, 14, 8, common=common)
+        # A momentum of the market's last period, and guesses of each ticker's own.
+        momentum = np.roll(moves.mean(axis=0), 1, axis=0) * 0.5
+        momentum[0] = 0.0
+        steps = np.arange(1, HORIZON + 1)
+        tests = {
+            f"T{i}": backtest(
+                f"T{i}",
+                moves[i],
+                {"drift": np.tile(rng.normal(0, 0.003) * steps, (14, 1)), "momentum": momentum},
+                late=i % 4,
+            )
+            for i in range(8)
+        }
+        pool = pool_evidence(evidence(tests), overlap=1)
+        claimed.append(pool is not None and pool.combination.edge)
+    # A 5% test; 200 pools have a standard error of 1.5%.
+    assert np.mean(claimed) <= 0.065
+
+
+def test_chunks_joined_are_the_run(
+    walk: Build, settings: ForecastSettings, flat_volatility: Build, next_days: Build
+) -> None:
+    """Prices that rise by 1% a day: the drift is no chance, on long histories and on one too short to show it."""
+    lengths = {"AAA": 320, "BBB": 300, "CCC": 310, "NEW": 110}
+    chosen = settings.model_copy(update={"origins": 16, "models": ["naive", "drift"]})
+    trend = pl.col("close") * (0.01 * pl.int_range(pl.len())).exp()
+    parts = [
+        walk(ticker, bars, seed=seed, sigma=0.01).with_columns(close=trend)
+        for seed, (ticker, bars) in enumerate(lengths.items())
+    ]
+    results = [
+        forecast_tickers(
+            part, flat_volatility(part, 10), next_days(part, 10), settings=chosen, as_of=date(2020, 12, 31)
+        )
+        for part in parts
+    ]
+    joined = join_results(results, chosen)
+    backwards = join_results(results[::-1], chosen)
+    for name in ("forecasts", "weights", "exclusions"):
+        assert_frame_equal(getattr(joined, name), getattr(backwards, name), check_exact=True)
+
+    verdicts = {row[0]: row[1:] for row in joined.weights.select("ticker", "verdict", "evidence").unique().iter_rows()}
+    assert verdicts == dict.fromkeys(("AAA", "BBB", "CCC"), ("edge", "own")) | {"NEW": ("edge", "pooled")}
+    one_by_one = ForecastResult(
+        *(pl.concat(getattr(r, n) for r in results) for n in ("forecasts", "weights", "exclusions"))
+    )
+    settled = (pl.col("ticker") != "NEW") | (pl.col("model") != ENSEMBLE)
+    assert_frame_equal(joined.forecasts.filter(settled), one_by_one.forecasts.filter(settled), check_exact=True)
+
+    shares = dict(joined.weights.filter(ticker="NEW").select("model", "weight").iter_rows())
+    assert shares["drift"] > 0.5
+    rows = joined.forecasts.filter(ticker="NEW", step=7)
+    by_model = {row["model"]: row for row in rows.iter_rows(named=True)}
+    mixed = sum(shares[model] * by_model[model]["mean_log_return"] for model in ("naive", "drift"))
+    ensemble = by_model[ENSEMBLE]
+    assert ensemble["mean_log_return"] == pytest.approx(mixed)
+    assert ensemble["mean"] == pytest.approx(ensemble["origin_close"] * np.exp(mixed))
+    # The shape about the mean is what it was: every model of a ticker shares it.
+    assert ensemble["q05"] / ensemble["mean"] == pytest.approx(by_model["naive"]["q05"] / by_model["naive"]["mean"])
+
+
+def test_recombining_by_the_same_weights_changes_nothing_but_rounding(
+    walk: Build, settings: ForecastSettings, flat_volatility: Build, next_days: Build
+) -> None:
+    prices = walk("AAA", 200, seed=3)
+    result = forecast_tickers(
+        prices, flat_volatility(prices, 10), next_days(prices, 10), settings=settings, as_of=date(2020, 12, 31)
+    )
+    assert_frame_equal(recombine(result.forecasts, result.weights), result.forecasts, rel_tol=1e-12)
