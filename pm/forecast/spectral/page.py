@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     from pm.volatility.base import FloatArray
 
-__all__ = ["Scaling", "page_matrix", "stacked_pages", "trailing_windows", "unpage", "window_length"]
+__all__ = ["FEWEST_LAGS", "Scaling", "page_matrix", "stacked_pages", "trailing_windows", "unpage", "window_length"]
 
 FEWEST_LAGS = 2
+"""With fewer a recurrence holds no wave."""
 
 
 @dataclass(frozen=True)

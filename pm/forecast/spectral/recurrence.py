@@ -51,20 +51,22 @@ class Recurrence:
         """Give the denoised windows U Uᵀ w, shape as given: (L + 1, windows)."""
         return self.basis @ (self.basis.T @ windows)
 
-    def share(self, windows: FloatArray) -> float:
+    def share(self, *windows: FloatArray) -> float:
         """Give the share of these windows' sum of squares that lies in the subspace, from 0 to 1; 0 if there is none.
 
         On windows that begin at other places of the same series it tells whether what was learnt holds between the
-        columns too. It does not where a period divides the number of rows: then all columns show one phase.
+        columns too. It does not where a period divides the number of rows: then all columns show one phase. Each
+        argument has shape (L + 1, windows).
         """
-        total = float(np.sum(np.square(windows)))
-        return min(1.0, float(np.sum(np.square(self.basis.T @ windows))) / total) if total > 0 else 0.0
+        total = sum(float(np.sum(np.square(some))) for some in windows)
+        inside = sum(float(np.sum(np.square(self.basis.T @ some))) for some in windows)
+        return min(1.0, inside / total) if total > 0 else 0.0
 
     def radius(self) -> float:
         """Give the largest modulus of the recurrence's roots: 1 for trends and waves, above 1 for what explodes."""
         return companion_radius(self.coefficients[::-1])
 
-    def damped(self, radius: float = 1.0) -> Recurrence:
+    def damped(self, radius: float) -> Recurrence:
         """Give the recurrence with its roots drawn in until none has a modulus above `radius`; itself if none has.
 
         Every root is divided by one number, so that periods stay as they were.

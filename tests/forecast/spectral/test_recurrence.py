@@ -65,10 +65,10 @@ def test_the_roots_of_a_wave_and_a_trend_lie_on_the_circle() -> None:
 def test_damping_draws_the_roots_in_and_keeps_the_period() -> None:
     t = np.arange(200.0)
     explosive = fit_recurrence(page_matrix(1.02**t * np.sin(2 * np.pi * t / 23), 20), 2)
-    damped = explosive.damped()
+    damped = explosive.damped(1.0)
     assert explosive.radius() == pytest.approx(1.02)
     assert damped.radius() == pytest.approx(1)
-    assert damped.damped() is damped
+    assert damped.damped(1.0) is damped
     window = np.sin(2 * np.pi * np.arange(20.0) / 23)[:, None]
     np.testing.assert_allclose(damped.forecast(window, 30)[:, 0], np.sin(2 * np.pi * np.arange(20, 50) / 23), atol=1e-9)
 

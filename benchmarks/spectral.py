@@ -1,0 +1,184 @@
+"""What SAMoSSA is worth, and on what: `python benchmarks/spectral.py`.
+
+Windows of 1,000 bars, eight origins 20 apart at the end of each, 20 sessions ahead; parameters are held from the first
+origin on, as in cross-validation. Prints, for each family of series, the root of the mean squared error (each divided
+by its step) relative to naive's: of log returns, of log returns with a window twice as long, of log prices about a
+line, of whichever the forecaster chose, and of the family's series stacked as one group; then how many chose the line,
+and milliseconds a ticker. Last comes the paper's case.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from importlib.resources import files
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from pm.forecast.base import Panel
+from pm.forecast.models.samossa import SamossaForecaster
+from pm.forecast.spectral import fit_stack
+from pm.forecast.spectral.detrending import LineRemoval
+from pm.forecast.spectral.prices import (
+    LINE,
+    RETURNS,
+    History,
+    fit_prices,
+    fit_representation,
+)
+
+if TYPE_CHECKING:
+    from pm.forecast.spectral.prices import Representation
+    from pm.volatility.base import FloatArray
+
+WINDOW, HORIZON, SEEDS = 1000, 20, 8
+ORIGINS = np.arange(WINDOW - 1 - 8 * HORIZON, WINDOW - HORIZON, HORIZON)
+STEPS = np.arange(1, HORIZON + 1)
+DAYS = pl.date_range(date(2000, 1, 3), interval="1d", end=date(2010, 1, 1), eager=True)[:WINDOW]
+
+Family = dict[str, "FloatArray"]
+
+
+def autoregressive(rng: np.random.Generator, phi: float, sigma: float) -> FloatArray:
+    """Give a window of AR(1) noise."""
+    values = np.zeros(WINDOW + 100)
+    for t, shock in enumerate(rng.normal(0, sigma, values.size)):
+        values[t] = phi * values[t - 1] + shock
+    return values[100:]
+
+
+def simulated() -> dict[str, Family]:
+    """Give families of log prices with structure, and without any."""
+    families: dict[str, Family] = {}
+    t = np.arange(WINDOW)
+    for seed in range(SEEDS):
+        rng = np.random.default_rng(seed)
+        phase = rng.uniform(0, 2 * np.pi, 2)
+        month, week = rng.normal(0, 0.03, 21), rng.normal(0, 0.03, 5)
+        slopes = 0.003 * rng.choice([-1, 1]) * (-1.0) ** np.searchsorted(np.sort(rng.integers(50, 780, 4)), t)
+        long_wave = 0.05 * np.sin(2 * np.pi * t / 61 + phase[1])
+        members = {
+            "waves 23, 61 + AR(.6)": 0.1 * np.sin(2 * np.pi * t / 23 + phase[0])
+            + long_wave
+            + autoregressive(rng, 0.6, 0.01),
+            "waves 20, 61 + trend + AR(.8)": 0.1 * np.sin(2 * np.pi * t / 20 + phase[0])
+            + long_wave
+            + 0.0005 * t
+            + autoregressive(rng, 0.8, 0.01),
+            "season 5 + trend + AR(.5)": week[t % 5] + 0.0003 * t + autoregressive(rng, 0.5, 0.01),
+            "season 21 + trend + noise": month[t % 21] + 0.0003 * t + rng.normal(0, 0.01, WINDOW),
+            "trend breaks + AR(.5)": np.cumsum(slopes) + autoregressive(rng, 0.5, 0.005),
+            "random walks": np.cumsum(rng.normal(0, 0.015, WINDOW)),
+            "random walks, t(3)": np.cumsum(0.01 * rng.standard_t(3, WINDOW)),
+        }
+        for family, values in members.items():
+            families.setdefault(family, {})[f"S{seed}"] = 4.6 + values
+    return families
+
+
+def real() -> dict[str, Family]:
+    """Give families of real log prices, cut into windows from the newest on."""
+    from arch.data import nasdaq, sp500
+
+    sample = pl.read_csv((files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes())
+    series = {
+        "the sample": {str(key[0]): rows["Adj Close"].to_numpy() for key, rows in sample.group_by("Ticker")},
+        "S&P 500, NASDAQ": {module.__name__: module.load()["Adj Close"].to_numpy() for module in (sp500, nasdaq)},
+    }
+    try:
+        from skfolio.datasets import load_sp500_dataset
+    except ImportError:
+        print("(skfolio is not installed: its 20 tickers are left out)")
+    else:
+        frame = load_sp500_dataset()
+        series["skfolio's 20 tickers"] = {str(name): frame[name].to_numpy() for name in frame}
+    return {
+        family: {
+            f"{ticker}-{end}": np.log(prices[end - WINDOW : end])
+            for ticker, prices in sorted(members.items())
+            for end in range(prices.size, WINDOW - 1, -WINDOW)
+        }
+        for family, members in series.items()
+    }
+
+
+def losses(values: FloatArray, forecast: FloatArray) -> tuple[float, float]:
+    """Give the mean of squared errors over their step: the forecast's and naive's."""
+    actual = values[ORIGINS[:, None] + STEPS]
+    base = actual - values[ORIGINS][:, None]
+    return float(np.mean((actual - forecast) ** 2 / STEPS)), float(np.mean(base**2 / STEPS))
+
+
+def ratio(pairs: list[tuple[float, float]]) -> float:
+    """Give the relative error of a family."""
+    ours, base = np.mean(pairs, axis=0)
+    return float(np.sqrt(ours / base))
+
+
+def fixed(family: Family, representation: Representation) -> float:
+    """Give the relative error with one representation."""
+    dates, pairs = DAYS.to_numpy(), []
+    for ticker, values in family.items():
+        first = ORIGINS[0] + 1
+        fitted = fit_representation({ticker: History(dates[:first], values[:first])}, representation)
+        pairs.append(losses(values, fitted.forecast(ticker, values, ORIGINS, HORIZON)))
+    return ratio(pairs)
+
+
+def line_chosen(family: Family) -> int:
+    """Count the tickers that chose the line."""
+    dates, first = DAYS.to_numpy(), ORIGINS[0] + 1
+    fits = [fit_prices({name: History(dates[:first], values[:first])}, HORIZON) for name, values in family.items()]
+    return sum(isinstance(fitted.detrendings[0], LineRemoval) for fitted in fits)
+
+
+def whole(family: Family, *, grouped: bool) -> tuple[float, float]:
+    """Give the forecaster's relative error, and milliseconds a ticker."""
+    bars = pl.concat(
+        pl.DataFrame({"ticker": [name] * WINDOW, "date": DAYS, "bar": np.arange(WINDOW), "log_price": values})
+        for name, values in sorted(family.items())
+    )
+    groups = {name: "all" for name in family if grouped}
+    origins = bars.filter(pl.col("bar").is_in(ORIGINS.tolist())).select("ticker", origin_date="date")
+    start = perf_counter()
+    forecasts = SamossaForecaster().forecast(Panel(bars, groups), origins, HORIZON)
+    seconds = perf_counter() - start
+    if forecasts.failures:
+        raise SystemExit(str(forecasts.failures))
+    shape = (ORIGINS.size, HORIZON)
+    pairs = [
+        losses(family[str(key[0])], rows["mean"].to_numpy().reshape(shape))
+        for key, rows in forecasts.means.group_by("ticker")
+    ]
+    return ratio(pairs), 1000 * seconds / len(family)
+
+
+def main() -> None:
+    """Print the tables."""
+    heads = ("n", "returns", "longer", "line", "chosen", "grouped", "took line", "ms")
+    print(f"{'':<30}" + "".join(f"{head:>11}" for head in heads))
+    with threadpool_limits(1):
+        for name, family in (simulated() | real()).items():
+            chosen, cost = whole(family, grouped=False)
+            together, _ = whole(family, grouped=True)
+            ratios = [fixed(family, each) for each in (*RETURNS, LINE)] + [chosen, together]
+            print(
+                f"{name:<30}{len(family):>11}"
+                + "".join(f"{value:>11.3f}" for value in ratios)
+                + f"{line_chosen(family):>11}{cost:>11.1f}"
+            )
+    t = np.arange(240.0)
+    pair = [np.sin(2 * np.pi * t / 23), 2 * np.cos(2 * np.pi * t / 23) + 0.01 * t]
+    fitted = fit_stack([values[:200] for values in pair], rank=4, lags=19)
+    worst = max(
+        float(np.abs(fitted.forecast(place, values, np.array([199]), 40)[0] - values[200:]).max())
+        for place, values in enumerate(pair)
+    )
+    print(f"Two waves and a trend, 200 bars, 40 ahead, L = 19, rank 4: largest error {worst:.1e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""SAMoSSA: multivariate singular spectrum analysis with an autoregression of what it leaves over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from pm.forecast.base import MEANS_SCHEMA, Forecasts
+from pm.forecast.spectral.prices import FEWEST_BARS, History, PriceStack, fit_prices
+from pm.forecast.spectral.recurrence import DegenerateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pm.forecast.base import Panel
+
+__all__ = ["SamossaForecaster"]
+
+
+@dataclass(frozen=True)
+class SamossaForecaster:
+    """A signal of low rank, shared by the tickers of a group, and an autoregression of each ticker's residual.
+
+    y[n, t] = f[n, t] + x[n, t]. The windows of f lie in a subspace, learnt from the Page matrices of the group's
+    tickers side by side, and f goes on by that subspace's linear recurrence f[t] = β·(f[t−L], …, f[t−1]), with L near
+    √(NT/4); x is a stationary AR(p) of each ticker. y is the log return, or the log price about a line where that did
+    better on the bars before the first origin: see `spectral.prices`. On a random walk no component stands out of the
+    noise, no lag is worth its price, and the forecast is naive's, but for a drift of more than two standard errors.
+
+    Parameters are estimated at a ticker's first origin, from its bars and its group's up to that date; at later origins
+    its last L + 1 values are projected onto the subspace anew. Members of a group too short for its windows stand
+    alone, as do tickers without a group.
+
+    References
+    ----------
+    Alomar, Dahleh, Mann and Shah (2023), SAMoSSA: Multivariate singular spectrum analysis with stochastic
+    autoregressive noise, NeurIPS 36.
+    """
+
+    name: str = "samossa"
+    min_observations: int = 100
+
+    def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
+        """Fit at each ticker's first origin and carry forward; see `Forecaster.forecast`."""
+        histories = {
+            str(key[0]): History(rows["date"].to_numpy(), rows["log_price"].to_numpy())
+            for key, rows in panel.bars.partition_by("ticker", as_dict=True).items()
+        }
+        places = {str(key[0]): rows for key, rows in panel.at(origins).partition_by("ticker", as_dict=True).items()}
+        fits: dict[tuple[str, np.datetime64], Mapping[str, PriceStack | str]] = {}
+        frames: list[pl.DataFrame] = []
+        failures: dict[str, str] = {}
+        for ticker, rows in places.items():
+            cutoff = rows["origin_date"].to_numpy()[0]
+            group = panel.groups.get(ticker)
+            members = [ticker] if group is None else sorted(t for t in histories if panel.groups.get(t) == group)
+            key = (members[0], cutoff)
+            if key not in fits:
+                # Members of a group whose first origins fall on one date share a fit.
+                fits[key] = self._fit({member: histories[member].until(cutoff) for member in members}, horizon)
+            fitted = fits[key][ticker]
+            if isinstance(fitted, str):
+                failures[ticker] = fitted
+                continue
+            bars = rows["bar"].to_numpy()
+            known = histories[ticker].log_prices[: bars[-1] + 1]
+            if not np.isfinite(known).all():
+                failures[ticker] = "a log price up to its last origin is not finite"
+                continue
+            means = fitted.forecast(ticker, known, bars, horizon)
+            columns = {
+                "ticker": [ticker] * means.size,
+                "origin_date": np.repeat(rows["origin_date"].to_numpy(), horizon),
+                "step": np.tile(np.arange(1, horizon + 1), len(rows)),
+                "mean": means.ravel(),
+            }
+            frames.append(pl.DataFrame(columns, schema=MEANS_SCHEMA))
+        return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+
+    def _fit(self, histories: Mapping[str, History], horizon: int) -> dict[str, PriceStack | str]:
+        """Fit the members of a group together, and alone who cannot join; give each its fit, or why it has none."""
+        fits: dict[str, PriceStack | str] = {}
+        able: dict[str, History] = {}
+        for ticker, history in histories.items():
+            bars = history.log_prices.size
+            if bars < FEWEST_BARS:
+                fits[ticker] = f"needs {FEWEST_BARS} bars up to its first origin, has {bars}"
+            elif not np.isfinite(history.log_prices).all():
+                fits[ticker] = "a log price up to its first origin is not finite"
+            else:
+                able[ticker] = history
+        together = _long_enough(able)
+        batches = [together] if len(together) > 1 else []
+        batches += [{ticker: able[ticker]} for ticker in able if not batches or ticker not in together]
+        for batch in batches:
+            try:
+                fitted: PriceStack | str = fit_prices(batch, horizon)
+            except (DegenerateError, np.linalg.LinAlgError) as error:
+                fitted = f"failed: {type(error).__name__}: {error}"
+            fits |= dict.fromkeys(batch, fitted)
+        return fits
+
+
+def _long_enough(histories: Mapping[str, History]) -> dict[str, History]:
+    """Give the members with columns enough of the matrix that they form with the others."""
+    kept = dict(histories)
+    while kept:
+        needed = PriceStack.bars_needed(sum(history.log_prices.size for history in kept.values()))
+        longer = {ticker: history for ticker, history in kept.items() if history.log_prices.size >= needed}
+        if len(longer) == len(kept):
+            break
+        kept = longer
+    return kept

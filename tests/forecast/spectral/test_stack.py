@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from pm.forecast.spectral.recurrence import DegenerateError
+from pm.forecast.spectral.stack import fit_stack
+
+if TYPE_CHECKING:
+    from pm.forecast.spectral.rank import RankRule
+    from pm.volatility.base import FloatArray
+
+AHEAD = 40
+
+
+def pair(period: float, bars: int) -> list[FloatArray]:
+    t = np.arange(float(bars + AHEAD))
+    wave = 2 * np.pi * t / period
+    return [np.sin(wave), 2 * np.cos(wave) + 0.01 * t]
+
+
+def worst(series: list[FloatArray], bars: int, *, rank: RankRule, lags: int | None = None) -> float:
+    stack = fit_stack([values[:bars] for values in series], rank=rank, lags=lags)
+    ends = np.array([bars - 1])
+    errors = [stack.forecast(place, values, ends, AHEAD)[0] - values[bars:] for place, values in enumerate(series)]
+    return float(np.abs(errors).max())
+
+
+def test_the_reference_case() -> None:
+    """The reference method's largest error is 2.4e-13."""
+    assert worst(pair(23, 200), 200, rank=4, lags=19) < 2.4e-13
+
+
+def test_the_reference_case_with_what_is_chosen_by_itself() -> None:
+    assert worst(pair(23, 200), 200, rank="gavish_donoho") < 1e-9
+
+
+@pytest.mark.parametrize(("rank", "why"), [(4, "only 3"), ("gavish_donoho", "does not hold between")])
+def test_a_period_that_divides_the_rows_asked_for_is_refused(rank: RankRule, why: str) -> None:
+    with pytest.raises(DegenerateError, match=why):
+        worst(pair(20, 200), 200, rank=rank, lags=19)
+
+
+@pytest.mark.parametrize("rank", [4, "gavish_donoho"])
+@pytest.mark.parametrize("period", [20, 10, 5])
+def test_a_period_that_divides_the_rows_is_got_round(rank: RankRule, period: int) -> None:
+    # √(2 · 722 / 4) = 19 lags, 20 rows.
+    series = pair(period, 722)
+    assert worst(series, 722, rank=rank) < 1e-8
+    assert fit_stack([values[:722] for values in series], rank=rank).recurrence.rows != 20
+
+
+@pytest.mark.parametrize("period", [20, 40])
+def test_a_wave_whose_columns_are_all_alike_is_got_round(period: int) -> None:
+    # √(1444 / 4) = 19 lags. With a period of 40 every column is the one before, turned over.
+    wave = np.sin(2 * np.pi * np.arange(1444.0 + AHEAD) / period + 0.7)
+    assert worst([wave], 1444, rank="gavish_donoho") < 1e-9
+
+
+def test_one_column_that_stands_out_is_no_signal() -> None:
+    values = np.random.default_rng(2).normal(size=1000)
+    values[500] += 100
+    stack = fit_stack([values])
+    assert stack.recurrence.rank == 0
+    assert np.abs(stack.forecast(0, values, np.array([999]), 10)).max() < 0.5
+
+
+def test_noise_is_forecast_by_its_mean() -> None:
+    values = 7 + np.random.default_rng(3).normal(size=1000)
+    forecast = fit_stack([values]).forecast(0, values, np.array([700, 999]), 10)
+    np.testing.assert_allclose(forecast, values.mean(), atol=1e-12)
+
+
+def test_signal_and_residual_are_both_forecast() -> None:
+    # Near the best there is: the wave continued and the AR(1) decaying, both known.
+    rng = np.random.default_rng(4)
+    noise = np.zeros(4040)
+    for t in range(1, noise.size):
+        noise[t] = 0.8 * noise[t - 1] + 0.1 * rng.normal()
+    wave = np.sin(2 * np.pi * np.arange(noise.size) / 23)
+    values = wave + noise
+    ends, steps = np.arange(2000, 4000, 20), np.arange(1, 11)
+    places = ends[:, None] + steps
+    ours = fit_stack([values[:2000]], rank=2, stretch=2.0).forecast(0, values, ends, 10)
+    best = wave[places] + noise[ends][:, None] * 0.8**steps
+
+    def error(forecast: FloatArray) -> float:
+        return float(np.sqrt(np.mean((forecast - values[places]) ** 2)))
+
+    assert error(ours) < 1.15 * error(best)
+    assert error(ours) < 0.45 * error(values[ends][:, None])
+
+
+def test_related_series_help_a_short_one() -> None:
+    rng = np.random.default_rng(5)
+    t = np.arange(1020)
+    series = [np.sin(2 * np.pi * t / 17 + phase) + 0.8 * rng.normal(size=t.size) for phase in range(6)]
+    short = series[0][-220:]
+    target = np.sin(2 * np.pi * t / 17)[-20:]
+    ends = np.array([199])
+    alone = fit_stack([short[:200]]).forecast(0, short, ends, 20)[0]
+    stacked = fit_stack([short[:200], *(values[:1000] for values in series[1:])]).forecast(0, short, ends, 20)[0]
+    assert np.sqrt(np.mean((stacked - target) ** 2)) < 0.7 * np.sqrt(np.mean((alone - target) ** 2))
+
+
+def test_the_scale_of_one_series_does_not_drown_another() -> None:
+    series = pair(23, 400)
+    huge = [series[0], 1e6 * series[1]]
+    assert worst(huge, 400, rank=4) < 1e-4
+    small = fit_stack([values[:400] for values in huge], rank=4).forecast(0, huge[0], np.array([399]), AHEAD)[0]
+    assert np.abs(small - huge[0][400:]).max() < 1e-9
+
+
+def test_later_values_reach_the_state_alone() -> None:
+    values = np.sin(np.arange(600) / 3) + 0.1 * np.random.default_rng(6).normal(size=600)
+    stack = fit_stack([values[:500]])
+    changed = values.copy()
+    changed[550:] = 9.0
+    ends = np.array([499, 549])
+    np.testing.assert_array_equal(stack.forecast(0, values, ends, 10), stack.forecast(0, changed, ends, 10))
+
+
+def test_too_few_values_say_so() -> None:
+    with pytest.raises(DegenerateError, match="has no recurrence"):
+        fit_stack([np.array([1.0])])
