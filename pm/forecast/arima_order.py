@@ -9,13 +9,15 @@ second one would extrapolate the last weeks' slope for ever. So an order is (p, 
 and there are 18 of them, few enough to try all. Starting values come from two regressions (Hannan and Rissanen: a long
 autoregression stands in for the errors e), the least Σ e² from damped Gauss-Newton steps with exact derivatives.
 
-Orders are ranked by Schwarz's criterion. Akaike's finds an order in every second random walk, and prices are nearly
-one: `benchmarks/arima.py` prints what either costs out of sample.
+Orders are ranked by −2·log-likelihood + penalty. A lag costs ln n (Schwarz), for eight combinations of them are tried
+and Akaike's 2 would find one in every second random walk; the mean, a single alternative, costs 2·ln ln n (Hannan and
+Quinn). Either price is consistent. `benchmarks/arima.py` prints what this and Akaike's criterion cost out of sample.
 
 References
 ----------
 Box, Jenkins, Reinsel and Ljung (2015), Time Series Analysis, 5th ed., sections 7.1 and 7.2 (conditional least squares).
 Hannan and Rissanen (1982), Recursive estimation of mixed autoregressive-moving average order, Biometrika 69.
+Hannan and Quinn (1979), The determination of the order of an autoregression, J. Royal Statistical Society B 41.
 Schwarz (1978), Estimating the dimension of a model, Annals of Statistics 6.
 """
 
@@ -30,7 +32,7 @@ from numba import njit
 if TYPE_CHECKING:
     from pm.volatility.base import FloatArray
 
-__all__ = ["LARGEST", "Order", "conditional_squares", "is_admissible", "rank_orders"]
+__all__ = ["LARGEST", "Order", "conditional_squares", "is_admissible", "penalty", "rank_orders"]
 
 LARGEST = 2
 """Largest p and largest q. A third of either won on 1,000 bars now and then and forecast no better."""
@@ -57,7 +59,7 @@ class Order:
     mean
         Whether there is a μ; without one the price has no drift.
     criterion
-        Schwarz's, from the conditional sum of squares; less is better.
+        By which orders are ranked, from the conditional sum of squares and but for a constant; less is better.
     phi, theta, mu
         Estimates, shapes (p,), (q,) and scalar; μ in the units of the changes, 0 where there is none.
     """
@@ -95,10 +97,15 @@ def rank_orders(changes: FloatArray, *, means: tuple[bool, ...] = (False, True))
                 phi, theta = estimate[mean : mean + ar], estimate[mean + ar :]
                 if not (np.isfinite(squares) and is_admissible(phi, theta)):
                     continue
-                criterion = float(used * np.log(squares / used) + np.log(used) * (mean + ar + ma + 1))
+                criterion = float(used * np.log(squares / used)) + penalty(ar + ma, used, mean=mean)
                 mu = float(estimate[0] / (1.0 - phi.sum())) if mean else 0.0
                 found.append(Order(ar, ma, mean, criterion, phi, theta, mu))
     return sorted(found, key=lambda order: order.criterion)
+
+
+def penalty(lags: int, n: int, *, mean: bool) -> float:
+    """Give what an order with this many lags must gain in −2·log-likelihood on n changes to be preferred to none."""
+    return float(lags * np.log(n) + mean * 2.0 * np.log(np.log(n)))
 
 
 def is_admissible(phi: FloatArray, theta: FloatArray) -> bool:

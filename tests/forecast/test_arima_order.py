@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from pm.forecast.arima_order import LARGEST, conditional_squares, is_admissible, rank_orders
+from pm.forecast.arima_order import LARGEST, conditional_squares, is_admissible, penalty, rank_orders
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,8 +60,9 @@ def test_autoregressions_are_least_squares() -> None:
         np.testing.assert_allclose(order.phi, beta[order.mean : order.mean + order.ar], atol=1e-6)
         squares = np.sum((z[LARGEST:] - design @ beta) ** 2)
         used = z.size - LARGEST
-        parameters = order.mean + order.ar + 1
-        assert order.criterion == pytest.approx(used * np.log(squares / used) + np.log(used) * parameters, abs=1e-6)
+        price = order.ar * np.log(used) + order.mean * 2 * np.log(np.log(used))
+        assert order.criterion == pytest.approx(used * np.log(squares / used) + price, abs=1e-6)
+        assert penalty(order.ar, used, mean=order.mean) == pytest.approx(price)
 
 
 @pytest.mark.parametrize("q", [1, 2])
@@ -101,8 +102,9 @@ def test_the_order_simulated_is_the_order_found(phi: list[float], theta: list[fl
 
 def test_random_walks_are_left_alone() -> None:
     found = [rank_orders(arma([], [], 1000, seed=seed))[0] for seed in range(100)]
-    # Seventeen alternatives, each worth ln 1000 = 6.9 a parameter: the χ² of the five with one exceed that at .9% each.
-    assert sum(order.ar + order.ma + order.mean == 0 for order in found) >= 92
+    # A lag must gain ln 1000 = 6.9, which χ² of one degree does at .9%; a mean 3.9, at 5%.
+    assert sum(order.ar + order.ma > 0 for order in found) <= 6
+    assert sum(order.mean for order in found) <= 12
 
 
 def test_neither_units_nor_sign_change_the_ranking() -> None:

@@ -9,6 +9,7 @@ import pytest
 from scipy.signal import lfilter
 
 from pm.errors import SettingsError
+from pm.forecast.arima_order import penalty
 from pm.forecast.base import Panel
 from pm.forecast.calendar import calendar_columns, with_calendar
 from pm.forecast.models.auto_arima import AutoArimaForecaster, fit_arima
@@ -46,7 +47,8 @@ def test_the_fit_and_its_forecasts_are_statsmodels(phi: list[float], theta: list
     assert (fitted.order, fitted.mean) == ((len(phi), 1, len(theta)), drift != 0)
     changes = np.diff(y) / fitted.scale
     theirs = by_statsmodels(changes[:799], (len(phi), 0, len(theta)), mean=fitted.mean)
-    assert fitted.criterion == pytest.approx(theirs.bic, abs=0.01)
+    lags = len(phi) + len(theta)
+    assert fitted.criterion == pytest.approx(-2 * theirs.llf + penalty(lags, 799, mean=fitted.mean), abs=0.01)
     ahead = y[799] + fitted.scale * np.cumsum(theirs.forecast(15))
     np.testing.assert_allclose(fitted.forecast(y[:800], NO_FEATURES, 15), ahead, atol=2e-4)
     # Later origins: the parameters are kept, the state is brought up to date.
@@ -65,7 +67,7 @@ def test_a_random_walk_is_forecast_flat_and_one_with_drift_along_its_mean() -> N
     slope = (rising[-1] - rising[0]) / 599
     np.testing.assert_allclose(fitted.forecast(rising, NO_FEATURES, 4), rising[-1] + slope * np.arange(1, 5))
     theirs = by_statsmodels(np.diff(rising) / fitted.scale, (0, 0, 0), mean=True)
-    assert fitted.criterion == pytest.approx(theirs.bic, abs=1e-3)
+    assert fitted.criterion == pytest.approx(-2 * theirs.llf + penalty(0, 599, mean=True), abs=1e-3)
 
 
 def test_forecasts_equal_the_full_search_where_structure_is_plain() -> None:
@@ -145,7 +147,8 @@ def test_regressors_are_those_of_statsmodels() -> None:
     theirs = ARIMA(changes, exog=features[1:600, :4], order=(1, 0, 0), trend="c").fit()
     ahead = disturbed[599] + fitted.scale * np.cumsum(theirs.forecast(8, exog=features[600:, :4]))
     np.testing.assert_allclose(fitted.forecast(disturbed[:600], features, 8), ahead, atol=2e-4)
-    assert fitted.criterion == pytest.approx(theirs.bic, abs=0.01)
+    # Every order has the regressors; they cost nothing.
+    assert fitted.criterion == pytest.approx(-2 * theirs.llf + penalty(1, 599, mean=False), abs=0.01)
 
 
 def test_with_features_too_bars_after_the_last_origin_change_nothing() -> None:

@@ -38,7 +38,7 @@ class FittedArima:
     mean
         Whether the changes have a mean: a drift of the series.
     criterion
-        Schwarz's, by the exact likelihood of the changes in units of `scale`.
+        −2·log-likelihood of the changes in units of `scale`, exact, and the order's `penalty`.
     scale
         Root mean square of the changes fitted to.
     used
@@ -87,7 +87,7 @@ class FittedArima:
 
 
 def fit_arima(log_prices: FloatArray, features: FloatArray) -> FittedArima:
-    """Fit the ARIMA(p, 1, q) that Schwarz's criterion prefers, p and q at most 2, with a drift or without.
+    """Fit the ARIMA(p, 1, q) that the criterion of `arima_order` prefers, p and q at most 2, with drift or without.
 
     Orders are ranked by conditional least squares. The first is fitted by exact maximum likelihood, with the second
     where it runs close, and the better is kept. The likelihood is that of the changes: a diffuse start of the level
@@ -140,17 +140,18 @@ def _fit_order(
     changes: FloatArray, features: FloatArray, used: NDArray[np.bool_], order: Order, scale: float
 ) -> FittedArima | None:
     """Fit one order exactly; give None where the estimates are not admissible or the library finds none."""
+    from pm.forecast.arima_order import is_admissible, penalty
+
     n = changes.size
+    price = penalty(order.ar + order.ma, n, mean=order.mean)
     mean = order.mean or bool(used.any())
     shape = (order.ar, 1, order.ma)
     if order.ar == order.ma == 0:
         design = _regressors(features, mean=mean)
         coefficients = np.linalg.lstsq(design, changes, rcond=None)[0].astype(np.float64)
         variance = float(np.mean((changes - design @ coefficients) ** 2))
-        criterion = n * (np.log(2 * np.pi * variance) + 1) + np.log(n) * (design.shape[1] + 1)
-        return FittedArima(shape, mean, float(criterion), scale, used, coefficients, None)
-
-    from pm.forecast.arima_order import is_admissible
+        criterion = float(n * (np.log(2 * np.pi * variance) + 1)) + price
+        return FittedArima(shape, mean, criterion, scale, used, coefficients, None)
 
     start = np.concatenate([order.phi, order.theta, [order.mu] * order.mean])
     if used.any():  # NaN: start from the regression
@@ -170,9 +171,9 @@ def _fit_order(
         return None
     estimates = np.array(list(arma["coef"].values()))
     phi, theta, rest = np.split(estimates, [order.ar, order.ar + order.ma])
-    if not (np.isfinite(arma["bic"]) and is_admissible(phi, theta)):
+    if not (np.isfinite(arma["loglik"]) and is_admissible(phi, theta)):
         return None
-    return FittedArima(shape, mean, float(arma["bic"]), scale, used, rest, arma)
+    return FittedArima(shape, mean, price - 2.0 * float(arma["loglik"]), scale, used, rest, arma)
 
 
 def _roll(history: History) -> FloatArray:
@@ -188,7 +189,7 @@ def _roll(history: History) -> FloatArray:
 
 @dataclass(frozen=True)
 class AutoArimaForecaster:
-    """ARIMA(p, 1, q) on the log price with p, q ≤ 2, with or without drift, by Schwarz's criterion and exact ML.
+    """ARIMA(p, 1, q) on the log price with p, q ≤ 2, with or without drift; exact maximum likelihood.
 
     Features of the panel known ahead become regressors of the log return (a regression with ARMA errors). Needs 250
     bars, a year: with fewer, what the first origin of cross-validation can support is a random walk.
