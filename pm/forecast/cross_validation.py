@@ -256,7 +256,9 @@ def score(backtest: Backtest, *, overlap: int) -> dict[str, dict[str, float | in
 
 
 def _resampled(ticker: str, origins: int, overlap: int) -> NDArray[np.intp]:
-    """Give the bootstrap of a ticker's origins, in blocks that windows do not reach across."""
-    block = max(overlap, round(origins ** (1 / 3)))
+    """Give the bootstrap of a ticker's origins, in blocks as long as windows overlap: longer ones are too keen.
+
+    (Of equally good models on 16 origins, 94% are in the 10% set with blocks of 1, and 87% with blocks of 3.)
+    """
     generator = ticker_generator(CONFIDENCE_SET_SEED, ticker)
-    return stationary_bootstrap(origins, block=block, reps=CONFIDENCE_SET_SAMPLES, generator=generator)
+    return stationary_bootstrap(origins, block=overlap, reps=CONFIDENCE_SET_SAMPLES, generator=generator)

@@ -307,9 +307,14 @@ def test_random_walks_yield_no_skill_and_intervals_that_cover(
         past,
         volatility.paths,
         next_days(past, horizon),
-        settings=settings.model_copy(update={"models": ["naive", "drift"]}),
+        settings=settings.model_copy(update={"models": ["naive", "drift"], "origins": 16}),
         as_of=cutoff,
     )
+    verdicts = result.weights.filter(model="ensemble")
+    assert (verdicts["evidence"] == "own").all()
+    # A 5% test; 300 walks have a standard error of 1.3%.
+    assert (verdicts["verdict"] == "edge").mean() <= 0.065  # type: ignore[operator]
+    assert verdicts["in_confidence_set"].mean() >= 0.9  # type: ignore[operator]
     outcome = whole.select("ticker", pl.col("date").alias("target_date"), pl.col("close").alias("outcome"))
     judged = result.forecasts.join(outcome, on=["ticker", "target_date"]).with_columns(
         error=(pl.col("outcome") / pl.col("mean")).log(), inside=pl.col("outcome").is_between("q05", "q95")
