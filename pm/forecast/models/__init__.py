@@ -9,6 +9,7 @@ from pm.forecast.models.auto_arima import AutoArimaForecaster
 from pm.forecast.models.auto_ets import AUTO_ETS
 from pm.forecast.models.drift import DriftForecaster
 from pm.forecast.models.naive import NaiveForecaster
+from pm.forecast.models.samossa import SamossaForecaster
 from pm.forecast.models.theta import THETA
 
 if TYPE_CHECKING:
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FORECASTERS", "forecaster"]
 
-_ALL: tuple[Forecaster, ...] = (NaiveForecaster(), DriftForecaster(), AutoArimaForecaster(), THETA, AUTO_ETS)
+_ALL: tuple[Forecaster, ...] = (
+    NaiveForecaster(),
+    DriftForecaster(),
+    AutoArimaForecaster(),
+    THETA,
+    AUTO_ETS,
+    SamossaForecaster(),
+)
 
 FORECASTERS: dict[str, Forecaster] = {model.name: model for model in _ALL}
 """Every forecaster there is."""
