@@ -13,7 +13,9 @@
     ├── StorageError                10   the disk is full, or a folder is read-only
     ├── QueryError                  11   SQL that fails, or that this console refuses
     ├── StageError                  12   a stage of the pipeline failed
-    └── ReconciliationError         13   rows landed are not all accounted for
+    ├── ReconciliationError         13   rows landed are not all accounted for
+    └── EngineError                 14   the workers asked for cannot be had
+        └── WorkerError             15   workers died over the same work again and again
 
 Exit code 2 is a wrong command line; 130 is Ctrl-C. The table is repeated in docs/errors.md.
 """
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "EngineError",
     "InputError",
     "LakeBusyError",
     "LakeError",
@@ -38,6 +41,7 @@ __all__ = [
     "StageError",
     "StorageError",
     "UnknownTickerError",
+    "WorkerError",
     "WorkspaceError",
     "did_you_mean",
 ]
@@ -157,6 +161,18 @@ class ReconciliationError(PmError):
     """Rows that landed are not all accounted for."""
 
     exit_code = 13
+
+
+class EngineError(PmError):
+    """The workers asked for cannot be had: no such engine, or no cluster at the address."""
+
+    exit_code = 14
+
+
+class WorkerError(EngineError):
+    """Workers died over the same work again and again."""
+
+    exit_code = 15
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -33,6 +33,10 @@ def run(
     tickers: Tickers = None,
     as_of: Day = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes to forecast in; 0 for the setting's.")] = 0,
+    engine: Annotated[
+        str | None, typer.Option(help="What forecasts in parallel: local, dask, ray. [default: the setting's]")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="A running cluster of that engine: HOST:PORT.")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with a run that was cut off or failed.")] = None,
 ) -> None:
     """Take bars to forecasts, signals and a report.
@@ -57,6 +61,8 @@ def run(
                 names,
                 as_of.date() if as_of else None,
                 jobs,
+                engine,
+                address,
             )
             result = nightly_run(lake, workspace, settings, heeding(observer), request=request, resume=resume)
         show_signals(lake, run_id=result.run_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -54,7 +53,7 @@ def nightly_run(
     request
         What is asked.
     resume
-        A run that was cut off or failed, to go on with as it was asked (of the request only `jobs` then counts).
+        A run that was cut off or failed, to go on with as it was asked (the request then says only what does the work).
         Without it, the newest run is gone on with if it was cut off and was asked the same.
 
     Raises
@@ -70,7 +69,7 @@ def nightly_run(
             f"--as-of {request.as_of} is ahead of today, {today}.", where="the day asked for", hint="name a past day"
         )
     if resume is not None:
-        request = replace(_request_of(lake, resume), jobs=request.jobs)
+        request = _request_of(lake, resume).done_as(request)
     else:
         resume = _cut_off(lake, request)
     return Runner(lake, settings, workspace, observer).run(RUN_STAGES, request, resume=resume)
@@ -109,7 +108,7 @@ def _cut_off(lake: Lake, asked: Request) -> str | None:
     running = lake.rows("SELECT * FROM runs WHERE status = 'running' ORDER BY started_at")
     if not running:
         return None
-    same = [row["run_id"] for row in running if row["kind"] == "run" and _request(row) == replace(asked, jobs=0)]
+    same = [row["run_id"] for row in running if row["kind"] == "run" and _request(row) == asked.asked]
     resumed = same[-1] if same else None
     abandoned = [row | {"status": "abandoned"} for row in running if row["run_id"] != resumed]
     frame = pl.DataFrame(abandoned, schema=table("runs").polars_schema)

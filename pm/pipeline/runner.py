@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pm.lake import Lake, Transaction
+    from pm.parallel import Workers
     from pm.settings import Settings
     from pm.workspace import Workspace
 
@@ -83,16 +84,22 @@ class Runner:
         """
         record = RunRecord(self._lake, self._settings, request, kind=kind, resume=resume, observer=self._observer)
         outputs: dict[str, str] = {}
-        with Meter() as meter:
+        with Meter() as meter, request.workers(self._settings.run) as workers:
             for place, stage in enumerate(stages):
                 ahead = [later.name for later in stages[place:]]
-                outputs[stage.name] = self._run_stage(stage, request, record, outputs, ahead)
+                outputs[stage.name] = self._run_stage(stage, request, record, outputs, ahead, workers)
             self._reconcile(record)
             record.finish()
         return RunResult(record.run_id, record.begun, outputs, meter.seconds)
 
     def _run_stage(
-        self, stage: Stage, request: Request, record: RunRecord, outputs: dict[str, str], ahead: Sequence[str]
+        self,
+        stage: Stage,
+        request: Request,
+        record: RunRecord,
+        outputs: dict[str, str],
+        ahead: Sequence[str],
+        workers: Workers,
     ) -> str:
         context = Context(
             lake=self._lake,
@@ -102,6 +109,7 @@ class Runner:
             run_id=record.run_id,
             snapshot=self._lake.snapshot,
             outputs=dict(outputs),
+            workers=workers,
             recipe=recipe(stage, self._settings),
             progress=lambda done, total: self._observer(StageProgressed(stage.name, done, total)),
             tell=lambda line: self._observer(Told(line)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pm
+from pm.parallel import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pm.lake import Lake, Transaction
-    from pm.settings import Settings
+    from pm.settings import RunSettings, Settings
     from pm.workspace import Workspace
 
 __all__ = ["Context", "Outcome", "Request", "Stage", "fingerprint", "recipe"]
@@ -41,12 +42,34 @@ class Request:
         Day to take for today; None for the day of the last bar.
     jobs
         Processes to forecast in; 0 for the setting's. Results do not depend on it.
+    engine
+        What forecasts in parallel; None for the setting's. Results do not depend on it.
+    address
+        A running cluster of that engine; None for the setting's, where the engine is the setting's too.
     """
 
     source: str
     tickers: tuple[str, ...] | None = None
     as_of: date | None = None
     jobs: int = 0
+    engine: str | None = None
+    address: str | None = None
+
+    @property
+    def asked(self) -> Request:
+        """What results depend on: the request without what does the work."""
+        return Request(self.source, self.tickers, self.as_of)
+
+    def done_as(self, other: Request) -> Request:
+        """Give this request, with the work done by what another asks for."""
+        return replace(self, jobs=other.jobs, engine=other.engine, address=other.address)
+
+    def workers(self, settings: RunSettings) -> Workers:
+        """Give what does the work; nothing is started before there is some."""
+        engine = self.engine or settings.engine
+        address = self.address or (settings.address if engine == settings.engine else None)
+        jobs = self.jobs or settings.jobs
+        return Workers(engine, address=address, jobs=jobs, memory_mb=settings.worker_memory_mb)
 
 
 @dataclass(frozen=True)
@@ -62,17 +85,14 @@ class Context:
     """The snapshot to read tables at."""
     outputs: Mapping[str, str]
     """For each stage before, the run whose rows stand as its result."""
+    workers: Workers
+    """What works on chunks of tickers."""
     recipe: str
     """Hash of the stage's settings and code."""
     progress: Callable[[int, int], None]
     """Called with how much is done, of how much."""
     tell: Callable[[str], None]
     """Called with a line the user should read."""
-
-    @property
-    def jobs(self) -> int:
-        """Processes to use; 0 for one a core."""
-        return self.request.jobs or self.settings.run.jobs
 
     def stamp(self, frame: pl.DataFrame, *, cutoff: date | None = None) -> pl.DataFrame:
         """Give the frame with the columns every derived row carries; `cutoff` where the frame has none of its own."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.parallel import chunked, map_chunks
+from pm.parallel import chunked
+from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import asked_for, newest_bars, universe
 from pm.sessions import next_sessions
@@ -15,44 +16,31 @@ from pm.sessions import next_sessions
 if TYPE_CHECKING:
     from datetime import date
 
-    from pm.forecast import ForecastResult
     from pm.lake import Transaction
-    from pm.settings import ForecastSettings
 
 __all__ = ["STAGE"]
 
 _OBSERVED = 60
 """Bars by which the weekdays of a market without a calendar are known."""
 
-Work = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
-
-
-def _forecast(work: Work, *, settings: ForecastSettings, as_of: date) -> ForecastResult:
-    from pm.forecast import forecast_tickers
-
-    prices, volatility, targets = work
-    return forecast_tickers(prices, volatility, targets, settings=settings, as_of=as_of)
-
 
 def _run(context: Context) -> Outcome:
+    from pm.forecast import forecast_tickers
+
     chosen = universe(context)
     settings = context.settings.forecast
     volatility = context.lake.read("volatility", "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
-    work: list[Work] = []
+    chunks: list[tuple[pl.DataFrame, ...]] = []
     for tickers in chunked(chosen.tickers, context.settings.run.chunk_size):
         prices = newest_bars(context, tickers, chosen.as_of, settings.window)
         own = volatility.filter(pl.col("ticker").is_in(list(tickers)))
-        work.append((prices, own, _targets(context, prices, settings.horizon)))
-    results: list[ForecastResult] = []
-    forecast = partial(_forecast, settings=settings, as_of=chosen.as_of)
-    for done, result in enumerate(map_chunks(forecast, work, jobs=context.jobs), start=1):
-        results.append(result)
-        context.progress(done, len(work))
+        chunks.append((prices, own, _targets(context, prices, settings.horizon)))
+    served = serve(context, "forecast", partial(forecast_tickers, settings=settings, as_of=chosen.as_of), chunks)
     forecasts, weights, exclusions = (
         context.stamp(pl.concat(frames), cutoff=chosen.as_of)
-        for frames in zip(*((r.forecasts, r.weights, r.exclusions) for r in results), strict=True)
+        for frames in zip(*((r.forecasts, r.weights, r.exclusions) for r in served.results), strict=True)
     )
-
+    failed = context.stamp(served.exclusions, cutoff=chosen.as_of)
     late = context.stamp(_late(forecasts, chosen.as_of), cutoff=chosen.as_of)
 
     def write(transaction: Transaction) -> int:
@@ -60,12 +48,13 @@ def _run(context: Context) -> Outcome:
             transaction.append("forecasts", forecasts)
             + transaction.append("model_weights", weights)
             + transaction.append("exclusions", exclusions)
+            + transaction.append("exclusions", failed)
             + transaction.append("exclusions", late)
         )
 
-    served = forecasts["ticker"].n_unique()
-    said = f"{served:,} of {len(chosen.tickers):,} tickers, {settings.horizon} sessions from {chosen.as_of}"
-    return Outcome(write, lambda: said)
+    known = forecasts["ticker"].n_unique()
+    said = f"{known:,} of {len(chosen.tickers):,} tickers, {settings.horizon} sessions from {chosen.as_of}"
+    return Outcome(write, lambda: f"{said}{served}")
 
 
 def _late(forecasts: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -107,7 +96,15 @@ STAGE = Stage(
     reads=("bars", "raw.batches"),
     after=("volatility",),
     sections=("forecast", "sources.exchanges"),
-    rooms=("forecast", "volatility/base.py", "volatility/simulate.py", "lake/tables.py", "sessions.py", "pipeline/universe.py"),
+    rooms=(
+        "forecast",
+        "volatility/base.py",
+        "volatility/simulate.py",
+        "lake/tables.py",
+        "sessions.py",
+        "pipeline/chunks.py",
+        "pipeline/universe.py",
+    ),
     libraries=("statsforecast", "numpy", "polars", "scipy", "exchange-calendars"),
     asks=asked_for,
 )

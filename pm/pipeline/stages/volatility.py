@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.parallel import chunked, map_chunks
+from pm.parallel import chunked
+from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import asked_for, newest_bars, universe
 
@@ -23,27 +24,26 @@ def _run(context: Context) -> Outcome:
     chosen = universe(context)
     settings = context.settings.volatility
     chunks = [
-        newest_bars(context, tickers, chosen.as_of, settings.window + 1)
-        .select("ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker"))
-        .filter(pl.col("log_return").is_not_null())
+        (
+            newest_bars(context, tickers, chosen.as_of, settings.window + 1)
+            .select("ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker"))
+            .filter(pl.col("log_return").is_not_null()),
+        )
         for tickers in chunked(chosen.tickers, context.settings.run.chunk_size)
     ]
     fit = partial(fit_volatility, settings=settings, horizon=context.settings.forecast.horizon)
-    paths: list[pl.DataFrame] = []
-    exclusions: list[pl.DataFrame] = []
-    for done, fitted in enumerate(map_chunks(fit, chunks, jobs=context.jobs), start=1):
-        paths.append(fitted.paths)
-        exclusions.append(fitted.exclusions)
-        context.progress(done, len(chunks))
-    path = context.stamp(pl.concat(paths), cutoff=chosen.as_of)
-    excluded = context.stamp(pl.concat(exclusions), cutoff=chosen.as_of)
+    served = serve(context, "volatility", fit, chunks)
+    path = context.stamp(pl.concat(fitted.paths for fitted in served.results), cutoff=chosen.as_of)
+    excluded = context.stamp(
+        pl.concat([*(fitted.exclusions for fitted in served.results), served.exclusions]), cutoff=chosen.as_of
+    )
 
     def write(transaction: Transaction) -> int:
         return transaction.append("volatility", path) + transaction.append("exclusions", excluded)
 
     models = path.filter(pl.col("step") == 1).group_by("model").len().sort("model")
     said = ", ".join(f"{count:,} by {model}" for model, count in models.iter_rows()) or "no ticker could be fitted"
-    return Outcome(write, lambda: said)
+    return Outcome(write, lambda: f"{said}{served}")
 
 
 STAGE = Stage(
@@ -51,7 +51,7 @@ STAGE = Stage(
     _run,
     reads=("bars", "raw.batches"),
     sections=("volatility", "forecast.horizon"),
-    rooms=("volatility", "lake/tables.py", "pipeline/universe.py"),
+    rooms=("volatility", "lake/tables.py", "pipeline/chunks.py", "pipeline/universe.py"),
     libraries=("arch", "numpy", "polars", "scipy"),
     asks=asked_for,
 )
