@@ -136,9 +136,11 @@ def test_waves_about_a_line_are_taken_as_prices_and_walks_as_returns() -> None:
         assert fit_prices({"X": History(dates, walk(seed))}, HORIZON).detrendings[0].lost == 1
 
 
-def test_a_wave_without_noise_is_continued() -> None:
+@pytest.mark.parametrize("period", [5, 15, 27, 29, 30, 60])
+def test_a_wave_without_noise_is_continued_whatever_its_period(period: int) -> None:
+    # √(840 / 4) = 14 lags make 15 rows of returns; twice as many make 29 rows about the line.
     t = np.arange(BARS)
-    values = 4.6 + 0.001 * t + 0.2 * np.sin(2 * np.pi * t / 27)
+    values = 4.6 + 0.001 * t + 0.2 * np.sin(2 * np.pi * t / period + 0.3)
     means = means_of(forecast(panel_of({"X": values})), "X")
     actual = values[np.array(ORIGINS)[:, None] + np.arange(1, HORIZON + 1)]
     assert np.abs(means - actual).max() < 1e-6

@@ -52,6 +52,51 @@ def test_a_period_that_divides_the_rows_is_got_round(rank: RankRule, period: int
     assert fit_stack([values[:722] for values in series], rank=rank).recurrence.rows != 20
 
 
+def slow_twin(series: list[FloatArray], lags: int, rank: int, order: int, horizon: int) -> list[FloatArray]:
+    """The algorithm as it is written down: cells one by one, β by regression, one step after the other."""
+    rows = lags + 1
+    means, spreads = [y.mean() for y in series], [y.std() for y in series]
+    scaled = [(y - m) / s for y, m, s in zip(series, means, spreads, strict=True)]
+    columns = [
+        [y[len(y) - rows * (count - k) + i] for i in range(rows)]
+        for y in scaled
+        for count in [len(y) // rows]
+        for k in range(count)
+    ]
+    left, values, right = np.linalg.svd(np.array(columns).T, full_matrices=False)
+    denoised = sum(values[j] * np.outer(left[:, j], right[j]) for j in range(rank))
+    beta, *_ = np.linalg.lstsq(denoised[:-1].T, denoised[-1], rcond=1e-10)
+    forecasts, first = [], 0
+    for y, mean, spread in zip(scaled, means, spreads, strict=True):
+        count = len(y) // rows
+        signal = [cell for k in range(count) for cell in denoised[:, first + k]]
+        first += count
+        residual = [value - part for value, part in zip(y[len(y) - rows * count :], signal, strict=True)]
+        lagged = [[residual[t - lag] for lag in range(1, order + 1)] for t in range(order, len(residual))]
+        phi, *_ = np.linalg.lstsq(np.array(lagged), np.array(residual[order:]), rcond=None)
+        for _ in range(horizon):
+            signal.append(sum(beta[i] * signal[len(signal) - lags + i] for i in range(lags)))
+            residual.append(sum(phi[i] * residual[-1 - i] for i in range(order)))
+        forecasts.append(np.array([mean + spread * (signal[k] + residual[k]) for k in range(-horizon, 0)]))
+    return forecasts
+
+
+def test_equals_the_algorithm_as_it_is_written_down() -> None:
+    rng = np.random.default_rng(11)
+    series = []
+    for bars, size in ((400, 1.0), (311, 50.0)):
+        noise = np.zeros(bars)
+        for t in range(1, bars):
+            noise[t] = 0.5 * noise[t - 1] + 0.1 * rng.normal()
+        series.append(size * (np.sin(2 * np.pi * np.arange(bars) / 23) + noise))
+    stack = fit_stack(series, rank=2, lags=18, max_order=1)
+    assert [fitted.order for fitted in stack.autoregressions] == [1, 1]
+    assert stack.recurrence.radius() < 1.005  # no root had to be drawn in
+    for place, (values, expected) in enumerate(zip(series, slow_twin(series, 18, 2, 1, 25), strict=True)):
+        ours = stack.forecast(place, values, np.array([values.size - 1]), 25)[0]
+        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("period", [20, 40])
 def test_a_wave_whose_columns_are_all_alike_is_got_round(period: int) -> None:
     # √(1444 / 4) = 19 lags. With a period of 40 every column is the one before, turned over.
