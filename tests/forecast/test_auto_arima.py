@@ -9,6 +9,7 @@ import pytest
 from scipy.signal import lfilter
 
 from pm.errors import SettingsError
+from pm.forecast import forecast_tickers
 from pm.forecast.arima_order import penalty
 from pm.forecast.base import Panel
 from pm.forecast.calendar import calendar_columns, with_calendar
@@ -16,9 +17,12 @@ from pm.forecast.models.auto_arima import AutoArimaForecaster, fit_arima
 from pm.settings import CALENDAR_FEATURES, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from pm.settings import ForecastSettings
 
     Floats = NDArray[np.float64]
 
@@ -210,3 +214,26 @@ def test_settings_refuse_what_is_not_known_ahead(features: str, complaint: str, 
     (tmp_path / "forecast.yml").write_text(f"arima_features: {features}", encoding="utf-8")
     with pytest.raises(SettingsError, match=complaint):
         load_settings(tmp_path)
+
+
+def test_the_settings_features_reach_the_model(
+    settings: ForecastSettings,
+    sample_prices: pl.DataFrame,
+    flat_volatility: Callable[..., pl.DataFrame],
+    next_days: Callable[..., pl.DataFrame],
+) -> None:
+    prices = sample_prices.filter(pl.col("ticker") == "IBM").tail(400)
+    given: dict[str, Any] = {
+        "settings": settings.model_copy(update={"models": ["naive", "auto_arima"]}),
+        "as_of": date(2013, 3, 1),
+    }
+    work = (prices, flat_volatility(prices, settings.horizon), next_days(prices, settings.horizon))
+    plain = forecast_tickers(*work, **given)
+    given["settings"] = given["settings"].model_copy(update={"arima_features": ["day_of_week"]})
+    informed = forecast_tickers(*work, **given)
+    chosen = [result.forecasts.filter(pl.col("model") == "auto_arima") for result in (plain, informed)]
+    assert [frame.height for frame in chosen] == [settings.horizon] * 2
+    assert not np.allclose(chosen[0]["mean"], chosen[1]["mean"], rtol=1e-4)
+    # A week on, the same days of the week bring the same returns, but for what the errors' own pattern still says.
+    returns = np.diff(chosen[1]["mean_log_return"].to_numpy())
+    np.testing.assert_allclose(returns[-1], returns[-8], atol=1e-4)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AutoArimaForecaster", "FittedArima", "fit_arima"]
 
-_WITHIN = 2.0
-"""The order ranked second is fitted exactly too where its criterion is this near the first's: beyond, the exact one
-has changed the ranking of neither real nor simulated series."""
+_CLOSEST, _WITHIN = 3, 3.0
+"""The orders fitted exactly: the first, and those of the first three whose criterion is this near. What is kept so was
+the best of the first eight, all fitted exactly, on 336 of 340 windows, real and simulated."""
 
 _GRADIENT_TOLERANCE = 1e-5
 """Of minus the mean log-likelihood of changes in units of their size; derivatives by differences end about there."""
@@ -89,8 +89,8 @@ class FittedArima:
 def fit_arima(log_prices: FloatArray, features: FloatArray) -> FittedArima:
     """Fit the ARIMA(p, 1, q) that the criterion of `arima_order` prefers, p and q at most 2, with drift or without.
 
-    Orders are ranked by conditional least squares. The first is fitted by exact maximum likelihood, with the second
-    where it runs close, and the better is kept. The likelihood is that of the changes: a diffuse start of the level
+    Orders are ranked by conditional least squares. The first is fitted by exact maximum likelihood, with those that run
+    close to it, and the best is kept. The likelihood is that of the changes: a diffuse start of the level
     would add nothing but rounding, in which an optimiser's differences drown.
 
     Parameters
@@ -115,7 +115,7 @@ def fit_arima(log_prices: FloatArray, features: FloatArray) -> FittedArima:
         ranked = rank_orders(residuals, means=(False,))
     else:
         ranked = rank_orders(changes)
-    close = sum(order.criterion <= ranked[0].criterion + _WITHIN for order in ranked[:2])
+    close = sum(order.criterion <= ranked[0].criterion + _WITHIN for order in ranked[:_CLOSEST])
     found: list[FittedArima] = []
     for place, order in enumerate(ranked):
         if found and place >= close:
@@ -143,14 +143,14 @@ def _fit_order(
     from pm.forecast.arima_order import is_admissible, penalty
 
     n = changes.size
-    price = penalty(order.ar + order.ma, n, mean=order.mean)
+    cost = penalty(order.ar + order.ma, n, mean=order.mean)
     mean = order.mean or bool(used.any())
     shape = (order.ar, 1, order.ma)
     if order.ar == order.ma == 0:
         design = _regressors(features, mean=mean)
         coefficients = np.linalg.lstsq(design, changes, rcond=None)[0].astype(np.float64)
         variance = float(np.mean((changes - design @ coefficients) ** 2))
-        criterion = float(n * (np.log(2 * np.pi * variance) + 1)) + price
+        criterion = float(n * (np.log(2 * np.pi * variance) + 1)) + cost
         return FittedArima(shape, mean, criterion, scale, used, coefficients, None)
 
     start = np.concatenate([order.phi, order.theta, [order.mu] * order.mean])
@@ -173,7 +173,7 @@ def _fit_order(
     phi, theta, rest = np.split(estimates, [order.ar, order.ar + order.ma])
     if not (np.isfinite(arma["loglik"]) and is_admissible(phi, theta)):
         return None
-    return FittedArima(shape, mean, price - 2.0 * float(arma["loglik"]), scale, used, rest, arma)
+    return FittedArima(shape, mean, cost - 2.0 * float(arma["loglik"]), scale, used, rest, arma)
 
 
 def _roll(history: History) -> FloatArray:
