@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.parallel import chunked
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import asked_for, newest_bars, universe
@@ -25,20 +24,22 @@ _OBSERVED = 60
 
 
 def _run(context: Context) -> Outcome:
-    from pm.forecast import forecast_tickers
+    from pm.forecast import forecast_tickers, join_results
+    from pm.pipeline.grouping import grouped_chunks
 
     chosen = universe(context)
     settings = context.settings.forecast
     volatility = context.lake.read("volatility", "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
+    prices = newest_bars(context, chosen.tickers, chosen.as_of, settings.window)
     chunks: list[tuple[pl.DataFrame, ...]] = []
-    for tickers in chunked(chosen.tickers, context.settings.run.chunk_size):
-        prices = newest_bars(context, tickers, chosen.as_of, settings.window)
-        own = volatility.filter(pl.col("ticker").is_in(list(tickers)))
-        chunks.append((prices, own, _targets(context, prices, settings.horizon)))
+    for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
+        of_chunk = pl.col("ticker").is_in(chunk.tickers)
+        own = prices.filter(of_chunk)
+        chunks.append((own, volatility.filter(of_chunk), _targets(context, own, settings.horizon), chunk.groups))
     served = serve(context, "forecast", partial(forecast_tickers, settings=settings, as_of=chosen.as_of), chunks)
+    result = join_results(served.results, settings)
     forecasts, weights, exclusions = (
-        context.stamp(pl.concat(frames), cutoff=chosen.as_of)
-        for frames in zip(*((r.forecasts, r.weights, r.exclusions) for r in served.results), strict=True)
+        context.stamp(frame, cutoff=chosen.as_of) for frame in (result.forecasts, result.weights, result.exclusions)
     )
     failed = context.stamp(served.exclusions, cutoff=chosen.as_of)
     late = context.stamp(_late(forecasts, chosen.as_of), cutoff=chosen.as_of)
