@@ -66,7 +66,7 @@ def walk(prices: pl.DataFrame, settings: Settings, first: int) -> tuple[pl.DataF
             )
             returns = past.select(
                 "ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff()
-            ).tail(settings.volatility.window)
+            ).tail(max(settings.volatility.windows))
             start = perf_counter()
             fitted = fit_volatility(returns, settings=settings.volatility, horizon=horizon)
             result = forecast_tickers(

@@ -112,11 +112,22 @@ class QualitySettings(_Section):
 class VolatilitySettings(_Section):
     """config/volatility.yml."""
 
-    window: Annotated[int, Field(ge=50)]
+    models: Annotated[list[str], Field(min_length=1)]
+    windows: Annotated[list[Annotated[int, Field(ge=50)]], Field(min_length=1)]
     min_observations: Annotated[int, Field(ge=50)]
     ewma_lambda: Probability
     simulations: Annotated[int, Field(ge=500)]
+    calibration_sessions: Annotated[int, Field(ge=0)]
+    refit_sessions: Count
+    calibration_simulations: Annotated[int, Field(ge=100)]
+    conformal_rate: Annotated[float, Field(ge=0, lt=0.5)]
     seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _nothing_repeats(self) -> VolatilitySettings:
+        if len(set(self.models)) != len(self.models) or len(set(self.windows)) != len(self.windows):
+            raise ValueError("models and windows must not repeat")
+        return self
 
 
 class ForecastSettings(_Section):

@@ -15,7 +15,7 @@ from pm.errors import LakeError
 
 __all__ = ["QUANTILES", "TABLES", "Column", "Table", "quantile_column", "table"]
 
-QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+QUANTILES = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 """Levels of every stored distribution."""
 
 DType = pl.DataType | DataTypeClass
@@ -28,8 +28,9 @@ _SQL = {TEXT: "VARCHAR", REAL: "DOUBLE", INTEGER: "BIGINT", DATE: "DATE", FLAG: 
 
 
 def quantile_column(prefix: str, level: float) -> str:
-    """Name the column of a quantile: `quantile_column("q", 0.05)` is 'q05'."""
-    return f"{prefix}{round(level * 100):02d}"
+    """Name the column of a quantile: `quantile_column("q", 0.05)` is 'q05', and that of 0.025 is 'q025'."""
+    digits = f"{level:.3f}".removeprefix("0.")
+    return prefix + digits[:2] + digits[2:].rstrip("0")
 
 
 @dataclass(frozen=True)
@@ -303,12 +304,12 @@ _FEATURES = Table(
 _VOLATILITY = Table(
     "main",
     "volatility",
-    "A volatility model's fit and its path: sigma of each step, and the distribution of the return up to it.",
-    ("run_id", "ticker", "step"),
+    "A ticker's path of volatility: sigma of each step, and the distribution of the return up to it.",
+    ("run_id", "ticker", "origin_date", "step"),
     (
         Column("ticker", TEXT, "Ticker."),
         Column("step", INTEGER, "Sessions ahead, from 1."),
-        Column("model", TEXT, "'garch11' or 'ewma'."),
+        Column("model", TEXT, "'garch_pool', the fits of volatility_fits in equal parts, or 'ewma'."),
         Column("origin_date", DATE, "Date of the last bar used."),
         Column("sigma", REAL, "Standard deviation of that one session's log return."),
         Column("cumulative_sigma", REAL, "Standard deviation of the log return from the origin to the step."),
@@ -316,20 +317,56 @@ _VOLATILITY = Table(
             Column(
                 quantile_column("r", level),
                 REAL,
-                f"{level:.0%} quantile of that return about its mean, by filtered historical simulation.",
+                f"{level:.3g} quantile of that return, by filtered historical simulation, conformally corrected.",
             )
             for level in QUANTILES
         ),
-        Column("mu", REAL, "Mean log return of the fit, per day."),
-        Column("omega", REAL, "GARCH constant, per day²; null for ewma."),
-        Column("alpha", REAL, "GARCH weight of the last squared shock; 1 − λ for ewma."),
-        Column("beta", REAL, "GARCH weight of the last variance; λ for ewma."),
-        Column(
-            "log_likelihood",
-            REAL,
-            "Gaussian log-likelihood of the fit, of returns in percent; null for ewma.",
+        *(
+            Column(
+                quantile_column("u", level),
+                REAL,
+                f"Level of the simulated distribution that {quantile_column('r', level)} was read at: {level:.3g} "
+                "where past outcomes asked for no correction.",
+            )
+            for level in QUANTILES
         ),
-        Column("observations", INTEGER, "Returns used."),
+        Column("regime", TEXT, "Third of the ticker's last 250 sessions its volatility is in: low, middle, high."),
+        Column("outcomes", INTEGER, "Past outcomes of this step that the levels have learnt from."),
+        Column("fits", INTEGER, "Fits in the pool; see volatility_fits."),
+        Column("observations", INTEGER, "Returns there were."),
+        *_STAMP,
+    ),
+)
+
+_ERRORS = "Robust standard error of"
+
+_VOLATILITY_FITS = Table(
+    "main",
+    "volatility_fits",
+    "A volatility model fitted to a window of a ticker's returns; those with parameters are in its pool.",
+    ("run_id", "ticker", "model", "window", "origin_date"),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("model", TEXT, "'garch', 'gjr' (leverage), 'garch_t' and 'gjr_t' (Student t), or 'ewma'."),
+        Column("window", INTEGER, "Returns it was to see at most."),
+        Column("origin_date", DATE, "Date of the last bar used."),
+        Column("observations", INTEGER, "Returns it saw."),
+        Column("mu", REAL, "Mean log return, per day; null, as all below, where the fit did not come off."),
+        Column("omega", REAL, "Constant of the variance, per day²; 0 for ewma."),
+        Column("alpha", REAL, "Weight of the last squared shock; 1 − λ for ewma."),
+        Column("gamma", REAL, "Further weight of it after a fall; 0 without leverage."),
+        Column("beta", REAL, "Weight of the last variance; λ for ewma."),
+        Column("nu", REAL, "Degrees of freedom of Student's t; null without."),
+        Column("mu_error", REAL, f"{_ERRORS} mu (Bollerslev and Wooldridge 1992); null at a bound, and for ewma."),
+        Column("omega_error", REAL, f"{_ERRORS} omega."),
+        Column("alpha_error", REAL, f"{_ERRORS} alpha."),
+        Column("gamma_error", REAL, f"{_ERRORS} gamma."),
+        Column("beta_error", REAL, f"{_ERRORS} beta."),
+        Column("nu_error", REAL, f"{_ERRORS} nu."),
+        Column("persistence", REAL, "Share of an excess of variance that is left a day later."),
+        Column("next_sigma", REAL, "Standard deviation of the next session's log return under this fit alone."),
+        Column("log_likelihood", REAL, "Log-likelihood of the returns in percent; null for ewma."),
+        Column("reason", TEXT, "Why the fit did not come off; null if it did."),
         *_STAMP,
     ),
 )
@@ -349,7 +386,7 @@ _FORECASTS = Table(
         Column("mean_log_return", REAL, "Expected total log return from the origin to the target date."),
         Column("sigma", REAL, "Standard deviation of that return."),
         Column("mean", REAL, "origin_close × exp(mean_log_return): the centre of the forecast price."),
-        *(Column(quantile_column("q", level), REAL, f"{level:.0%} quantile of the price.") for level in QUANTILES),
+        *(Column(quantile_column("q", level), REAL, f"{level:.3g} quantile of the price.") for level in QUANTILES),
         *_STAMP,
     ),
 )
@@ -546,6 +583,7 @@ TABLES: dict[str, Table] = {
         _RESTATEMENTS,
         _FEATURES,
         _VOLATILITY,
+        _VOLATILITY_FITS,
         _FORECASTS,
         _WEIGHTS,
         _EXCLUSIONS,

@@ -21,22 +21,22 @@ _SCORES = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
 
 @dataclass(frozen=True)
 class PriceDistribution:
-    """The distribution of many tickers' prices on a target date, one a row, from seven quantiles of each.
+    """The distribution of many tickers' prices on a target date, one a row, from the quantiles stored of each.
 
     Each stored quantile q at level p is a point (ln q, Φ⁻¹(p)), and the normal score z of any price is read off the
-    straight lines that join the seven points, the outermost two going on beyond the 5% and the 95% quantile:
+    straight lines that join these points, the outermost two going on beyond the 2.5% and the 97.5% quantile:
     P(price ≤ x) = Φ(z(ln x)). Anyone can redo it by hand from a row of the table `forecasts`. In these coordinates a
     lognormal price is a single straight line, so for one the reading is exact, tails and all; skewness bends the line
-    and heavy tails flatten its ends, both of which the seven points record. The scale is that of a normal
+    and heavy tails flatten its ends, both of which the points record. The scale is that of a normal
     quantile-quantile plot. Straight lines are preferred to a cubic because they are monotone whatever the quantiles
     are, so that the probability of a price and the price of a probability are each other's inverse, and because
-    nothing is known between the points that a curve could add. The tails beyond 5% and 95% are those of a normal with
+    nothing is known between the points that a curve could add. The tails beyond 2.5% and 97.5% are those of a normal with
     the slope of the last segment: thinner than a Student t's, so read no probability below 1% from them.
 
     Parameters
     ----------
     log_quantiles
-        Logarithms of the prices at the levels `pm.lake.tables.QUANTILES`, of shape (tickers, 7); finite and strictly
+        Logarithms of the prices at the levels `pm.lake.tables.QUANTILES`, of shape (tickers, levels); finite and strictly
         increasing along each row.
     """
 
@@ -44,7 +44,7 @@ class PriceDistribution:
 
     @classmethod
     def from_forecasts(cls, forecasts: pl.DataFrame) -> PriceDistribution:
-        """Read the columns q05 … q95 of rows of table `forecasts`."""
+        """Read the columns q025 … q975 of rows of table `forecasts`."""
         columns = [quantile_column("q", level) for level in QUANTILES]
         return cls(np.log(forecasts.select(columns).to_numpy()))
 

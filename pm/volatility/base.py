@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
-__all__ = ["FloatArray", "Refusal", "VolatilityEstimate", "VolatilityModel"]
+__all__ = ["SMALLEST_SIGMA", "FloatArray", "IntArray", "Key", "Refusal", "VolatilityEstimate", "VolatilityModel"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+
+Key = TypeVar("Key", bound="Hashable")
+
+SMALLEST_SIGMA = 1e-6
+"""A hundredth of a basis point a day: below any tick. A ticker that moves less is not traded, or not a price."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class VolatilityEstimate:
-    """A conditional variance that follows h[t+1] = ω + α·e[t]² + β·h[t], where e[t] = r[t] − μ.
+    """A conditional variance that follows h[t+1] = ω + (α + γ·1[e[t] < 0])·e[t]² + β·h[t], where e[t] = r[t] − μ.
 
     Every unit is per day, of log returns as they are (not in percent).
 
@@ -37,55 +43,78 @@ class VolatilityEstimate:
     mu
         Mean log return.
     omega
-        Constant of the recursion; None where the model has none.
-    alpha, beta
-        Weights of the last squared shock and of the last variance.
+        Constant of the recursion; 0 where the model has none.
+    alpha, gamma, beta
+        Weights of the last squared shock, of the same once more if it was a fall, and of the last variance.
+    nu
+        Degrees of freedom of Student's t; None where the shocks are not taken to have one.
     next_variance
         Variance of the first session after the last return.
     residuals
         Shocks divided by their conditional standard deviation, oldest first.
     log_likelihood
-        Gaussian log-likelihood of the returns in percent; None where nothing was maximised.
+        Of the returns in percent; None where nothing was maximised.
+    errors
+        Robust standard errors by the name of the parameter, where they were asked for.
     """
 
     model: str
     mu: float
-    omega: float | None
+    omega: float
     alpha: float
+    gamma: float
     beta: float
+    nu: float | None
     next_variance: float
     residuals: FloatArray
     log_likelihood: float | None
+    errors: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def shocks(self) -> FloatArray:
+        """The residuals of mean 0 and variance 1, ascending: the law that shocks are drawn from."""
+        centred = np.sort(self.residuals) - self.residuals.mean()
+        return np.asarray(centred / self.residuals.std())
 
     @property
     def persistence(self) -> float:
-        """Share of today's excess variance expected to be left tomorrow."""
-        return self.alpha + self.beta
+        """Share of today's excess variance expected to be left tomorrow: α + γ·E[z²·1[z < 0]] + β.
+
+        The expectation is that of the shocks, ½ where they are symmetric.
+        """
+        if self.gamma == 0.0:
+            return self.alpha + self.beta
+        shocks = self.shocks
+        falls = float(np.sum(shocks[shocks < 0.0] ** 2)) / len(shocks)
+        return self.alpha + self.gamma * falls + self.beta
 
     def forecast_variance(self, horizon: int) -> FloatArray:
         """Give the expected variance of each of the next `horizon` sessions, in closed form.
 
-        E h[T+1] is known; E h[T+k] = ω + (α + β)·E h[T+k−1] (Bollerslev 1986).
+        E h[T+1] is known; E h[T+k] = ω + persistence·E h[T+k−1] (Bollerslev 1986; Glosten, Jagannathan and Runkle
+        1993, On the relation between the expected value and the volatility of the nominal excess return on stocks,
+        J. Finance 48).
         """
+        persistence = self.persistence
         variance = np.empty(horizon)
         variance[0] = self.next_variance
         for step in range(1, horizon):
-            variance[step] = (self.omega or 0.0) + self.persistence * variance[step - 1]
+            variance[step] = self.omega + persistence * variance[step - 1]
         return variance
 
 
 class VolatilityModel(Protocol):
-    """A way to estimate conditional variances, for many tickers at once.
+    """A way to estimate conditional variances, for many series at once.
 
-    A batch in and a batch out, so that a kernel over all tickers fits the same seam as a loop does. A ticker's
-    estimate may depend on its own returns only: results must not change with the company it is fitted in.
+    A batch in and a batch out, so that a kernel over all series fits the same seam as a loop does. A series' estimate
+    may depend on its own returns only: results must not change with the company it is fitted in.
     """
 
     @property
     def name(self) -> str:
-        """The name under which the table `volatility` knows it."""
+        """The name under which settings and the table `volatility_fits` know it."""
         ...
 
-    def fit(self, returns: Mapping[str, FloatArray]) -> dict[str, VolatilityEstimate | Refusal]:
-        """Fit each ticker's log returns (finite, oldest first), or say why it cannot be done."""
+    def fit(self, returns: Mapping[Key, FloatArray]) -> dict[Key, VolatilityEstimate | Refusal]:
+        """Fit each series of log returns (finite, oldest first), or say why it cannot be done."""
         ...

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.base import FloatArray, Refusal, VolatilityEstimate
+from pm.volatility.base import SMALLEST_SIGMA, FloatArray, Refusal, VolatilityEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pm.volatility.base import Key
 
 __all__ = ["EwmaModel"]
 
 MIN_RETURNS = 20
 """A month. With λ = 0.94 a shock's weight has fallen to 0.3 by then: less says more of the start than of the ticker."""
-
-SMALLEST_SIGMA = 1e-6
-"""A hundredth of a basis point a day: below any tick. A ticker that moves less is not traded, or not a price."""
 
 BACKCAST = 75
 """Returns that the starting variance is taken from."""
@@ -43,9 +42,9 @@ class EwmaModel:
     decay: float
     name: str = "ewma"
 
-    def fit(self, returns: Mapping[str, FloatArray]) -> dict[str, VolatilityEstimate | Refusal]:
-        """Run the recursion over each ticker's returns; see `VolatilityModel.fit`."""
-        return {ticker: self._fit_one(series) for ticker, series in returns.items()}
+    def fit(self, returns: Mapping[Key, FloatArray]) -> dict[Key, VolatilityEstimate | Refusal]:
+        """Run the recursion over each series; see `VolatilityModel.fit`."""
+        return {key: self._fit_one(series) for key, series in returns.items()}
 
     def _fit_one(self, returns: FloatArray) -> VolatilityEstimate | Refusal:
         if len(returns) < MIN_RETURNS:
@@ -57,9 +56,11 @@ class EwmaModel:
         return VolatilityEstimate(
             model=self.name,
             mu=0.0,
-            omega=None,
+            omega=0.0,
             alpha=1.0 - self.decay,
+            gamma=0.0,
             beta=self.decay,
+            nu=None,
             next_variance=float(variance[-1]),
             residuals=returns / sigma[:-1],
             log_likelihood=None,

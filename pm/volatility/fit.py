@@ -1,4 +1,4 @@
-"""Fit every ticker: GARCH where it can be had, exponential weights where not, and a reason wherever it was not."""
+"""Fit every ticker: a pool of GARCH models where it can be had, exponential weights where not."""
 
 from __future__ import annotations
 
@@ -10,28 +10,27 @@ import polars as pl
 
 from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.volatility.base import FloatArray, Refusal, VolatilityEstimate
+from pm.volatility.conformal import REGIMES, adaptive_levels
 from pm.volatility.ewma import EwmaModel
-from pm.volatility.garch import GarchModel
-from pm.volatility.simulate import cumulative_quantiles, ticker_generator
+from pm.volatility.garch import garch_model
+from pm.volatility.pool import STRIDE, Member, Pool, fit_pools, past_outcomes
+from pm.volatility.series import Series, leave_out_jumps, read_series
+from pm.volatility.simulate import cumulative_shocks, hypercube, ticker_generator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date
-
     from pm.settings import VolatilitySettings
-    from pm.volatility.base import VolatilityModel
 
-__all__ = ["VolatilityFit", "fit_volatility"]
+__all__ = ["GARCH", "VolatilityFit", "fit_volatility"]
 
 STAGE = "volatility"
-_JUMP_SIGMAS = 25.0
-_TINY = 1e-8
-_RARE = 0.01
-_ALIVE = 0.05
-"""Share of days on which a price must move."""
+GARCH = "garch_pool"
+"""What the table `volatility` calls a path that a pool of GARCH models made."""
 
 PATHS_SCHEMA = table("volatility").unstamped_schema
+FITS_SCHEMA = table("volatility_fits").unstamped_schema
 EXCLUSIONS_SCHEMA = table("exclusions").unstamped_schema
+
+_PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu")
 
 
 @dataclass(frozen=True)
@@ -42,24 +41,24 @@ class VolatilityFit:
     ----------
     paths
         Table `volatility` without its stamp; sorted by ticker and step.
+    fits
+        Table `volatility_fits` without its stamp; sorted by ticker, window and model.
     exclusions
-        Table `exclusions` without its stamp; sorted by ticker. A ticker that is also in `paths` was served by ewma.
+        Table `exclusions` without its stamp; sorted by ticker. A ticker that is also in `paths` was served by ewma, or
+        without some returns.
     """
 
     paths: pl.DataFrame
+    fits: pl.DataFrame
     exclusions: pl.DataFrame
-
-
-@dataclass(frozen=True)
-class _Series:
-    """A ticker's returns that a model may see."""
-
-    origin_date: date
-    returns: FloatArray
 
 
 def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horizon: int) -> VolatilityFit:
     """Give each ticker's volatility path and the quantiles of its cumulative return over `horizon` sessions.
+
+    The distribution is the equal mixture of the pool's filtered historical simulations, read at levels that past
+    outcomes have corrected (`conformal`): each ticker's pool is also fitted as of days past, and the levels learn from
+    where the outcomes fell in what it would have said.
 
     A ticker's rows depend on its own returns and `settings` alone, to the last bit: not on the other tickers, their
     order, or how they were split into chunks.
@@ -67,12 +66,17 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     Parameters
     ----------
     returns
-        Columns ticker, date, log_return, in any order of rows. A ticker's first return may be null. The last
-        `settings.window` returns of each are used.
+        Columns ticker, date, log_return, in any order of rows. A ticker's first return may be null. As many of the
+        last are used as the widest of `settings.windows` has.
     settings
-        Window, thresholds, decay, number of paths, seed.
+        Models and windows of the pool, thresholds, decay, number of paths, calibration, seed.
     horizon
         Sessions ahead, at least 1.
+
+    Raises
+    ------
+    SettingsError
+        `settings.models` names a model that there is not.
 
     Notes
     -----
@@ -81,128 +85,127 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     ticker's own, as an unadjusted split leaves; one such return would take up the variance of all others). Not served:
     duplicate_dates, non_finite, too_few_returns, constant.
     """
-    series, refused = _prepare(returns, settings.window)
-    series, cut = _without_jumps(series)
-    enough = {t: s.returns for t, s in series.items() if len(s.returns) >= settings.min_observations}
-    estimates, lesser = _fit(GarchModel(), enough)
+    models = [garch_model(name) for name in settings.models]
+    read, refused = read_series(returns, max(settings.windows))
+    series, cut = leave_out_jumps(read)
+    enough = {ticker: own.returns for ticker, own in series.items() if len(own.returns) >= settings.min_observations}
+    pools = fit_pools(
+        enough,
+        models,
+        settings.windows,
+        refit=settings.refit_sessions,
+        calibration=settings.calibration_sessions,
+        least=settings.min_observations,
+    )
+    lesser = {ticker: _why(own[0]) for ticker, own in pools.items() if not own[0].members}
     for ticker in series.keys() - enough.keys():
         needed, had = settings.min_observations, len(series[ticker].returns)
         lesser[ticker] = Refusal("short_history", f"GARCH needs {needed} returns, has {had}")
-    rest = {ticker: series[ticker].returns for ticker in lesser}
-    fallbacks, unserved = _fit(EwmaModel(settings.ewma_lambda), rest)
-    estimates |= fallbacks
-    lesser |= {ticker: _served_by_ewma(refusal) for ticker, refusal in lesser.items() if ticker in fallbacks}
-    refused |= lesser | unserved  # a ticker that nobody can serve keeps the last reason only
+    fallbacks = EwmaModel(settings.ewma_lambda).fit({ticker: series[ticker].returns for ticker in lesser})
 
-    frames = [
-        _path(ticker, estimates[ticker], series[ticker], settings=settings, horizon=horizon)
-        for ticker in sorted(estimates)
-    ]
-    reasons = sorted(
-        [*refused.items(), *((ticker, cut[ticker]) for ticker in cut.keys() & estimates.keys())], key=_name
-    )
-    exclusions = [(STAGE, ticker, refusal.reason, refusal.detail) for ticker, refusal in reasons]
+    paths, fits, reasons = [], [], list(refused.items())
+    for ticker in sorted(series):
+        own, found, instead = series[ticker], pools.get(ticker, []), fallbacks.get(ticker)
+        if found:
+            fits.append(_fits(ticker, own, found[0]))
+        if isinstance(instead, Refusal):
+            reasons.append((ticker, instead))
+            continue
+        if instead is not None:
+            why = lesser[ticker]
+            reasons.append((ticker, Refusal(why.reason, f"{why.detail}; served by ewma")))
+            found = [Pool(len(own.returns), (Member(instead, len(own.returns), 0),), {})]
+            fits.append(_fits(ticker, own, found[0]))
+        if ticker in cut:
+            reasons.append((ticker, cut[ticker]))
+        paths.append(_path(ticker, own, found, settings=settings, horizon=horizon))
+    exclusions = [(STAGE, ticker, why.reason, why.detail) for ticker, why in sorted(reasons, key=_place)]
     return VolatilityFit(
-        paths=pl.concat(frames) if frames else PATHS_SCHEMA.to_frame(),
+        paths=pl.concat(paths) if paths else PATHS_SCHEMA.to_frame(),
+        fits=pl.concat(fits).sort("ticker", "window", "model") if fits else FITS_SCHEMA.to_frame(),
         exclusions=pl.DataFrame(exclusions, schema=EXCLUSIONS_SCHEMA, orient="row"),
     )
 
 
-def _prepare(returns: pl.DataFrame, window: int) -> tuple[dict[str, _Series], dict[str, Refusal]]:
-    """Cut each ticker's window, and refuse those whose returns cannot be read."""
-    series: dict[str, _Series] = {}
-    refused: dict[str, Refusal] = {}
-    ordered = returns.select("ticker", "date", pl.col("log_return").cast(pl.Float64)).sort("ticker", "date")
-    for (ticker,), rows in ordered.partition_by("ticker", as_dict=True).items():
-        if rows["date"].is_duplicated().any():
-            repeated = rows.filter(pl.col("date").is_duplicated())["date"][0]
-            refused[ticker] = Refusal("duplicate_dates", f"{repeated} occurs more than once")
-            continue
-        # The first bar has no return: that null is in order, any later one is not.
-        known = rows.slice(1) if rows["log_return"][0] is None else rows
-        known = known.tail(window)
-        values = known["log_return"].fill_null(float("nan")).to_numpy()
-        broken = ~np.isfinite(values)
-        if broken.any():
-            first = known["date"][int(broken.argmax())]
-            refused[ticker] = Refusal("non_finite", f"{broken.sum()} of {len(values)} returns, first on {first}")
-        elif len(values) and np.ptp(values) == 0:
-            refused[ticker] = Refusal("constant", f"all {len(values)} returns are {values[0]:g}")
-        elif np.count_nonzero(values) < _ALIVE * len(values):
-            moved = np.count_nonzero(values)
-            refused[ticker] = Refusal("constant", f"the price moved on {moved} of {len(values)} days")
-        else:
-            series[ticker] = _Series(rows["date"][-1], values)
-    return series, refused
+def _place(reason: tuple[str, Refusal]) -> tuple[str, str]:
+    return reason[0], reason[1].reason
 
 
-def _without_jumps(series: dict[str, _Series]) -> tuple[dict[str, _Series], dict[str, Refusal]]:
-    """Leave out returns so far from the ticker's others that the price must be in other units since."""
-    kept: dict[str, _Series] = {}
-    cut: dict[str, Refusal] = {}
-    for ticker, own in series.items():
-        kept[ticker] = own
-        distance = np.abs(own.returns - np.median(own.returns)) if len(own.returns) else own.returns
-        # Days without a move say nothing of how large a move is; 1.4826 makes it a normal's standard deviation.
-        scale = 1.4826 * np.median(distance[own.returns != 0]) if np.any(own.returns != 0) else 0.0
-        jumps = distance > _JUMP_SIGMAS * scale
-        # More than a few are another regime of the market, not other units.
-        if scale > _TINY and 0 < jumps.sum() <= max(1, _RARE * len(jumps)):
-            kept[ticker] = _Series(own.origin_date, own.returns[~jumps])
-            largest = float(own.returns[distance.argmax()])
-            said = f"{jumps.sum()} of {len(jumps)} returns left out, the largest {np.expm1(largest):+.0%}"
-            said += "; is a split not adjusted for?"
-            cut[ticker] = Refusal("jump_left_out", said)
-    return kept, cut
+def _why(pool: Pool) -> Refusal:
+    """Give the reason why a pool is empty: that of its first model."""
+    return next(iter(pool.refusals.values()))
 
 
-def _served_by_ewma(refusal: Refusal) -> Refusal:
-    return Refusal(refusal.reason, f"{refusal.detail}; served by ewma")
+def _fits(ticker: str, series: Series, pool: Pool) -> pl.DataFrame:
+    """Lay out what was fitted to a ticker, and what could not be."""
+    rows = [_fit_row(member.estimate, member.window, len(series.returns)) for member in pool.members]
+    rows += [
+        {"model": model, "window": window, "observations": min(window, len(series.returns)), "reason": why.detail}
+        for (model, window), why in pool.refusals.items()
+    ]
+    named = [row | {"ticker": ticker, "origin_date": series.origin_date} for row in rows]
+    return pl.DataFrame(named, schema=FITS_SCHEMA)
 
 
-def _name(item: tuple[str, Refusal]) -> tuple[str, str]:
-    return item[0], item[1].reason
-
-
-def _fit(
-    model: VolatilityModel, returns: Mapping[str, FloatArray]
-) -> tuple[dict[str, VolatilityEstimate], dict[str, Refusal]]:
-    """Fit a batch and part the estimates from the refusals."""
-    estimates: dict[str, VolatilityEstimate] = {}
-    refused: dict[str, Refusal] = {}
-    for ticker, outcome in model.fit(returns).items():
-        if isinstance(outcome, Refusal):
-            refused[ticker] = outcome
-        else:
-            estimates[ticker] = outcome
-    return estimates, refused
+def _fit_row(estimate: VolatilityEstimate, window: int, length: int) -> dict[str, object]:
+    return {
+        "model": estimate.model,
+        "window": window,
+        "observations": min(window, length),
+        **{name: getattr(estimate, name) for name in _PARAMETERS},
+        **{f"{name}_error": estimate.errors.get(name) for name in _PARAMETERS},
+        "persistence": estimate.persistence,
+        "next_sigma": estimate.next_variance**0.5,
+        "log_likelihood": estimate.log_likelihood,
+    }
 
 
 def _path(
-    ticker: str, estimate: VolatilityEstimate, series: _Series, *, settings: VolatilitySettings, horizon: int
+    ticker: str, series: Series, pools: list[Pool], *, settings: VolatilitySettings, horizon: int
 ) -> pl.DataFrame:
-    """Lay out an estimate as the rows of its horizon."""
-    variance = estimate.forecast_variance(horizon)
-    quantiles = cumulative_quantiles(
-        estimate,
-        QUANTILES,
-        horizon=horizon,
-        simulations=settings.simulations,
-        generator=ticker_generator(settings.seed, ticker),
+    """Lay out a ticker's path: the pool's mean variance, and its distribution read at the levels learnt."""
+    generator = ticker_generator(settings.seed, ticker)
+    pool = [member.estimate for member in pools[0].members]
+    paths = np.sort(cumulative_shocks(pool, hypercube(horizon, settings.simulations, generator)), axis=1)
+    past = past_outcomes(
+        series.returns, pools, horizon=horizon, simulations=settings.calibration_simulations, generator=generator
     )
+    levels = adaptive_levels(
+        past.levels, past.regimes, past.regime, QUANTILES, rate=settings.conformal_rate, stride=STRIDE
+    )
+    quantiles = _widening(_read(paths, levels))
+    variance = np.mean([estimate.forecast_variance(horizon) for estimate in pool], axis=0)
     columns = {
         "ticker": [ticker] * horizon,
         "step": np.arange(1, horizon + 1),
-        "model": [estimate.model] * horizon,
+        "model": ["ewma" if pool[0].model == "ewma" else GARCH] * horizon,
         "origin_date": [series.origin_date] * horizon,
         "sigma": np.sqrt(variance),
         "cumulative_sigma": np.sqrt(np.cumsum(variance)),
         **{quantile_column("r", level): quantiles[:, place] for place, level in enumerate(QUANTILES)},
-        "mu": [estimate.mu] * horizon,
-        "omega": [estimate.omega] * horizon,
-        "alpha": [estimate.alpha] * horizon,
-        "beta": [estimate.beta] * horizon,
-        "log_likelihood": [estimate.log_likelihood] * horizon,
+        **{quantile_column("u", level): levels[:, place] for place, level in enumerate(QUANTILES)},
+        "regime": [REGIMES[past.regime]] * horizon,
+        "outcomes": np.isfinite(past.levels).sum(axis=0),
+        "fits": [len(pool)] * horizon,
         "observations": [len(series.returns)] * horizon,
     }
     return pl.DataFrame(columns, schema=PATHS_SCHEMA)
+
+
+def _read(paths: FloatArray, levels: FloatArray) -> FloatArray:
+    """Give the quantiles of ascending paths at each step's own levels, between two paths in proportion."""
+    place = levels * (paths.shape[1] - 1)
+    below = np.floor(place).astype(np.intp)
+    low = np.take_along_axis(paths, below, axis=1)
+    high = np.take_along_axis(paths, np.minimum(below + 1, paths.shape[1] - 1), axis=1)
+    return np.asarray(low + (place - below) * (high - low))
+
+
+def _widening(quantiles: FloatArray) -> FloatArray:
+    """Give the quantiles such that no interval is narrower than that of the step before."""
+    levels = np.asarray(QUANTILES)
+    lower, upper = levels < 0.5, levels > 0.5
+    widened = quantiles.copy()
+    widened[:, lower] = np.minimum.accumulate(quantiles[:, lower], axis=0)
+    widened[:, upper] = np.maximum.accumulate(quantiles[:, upper], axis=0)
+    return widened

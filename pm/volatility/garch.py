@@ -1,75 +1,198 @@
-"""GARCH(1,1) by quasi-maximum likelihood, ticker by ticker."""
+"""GARCH(1,1), with leverage and with fat tails: the kernel over the whole batch, `arch` for what it cannot settle."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.base import FloatArray, Refusal, VolatilityEstimate
+from pm.errors import SettingsError, did_you_mean
+from pm.volatility.base import SMALLEST_SIGMA, FloatArray, Refusal, VolatilityEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GarchModel"]
+    from pm.volatility.base import Key
+
+__all__ = ["GARCH_MODELS", "GarchModel", "garch_model"]
 
 PERCENT = 100.0
-"""The likelihood is maximised on returns in percent: at 1e-4 the variances are too small for the optimiser's steps."""
+"""Likelihoods are told of returns in percent, as `arch` tells them."""
 
 MAX_PERSISTENCE = 1.0 - 1e-4
 """Beyond it a shock's half-life exceeds 6,900 sessions, more than any window holds: there is no mean to revert to."""
 
+EQUAL_LIKELIHOOD = 1e-3
+"""Log-likelihoods nearer than this are the same."""
+
 
 @dataclass(frozen=True)
 class GarchModel:
-    """GARCH(1,1) with a constant mean and Gaussian quasi-likelihood, by `arch`.
+    """GARCH(1,1) with a constant mean, by (quasi-)maximum likelihood.
 
-    r[t] = μ + e[t],  e[t] = √h[t]·z[t],  h[t+1] = ω + α·e[t]² + β·h[t]. The Gaussian likelihood is consistent for the
-    parameters whatever the law of z (Bollerslev and Wooldridge 1992); its true shape enters by the residuals.
+    r[t] = μ + e[t],  e[t] = √h[t]·z[t],  h[t+1] = ω + (α + γ·1[e[t] < 0])·e[t]² + β·h[t]. The Gaussian likelihood is
+    consistent for the parameters whatever the law of z (Bollerslev and Wooldridge 1992); its true shape enters by the
+    residuals.
 
-    A fit at or beyond the edge of stationarity (α + β ≥ 1) is refused, not repaired: its forecasts revert to a level
-    that the data do not determine.
+    A fit at or beyond the edge of stationarity is refused, not repaired: its forecasts revert to a level that the data
+    do not determine.
+
+    Parameters
+    ----------
+    name
+        See `VolatilityModel.name`.
+    leverage
+        Whether a fall moves the variance more than a rise (γ): Glosten, Jagannathan and Runkle (1993).
+    student
+        Whether z is Student t of unit variance (ν): Bollerslev (1987), A conditionally heteroskedastic time series
+        model for speculative prices and rates of return, Review of Economics and Statistics 69.
 
     References
     ----------
     Bollerslev (1986), Generalized autoregressive conditional heteroskedasticity, J. Econometrics 31.
     """
 
-    name: str = "garch11"
+    name: str
+    leverage: bool = False
+    student: bool = False
 
-    def fit(self, returns: Mapping[str, FloatArray]) -> dict[str, VolatilityEstimate | Refusal]:
-        """Maximise each ticker's likelihood; see `VolatilityModel.fit`."""
-        return {ticker: self._fit_one(series) for ticker, series in returns.items()}
+    def fit(
+        self, returns: Mapping[Key, FloatArray], *, errors: bool = False
+    ) -> dict[Key, VolatilityEstimate | Refusal]:
+        """Maximise the likelihood of every series; see `VolatilityModel.fit`. With `errors`, their standard errors."""
+        from pm.volatility import kernel  # numba takes 0.5 s to import
 
-    def _fit_one(self, returns: FloatArray) -> VolatilityEstimate | Refusal:
-        from arch.univariate import GARCH, ConstantMean, Normal  # arch takes a second to import
+        if not returns:
+            return {}
+        series = [np.ascontiguousarray(values, dtype=np.float64) for values in returns.values()]
+        begins = np.concatenate([[0], np.cumsum([len(values) for values in series])])
+        parameters, statuses, likelihoods = kernel.fit_batch(
+            np.concatenate(series), begins, self.leverage, self.student
+        )
+        fitted: dict[Key, VolatilityEstimate | Refusal] = {}
+        for place, (key, values) in enumerate(zip(returns, series, strict=True)):
+            status, theta, likelihood = int(statuses[place]), parameters[place], float(likelihoods[place])
+            if status == kernel.NOT_CONVERGED:
+                theta, likelihood, status = self._by_arch(values, likelihood)
+            if status == kernel.CONVERGED:
+                fitted[key] = self._judge(values, theta, likelihood, errors=errors)
+            else:
+                fitted[key] = self._refusal(status, values)
+        return fitted
 
-        model = ConstantMean(returns * PERCENT, volatility=GARCH(p=1, q=1), distribution=Normal(), rescale=False)
+    def _refusal(self, status: int, returns: FloatArray) -> Refusal:
+        """Put into words why the kernel could not fit a series."""
+        from pm.volatility import kernel
+
+        length = len(returns)
+        return {
+            kernel.NOT_CONVERGED: Refusal("not_converged", f"{self.name} did not converge"),
+            kernel.TOO_SHORT: Refusal("too_few_returns", f"{self.name} cannot be fitted to {length} returns"),
+            kernel.CONSTANT: Refusal("constant", f"all {length} returns are the same"),
+            kernel.NOT_FINITE: Refusal(
+                "non_finite", f"{np.sum(~np.isfinite(returns))} of {length} returns are not numbers"
+            ),
+        }[status]
+
+    def _judge(
+        self, returns: FloatArray, theta: FloatArray, likelihood: float, *, errors: bool
+    ) -> VolatilityEstimate | Refusal:
+        """Make an estimate of a fit, or refuse it."""
+        from pm.volatility import kernel
+
+        mu, omega, alpha, gamma, beta, nu = (float(value) for value in theta)
+        variance = kernel.conditional_variances(returns, theta)
+        if not (np.isfinite(theta[:5]).all() and np.isfinite(variance).all() and variance.min() > 0.0):
+            said = f"mu={mu:g}, omega={omega:g}, alpha={alpha:g}, gamma={gamma:g}, beta={beta:g}"
+            return Refusal("not_finite", f"{self.name} gave {said}")
+        smallest = math.sqrt(variance.min())
+        if smallest < SMALLEST_SIGMA:
+            return Refusal("constant", f"volatility falls to {smallest:.1e} a day: the price hardly moves")
+        persistence = alpha + 0.5 * gamma + beta
+        if persistence > MAX_PERSISTENCE:
+            return Refusal("not_stationary", f"{self.name}: persistence {persistence:.6f}: variance has no level")
+        found = kernel.robust_errors(returns, theta, self.leverage) if errors else np.empty(0)
+        return VolatilityEstimate(
+            model=self.name,
+            mu=mu,
+            omega=omega,
+            alpha=alpha,
+            gamma=gamma,
+            beta=beta,
+            nu=nu if self.student else None,
+            next_variance=float(variance[-1]),
+            residuals=np.asarray((returns - mu) / np.sqrt(variance[:-1])),
+            log_likelihood=likelihood - len(returns) * math.log(PERCENT),
+            errors={
+                name: float(error)
+                for name, error in zip(kernel.PARAMETERS, found, strict=False)
+                if math.isfinite(error)
+            },
+        )
+
+    def _by_arch(self, returns: FloatArray, reached: float) -> tuple[FloatArray, float, int]:
+        """Fit one series by `arch`; give parameters, log-likelihood and status as the kernel does.
+
+        A top below what the kernel has `reached` is none: where the likelihood has no bound, as on a price that seldom
+        moves, `arch` may stop anywhere.
+        """
+        from arch.univariate import GARCH, ConstantMean, Normal, StudentsT  # takes a second to import
+
+        from pm.volatility import kernel
+
+        nothing = np.full(len(kernel.PARAMETERS), math.nan)
+        model = ConstantMean(
+            returns * PERCENT,
+            volatility=GARCH(p=1, o=int(self.leverage), q=1),
+            distribution=StudentsT() if self.student else Normal(),
+            rescale=False,
+        )
         try:
-            # The optimiser's steps may overflow or leave its bounds on the way; what it ends with is judged below.
+            # The optimiser's steps may overflow or leave its bounds on the way; its flag judges what it ends with.
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.filterwarnings("ignore", message="Values in x were outside bounds", category=RuntimeWarning)
                 fitted = model.fit(disp="off", show_warning=False)
-        except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
-            return Refusal("not_converged", f"GARCH failed: {error}")
-        if fitted.convergence_flag != 0:
-            return Refusal("not_converged", f"GARCH did not converge: {fitted.optimization_result.message}")
-        mu, omega, alpha, beta = (float(value) for value in fitted.params)
-        sigma, shock = fitted.conditional_volatility, fitted.resid
-        estimate = VolatilityEstimate(
-            model=self.name,
-            mu=mu / PERCENT,
-            omega=omega / PERCENT**2,
-            alpha=alpha,
-            beta=beta,
-            next_variance=float(omega + alpha * shock[-1] ** 2 + beta * sigma[-1] ** 2) / PERCENT**2,
-            residuals=np.asarray(shock / sigma, dtype=np.float64),
-            log_likelihood=float(fitted.loglikelihood),
+        except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+            return nothing, math.nan, kernel.NOT_CONVERGED
+        likelihood = float(fitted.loglikelihood) + len(returns) * math.log(PERCENT)
+        if fitted.convergence_flag != 0 or likelihood < reached - EQUAL_LIKELIHOOD:
+            return nothing, math.nan, kernel.NOT_CONVERGED
+        found = [float(value) for value in fitted.params]
+        theta = nothing.copy()
+        theta[kernel.MU], theta[kernel.OMEGA] = found[0] / PERCENT, found[1] / PERCENT**2
+        theta[kernel.ALPHA], theta[kernel.GAMMA] = found[2], found[3] if self.leverage else 0.0
+        theta[kernel.BETA] = found[4] if self.leverage else found[3]
+        theta[kernel.NU] = found[-1] if self.student else math.inf
+        return theta, likelihood, kernel.CONVERGED
+
+
+GARCH_MODELS: dict[str, GarchModel] = {
+    model.name: model
+    for model in (
+        GarchModel("garch"),
+        GarchModel("gjr", leverage=True),
+        GarchModel("garch_t", student=True),
+        GarchModel("gjr_t", leverage=True, student=True),
+    )
+}
+"""Every model that the pool may have, by name."""
+
+
+def garch_model(name: str) -> GarchModel:
+    """Give a model by its name.
+
+    Raises
+    ------
+    SettingsError
+        There is none of that name; the nearest is named.
+    """
+    if name not in GARCH_MODELS:
+        raise SettingsError(
+            f"Unknown volatility model {name!r}.{did_you_mean(name, GARCH_MODELS)}",
+            where="config/volatility.yml, models",
+            hint=f"use some of: {', '.join(GARCH_MODELS)}",
         )
-        if not (np.isfinite([mu, omega, alpha, beta, fitted.loglikelihood]).all() and estimate.next_variance > 0):
-            return Refusal("not_finite", f"GARCH gave mu={mu:g}, omega={omega:g}, alpha={alpha:g}, beta={beta:g}")
-        if estimate.persistence > MAX_PERSISTENCE:
-            return Refusal("not_stationary", f"alpha + beta = {estimate.persistence:.6f}: variance has no level")
-        return estimate
+    return GARCH_MODELS[name]

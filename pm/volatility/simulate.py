@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pm.volatility.base import FloatArray, VolatilityEstimate
 
-__all__ = ["cumulative_quantiles", "cumulative_shocks", "ticker_generator"]
+__all__ = ["cumulative_shocks", "hypercube", "ticker_generator"]
 
 
 def ticker_generator(seed: int, ticker: str) -> np.random.Generator:
@@ -24,51 +24,50 @@ def ticker_generator(seed: int, ticker: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest)))
 
 
-def cumulative_shocks(
-    estimate: VolatilityEstimate, *, horizon: int, simulations: int, generator: np.random.Generator
-) -> FloatArray:
+def hypercube(horizon: int, simulations: int, generator: np.random.Generator) -> FloatArray:
+    """Give positions in [0, 1), shape (horizon, simulations): a Latin hypercube.
+
+    Each step has one position in each of as many equal strata as there are simulations, in an order independent of
+    the other steps: sampling with less noise (McKay, Beckman and Conover 1979), and the first step's quantiles are
+    nearly exact.
+    """
+    strata = np.tile(np.arange(simulations), (horizon, 1))
+    position = (generator.permuted(strata, axis=1) + generator.random((horizon, simulations))) / simulations
+    return np.asarray(np.minimum(position, np.nextafter(1.0, 0.0)))
+
+
+def cumulative_shocks(pool: Sequence[VolatilityEstimate], positions: FloatArray) -> FloatArray:
     """Give simulated cumulative returns about their mean, shape (horizon, simulations); a column is a path.
 
-    Each step draws one of the ticker's own standardised residuals, scales it by the path's volatility, and moves that
-    volatility by the model's recursion. Residuals are demeaned and scaled to unit variance first, so that the paths'
-    variance is the closed-form one in expectation.
+    The paths are dealt out to the estimates of the pool, one after the other: their distribution is the equal mixture
+    of the estimates' own. Each step draws the shock of its estimate that stands at the step's position among all,
+    scales it by the path's volatility, and moves that volatility by the estimate's recursion. Shocks have mean 0 and
+    variance 1, so that the paths' variance is the closed-form one in expectation.
 
-    The draws of a step are a Latin hypercube over the ranked residuals: every residual comes up equally often, in an
-    order independent of the other steps. It is sampling with replacement with less noise (McKay, Beckman and Conover
-    1979), and the first step's quantiles are nearly exact.
+    Parameters
+    ----------
+    pool
+        Estimates of one series, at least one.
+    positions
+        From `hypercube`.
 
     References
     ----------
     Barone-Adesi, Giannopoulos and Vosper (1999), VaR without correlations for portfolios of derivative securities,
     J. Futures Markets 19.
+    Wallis (2005), Combining density and interval forecasts, Oxford Bulletin of Economics and Statistics 67.
     """
-    residuals = np.sort(estimate.residuals)
-    residuals = (residuals - residuals.mean()) / residuals.std()
-    strata = np.tile(np.arange(simulations), (horizon, 1))
-    position = (generator.permuted(strata, axis=1) + generator.random((horizon, simulations))) / simulations
-    draws = residuals[(position * len(residuals)).astype(np.intp).clip(max=len(residuals) - 1)]
+    from pm.volatility.paths import deal_paths  # numba takes 0.5 s to import
 
-    omega = estimate.omega or 0.0
-    variance = np.full(simulations, estimate.next_variance)
-    shocks = np.empty((horizon, simulations))
-    for step in range(horizon):
-        shocks[step] = np.sqrt(variance) * draws[step]
-        variance = omega + estimate.alpha * shocks[step] ** 2 + estimate.beta * variance
-    return np.cumsum(shocks, axis=0)
-
-
-def cumulative_quantiles(
-    estimate: VolatilityEstimate,
-    levels: Sequence[float],
-    *,
-    horizon: int,
-    simulations: int,
-    generator: np.random.Generator,
-) -> FloatArray:
-    """Give quantiles of the cumulative return about its mean, shape (horizon, levels).
-
-    All steps share the same paths, so a step's quantiles differ from the last one's by what the step adds, not by
-    fresh noise.
-    """
-    paths = cumulative_shocks(estimate, horizon=horizon, simulations=simulations, generator=generator)
-    return np.quantile(paths, levels, axis=1).T
+    paths = np.empty_like(positions)
+    for place, estimate in enumerate(pool):
+        deal_paths(
+            paths,
+            place,
+            len(pool),
+            positions,
+            estimate.shocks,
+            estimate.next_variance,
+            np.array([estimate.omega, estimate.alpha, estimate.gamma, estimate.beta]),
+        )
+    return paths

@@ -104,11 +104,11 @@ def test_crps_of_a_normal_from_quantiles_and_from_a_sample() -> None:
     np.testing.assert_allclose(crps_quantiles(quantiles, outcomes, list(uneven)), normal_crps(outcomes, 2.0), rtol=2e-3)
 
 
-def test_the_stored_quantiles_give_the_crps_within_two_percent_on_average() -> None:
+def test_the_stored_quantiles_give_the_crps_within_three_percent_on_average() -> None:
     outcomes = np.random.default_rng(2).normal(size=100_000)
     quantiles = np.broadcast_to(norm.ppf(QUANTILES), (100_000, len(QUANTILES)))
     assert crps_quantiles(quantiles, outcomes, QUANTILES).mean() == pytest.approx(
-        normal_crps(outcomes).mean(), rel=0.02
+        normal_crps(outcomes).mean(), rel=0.03
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from pm.forecast.distribution import price_distribution
 from pm.lake.tables import QUANTILES, quantile_column
 
-SPREAD = {0.05: -0.2, 0.1: -0.15, 0.25: -0.05, 0.5: 0.002, 0.75: 0.06, 0.9: 0.14, 0.95: 0.19}
+SPREAD = dict(zip(QUANTILES, (-0.25, -0.2, -0.15, -0.05, 0.002, 0.06, 0.14, 0.19, 0.23), strict=True))
 
 
 def test_quantiles_by_hand() -> None:

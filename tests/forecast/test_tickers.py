@@ -13,7 +13,7 @@ from pm.errors import SettingsError
 from pm.forecast import ForecastResult, forecast_tickers
 from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.parallel import map_chunks
-from pm.settings import VolatilitySettings, load_settings
+from pm.settings import load_settings
 from pm.volatility import fit_volatility
 
 if TYPE_CHECKING:
@@ -298,10 +298,9 @@ def test_random_walks_yield_no_skill_and_intervals_that_cover(
     cutoff = AS_OF - timedelta(days=horizon)
     past = whole.filter(pl.col("date") <= cutoff)
     returns = past.select("ticker", "date", log_return=pl.col("close").log().diff().over("ticker"))
+    uncorrected = {"simulations": 2000, "calibration_sessions": 0, "models": ["garch"], "windows": [400], "seed": 1}
     volatility = fit_volatility(
-        returns,
-        settings=VolatilitySettings(window=400, min_observations=250, ewma_lambda=0.94, simulations=2000, seed=1),
-        horizon=horizon,
+        returns, settings=load_settings().volatility.model_copy(update=uncorrected), horizon=horizon
     )
     result = forecast_tickers(
         past,

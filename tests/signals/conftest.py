@@ -45,7 +45,7 @@ def lognormal() -> Callable[..., tuple[pl.DataFrame, pl.DataFrame]]:
                     | {"mean_log_return": m, "sigma": s, "mean": close * math.exp(m)}
                     | quantiles
                 )
-                volatility.append(at | {"model": "garch11", "sigma": sigma / math.sqrt(20), "cumulative_sigma": s})
+                volatility.append(at | {"model": "garch_pool", "sigma": sigma / math.sqrt(20), "cumulative_sigma": s})
         return (
             pl.DataFrame(forecasts, schema=table("forecasts").polars_schema),
             pl.DataFrame(volatility, schema=table("volatility").polars_schema),

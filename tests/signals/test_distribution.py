@@ -56,7 +56,7 @@ def test_tails_beyond_the_outer_quantiles_are_within_two_percent_of_a_student_t(
 
 
 def test_each_stored_quantile_has_its_own_level() -> None:
-    knots = np.log([88.0, 90.5, 96.0, 101.0, 104.0, 111.0, 130.0])
+    knots = np.log([84.0, 88.0, 90.5, 96.0, 101.0, 104.0, 111.0, 130.0, 131.0])
     distribution = one(knots, len(LEVELS))
 
     assert distribution.probability_below(np.exp(knots)) == pytest.approx(LEVELS, abs=1e-12)
@@ -65,13 +65,13 @@ def test_each_stored_quantile_has_its_own_level() -> None:
 
 def test_a_reader_can_redo_it_by_hand() -> None:
     # Halfway, in log price, between the 50% quantile at 100 and the 75% one at 110.
-    distribution = PriceDistribution(np.log([[80.0, 85.0, 93.0, 100.0, 110.0, 118.0, 121.0]]))
+    distribution = PriceDistribution(np.log([[75.0, 80.0, 85.0, 93.0, 100.0, 110.0, 118.0, 121.0, 124.0]]))
     score = (0 + norm.ppf(0.75)) / 2
 
     assert distribution.probability_below(np.array([math.sqrt(100 * 110)])) == pytest.approx([norm.cdf(score)])
 
 
-gaps = st.lists(st.floats(1e-4, 0.5), min_size=6, max_size=6)
+gaps = st.lists(st.floats(1e-4, 0.5), min_size=len(LEVELS) - 1, max_size=len(LEVELS) - 1)
 
 
 @given(start=st.floats(-5, 5), steps=gaps, low=st.floats(-8, 8), high=st.floats(-8, 8))

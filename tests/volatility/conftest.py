@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def settings() -> VolatilitySettings:
-    return VolatilitySettings(window=1500, min_observations=250, ewma_lambda=0.94, simulations=2000, seed=7)
+    return VolatilitySettings(
+        models=["garch", "gjr", "gjr_t"],
+        windows=[500, 1500],
+        min_observations=250,
+        ewma_lambda=0.94,
+        simulations=2000,
+        calibration_sessions=200,
+        refit_sessions=100,
+        calibration_simulations=100,
+        conformal_rate=0.005,
+        seed=7,
+    )
 
 
 @pytest.fixture(scope="session")

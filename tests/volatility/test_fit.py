@@ -32,7 +32,7 @@ def returns(as_frame: Frame, simulate_garch: Simulate) -> pl.DataFrame:
 
 def test_frames_fit_their_tables(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
     fit = fit_volatility(returns, settings=settings, horizon=10)
-    for name, frame in (("volatility", fit.paths), ("exclusions", fit.exclusions)):
+    for name, frame in (("volatility", fit.paths), ("volatility_fits", fit.fits), ("exclusions", fit.exclusions)):
         stamped = frame.with_columns(pl.lit(None, dtype=dtype).alias(column) for column, dtype in STAMP.items())
         assert_frame_equal(table(name).conform(stamped), stamped)
     assert fit.paths["step"].to_list() == list(range(1, 11)) * 4
@@ -41,22 +41,33 @@ def test_frames_fit_their_tables(returns: pl.DataFrame, settings: VolatilitySett
 def test_short_history_is_served_by_ewma_and_says_so(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
     fit = fit_volatility(returns, settings=settings, horizon=5)
     models = dict(fit.paths.select("ticker", "model").unique().iter_rows())
-    assert models == {"AAA": "garch11", "BBB": "garch11", "CCC": "ewma", "DDD": "garch11"}
+    assert models == {"AAA": "garch_pool", "BBB": "garch_pool", "CCC": "ewma", "DDD": "garch_pool"}
     assert fit.exclusions.rows() == [
         ("volatility", "CCC", "short_history", "GARCH needs 250 returns, has 120; served by ewma")
     ]
-    ewma = fit.paths.filter(pl.col("ticker") == "CCC")
-    assert ewma.select("omega", "log_likelihood").null_count().row(0) == (5, 5)
-    assert ewma.select("alpha", "beta").row(0) == pytest.approx((0.06, 0.94))
-    assert ewma["observations"].to_list() == [120] * 5
+    path = fit.paths.filter(pl.col("ticker") == "CCC")
+    assert path.select("fits", "observations", "outcomes").unique().rows() == [(1, 120, 0)]
+    (ewma,) = fit.fits.filter(pl.col("ticker") == "CCC").iter_rows(named=True)
+    assert (ewma["model"], ewma["window"], ewma["observations"]) == ("ewma", 120, 120)
+    assert (ewma["omega"], ewma["alpha"], ewma["beta"]) == pytest.approx((0.0, 0.06, 0.94))
+    assert ewma["log_likelihood"] is None
+    assert ewma["next_sigma"] == pytest.approx(path["sigma"][0])
 
 
 def test_cumulative_sigma_adds_up_the_variances(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
-    path = fit_volatility(returns, settings=settings, horizon=8).paths.filter(pl.col("ticker") == "AAA")
+    fit = fit_volatility(returns, settings=settings, horizon=8)
+    path = fit.paths.filter(pl.col("ticker") == "AAA")
     sigma = path["sigma"].to_numpy()
     np.testing.assert_allclose(path["cumulative_sigma"].to_numpy() ** 2, np.cumsum(sigma**2))
-    omega, alpha, beta = path.select("omega", "alpha", "beta").row(0)
-    np.testing.assert_allclose(sigma[1:] ** 2, omega + (alpha + beta) * sigma[:-1] ** 2)
+    pool = fit.fits.filter(pl.col("ticker") == "AAA")
+    assert pool.height == path["fits"][0] == 6
+    expected = np.zeros(8)
+    for omega, persistence, sigma_1 in pool.select("omega", "persistence", "next_sigma").iter_rows():
+        variance = sigma_1**2
+        for step in range(8):
+            expected[step] += variance / 6
+            variance = omega + persistence * variance
+    np.testing.assert_allclose(sigma**2, expected)
 
 
 def test_quantiles_are_ordered_and_intervals_widen_at_every_step(
@@ -75,6 +86,8 @@ def test_neither_company_nor_order_nor_chunks_change_a_bit(returns: pl.DataFrame
     shuffled = fit_volatility(returns.sample(fraction=1, shuffle=True, seed=3), settings=settings, horizon=6)
     alone = [fit_volatility(part, settings=settings, horizon=6) for part in returns.partition_by("ticker")]
     assert_frame_equal(shuffled.paths, whole.paths, check_exact=True)
+    assert_frame_equal(shuffled.fits, whole.fits, check_exact=True)
+    assert_frame_equal(pl.concat(fit.fits for fit in alone), whole.fits, check_exact=True)
     assert_frame_equal(pl.concat(fit.paths for fit in alone), whole.paths, check_exact=True)
     assert_frame_equal(pl.concat(fit.exclusions for fit in alone), whole.exclusions)
 
@@ -88,7 +101,7 @@ def test_a_longer_horizon_leaves_the_variance_of_a_step_alone(
 
 
 def test_only_the_window_is_seen(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
-    narrow = settings.model_copy(update={"window": 260})
+    narrow = settings.model_copy(update={"windows": [260]})
     newest = returns.filter(pl.col("ticker") == "AAA").tail(260)
     older = returns.filter(pl.col("ticker") == "AAA").with_columns(pl.col("log_return") * 3).head(-260)
     fit = fit_volatility(pl.concat([older, newest]), settings=narrow, horizon=4)
@@ -197,8 +210,13 @@ def test_nothing_in_nothing_out(settings: VolatilitySettings, returns: pl.DataFr
 def test_garch_refused_is_served_by_ewma(settings: VolatilitySettings, as_frame: Frame) -> None:
     rng = np.random.default_rng(2)
     regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
-    fit = fit_volatility(as_frame({"X": regimes}), settings=settings, horizon=4)
+    one = settings.model_copy(update={"models": ["garch"], "windows": [1500]})
+    fit = fit_volatility(as_frame({"X": regimes}), settings=one, horizon=4)
     assert fit.paths["model"].unique().to_list() == ["ewma"]
+    served, tried = fit.fits.sort("model").iter_rows(named=True)
+    assert (served["model"], tried["model"]) == ("ewma", "garch")
+    assert tried["alpha"] is None
+    assert "variance has no level" in tried["reason"]
     assert fit.exclusions["reason"].to_list() == ["not_stationary"]
     assert fit.paths["sigma"][0] == pytest.approx(0.001, rel=0.4)
 

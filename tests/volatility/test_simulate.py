@@ -14,33 +14,31 @@ from scipy.stats import norm
 
 from pm.lake.tables import QUANTILES
 from pm.volatility.base import VolatilityEstimate
-from pm.volatility.garch import GarchModel
-from pm.volatility.simulate import cumulative_quantiles, cumulative_shocks, ticker_generator
+from pm.volatility.garch import garch_model
+from pm.volatility.simulate import cumulative_shocks, hypercube, ticker_generator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def estimate(
-    residuals: NDArray[np.float64], *, alpha: float, beta: float, variance: float = 1e-4
+    residuals: NDArray[np.float64], *, alpha: float, beta: float, gamma: float = 0.0, variance: float = 1e-4
 ) -> VolatilityEstimate:
-    level = 1e-4
-    return VolatilityEstimate("garch11", 0.0, (1 - alpha - beta) * level, alpha, beta, variance, residuals, None)
+    omega = (1 - alpha - 0.5 * gamma - beta) * 1e-4
+    return VolatilityEstimate("gjr", 0.0, omega, alpha, gamma, beta, None, variance, residuals, None)
+
+
+def simulate(fit: VolatilityEstimate, horizon: int, simulations: int, seed: int) -> NDArray[np.float64]:
+    return cumulative_shocks([fit], hypercube(horizon, simulations, np.random.default_rng(seed)))
 
 
 def test_constant_variance_and_normal_residuals_give_normal_quantiles() -> None:
     residuals = norm.ppf((np.arange(5000) + 0.5) / 5000)
-    quantiles = cumulative_quantiles(
-        estimate(residuals, alpha=0.0, beta=0.9),
-        QUANTILES,
-        horizon=20,
-        simulations=40_000,
-        generator=np.random.default_rng(1),
-    )
+    quantiles = np.quantile(simulate(estimate(residuals, alpha=0.0, beta=0.9), 20, 40_000, 1), QUANTILES, axis=1).T
     sigma = 0.01 * np.sqrt(np.arange(1, 21))
     expected = sigma[:, None] * norm.ppf(QUANTILES)
     np.testing.assert_allclose(quantiles[0], expected[0], atol=2e-3 * sigma[0])
-    np.testing.assert_allclose(quantiles / sigma[:, None], expected / sigma[:, None], atol=0.03)
+    np.testing.assert_allclose(quantiles / sigma[:, None], expected / sigma[:, None], atol=0.04)
 
 
 def test_agrees_with_the_simulation_of_arch(sp500_percent: NDArray[np.float64]) -> None:
@@ -61,9 +59,9 @@ def test_agrees_with_the_simulation_of_arch(sp500_percent: NDArray[np.float64]) 
     paths = np.cumsum(simulated[-1] - fitted.params["mu"], axis=1)
     expected = np.quantile(paths, QUANTILES, axis=0).T / 100
 
-    fit = GarchModel().fit({"X": sp500_percent / 100})["X"]
+    fit = garch_model("garch").fit({"X": sp500_percent / 100})["X"]
     assert isinstance(fit, VolatilityEstimate)
-    ours = cumulative_quantiles(fit, QUANTILES, horizon=20, simulations=50_000, generator=np.random.default_rng(4))
+    ours = np.quantile(simulate(fit, 20, 50_000, 4), QUANTILES, axis=1).T
     sigma = np.sqrt(np.cumsum(fit.forecast_variance(20)))[:, None]
     # Four standard errors of the difference of two 5% quantiles from 50,000 paths.
     np.testing.assert_allclose(ours / sigma, expected / sigma, atol=0.05)
@@ -72,25 +70,21 @@ def test_agrees_with_the_simulation_of_arch(sp500_percent: NDArray[np.float64]) 
 def test_simulated_variance_is_the_closed_form_one() -> None:
     residuals = np.random.default_rng(8).standard_t(6, 1500) + 0.1
     fit = estimate(residuals, alpha=0.08, beta=0.9, variance=4e-4)
-    paths = cumulative_shocks(fit, horizon=30, simulations=100_000, generator=np.random.default_rng(0))
+    paths = simulate(fit, 30, 100_000, 0)
     np.testing.assert_allclose(paths.var(axis=1), np.cumsum(fit.forecast_variance(30)), rtol=0.03)
     np.testing.assert_allclose(paths.mean(axis=1) / paths.std(axis=1), 0, atol=0.01)
 
 
 def test_every_residual_is_drawn_equally_often() -> None:
     residuals = np.random.default_rng(2).standard_t(3, 250)
-    paths = cumulative_shocks(
-        estimate(residuals, alpha=0.1, beta=0.8), horizon=1, simulations=1000, generator=np.random.default_rng(0)
-    )
+    paths = simulate(estimate(residuals, alpha=0.1, beta=0.8), 1, 1000, 0)
     standardised = (np.sort(residuals) - residuals.mean()) / residuals.std()
     np.testing.assert_allclose(np.sort(paths[0]), np.repeat(standardised, 4) * 0.01, rtol=1e-12)
 
 
 def test_steps_are_drawn_independently() -> None:
     residuals = np.random.default_rng(2).normal(size=500)
-    paths = cumulative_shocks(
-        estimate(residuals, alpha=0.0, beta=0.9), horizon=5, simulations=20_000, generator=np.random.default_rng(3)
-    )
+    paths = simulate(estimate(residuals, alpha=0.0, beta=0.9), 5, 20_000, 3)
     steps = np.diff(paths, axis=0, prepend=0)
     correlation = np.corrcoef(steps) - np.eye(5)
     assert np.abs(correlation).max() < 0.03
@@ -110,7 +104,7 @@ def test_quantiles_do_not_cross_and_intervals_widen(
 ) -> None:
     rng = np.random.default_rng(seed)
     fit = estimate(rng.standard_t(freedom, count), alpha=alpha, beta=rest * (1 - alpha), variance=variance)
-    quantiles = cumulative_quantiles(fit, QUANTILES, horizon=20, simulations=4000, generator=rng)
+    quantiles = np.quantile(simulate(fit, 20, 4000, seed), QUANTILES, axis=1).T
     assert (np.diff(quantiles, axis=1) > 0).all()
     width = quantiles[:, -1] - quantiles[:, 0]
     assert (width[5:] > width[:-5]).all()
@@ -131,6 +125,6 @@ def test_generator_depends_on_seed_and_name_alone() -> None:
 @pytest.mark.parametrize("simulations", [500, 501, 4000])
 def test_shape(simulations: int) -> None:
     fit = estimate(np.random.default_rng(0).normal(size=30), alpha=0.1, beta=0.8)
-    paths = cumulative_shocks(fit, horizon=3, simulations=simulations, generator=np.random.default_rng(0))
+    paths = simulate(fit, 3, simulations, 0)
     assert paths.shape == (3, simulations)
     assert np.isfinite(paths).all()

@@ -25,7 +25,7 @@ def _run(context: Context) -> Outcome:
     settings = context.settings.volatility
     chunks = [
         (
-            newest_bars(context, tickers, chosen.as_of, settings.window + 1)
+            newest_bars(context, tickers, chosen.as_of, max(settings.windows) + 1)
             .select("ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker"))
             .filter(pl.col("log_return").is_not_null()),
         )
@@ -34,12 +34,17 @@ def _run(context: Context) -> Outcome:
     fit = partial(fit_volatility, settings=settings, horizon=context.settings.forecast.horizon)
     served = serve(context, "volatility", fit, chunks)
     path = context.stamp(pl.concat(fitted.paths for fitted in served.results), cutoff=chosen.as_of)
+    fits = context.stamp(pl.concat(fitted.fits for fitted in served.results), cutoff=chosen.as_of)
     excluded = context.stamp(
         pl.concat([*(fitted.exclusions for fitted in served.results), served.exclusions]), cutoff=chosen.as_of
     )
 
     def write(transaction: Transaction) -> int:
-        return transaction.append("volatility", path) + transaction.append("exclusions", excluded)
+        return (
+            transaction.append("volatility", path)
+            + transaction.append("volatility_fits", fits)
+            + transaction.append("exclusions", excluded)
+        )
 
     models = path.filter(pl.col("step") == 1).group_by("model").len().sort("model")
     said = ", ".join(f"{count:,} by {model}" for model, count in models.iter_rows()) or "no ticker could be fitted"
@@ -52,7 +57,7 @@ STAGE = Stage(
     reads=("bars", "raw.batches"),
     sections=("volatility", "forecast.horizon"),
     rooms=("volatility", "lake/tables.py", "pipeline/chunks.py", "pipeline/universe.py"),
-    libraries=("arch", "numpy", "polars", "scipy"),
+    libraries=("arch", "numba", "numpy", "polars", "scipy"),
     asks=asked_for,
 )
 """Fit volatility to the returns up to the run's day."""
