@@ -225,9 +225,9 @@ def test_a_night_gives_the_same_numbers_on_each_engine(address: Callable[[str], 
 @pytest.mark.parametrize(
     ("address", "said"), [("127.0.0.1:1", "Nothing answers at 127.0.0.1:1"), ("nonsense", "'nonsense' is no address")]
 )
-def test_an_address_nobody_answers_at_is_said_at_once(engine: str, address: str, said: str) -> None:
-    with Workers(engine, address=address) as crew, pytest.raises(EngineError, match=said) as refused:
-        list(crew.map(_solved, range(2)))
+def test_an_address_nobody_answers_at_is_said_before_any_work(engine: str, address: str, said: str) -> None:
+    with pytest.raises(EngineError, match=said) as refused, Workers(engine, address=address):
+        pass
     assert refused.value.hint
 
 

@@ -62,7 +62,9 @@ def check_reachable(address: str, *, example: str) -> None:
     """
     found = _PLACE.match(address)
     if found is None:
-        raise EngineError(f"{address!r} is no address.", where="run.address or --address", hint=f"as in {example}")
+        raise EngineError(
+            f"{address!r} is no address.", where="run.address or --address", hint=f"write it as in {example}"
+        )
     try:
         socket.create_connection((found["host"], int(found["port"])), timeout=_SECONDS).close()
     except (OSError, OverflowError) as error:

@@ -12,7 +12,7 @@ from dask import config
 from distributed import Client, KilledWorker, LocalCluster
 
 from pm.errors import EngineError
-from pm.parallel.crew import ONE_THREAD, Crew, check_reachable
+from pm.parallel.crew import ONE_THREAD, Crew
 from pm.parallel.futures import FuturesBackend
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def dask_crew(address: str | None, jobs: int, memory_mb: int) -> Iterator[Crew]:
     Raises
     ------
     EngineError
-        Nothing answers at the address, it has no workers, or theirs have more than one thread.
+        There is no scheduler at the address, it has no workers, or theirs have more than one thread.
     """
     with ExitStack() as stack:
         # A chunk travels inside its task: data handed out beforehand would be lost with the worker that holds it.
@@ -66,7 +66,6 @@ def dask_crew(address: str | None, jobs: int, memory_mb: int) -> Iterator[Crew]:
 
 
 def _connect(address: str) -> Client:
-    check_reachable(address, example="--address tcp://127.0.0.1:8786")
     try:
         return Client(address, timeout=_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:

@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from pm.errors import EngineError
-from pm.parallel.crew import ONE_THREAD, Crew, check_reachable
+from pm.parallel.crew import ONE_THREAD, Crew
 from pm.parallel.futures import FuturesBackend
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def ray_crew(address: str | None, jobs: int) -> Iterator[Crew]:
     Raises
     ------
     EngineError
-        Nothing answers at the address.
+        There is no head at the address.
     """
     with ExitStack() as stack:
         if not ray.is_initialized():
@@ -63,8 +63,6 @@ def _connect(address: str | None, jobs: int) -> None:
         # 'local' is a cluster of our own even where one is running.
         ray.init("local", num_cpus=jobs, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
         return
-    if address != "auto":
-        check_reachable(address, example="--address 127.0.0.1:6379")
     try:
         ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:

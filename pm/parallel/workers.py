@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pm.errors import EngineError, WorkerError, did_you_mean
-from pm.parallel.crew import Crew, WorkerLost
+from pm.parallel.crew import Crew, WorkerLost, check_reachable
 from pm.parallel.threads import OneThread
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ ENGINES = ("local", "dask", "ray")
 """Names of the engines."""
 
 _PACKAGES = {"dask": "distributed", "ray": "ray"}
+_EXAMPLES = {"dask": "tcp://127.0.0.1:8786", "ray": "127.0.0.1:6379"}
+_HERE = "auto"
+"""What Ray calls the cluster that this machine belongs to."""
 _TOGETHER = 2
 """Deaths a chunk may have been near while others ran, before it is tried alone."""
 _TRIES = 4
@@ -60,7 +63,8 @@ class Workers:
     Raises
     ------
     EngineError
-        No such engine, one that is not installed, or an address with `local`.
+        No such engine, one that is not installed, or an address with `local`; and, at the start of the block, an
+        address at which nothing answers.
     """
 
     def __init__(self, engine: str = "local", *, address: str | None = None, jobs: int = 0, memory_mb: int = 0) -> None:
@@ -90,6 +94,8 @@ class Workers:
         self._crew: Crew | None = None
 
     def __enter__(self) -> Self:
+        if self._address is not None and self._address != _HERE:
+            check_reachable(self._address, example=_EXAMPLES[self._engine])
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -195,9 +201,11 @@ def _whatever_dies(
                     del pending[place]
                     yield place, result
         except WorkerLost as lost:
-            if lost.place is not None:  # the engine has tried again itself
-                raise _given_up(batch[lost.place], chunks, name) from None
-            deaths.update(place for place in batch[: backend.submitted] if place in pending)
+            if lost.place is None:
+                deaths.update(place for place in batch[: backend.submitted] if place in pending)
+            else:
+                # The engine has tried it again itself; but Dask blames what waited at a worker with what it worked on.
+                deaths[batch[lost.place]] += _TOGETHER
             if alone is not None and deaths[alone] >= _TRIES:
                 raise _given_up(alone, chunks, name) from None
 
