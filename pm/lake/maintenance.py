@@ -54,8 +54,8 @@ def table_sizes(lake: Lake) -> pl.DataFrame:
 def compact(lake: Lake, *, grace: timedelta = timedelta(hours=1)) -> Compaction:
     """Merge small files, drop deleted rows, forget old snapshots, and remove files nothing refers to.
 
-    A snapshot is kept, however old, if a stage of a run has read it, or if it is the last to have changed some table:
-    so every number derived can still be traced to the bars it came from.
+    A snapshot is kept, however old, if a stage of a run has read it, if a policy was trained on it, or if it is the
+    last to have changed some table: so every number derived can still be traced to the bars it came from.
 
     Parameters
     ----------
@@ -81,7 +81,8 @@ def compact(lake: Lake, *, grace: timedelta = timedelta(hours=1)) -> Compaction:
 def _expire(lake: Lake) -> int:
     oldest = utc_now() - timedelta(days=lake.settings.expire_after_days)
     kept = {lake.snapshot, *lake.versions(TABLES).values()}
-    kept |= set(lake.query("SELECT DISTINCT snapshot_id FROM stage_events")["snapshot_id"])
+    read = lake.query("SELECT snapshot_id FROM stage_events UNION SELECT snapshot_id FROM policies")
+    kept |= set(read["snapshot_id"])
     old = lake.query(
         "SELECT snapshot_id FROM lake.snapshots() WHERE snapshot_time::TIMESTAMP < ? ORDER BY snapshot_id", [oldest]
     )["snapshot_id"]

@@ -506,6 +506,40 @@ _SIGNALS = Table(
     ),
 )
 
+_POLICIES = Table(
+    "main",
+    "policies",
+    "A policy by which mssa_cp picks rank and window (a contextual bandit), and how it was judged on later data.",
+    ("policy_id",),
+    (
+        Column("policy_id", TEXT, "Policy; sorts by time."),
+        Column("trained_at", TIME, "UTC."),
+        Column("accepted", FLAG, "Whether forecasts use it: it beat the fixed action in the model confidence set."),
+        Column("verdict", TEXT, "Why it was accepted or refused."),
+        Column("tickers", TEXT, "Tickers it was trained on, comma-separated."),
+        Column("seed", INTEGER, "Seed of its draws."),
+        Column("horizon", INTEGER, "Sessions ahead that it was rewarded for."),
+        Column("policy", TEXT, "States, actions, visits, rewards and gains, as JSON."),
+        Column("first_origin", DATE, "First date it was judged at; after the cutoff."),
+        Column("last_target", DATE, "Last date whose outcome it was judged by; before it the policy is not used."),
+        Column("dates", INTEGER, "Dates judged at."),
+        Column("origins", INTEGER, "Forecasts judged, over all tickers."),
+        Column("differing", REAL, "Share of them for which it did not choose the fixed action."),
+        *(
+            column
+            for name, what in (("naive", "no change"), ("fixed", "the fixed action"), ("policy", "the policy"))
+            for column in (
+                Column(f"{name}_loss", REAL, f"Mean loss of {what}, in units of the variance of a return."),
+                Column(f"{name}_p_value", REAL, f"P-value of {what} in the model confidence set; outside at .1."),
+            )
+        ),
+        Column("dm_statistic", REAL, "Diebold-Mariano's, policy against fixed; positive where the policy is better."),
+        Column("dm_p_value", REAL, "Its p-value, two-sided."),
+        Column("snapshot_id", INTEGER, "Snapshot of the lake whose bars it was trained and judged on."),
+        Column("cutoff", DATE, "Last date of the training; forecasts from later dates alone use it."),
+    ),
+)
+
 _RUNS = Table(
     "main",
     "runs",
@@ -588,6 +622,7 @@ TABLES: dict[str, Table] = {
         _WEIGHTS,
         _EXCLUSIONS,
         _SIGNALS,
+        _POLICIES,
         _RUNS,
         _EVENTS,
         _DICTIONARY,

@@ -175,4 +175,4 @@ def test_an_unknown_name_is_met_with_the_nearest() -> None:
 
 def test_names_are_their_own() -> None:
     assert [model.name for model in FORECASTERS.values()] == list(FORECASTERS)
-    assert list(FORECASTERS) == ["naive", "drift", "auto_arima", "theta", "auto_ets", "samossa"]
+    assert list(FORECASTERS) == ["naive", "drift", "auto_arima", "theta", "auto_ets", "samossa", "mssa_cp"]

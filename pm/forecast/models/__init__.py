@@ -8,6 +8,7 @@ from pm.errors import SettingsError, did_you_mean
 from pm.forecast.models.auto_arima import AutoArimaForecaster
 from pm.forecast.models.auto_ets import AUTO_ETS
 from pm.forecast.models.drift import DriftForecaster
+from pm.forecast.models.mssa_cp import MssaCpForecaster
 from pm.forecast.models.naive import NaiveForecaster
 from pm.forecast.models.samossa import SamossaForecaster
 from pm.forecast.models.theta import THETA
@@ -24,6 +25,7 @@ _ALL: tuple[Forecaster, ...] = (
     THETA,
     AUTO_ETS,
     SamossaForecaster(),
+    MssaCpForecaster(),
 )
 
 FORECASTERS: dict[str, Forecaster] = {model.name: model for model in _ALL}

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+
+from pm.forecast.policy.actions import ACTIONS, FIXED, Action
+from pm.forecast.policy.bandit import PRIOR_VISITS, Arm, Policy, learn
+from pm.forecast.policy.state import State
+
+CALM, WILD = State("calm", "settled", "none"), State("wild", "recent", "much")
+OTHER = Action(2, 125)
+
+
+def test_gains_are_means_over_the_fixed_action_drawn_to_zero() -> None:
+    actions = (FIXED, OTHER)
+    visits = [(CALM, np.array([0.5, 1.0]))] * 3 + [(WILD, np.array([0.0, -1.0])), (CALM, np.array([1.0, 0.5]))]
+    table = learn(visits, actions)
+    assert table[CALM][FIXED] == Arm(4, 0.625, 0.0)
+    assert table[CALM][OTHER] == Arm(4, 0.875, (3 * 0.5 - 0.5) / (4 + PRIOR_VISITS))
+    assert table[WILD][OTHER] == Arm(1, -1.0, -1 / (1 + PRIOR_VISITS))
+
+
+def policy(arms: dict[State, dict[Action, Arm]]) -> Policy:
+    return Policy(arms, date(2020, 1, 2), 20, 7, ("A", "B"))
+
+
+def test_the_highest_gain_is_chosen_and_the_fixed_action_where_nothing_gains() -> None:
+    arms = {
+        CALM: {FIXED: Arm(9, 0.1, 0.0), OTHER: Arm(9, 0.3, 0.2), Action(4, 500): Arm(9, 0.2, 0.1)},
+        WILD: {FIXED: Arm(9, 0.1, 0.0), OTHER: Arm(9, -0.3, -0.2)},
+    }
+    chosen = policy(arms)
+    assert chosen.choose(CALM) == OTHER
+    assert chosen.choose(WILD) == FIXED
+    assert chosen.choose(State("normal", "settled", "none")) == FIXED
+
+
+def test_json_gives_it_back() -> None:
+    rng = np.random.default_rng(0)
+    arms = {
+        state: {action: Arm(3, float(rng.normal()), float(rng.normal())) for action in ACTIONS}
+        for state in (CALM, WILD)
+    }
+    before = policy(arms)
+    after = Policy.from_json(before.to_json())
+    assert after == before
+    assert [after.choose(state) for state in arms] == [before.choose(state) for state in arms]
+
+
+def test_actions_are_their_own_and_the_fixed_one_is_first() -> None:
+    assert ACTIONS[0] == FIXED
+    assert len(set(ACTIONS)) == len(ACTIONS) == 9
+    assert str(FIXED) == "rank 4, 250 bars"

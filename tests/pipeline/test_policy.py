@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pm.errors import InputError, SourceError, UnknownTickerError
+from pm.forecast.policy import FIXED, Policy
+from pm.lake import Lake
+from pm.lake.maintenance import compact
+from pm.lake.tables import table
+from pm.pipeline.policy import accepted_policy, train_and_judge
+from pm.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START = date(2010, 1, 1)
+BARS = 1500
+FORECAST = load_settings().forecast.model_copy(update={"horizon": 10, "origin_step": 20})
+
+
+def prices(ticker: str, seed: int, *, wave: bool = True) -> pl.DataFrame:
+    """Give bars of a wave with two overtones, whose period changes once, or of a random walk; adjusted by a factor."""
+    rng, time = np.random.default_rng(seed), np.arange(BARS)
+    phase = 2 * np.pi * np.cumsum(np.where(time < 700, 1 / 23, 1 / 31))
+    log_price = 4.0 + 0.04 * (np.sin(phase) + 0.5 * np.sin(2 * phase + 1) + 0.4 * np.sin(3 * phase + 1))
+    log_price += rng.normal(0, 0.006, BARS)
+    if not wave:
+        log_price = 4.0 + np.cumsum(rng.normal(0, 0.02, BARS))
+    factor = np.where(time < 800, 0.5, 1.0)
+    columns: dict[str, Any] = {
+        "ticker": ticker,
+        "date": [START + timedelta(days=int(day)) for day in time],
+        "close": np.exp(log_price) / factor,
+        "adj_factor": factor,
+    }
+    return pl.DataFrame(columns)
+
+
+def insert(lake: Lake, *frames: pl.DataFrame) -> None:
+    schema = table("bars").polars_schema
+    bars = pl.concat(frames)
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in bars.columns]
+    lake.commit("bars", lambda transaction: transaction.append("bars", bars.with_columns(absent)))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    with Lake(tmp_path / "lake", load_settings().lake.model_copy(update={"expire_after_days": 0})) as opened:
+        yield opened
+
+
+def train(lake: Lake, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 - what is asked
+    name = train_and_judge(lake, FORECAST, **{"tickers": None, "cutoff": None, "seed": 1} | asked)
+    return lake.read("policies", "policy_id = ?", [name]).row(0, named=True)
+
+
+def test_a_policy_is_kept_with_what_it_was_learnt_from_and_found_again(lake: Lake) -> None:
+    insert(lake, *(prices(f"W{seed}", seed) for seed in range(3)))
+    snapshot = lake.snapshot
+    row = train(lake)
+    assert row["accepted"], row["verdict"]
+    assert row["snapshot_id"] == snapshot
+    assert row["tickers"] == "W0,W1,W2"
+    assert (row["cutoff"], row["seed"], row["horizon"]) == (START + timedelta(days=1049), 1, 10)
+    assert row["cutoff"] < row["first_origin"] < row["last_target"] <= START + timedelta(days=BARS - 1)
+    assert row["fixed_p_value"] <= 0.1 < row["policy_p_value"]
+    assert row["policy_loss"] < row["fixed_loss"] < row["naive_loss"]
+
+    found = accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"])
+    assert found == Policy.from_json(row["policy"])
+    assert found.cutoff == row["cutoff"]
+    # What it was judged by, too, lies ahead of an earlier day, or of an earlier lake.
+    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"] - timedelta(days=1)) is None
+    assert accepted_policy(lake, snapshot=snapshot, as_of=row["last_target"]) is None
+
+    newer = train(lake, seed=2, tickers=["W0", "W1"])
+    assert newer["accepted"], newer["verdict"]
+    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=date(2030, 1, 1)) == Policy.from_json(newer["policy"])
+
+    # The same bars teach the same.
+    assert train(lake)["policy"] == row["policy"]
+
+
+def test_a_refused_policy_is_written_down_and_not_used(lake: Lake) -> None:
+    insert(lake, *(prices(f"R{seed}", seed, wave=False) for seed in range(3)))
+    row = train(lake)
+    assert not row["accepted"]
+    assert "outside" in row["verdict"] or "not beaten" in row["verdict"]
+    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=date(2030, 1, 1)) is None
+
+
+def test_prices_are_adjusted(lake: Lake) -> None:
+    insert(lake, prices("W0", 0), prices("W1", 1))
+    split = train(lake)["policy"]
+    whole = pl.concat([prices("W0", 0), prices("W1", 1)]).with_columns(
+        close=pl.col("close") * pl.col("adj_factor"), adj_factor=pl.lit(1.0)
+    )
+    lake.commit("again", lambda transaction: transaction.delete("bars", "true"))
+    insert(lake, whole)
+    before, after = Policy.from_json(split), Policy.from_json(train(lake)["policy"])
+    assert before.arms.keys() == after.arms.keys()
+    for state, arms in before.arms.items():
+        assert after.arms[state][FIXED].reward == pytest.approx(arms[FIXED].reward, abs=1e-6)
+
+
+def test_a_ticker_that_cannot_be_read_is_left_out(lake: Lake) -> None:
+    flat = prices("FLAT", 5).with_columns(close=pl.lit(5.0), adj_factor=pl.lit(1.0))
+    insert(lake, prices("W0", 0), prices("W1", 1), flat, prices("TINY", 3).head(40))
+    assert train(lake)["tickers"] == "W0,W1"
+
+
+def test_compaction_keeps_the_bars_a_policy_was_trained_on(lake: Lake) -> None:
+    insert(lake, *(prices(f"W{seed}", seed) for seed in range(2)))
+    row = train(lake)
+    then = lake.read("bars")
+    lake.commit("gone", lambda transaction: transaction.delete("bars", "ticker = 'W0'"))
+    lake.commit("gone", lambda transaction: transaction.delete("bars", "true"))
+    compact(lake)
+    assert lake.read("bars", at=row["snapshot_id"]).equals(then)
+
+
+def test_what_cannot_be_trained_on_is_refused_and_nothing_written(lake: Lake) -> None:
+    with pytest.raises(SourceError, match="no usable bars"):
+        train(lake)
+    insert(lake, prices("W0", 0), prices("TINY", 3).head(1))
+    before = lake.snapshot
+    asked: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"tickers": ["W0", "WO"]}, UnknownTickerError, "WO"),
+        ({"tickers": ["TINY"]}, InputError, "No ticker's bars"),
+        ({"cutoff": START - timedelta(days=1)}, InputError, "does not lie within"),
+        ({"cutoff": START + timedelta(days=BARS - 1)}, InputError, "does not lie within"),
+        ({"cutoff": START + timedelta(days=300)}, InputError, "origins to learn from"),
+        ({"cutoff": START + timedelta(days=1450)}, InputError, "dates to judge"),
+    ]
+    for options, error, said in asked:
+        with pytest.raises(error, match=said):
+            train(lake, **options)
+    assert lake.snapshot == before
