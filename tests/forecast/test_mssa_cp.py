@@ -85,7 +85,7 @@ def structured(kind: str, seed: int, bars: int = 1000) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "ratio"), [("waves", 0.2), ("season", 0.4), ("trend breaks", 0.75), ("wave breaks", 0.3)]
+    ("kind", "ratio"), [("waves", 0.2), ("season", 0.4), ("trend breaks", 0.5), ("wave breaks", 0.2)]
 )
 def test_it_beats_naive_by_far_where_there_is_structure(
     kind: str, ratio: float, as_panel: Callable[[Series], Panel]
@@ -225,22 +225,33 @@ def test_a_jump_is_no_forecast(jump: float, as_panel: Callable[[Series], Panel])
 def test_trust_is_whole_of_what_came_true_and_none_of_noise() -> None:
     rng = np.random.default_rng(6)
     predicted = rng.normal(size=(20, 10))
-    assert trust(predicted, predicted) == 1
+    assert trust(predicted, predicted) == pytest.approx(1)
     assert trust(predicted, 0.5 * predicted) == pytest.approx(0.5)
-    assert trust(predicted, 3 * predicted) == 1
+    assert trust(predicted, 3 * predicted) == pytest.approx(1)
     assert trust(predicted, -predicted) == 0
-    assert trust(np.zeros((20, 10)), predicted) == 0
-    noise = [trust(rng.normal(size=(20, 10)), rng.normal(size=(20, 10))) for _ in range(1000)]
-    assert np.mean([share > 0 for share in noise]) < 0.02
-    assert trust(predicted, predicted + rng.normal(0, 1, (20, 10))) > 0.8
+    assert trust(np.zeros((20, 10)), predicted) == trust(predicted, np.zeros((20, 10))) == 0
+    walks = np.cumsum(rng.normal(size=(2, 1000, 20, 10)), axis=3)
+    believed = [trust(*pair) > 0 for pair in zip(*walks, strict=True)]
+    assert np.mean(believed) < 0.02
+    assert trust(predicted, predicted + rng.normal(0, 0.5, (20, 10))) > 0.8
 
 
 def test_trust_stops_short_of_doubt() -> None:
-    predicted, noise = np.ones((20, 1)), np.tile([[1.0], [-1.0]], (10, 1))
-    # b = 1 and its standard error σ/√20; c = 2.5 · 1.1.
-    shares = [trust(predicted, predicted + sigma * noise) for sigma in (0.5, 1.0, 1.6, 1.7)]
-    doubts = [2.75 * sigma / np.sqrt(20) for sigma in (0.5, 1.0, 1.6)]
-    assert shares == pytest.approx([*(1 - doubt**4 for doubt in doubts), 0.0])
+    # Paths of one step have cosines of 1 and −1: of 20 origins, right ones and as many wrong as said.
+    for wrong, believed in ((0, True), (2, True), (3, True), (6, False)):
+        cosines = np.repeat([-1.0, 1.0], [wrong, 20 - wrong])
+        doubt = 2.5 * 1.1 * np.std(cosines, ddof=1) / np.sqrt(20)
+        found = trust(np.ones((20, 1)), cosines[:, None])
+        expected = cosines.mean() * (1 - (doubt / cosines.mean()) ** 4)
+        assert found == (pytest.approx(expected) if believed else 0)
+
+
+def test_one_break_does_not_hide_what_all_other_origins_show() -> None:
+    rng = np.random.default_rng(7)
+    predicted = rng.normal(1, 0.1, (20, 1)) * np.arange(1, 11)
+    actual = predicted + rng.normal(0, 0.3, (20, 10))
+    actual[11] *= -30
+    assert trust(predicted, actual) > 0.6
 
 
 def test_it_is_registered_and_travels_to_workers() -> None:

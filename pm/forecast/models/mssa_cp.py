@@ -59,7 +59,7 @@ class MssaCpForecaster:
 
     policy: Policy | None = None
     name: str = "mssa_cp"
-    min_observations: int = 2 * FEWEST_BARS
+    min_observations: int = 250
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
         """Forecast from each origin, trusted as was earned before the first; see `Forecaster.forecast`."""
@@ -120,9 +120,13 @@ class MssaCpForecaster:
 def trust(predicted: FloatArray, actual: FloatArray) -> float:
     """Give the share, from 0 to 1, of predicted changes to believe, by what they were worth at past origins.
 
-    It is the slope b of the actual change on the predicted one, steps weighted by 1/step, times the positive part of
-    1 − (c/t)⁴: t is b over its standard error, with an origin's errors taken as one draw, and c is 2½ or, of few
-    origins, more. The fourth power believes what is well beyond chance, and hardly anything just beyond it.
+    With steps weighted by 1/step, each origin has the cosine of the angle between the predicted path and the actual
+    one, from −1 to 1. The share is b·(1 − (c/t)⁴)₊: t is the mean cosine over its standard error, c is 2½ or, of few
+    origins, more, and b is the slope of actual on predicted changes, each origin in units of its longer path. The
+    fourth power believes what is well beyond chance, and hardly anything just beyond it.
+
+    No origin weighs more than another. Where a trend breaks, one forecast is wrong by more than all others are right,
+    and a test of squared errors would let it hide what they show.
 
     Parameters
     ----------
@@ -134,15 +138,18 @@ def trust(predicted: FloatArray, actual: FloatArray) -> float:
     Gao (1998), Wavelet shrinkage denoising using the non-negative garrote, J. Computational and Graphical Statistics 7
     (the form, with its square).
     """
-    steps = np.arange(1, predicted.shape[1] + 1)
+    origins, horizon = predicted.shape
+    steps = np.arange(1, horizon + 1)
     products = (predicted * actual / steps).sum(axis=1)
-    squares = (predicted**2 / steps).sum(axis=1)
-    total = float(squares.sum())
-    if total <= 0:
+    foretold = (predicted**2 / steps).sum(axis=1)
+    moved = (actual**2 / steps).sum(axis=1)
+    both = (foretold > 0) & (moved > 0)
+    cosines = np.zeros(origins)
+    cosines[both] = products[both] / np.sqrt(foretold[both] * moved[both])
+    mean = float(cosines.mean())
+    doubt = DOUBT * (1.0 + 2.0 / origins) * float(cosines.std(ddof=1)) / float(np.sqrt(origins))
+    if mean <= doubt:
         return 0.0
-    slope = float(products.sum()) / total
-    error = float(np.sqrt(np.sum((products - slope * squares) ** 2))) / total
-    doubt = DOUBT * (1.0 + 2.0 / len(predicted)) * error
-    if slope <= doubt:
-        return 0.0
-    return min(slope, 1.0) * (1.0 - (doubt / slope) ** 4)
+    longer = np.maximum(foretold, moved)[both]
+    slope = float((products[both] / longer).sum() / (foretold[both] / longer).sum())
+    return float(min(max(slope, 0.0), 1.0) * (1.0 - (doubt / mean) ** 4))
