@@ -139,6 +139,8 @@ class ForecastSettings(_Section):
     origins: Annotated[int, Field(ge=2)]
     origin_step: Count
     arima_features: list[str]
+    group_correlation: Annotated[float, Field(gt=0, le=1)]
+    group_size: Count
     max_age_days: Count
 
     @model_validator(mode="after")

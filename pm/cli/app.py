@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from pm import __version__
-from pm.cli import lake, policy, reading, running, state
+from pm.cli import evaluating, lake, policy, reading, running, state
 from pm.errors import PmError, StorageError
 
 __all__ = ["app", "main"]
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 running.register(app)
 reading.register(app)
+evaluating.register(app)
 app.add_typer(reading.runs_app, name="runs")
 app.add_typer(policy.app, name="policy")
 app.add_typer(lake.app, name="lake")

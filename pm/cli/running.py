@@ -10,7 +10,7 @@ import typer
 
 from pm.cli.state import open_workspace
 
-__all__ = ["register"]
+__all__ = ["Day", "Tickers", "named_tickers", "register"]
 
 Day = Annotated[
     datetime | None,
@@ -51,7 +51,7 @@ def run(
 
     if resume is not None and (source, tickers, as_of) != (None, None, None):
         raise typer.BadParameter("a run is resumed as it was asked; leave out the rest", param_hint="--resume")
-    names = _names(tickers)
+    names = named_tickers(tickers)
     workspace, settings = open_workspace(create=True)
     said = "Interrupted. What was committed stays; `pm run` goes on where this stopped."
     with open_for_writing(workspace, settings) as lake:
@@ -72,7 +72,7 @@ def run(
     say(f"        the newest is always {workspace.reports / LATEST}")
 
 
-def _names(tickers: str | None) -> tuple[str, ...] | None:
+def named_tickers(tickers: str | None) -> tuple[str, ...] | None:
     """Give the tickers named, sorted, each once; None for all."""
     if tickers is None:
         return None
@@ -92,7 +92,7 @@ def import_(
     from pm.cli.show import show_import
     from pm.pipeline import import_bars, open_for_writing
 
-    names = _names(tickers)
+    names = named_tickers(tickers)
     workspace, settings = open_workspace(create=True)
     said = "Interrupted. What has landed is checked by the next `pm run`; to be sure of the rest, import it again."
     with open_for_writing(workspace, settings) as lake:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -10,12 +10,13 @@ import polars as pl
 from pm.forecast.base import NAIVE
 from pm.forecast.calendar import with_calendar
 from pm.forecast.cross_validation import backtests, bars_needed, outcomes, rolling_origins, window_overlap
-from pm.forecast.distribution import price_distribution
+from pm.forecast.distribution import martingale_distribution, past_moves, price_distribution
 from pm.forecast.member import Member, enlist
 from pm.forecast.models import forecaster
 from pm.forecast.panel import build_panel
 from pm.forecast.pooling import EVIDENCE_SCHEMA, evidence, pool_evidence, pooled_weights, recombine
-from pm.forecast.weights import EDGE, ENSEMBLE, model_weights
+from pm.forecast.spread import remaining_spread
+from pm.forecast.weights import EDGE, ENSEMBLE, combine_models, model_weights
 from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.volatility.base import Refusal
 
@@ -39,7 +40,7 @@ class ForecastResult:
     Attributes
     ----------
     forecasts
-        Table `forecasts`: the models that took part, and 'ensemble'; sorted by ticker, model and step.
+        Table `forecasts`: the models that took part, 'ensemble' and 'martingale'; sorted by ticker, model and step.
     weights
         Table `model_weights`: every model of the settings and 'ensemble', for every ticker forecast; sorted by ticker
         and model.
@@ -59,6 +60,7 @@ def forecast_tickers(
     prices: pl.DataFrame,
     volatility: pl.DataFrame,
     targets: pl.DataFrame,
+    groups: pl.DataFrame | None = None,
     *,
     settings: ForecastSettings,
     as_of: date,
@@ -67,8 +69,8 @@ def forecast_tickers(
 
     Models see the log of the adjusted close of the last `settings.window` bars up to `as_of`. Each is fitted twice a
     ticker: on the bars before cross-validation begins, whence it is rolled forward over the origins with its
-    parameters held, and on all bars, for today's forecast. A ticker's rows depend on its own bars and the settings
-    alone, to the last bit.
+    parameters held, and on all bars, for today's forecast. A ticker's rows depend on its own bars, its group's, and
+    the settings alone, to the last bit.
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ def forecast_tickers(
         Table `volatility` of these tickers, of the same cutoff.
     targets
         Columns ticker, step, target_date: the sessions to forecast.
+    groups
+        Columns ticker, group: related tickers, a group's all in this chunk; see `groups.related_groups`.
     settings
         Models, window, horizon, cross-validation.
     as_of
@@ -106,15 +110,24 @@ def forecast_tickers(
     refused = priced.refused | _unsupported(priced.last, volatility, targets, settings.horizon)
     panel = priced.panel.only(priced.panel.lengths().keys() - refused.keys())
     panel = with_calendar(panel, targets, settings.arima_features)
+    if groups is not None:
+        panel = replace(panel, groups=dict(groups.select("ticker", "group").iter_rows()))
     origins = rolling_origins(panel, settings)
     members = {model.name: enlist(model, panel, priced.last, origins, settings) for model in models}
 
     tested = pl.concat(member.tested for member in members.values())
     tests = backtests(panel, tested, outcomes(panel, origins, settings.horizon))
     reasons = {name: member.reasons for name, member in members.items()}
-    weights = model_weights(panel.lengths(), tests, reasons, overlap=window_overlap(settings))
+    ensembles = combine_models(tests, overlap=window_overlap(settings))
+    weights = model_weights(panel.lengths(), ensembles, reasons, overlap=window_overlap(settings))
     means = pl.concat([*(member.today for member in members.values()), _combine(members, weights)])
-    forecasts = price_distribution(means, volatility, targets, priced.last)
+    last = priced.last.join(past_moves(panel), on="ticker")
+    forecasts = pl.concat(
+        [
+            price_distribution(means, volatility, targets, last, remaining_spread(ensembles)),
+            martingale_distribution(targets, volatility, last),
+        ]
+    ).sort("ticker", "model", "step")
 
     needed = bars_needed(settings)
     for ticker, bars in panel.lengths().items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pm.forecast.cross_validation import Backtest
 
-__all__ = ["EDGE", "ENSEMBLE", "NO_EDGE", "model_weights"]
+__all__ = ["EDGE", "ENSEMBLE", "NO_EDGE", "Ensemble", "combine_models", "model_weights"]
 
 ENSEMBLE = "ensemble"
 
@@ -27,25 +28,71 @@ EDGE, NO_EDGE = "edge", "no edge"
 WEIGHTS_SCHEMA = table("model_weights").unstamped_schema
 
 
+@dataclass(frozen=True)
+class Ensemble:
+    """A ticker's combination of models, and what it would have done.
+
+    Attributes
+    ----------
+    weights
+        Model → its share.
+    edge
+        Whether the combination beat naive out of sample beyond chance.
+    evidence
+        'own' where the weights rest on the ticker's own origins, 'none' where those are too few.
+    backtest
+        The models', and as the last of them the ensemble's: its means at an origin are by the weights that it would
+        have had without that origin.
+    """
+
+    weights: dict[str, float]
+    edge: bool
+    evidence: str
+    backtest: Backtest
+
+
+def combine_models(tests: Mapping[str, Backtest], *, overlap: int) -> dict[str, Ensemble]:
+    """Give each ticker's ensemble, by the weights of `stacking.combine`.
+
+    A ticker with fewer origins than FEWEST_COMPARED is left to naive (see `pooling` for what other tickers can tell of
+    it).
+
+    Parameters
+    ----------
+    tests
+        From `cross_validation.backtests`.
+    overlap
+        From `cross_validation.window_overlap`.
+    """
+    ensembles: dict[str, Ensemble] = {}
+    for ticker, backtest in tests.items():
+        if len(backtest.origin_dates) < FEWEST_COMPARED:
+            joined = backtest.joined_by(ENSEMBLE, backtest.means[0])
+            ensembles[ticker] = Ensemble({NAIVE: 1.0}, edge=False, evidence="none", backtest=joined)
+            continue
+        combination = combine(backtest.products(), overlap=overlap)
+        means = np.einsum("ok,kos->os", combination.left_out, backtest.means)
+        weights = dict(zip(backtest.models, combination.weights.tolist(), strict=True))
+        joined = backtest.joined_by(ENSEMBLE, means)
+        ensembles[ticker] = Ensemble(weights, edge=combination.edge, evidence="own", backtest=joined)
+    return ensembles
+
+
 def model_weights(
     tickers: Iterable[str],
-    tests: Mapping[str, Backtest],
+    ensembles: Mapping[str, Ensemble],
     reasons: Mapping[str, Mapping[str, str]],
     *,
     overlap: int,
 ) -> pl.DataFrame:
     """Give a row for every ticker and model, and for the ensemble: its weight and its errors, or why it took no part.
 
-    Weights are those of `stacking.combine`. A ticker with fewer origins than FEWEST_COMPARED is left to naive, and its
-    evidence is 'none' (see `pooling` for what other tickers can tell of it). The ensemble's errors are those of the
-    weights that each origin would have had without it.
-
     Parameters
     ----------
     tickers
-        Those to give weights for.
-    tests
-        From `cross_validation.backtests`; a model that is not in a ticker's took no part there.
+        Those to give weights for; one without an ensemble is left to naive.
+    ensembles
+        From `combine_models`; a model that is not in a ticker's backtest took no part there.
     reasons
         Model → ticker → why it took no part; its keys are all the models there are.
     overlap
@@ -60,20 +107,17 @@ def model_weights(
         common: dict[str, Any] = {"ticker": ticker, "verdict": NO_EDGE, "evidence": "none", "origins": 0}
         weights = {NAIVE: 1.0}
         scores: dict[str, dict[str, float | int | bool | None]] = {}
-        if ticker in tests:
-            backtest = tests[ticker]
+        if ticker in ensembles:
+            own = ensembles[ticker]
+            weights = own.weights
             common |= {
-                "origins": len(backtest.origin_dates),
-                "first_origin": backtest.origin_dates[0],
-                "last_target": backtest.last_target,
+                "origins": len(own.backtest.origin_dates),
+                "first_origin": own.backtest.origin_dates[0],
+                "last_target": own.backtest.last_target,
+                "verdict": EDGE if own.edge else NO_EDGE,
+                "evidence": own.evidence,
             }
-            means = backtest.means[0]
-            if len(backtest.origin_dates) >= FEWEST_COMPARED:
-                combination = combine(backtest.products(), overlap=overlap)
-                weights = dict(zip(backtest.models, combination.weights.tolist(), strict=True))
-                means = np.einsum("ok,kos->os", combination.left_out, backtest.means)
-                common |= {"verdict": EDGE if combination.edge else NO_EDGE, "evidence": "own"}
-            scores = score(backtest.joined_by(ENSEMBLE, means), overlap=overlap)
+            scores = score(own.backtest, overlap=overlap)
         for model in sorted([*reasons, ENSEMBLE]):
             row = common | {"model": model}
             if model != ENSEMBLE:

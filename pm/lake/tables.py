@@ -375,10 +375,10 @@ _FORECASTS = Table(
     "main",
     "forecasts",
     "A model's forecast of a ticker's close on a target date. The one to use is model 'ensemble'.",
-    ("run_id", "ticker", "model", "target_date"),
+    ("run_id", "ticker", "model", "origin_date", "target_date"),
     (
         Column("ticker", TEXT, "Ticker."),
-        Column("model", TEXT, "Forecaster, or 'ensemble'."),
+        Column("model", TEXT, "Forecaster; 'ensemble'; or 'martingale', a random walk of constant volatility."),
         Column("target_date", DATE, "Session forecast."),
         Column("step", INTEGER, "Sessions ahead, from 1."),
         Column("origin_date", DATE, "Date of the last bar used."),
@@ -387,6 +387,14 @@ _FORECASTS = Table(
         Column("sigma", REAL, "Standard deviation of that return."),
         Column("mean", REAL, "origin_close × exp(mean_log_return): the centre of the forecast price."),
         *(Column(quantile_column("q", level), REAL, f"{level:.3g} quantile of the price.") for level in QUANTILES),
+        Column(
+            "spread",
+            REAL,
+            "Share of the spread of table volatility that is left about this mean: 1 unless the model has beaten naive "
+            "out of sample.",
+        ),
+        Column("regime", TEXT, "Regime of volatility on the origin date: low, middle, high; see volatility."),
+        Column("naive_scale", REAL, "Mean absolute one-session log return of the bars used: the unit of MASE."),
         *_STAMP,
     ),
 )
@@ -395,7 +403,7 @@ _WEIGHTS = Table(
     "main",
     "model_weights",
     "A model's weight in the ensemble and the out-of-sample errors behind it; the ensemble's own errors too.",
-    ("run_id", "ticker", "model"),
+    ("run_id", "ticker", "model", "cutoff"),
     (
         Column("ticker", TEXT, "Ticker."),
         Column("model", TEXT, "Forecaster."),
@@ -455,7 +463,7 @@ _EXCLUSIONS = Table(
     "main",
     "exclusions",
     "A ticker that a stage could not serve, or served in a lesser way, and why.",
-    ("run_id", "stage", "ticker", "reason"),
+    ("run_id", "stage", "ticker", "reason", "cutoff"),
     (
         Column("stage", TEXT, "Stage of the pipeline."),
         Column("ticker", TEXT, "Ticker."),
@@ -547,7 +555,7 @@ _RUNS = Table(
     ("run_id",),
     (
         Column("run_id", TEXT, "Run; sorts by time."),
-        Column("kind", TEXT, "'run' or 'import'."),
+        Column("kind", TEXT, "'run', 'import' or 'evaluate'."),
         Column("status", TEXT, "'running', 'done', 'failed' or 'abandoned'."),
         Column("started_at", TIME, "UTC."),
         Column("finished_at", TIME, "UTC; null while running."),

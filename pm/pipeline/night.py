@@ -1,4 +1,4 @@
-"""The two things that write to a lake: a night's run, and an import."""
+"""The things that write to a lake: a night's run, an import, and an evaluation of past nights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pm.settings import Settings
     from pm.workspace import Workspace
 
-__all__ = ["default_source", "import_bars", "nightly_run", "open_for_writing"]
+__all__ = ["default_source", "evaluate_history", "import_bars", "nightly_run", "open_for_writing"]
 
 
 @contextmanager
@@ -96,6 +96,39 @@ def import_bars(
     stages = (land.importing(paths, tickers), check.STAGE)
     request = Request("files", tuple(tickers) if tickers else None)
     return Runner(lake, settings, workspace, observer).run(stages, request, kind="import")
+
+
+def evaluate_history(
+    lake: Lake,
+    workspace: Workspace,
+    settings: Settings,
+    observer: Observer,
+    *,
+    request: Request,
+    origins: int,
+    steps: Sequence[int],
+) -> RunResult:
+    """Forecast from past dates as a night's run would have, and store the forecasts beside those of the nights.
+
+    Parameters
+    ----------
+    request
+        What is asked; its day is the last that is looked at.
+    origins
+        Dates to forecast from.
+    steps
+        Sessions ahead to keep.
+
+    Raises
+    ------
+    InputError
+        The history is too short.
+    """
+    from pm.pipeline.stages import check, land
+    from pm.pipeline.stages.evaluate import evaluating
+
+    stages = (land.STAGE, check.STAGE, evaluating(origins, steps))
+    return Runner(lake, settings, workspace, observer).run(stages, request, kind="evaluate")
 
 
 def default_source(lake: Lake) -> str:

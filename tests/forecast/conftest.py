@@ -29,6 +29,8 @@ def settings() -> ForecastSettings:
         origins=4,
         origin_step=10,
         arima_features=[],
+        group_correlation=0.6,
+        group_size=8,
         max_age_days=10,
     )
 
@@ -91,6 +93,7 @@ def flat_volatility() -> Callable[..., pl.DataFrame]:
         spread = (pl.col("step").sqrt() * sigma).alias("cumulative_sigma")
         return last.join(pl.DataFrame({"step": range(1, horizon + 1)}), how="cross").with_columns(
             spread,
+            pl.lit("middle").alias("regime"),
             *((pl.col("step").sqrt() * sigma * norm.ppf(p)).alias(quantile_column("r", p)) for p in QUANTILES),
         )
 

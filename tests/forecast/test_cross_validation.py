@@ -34,6 +34,8 @@ BASE = ForecastSettings(
     origins=8,
     origin_step=20,
     arima_features=[],
+    group_correlation=0.6,
+    group_size=8,
     max_age_days=10,
 )
 

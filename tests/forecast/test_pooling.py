@@ -12,7 +12,7 @@ from pm.forecast import ForecastResult, forecast_tickers, join_results
 from pm.forecast.cross_validation import Backtest
 from pm.forecast.pooling import EVIDENCE_SCHEMA, evidence, pool_evidence, pooled_weights, recombine
 from pm.forecast.stacking import combine
-from pm.forecast.weights import ENSEMBLE, model_weights
+from pm.forecast.weights import ENSEMBLE, combine_models, model_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ def test_too_few_periods_tell_nothing() -> None:
 
 def test_the_short_of_history_are_lent_the_pools_weights() -> None:
     tests = skilled()
-    before = model_weights([*tests, "NONE"], tests, REASONS, overlap=1)
+    before = model_weights([*tests, "NONE"], combine_models(tests, overlap=1), REASONS, overlap=1)
     pool = pool_evidence(evidence(tests), overlap=1)
     assert pool is not None
     assert pool.combination.edge
@@ -145,7 +145,7 @@ def test_a_pool_without_an_edge_leaves_naive_alone() -> None:
     moves = market(rng, 12, 5, common=0.5)
     tests = {f"T{i}": backtest(f"T{i}", moves[i], {"bad": rng.normal(0, 0.05, moves[i].shape)}) for i in range(5)}
     tests["NEW"] = backtest("NEW", moves[0][:4], {"bad": 0.2 + moves[0][:4]})
-    before = model_weights(tests, tests, {"naive": {}, "bad": {}}, overlap=1)
+    before = model_weights(tests, combine_models(tests, overlap=1), {"naive": {}, "bad": {}}, overlap=1)
     pool = pool_evidence(evidence(tests), overlap=1)
     assert pool is not None
     assert not pool.combination.edge

@@ -60,7 +60,7 @@ def test_frames_fit_their_tables(prices: pl.DataFrame, forecast: Forecast) -> No
     for name, frame in frames.items():
         stamped = frame.with_columns(pl.lit(None, dtype=dtype).alias(column) for column, dtype in STAMP.items())
         assert_frame_equal(table(name).conform(stamped), stamped)
-        assert not frame.select(column for column in table(name).key if column != "run_id").is_duplicated().any()
+        assert not frame.select(column for column in table(name).key if column not in STAMP).is_duplicated().any()
 
 
 def test_the_ensemble_is_the_weighted_mean(prices: pl.DataFrame, forecast: Forecast) -> None:
@@ -79,7 +79,7 @@ def test_every_model_has_every_step_and_ordered_quantiles(prices: pl.DataFrame, 
     rows = forecast(prices).forecasts
     steps = rows.group_by("ticker", "model").agg(pl.col("step").sort())
     assert steps["step"].to_list() == [list(range(1, 11))] * steps.height
-    assert set(rows.filter(pl.col("ticker") == "AAA")["model"]) == {"naive", "drift", "theta", "ensemble"}
+    assert set(rows.filter(pl.col("ticker") == "AAA")["model"]) == {"naive", "drift", "theta", "ensemble", "martingale"}
     quantiles = rows.select(quantile_column("q", level) for level in QUANTILES).to_numpy()
     assert (np.diff(quantiles, axis=1) > 0).all()
     assert (rows["target_date"] > rows["origin_date"]).all()
@@ -174,7 +174,7 @@ def test_a_short_history_is_carried_by_naive_alone(prices: pl.DataFrame, forecas
     assert rows["reason"].to_list() == ["needs 80 bars, has 60", None, None, "needs 80 bars, has 60"]
     assert rows.select("rmse", "mae", "first_origin").null_count().row(0) == (4, 4, 4)
     assert result.exclusions.select("ticker", "reason").rows() == [("DDD", "short_history")]
-    assert set(result.forecasts.filter(ticker="DDD")["model"]) == {"naive", "ensemble"}
+    assert set(result.forecasts.filter(ticker="DDD")["model"]) == {"naive", "ensemble", "martingale"}
 
 
 def test_the_sample_with_the_packaged_settings(
@@ -186,7 +186,7 @@ def test_the_sample_with_the_packaged_settings(
     volatility, targets = (build(sample_prices, settings.horizon) for build in (flat_volatility, next_days))
     result = forecast_tickers(sample_prices, volatility, targets, settings=settings, as_of=cutoff)
     assert result.exclusions.is_empty()
-    assert result.forecasts.select("ticker", "model").n_unique() == 5 * 6 - 1
+    assert result.forecasts.select("ticker", "model").n_unique() == 5 * 8 - 1
     facebook = {row["model"]: row for row in result.weights.filter(ticker="FB").iter_rows(named=True)}
     assert facebook["auto_arima"]["reason"] == "needs 250 bars, has 196"
     assert facebook["auto_arima"]["weight"] == 0
@@ -275,7 +275,7 @@ def test_a_hundredfold_jump_is_served(walk: Walk, forecast: Forecast) -> None:
     result = forecast(prices, models=["naive", "drift", "auto_arima", "theta", "auto_ets"])
     assert result.exclusions.is_empty()
     assert np.isfinite(result.forecasts["mean"].to_numpy()).all()
-    assert set(result.forecasts["model"]) >= {"naive", "ensemble"}
+    assert set(result.forecasts["model"]) >= {"naive", "ensemble", "martingale"}
 
 
 def test_nothing_in_nothing_out(prices: pl.DataFrame, forecast: Forecast) -> None:
@@ -318,7 +318,7 @@ def test_random_walks_yield_no_skill_and_intervals_that_cover(
     judged = result.forecasts.join(outcome, on=["ticker", "target_date"]).with_columns(
         error=(pl.col("outcome") / pl.col("mean")).log(), inside=pl.col("outcome").is_between("q05", "q95")
     )
-    assert judged.height == count * horizon * 3
+    assert judged.height == count * horizon * 4
     rmse = judged.group_by("model", "step").agg((pl.col("error") ** 2).mean().sqrt())
     by_model: dict[str, Any] = {
         str(model): part.sort("step")["error"].to_numpy()

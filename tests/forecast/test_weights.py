@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from pm.forecast.cross_validation import Backtest
 from pm.forecast.stacking import combine
-from pm.forecast.weights import ENSEMBLE, model_weights
+from pm.forecast.weights import ENSEMBLE, combine_models, model_weights
 
 HORIZON = 20
 
@@ -44,7 +44,7 @@ def weights() -> pl.DataFrame:
         "WALK": backtest("WALK", origins=16, skill=-0.1),
         "FEW": backtest("FEW", origins=5, skill=0.5),
     }
-    return model_weights(["WALK", "FEW", "EDGE", "NONE"], tests, REASONS, overlap=1)
+    return model_weights(["WALK", "FEW", "EDGE", "NONE"], combine_models(tests, overlap=1), REASONS, overlap=1)
 
 
 def test_every_ticker_has_every_model_and_the_ensemble(weights: pl.DataFrame) -> None:
@@ -97,11 +97,15 @@ def test_an_ensemble_of_naive_alone_is_neither_better_nor_worse(weights: pl.Data
 
 
 def test_a_model_that_was_not_compared_says_why() -> None:
-    rows = model_weights(["X"], {"X": backtest("X", origins=9, skill=0.1)}, {**REASONS, "odd": {}}, overlap=1)
+    rows = model_weights(
+        ["X"], combine_models({"X": backtest("X", origins=9, skill=0.1)}, overlap=1), {**REASONS, "odd": {}}, overlap=1
+    )
     odd = rows.row(by_predicate=pl.col("model") == "odd", named=True)
     assert (odd["weight"], odd["reason"]) == (0.0, "left out a step of an origin")
 
 
 def test_company_does_not_change_a_ticker(weights: pl.DataFrame) -> None:
-    alone = model_weights(["EDGE"], {"EDGE": backtest("EDGE", origins=16, skill=0.5)}, REASONS, overlap=1)
+    alone = model_weights(
+        ["EDGE"], combine_models({"EDGE": backtest("EDGE", origins=16, skill=0.5)}, overlap=1), REASONS, overlap=1
+    )
     assert_frame_equal(alone, weights.filter(ticker="EDGE"), check_exact=True)

@@ -30,6 +30,12 @@ _QUICK: dict[str, dict[str, Any]] = {
 _STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_at"}
 
 
+@pytest.fixture(scope="session", name="settings_with")
+def give_settings_with() -> Callable[..., Settings]:
+    """Give quick settings, some sections changed: `settings_with(signals={…})`."""
+    return settings_with
+
+
 def settings_with(**sections: dict[str, Any]) -> Settings:
     settings = load_settings()
     for changes in (_QUICK, sections):

@@ -27,7 +27,7 @@ KITE,2023-01-09,11,12,10,12,100
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a workspace with two files imported and the sample run twice: as of 30 sessions early, then in full."""
+    """Give a workspace with two files imported and the sample run as of 30 sessions early, in full, and evaluated."""
     root = tmp_path_factory.mktemp("desk")
     (root / "kite.csv").write_text(CSV)
     (root / "later.csv").write_text(LATER)
@@ -35,6 +35,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["import", "kite.csv"], ["import", "later.csv"],
         ["run", "--source", "sample", "--as-of", "2013-01-15", "--jobs", "1"],
         ["run", "--source", "sample", "--tickers", "AAPL,FB", "--jobs", "1"],
+        ["evaluate", "--tickers", "IBM,MSFT", "--origins", "3", "--horizon", "1,5", "--source", "sample"],
     ):  # fmt: skip
         subprocess.run(
             [str(Path(sysconfig.get_path("scripts")) / "pm"), *command], cwd=root, check=True, capture_output=True

@@ -5,11 +5,14 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from pm.forecast.accuracy import crps_quantiles, mae, mase, rmse, smape, wilson
 from pm.lake.schema import read_views
+from pm.lake.tables import QUANTILES, quantile_column
 from pm.resources import sql_dir
 
 if TYPE_CHECKING:
@@ -179,3 +182,146 @@ def test_signal_lineage(lake: Lake) -> None:
             "bars", "date <= ?", [signal["origin_date"]], tickers=[signal["ticker"]], at=row["bars_snapshot_id"]
         )
         assert then["date"].max() == signal["origin_date"]
+
+
+def slices(frame: pl.DataFrame) -> list[tuple[str, str | None, pl.DataFrame]]:
+    """Cut realised forecasts as the views do."""
+    whole: list[tuple[str, str | None, pl.DataFrame]] = [("all", None, frame)]
+    month = frame.with_columns(month=pl.col("target_date").dt.strftime("%Y-%m"))
+    for name in ("regime", "month", "ticker"):
+        whole += [(name, str(key[0]), part) for key, part in month.partition_by(name, as_dict=True).items()]
+    return whole
+
+
+def groups(lake: Lake) -> list[tuple[tuple[str, str, int, str, str | None], pl.DataFrame]]:
+    realised = lake.query("FROM scored_forecasts")
+    return [
+        ((basis, model, step, name, value), part)
+        for (basis, model, step), own in realised.partition_by("basis", "model", "step", as_dict=True).items()
+        for name, value, part in slices(own)
+    ]
+
+
+def test_crps_and_coverage_of_an_outcome(lake: Lake) -> None:
+    stored = {
+        (row["run_id"], row["ticker"], row["model"], row["origin_date"], row["target_date"]): row
+        for row in lake.read("forecasts").iter_rows(named=True)
+    }
+    outcomes = lake.query("FROM forecast_outcomes")
+    assert set(outcomes["basis"]) == {"nights", *outcomes.filter(pl.col("basis") != "nights")["run_id"]}
+    for row in outcomes.iter_rows(named=True):
+        forecast = stored[row["run_id"], row["ticker"], row["model"], row["origin_date"], row["target_date"]]
+        quantiles = [math.log(forecast[quantile_column("q", p)] / forecast["origin_close"]) for p in QUANTILES]
+        expected = float(crps_quantiles(quantiles, row["actual_log_return"], QUANTILES))
+        assert row["crps"] == pytest.approx(expected, rel=1e-9)
+        assert row["pinball"] == pytest.approx(expected / 2, rel=1e-9)
+        assert row["inside_95"] == (forecast["q025"] <= row["actual"] <= forecast["q975"])
+
+
+def test_a_forecast_made_by_several_nights_counts_once(lake: Lake) -> None:
+    outcomes, scored = lake.query("FROM forecast_outcomes"), lake.query("FROM scored_forecasts")
+    key = ["basis", "ticker", "model", "origin_date", "step"]
+    assert scored.select(key).unique().height == scored.height == outcomes.select(key).unique().height
+
+
+def test_forecast_scores(lake: Lake) -> None:
+    twin = {}
+    for key, part in groups(lake):
+        error, moved = part["error"].to_numpy(), part["actual_log_return"].to_numpy()
+        told = part["mean_log_return"].to_numpy()
+        told_of = (told != 0) & (moved != 0)
+        hits, trials = int((np.sign(told) == np.sign(moved))[told_of].sum()), int(told_of.sum())
+        interval = wilson(hits, trials) if trials else (None, None)
+        twin[key] = (
+            part.height,
+            pytest.approx(rmse(error)), pytest.approx(mae(error)), pytest.approx(smape(np.exp(told), np.exp(moved))),
+            pytest.approx(mase(error, part["naive_scale"].to_numpy())), pytest.approx(part["crps"].to_numpy().mean()),
+            hits / trials if trials else None,
+            pytest.approx(interval[0], abs=1e-4), pytest.approx(interval[1], abs=1e-4), trials,
+        )  # fmt: skip
+    found = {
+        row[:5]: row[5:]
+        for row in lake.query(
+            "SELECT basis, model, step, slice, value, forecasts, rmse, mae, smape, mase, crps, directional_accuracy, "
+            "directional_lower, directional_upper, directional_forecasts FROM forecast_scores"
+        ).iter_rows()
+    }
+    assert found == twin
+    assert {key[3] for key in found} == {"all", "regime", "month", "ticker"}
+
+
+def test_interval_coverage(lake: Lake) -> None:
+    twin = {}
+    for key, part in groups(lake):
+        for level in (0.5, 0.8, 0.9, 0.95):
+            held = int(part[f"inside_{level * 100:.0f}"].sum())
+            lower, upper = wilson(held, part.height)
+            near = (pytest.approx(lower, abs=1e-4), pytest.approx(upper, abs=1e-4))
+            twin[*key, level] = (part.height, pytest.approx(held / part.height), *near)
+    found = {row[:6]: row[6:] for row in lake.query("FROM interval_coverage").iter_rows()}
+    assert found == twin
+
+
+def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
+    runs = dict(lake.read("runs").select("run_id", "kind").iter_rows())
+    foretold = lake.read("volatility").select("run_id", "ticker", "origin_date", "step", "model", "cumulative_sigma")
+    fits = lake.read("volatility_fits").filter(pl.col("next_sigma").is_not_null(), pl.col("model") != "ewma")
+    single = fits.select(
+        "run_id", "ticker", "origin_date", pl.lit(1, pl.Int64).alias("step"),
+        pl.concat_str("model", pl.lit(" "), "window"), pl.col("next_sigma").alias("cumulative_sigma"),
+    )  # fmt: skip
+    ratios: dict[tuple[str, str, int], dict[tuple[str, Any], float]] = {}
+    for run_id, ticker, origin, step, model, sigma in pl.concat([foretold, single]).sort("run_id").iter_rows():
+        days = sorted(closes[ticker])
+        place = days.index(origin)
+        if place + step >= len(days):
+            continue
+        path = [closes[ticker][day] for day in days[place : place + step + 1]]
+        squares = sum(math.log(after / before) ** 2 for before, after in pairwise(path))
+        basis = run_id if runs[run_id] == "evaluate" else "nights"
+        ratios.setdefault((basis, model, step), {}).setdefault((ticker, origin), squares / sigma**2)
+    twin = {
+        key: (
+            len(own),
+            pytest.approx(np.mean([v - math.log(v) - 1 for v in own.values()])),
+            pytest.approx(np.mean([*own.values()])),
+        )
+        for key, own in ratios.items()
+    }
+    found = {
+        row[:3]: row[3:]
+        for row in lake.query(
+            "SELECT basis, model, step, forecasts, qlike, variance_ratio FROM volatility_scores"
+        ).iter_rows()
+    }
+    assert found == twin
+
+
+def test_model_leaderboard(lake: Lake) -> None:
+    scored = lake.query("FROM scored_forecasts")
+    base = scored.filter(model="martingale")
+    found = lake.query("FROM model_leaderboard")
+    assert set(found["model"]) == set(scored["model"])
+    for row in found.iter_rows(named=True):
+        own = scored.filter(basis=row["basis"], step=row["step"], model=row["model"])
+        pair = own.join(base, on=["basis", "ticker", "origin_date", "step"], suffix="_base").sort(
+            "origin_date", "ticker"
+        )
+        assert row["forecasts"] == pair.height
+        assert row["relative_rmse"] == pytest.approx(
+            rmse(pair["error"].to_numpy()) / rmse(pair["error_base"].to_numpy())
+        )
+        assert row["relative_crps"] == pytest.approx(pair["crps"].to_numpy().sum() / pair["crps_base"].to_numpy().sum())
+        gain = pair.group_by("origin_date").agg(
+            by_error=((pl.col("error_base") ** 2 - pl.col("error") ** 2) / pl.col("sigma_base") ** 2).mean(),
+            by_crps=((pl.col("crps_base") - pl.col("crps")) / pl.col("sigma_base")).mean(),
+        )
+        assert row["dates"] == gain.height
+        for column, statistic in (("by_error", "gain_t"), ("by_crps", "crps_gain_t")):
+            values = gain[column].to_numpy()
+            if len(values) < 2 or np.ptp(values) == 0:
+                assert row[statistic] is None
+            else:
+                assert row[statistic] == pytest.approx(values.mean() / values.std(ddof=1) * len(values) ** 0.5)
+    for _, rows in found.group_by("basis", "step"):
+        assert rows.sort("relative_crps")["place"].to_list() == sorted(rows["place"].to_list())

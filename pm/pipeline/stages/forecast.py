@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.parallel import chunked
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import asked_for, newest_bars, universe
@@ -26,15 +25,17 @@ _OBSERVED = 60
 
 def _run(context: Context) -> Outcome:
     from pm.forecast import forecast_tickers, join_results
+    from pm.pipeline.grouping import grouped_chunks
 
     chosen = universe(context)
     settings = context.settings.forecast
     volatility = context.lake.read("volatility", "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
+    prices = newest_bars(context, chosen.tickers, chosen.as_of, settings.window)
     chunks: list[tuple[pl.DataFrame, ...]] = []
-    for tickers in chunked(chosen.tickers, context.settings.run.chunk_size):
-        prices = newest_bars(context, tickers, chosen.as_of, settings.window)
-        own = volatility.filter(pl.col("ticker").is_in(list(tickers)))
-        chunks.append((prices, own, _targets(context, prices, settings.horizon)))
+    for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
+        of_chunk = pl.col("ticker").is_in(chunk.tickers)
+        own = prices.filter(of_chunk)
+        chunks.append((own, volatility.filter(of_chunk), _targets(context, own, settings.horizon), chunk.groups))
     served = serve(context, "forecast", partial(forecast_tickers, settings=settings, as_of=chosen.as_of), chunks)
     result = join_results(served.results, settings)
     forecasts, weights, exclusions = (
@@ -105,7 +106,7 @@ STAGE = Stage(
         "pipeline/chunks.py",
         "pipeline/universe.py",
     ),
-    libraries=("statsforecast", "numpy", "polars", "scipy", "exchange-calendars"),
+    libraries=("statsforecast", "statsmodels", "numba", "numpy", "polars", "scipy", "exchange-calendars"),
     asks=asked_for,
 )
 """Forecast from the closes up to the run's day."""

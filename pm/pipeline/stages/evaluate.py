@@ -1,0 +1,176 @@
+"""Stage `evaluate`: what a night's run would have forecast on days past, for the views to set beside what came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.errors import InputError
+from pm.pipeline.chunks import serve
+from pm.pipeline.stage import Context, Outcome, Stage
+from pm.pipeline.stages import forecast, volatility
+from pm.pipeline.universe import asked_for, universe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+    from pm.forecast import ForecastResult
+    from pm.lake import Transaction
+    from pm.settings import ForecastSettings, VolatilitySettings
+    from pm.volatility import VolatilityFit
+
+__all__ = ["evaluating"]
+
+_LEAST_BARS = 250
+"""Bars of the longest history before the first origin: with fewer there is nothing to evaluate."""
+
+
+@dataclass(frozen=True)
+class _Night:
+    """What the volatility and forecast rooms gave as of one day for some tickers."""
+
+    as_of: date
+    fit: VolatilityFit
+    result: ForecastResult
+
+
+def evaluating(origins: int, steps: Sequence[int]) -> Stage:
+    """Give the stage that forecasts from `origins` past dates and keeps the steps named, sessions ahead.
+
+    The dates are the same for all tickers, as far apart as the longest step, so that windows do not overlap, and the
+    last one's window ends on the newest bar. From each date the volatility and forecast rooms are given the bars up to
+    it and nothing else, as a night's run would give them.
+    """
+    wanted = tuple(sorted(set(steps)))
+    return Stage(
+        "evaluate",
+        partial(_run, origins=origins, steps=wanted),
+        reads=("bars", "raw.batches"),
+        sections=tuple(dict.fromkeys((*volatility.STAGE.sections, *forecast.STAGE.sections))),
+        rooms=tuple(dict.fromkeys((*volatility.STAGE.rooms, *forecast.STAGE.rooms))),
+        libraries=tuple(dict.fromkeys((*volatility.STAGE.libraries, *forecast.STAGE.libraries))),
+        asks=lambda context: [*asked_for(context), origins, wanted],
+    )
+
+
+def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
+    from pm.forecast import join_results
+
+    chosen = universe(context)
+    horizon = max(steps)
+    forecasting = context.settings.forecast.model_copy(update={"horizon": horizon})
+    bars = context.lake.read(
+        "bars",
+        "date <= ?",
+        [chosen.as_of],
+        tickers=chosen.tickers,
+        columns=("ticker", "date", "close", "adj_factor"),
+        at=context.snapshot,
+    ).sort("ticker", "date")
+    dates = _origin_dates(bars, origins, horizon)
+    if len(dates) < origins:
+        context.tell(f"evaluate: the history has room for {len(dates)} of {origins} origins")
+    window = max(forecasting.window, *(width + 1 for width in context.settings.volatility.windows))
+    work = [chunk for day in dates for chunk in _as_of(bars, day, window, forecasting, context.settings.run.chunk_size)]
+    room = partial(_night, volatility=context.settings.volatility, forecasting=forecasting)
+    served = serve(context, "evaluate", room, work)
+    frames: dict[str, list[pl.DataFrame]] = {
+        "forecasts": [], "model_weights": [], "volatility": [], "volatility_fits": [], "exclusions": []
+    }  # fmt: skip
+    kept = pl.col("step").is_in(steps)
+    for day in dates:
+        nights = [night for night in served.results if night.as_of == day]
+        if not nights:
+            continue
+        joined = join_results([night.result for night in nights], forecasting)
+        of_day = {
+            "forecasts": joined.forecasts.filter(kept),
+            "model_weights": joined.weights,
+            "volatility": pl.concat(night.fit.paths for night in nights).filter(kept),
+            "volatility_fits": pl.concat(night.fit.fits for night in nights),
+            "exclusions": pl.concat([joined.exclusions, *(night.fit.exclusions for night in nights)]),
+        }
+        for name, frame in of_day.items():
+            frames[name].append(context.stamp(frame, cutoff=day))
+    frames["exclusions"].append(context.stamp(served.exclusions, cutoff=chosen.as_of))
+
+    def write(transaction: Transaction) -> int:
+        return sum(transaction.append(name, pl.concat(parts)) for name, parts in frames.items())
+
+    forecasts = sum(frame.filter(model="ensemble").height for frame in frames["forecasts"])
+    said = f"{forecasts:,} forecasts from {len(dates)} dates, {dates[0]} to {dates[-1]}{served}"
+    return Outcome(write, lambda: said)
+
+
+def _origin_dates(bars: pl.DataFrame, origins: int, horizon: int) -> list[date]:
+    """Give the dates to forecast from, oldest first.
+
+    Raises
+    ------
+    InputError
+        The history is too short for one.
+    """
+    sessions: list[date] = bars["date"].unique().sort().to_list()
+    last = len(sessions) - 1 - horizon
+    places = range(last, _LEAST_BARS - 2, -horizon)
+    if not places:
+        raise InputError(
+            f"There are {len(sessions)} sessions; an evaluation needs {_LEAST_BARS + horizon} or more.",
+            where="table bars",
+            hint="import a longer history, or ask for a shorter --horizon",
+        )
+    return [sessions[place] for place in places][:origins][::-1]
+
+
+def _as_of(
+    bars: pl.DataFrame, day: date, window: int, forecasting: ForecastSettings, size: int
+) -> Iterator[tuple[pl.DataFrame, ...]]:
+    """Give what is known on a day, in chunks of tickers: newest bars up to it, their groups; and the sessions after it.
+
+    A ticker's later sessions are those it traded on: that there would be some, a night's run knows from the calendar.
+    """
+    from pm.pipeline.grouping import grouped_chunks
+
+    alive = bars.filter(pl.col("date") == day)["ticker"].to_list()
+    own = bars.filter(pl.col("ticker").is_in(alive))
+    later = (
+        own.filter(pl.col("date") > day)
+        .group_by("ticker", maintain_order=True)
+        .head(forecasting.horizon)
+        .select("ticker", pl.int_range(1, pl.len() + 1).over("ticker").alias("step"), target_date="date")
+        .filter(pl.len().over("ticker") == forecasting.horizon)
+    )
+    known = own.filter(pl.col("date") <= day, pl.col("ticker").is_in(later["ticker"].unique().to_list()))
+    prices = known.group_by("ticker", maintain_order=True).tail(window)
+    newest = prices.group_by("ticker", maintain_order=True).tail(forecasting.window)
+    for chunk in grouped_chunks(newest, forecasting, size):
+        of_chunk = pl.col("ticker").is_in(chunk.tickers)
+        asked = pl.DataFrame({"ticker": chunk.tickers, "as_of": [day] * len(chunk.tickers)})
+        yield prices.filter(of_chunk), later.filter(of_chunk), chunk.groups, asked
+
+
+def _night(
+    prices: pl.DataFrame,
+    targets: pl.DataFrame,
+    groups: pl.DataFrame,
+    asked: pl.DataFrame,
+    *,
+    volatility: VolatilitySettings,
+    forecasting: ForecastSettings,
+) -> _Night:
+    """Do for some tickers, as of the day asked, what a night's volatility and forecast stages do."""
+    from pm.forecast import forecast_tickers
+    from pm.volatility import fit_volatility
+
+    day: date = asked["as_of"][0]
+    returns = prices.select(
+        "ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker")
+    ).filter(pl.col("log_return").is_not_null())
+    fit = fit_volatility(returns, settings=volatility, horizon=forecasting.horizon)
+    newest = prices.group_by("ticker", maintain_order=True).tail(forecasting.window)
+    result = forecast_tickers(newest, fit.paths, targets, groups, settings=forecasting, as_of=day)
+    return _Night(day, fit, result)

@@ -1,0 +1,65 @@
+-- How wrong each model's realised forecasts were, by step: over all, by regime of volatility, month of the target, ticker.
+-- slice: 'all', 'regime', 'month' or 'ticker': what the row is about.
+-- value: Which regime, month (YYYY-MM) or ticker; null for all.
+-- forecasts: Realised forecasts counted.
+-- rmse: Root mean squared error of the log price.
+-- mae: Mean absolute error of the log price.
+-- smape: Mean of 2|F − A| / (F + A) of the price, as a share.
+-- mase: Mean absolute error over the mean absolute one-session log return before the origin.
+-- pinball: Mean pinball loss of the log return's quantiles.
+-- crps: Continuous ranked probability score of the log return.
+-- directional_accuracy: Share of forecasts that foretold the sign; null where none told one (naive tells none).
+-- directional_lower: Lower end of its 95% Wilson interval, as if outcomes were independent.
+-- directional_upper: Upper end of its 95% Wilson interval.
+-- directional_forecasts: Forecasts that told a sign, of moves that had one.
+WITH sliced AS (
+    SELECT
+        basis,
+        model,
+        step,
+        CASE
+            WHEN grouping(regime) = 0 THEN 'regime'
+            WHEN grouping(strftime(target_date, '%Y-%m')) = 0 THEN 'month'
+            WHEN grouping(ticker) = 0 THEN 'ticker'
+            ELSE 'all'
+        END AS slice,
+        coalesce(regime, strftime(target_date, '%Y-%m'), ticker) AS value,
+        count(*) AS forecasts,
+        sqrt(avg(error ** 2)) AS rmse,
+        avg(abs(error)) AS mae,
+        avg(2 * abs(exp(mean_log_return) - exp(actual_log_return)) / (exp(mean_log_return) + exp(actual_log_return)))
+            AS smape,
+        avg(abs(error) / nullif(naive_scale, 0)) AS mase,
+        avg(pinball) AS pinball,
+        avg(crps) AS crps,
+        count(*) FILTER (mean_log_return * actual_log_return <> 0) AS directional_forecasts,
+        count(*) FILTER (mean_log_return * actual_log_return > 0) AS hits
+    FROM scored_forecasts
+    GROUP BY GROUPING SETS (
+        (basis, model, step),
+        (basis, model, step, regime),
+        (basis, model, step, strftime(target_date, '%Y-%m')),
+        (basis, model, step, ticker)
+    )
+)
+SELECT
+    basis,
+    model,
+    step,
+    slice,
+    value,
+    forecasts,
+    rmse,
+    mae,
+    smape,
+    mase,
+    pinball,
+    crps,
+    hits / nullif(directional_forecasts, 0) AS directional_accuracy,
+    (hits + 1.9207 - 1.96 * sqrt(hits * (directional_forecasts - hits) / nullif(directional_forecasts, 0) + 0.9604))
+    / (nullif(directional_forecasts, 0) + 3.8415) AS directional_lower,
+    (hits + 1.9207 + 1.96 * sqrt(hits * (directional_forecasts - hits) / nullif(directional_forecasts, 0) + 0.9604))
+    / (nullif(directional_forecasts, 0) + 3.8415) AS directional_upper,
+    directional_forecasts
+FROM sliced
+WHERE slice = 'all' OR value IS NOT NULL;

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pm.forecast.cross_validation import Backtest
+from pm.forecast.spread import remaining_spread
+from pm.forecast.weights import ENSEMBLE, Ensemble
+
+ORIGINS, STEPS = 16, 10
+
+
+def ensemble(skill: np.ndarray, *, edge: bool) -> Ensemble:
+    """An ensemble whose errors at each step are naive's times `skill`; steps' variances are not smooth."""
+    rng = np.random.default_rng(3)
+    naive = rng.normal(0, 0.02, (ORIGINS, STEPS)) * np.sqrt(np.arange(1, STEPS + 1))
+    origin = np.full(ORIGINS, 4.6)
+    means = np.stack([np.full((ORIGINS, STEPS), 4.6), 4.6 + naive * (1 - skill)])
+    days = tuple(date(2020, 1, 1) + timedelta(days=20 * n) for n in range(ORIGINS))
+    backtest = Backtest(
+        "X",
+        ("naive", ENSEMBLE),
+        days,
+        days[-1],
+        4.6 + naive,
+        means,
+        origin,
+        np.full(ORIGINS, 0.01),
+        np.full(ORIGINS, 4e-4),
+    )
+    return Ensemble({"naive": 1.0}, edge=edge, evidence="own", backtest=backtest)
+
+
+def spread(skill: np.ndarray) -> np.ndarray:
+    frame = remaining_spread({"X": ensemble(skill, edge=True)}).filter(model=ENSEMBLE).sort("step")
+    assert frame["step"].to_list() == list(range(1, STEPS + 1))
+    return frame["spread"].to_numpy()
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+def test_a_constant_share_of_the_error_is_found_and_widened(share: float) -> None:
+    np.testing.assert_allclose(spread(np.full(STEPS, share)), share * np.sqrt(1 + 2 / ORIGINS))
+
+
+def test_steps_far_apart_have_spreads_of_their_own() -> None:
+    found = spread(np.linspace(0.2, 0.8, STEPS))
+    assert (np.diff(found) >= 0).all()
+    assert found[0] < 0.4
+    assert found[-1] > 0.6
+
+
+def test_it_equals_the_sum_written_out() -> None:
+    skill = np.linspace(0.2, 0.8, STEPS)
+    own = ensemble(skill, edge=True).backtest
+    for step, found in enumerate(spread(skill), start=1):
+        top = bottom = 0.0
+        for near in range(1, STEPS + 1):
+            if step / 2 <= near <= 2 * step:
+                top += sum(own.errors[1, :, near - 1] ** 2) / near
+                bottom += sum(own.errors[0, :, near - 1] ** 2) / near
+        assert found == pytest.approx((top / bottom * (1 + 2 / ORIGINS)) ** 0.5)
+
+
+def test_it_never_widens() -> None:
+    assert (spread(np.full(STEPS, 1.5)) == 1).all()
+
+
+def test_without_an_edge_nothing_is_narrowed() -> None:
+    assert remaining_spread({"X": ensemble(np.full(STEPS, 0.1), edge=False)}).is_empty()
+    assert remaining_spread({}).schema == remaining_spread({"X": ensemble(np.full(STEPS, 0.1), edge=True)}).schema
+    assert isinstance(remaining_spread({}), pl.DataFrame)

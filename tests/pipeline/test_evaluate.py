@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.errors import InputError
+from pm.pipeline import Request, evaluate_history, open_for_writing
+from pm.workspace import init_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pm.pipeline.runner import RunResult
+
+TABLES = ("forecasts", "volatility", "volatility_fits", "model_weights")
+STAMP = ["run_id", "snapshot_id"]
+
+
+@pytest.fixture
+def evaluate(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
+    """Evaluate in a folder: `evaluate(folder, origins, steps, tickers=…, as_of=…)`."""
+
+    def run(folder: Path, origins: int, steps: list[int], **asked: Any) -> RunResult:  # noqa: ANN401
+        workspace, settings = init_workspace(folder), settings_with()
+        told: list[object] = asked.pop("heard", [])
+        with open_for_writing(workspace, settings) as lake:
+            request = Request("sample", **asked)
+            return evaluate_history(
+                lake, workspace, settings, told.append, request=request, origins=origins, steps=steps
+            )
+
+    return run
+
+
+def of(frame: pl.DataFrame, run: RunResult, day: date) -> pl.DataFrame:
+    return frame.filter(run_id=run.run_id, cutoff=day).drop(STAMP)
+
+
+def test_it_says_what_a_night_of_that_day_said(
+    tmp_path: Path,
+    evaluate: Callable[..., RunResult],
+    run_night: Callable[..., RunResult],
+    read_table: Callable[..., pl.DataFrame],
+) -> None:
+    tickers = ("AAPL", "FB", "IBM")
+    evaluated = evaluate(tmp_path, 3, [1, 5], tickers=tickers)
+    days = read_table(tmp_path, "forecasts")["cutoff"].unique().sort().to_list()
+    assert len(days) == 3
+    for day in days[1:]:
+        night = run_night(tmp_path, tickers=tickers, as_of=day)
+        for name in TABLES:
+            stored = read_table(tmp_path, name)
+            expected = of(stored, night, day)
+            if "step" in expected.columns:
+                expected = expected.filter(pl.col("step").is_in([1, 5]))
+            assert not expected.is_empty()
+            assert_frame_equal(of(stored, evaluated, day), expected, check_row_order=False, check_exact=True)
+
+
+def test_windows_do_not_overlap_and_end_on_the_newest_bar(
+    tmp_path: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
+) -> None:
+    evaluate(tmp_path, 4, [2, 6], tickers=("IBM",))
+    bars = read_table(tmp_path, "bars").filter(ticker="IBM")["date"].sort().to_list()
+    rows = read_table(tmp_path, "forecasts").filter(model="ensemble").sort("origin_date", "step")
+    places = [
+        (bars.index(origin), bars.index(target))
+        for origin, target in rows.select("origin_date", "target_date").iter_rows()
+    ]
+    last = len(bars) - 1
+    assert places == [(last - 6 * n, last - 6 * n + step) for n in (4, 3, 2, 1) for step in (2, 6)]
+    assert rows["step"].to_list() == [2, 6] * 4
+
+
+def test_a_later_day_is_not_looked_at(
+    tmp_path: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
+) -> None:
+    as_of = date(2010, 6, 30)
+    evaluate(tmp_path, 2, [5], tickers=("IBM", "MSFT"), as_of=as_of)
+    assert read_table(tmp_path, "forecasts")["target_date"].max() == as_of
+
+
+def test_the_same_again_is_skipped_and_others_are_kept(
+    tmp_path: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
+) -> None:
+    first = evaluate(tmp_path, 2, [5], tickers=("IBM",))
+    again = evaluate(tmp_path, 2, [5], tickers=("IBM",))
+    other = evaluate(tmp_path, 2, [5], tickers=("MSFT",))
+    assert not again.worked
+    assert again.outputs["evaluate"] == first.run_id
+    assert set(read_table(tmp_path, "forecasts")["run_id"]) == {first.run_id, other.run_id}
+
+
+def test_a_history_too_short_is_said(tmp_path: Path, evaluate: Callable[..., RunResult]) -> None:
+    with pytest.raises(InputError, match="196 sessions"):
+        evaluate(tmp_path, 3, [20], tickers=("FB",))
+
+
+def test_room_for_fewer_origins_is_told(tmp_path: Path, evaluate: Callable[..., RunResult]) -> None:
+    heard: list[Any] = []
+    evaluate(tmp_path, 500, [20], tickers=("IBM",), as_of=date(2001, 6, 29), heard=heard)
+    assert any("room for 4 of 500 origins" in str(event) for event in heard)
