@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
+    from pm.forecast.policy import Policy
     from pm.settings import ForecastSettings
 
 __all__ = ["ForecastResult", "forecast_tickers", "join_results"]
@@ -64,6 +65,7 @@ def forecast_tickers(
     *,
     settings: ForecastSettings,
     as_of: date,
+    policy: Policy | None = None,
 ) -> ForecastResult:
     """Give the forecasts of each ticker's close at each step of the horizon, by every model and by their ensemble.
 
@@ -86,6 +88,8 @@ def forecast_tickers(
         Models, window, horizon, cross-validation.
     as_of
         The cutoff.
+    policy
+        An accepted policy for the models that go by one; None for their fixed choices.
 
     Raises
     ------
@@ -97,7 +101,7 @@ def forecast_tickers(
     Reasons in `exclusions`. Served by naive alone: short_history. Not served: no_prices, duplicate_dates, bad_price,
     stale, too_few_bars, constant, no_volatility, volatility_misaligned, no_targets.
     """
-    models = [forecaster(name) for name in settings.models]
+    models = [forecaster(name, policy=policy) for name in settings.models]
     targets = targets.with_columns(pl.col("step").cast(pl.Int64))
     priced = build_panel(
         prices,

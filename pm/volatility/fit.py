@@ -173,8 +173,8 @@ def _path(
     levels = adaptive_levels(
         past.levels, past.regimes, past.regime, QUANTILES, rate=settings.conformal_rate, stride=STRIDE
     )
-    quantiles = _widening(_read(paths, levels))
     variance = np.mean([estimate.forecast_variance(horizon) for estimate in pool], axis=0)
+    quantiles = _widening(_smoothed(_read(paths, levels), np.sqrt(np.cumsum(variance))))
     columns = {
         "ticker": [ticker] * horizon,
         "step": np.arange(1, horizon + 1),
@@ -199,6 +199,18 @@ def _read(paths: FloatArray, levels: FloatArray) -> FloatArray:
     low = np.take_along_axis(paths, below, axis=1)
     high = np.take_along_axis(paths, np.minimum(below + 1, paths.shape[1] - 1), axis=1)
     return np.asarray(low + (place - below) * (high - low))
+
+
+def _smoothed(quantiles: FloatArray, sigma: FloatArray) -> FloatArray:
+    """Give the quantiles with the noise of neighbouring steps averaged out, in units of each step's own sigma.
+
+    The shape of the distribution changes slowly with the step, while simulation and correction are noisy: a step's
+    shape is the mean of those from a quarter below it to a quarter above, so that the first few are left as they are.
+    """
+    steps = np.arange(1, len(sigma) + 1)
+    near = (steps >= 0.75 * steps[:, np.newaxis]) & (steps <= 1.25 * steps[:, np.newaxis])
+    shapes = quantiles / sigma[:, np.newaxis]
+    return np.asarray(near @ shapes / near.sum(axis=1, keepdims=True) * sigma[:, np.newaxis])
 
 
 def _widening(quantiles: FloatArray) -> FloatArray:

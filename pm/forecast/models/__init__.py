@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pm.errors import SettingsError, did_you_mean
@@ -15,6 +16,7 @@ from pm.forecast.models.theta import THETA
 
 if TYPE_CHECKING:
     from pm.forecast.base import Forecaster
+    from pm.forecast.policy import Policy
 
 __all__ = ["FORECASTERS", "forecaster"]
 
@@ -32,8 +34,8 @@ FORECASTERS: dict[str, Forecaster] = {model.name: model for model in _ALL}
 """Every forecaster there is."""
 
 
-def forecaster(name: str) -> Forecaster:
-    """Give a forecaster by its name.
+def forecaster(name: str, *, policy: Policy | None = None) -> Forecaster:
+    """Give a forecaster by its name, with the policy if it is one that goes by one.
 
     Raises
     ------
@@ -46,4 +48,5 @@ def forecaster(name: str) -> Forecaster:
             where="config/forecast.yml, models",
             hint=f"use some of: {', '.join(FORECASTERS)}",
         )
-    return FORECASTERS[name]
+    found = FORECASTERS[name]
+    return replace(found, policy=policy) if isinstance(found, MssaCpForecaster) else found

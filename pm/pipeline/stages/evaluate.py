@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluating"]
 
+_ASKED = {"as_of": pl.Date, "policy": pl.String}
+
 _LEAST_BARS = 250
 """Bars of the longest history before the first origin: with fewer there is nothing to evaluate."""
 
@@ -49,7 +51,7 @@ def evaluating(origins: int, steps: Sequence[int]) -> Stage:
     return Stage(
         "evaluate",
         partial(_run, origins=origins, steps=wanted),
-        reads=("bars", "raw.batches"),
+        reads=forecast.STAGE.reads,
         sections=tuple(dict.fromkeys((*volatility.STAGE.sections, *forecast.STAGE.sections))),
         rooms=tuple(dict.fromkeys((*volatility.STAGE.rooms, *forecast.STAGE.rooms))),
         libraries=tuple(dict.fromkeys((*volatility.STAGE.libraries, *forecast.STAGE.libraries))),
@@ -59,6 +61,7 @@ def evaluating(origins: int, steps: Sequence[int]) -> Stage:
 
 def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
     from pm.forecast import join_results
+    from pm.pipeline.policy import accepted_policy
 
     chosen = universe(context)
     horizon = max(steps)
@@ -75,7 +78,14 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
     if len(dates) < origins:
         context.tell(f"evaluate: the history has room for {len(dates)} of {origins} origins")
     window = max(forecasting.window, *(width + 1 for width in context.settings.volatility.windows))
-    work = [chunk for day in dates for chunk in _as_of(bars, day, window, forecasting, context.settings.run.chunk_size)]
+    work: list[tuple[pl.DataFrame, ...]] = []
+    for day in dates:
+        policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=day)
+        asked = pl.DataFrame({"as_of": [day], "policy": [policy and policy.to_json()]}, schema=_ASKED)
+        work += [
+            (*known, known[0].select("ticker").unique(maintain_order=True).join(asked, how="cross"))
+            for known in _as_of(bars, day, window, forecasting, context.settings.run.chunk_size)
+        ]
     room = partial(_night, volatility=context.settings.volatility, forecasting=forecasting)
     served = serve(context, "evaluate", room, work)
     frames: dict[str, list[pl.DataFrame]] = {
@@ -129,7 +139,7 @@ def _origin_dates(bars: pl.DataFrame, origins: int, horizon: int) -> list[date]:
 def _as_of(
     bars: pl.DataFrame, day: date, window: int, forecasting: ForecastSettings, size: int
 ) -> Iterator[tuple[pl.DataFrame, ...]]:
-    """Give what is known on a day, in chunks of tickers: newest bars up to it, their groups; and the sessions after it.
+    """Give what is known on a day, in chunks of tickers: newest bars up to it, the sessions after it, and groups.
 
     A ticker's later sessions are those it traded on: that there would be some, a night's run knows from the calendar.
     """
@@ -149,8 +159,7 @@ def _as_of(
     newest = prices.group_by("ticker", maintain_order=True).tail(forecasting.window)
     for chunk in grouped_chunks(newest, forecasting, size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
-        asked = pl.DataFrame({"ticker": chunk.tickers, "as_of": [day] * len(chunk.tickers)})
-        yield prices.filter(of_chunk), later.filter(of_chunk), chunk.groups, asked
+        yield prices.filter(of_chunk), later.filter(of_chunk), chunk.groups
 
 
 def _night(
@@ -164,13 +173,23 @@ def _night(
 ) -> _Night:
     """Do for some tickers, as of the day asked, what a night's volatility and forecast stages do."""
     from pm.forecast import forecast_tickers
+    from pm.forecast.policy import Policy
     from pm.volatility import fit_volatility
 
     day: date = asked["as_of"][0]
+    policy = asked["policy"][0]
     returns = prices.select(
         "ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker")
     ).filter(pl.col("log_return").is_not_null())
     fit = fit_volatility(returns, settings=volatility, horizon=forecasting.horizon)
     newest = prices.group_by("ticker", maintain_order=True).tail(forecasting.window)
-    result = forecast_tickers(newest, fit.paths, targets, groups, settings=forecasting, as_of=day)
+    result = forecast_tickers(
+        newest,
+        fit.paths,
+        targets,
+        groups,
+        settings=forecasting,
+        as_of=day,
+        policy=None if policy is None else Policy.from_json(policy),
+    )
     return _Night(day, fit, result)

@@ -26,6 +26,7 @@ _OBSERVED = 60
 def _run(context: Context) -> Outcome:
     from pm.forecast import forecast_tickers, join_results
     from pm.pipeline.grouping import grouped_chunks
+    from pm.pipeline.policy import accepted_policy
 
     chosen = universe(context)
     settings = context.settings.forecast
@@ -36,7 +37,9 @@ def _run(context: Context) -> Outcome:
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
         own = prices.filter(of_chunk)
         chunks.append((own, volatility.filter(of_chunk), _targets(context, own, settings.horizon), chunk.groups))
-    served = serve(context, "forecast", partial(forecast_tickers, settings=settings, as_of=chosen.as_of), chunks)
+    policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=chosen.as_of)
+    room = partial(forecast_tickers, settings=settings, as_of=chosen.as_of, policy=policy)
+    served = serve(context, "forecast", room, chunks)
     result = join_results(served.results, settings)
     forecasts, weights, exclusions = (
         context.stamp(frame, cutoff=chosen.as_of) for frame in (result.forecasts, result.weights, result.exclusions)
@@ -94,7 +97,7 @@ def _targets(context: Context, prices: pl.DataFrame, horizon: int) -> pl.DataFra
 STAGE = Stage(
     "forecast",
     _run,
-    reads=("bars", "raw.batches"),
+    reads=("bars", "raw.batches", "policies"),
     after=("volatility",),
     sections=("forecast", "sources.exchanges"),
     rooms=(
@@ -104,6 +107,8 @@ STAGE = Stage(
         "lake/tables.py",
         "sessions.py",
         "pipeline/chunks.py",
+        "pipeline/grouping.py",
+        "pipeline/policy.py",
         "pipeline/universe.py",
     ),
     libraries=("statsforecast", "statsmodels", "numba", "numpy", "polars", "scipy", "exchange-calendars"),
