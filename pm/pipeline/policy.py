@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def train_and_judge(
             where="table bars",
             hint="name a day between, or leave it out",
         )
+    panel = _grouped(panel, settings, cutoff)
     work = partial(_train_and_judge, settings=settings, cutoff=cutoff, seed=seed)
     # With the one numeric thread that forecasts are made with: of matrices so small, several only get in each other's
     # way.
@@ -103,6 +105,17 @@ def accepted_policy(lake: Lake, *, snapshot: int, as_of: date) -> Policy | None:
         f"WHERE accepted AND last_target <= DATE '{as_of.isoformat()}' ORDER BY trained_at DESC, policy_id DESC LIMIT 1"
     )
     return None if text is None else Policy.from_json(text)
+
+
+def _grouped(panel: Panel, settings: ForecastSettings, cutoff: date) -> Panel:
+    """Stack the tickers that moved together up to the cutoff, as the forecast does."""
+    from pm.forecast.groups import related_groups
+
+    returns = panel.bars.filter(pl.col("date") <= cutoff).select(
+        "ticker", "date", log_return=pl.col("log_price").diff().over("ticker")
+    )
+    groups = related_groups(returns.drop_nulls(), correlation=settings.group_correlation, size=settings.group_size)
+    return replace(panel, groups=dict(groups.iter_rows()))
 
 
 def _train_and_judge(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed: int) -> tuple[Policy, Verdict]:

@@ -56,7 +56,8 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 
 
 def train(lake: Lake, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 - what is asked
-    name = train_and_judge(lake, FORECAST, **{"tickers": None, "cutoff": None, "seed": 1} | asked)
+    options = {"settings": FORECAST, "tickers": None, "cutoff": None, "seed": 1} | asked
+    name = train_and_judge(lake, **options)
     return lake.read("policies", "policy_id = ?", [name]).row(0, named=True)
 
 
@@ -113,6 +114,16 @@ def test_a_ticker_that_cannot_be_read_is_left_out(lake: Lake) -> None:
     flat = prices("FLAT", 5).with_columns(close=pl.lit(5.0), adj_factor=pl.lit(1.0))
     insert(lake, prices("W0", 0), prices("W1", 1), flat, prices("TINY", 3).head(40))
     assert train(lake)["tickers"] == "W0,W1"
+
+
+def test_tickers_that_move_together_are_stacked(lake: Lake) -> None:
+    insert(lake, prices("W0", 0), prices("W1", 1))
+    stacked, apart = (
+        Policy.from_json(train(lake, settings=FORECAST.model_copy(update={"group_size": size}))["policy"])
+        for size in (2, 1)
+    )
+    assert stacked.tickers == apart.tickers == ("W0", "W1")
+    assert stacked.arms != apart.arms
 
 
 def test_compaction_keeps_the_bars_a_policy_was_trained_on(lake: Lake) -> None:
