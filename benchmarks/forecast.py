@@ -1,144 +1,329 @@
 """How the forecasts would have done: `python benchmarks/forecast.py`.
 
-Walks through the embedded sample and arch's S&P 500 and NASDAQ, and through simulated random walks, and at each origin
-makes the forecast a night's run would have made from the bars up to it. Prints how often intervals held the close that
-came, each model's error relative to naive's, what the signals said and what followed, and seconds a ticker. Origins of
-one series are a horizon apart, so that the windows forecast do not overlap.
+Walks through real series (the embedded sample, the indices that arch ships, skfolio's 20 American shares), and at every
+60th session after the first 1,000 makes the forecast a night's run would have made from the bars up to it. Prints how
+often intervals held what came, also in each series' most volatile third of origins; the CRPS beside that of a random
+walk whose constant volatility is that of the last 1,000 sessions, and beside GARCH(1,1) with historical simulation;
+errors beside naive's; how often the ensemble was in the model confidence set; what the signals said and what followed.
+Then the same for series whose truth is known: GARCH with Student's t, random walks, and series with structure.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
+from importlib.util import find_spec
 from time import perf_counter
 
 import numpy as np
 import polars as pl
+from arch.bootstrap import MCS
 
 from pm.forecast import forecast_tickers
+from pm.forecast.accuracy import crps_quantiles
+from pm.forecast.comparison import diebold_mariano
+from pm.lake.tables import QUANTILES, quantile_column
+from pm.parallel import Workers
 from pm.settings import Settings, load_settings
 from pm.signals import decide
 from pm.volatility import fit_volatility
+from pm.volatility.base import VolatilityEstimate
+from pm.volatility.garch import GARCH_MODELS
+from pm.volatility.simulate import cumulative_shocks, hypercube, ticker_generator
 
-STEPS = (1, 5, 10, 20)
-LEVELS = {"50%": ("q25", "q75"), "80%": ("q10", "q90"), "90%": ("q05", "q95")}
+STEPS = (1, 5, 20)
+LEVELS = {"50%": ("q25", "q75"), "80%": ("q10", "q90"), "90%": ("q05", "q95"), "95%": ("q025", "q975")}
+GARCH_HS = "garch_hs"
+QUANTILE_COLUMNS = [quantile_column("q", level) for level in QUANTILES]
 
 
-def real() -> pl.DataFrame:
-    """Give the sample's and arch's series: ticker, date, close, adj_factor."""
+def real() -> dict[str, pl.DataFrame]:
+    """Give the markets: name → ticker, date, close, adj_factor."""
     from arch.data import nasdaq, sp500
 
     sample = pl.read_csv(
         (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes(), try_parse_dates=True
     ).select(ticker="Ticker", date="Date", close="Close", adj_factor=pl.col("Adj Close") / pl.col("Close"))
-    indices = [
+    indices = pl.concat(
         pl.from_pandas(module.load().reset_index()).select(
             ticker=pl.lit(name), date=pl.col("Date").cast(pl.Date), close="Adj Close", adj_factor=pl.lit(1.0)
         )
         for name, module in (("SP500", sp500), ("NASDAQ", nasdaq))
-    ]
-    frames: list[pl.DataFrame] = [sample, *indices]
-    return pl.concat(frames)
+    )
+    markets = {"sample": sample, "indices": indices}
+    if find_spec("skfolio"):
+        from skfolio.datasets import load_sp500_dataset
+
+        wide = pl.from_pandas(load_sp500_dataset().reset_index())
+        tall = wide.unpivot(index="Date", variable_name="ticker", value_name="close").drop_nulls()
+        markets["shares"] = tall.select(
+            "ticker", date=pl.col("Date").cast(pl.Date), close="close", adj_factor=pl.lit(1.0)
+        )
+    columns = ["date", pl.col("close").cast(pl.Float64), pl.col("adj_factor").cast(pl.Float64)]
+    return {name: frame.select(pl.col("ticker") + f" of {name}", *columns) for name, frame in markets.items()}
+
+
+def _frame(name: str, log_prices: np.ndarray) -> pl.DataFrame:
+    days = pl.date_range(pl.date(2000, 1, 3), pl.date(2000, 1, 3) + pl.duration(days=len(log_prices) - 1), eager=True)
+    return pl.DataFrame({"ticker": name, "date": days, "close": np.exp(log_prices), "adj_factor": 1.0})
+
+
+def garch_t(count: int, sessions: int) -> pl.DataFrame:
+    """Give simulated GARCH(1,1) with Student's t of 6 degrees, about 1.5% a day."""
+    rng = np.random.default_rng(11)
+    made = []
+    for n in range(count):
+        h, returns = 2.25e-4, np.empty(sessions + 500)
+        for t in range(len(returns)):
+            returns[t] = np.sqrt(h) * rng.standard_t(6) / np.sqrt(1.5)
+            h = 4.5e-6 + 0.08 * returns[t] ** 2 + 0.9 * h
+        made.append(_frame(f"G{n:03d}", 4.6 + np.cumsum(returns[500:])))
+    return pl.concat(made)
 
 
 def random_walks(count: int, sessions: int) -> pl.DataFrame:
-    """Give geometric random walks without drift, 1.5% a day."""
+    """Give random walks of the log price without drift, 1.5% a day."""
     rng = np.random.default_rng(7)
-    days = pl.date_range(pl.date(2000, 1, 3), pl.date(2000, 1, 3) + pl.duration(days=sessions - 1), eager=True)
-    return pl.concat(
-        pl.DataFrame(
-            {"ticker": f"RW{n:03d}", "date": days, "close": 100 * np.exp(np.cumsum(rng.normal(0, 0.015, sessions)))}
-        )
-        for n in range(count)
-    ).with_columns(adj_factor=pl.lit(1.0))
+    return pl.concat(_frame(f"RW{n:03d}", 4.6 + np.cumsum(rng.normal(0, 0.015, sessions))) for n in range(count))
 
 
-def walk(prices: pl.DataFrame, settings: Settings, first: int) -> tuple[pl.DataFrame, pl.DataFrame, float]:
-    """Forecast each series from every horizon-th bar after the first; give forecasts, signals, seconds an origin."""
+def structured(sessions: int) -> pl.DataFrame:
+    """Give log prices with structure: waves with autoregressive noise, a season, trends that break."""
+    rng, t = np.random.default_rng(5), np.arange(sessions)
+    made = []
+    for n in range(8):
+        noise = np.zeros(sessions)
+        for k in range(1, sessions):
+            noise[k] = 0.6 * noise[k - 1] + rng.normal(0, 0.01)
+        waves = 0.10 * np.sin(2 * np.pi * t / (29 + 3 * n)) + 0.05 * np.cos(2 * np.pi * t / (73 + 5 * n))
+        season = 0.08 * np.sin(2 * np.pi * t / 63 + n) + 0.04 * np.sin(4 * np.pi * t / 63)
+        slopes = np.repeat(rng.normal(0, 0.004, sessions // 150 + 1), 150)[:sessions]
+        made += [
+            _frame(f"{n} of waves", 4.6 + waves + noise),
+            _frame(f"{n} of seasons", 4.6 + season + noise),
+            _frame(f"{n} of breaks", 4.6 + np.cumsum(slopes) + noise),
+        ]
+    return pl.concat(made)
+
+
+def night(
+    series: pl.DataFrame, *, settings: Settings, first: int, every: int
+) -> tuple[pl.DataFrame, pl.DataFrame, float]:
+    """Forecast one series from every so many sessions; give forecasts, signals and seconds an origin."""
     horizon = settings.forecast.horizon
-    forecasts, signals = [], []
-    served, seconds = 0, 0.0
-    for (ticker,), series in prices.sort("date").group_by("ticker", maintain_order=True):
-        for origin in range(first - 1, series.height - horizon, horizon):
-            past = series.head(origin + 1)
-            targets = series.slice(origin + 1, horizon).select(
-                "ticker", target_date="date", step=pl.int_range(1, horizon + 1)
-            )
-            returns = past.select(
-                "ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff()
-            ).tail(max(settings.volatility.windows))
-            start = perf_counter()
-            fitted = fit_volatility(returns, settings=settings.volatility, horizon=horizon)
-            result = forecast_tickers(
-                past.tail(settings.forecast.window),
-                fitted.paths,
-                targets,
-                settings=settings.forecast,
-                as_of=past["date"][-1],
-            )
-            seconds, served = seconds + perf_counter() - start, served + 1
-            stamp = {"run_id": pl.lit(str(ticker)), "snapshot_id": pl.lit(0), "cutoff": pl.lit(past["date"][-1])}
-            forecasts.append(result.forecasts)
-            signals.append(
-                decide(
-                    result.forecasts.filter(pl.col("model") == "ensemble").with_columns(**stamp),
-                    fitted.paths.with_columns(**stamp),
-                    settings=settings.signals,
-                ).signals
-            )
-    return pl.concat(forecasts), pl.concat(signals), seconds / max(served, 1)
+    forecasts, signals, seconds = [], [], 0.0
+    ticker = series["ticker"][0]
+    origins = range(first - 1, series.height - horizon, every)
+    for origin in origins:
+        past = series.slice(0, origin + 1)
+        targets = series.slice(origin + 1, horizon).select(
+            "ticker", target_date="date", step=pl.int_range(1, horizon + 1)
+        )
+        window = max(settings.volatility.windows)
+        returns = past.select("ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff()).tail(
+            window
+        )
+        start = perf_counter()
+        fitted = fit_volatility(returns, settings=settings.volatility, horizon=horizon)
+        result = forecast_tickers(
+            past.tail(settings.forecast.window),
+            fitted.paths,
+            targets,
+            settings=settings.forecast,
+            as_of=past["date"][-1],
+        )
+        seconds += perf_counter() - start
+        stamp = {"run_id": pl.lit(str(ticker)), "snapshot_id": pl.lit(0), "cutoff": pl.lit(past["date"][-1])}
+        if result.forecasts.is_empty():
+            continue
+        verdict = result.weights.filter(model="ensemble").select("ticker", "verdict", "in_confidence_set")
+        forecasts.append(
+            pl.concat([result.forecasts, garch_hs(returns, result.forecasts)])
+            .filter(pl.col("step").is_in(STEPS) | (pl.col("model") == "ensemble"))
+            .join(verdict, on="ticker")
+        )
+        signals.append(
+            decide(
+                result.forecasts.filter(model="ensemble").with_columns(**stamp),
+                fitted.paths.with_columns(**stamp),
+                settings=settings.signals,
+            ).signals
+        )
+    if not forecasts:
+        return pl.DataFrame(), pl.DataFrame(), 0.0
+    return (
+        with_outcomes(pl.concat(forecasts), series),
+        with_outcomes(pl.concat(signals), series),
+        seconds / len(origins),
+    )
+
+
+def garch_hs(returns: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Give what GARCH(1,1) of the last 1,000 returns with filtered historical simulation says about no change."""
+    own = forecasts.filter(model="martingale")
+    values = returns["log_return"].drop_nulls().tail(1000).to_numpy()
+    fit = GARCH_MODELS["garch"].fit({"": values})[""]
+    if not isinstance(fit, VolatilityEstimate):
+        return own.with_columns(model=pl.lit(GARCH_HS))
+    paths = cumulative_shocks([fit], hypercube(own.height, 5000, ticker_generator(1, own["ticker"][0])))
+    quantiles = np.exp(np.quantile(paths, QUANTILES, axis=1)) * own["origin_close"][0]
+    columns = {name: quantiles[place] for place, name in enumerate(QUANTILE_COLUMNS)}
+    return own.with_columns(model=pl.lit(GARCH_HS), **{name: pl.Series(column) for name, column in columns.items()})
 
 
 def with_outcomes(frame: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
-    """Add what came: log_outcome, the total log return from the origin to the target date."""
+    """Add what came: outcome, the total log return from the origin to the target date; and trailing volatility."""
     level = prices.select("ticker", "date", level=(pl.col("close") * pl.col("adj_factor")).log())
-    origin = level.rename({"date": "origin_date", "level": "start"})
+    trailing = level.with_columns(trailing=pl.col("level").diff().rolling_std(20).over("ticker"))
+    origin = trailing.rename({"date": "origin_date", "level": "start"})
     target = level.rename({"date": "target_date", "level": "end"})
     return (
         frame.join(origin, on=["ticker", "origin_date"])
         .join(target, on=["ticker", "target_date"])
-        .with_columns(log_outcome=pl.col("end") - pl.col("start"))
+        .with_columns(outcome=pl.col("end") - pl.col("start"))
     )
 
 
-def report(title: str, prices: pl.DataFrame, settings: Settings, first: int) -> None:
-    """Walk and print."""
-    forecasts, signals, seconds = walk(prices, settings, first)
-    came = with_outcomes(forecasts, prices).with_columns(
-        price=pl.col("origin_close") * pl.col("log_outcome").exp(),
-        squared=(pl.col("log_outcome") - pl.col("mean_log_return")) ** 2,
+def walk(prices: pl.DataFrame, settings: Settings, *, first: int, every: int) -> Walk:
+    """Forecast every series, on all cores."""
+    series = prices.sort("ticker", "date").partition_by("ticker", maintain_order=True)
+    long = [own for own in series if own.height >= first + settings.forecast.horizon]
+    with Workers("local") as workers:
+        parts = list(workers.map(partial(night, settings=settings, first=first, every=every), long))
+    scored = pl.concat(part[0] for part in parts if part[0].height)
+    quantiles = np.log(scored.select(QUANTILE_COLUMNS).to_numpy() / scored["origin_close"].to_numpy()[:, None])
+    crps = crps_quantiles(quantiles, scored["outcome"].to_numpy(), QUANTILES)
+    constant = scored.filter(model="martingale", step=1).select("ticker", "origin_date", constant="sigma")
+    return Walk(
+        scored.with_columns(crps=pl.Series(crps), error=pl.col("mean_log_return") - pl.col("outcome")).join(
+            constant, on=["ticker", "origin_date"]
+        ),
+        pl.concat(part[1] for part in parts if part[1].height),
+        float(np.mean([part[2] for part in parts])),
     )
-    ensemble = came.filter(pl.col("model") == "ensemble")
-    print(f"\n{title}: {prices['ticker'].n_unique()} series, {signals.height} origins, {seconds:.3f} s an origin")
-    print(f"  {'step':>4}  {'n':>5}  " + "  ".join(f"inside {level}" for level in LEVELS))
+
+
+def inside(frame: pl.DataFrame, level: str) -> np.ndarray:
+    """Say of each forecast whether its interval held the price that came."""
+    low, high = LEVELS[level]
+    price = pl.col("origin_close") * pl.col("outcome").exp()
+    return frame.select(price.is_between(low, high)).to_series().to_numpy()
+
+
+def coverage(ensemble: pl.DataFrame, steps: tuple[int, ...] = STEPS) -> None:
+    """Print how often intervals held what came."""
+    top = ensemble.with_columns(wild=(pl.col("trailing") > pl.col("trailing").quantile(2 / 3)).over("ticker"))
+    print(f"  {'step':>4}  {'n':>5}  " + "  ".join(f"inside {level}" for level in LEVELS) + "   wild third: 90%    95%")
+    for step in steps:
+        at, wild = top.filter(step=step), top.filter(step=step, wild=True)
+        shares = "  ".join(f"{inside(at, level).mean():>10.3f}" for level in LEVELS)
+        wildest = f"{inside(wild, '90%').mean():>16.3f}  {inside(wild, '95%').mean():.3f}"
+        print(f"  {step:>4}  {at.height:>5}  {shares}  {wildest}")
+
+
+def beside(scored: pl.DataFrame, model: str, step: int) -> tuple[float, float, float]:
+    """Give the ensemble's CRPS over another model's (mean of tickers' ratios), DM statistic and p-value by date."""
+    pair = (
+        scored.filter(step=step, model="ensemble")
+        .join(scored.filter(step=step, model=model), on=["ticker", "origin_date"], suffix="_base")
+        .with_columns(gain=(pl.col("crps_base") - pl.col("crps")) / pl.col("constant"))
+    )
+    by_ticker = pair.group_by("ticker").agg(pl.col("crps").mean() / pl.col("crps_base").mean())
+    by_date = pair.group_by(pl.col("origin_date").dt.truncate("1q")).agg(pl.col("gain").mean()).sort("origin_date")
+    test = diebold_mariano(by_date["gain"].to_numpy(), overlap=1, alternative="greater")
+    return float(by_ticker["crps"].to_numpy().mean()), test.statistic, test.p_value
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Forecasts and signals with what came, and the seconds an origin took."""
+
+    scored: pl.DataFrame
+    signals: pl.DataFrame
+    seconds: float
+
+    def of(self, market: str) -> Walk:
+        """Give those of one market."""
+        mine = pl.col("ticker").str.ends_with(f" of {market}")
+        return Walk(self.scored.filter(mine), self.signals.filter(mine), self.seconds)
+
+
+def report(title: str, walked: Walk, settings: Settings, steps: tuple[int, ...] = STEPS) -> None:
+    """Print what became of the forecasts."""
+    scored = walked.scored
+    ensemble = scored.filter(model="ensemble")
+    nights = ensemble.filter(step=1)
+    series = nights["ticker"].n_unique()
+    print(f"\n{title}: {series} series, {nights.height} origins, {walked.seconds:.3f} s an origin", flush=True)
+    coverage(ensemble, steps)
     for step in STEPS:
-        at = ensemble.filter(pl.col("step") == step)
-        shares = [at["price"].is_between(at[low], at[high]).to_numpy().mean() for low, high in LEVELS.values()]
-        print(f"  {step:>4}  {at.height:>5}  " + "  ".join(f"{share:>10.3f}" for share in shares))
-    naive = came.filter(pl.col("model") == "naive").select("ticker", "origin_date", "step", base="squared")
-    ratio = (
-        came.join(naive, on=["ticker", "origin_date", "step"])
-        .group_by("model")
-        .agg(((pl.col("squared") / pl.col("step")).mean() / (pl.col("base") / pl.col("step")).mean()).sqrt())
-        .sort("squared")
-    )
-    print("  RMSE / naive: " + ", ".join(f"{model} {value:.4f}" for model, value in ratio.iter_rows()))
+        for model, name in (("martingale", "random walk"), (GARCH_HS, "GARCH with historical simulation")):
+            ratio, statistic, p_value = beside(scored, model, step)
+            print(f"  CRPS at {step:>2} beside {name}: {ratio - 1:+.1%}; DM {statistic:+.1f}, p {p_value:.3f}")
+    standard = (pl.col("error") / pl.col("constant")) ** 2 / pl.col("step")
+    by_ticker = scored.filter(pl.col("step").is_in(STEPS)).group_by("model", "ticker").agg(rmse=standard.mean().sqrt())
+    naive = by_ticker.filter(model="naive").select("ticker", base="rmse")
+    ratios = by_ticker.join(naive, on="ticker").group_by("model").agg((pl.col("rmse") / pl.col("base")).median())
+    shown = ratios.filter(~pl.col("model").is_in([GARCH_HS, "martingale"])).sort("rmse", "model")
+    print("  median RMSE / naive: " + ", ".join(f"{model} {value:.4f}" for model, value in shown.iter_rows()))
+    edge = nights.select((pl.col("verdict") == "edge").mean()).item()
+    kept = nights.select(pl.col("in_confidence_set").cast(pl.Float64).mean()).item()
+    print(f"  edge claimed on {edge:.1%} of nights; ensemble in its own 10% confidence set on {kept:.1%} of them")
+    if nights.height >= 8 * series:
+        print(f"  ensemble in the 10% confidence set of realised errors for {in_set(scored):.1%} of series")
     cost = settings.signals.round_trip_cost_bps / 10_000
-    for (action,), part in with_outcomes(signals, prices).sort("action").group_by("action", maintain_order=True):
-        gain = (part["log_outcome"].exp() - 1).to_numpy()
-        up, down = (gain > cost).mean(), (gain < -cost).mean()
-        tallied = f"beyond costs {up:.0%} up, {down:.0%} down"
-        print(f"  {action!s:<4} {part.height:>5} times; mean return {gain.mean():+.2%}, {tallied}")
+    for action in ("BUY", "SELL", "HOLD"):
+        gain = walked.signals.filter(action=action).select(pl.col("outcome").exp() - 1).to_series().to_numpy()
+        if len(gain):
+            up, down = np.mean(gain > cost), np.mean(gain < -cost)
+            beyond = f"beyond costs {up:.0%} up, {down:.0%} down"
+            print(f"  {action:<4} {len(gain):>5}; mean return {gain.mean():+.2%}, {beyond}")
+
+
+def in_set(scored: pl.DataFrame) -> float:
+    """Give the share of series whose ensemble is in the model confidence set of squared errors at 20 sessions."""
+    found = []
+    own = scored.filter(step=20).filter(~pl.col("model").is_in([GARCH_HS, "martingale"]))
+    for rows in own.partition_by("ticker", maintain_order=True):
+        loss = rows.with_columns(loss=(pl.col("error") / pl.col("constant")) ** 2)
+        losses = loss.pivot("model", index="origin_date", values="loss").drop_nulls().drop("origin_date")
+        # A model that is the ensemble under another name would make the set's variances zero.
+        others = [name for name in losses.columns if not np.allclose(losses[name], losses["ensemble"])]
+        if not others or losses.height < 8:
+            found.append(True)
+            continue
+        kept = MCS(losses.select("ensemble", *others).to_numpy(), size=0.1, reps=1000, block_size=2, seed=1)
+        kept.compute()
+        found.append(0 in list(kept.included))
+    return float(np.mean(found))
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--walks", type=int, default=200, help="random walks to simulate")
+    parser.add_argument("--every", type=int, default=60, help="sessions from one origin of a real series to the next")
+    parser.add_argument("--simulated", type=int, default=200, help="series of each simulated kind")
+    parser.add_argument("--only", choices=["real", "simulated"], help="only these")
     arguments = parser.parse_args()
     settings = load_settings()
-    report("Real series", real(), settings, first=1000)
-    report("Random walks", random_walks(arguments.walks, 1000 + settings.forecast.horizon), settings, first=1000)
+    if arguments.only != "simulated":
+        markets = real()
+        walked = walk(pl.concat(markets.values()), settings, first=1000, every=arguments.every)
+        report("All real series", walked, settings)
+        for market in markets:
+            report(market.capitalize(), walked.of(market), settings)
+    if arguments.only != "real":
+        count = arguments.simulated
+        ahead = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon": 30})})
+        walked = walk(garch_t(count, 1530), ahead, first=1500, every=30)
+        report("GARCH with Student's t", walked, ahead, steps=(1, 5, 10, 20, 30))
+        report("Random walks", walk(random_walks(count, 1030), settings, first=1000, every=30), settings)
+        structure = walk(structured(1100), settings, first=1000, every=20)
+        report("Structured series", structure, settings)
+        for kind in ("waves", "seasons", "breaks"):
+            report(kind.capitalize(), structure.of(kind), settings)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.running import named_tickers
 from pm.cli.state import open_reader, open_workspace
 from pm.errors import InputError, did_you_mean
 
@@ -40,11 +41,7 @@ def train(
     from pm.pipeline.night import open_for_writing
     from pm.pipeline.policy import train_and_judge
 
-    names = None
-    if tickers is not None:
-        names = sorted({name.strip() for name in tickers.split(",") if name.strip()})
-        if not names:
-            raise typer.BadParameter("name at least one ticker", param_hint="--tickers")
+    names = named_tickers(tickers)
     workspace, settings = open_workspace()
     with open_for_writing(workspace, settings) as lake:
         with interruptible("Interrupted. No policy was written."):

@@ -207,7 +207,7 @@ def _code(room: str) -> str:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     digest = hashlib.blake2b(digest_size=12)
     for file in files:
-        if file.suffix == ".pyc":
+        if "__pycache__" in file.parts:  # not only Python's: numba keeps what it has compiled there
             continue
         digest.update(file.relative_to(_PACKAGE).as_posix().encode())
         digest.update(file.read_bytes())
