@@ -14,7 +14,11 @@ The likelihood is climbed by BFGS over x, which is free of bounds: ω = exp x₁
 a softmax, so that α ≥ 0, α + γ ≥ 0, β ≥ 0 and α + γ/2 + β < 1 hold everywhere; 1/ν is a logistic between 1/500 and
 1/2.05. Its gradient is the analytic one, run forward with the recursion (Fiorentini, Calzolari and Panattoni 1996,
 Analytic derivatives and the computation of GARCH estimates, J. Applied Econometrics 11); the first curvature is the
-outer product of the scores (Berndt, Hall, Hall and Hausman 1974).
+outer product of the scores (Berndt, Hall, Hall and Hausman 1974). Near a bound x runs flat, so that a climb that ends
+there is lifted off it and tried once more.
+
+All of it is in one file, because what was compiled is kept until this file changes (`compiled`). Matrices are small and
+inverted in place: a call of numpy's linear algebra would take longer to compile than all the rest.
 """
 
 from __future__ import annotations
@@ -44,7 +48,6 @@ __all__ = [
     "TOO_SHORT",
     "conditional_variances",
     "fit_batch",
-    "log_likelihood",
     "robust_errors",
 ]
 
@@ -60,8 +63,14 @@ _LEAST_INVERSE_NU = 1.0 / 500.0
 _MOST_INVERSE_NU = 1.0 / 2.05
 _STEPS = 200
 _HALVINGS = 30
-_GRADIENT_TOLERANCE = 1e-6
+_GRADIENT_TOLERANCE = 3e-7
 """Of the mean log-likelihood per observation; what is left to gain is then of the order of its square."""
+_ROUNDING = 1e-13
+_SLIGHT = 1e-4
+"""A slope that rounding may leave at the top."""
+_AT_BOUND = 1e-4
+_OFF_BOUND = 5e-3
+"""Of the shares, of ω in units of the series' variance, and of the span of 1/ν."""
 
 # Where the climb may start: (α, β), half of them persistent and half not, for the likelihood may have a top in either
 # country. The likeliest of a country is its start, and the lesser country is left out if its start is far below.
@@ -114,6 +123,15 @@ def _backcast(returns: FloatArray, mean: float) -> float:
 
 
 @compiled
+def _normalizer(nu: float, student: bool) -> tuple[float, float]:
+    """Give the log-density of a standardised shock of 0, and its derivative by ν."""
+    if not student:
+        return -0.5 * _LOG_2PI, 0.0
+    log_density = math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(math.pi * (nu - 2.0))
+    return log_density, 0.5 * (_digamma(0.5 * (nu + 1.0)) - _digamma(0.5 * nu) - 1.0 / (nu - 2.0))
+
+
+@compiled
 def _scores(
     returns: FloatArray,
     backcast: float,
@@ -123,80 +141,83 @@ def _scores(
     outer: FloatArray,
     wanted: int,
 ) -> float:
-    """Give the log-likelihood at natural parameters; fill its gradient (wanted ≥ 1) and the scores' outer product (2)."""
+    """Give the log-likelihood; fill its gradient (wanted ≥ 1) and the outer product of the scores (wanted = 2).
+
+    All by the natural parameters.
+    """
     mu, omega, alpha, gamma, beta, nu = theta[0], theta[1], theta[2], theta[3], theta[4], theta[5]
-    n = len(returns)
-    persistence = alpha + 0.5 * gamma + beta
-    h = omega + persistence * backcast
+    h = omega + (alpha + 0.5 * gamma + beta) * backcast
     d_mu, d_omega, d_alpha, d_gamma, d_beta = 0.0, 1.0, backcast, 0.5 * backcast, backcast
-    gradient[:] = 0.0
-    if wanted == 2:
-        outer[:] = 0.0
-    score = np.zeros(6)
-    d_nu = 0.0
-    constant = -0.5 * _LOG_2PI
-    if student:
-        constant = math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(math.pi * (nu - 2.0))
-        d_nu = 0.5 * _digamma(0.5 * (nu + 1.0)) - 0.5 * _digamma(0.5 * nu) - 0.5 / (nu - 2.0)
-    product = 1.0
-    logs = 0.0
-    squares = 0.0
-    for t in range(n):
+    constant, d_nu = _normalizer(nu, student)
+    g_mu, g_omega, g_alpha, g_gamma, g_beta, g_nu = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    _clear(outer)
+    # The logarithm of a product costs one for many; it is taken before the product runs out of range.
+    variances, tails, log_variances, log_tails, squares = 1.0, 1.0, 0.0, 0.0, 0.0
+    by_freedom = 1.0 / (nu - 2.0) if student else 0.0
+    for t in range(len(returns)):
         e = returns[t] - mu
         inverse = 1.0 / h
         standard = e * e * inverse
+        squares += standard
+        tail, pull = 1.0, 1.0
         if student:
-            q = standard / (nu - 2.0)
-            ratio = 1.0 / (1.0 + q)
-            log_q = math.log1p(q)
-            squares += (nu + 1.0) * log_q
-            by_h = 0.5 * inverse * ((nu + 1.0) * q * ratio - 1.0)
-            by_mu = (nu + 1.0) * e * inverse / (nu - 2.0) * ratio
-            by_nu = d_nu - 0.5 * log_q + 0.5 * (nu + 1.0) * q * ratio / (nu - 2.0)
-        else:
-            squares += standard
-            by_h = 0.5 * inverse * (standard - 1.0)
-            by_mu = e * inverse
-            by_nu = 0.0
-        product *= h
-        if not 1e-100 < product < 1e100:
-            logs += math.log(product)
-            product = 1.0
+            tail = 1.0 + standard * by_freedom
+            pull = (nu + 1.0) * by_freedom / tail
+            tails *= tail
+            if not tails < 1e100:
+                log_tails += math.log(tails)
+                tails = 1.0
+        variances *= h
+        if not 1e-100 < variances < 1e100:
+            log_variances += math.log(variances)
+            variances = 1.0
+        weight = alpha + (gamma if e < 0.0 else 0.0)
         if wanted >= 1:
-            score[0] = by_mu + by_h * d_mu
-            score[1] = by_h * d_omega
-            score[2] = by_h * d_alpha
-            score[3] = by_h * d_gamma
-            score[4] = by_h * d_beta
-            score[5] = by_nu
-            for i in range(6):
-                gradient[i] += score[i]
+            by_h = 0.5 * inverse * (pull * standard - 1.0)
+            by_mu = pull * e * inverse + by_h * d_mu
+            by_nu = 0.5 * pull * standard * by_freedom
+            g_mu += by_mu
+            g_omega += by_h * d_omega
+            g_alpha += by_h * d_alpha
+            g_gamma += by_h * d_gamma
+            g_beta += by_h * d_beta
+            g_nu += by_nu
             if wanted == 2:
-                for i in range(6):
-                    for j in range(i + 1):
-                        outer[i, j] += score[i] * score[j]
-        # The next variance, and its derivatives.
-        below = 1.0 if e < 0.0 else 0.0
-        weight = alpha + gamma * below
-        if wanted >= 1:
+                if student:
+                    by_nu += d_nu - 0.5 * math.log(tail)
+                _add_outer((by_mu, by_h * d_omega, by_h * d_alpha, by_h * d_gamma, by_h * d_beta, by_nu), outer)
             d_mu = beta * d_mu - 2.0 * weight * e
             d_omega = beta * d_omega + 1.0
             d_alpha = beta * d_alpha + e * e
-            d_gamma = beta * d_gamma + e * e * below
+            d_gamma = beta * d_gamma + (e * e if e < 0.0 else 0.0)
             d_beta = beta * d_beta + h
         h = omega + weight * e * e + beta * h
-    logs += math.log(product)
-    if wanted == 2:
-        for i in range(6):
-            for j in range(i):
-                outer[j, i] = outer[i, j]
-    return n * constant - 0.5 * (logs + squares)
+    log_tails += math.log(tails)
+    gradient[0], gradient[1], gradient[2], gradient[3], gradient[4] = g_mu, g_omega, g_alpha, g_gamma, g_beta
+    gradient[5] = g_nu + len(returns) * d_nu - 0.5 * log_tails
+    loss = (nu + 1.0) * log_tails if student else squares
+    return len(returns) * constant - 0.5 * (log_variances + math.log(variances) + loss)
+
+
+@compiled
+def _clear(matrix: FloatArray) -> None:
+    for i in range(len(matrix)):
+        for j in range(len(matrix)):
+            matrix[i, j] = 0.0
+
+
+@compiled
+def _add_outer(score: tuple[float, float, float, float, float, float], outer: FloatArray) -> None:
+    """Add the outer product of an observation's score with itself."""
+    for i in range(6):
+        for j in range(6):
+            outer[i, j] += score[i] * score[j]
 
 
 @compiled
 def _natural(x: FloatArray, leverage: bool, student: bool, theta: FloatArray, jacobian: FloatArray) -> None:
     """Fill the natural parameters of x, and their derivatives by x: jacobian[natural, free]."""
-    jacobian[:] = 0.0
+    _clear(jacobian)
     theta[0] = x[0]
     jacobian[0, 0] = 1.0
     theta[1] = math.exp(x[1])
@@ -252,22 +273,84 @@ def _free(theta: FloatArray, leverage: bool, student: bool, x: FloatArray) -> No
 
 
 @compiled
-def _climb(
-    returns: FloatArray, backcast: float, x: FloatArray, leverage: bool, student: bool, theta: FloatArray
-) -> tuple[float, bool]:
-    """Climb from x to a maximum; fill theta with its natural parameters, give (log-likelihood, converged)."""
-    n = len(returns)
-    free = np.array([i for i in range(6) if (i != 3 or leverage) and (i != 5 or student)])
-    k = len(free)
-    gradient, outer, jacobian = np.empty(6), np.empty((6, 6)), np.empty((6, 6))
-    _natural(x, leverage, student, theta, jacobian)
-    value = _scores(returns, backcast, theta, student, gradient, outer, 2) / n
-    slope = np.empty(k)
-    curvature = np.empty((k, k))
+def _invert(matrix: FloatArray, inverse: FloatArray) -> bool:
+    """Fill the inverse of a small matrix, which is spoilt, by Gauss-Jordan with pivots; False if there is none."""
+    k = len(matrix)
     for i in range(k):
+        for j in range(k):
+            inverse[i, j] = 1.0 if i == j else 0.0
+    for column in range(k):
+        pivot = column
+        for row in range(column + 1, k):
+            if abs(matrix[row, column]) > abs(matrix[pivot, column]):
+                pivot = row
+        size = matrix[pivot, column]
+        if not 1e-300 < abs(size) < math.inf:
+            return False
+        for j in range(k):
+            matrix[column, j], matrix[pivot, j] = matrix[pivot, j], matrix[column, j]
+            inverse[column, j], inverse[pivot, j] = inverse[pivot, j], inverse[column, j]
+        _eliminate(matrix, inverse, column)
+    return True
+
+
+@compiled
+def _eliminate(matrix: FloatArray, inverse: FloatArray, column: int) -> None:
+    """Divide a row by its pivot, and take it from the others such that they have nothing in its column."""
+    k = len(matrix)
+    size = matrix[column, column]
+    for j in range(k):
+        matrix[column, j] /= size
+        inverse[column, j] /= size
+    for row in range(k):
+        times = matrix[row, column]
+        if row != column:
+            for j in range(k):
+                matrix[row, j] -= times * matrix[column, j]
+                inverse[row, j] -= times * inverse[column, j]
+
+
+@compiled
+def _free_places(leverage: bool, student: bool) -> IntArray:
+    """Give the places of the parameters that a model has."""
+    places = np.empty(6, dtype=np.int64)
+    k = 0
+    for i in range(6):
+        if (i != GAMMA or leverage) and (i != NU or student):
+            places[k] = i
+            k += 1
+    return places[:k]
+
+
+@compiled
+def _copy(source: FloatArray, target: FloatArray) -> None:
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@compiled
+def _standardised(returns: FloatArray, mean: float, scale: float) -> FloatArray:
+    values = np.empty(len(returns))
+    for t in range(len(returns)):
+        values[t] = (returns[t] - mean) / scale
+    return values
+
+
+@compiled
+def _by_free(jacobian: FloatArray, gradient: FloatArray, free: IntArray, n: int, slope: FloatArray) -> None:
+    """Fill the gradient of the mean by x from that of the sum of n by the natural parameters."""
+    for i in range(len(free)):
         slope[i] = 0.0
         for p in range(6):
             slope[i] += jacobian[p, free[i]] * gradient[p] / n
+
+
+@compiled
+def _first_inverse(jacobian: FloatArray, outer: FloatArray, free: IntArray, n: int, inverse: FloatArray) -> bool:
+    """Fill the inverse curvature of the mean by x from the outer product of n scores; False if there is none."""
+    k = len(free)
+    curvature = np.empty((k, k))
+    for i in range(k):
         for j in range(k):
             total = 0.0
             for p in range(6):
@@ -275,132 +358,235 @@ def _climb(
                     total += jacobian[p, free[i]] * outer[p, q] * jacobian[q, free[j]]
             curvature[i, j] = total / n
         curvature[i, i] += 1e-6
-    if not np.isfinite(curvature).all():
-        return value * n, False
-    inverse = np.linalg.inv(curvature)
-    trial = x.copy()
-    step, new_slope, changed = np.empty(k), np.empty(k), np.empty(k)
-    for _ in range(_STEPS):
-        if not math.isfinite(value):
-            return value * n, False
-        largest = 0.0
-        for i in range(k):
-            largest = max(largest, abs(slope[i]))
-        if largest < _GRADIENT_TOLERANCE:
-            return value * n, True
-        rise = 0.0
-        longest = 0.0
+    return _invert(curvature, inverse)
+
+
+@compiled
+def _direction(inverse: FloatArray, slope: FloatArray, step: FloatArray) -> tuple[float, float]:
+    """Fill the step to take, give by how much it climbs at first and how far its longest part reaches.
+
+    If the curvature has gone bad, it is forgotten, and the step leads straight up.
+    """
+    k = len(slope)
+    for _ in range(2):
+        rise, longest = 0.0, 0.0
         for i in range(k):
             step[i] = 0.0
             for j in range(k):
                 step[i] += inverse[i, j] * slope[j]
             rise += step[i] * slope[i]
             longest = max(longest, abs(step[i]))
-        if rise <= 0.0 or not math.isfinite(rise):  # the curvature has gone bad: straight up, once
-            rise = 0.0
-            longest = 0.0
-            for i in range(k):
-                for j in range(k):
-                    inverse[i, j] = 1.0 if i == j else 0.0
-                step[i] = slope[i]
-                rise += slope[i] * slope[i]
-                longest = max(longest, abs(step[i]))
+        if rise > 0.0 and math.isfinite(rise):
+            break
+        for i in range(k):
+            for j in range(k):
+                inverse[i, j] = 1.0 if i == j else 0.0
+    return rise, longest
+
+
+@compiled
+def _move(x: FloatArray, free: IntArray, step: FloatArray, length: float, trial: FloatArray) -> None:
+    for i in range(len(free)):
+        trial[free[i]] = x[free[i]] + length * step[i]
+
+
+@compiled
+def _largest(values: FloatArray) -> float:
+    """Give the largest absolute value."""
+    largest = 0.0
+    for value in values:
+        largest = max(largest, abs(value))
+    return largest
+
+
+@compiled
+def _steepest(jacobian: FloatArray, slope: FloatArray, free: IntArray) -> float:
+    """Give the largest slope that is left.
+
+    Near a bound, where x runs flat, a slope away from the bound counts by the parameter itself, a hundredth of it. At
+    the bound it does not: no step would lead away (see `_lift`).
+    """
+    steepest = _largest(slope)
+    for i in range(len(free)):
+        moves = jacobian[free[i], free[i]]
+        if OMEGA <= free[i] <= BETA and slope[i] > 0.0 and moves > 1e-6:
+            steepest = max(steepest, 0.01 * slope[i] / moves)
+    return steepest
+
+
+@compiled
+def _renew(inverse: FloatArray, moved: FloatArray, slope: FloatArray, new_slope: FloatArray) -> None:
+    """Update the inverse curvature by BFGS from a move in x and the slopes before and after it."""
+    k = len(moved)
+    changed = np.zeros(k)
+    inner, quadratic = 0.0, 0.0
+    for i in range(k):
+        inner += moved[i] * (slope[i] - new_slope[i])
+        for j in range(k):
+            changed[i] += inverse[i, j] * (slope[j] - new_slope[j])
+        quadratic += (slope[i] - new_slope[i]) * changed[i]
+    if inner > 1e-14:  # curved upwards otherwise: nothing to learn
+        for i in range(k):
+            for j in range(k):
+                inverse[i, j] += (1.0 + quadratic / inner) * moved[i] * moved[j] / inner
+                inverse[i, j] -= (changed[i] * moved[j] + moved[i] * changed[j]) / inner
+
+
+@compiled
+def _climb(
+    returns: FloatArray, backcast: float, x: FloatArray, leverage: bool, student: bool, theta: FloatArray
+) -> tuple[float, bool]:
+    """Climb from x to a maximum; fill theta with its natural parameters, give (log-likelihood, converged)."""
+    n = len(returns)
+    free = _free_places(leverage, student)
+    k = len(free)
+    gradient, outer, jacobian = np.empty(6), np.empty((6, 6)), np.empty((6, 6))
+    slope, new_slope, step, inverse = np.empty(k), np.empty(k), np.empty(k), np.empty((k, k))
+    trial = np.empty(6)
+    _copy(x, trial)
+    value = math.nan
+    fresh = False
+    learnt = False
+    for _ in range(_STEPS):
+        if not learnt:
+            _natural(x, leverage, student, theta, jacobian)
+            value = _scores(returns, backcast, theta, student, gradient, outer, 2) / n
+            _by_free(jacobian, gradient, free, n, slope)
+            if not math.isfinite(value) or not _first_inverse(jacobian, outer, free, n, inverse):
+                return value * n, False
+            fresh = learnt = True
+        if _steepest(jacobian, slope, free) < _GRADIENT_TOLERANCE:
+            return value * n, True
+        rise, longest = _direction(inverse, slope, step)
         length = min(1.0, 1.5 / longest)  # further at once, and a share may land where its softmax is flat
-        found = False
-        new_value = value
+        new_value = -math.inf
         for _ in range(_HALVINGS):
-            for i in range(k):
-                trial[free[i]] = x[free[i]] + length * step[i]
+            _move(x, free, step, length, trial)
             _natural(trial, leverage, student, theta, jacobian)
             new_value = _scores(returns, backcast, theta, student, gradient, outer, 1) / n
             if math.isfinite(new_value) and new_value >= value + 1e-4 * length * rise:
-                found = True
                 break
+            new_value = -math.inf
             length *= 0.3
-        if not found:
-            # No step upwards can be told from rounding: what slope is left decides whether this is the top.
-            _natural(x, leverage, student, theta, jacobian)
-            return value * n, largest < 1e-4
+        if new_value - value < _ROUNDING:
+            # No step upwards can be told from rounding. If the curvature was just taken, what slope is left decides
+            # whether this is the top; if it was learnt on the way, it may have gone bad, and is taken anew.
+            if fresh:
+                _natural(x, leverage, student, theta, jacobian)
+                return value * n, bool(_largest(slope) < _SLIGHT)
+            learnt = False
+            continue
         for i in range(k):
-            new_slope[i] = 0.0
-            for p in range(6):
-                new_slope[i] += jacobian[p, free[i]] * gradient[p] / n
-        # BFGS on −log-likelihood: y = old slope − new slope.
-        inner = 0.0
-        for i in range(k):
-            inner += length * step[i] * (slope[i] - new_slope[i])
-        if inner > 1e-14:
-            quadratic = 0.0
-            for i in range(k):
-                changed[i] = 0.0
-                for j in range(k):
-                    changed[i] += inverse[i, j] * (slope[j] - new_slope[j])
-            for i in range(k):
-                quadratic += (slope[i] - new_slope[i]) * changed[i]
-            for i in range(k):
-                for j in range(k):
-                    inverse[i, j] += (1.0 + quadratic / inner) * length * step[i] * length * step[j] / inner - (
-                        changed[i] * length * step[j] + length * step[i] * changed[j]
-                    ) / inner
-        gained = new_value - value
+            step[i] *= length
+        _by_free(jacobian, gradient, free, n, new_slope)
+        _renew(inverse, step, slope, new_slope)
         value = new_value
-        for i in range(k):
-            x[free[i]] = trial[free[i]]
-            slope[i] = new_slope[i]
-        if gained < 1e-13 and largest < 1e-4:
-            return value * n, True
+        _copy(new_slope, slope)
+        _copy(trial, x)
+        fresh = False
     return value * n, False
+
+
+@compiled
+def _lift(theta: FloatArray, leverage: bool, student: bool) -> bool:
+    """Lift natural parameters off the bounds that they are at; False if they are at none."""
+    shares = np.array([0.5 * theta[2], 0.5 * (theta[2] + theta[3]), theta[4], 0.0])
+    shares[3] = 1.0 - shares[0] - shares[1] - shares[2]
+    inverse_nu = 1.0 / theta[5]
+    least, most = _LEAST_INVERSE_NU, _MOST_INVERSE_NU
+    span = most - least
+    at_bound = min(theta[1], shares[0], shares[1], shares[2], shares[3]) < _AT_BOUND
+    if student:
+        at_bound |= min(inverse_nu - least, most - inverse_nu) < _AT_BOUND * span
+        theta[5] = 1.0 / min(max(inverse_nu, least + _OFF_BOUND * span), most - _OFF_BOUND * span)
+    theta[1] = max(theta[1], _OFF_BOUND)
+    total = 0.0
+    for i in range(4):
+        shares[i] = max(shares[i], _OFF_BOUND)
+        total += shares[i]
+    theta[2] = 2.0 * shares[0] / total
+    theta[3] = 2.0 * (shares[1] - shares[0]) / total if leverage else 0.0
+    theta[4] = shares[2] / total
+    return bool(at_bound)
+
+
+@compiled
+def _scale(returns: FloatArray) -> tuple[int, float, float]:
+    """Give whether a series can be fitted, as a status, and its mean and standard deviation."""
+    n = len(returns)
+    if n < _SHORTEST:
+        return TOO_SHORT, math.nan, math.nan
+    mean, squares = 0.0, 0.0
+    for t in range(n):
+        mean += returns[t] / n
+    for t in range(n):
+        squares += (returns[t] - mean) ** 2 / n
+    scale = math.sqrt(squares)
+    if not math.isfinite(scale):
+        return NOT_FINITE, mean, scale
+    if scale <= 1e-12 * max(1.0, abs(mean)):
+        return CONSTANT, mean, scale
+    return CONVERGED, mean, scale
 
 
 @compiled
 def _fit_one(returns: FloatArray, leverage: bool, student: bool, theta: FloatArray) -> tuple[int, float]:
     """Fit one series; fill theta, give (status, log-likelihood) in the series' own units."""
-    n = len(returns)
-    theta[:] = math.nan
-    if n < _SHORTEST:
-        return TOO_SHORT, math.nan
-    mean, squares = 0.0, 0.0
-    for t in range(n):
-        if not math.isfinite(returns[t]):
-            return NOT_FINITE, math.nan
-        mean += returns[t] / n
-    for t in range(n):
-        squares += (returns[t] - mean) ** 2 / n
-    scale = math.sqrt(squares)
-    if not scale > 1e-12 * max(1.0, abs(mean)) or not math.isfinite(scale):
-        return (CONSTANT if math.isfinite(scale) else NOT_FINITE), math.nan
-    scaled = (returns - mean) / scale
+    for i in range(6):
+        theta[i] = math.nan
+    status, mean, scale = _scale(returns)
+    if status != CONVERGED:
+        return status, math.nan
+    scaled = _standardised(returns, mean, scale)
     backcast = max(_backcast(scaled, 0.0), 1e-8)
-    starts = len(_STARTS)
-    likely = np.empty(starts)
-    leverages = np.zeros(starts)
-    gradient, outer, natural = np.empty(6), np.empty((6, 6)), np.zeros(6)
-    for s in range(starts):
-        _start(s, 0.0, student, natural)
-        likely[s] = _scores(scaled, backcast, natural, student, gradient, outer, 0)
-        if leverage:
-            _start(s, _LEVERAGE_OF_START, student, natural)
-            skewed = _scores(scaled, backcast, natural, student, gradient, outer, 0)
-            if skewed > likely[s]:
-                likely[s], leverages[s] = skewed, _LEVERAGE_OF_START
+    likely, leverages = _likely_starts(scaled, backcast, leverage, student)
+    likeliest = likely[_place_of_largest(likely, 0, len(likely))]
     best = -math.inf
     done = False
-    x, found = np.zeros(6), np.empty(6)
+    x, natural, found = np.zeros(6), np.zeros(6), np.empty(6)
     for half in range(2):
-        first, last = (0, _PERSISTENT) if half == 0 else (_PERSISTENT, starts)
-        s = first + np.argmax(likely[first:last])
-        if likely[s] < likely.max() - _FAR and (done or half == 0):
+        s = _place_of_largest(likely, half * _PERSISTENT, _PERSISTENT if half == 0 else len(likely))
+        if likely[s] < likeliest - _FAR and (done or half == 0):
             continue
         _start(s, leverages[s], student, natural)
-        _free(natural, leverage, student, x)
-        value, converged = _climb(scaled, backcast, x, leverage, student, found)
-        if math.isfinite(value) and (value > best + 1e-6 or (converged and not done)):
-            best = value
-            done = converged
-            theta[:] = found
+        for _ in range(2):
+            _free(natural, leverage, student, x)
+            value, converged = _climb(scaled, backcast, x, leverage, student, found)
+            if math.isfinite(value) and value > best + 1e-6:
+                best = value
+                done = converged
+                _copy(found, theta)
+            _copy(found, natural)
+            if not converged or not _lift(natural, leverage, student):
+                break
     theta[0] = mean + scale * theta[0]
     theta[1] *= scale * scale
-    return (CONVERGED if done else NOT_CONVERGED), best - n * math.log(scale)
+    return (CONVERGED if done else NOT_CONVERGED), best - len(returns) * math.log(scale)
+
+
+@compiled
+def _place_of_largest(values: FloatArray, first: int, last: int) -> int:
+    """Give where the largest of the values from `first` up to `last` is."""
+    place = first
+    for other in range(first, last):
+        if values[other] > values[place]:
+            place = other
+    return place
+
+
+@compiled
+def _likely_starts(scaled: FloatArray, backcast: float, leverage: bool, student: bool) -> tuple[FloatArray, FloatArray]:
+    """Give the log-likelihood of each start, and the leverage it is best taken with."""
+    starts = len(_STARTS)
+    likely, leverages = np.empty(starts), np.zeros(starts)
+    gradient, outer, natural = np.empty(6), np.empty((6, 6)), np.zeros(6)
+    for s in range(starts):
+        for skew in range(2 if leverage else 1):
+            _start(s, skew * _LEVERAGE_OF_START, student, natural)
+            value = _scores(scaled, backcast, natural, student, gradient, outer, 0)
+            if skew == 0 or value > likely[s]:
+                likely[s], leverages[s] = value, skew * _LEVERAGE_OF_START
+    return likely, leverages
 
 
 @compiled
@@ -418,11 +604,12 @@ def _start(s: int, leverage: float, student: bool, natural: FloatArray) -> None:
     natural[5] = _NU_OF_START if student else math.inf
 
 
-@compiled
 def fit_batch(
     values: FloatArray, begins: IntArray, leverage: bool, student: bool
 ) -> tuple[FloatArray, IntArray, FloatArray]:
     """Fit every series and give their parameters, statuses and log-likelihoods.
+
+    This loop alone is not compiled: it costs a microsecond a series, and to compile it two seconds.
 
     Parameters
     ----------
@@ -466,10 +653,11 @@ def conditional_variances(returns: FloatArray, theta: FloatArray) -> FloatArray:
 
 
 @compiled
-def log_likelihood(returns: FloatArray, theta: FloatArray) -> float:
-    """Give the log-likelihood of a series under given parameters; ν = ∞ is the normal."""
-    gradient, outer = np.empty(6), np.empty((6, 6))
-    return _scores(returns, _backcast(returns, returns.mean()), theta, math.isfinite(theta[5]), gradient, outer, 0)
+def _symmetrise(matrix: FloatArray) -> None:
+    for i in range(len(matrix)):
+        for j in range(i):
+            mean = 0.5 * (matrix[i, j] + matrix[j, i])
+            matrix[i, j], matrix[j, i] = mean, mean
 
 
 @compiled
@@ -480,38 +668,40 @@ def robust_errors(returns: FloatArray, theta: FloatArray, leverage: bool) -> Flo
     gradient (Bollerslev and Wooldridge 1992, Quasi-maximum likelihood estimation, Econometric Reviews 11).
     """
     student = math.isfinite(theta[5])
-    free = np.array([i for i in range(6) if (i != 3 or leverage) and (i != 5 or student)])
+    free = _free_places(leverage, student)
     k = len(free)
-    errors = np.full(6, math.nan)
-    mean = returns.mean()
-    scale = math.sqrt(((returns - mean) ** 2).mean())
-    scaled = (returns - mean) / scale
+    errors = np.empty(6)
+    for i in range(6):
+        errors[i] = math.nan
+    _, mean, scale = _scale(returns)
+    scaled = _standardised(returns, mean, scale)
     backcast = _backcast(scaled, 0.0)
-    unit = np.array([scale, scale * scale, 1.0, 1.0, 1.0, 1.0])
-    point = theta / unit
+    point, moved = np.empty(6), np.empty(6)
+    _copy(theta, point)
     point[0] = (theta[0] - mean) / scale
-    up, down, outer, spare = np.empty(6), np.empty(6), np.empty((6, 6)), np.empty((6, 6))
-    _scores(scaled, backcast, point, student, up, outer, 2)
-    hessian = np.empty((k, k))
+    point[1] = theta[1] / (scale * scale)
+    up, down, outer = np.empty(6), np.empty(6), np.empty((6, 6))
+    hessian, inverse = np.empty((k, k)), np.empty((k, k))
     for i in range(k):
-        moved = point.copy()
+        _copy(point, moved)
         width = 1e-5 * max(abs(point[free[i]]), 1e-2)
         moved[free[i]] = point[free[i]] + width
-        _scores(scaled, backcast, moved, student, up, spare, 1)
+        _scores(scaled, backcast, moved, student, up, outer, 1)
         moved[free[i]] = point[free[i]] - width
-        _scores(scaled, backcast, moved, student, down, spare, 1)
+        _scores(scaled, backcast, moved, student, down, outer, 1)
         for j in range(k):
             hessian[i, j] = (up[free[j]] - down[free[j]]) / (2.0 * width)
-    hessian = 0.5 * (hessian + hessian.T)
-    if not np.isfinite(hessian).all() or abs(np.linalg.det(hessian)) < 1e-300:
+    _symmetrise(hessian)
+    if not _invert(hessian, inverse):
         return errors
-    inverse = np.linalg.inv(hessian)
-    inner = np.empty((k, k))
+    _scores(scaled, backcast, point, student, up, outer, 2)
     for i in range(k):
+        variance = 0.0
         for j in range(k):
-            inner[i, j] = outer[free[i], free[j]]
-    covariance = inverse @ inner @ inverse
-    for i in range(k):
-        if covariance[i, i] > 0.0:
-            errors[free[i]] = math.sqrt(covariance[i, i]) * unit[free[i]]
+            for m in range(k):
+                variance += inverse[i, j] * outer[free[j], free[m]] * inverse[m, i]
+        if variance > 0.0:
+            errors[free[i]] = math.sqrt(variance)
+    errors[0] *= scale
+    errors[1] *= scale * scale
     return errors

@@ -153,7 +153,8 @@ def track_levels(
     theta = np.empty((3, steps, len(targets)))
     for regime in range(3):
         for step in range(steps):
-            theta[regime, step] = targets
+            for place in range(len(targets)):
+                theta[regime, step, place] = targets[place]
     for origin in range(count):
         for step in range(steps):
             level = outcomes[origin, step]

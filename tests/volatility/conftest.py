@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,21 @@ def sp500_percent() -> NDArray[np.float64]:
 
     returns = 100 * sp500.load()["Adj Close"].pct_change().dropna()
     return np.ascontiguousarray(returns, dtype=np.float64)
+
+
+@pytest.fixture(scope="session")
+def real_returns() -> dict[str, NDArray[np.float64]]:
+    """Log returns of the embedded sample and of arch's two indices."""
+    from arch.data import nasdaq, sp500
+
+    sample = pl.read_csv((files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes(), try_parse_dates=True)
+    prices = {
+        str(ticker): rows.sort("Date")["Adj Close"].to_numpy()
+        for (ticker,), rows in sample.partition_by("Ticker", as_dict=True).items()
+    }
+    for name, index in (("SP500", sp500), ("NASDAQ", nasdaq)):
+        prices[name] = index.load()["Adj Close"].to_numpy()
+    return {name: np.diff(np.log(levels)) for name, levels in prices.items()}
 
 
 @pytest.fixture(scope="session")

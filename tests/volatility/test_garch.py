@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from pm.errors import SettingsError
+from pm.volatility import kernel
 from pm.volatility.base import Refusal, VolatilityEstimate
-from pm.volatility.garch import garch_model
+from pm.volatility.garch import GARCH_MODELS, PERCENT, GarchModel, garch_model
+from pm.volatility.simulate import cumulative_shocks, hypercube
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def fit(returns: NDArray[np.float64]) -> VolatilityEstimate:
-    outcome = garch_model("garch").fit({"X": returns})["X"]
+MODELS = list(GARCH_MODELS.values())
+
+
+def fit(returns: NDArray[np.float64], name: str = "garch") -> VolatilityEstimate:
+    outcome = garch_model(name).fit({"X": returns})["X"]
     assert isinstance(outcome, VolatilityEstimate)
     return outcome
 
@@ -27,6 +34,105 @@ def test_published_fit_of_the_sp500(sp500_percent: NDArray[np.float64]) -> None:
     assert estimate.omega * 100**2 == pytest.approx(0.017507, abs=2e-6)
     assert estimate.alpha == pytest.approx(0.10215, abs=2e-5)
     assert estimate.beta == pytest.approx(0.885206, abs=2e-5)
+
+
+def by_arch(percent: NDArray[np.float64], model: GarchModel) -> Any:  # noqa: ANN401 - untyped there
+    from arch import arch_model
+
+    return arch_model(percent, o=int(model.leverage), dist="t" if model.student else "normal", rescale=False)
+
+
+def parameters(estimate: VolatilityEstimate, model: GarchModel) -> list[float]:
+    """In arch's order and units."""
+    found = [estimate.mu * PERCENT, estimate.omega * PERCENT**2, estimate.alpha]
+    found += [estimate.gamma] if model.leverage else []
+    found += [estimate.beta]
+    return found + ([estimate.nu] if estimate.nu is not None else [])
+
+
+@pytest.mark.parametrize(("name", "likelihood"), [("garch", -6936.718), ("gjr", -6822.883)])
+def test_published_likelihoods(name: str, likelihood: float, sp500_percent: NDArray[np.float64]) -> None:
+    assert fit(sp500_percent / 100, name).log_likelihood == pytest.approx(likelihood, abs=1e-3)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_parameters_and_likelihood_are_those_of_arch(model: GarchModel, sp500_percent: NDArray[np.float64]) -> None:
+    theirs = by_arch(sp500_percent, model).fit(disp="off")
+    ours = fit(sp500_percent / 100, model.name)
+    assert ours.log_likelihood is not None
+    assert ours.log_likelihood == pytest.approx(theirs.loglikelihood, abs=1e-3)
+    assert ours.log_likelihood > theirs.loglikelihood - 1e-5
+    np.testing.assert_allclose(parameters(ours, model), theirs.params, rtol=2e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_as_likely_as_arch_on_real_tickers(model: GarchModel, real_returns: dict[str, NDArray[np.float64]]) -> None:
+    """The newest 1,000 returns of each, and the 1,000 that end 1,500 earlier; a refusal is not a fit."""
+    windows = {
+        (name, end): values[end - 1000 : end]
+        for name, values in real_returns.items()
+        for end in (len(values), len(values) - 1500)
+        if end >= 1000
+    }
+    assert len(windows) >= 10
+    served = 0
+    for key, outcome in model.fit(windows).items():
+        if isinstance(outcome, VolatilityEstimate):
+            served += 1
+            assert outcome.log_likelihood is not None
+            theirs = by_arch(windows[key] * PERCENT, model).fit(disp="off", show_warning=False)
+            assert outcome.log_likelihood >= theirs.loglikelihood - 1e-3, key
+    assert served >= 0.9 * len(windows)
+
+
+@pytest.mark.parametrize("name", ["gjr", "gjr_t"])
+def test_leverage_path_is_that_of_arch_where_shocks_are_symmetric(
+    name: str, sp500_percent: NDArray[np.float64]
+) -> None:
+    """`arch` takes E[z²·1[z < 0]] as ½; ours is the shocks' own, so they are made symmetric."""
+    model = garch_model(name)
+    own = fit(sp500_percent / 100, name)
+    symmetric = replace(own, residuals=np.concatenate([own.residuals, -own.residuals]))
+    analytic = by_arch(sp500_percent, model).fix(parameters(own, model)).forecast(horizon=60, reindex=False)
+    np.testing.assert_allclose(
+        symmetric.forecast_variance(60) * PERCENT**2, analytic.variance.to_numpy()[-1], rtol=1e-9
+    )
+
+
+def test_leverage_path_of_skewed_shocks_is_that_of_their_simulation() -> None:
+    rng = np.random.default_rng(3)
+    skewed = -rng.gamma(1.5, size=4000)
+    estimate = VolatilityEstimate("gjr", 0.0, 2e-6, 0.02, 0.09, 0.88, None, 3e-4, skewed, None)
+    shocks = estimate.shocks
+    falls = np.mean(np.where(shocks < 0, shocks**2, 0.0))
+    assert falls > 0.6  # far from the ½ of a symmetric law
+    assert estimate.persistence == pytest.approx(0.02 + 0.09 * falls + 0.88)
+    steps = np.diff(cumulative_shocks([estimate], hypercube(20, 60_000, rng)), axis=0, prepend=0)
+    np.testing.assert_allclose((steps**2).mean(axis=1), estimate.forecast_variance(20), rtol=0.05)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_what_the_kernel_cannot_settle_is_as_likely_by_arch_or_refused(
+    model: GarchModel, sp500_percent: NDArray[np.float64]
+) -> None:
+    """`arch` may stop below what the kernel reached: that is no fit."""
+    nothing = np.full(6, np.nan)
+    returns = sp500_percent[:2000] / 100
+    settled = fit(returns, model.name)
+    assert settled.log_likelihood is not None
+    reached = settled.log_likelihood + len(returns) * np.log(PERCENT)
+    theta, likelihood, status = model._by_arch(returns, reached)
+    assert status == kernel.CONVERGED
+    assert likelihood == pytest.approx(reached, abs=1e-3)
+    np.testing.assert_allclose(kernel.conditional_variances(returns, theta)[-1], settled.next_variance, rtol=0.02)
+    theta, _, status = model._by_arch(returns, reached + 1.0)
+    assert status == kernel.NOT_CONVERGED
+    np.testing.assert_array_equal(theta, nothing)
+
+
+def test_an_unknown_model_names_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="gjr_t"):
+        garch_model("gjrt")
 
 
 def test_variance_path_is_that_of_arch(sp500_percent: NDArray[np.float64]) -> None:

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pm.volatility.paths import deal_paths, levels_of_outcomes, shares_below, track_levels
+from pm.volatility.simulate import hypercube
+
+GJR = np.array([[2e-6, 0.03, 0.08, 0.9], [5e-6, 0.1, 0.0, 0.85]])
+
+
+def test_levels_are_the_ranks_of_outcomes_among_paths_written_out() -> None:
+    rng = np.random.default_rng(1)
+    returns = rng.normal(0, 0.01, 60)
+    horizon, simulations = 4, 21
+    origins = np.array([40, 47, 58, 60])
+    shocks = [np.sort(rng.standard_t(5, 50)), np.sort(rng.normal(size=33))]
+    variances = rng.uniform(5e-5, 2e-4, (2, 61))
+    positions = hypercube(horizon, simulations, rng)
+    levels = levels_of_outcomes(
+        returns, origins, variances, np.concatenate(shocks), np.array([0, 50, 83]), GJR, positions
+    )
+    for place, origin in enumerate(origins):
+        for step in range(horizon):
+            if origin + step >= len(returns):
+                assert np.isnan(levels[place, step])
+                continue
+            came = returns[origin : origin + step + 1].sum()
+            below = 0
+            for path in range(simulations):
+                own = path % 2
+                omega, alpha, gamma, beta = GJR[own]
+                h, total = variances[own, origin], 0.0
+                for earlier in range(step + 1):
+                    drawn = shocks[own][int(positions[earlier, path] * len(shocks[own]))]
+                    e = drawn * h**0.5
+                    total += e
+                    h = omega + alpha * e**2 + (gamma * e**2 if e < 0 else 0) + beta * h
+                below += total < came
+            assert levels[place, step] == pytest.approx((below + 0.5) / (simulations + 1))
+
+
+def test_levels_rank_outcomes_among_the_very_paths_that_are_dealt() -> None:
+    rng = np.random.default_rng(3)
+    returns = rng.normal(0, 0.01, 30)
+    shocks = np.sort(rng.standard_t(4, 200))
+    positions = hypercube(5, 300, rng)
+    paths = np.empty((5, 300))
+    deal_paths(paths, 0, 1, positions, shocks, 1.1e-4, GJR[0])
+    levels = levels_of_outcomes(
+        returns, np.array([25]), np.full((1, 31), 1.1e-4), shocks, np.array([0, 200]), GJR[:1], positions
+    )
+    expected = (paths < np.cumsum(returns[25:])[:, None]).sum(axis=1)
+    np.testing.assert_allclose(levels[0], (expected + 0.5) / 301)
+
+
+@hypothesis_settings(deadline=None)
+@given(
+    values=st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7]), min_size=1, max_size=40),
+    reach=st.integers(1, 20),
+    least=st.integers(1, 10),
+)
+def test_shares_below_by_hand(values: list[float], reach: int, least: int) -> None:
+    shares = shares_below(np.array(values), np.arange(len(values)), reach, least)
+    for place, value in enumerate(values):
+        before = values[max(0, place - reach) : place]
+        expected = sum(other < value for other in before) / len(before) if len(before) >= least else 0.5
+        assert shares[place] == pytest.approx(expected)
+
+
+@hypothesis_settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 2**32), count=st.integers(0, 40), lent=st.floats(0, 1), rate=st.floats(0, 0.3))
+def test_levels_learn_as_the_rule_says(seed: int, count: int, lent: float, rate: float) -> None:
+    rng = np.random.default_rng(seed)
+    outcomes = rng.random((count, 3))
+    outcomes[rng.random((count, 3)) < 0.2] = np.nan
+    regimes = rng.integers(0, 3, count)
+    targets = np.array([0.1, 0.5, 0.9])
+    learning = rate / np.array([1.0, 2.0, 3.0])
+    theta = track_levels(outcomes, regimes, targets, learning, lent, 0.002)
+    for regime in range(3):
+        for step in range(3):
+            for place, target in enumerate(targets):
+                level = target
+                for own, outcome in zip(regimes, outcomes[:, step], strict=True):
+                    if np.isnan(outcome):
+                        continue
+                    share = 1.0 if own == regime else lent
+                    level += share * learning[step] * (target - (outcome <= level))
+                    level = min(max(level, 0.002), 0.998)
+                assert theta[regime, step, place] == pytest.approx(level, abs=1e-12)
