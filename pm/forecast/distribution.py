@@ -14,7 +14,14 @@ from pm.lake.tables import QUANTILES, quantile_column
 if TYPE_CHECKING:
     from pm.forecast.base import Panel
 
-__all__ = ["MARTINGALE", "SPREADS_SCHEMA", "martingale_distribution", "past_moves", "price_distribution"]
+__all__ = [
+    "MARTINGALE",
+    "SPREADS_SCHEMA",
+    "beyond_numbers",
+    "martingale_distribution",
+    "past_moves",
+    "price_distribution",
+]
 
 MARTINGALE = "martingale"
 """The random walk of constant volatility: what the distributions are measured against, as naive is for the means."""
@@ -23,6 +30,7 @@ SPREADS_SCHEMA = pl.Schema({"ticker": pl.String, "model": pl.String, "step": pl.
 
 _SCORES = [NormalDist().inv_cdf(level) for level in QUANTILES]
 _LOWER = [quantile_column("r", level) for level in QUANTILES if level < 0.5]
+_SMALLEST, _LARGEST = np.finfo(np.float64).tiny, np.finfo(np.float64).max
 _UPPER = [quantile_column("r", level) for level in QUANTILES if level > 0.5]
 
 
@@ -109,6 +117,28 @@ def martingale_distribution(targets: pl.DataFrame, volatility: pl.DataFrame, las
         )
     )
     return _priced(around, targets, last)
+
+
+def beyond_numbers(forecasts: pl.DataFrame) -> dict[str, str]:
+    """Give the tickers with a forecast that is no positive finite price, each with the first such in words.
+
+    A return beyond all measure, such as one bar of 1e300 leaves, can carry a quantile to infinity or to zero, of which
+    there is no logarithm to score it by.
+
+    Parameters
+    ----------
+    forecasts
+        Columns ticker, model, step, origin_close, mean and the quantiles.
+    """
+    prices = ["mean", *(quantile_column("q", level) for level in QUANTILES)]
+    lost = forecasts.filter(~pl.all_horizontal(pl.col(prices).is_between(_SMALLEST, _LARGEST))).sort(
+        "ticker", "model", "step"
+    )
+    first = lost.unique("ticker", keep="first", maintain_order=True).select("ticker", "model", "step", "origin_close")
+    return {
+        ticker: f"by {model}, step {step} from {close:.3g} reaches prices that no number holds"
+        for ticker, model, step, close in first.iter_rows()
+    }
 
 
 def _priced(around: pl.DataFrame, targets: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:

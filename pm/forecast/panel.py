@@ -63,7 +63,8 @@ def build_panel(
 
     Notes
     -----
-    Reasons of refusal: duplicate_dates, bad_price (null, not finite or not positive), stale, too_few_bars, constant.
+    Reasons of refusal: duplicate_dates, bad_price (null, not finite or not positive), stale, too_few_bars, constant,
+    out_of_range (prices so far apart that the index on one of them is zero or infinite).
     """
     seen = (
         prices.select("ticker", "date", pl.col("close", "adj_factor").cast(pl.Float64))
@@ -73,6 +74,7 @@ def build_panel(
     )
     recent = seen.group_by("ticker", maintain_order=True).tail(window)
     good = pl.col("price").is_finite() & (pl.col("price") > 0) & (pl.col("close") > 0)
+    index = pl.col("price") / pl.col("price").first() * BASE
     facts = recent.group_by("ticker", maintain_order=True).agg(
         bars=pl.len(),
         last_date=pl.col("date").last(),
@@ -80,6 +82,9 @@ def build_panel(
         bad=(~good.fill_null(value=False)).sum(),
         first_bad=pl.col("date").filter(~good.fill_null(value=False)).first(),
         levels=pl.col("price").n_unique(),
+        low=pl.col("price").min(),
+        high=pl.col("price").max(),
+        indexed=(index.is_finite() & (index > 0)).all(),
     )
     refused = {str(ticker): Refusal("no_prices", f"no bar up to {as_of}") for ticker in prices["ticker"].unique()}
     for row in facts.iter_rows(named=True):
@@ -90,7 +95,7 @@ def build_panel(
     bars = (
         recent.filter(~pl.col("ticker").is_in(list(refused)))
         .with_columns(bar=pl.int_range(pl.len()).over("ticker"))
-        .with_columns(log_price=(pl.col("price") / pl.col("price").first().over("ticker") * BASE).log())
+        .with_columns(log_price=index.over("ticker").log())
     )
     high = pl.col("log_price").rolling_max(horizon + 1, min_samples=1)
     low = pl.col("log_price").rolling_min(horizon + 1, min_samples=1)
@@ -105,16 +110,18 @@ def build_panel(
 
 def _refuse(facts: Mapping[str, Any], *, as_of: date, max_age_days: int, min_bars: int) -> Refusal | None:
     """Judge a ticker by what was counted of it; the first complaint is the one reported."""
-    last_date, bars, bad = facts["last_date"], facts["bars"], facts["bad"]
-    if facts["repeated"] is not None:
-        return Refusal("duplicate_dates", f"{facts['repeated']} occurs more than once")
-    if bad:
-        return Refusal("bad_price", f"{bad} of {bars} prices are not positive numbers, first on {facts['first_bad']}")
+    last_date, bars, bad, repeated = facts["last_date"], facts["bars"], facts["bad"], facts["repeated"]
     age = (as_of - last_date).days
-    if age > max_age_days:
-        return Refusal("stale", f"last bar {last_date} is {age} days old on {as_of}, at most {max_age_days} allowed")
-    if bars < min_bars:
-        return Refusal("too_few_bars", f"needs {min_bars} bars, has {bars}")
-    if facts["levels"] == 1:
-        return Refusal("constant", f"all {bars} prices are equal")
-    return None
+    complaints = (
+        (repeated is not None, "duplicate_dates", f"{repeated} occurs more than once"),
+        (bad, "bad_price", f"{bad} of {bars} prices are not positive numbers, first on {facts['first_bad']}"),
+        (
+            age > max_age_days,
+            "stale",
+            f"last bar {last_date} is {age} days old on {as_of}, at most {max_age_days} allowed",
+        ),
+        (bars < min_bars, "too_few_bars", f"needs {min_bars} bars, has {bars}"),
+        (facts["levels"] == 1, "constant", f"all {bars} prices are equal"),
+        (not facts["indexed"], "out_of_range", f"from {facts['low']} to {facts['high']}: no number is their ratio"),
+    )
+    return next((Refusal(reason, detail) for broken, reason, detail in complaints if broken), None)

@@ -10,7 +10,7 @@ import polars as pl
 from pm.forecast.base import NAIVE
 from pm.forecast.calendar import with_calendar
 from pm.forecast.cross_validation import backtests, bars_needed, outcomes, rolling_origins, window_overlap
-from pm.forecast.distribution import martingale_distribution, past_moves, price_distribution
+from pm.forecast.distribution import beyond_numbers, martingale_distribution, past_moves, price_distribution
 from pm.forecast.member import Member, enlist
 from pm.forecast.models import forecaster
 from pm.forecast.panel import build_panel
@@ -99,7 +99,7 @@ def forecast_tickers(
     Notes
     -----
     Reasons in `exclusions`. Served by naive alone: short_history. Not served: no_prices, duplicate_dates, bad_price,
-    stale, too_few_bars, constant, no_volatility, volatility_misaligned, no_targets.
+    stale, too_few_bars, constant, out_of_range, no_volatility, volatility_misaligned, no_targets.
     """
     models = [forecaster(name, policy=policy) for name in settings.models]
     targets = targets.with_columns(pl.col("step").cast(pl.Int64))
@@ -133,14 +133,18 @@ def forecast_tickers(
         ]
     ).sort("ticker", "model", "step")
 
+    lost = beyond_numbers(forecasts)
+    held = ~pl.col("ticker").is_in(list(lost))
+    tests = {ticker: test for ticker, test in tests.items() if ticker not in lost}
     needed = bars_needed(settings)
     for ticker, bars in panel.lengths().items():
         if bars < needed:
             refused[ticker] = Refusal("short_history", f"weights need {needed} bars, has {bars}; served by naive alone")
+    refused |= {ticker: Refusal("out_of_range", detail) for ticker, detail in lost.items()}
     exclusions = [(STAGE, ticker, refusal.reason, refusal.detail) for ticker, refusal in sorted(refused.items())]
     return ForecastResult(
-        forecasts=forecasts.cast(FORECASTS_SCHEMA),
-        weights=weights,
+        forecasts=forecasts.filter(held).cast(FORECASTS_SCHEMA),
+        weights=weights.filter(held),
         exclusions=pl.DataFrame(exclusions, schema=EXCLUSIONS_SCHEMA, orient="row"),
         evidence=evidence(tests),
     )

@@ -84,6 +84,7 @@ def spoil_close(value: float | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
         (lambda prices: pl.concat([prices, prices.tail(1)]), "duplicate_dates"),
         (lambda prices: prices.head(-11), "stale"),
         (lambda prices: prices.tail(20), "too_few_bars"),
+        (lambda prices: prices.with_columns(close=pl.Series([1e300, 1e-300] * 40)), "out_of_range"),
         (lambda prices: prices.with_columns(pl.col("date") + pl.duration(days=1000)), "no_prices"),
     ],
     ids=[
@@ -98,6 +99,7 @@ def spoil_close(value: float | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
         "twice",
         "stale",
         "20 bars",
+        "no ratio",
         "all later",
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -276,6 +277,19 @@ def test_a_hundredfold_jump_is_served(walk: Walk, forecast: Forecast) -> None:
     assert result.exclusions.is_empty()
     assert np.isfinite(result.forecasts["mean"].to_numpy()).all()
     assert set(result.forecasts["model"]) >= {"naive", "ensemble", "martingale"}
+
+
+@pytest.mark.parametrize("last", [1e304, 1e-320], ids=["huge", "next to nothing"])
+def test_a_forecast_that_no_number_holds_is_refused_and_the_others_unharmed(
+    last: float, prices: pl.DataFrame, walk: Walk, forecast: Forecast
+) -> None:
+    close = pl.when(pl.int_range(pl.len()) == pl.len() - 1).then(pl.lit(last)).otherwise("close")
+    beyond = walk("BEYOND", 200, seed=1).with_columns(close=close)
+    result = forecast(pl.concat([beyond, prices]))
+    clean = forecast(prices)
+    assert dict(result.exclusions.select("ticker", "reason").iter_rows())["BEYOND"] == "out_of_range"
+    assert_same(replace(result, exclusions=result.exclusions.filter(pl.col("ticker") != "BEYOND")), clean)
+    assert_frame_equal(result.evidence, clean.evidence, check_exact=True)
 
 
 def test_nothing_in_nothing_out(prices: pl.DataFrame, forecast: Forecast) -> None:
