@@ -27,6 +27,8 @@ _NO_CSV = (pl.Duration, pl.Binary, pl.Object)
 MAX_ROWS = 1000
 _WIDE = 100_000
 _PROSE = 30
+_ROUND = 1e15
+"""From here on a number is written with an exponent: one broken price must not push a table off the screen."""
 _TRAILING = re.compile(r" +(\x1b\[0m)?$", re.MULTILINE)
 _STYLES = {"BUY": "green", "SELL": "red", "HOLD": "dim", "failed": "red", "abandoned": "yellow"}
 
@@ -85,10 +87,12 @@ def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, ti
 def _cell(value: Any, specification: str | None) -> str:  # noqa: ANN401 - any SQL value
     if value is None:
         return "[dim]–[/dim]"
+    if isinstance(value, float) and abs(value) >= _ROUND:
+        return f"{value:.7g}"
     if specification is not None:
         return format(value, specification)
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1e7 and value.is_integer() else f"{value:.7g}"
+        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 1e7 else f"{value:.7g}"
     text = escape(str(value))
     return f"[{_STYLES[text]}]{text}[/]" if text in _STYLES else text
 
@@ -198,12 +202,28 @@ def show_signals(lake: Lake, *, run_id: str | None = None) -> None:
             title=f"Signals of {day}, {first['horizon']} sessions ahead, the {first['interval_level']:.0%} interval",
         )
         say("", "P(gain) and P(loss) are beyond the round trip's costs. A reading of a forecast, not advice.")
+        _say_verdicts(lake, outputs.get("forecast"))
     where = " OR ".join(f"(stage = '{stage}' AND run_id = '{output}')" for stage, output in outputs.items())
     left = lake.rows(f"SELECT DISTINCT ticker, detail FROM exclusions WHERE {where or 'false'} ORDER BY ALL")  # noqa: S608
     for row in left[:10]:
         say(f"  {row['ticker']}: {row['detail']}")
     if len(left) > 10:
         say(f"  … {len(left) - 10:,} more: pm sql 'from latest_exclusions'")
+
+
+def _say_verdicts(lake: Lake, forecast_run_id: str | None) -> None:
+    """Say of how many tickers the ensemble knows more than that the price may stay where it is."""
+    rows = lake.rows(
+        "SELECT ticker, verdict FROM model_weights "  # noqa: S608 - a name of the lake's own
+        f"WHERE run_id = '{forecast_run_id}' AND model = 'ensemble' ORDER BY ticker"
+    )
+    edges = [row["ticker"] for row in rows if row["verdict"] == "edge"]
+    if not edges:
+        said = f"No edge: on none of {len(rows):,} tickers did the models beat no change out of sample, beyond chance."
+    else:
+        named = ", ".join(edges[:8]) + (", …" if len(edges) > 8 else "")
+        said = f"Edge over no change, out of sample: {len(edges):,} of {len(rows):,} tickers ({named})."
+    say(said)
 
 
 def show_import(lake: Lake, run_id: str) -> None:
