@@ -63,7 +63,7 @@ _LEAST_INVERSE_NU = 1.0 / 500.0
 _MOST_INVERSE_NU = 1.0 / 2.05
 _STEPS = 200
 _HALVINGS = 30
-_GRADIENT_TOLERANCE = 3e-7
+_GRADIENT_TOLERANCE = 1e-6
 """Of the mean log-likelihood per observation; what is left to gain is then of the order of its square."""
 _ROUNDING = 1e-13
 _SLIGHT = 1e-4
