@@ -22,11 +22,11 @@ __all__ = ["remaining_spread"]
 def remaining_spread(ensembles: Mapping[str, Ensemble]) -> pl.DataFrame:
     """Give the spread of every model of the tickers with an edge: columns ticker, model, step, spread.
 
-    The volatility room's distribution is that of the return about no change. A model whose errors are smaller than
-    naive's out of sample leaves less: the ratio of their root mean squares, over origins and over the steps from half
-    to twice the one in question, for one step of a dozen origins alone is noise. It is widened by √(1 + 2/origins),
-    for what is known of it is itself an estimate, and is 1 at most. A ticker without an edge has none: there, a smaller
-    error is chance.
+    The volatility room's distribution is that of a return whose sessions are independent: its sigma grows with the root
+    of the step. Where the mean is foretold they are not, and errors out of sample say what is left: the spread is their
+    root mean square in units of that sigma, over origins and over the steps from half to twice the one in question, for
+    one step of a dozen origins alone is noise. It is widened by √(1 + 2/origins), being itself an estimate, and may be
+    above 1. A ticker without an edge has none: there, the volatility room corrects itself by its own past outcomes.
     """
     frames = [
         pl.DataFrame(
@@ -52,6 +52,5 @@ def _spreads(backtest: Backtest) -> FloatArray:
     standard = backtest.errors**2 / (steps * backtest.variance[:, np.newaxis])
     by_step = standard.mean(axis=1)
     near = (steps >= steps[:, np.newaxis] / 2) & (steps <= 2 * steps[:, np.newaxis])
-    smoothed = by_step @ near.T
-    ratio = np.sqrt(smoothed / smoothed[0] * (1.0 + 2.0 / len(backtest.origin_dates)))
-    return np.asarray(np.minimum(ratio, 1.0))
+    smoothed = by_step @ near.T / near.sum(axis=1)
+    return np.asarray(np.sqrt(smoothed * (1.0 + 2.0 / len(backtest.origin_dates))))
