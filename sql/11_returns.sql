@@ -4,7 +4,7 @@
 SELECT
     ticker,
     date,
-    ln(close / lag(close) OVER by_ticker) AS log_return,
+    ln(close) - lag(ln(close)) OVER by_ticker AS log_return,
     close / lag(close) OVER by_ticker - 1 AS simple_return
 FROM adjusted_bars
 WINDOW by_ticker AS (PARTITION BY ticker ORDER BY date);

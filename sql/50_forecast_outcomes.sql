@@ -13,7 +13,7 @@ WITH outcome AS (
     SELECT
         f.*,
         CASE r.kind WHEN 'evaluate' THEN f.run_id ELSE 'nights' END AS basis,
-        ln(target.close / origin.close) AS actual_log_return
+        ln(target.close) - ln(origin.close) AS actual_log_return
     FROM forecasts AS f
     JOIN runs AS r USING (run_id)
     JOIN adjusted_bars AS origin ON origin.ticker = f.ticker AND origin.date = f.origin_date
@@ -23,15 +23,15 @@ surprise AS (
     SELECT
         *,
         origin_close * exp(actual_log_return) AS actual,
-        actual_log_return - ln(q025 / origin_close) AS d025,
-        actual_log_return - ln(q05 / origin_close) AS d05,
-        actual_log_return - ln(q10 / origin_close) AS d10,
-        actual_log_return - ln(q25 / origin_close) AS d25,
-        actual_log_return - ln(q50 / origin_close) AS d50,
-        actual_log_return - ln(q75 / origin_close) AS d75,
-        actual_log_return - ln(q90 / origin_close) AS d90,
-        actual_log_return - ln(q95 / origin_close) AS d95,
-        actual_log_return - ln(q975 / origin_close) AS d975
+        actual_log_return - (ln(q025) - ln(origin_close)) AS d025,
+        actual_log_return - (ln(q05) - ln(origin_close)) AS d05,
+        actual_log_return - (ln(q10) - ln(origin_close)) AS d10,
+        actual_log_return - (ln(q25) - ln(origin_close)) AS d25,
+        actual_log_return - (ln(q50) - ln(origin_close)) AS d50,
+        actual_log_return - (ln(q75) - ln(origin_close)) AS d75,
+        actual_log_return - (ln(q90) - ln(origin_close)) AS d90,
+        actual_log_return - (ln(q95) - ln(origin_close)) AS d95,
+        actual_log_return - (ln(q975) - ln(origin_close)) AS d975
     FROM outcome
 ),
 scored AS (

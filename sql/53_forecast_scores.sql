@@ -4,7 +4,7 @@
 -- forecasts: Realised forecasts counted.
 -- rmse: Root mean squared error of the log price.
 -- mae: Mean absolute error of the log price.
--- smape: Mean of 2|F − A| / (F + A) of the price, as a share.
+-- smape: Mean of 2|F − A| / (F + A) of the price, as a share; of logs, that is 2·tanh(|f − a| / 2).
 -- mase: Mean absolute error over the mean absolute one-session log return before the origin.
 -- pinball: Mean pinball loss of the log return's quantiles.
 -- crps: Continuous ranked probability score of the log return.
@@ -27,8 +27,7 @@ WITH sliced AS (
         count(*) AS forecasts,
         sqrt(avg(error ** 2)) AS rmse,
         avg(abs(error)) AS mae,
-        avg(2 * abs(exp(mean_log_return) - exp(actual_log_return)) / (exp(mean_log_return) + exp(actual_log_return)))
-            AS smape,
+        avg(2 * tanh(abs(error) / 2)) AS smape,
         avg(abs(error) / nullif(naive_scale, 0)) AS mase,
         avg(pinball) AS pinball,
         avg(crps) AS crps,

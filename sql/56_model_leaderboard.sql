@@ -4,7 +4,7 @@
 -- dates: Origin dates among them.
 -- relative_rmse: Root mean squared error over the martingale's, which is that of no change: below 1 is better.
 -- relative_crps: crps over the martingale's.
--- gain_t: t statistic over origin dates of how much less the squared error is; beyond 2 the gain is hardly chance.
+-- gain_t: t statistic over origin dates of how much less the squared error is; with 8 dates or more, beyond 2 is hardly chance.
 -- crps_gain_t: The same of the crps. Both take the dates' windows not to overlap.
 WITH paired AS (
     SELECT m.basis, m.model, m.step, m.origin_date, m.error, n.error AS base_error, m.crps, n.crps AS base_crps, n.sigma
@@ -49,7 +49,7 @@ scored AS (
 SELECT
     basis,
     step,
-    rank() OVER (PARTITION BY basis, step ORDER BY relative_crps) AS place,
+    rank() OVER (PARTITION BY basis, step ORDER BY round(relative_crps, 9)) AS place,
     model,
     forecasts,
     dates,

@@ -219,7 +219,7 @@ def _say_verdicts(lake: Lake, forecast_run_id: str | None) -> None:
     )
     edges = [row["ticker"] for row in rows if row["verdict"] == "edge"]
     if not edges:
-        said = f"No edge: on none of {len(rows):,} tickers did the models beat no change out of sample, beyond chance."
+        said = f"No edge: on none of {len(rows):,} tickers did the models beat no change beyond chance."
     else:
         named = ", ".join(edges[:8]) + (", …" if len(edges) > 8 else "")
         said = f"Edge over no change, out of sample: {len(edges):,} of {len(rows):,} tickers ({named})."

@@ -97,7 +97,7 @@ def test_the_same_again_is_skipped_and_others_are_kept(
 
 
 def test_a_history_too_short_is_said(tmp_path: Path, evaluate: Callable[..., RunResult]) -> None:
-    with pytest.raises(InputError, match="196 sessions"):
+    with pytest.raises(InputError, match="2013-03-01: 196; "):
         evaluate(tmp_path, 3, [20], tickers=("FB",))
 
 

@@ -74,7 +74,7 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
         columns=("ticker", "date", "close", "adj_factor"),
         at=context.snapshot,
     ).sort("ticker", "date")
-    dates = _origin_dates(bars, origins, horizon)
+    dates = _origin_dates(bars, chosen.as_of, origins, horizon)
     if len(dates) < origins:
         context.tell(f"evaluate: the history has room for {len(dates)} of {origins} origins")
     window = max(forecasting.window, *(width + 1 for width in context.settings.volatility.windows))
@@ -86,6 +86,12 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
             (*known, known[0].select("ticker").unique(maintain_order=True).join(asked, how="cross"))
             for known in _as_of(bars, day, window, forecasting, context.settings.run.chunk_size)
         ]
+    if not work:
+        raise InputError(
+            f"No ticker has a bar on {dates[-1]} and on {horizon} sessions after it.",
+            where="table bars",
+            hint="name tickers that trade on the same days, or ask for more --origins",
+        )
     room = partial(_night, volatility=context.settings.volatility, forecasting=forecasting)
     served = serve(context, "evaluate", room, work)
     frames: dict[str, list[pl.DataFrame]] = {
@@ -112,11 +118,11 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
         return sum(transaction.append(name, pl.concat(parts)) for name, parts in frames.items())
 
     forecasts = sum(frame.filter(model="ensemble").height for frame in frames["forecasts"])
-    said = f"{forecasts:,} forecasts from {len(dates)} dates, {dates[0]} to {dates[-1]}{served}"
+    said = f"forecasts: {forecasts:,}; dates forecast from: {len(dates):,}, {dates[0]} to {dates[-1]}{served}"
     return Outcome(write, lambda: said)
 
 
-def _origin_dates(bars: pl.DataFrame, origins: int, horizon: int) -> list[date]:
+def _origin_dates(bars: pl.DataFrame, as_of: date, origins: int, horizon: int) -> list[date]:
     """Give the dates to forecast from, oldest first.
 
     Raises
@@ -129,7 +135,7 @@ def _origin_dates(bars: pl.DataFrame, origins: int, horizon: int) -> list[date]:
     places = range(last, _LEAST_BARS - 2, -horizon)
     if not places:
         raise InputError(
-            f"There are {len(sessions)} sessions; an evaluation needs {_LEAST_BARS + horizon} or more.",
+            f"Sessions up to {as_of}: {len(sessions)}; an evaluation needs {_LEAST_BARS + horizon} or more.",
             where="table bars",
             hint="import a longer history, or ask for a shorter --horizon",
         )
