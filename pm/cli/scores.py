@@ -83,8 +83,8 @@ def show_evaluation(lake: Lake, run_id: str) -> None:
     ((edges, asked),) = lake.query(_EDGES, [run_id]).iter_rows()
     say(
         "",
-        f"The ensemble claimed an edge over no change in {edges:,} of {asked:,} cases (a ticker on a date);",
-        "in the others its forecast is no change.",
+        f"An edge over no change was claimed in {edges:,} of {asked:,} cases (a ticker on a",
+        "date); in the others the ensemble's forecast is no change.",
     )
     _say_what_distorts(lake, run_id)
     query = f"from forecast_scores where basis = '{run_id}'"

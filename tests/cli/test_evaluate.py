@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pm.lake import Lake
+from pm.settings import load_settings
+from pm.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Pm = Callable[..., subprocess.CompletedProcess[str]]
+
+LATEST = (
+    "latest_run",
+    "latest_signals",
+    "latest_forecasts",
+    "latest_volatility",
+    "latest_weights",
+    "latest_exclusions",
+)
+QUICK = {
+    "PM_VOLATILITY__MODELS": '["garch"]',
+    "PM_VOLATILITY__WINDOWS": "[1000]",
+    "PM_VOLATILITY__CALIBRATION_SESSIONS": "0",
+}
+
+
+def query(folder: Path, sql: str) -> pl.DataFrame:
+    with Lake(Workspace(folder).lake, load_settings().lake, read_only=True) as lake:
+        return lake.query(sql)
+
+
+def latest(folder: Path) -> list[str]:
+    return [query(folder, f"FROM {view} ORDER BY ALL").write_json() for view in LATEST]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory, ran: Path, pm: Pm) -> tuple[Path, str]:
+    """Give a workspace after a run and an evaluation, and what the evaluation printed. To be read only."""
+    folder = shutil.copytree(ran, tmp_path_factory.mktemp("evaluated") / "house")
+    done = pm(folder, "evaluate", "--source", "sample", "--origins", "9", "--horizon", "5,1", env=QUICK)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.mark.parametrize("horizon", ["0", "1.5", "300", "", "1,x"])
+def test_a_wrong_horizon_is_met_before_any_work(workspace: Path, pm: Pm, horizon: str) -> None:
+    refused = pm(workspace, "evaluate", f"--horizon={horizon}")
+    assert refused.returncode == 2
+    assert "whole numbers from 1 to 250" in refused.stderr
+    assert not (workspace / "lake" / "catalog.sqlite").exists()
+
+
+@pytest.mark.parametrize("origins", ["0", "many"])
+def test_a_wrong_number_of_origins_is_met_before_any_work(workspace: Path, pm: Pm, origins: str) -> None:
+    refused = pm(workspace, "evaluate", f"--origins={origins}")
+    assert refused.returncode == 2
+    assert "--origins" in refused.stderr
+    assert not (workspace / "lake" / "catalog.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--source", "nowhere"), 3, "Unknown source 'nowhere'"),
+        (("--tickers", "AAPLE", "--source", "sample"), 6, "Unknown ticker: AAPLE. Did you mean 'AAPL'"),
+        (("--tickers", "FB", "--source", "sample"), 5, "Sessions up to 2013-03-01: 196; an evaluation needs 270"),
+        (("--as-of", "1990-01-01", "--source", "sample"), 5, "lies before the first bar"),
+        (("--source", "files"), 5, "an evaluation needs 270"),
+    ],
+    ids=["source", "ticker", "short", "early", "one bar"],
+)
+def test_what_cannot_be_evaluated_is_said_in_three_parts(
+    house: Path, pm: Pm, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    before = latest(house)
+    refused = pm(house, "evaluate", *arguments)
+    assert refused.returncode == code, refused.stderr
+    assert said in refused.stderr
+    assert "where:" in refused.stderr
+    assert "try:" in refused.stderr
+    assert latest(house) == before
+    assert query(house, "FROM forecast_scores WHERE basis <> 'nights'").is_empty()
+
+
+def test_tickers_that_never_trade_together_are_said(workspace: Path, pm: Pm) -> None:
+    days = [date(2022, 1, 3) + timedelta(days=n) for n in range(420)]
+    closes = 100 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.01, len(days))))
+    bars = pl.DataFrame({"date": days, "close": closes})
+    bars.head(400).write_csv(workspace / "OLD.csv")
+    bars.tail(10).write_csv(workspace / "NEW.csv")
+    assert pm(workspace, "import", "OLD.csv", "NEW.csv").returncode == 0
+    refused = pm(workspace, "evaluate", "--origins", "1", "--horizon", "15")
+    assert refused.returncode == 5, refused.stderr
+    assert "No ticker has a bar on 2023-02-0" in refused.stderr
+
+
+def test_what_it_prints_is_what_the_views_hold(evaluated: tuple[Path, str]) -> None:
+    folder, printed = evaluated
+    (run_id,) = query(folder, "SELECT run_id FROM runs WHERE kind = 'evaluate'").row(0)
+    board = query(folder, f"FROM model_leaderboard WHERE basis = '{run_id}' ORDER BY step, place, model")
+    rows = [line.split() for line in printed.splitlines() if re.match(r" +[15] +\d+ +[a-z]", line)]
+    assert [row[:3] for row in rows] == [
+        [str(s), str(p), m] for s, p, m in board.select("step", "place", "model").rows()
+    ]
+    assert [float(row[6]) for row in rows] == pytest.approx(board["relative_crps"].to_list(), abs=5e-5)
+    assert [row[4] for row in rows] == ["9"] * len(rows)
+    held = query(
+        folder,
+        f"SELECT coverage FROM interval_coverage WHERE basis = '{run_id}' AND model = 'ensemble' "
+        "AND slice = 'all' ORDER BY step, level",
+    )
+    shares = [re.findall(r"[\d.]+%", line) for line in printed.splitlines() if re.match(r" +[15]  all ", line)]
+    shown = [float(share.rstrip("%")) / 100 for row in shares for share in (*row[:3], row[-1])]
+    assert shown == pytest.approx(held["coverage"].to_list(), abs=5e-4)
+    ratios = [float(line.split()[-1]) for line in printed.splitlines() if re.match(r" +[15] +(garch|ewma)", line)]
+    stored = query(folder, f"SELECT variance_ratio FROM volatility_scores WHERE basis = '{run_id}'")
+    assert sorted(ratios) == pytest.approx(sorted(stored["variance_ratio"].to_list()), rel=5e-4)
+
+
+def test_it_fits_a_narrow_screen(evaluated: tuple[Path, str]) -> None:
+    _, printed = evaluated
+    assert max(len(line) for line in printed.splitlines() if "pm sql" not in line) <= 80
+
+
+def test_nothing_that_reads_the_newest_run_sees_it(evaluated: tuple[Path, str], ran: Path, pm: Pm) -> None:
+    folder, _ = evaluated
+    assert latest(folder) == latest(ran)
+    assert "evaluate" in pm(folder, "runs").stdout
+    (run_id,) = query(folder, "SELECT run_id FROM runs WHERE kind = 'evaluate'").row(0)
+    shown = pm(folder, "runs", "show", run_id)
+    assert shown.returncode == 0, shown.stderr
+    assert "evaluate" in shown.stdout
+    views = {"forecast_scores", "interval_coverage", "volatility_scores", "model_leaderboard"}
+    assert views <= set(pm(folder, "tables").stdout.split())
+    described = pm(folder, "tables", "model_leaderboard").stdout
+    assert all(name in described for name in ("basis", "relative_crps", "gain_t"))
+
+
+def test_the_same_again_is_skipped_and_new_bars_are_not(evaluated: tuple[Path, str], tmp_path: Path, pm: Pm) -> None:
+    folder = shutil.copytree(evaluated[0], tmp_path / "house")
+    asked = ("evaluate", "--source", "sample", "--origins", "9", "--horizon", "1,5")
+    again = pm(folder, *asked, env=QUICK)
+    assert "Nothing is new since" in again.stdout
+    assert again.stdout.startswith(evaluated[1].rstrip())
+    compacted = pm(folder, "lake", "compact")
+    assert compacted.returncode == 0, compacted.stderr
+    assert pm(folder, *asked, env=QUICK).stdout.startswith(evaluated[1].rstrip())
+    (folder / "BAD.csv").write_text("date,close\n2013-01-07,6\n")
+    assert pm(folder, "import", "BAD.csv").returncode == 0
+    assert "Nothing is new" not in pm(folder, *asked, env=QUICK).stdout
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_cut_off_it_leaves_nothing_and_a_run_does_not_take_it_up(
+    house: Path, pm: Pm, command: list[str], environment: dict[str, str], blow: signal.Signals
+) -> None:
+    before = latest(house)
+    asked = ["evaluate", "--source", "sample", "--origins", "12", "--horizon", "5"]
+    with subprocess.Popen(
+        [*command, *asked], cwd=house, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        line = next(text for text in process.stderr if text.startswith("Run "))
+        read = pm(house, "sql", "select count(*) from bars")  # a reader beside it is not kept waiting
+        assert process.poll() is None
+        assert read.returncode == 0, read.stderr
+        time.sleep(0.5)
+        process.send_signal(blow)
+        said = process.stderr.read()
+    assert process.returncode == (130 if blow is signal.SIGINT else -signal.SIGKILL)
+    assert ("Nothing of the evaluation was written" in said) == (blow is signal.SIGINT)
+    cut = line.split()[1]
+    assert query(house, "SELECT DISTINCT basis FROM forecast_outcomes")["basis"].to_list() in ([], ["nights"])
+    assert latest(house) == before
+    night = pm(house, "run", "--source", "sample", "--as-of", "2012-11-30", env=QUICK)
+    assert night.returncode == 0, night.stderr
+    assert cut not in night.stderr
+    assert "resumed" not in night.stderr
+    again = pm(house, *asked, env=QUICK)
+    assert again.returncode == 0, again.stderr
+    assert "resumed" not in again.stderr
