@@ -1,0 +1,220 @@
+"""Series that nobody should import, and somebody will: each costs its own row, never the run or a neighbour."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.lake.tables import QUANTILES, quantile_column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike
+
+BARS = 320
+LAST = date(2024, 6, 28)
+GOOD = {"GOOD1", "GOOD2", "GOOD3"}
+# All models and fits; only the numbers of origins and paths are small.
+QUICK = {
+    "PM_RUN__JOBS": "1",
+    "PM_FORECAST__HORIZON": "10",
+    "PM_FORECAST__ORIGINS": "8",
+    "PM_FORECAST__ORIGIN_STEP": "10",
+}
+QUICK |= {
+    "PM_VOLATILITY__WINDOWS": "[1000]",
+    "PM_VOLATILITY__SIMULATIONS": "500",
+    "PM_VOLATILITY__CALIBRATION_SESSIONS": "125",
+}
+CHEAP = {"PM_FORECAST__MODELS": '["naive", "drift"]', "PM_VOLATILITY__MODELS": '["garch"]'}
+CHEAP |= {"PM_VOLATILITY__CALIBRATION_SESSIONS": "0"}
+PROGRESS = re.compile(r"Run \S+|(land|check|features|volatility|forecast|signals|report|evaluate) +(done|skipped) +.*")
+
+
+def walk(seed: int, bars: int = BARS, *, sigma: float = 0.01) -> np.ndarray:
+    return np.asarray(100 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, sigma, bars))))
+
+
+def changed(seed: int, bar: int, value: float | None) -> list[float | None]:
+    closes: list[float | None] = walk(seed).tolist()
+    closes[bar] = value
+    return closes
+
+
+def ticks(seed: int) -> np.ndarray:
+    moves = np.random.default_rng(seed).choice([-1, 0, 1], BARS, p=[0.1, 0.8, 0.1])
+    return np.asarray(np.maximum(0.05 + 0.005 * np.cumsum(moves), 0.005).round(4))
+
+
+bar = np.arange(BARS)
+jump = np.where(bar < BARS // 2, 1, 100)
+
+SERIES: dict[str, ArrayLike | Sequence[float | None]] = {
+    "GOOD1": walk(1), "GOOD2": walk(2, sigma=0.02), "GOOD3": walk(3),
+    "CONSTANT": np.full(BARS, 50.0), "ONE": [5.0], "FIVE": walk(4, 5), "BARS30": walk(5, 30), "BARS90": walk(6, 90),
+    "BARS260": walk(7, 260), "EMPTY": [None] * BARS, "MISSING": changed(8, 99, None),
+    "NAN": changed(9, 99, float("nan")), "ZERO": changed(10, 99, 0.0), "NEGATIVE": changed(11, 99, -80.0),
+    "INFINITE": changed(12, 99, float("inf")), "ALLNEG": -walk(13), "HUGE": changed(14, 99, 1e300),
+    "HUGELAST": changed(15, -1, 1e304), "FLIP": np.where(bar % 2, 1e300, 1e-300), "JUMP": walk(16) * jump,
+    "JUMPLAST": walk(17) * np.where(bar < BARS - 1, 1, 100), "STOPPED": walk(18), "ONCE": 50.0 + (bar > 150),
+    "TICKS": ticks(19), "ALTERNATE": 100.0 + bar % 2, "LINEAR": 100 + 0.1 * bar, "SINE": 100 + 10 * np.sin(bar / 4),
+    "DOUBLES": 2.0**bar, "HALVES": 0.5**bar, "TWICE": walk(20), "DISAGREES": walk(21),
+}  # fmt: skip
+QUARANTINED = {
+    "EMPTY": "missing_close", "MISSING": "missing_close", "NAN": "missing_close", "ZERO": "non_positive_price",
+    "NEGATIVE": "non_positive_price", "ALLNEG": "non_positive_price", "INFINITE": "not_finite", "TWICE": "duplicate",
+    "DISAGREES": "conflicting_duplicate",
+}  # fmt: skip
+NOT_FORECAST = {
+    "CONSTANT": "constant", "ONE": "too_few_bars", "FIVE": "too_few_bars", "STOPPED": "stale", "ONCE": "no_volatility",
+    "HUGELAST": "out_of_range", "FLIP": "out_of_range",
+}  # fmt: skip
+SERVED_LESS = {"BARS30": "short_history"}
+JUMPED = {"HUGE", "HUGELAST", "JUMP", "JUMPLAST"}
+
+
+def write(path: Path, tickers: set[str]) -> None:
+    days = [day for n in range(2 * BARS) if (day := LAST - timedelta(days=n)).weekday() < 5][:BARS][::-1]
+    lines = ["ticker,date,close"]
+    for ticker in sorted(tickers):
+        closes = SERIES[ticker]
+        shift = timedelta(days=5 * 364 if ticker == "STOPPED" else 0)
+        own = [
+            f"{ticker},{day - shift},{'' if close is None else float(close)}"
+            for day, close in zip(days[-len(closes) :], closes, strict=True)  # type: ignore[arg-type]
+        ]
+        lines += own
+        lines += [own[200]] if ticker == "TWICE" else [f"{ticker},{days[200]},77"] if ticker == "DISAGREES" else []
+    path.write_text("\n".join(lines))
+
+
+class Printed(NamedTuple):
+    """What the commands printed, and the workspace they left."""
+
+    folder: Path
+    out: str
+    err: str
+
+
+def use(folder: Path, *commands: list[str], **more: str) -> Printed:
+    """Use `pm` as a user does who wants to see every warning there is."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PM_")}
+    environment = kept | QUICK | more | {"PYTHONWARNINGS": "default", "NO_COLOR": "1"}
+    out = err = ""
+    for arguments in commands:
+        line = [sys.executable, "-c", "from pm.cli import main; main()", *arguments]
+        done = subprocess.run(line, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        out, err = out + done.stdout, err + done.stderr
+    return Printed(folder, out, err)
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Printed, Printed]:
+    """Give a night with all series and one with the good ones alone."""
+    folders = []
+    for name, tickers in (("all", set(SERIES)), ("good", GOOD)):
+        folder = tmp_path_factory.mktemp(name)
+        write(folder / "bars.csv", tickers)
+        folders.append(use(folder, ["init"], ["import", "bars.csv"], ["run"]))
+    return folders[0], folders[1]
+
+
+@pytest.fixture(scope="module")
+def night(nights: tuple[Printed, Printed]) -> Printed:
+    return nights[0]
+
+
+@pytest.fixture(scope="module")
+def read(night: Printed, read_table: Callable[..., pl.DataFrame]) -> Callable[[str], pl.DataFrame]:
+    return lambda name: read_table(night.folder, name)
+
+
+def test_nothing_is_printed_that_nobody_can_act_on(night: Printed) -> None:
+    assert [line for line in night.err.splitlines() if not PROGRESS.fullmatch(line)] == []
+    assert not re.search(r"[Ww]arn|Traceback|\b(nan|inf)\b", night.out)
+    # A price of 1e300 does not push the table off the screen.
+    table = [line for line in night.out.splitlines() if re.search(r" (HOLD|BUY|SELL) ", line)]
+    assert max(map(len, table)) < 140
+
+
+def test_each_refused_row_has_its_rule(read: Callable[[str], pl.DataFrame]) -> None:
+    rules = read("quarantine").select("ticker", "rule").unique()
+    assert dict(rules.iter_rows()) == QUARANTINED
+    assert len(rules) == len(QUARANTINED)
+
+
+def test_each_ticker_is_forecast_or_has_its_reason(read: Callable[[str], pl.DataFrame]) -> None:
+    reasons = dict(read("exclusions").filter(stage="forecast").select("ticker", "reason").iter_rows())
+    assert reasons == NOT_FORECAST | SERVED_LESS
+    unusable = {ticker for ticker in SERIES if ticker not in read("bars")["ticker"]}
+    assert unusable == {"EMPTY", "ALLNEG"}
+    forecast = set(read("forecasts").filter(model="ensemble")["ticker"])
+    assert forecast == SERIES.keys() - unusable - NOT_FORECAST.keys()
+    jumped = read("exclusions").filter(stage="volatility", reason="jump_left_out")["ticker"]
+    assert set(jumped) == JUMPED
+
+
+def test_the_others_are_served_as_without_them(
+    nights: tuple[Printed, Printed], contents: Callable[..., dict[str, pl.DataFrame]]
+) -> None:
+    names = ("bars", "features", "volatility", "volatility_fits", "forecasts", "model_weights", "signals", "exclusions")
+    among, alone = (contents(night.folder, *names) for night in nights)
+    for name in names:
+        frame, expected = (frames[name].drop("row", strict=False) for frames in (among, alone))  # the file's
+        assert_frame_equal(frame.filter(pl.col("ticker").is_in(GOOD)), expected, check_exact=True)
+    assert set(alone["signals"]["ticker"]) == GOOD
+
+
+def test_intervals_are_finite_and_ordered_and_widen(read: Callable[[str], pl.DataFrame]) -> None:
+    forecasts = read("forecasts").sort("ticker", "model", "step")
+    names = [quantile_column("q", level) for level in QUANTILES]
+    quantiles = forecasts.select(names).to_numpy()
+    assert np.isfinite(quantiles).all()
+    assert (quantiles > 0).all()
+    assert (np.diff(np.log(quantiles), axis=1) >= 0).all()
+    ensemble = (forecasts["model"] == "ensemble").to_numpy()
+    assert (np.diff(quantiles[ensemble], axis=1) > 0).all()
+    for low, high in (("q025", "q975"), ("q25", "q75")):
+        width = (pl.col(high) / pl.col(low)).log()
+        growth = forecasts.select("step", growth=width - width.shift().over("ticker", "model")).filter(
+            pl.col("step") > 1
+        )
+        assert growth["growth"].min() > -1e-9  # type: ignore[operator]
+
+
+def test_each_forecast_is_a_signal_of_a_sane_size(read: Callable[[str], pl.DataFrame]) -> None:
+    signals = read("signals")
+    assert set(signals["ticker"]) == set(read("forecasts")["ticker"])
+    held = signals.filter(action="HOLD")
+    assert (held["size"] == 0).all()
+    assert {*GOOD, *JUMPED, "TICKS", "ZERO"} - {"HUGELAST"} <= set(held["ticker"])
+    traded = signals.filter(pl.col("action") != "HOLD")
+    assert (traded["size"].is_between(0, 0.25)).all()
+    # Only those that anyone could foretell.
+    assert set(traded["ticker"]) <= {"LINEAR", "SINE", "DOUBLES", "HALVES", "ALTERNATE"}
+    for ticker, action in (("DOUBLES", "BUY"), ("HALVES", "SELL")):
+        assert signals.filter(ticker=ticker)["action"].to_list() == [action]
+
+
+def test_an_evaluation_of_them_has_finite_scores(night: Printed, ask: Callable[..., pl.DataFrame]) -> None:
+    printed = use(night.folder, ["evaluate", "--origins", "2", "--horizon", "1,5"], **CHEAP)
+    assert [line for line in printed.err.splitlines() if not PROGRESS.fullmatch(line)] == []
+    assert not re.search(r"[Ww]arn|Traceback|\b(nan|inf)\b", printed.out)
+    assert re.search("more than 25 times .*: .*JUMPLAST", printed.out)
+    for view in ("model_leaderboard", "forecast_scores", "interval_coverage", "volatility_scores"):
+        scores = ask(night.folder, f"FROM {view} WHERE basis <> 'nights'")
+        assert not scores.is_empty()
+        numbers: Any = scores.select(pl.selectors.float().is_finite().all()).row(0)
+        assert all(kept in {True, None} for kept in numbers), (view, scores)
