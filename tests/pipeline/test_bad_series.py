@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from numpy.typing import ArrayLike
 
 BARS = 320
 LAST = date(2024, 6, 28)
@@ -60,7 +59,7 @@ def ticks(seed: int) -> np.ndarray:
 bar = np.arange(BARS)
 jump = np.where(bar < BARS // 2, 1, 100)
 
-SERIES: dict[str, ArrayLike | Sequence[float | None]] = {
+SERIES: dict[str, np.ndarray | Sequence[float | None]] = {
     "GOOD1": walk(1), "GOOD2": walk(2, sigma=0.02), "GOOD3": walk(3),
     "CONSTANT": np.full(BARS, 50.0), "ONE": [5.0], "FIVE": walk(4, 5), "BARS30": walk(5, 30), "BARS90": walk(6, 90),
     "BARS260": walk(7, 260), "EMPTY": [None] * BARS, "MISSING": changed(8, 99, None),
@@ -92,7 +91,7 @@ def write(path: Path, tickers: set[str]) -> None:
         shift = timedelta(days=5 * 364 if ticker == "STOPPED" else 0)
         own = [
             f"{ticker},{day - shift},{'' if close is None else float(close)}"
-            for day, close in zip(days[-len(closes) :], closes, strict=True)  # type: ignore[arg-type]
+            for day, close in zip(days[-len(closes) :], closes, strict=True)
         ]
         lines += own
         lines += [own[200]] if ticker == "TWICE" else [f"{ticker},{days[200]},77"] if ticker == "DISAGREES" else []
