@@ -390,8 +390,8 @@ _FORECASTS = Table(
         Column(
             "spread",
             REAL,
-            "Times the spread of table volatility that is about this mean: 1 where the ticker has no edge, else what the "
-            "model's errors out of sample came to.",
+            "Times the spread of table volatility that is about this mean: 1 where the ticker has no edge, else what "
+            "the model's errors out of sample came to.",
         ),
         Column("regime", TEXT, "Regime of volatility on the origin date: low, middle, high; see volatility."),
         Column("naive_scale", REAL, "Mean absolute one-session log return of the bars used: the unit of MASE."),

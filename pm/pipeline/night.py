@@ -150,9 +150,17 @@ def _cut_off(lake: Lake, asked: Request) -> str | None:
 
 
 def _request_of(lake: Lake, run_id: str) -> Request:
-    rows = lake.rows("SELECT * FROM runs WHERE kind = 'run'")
+    every = lake.rows("SELECT * FROM runs")
+    rows = [row for row in every if row["kind"] == "run"]
     found = [row for row in rows if row["run_id"] == run_id]
     if not found:
+        other = next((row["kind"] for row in every if row["run_id"] == run_id), None)
+        if other is not None:
+            raise InputError(
+                f"Run {run_id} is of kind {other!r}; only a night's run is resumed.",
+                where="table runs",
+                hint="give the command again; what was committed stays",
+            )
         raise InputError(
             f"There is no run {run_id!r}.{did_you_mean(run_id, [row['run_id'] for row in rows])}",
             where="table runs",

@@ -30,14 +30,14 @@ class PriceDistribution:
     and heavy tails flatten its ends, both of which the points record. The scale is that of a normal
     quantile-quantile plot. Straight lines are preferred to a cubic because they are monotone whatever the quantiles
     are, so that the probability of a price and the price of a probability are each other's inverse, and because
-    nothing is known between the points that a curve could add. The tails beyond 2.5% and 97.5% are those of a normal with
-    the slope of the last segment: thinner than a Student t's, so read no probability below 1% from them.
+    nothing is known between the points that a curve could add. The tails beyond 2.5% and 97.5% are those of a normal
+    with the slope of the last segment: thinner than a Student t's, so read no probability below 1% from them.
 
     Parameters
     ----------
     log_quantiles
-        Logarithms of the prices at the levels `pm.lake.tables.QUANTILES`, of shape (tickers, levels); finite and strictly
-        increasing along each row.
+        Logarithms of the prices at the levels `pm.lake.tables.QUANTILES`, of shape (tickers, levels); finite and
+        strictly increasing along each row.
     """
 
     log_quantiles: NDArray[np.float64]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Series", "leave_out_jumps", "read_series"]
 
 _JUMP_SIGMAS = 25.0
+_SAYABLE = 10.0
+"""Log return up to which a percentage is still read."""
 _TINY = 1e-8
 _RARE = 0.01
 _ALIVE = 0.05
@@ -72,7 +74,8 @@ def leave_out_jumps(series: dict[str, Series]) -> tuple[dict[str, Series], dict[
         if scale > _TINY and 0 < jumps.sum() <= max(1, _RARE * len(jumps)):
             kept[ticker] = Series(own.returns[~jumps], own.origin_date)
             largest = float(own.returns[distance.argmax()])
-            said = f"{jumps.sum()} of {len(jumps)} returns left out, the largest {np.expm1(largest):+.0%}"
+            move = f"{np.expm1(largest):+.0%}" if abs(largest) < _SAYABLE else f"{largest:+.0f} in log price"
+            said = f"{jumps.sum()} of {len(jumps)} returns left out, the largest {move}"
             said += "; is a split not adjusted for?"
             cut[ticker] = Refusal("jump_left_out", said)
     return kept, cut

@@ -9,6 +9,7 @@ from polars.testing import assert_frame_equal
 
 from pm.errors import InputError
 from pm.pipeline import Request, evaluate_history, open_for_writing
+from pm.pipeline.stages.evaluate import _origin_dates
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -105,3 +106,25 @@ def test_room_for_fewer_origins_is_told(tmp_path: Path, evaluate: Callable[..., 
     heard: list[Any] = []
     evaluate(tmp_path, 500, [20], tickers=("IBM",), as_of=date(2001, 6, 29), heard=heard)
     assert any("room for 4 of 500 origins" in str(event) for event in heard)
+
+
+def test_a_market_of_seven_days_does_not_set_the_dates() -> None:
+    days = pl.date_range(date(2020, 1, 1), date(2021, 12, 31), eager=True)
+    worked = days.filter(days.dt.weekday() <= 5)
+    parts = [pl.DataFrame({"ticker": ticker, "date": worked}) for ticker in ("A", "B", "C")]
+    crypto = pl.DataFrame({"ticker": "COIN", "date": days})
+    mixed = _origin_dates(pl.concat([*parts, crypto]), days[-1], origins=10, horizon=7)
+    assert mixed == _origin_dates(parts[0], days[-1], origins=10, horizon=7)
+    # Where that market is all there is, its weekends count.
+    assert _origin_dates(crypto, days[-1], origins=2, horizon=7) == [days[-15], days[-8]]
+    # A ticker that has not begun, or has ended, has no say.
+    late = pl.concat([crypto, *(part.filter(pl.col("date") > date(2021, 12, 20)) for part in parts)])
+    assert any(day.weekday() > 4 for day in _origin_dates(late, days[-1], origins=60, horizon=5))
+
+
+def test_an_evaluation_is_not_resumed_as_a_night(
+    tmp_path: Path, evaluate: Callable[..., RunResult], run_night: Callable[..., RunResult]
+) -> None:
+    evaluated = evaluate(tmp_path, 1, [1], tickers=("IBM",))
+    with pytest.raises(InputError, match="kind 'evaluate'"):
+        run_night(tmp_path, resume=evaluated.run_id)

@@ -290,3 +290,10 @@ def test_intervals_cover_what_they_say(settings: VolatilitySettings, as_frame: F
         # Three standard errors of a share among 300 tickers.
         assert wide == pytest.approx(0.9, abs=3 * (0.9 * 0.1 / count) ** 0.5)
         assert half == pytest.approx(0.5, abs=3 * (0.5 * 0.5 / count) ** 0.5)
+
+
+def test_a_move_that_no_percentage_says_is_told_in_logs(settings: VolatilitySettings, as_frame: Frame) -> None:
+    walk = np.random.default_rng(1).normal(0, 0.015, 400)
+    spike = put(-1381.0, 201)(put(1381.0, 200)(walk))
+    fit = fit_volatility(as_frame({"X": spike}), settings=settings, horizon=2)
+    assert "in log price" in fit.exclusions["detail"].item()

@@ -123,14 +123,20 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
 
 
 def _origin_dates(bars: pl.DataFrame, as_of: date, origins: int, horizon: int) -> list[date]:
-    """Give the dates to forecast from, oldest first.
+    """Give the dates to forecast from, oldest first: of those on which at least half of the tickers there were traded.
 
     Raises
     ------
     InputError
         The history is too short for one.
     """
-    sessions: list[date] = bars["date"].unique().sort().to_list()
+    # Of shares beside a market of seven days, weekends are no sessions of most.
+    spans = bars.group_by("ticker").agg(first=pl.col("date").min(), last=pl.col("date").max())
+    traded = bars.group_by("date").len("traded").sort("date")
+    begun = traded.select(pl.col("date").map_batches(lambda days: spans["first"].sort().search_sorted(days, "right")))
+    ended = traded.select(pl.col("date").map_batches(lambda days: spans["last"].sort().search_sorted(days, "left")))
+    there = begun.to_series().cast(pl.Int64) - ended.to_series().cast(pl.Int64)
+    sessions: list[date] = traded.filter(2 * pl.col("traded").cast(pl.Int64) >= there)["date"].to_list()
     last = len(sessions) - 1 - horizon
     places = range(last, _LEAST_BARS - 2, -horizon)
     if not places:
