@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numba
 import numpy as np
 import polars as pl
 import psutil
 import pytest
+import ray
 from distributed import LocalCluster
 from threadpoolctl import threadpool_info
 
@@ -32,49 +39,70 @@ if TYPE_CHECKING:
 
     from pm.settings import Settings
 
-    Started = Callable[[str], Workers]
+    Crews = Callable[[str], Workers]
 
-# Ray keeps its processes a while; the first start of all takes the most of this module's time.
-_RAY = """
-import sys, ray
-started = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=2**27)
-print(started.address_info["gcs_address"], flush=True)
-sys.stdin.read()
+# Connects to a running Ray as another program does, and says what came of it.
+_RAY_CLIENT = """
+import sys
+from pm.parallel import Workers
+with Workers("ray", address=sys.argv[1]) as workers:
+    print(list(workers.map(abs, range(-3, 0))))
 """
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _ray_alone() -> Iterator[None]:
-    """Let Ray neither ask for a token nor tell its makers."""
-    with pytest.MonkeyPatch.context() as patch:
+def _clusters_settings() -> Iterator[None]:
+    """Let Ray neither ask for a token nor tell its makers; let Dask give up work on its second dead worker."""
+    with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         yield
 
 
+def _cluster(workers: int) -> LocalCluster:
+    return LocalCluster(n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0")
+
+
 @pytest.fixture(scope="module")
 def dask_address() -> Iterator[str]:
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+    """A running cluster of two workers, which stay however long a busy machine takes to start them again."""
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}), _cluster(2) as cluster:
         yield cluster.scheduler_address
 
 
 @pytest.fixture(scope="module")
-def ray_address() -> Iterator[str]:
-    with subprocess.Popen([sys.executable, "-c", _RAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
-        assert head.stdout is not None
-        yield head.stdout.readline().decode().strip()
-        head.communicate(timeout=30)
+def bare_cluster() -> Iterator[LocalCluster]:
+    """A running cluster without workers."""
+    with _cluster(0) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
-def address(request: pytest.FixtureRequest) -> Callable[[str], str | None]:
-    """Give the address of an engine's running cluster; none for 'local'."""
-    return lambda engine: None if engine == "local" else str(request.getfixturevalue(f"{engine}_address"))
+def local_crew() -> Iterator[Workers]:
+    with Workers(jobs=2) as workers:
+        yield workers
+
+
+@pytest.fixture(scope="module")
+def dask_crew(dask_address: str) -> Iterator[Workers]:
+    with Workers("dask", address=dask_address) as workers:
+        yield workers
+
+
+@pytest.fixture(scope="module")
+def ray_crew() -> Iterator[Workers]:
+    """Workers of a Ray of our own, whose processes end with it."""
+    before, files = _of_clusters(), set(Path.cwd().iterdir())
+    with Workers("ray", jobs=2) as workers:
+        yield workers
+    assert set(Path.cwd().iterdir()) == files
+    _gone(before)
 
 
 @pytest.fixture
-def workers(address: Callable[[str], str | None]) -> Callable[[str], Workers]:
-    return lambda engine: Workers(engine, address=address(engine), jobs=2)
+def crews(request: pytest.FixtureRequest) -> Crews:
+    """Give an engine's workers, the same for all tests: starting them takes the most of this module's time."""
+    return lambda engine: request.getfixturevalue(f"{engine}_crew")
 
 
 def _threads(_: int) -> tuple[int, int, int, set[int]]:
@@ -131,91 +159,126 @@ def _of_clusters() -> set[int]:
     return found
 
 
+def _gone(before: set[int]) -> None:
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in _of_clusters() - before], timeout=20)
+    assert not alive
+
+
+@contextmanager
+def _worker(cluster: LocalCluster, *options: str, path: Path | None = None) -> Iterator[None]:
+    """Have a worker that nobody starts again."""
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address]
+    environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
+    with subprocess.Popen(
+        [*command, "--no-nanny", "--no-dashboard", *options], env=environment, stderr=subprocess.DEVNULL
+    ) as process:
+        while not cluster.scheduler_info["workers"]:
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield
+        process.kill()
+    while cluster.scheduler_info["workers"]:
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-def test_workers_started_here_have_one_thread_each_and_end(engine: str) -> None:
-    before, files = _of_clusters(), set(Path.cwd().iterdir())
-    with Workers(engine, jobs=2) as workers:
-        seen = list(workers.map(_threads, range(4)))
-        again = list(workers.map(_threads, range(2)))
-    assert all(threads[1:] == (1, 1, {1}) for threads in seen + again)
-    pids = {pid for pid, *_ in seen + again}
+def test_workers_have_one_thread_each(crews: Crews, engine: str) -> None:
+    seen = list(crews(engine).map(_threads, range(6)))
+    assert all(threads[2:] == (1, {1}) for threads in seen)
+    if engine != "dask":  # whose workers here are not started by us
+        assert all(threads[1] == 1 for threads in seen)
+    pids = {pid for pid, *_ in seen}
     assert os.getpid() not in pids
     assert len(pids) <= 2
-    assert set(Path.cwd().iterdir()) == files
-    if engine != "local":  # whose processes wait ten seconds for more
-        _, alive = psutil.wait_procs([psutil.Process(pid) for pid in _of_clusters() - before], timeout=20)
-        assert not alive
+
+
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_results_are_equal_to_the_last_bit_and_in_order(crews: Crews, engine: str) -> None:
+    assert list(crews(engine).map(_solved, range(9))) == list(Workers(jobs=1).map(_solved, range(9)))
+
+
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_errors_reach_the_caller_as_they_are(crews: Crews, engine: str) -> None:
+    with pytest.raises(InputError) as refused:
+        list(crews(engine).map(_refuses, range(6)))
+    assert (refused.value.what, refused.value.hint) == ("Two is refused.", "ask for three")
+    assert list(crews(engine).map(_refuses, [3])) == [3]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_results_are_equal_to_the_last_bit_and_in_order(workers: Started, engine: str) -> None:
-    with workers(engine) as crew:
-        assert list(crew.map(_solved, range(9))) == list(Workers(jobs=1).map(_solved, range(9)))
-        pids = {seen[0] for seen in crew.map(_threads, range(4))}
-        assert os.getpid() not in pids
-        assert all(seen[2:] == (1, {1}) for seen in crew.map(_threads, range(4)))
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_errors_reach_the_caller_as_they_are(workers: Started, engine: str) -> None:
-    with workers(engine) as crew:
-        with pytest.raises(InputError) as refused:
-            list(crew.map(_refuses, range(6)))
-        assert (refused.value.what, refused.value.hint) == ("Two is refused.", "ask for three")
-        assert list(crew.map(_refuses, [3])) == [3]
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_a_killed_worker_had_in_hand_is_done_again(workers: Started, engine: str, tmp_path: Path) -> None:
-    with workers(engine) as crew:
-        assert list(crew.map(partial(_killed_once, tmp_path), range(12))) == list(range(12))
+def test_what_a_killed_worker_had_in_hand_is_done_again(crews: Crews, engine: str, tmp_path: Path) -> None:
+    assert list(crews(engine).map(partial(_killed_once, tmp_path), range(12))) == list(range(12))
     tries = [len(list(tmp_path.glob(f"{number}.*"))) for number in range(12)]
     assert tries[6] == 2
     assert tries[:2] == [1, 1]  # what was had is kept: of 12, at most 4 were in flight
     assert sum(tries) <= 12 + 4
 
 
-@pytest.mark.parametrize("engine", ["local", "dask"])
-def test_a_chunk_over_which_workers_always_die_is_named(workers: Started, engine: str) -> None:
-    with workers(engine) as crew:
-        with pytest.raises(WorkerError, match=r"chunk 3 of 5 \(number 2\)"):
-            list(crew.map(_killed_always, range(5), name=lambda number: f"number {number}"))
-        assert list(crew.map(_killed_always, [7, 8])) == [7, 8]
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_a_chunk_over_which_workers_always_die_is_named(crews: Crews, engine: str) -> None:
+    _names_the_chunk(crews(engine))
+
+
+def _names_the_chunk(crew: Workers) -> None:
+    with pytest.raises(WorkerError, match=r"chunk 3 of 5 \(number 2\)"):
+        list(crew.map(_killed_always, range(5), name=lambda number: f"number {number}"))
+    assert list(crew.map(_killed_always, [7, 8])) == [7, 8]
+
+
+def test_a_dask_of_our_own_starts_workers_that_it_had_given_up() -> None:
+    before = _of_clusters()
+    # Dask gives up a worker that is gone for so long, as one is that starts slowly: here any that is killed.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), Workers("dask", jobs=2) as crew:
+        assert all(threads[1:] == (1, 1, {1}) for threads in crew.map(_threads, range(4)))
+        _names_the_chunk(crew)
+    _gone(before)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_workers_memory_does_not_grow_with_the_number_of_chunks(workers: Started, engine: str) -> None:
+def test_a_workers_memory_does_not_grow_with_the_number_of_chunks(crews: Crews, engine: str) -> None:
     chunks = [np.full(2**19, float(place)) + 1 for place in range(60)]  # 4 MiB each
-    with workers(engine) as crew:
-        used = list(crew.map(_private_mib, chunks))
+    used = list(crews(engine).map(_private_mib, chunks))
     assert sum(chunk.nbytes for chunk in chunks) / 2**20 == 240
     assert max(used) - max(used[:12]) < 24  # six chunks: what is in flight, and the allocator's slack
+
+
+@pytest.mark.usefixtures("ray_crew")
+def test_another_programs_ray_is_used_at_its_address_and_left_running(crews: Crews) -> None:
+    list(crews("ray").map(abs, [1]))
+    address = ray.get_runtime_context().gcs_address
+    done = subprocess.run([sys.executable, "-c", _RAY_CLIENT, address], check=True, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("[3, 2, 1]")
+    assert list(crews("ray").map(abs, [-4])) == [4]
 
 
 def _quick(engine: str, address: str | None) -> Settings:
     settings = load_settings()
     changes: dict[str, dict[str, Any]] = {
-        "forecast": {"models": ["naive", "drift", "theta"], "horizon": 5},
-        "volatility": {"simulations": 500},
-        "run": {"chunk_size": 2, "jobs": 1 if engine == "local" else 2, "engine": engine, "address": address},
+        "forecast": {"models": ["naive", "drift", "theta"], "horizon": 3, "window": 300, "origins": 8},
+        "volatility": {"models": ["garch"], "windows": [500], "simulations": 500, "calibration_sessions": 0},
+        "report": {"max_charts": 0},
+        "run": {"chunk_size": 1, "jobs": 1 if engine == "local" else 2, "engine": engine, "address": address},
     }
     return settings.model_copy(
         update={name: settings.section(name).model_copy(update=values) for name, values in changes.items()}
     )
 
 
-def test_a_night_gives_the_same_numbers_on_each_engine(address: Callable[[str], str | None], tmp_path: Path) -> None:
+def test_a_night_gives_the_same_numbers_on_each_engine(crews: Crews, dask_address: str, tmp_path: Path) -> None:
+    list(crews("ray").map(abs, [1]))  # a program that has connected to Ray has its own used
     nights: dict[str, dict[str, pl.DataFrame]] = {}
     for engine in ENGINES:
-        workspace, settings = init_workspace(tmp_path / engine), _quick(engine, address(engine))
+        settings = _quick(engine, dask_address if engine == "dask" else None)
+        workspace = init_workspace(tmp_path / engine)
         with open_for_writing(workspace, settings) as lake:
-            nightly_run(lake, workspace, settings, lambda _: None, request=Request("sample"))
+            request = Request("sample", tickers=("AAPL", "FB", "IBM"))
+            nightly_run(lake, workspace, settings, lambda _: None, request=request)
             nights[engine] = {
                 name: lake.read(name).drop("run_id", "snapshot_id")
                 for name in ("volatility", "forecasts", "exclusions")
             }
     local = nights.pop("local")
-    assert local["forecasts"]["ticker"].n_unique() == local["volatility"]["ticker"].n_unique() == 5
+    assert local["forecasts"]["ticker"].n_unique() == local["volatility"]["ticker"].n_unique() == 3
     for frames in nights.values():
         for name, frame in frames.items():
             assert frame.write_ipc(None).getvalue() == local[name].write_ipc(None).getvalue()
@@ -231,14 +294,62 @@ def test_an_address_nobody_answers_at_is_said_before_any_work(engine: str, addre
     assert refused.value.hint
 
 
-def test_workers_of_several_threads_are_refused() -> None:
+class _Quiet(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_something_else_at_the_address_is_told_from_a_cluster(engine: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, http.server.HTTPServer(("127.0.0.1", 0), _Quiet) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        for port in (silent.getsockname()[1], web.server_port):
+            with (
+                pytest.raises(EngineError, match=f"at 127.0.0.1:{port} does not answer as a"),
+                Workers(engine, address=f"127.0.0.1:{port}", patience=1),
+            ):
+                pass
+        web.shutdown()
+
+
+def test_a_cluster_without_workers_is_not_waited_for(bare_cluster: LocalCluster) -> None:
     with (
-        LocalCluster(n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
-        Workers("dask", address=cluster.scheduler_address) as crew,
+        Workers("dask", address=bare_cluster.scheduler_address, patience=1) as crew,
+        pytest.raises(EngineError, match="has no workers") as refused,
+    ):
+        list(crew.map(_solved, range(2)))
+    assert "dask worker" in refused.value.hint
+
+
+def test_a_cluster_that_loses_all_its_workers_ends_the_work(bare_cluster: LocalCluster) -> None:
+    with (
+        _worker(bare_cluster, "--nthreads", "1"),
+        Workers("dask", address=bare_cluster.scheduler_address, patience=2) as crew,
+        pytest.raises(EngineError, match="for 4 seconds"),
+    ):
+        list(crew.map(_killed_always, range(5)))
+
+
+def test_workers_of_several_threads_are_refused(bare_cluster: LocalCluster) -> None:
+    with (
+        _worker(bare_cluster, "--nthreads", "2"),
+        Workers("dask", address=bare_cluster.scheduler_address) as crew,
         pytest.raises(EngineError, match="2 threads") as refused,
     ):
         list(crew.map(_solved, range(2)))
     assert "--nthreads 1" in refused.value.hint
+
+
+def test_workers_of_another_version_are_refused(bare_cluster: LocalCluster, tmp_path: Path) -> None:
+    other = tmp_path / "polars-0.1.dist-info" / "METADATA"
+    other.parent.mkdir()
+    other.write_text("Metadata-Version: 2.1\nName: polars\nVersion: 0.1\n")
+    with (
+        _worker(bare_cluster, "--nthreads", "1", path=tmp_path),
+        Workers("dask", address=bare_cluster.scheduler_address) as crew,
+        pytest.raises(EngineError, match=f"has polars 0.1, and pm runs here with {version('polars')}"),
+    ):
+        list(crew.map(_solved, range(2)))
 
 
 def test_an_engine_that_cannot_be_is_refused_with_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:

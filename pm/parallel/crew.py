@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from pm.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ONE_THREAD", "Crew", "WorkerLost", "check_reachable"]
+__all__ = ["ONE_THREAD", "Crew", "WorkerLost"]
 
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 """Variables by which a new process gets one thread of each kind."""
-
-_PLACE = re.compile(r"^(?:\w+://)?\[?(?P<host>[^\s/]+?)\]?:(?P<port>\d+)/?$")
-_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -32,10 +25,14 @@ class Crew:
     backend
         Gives a joblib backend over them, for one call. It counts what it was handed in `submitted`, gives a result in
         `retrieve_result_callback`, and raises `WorkerLost` there when the worker died.
+    alive
+        Counts the workers there are now; None where the backend notices by itself that they are gone. A backend of a
+        crew that has it also has `give_up`.
     """
 
     size: int
     backend: Callable[[], Any]
+    alive: Callable[[], int] | None = None
 
 
 class WorkerLost(Exception):  # noqa: N818 - news, not an error: the work is tried again
@@ -50,26 +47,3 @@ class WorkerLost(Exception):  # noqa: N818 - news, not an error: the work is tri
     def __init__(self, place: int | None = None) -> None:
         super().__init__(place)
         self.place = place
-
-
-def check_reachable(address: str, *, example: str) -> None:
-    """Try whether something listens at an address, for the engines take a minute to say that nothing does.
-
-    Raises
-    ------
-    EngineError
-        It is no address, or nothing answers there.
-    """
-    found = _PLACE.match(address)
-    if found is None:
-        raise EngineError(
-            f"{address!r} is no address.", where="run.address or --address", hint=f"write it as in {example}"
-        )
-    try:
-        socket.create_connection((found["host"], int(found["port"])), timeout=_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise EngineError(
-            f"Nothing answers at {address}: {error}.",
-            where="run.address or --address",
-            hint="start the cluster, or leave the address out to have one started on this machine",
-        ) from None

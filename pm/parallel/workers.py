@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pm.errors import EngineError, WorkerError, did_you_mean
-from pm.parallel.crew import Crew, WorkerLost, check_reachable
+from pm.parallel.crew import Crew, WorkerLost
+from pm.parallel.reach import check_reachable
 from pm.parallel.threads import OneThread
+from pm.parallel.watch import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +23,6 @@ ENGINES = ("local", "dask", "ray")
 """Names of the engines."""
 
 _PACKAGES = {"dask": "distributed", "ray": "ray"}
-_EXAMPLES = {"dask": "tcp://127.0.0.1:8786", "ray": "127.0.0.1:6379"}
 _HERE = "auto"
 """What Ray calls the cluster that this machine belongs to."""
 _TOGETHER = 2
@@ -59,15 +60,26 @@ class Workers:
     memory_mb
         Memory of a worker beyond which it is killed, where the engine has such a limit (Dask, without an address); 0
         for the engine's own.
+    patience
+        Seconds that a cluster has to answer and to have workers. One that has lost them all in its work has twice as
+        long to get new ones.
 
     Raises
     ------
     EngineError
         No such engine, one that is not installed, or an address with `local`; and, at the start of the block, an
-        address at which nothing answers.
+        address at which no cluster answers.
     """
 
-    def __init__(self, engine: str = "local", *, address: str | None = None, jobs: int = 0, memory_mb: int = 0) -> None:
+    def __init__(
+        self,
+        engine: str = "local",
+        *,
+        address: str | None = None,
+        jobs: int = 0,
+        memory_mb: int = 0,
+        patience: float = 25,
+    ) -> None:
         if engine not in ENGINES:
             raise EngineError(
                 f"Unknown engine {engine!r}.{did_you_mean(engine, ENGINES)}",
@@ -90,12 +102,13 @@ class Workers:
         self._address = address
         self._jobs = jobs
         self._memory_mb = memory_mb
+        self._patience = patience
         self._stack = ExitStack()
         self._crew: Crew | None = None
 
     def __enter__(self) -> Self:
         if self._address is not None and self._address != _HERE:
-            check_reachable(self._address, example=_EXAMPLES[self._engine])
+            check_reachable(self._engine, self._address, self._patience)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -126,7 +139,7 @@ class Workers:
         Raises
         ------
         EngineError
-            The cluster cannot be had.
+            The cluster cannot be had, its workers have other versions than this process, or all of them are gone.
         WorkerError
             Workers died over the same chunk again and again; the error names it.
         Exception
@@ -143,7 +156,7 @@ class Workers:
         crew = self._hire(jobs)
         ready: dict[int, Result] = {}
         given = 0
-        for place, result in _whatever_dies(crew, work, chunks, name):
+        for place, result in _whatever_dies(crew, work, chunks, name, self._patience):
             ready[place] = result
             while given in ready:
                 yield ready.pop(given)
@@ -159,11 +172,11 @@ class Workers:
             if self._engine == "dask":
                 from pm.parallel.dask import dask_crew
 
-                hired = dask_crew(self._address, wanted, self._memory_mb)
+                hired = dask_crew(self._address, wanted, self._memory_mb, self._patience)
             else:
                 from pm.parallel.ray import ray_crew
 
-                hired = ray_crew(self._address, wanted)
+                hired = ray_crew(self._address, wanted, self._patience)
             self._crew = self._stack.enter_context(hired)
         return self._crew
 
@@ -182,7 +195,11 @@ def map_chunks(
 
 
 def _whatever_dies(
-    crew: Crew, work: OneThread[Item, Result], chunks: Sequence[Item], name: Callable[[Item], str] | None
+    crew: Crew,
+    work: OneThread[Item, Result],
+    chunks: Sequence[Item],
+    name: Callable[[Item], str] | None,
+    patience: float,
 ) -> Iterator[tuple[int, Result]]:
     """Give each chunk's place and result as they come; hand in again what was lost with a worker.
 
@@ -196,7 +213,7 @@ def _whatever_dies(
         batch = list(pending) if alone is None else [alone]
         backend = crew.backend()
         try:
-            with _results(crew, backend, work, chunks, batch) as results:
+            with _results(crew, backend, work, chunks, batch) as results, watched(crew, backend, 2 * patience):
                 for place, result in results:
                     del pending[place]
                     yield place, result
