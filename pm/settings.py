@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CALENDAR_FEATURES",
+    "RETIRED",
     "ExchangeSettings",
     "ForecastSettings",
     "LakeSettings",
@@ -41,6 +42,12 @@ CALENDAR_FEATURES = ("day_of_week", "month", "month_start", "month_end")
 
 PREFIX = "PM_"
 DELIMITER = "__"
+
+RETIRED = {
+    "volatility.window": "volatility.windows is a list of them now",
+    "forecast.naive_share": "the share is earned by evidence now",
+}
+"""Keys of earlier versions, and what became of them."""
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -350,6 +357,9 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> SettingsError
     dotted = ".".join(path)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(path[:-1])
+        if dotted in RETIRED:
+            said = f"Key {dotted!r} is no more: {RETIRED[dotted]}."
+            return SettingsError(said, where=where, hint="delete the line; see CHANGELOG.md")
         return SettingsError(
             f"Unknown key {dotted!r}.{did_you_mean(path[-1], known)}",
             where=where,

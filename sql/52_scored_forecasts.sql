@@ -1,7 +1,10 @@
--- Realised forecasts, each once: of several nights that forecast the same, the first.
-SELECT o.*
-FROM forecast_outcomes AS o
-JOIN runs AS r USING (run_id)
-QUALIFY row_number() OVER (
-    PARTITION BY o.basis, o.ticker, o.model, o.origin_date, o.step ORDER BY r.started_at, o.run_id
-) = 1;
+-- Realised forecasts, each once: of several nights that forecast a ticker from the same day, the first that has all quantiles.
+WITH whole AS (
+    SELECT o.*, r.started_at
+    FROM forecast_outcomes AS o
+    JOIN runs AS r USING (run_id)
+    WHERE o.crps IS NOT NULL
+)
+SELECT * EXCLUDE (started_at)
+FROM whole
+QUALIFY run_id = first_value(run_id) OVER (PARTITION BY basis, ticker, origin_date ORDER BY started_at, run_id);

@@ -1,4 +1,5 @@
 -- How wrong each model's realised forecasts were, by step: over all, by regime of volatility, month of the target, ticker.
+-- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
 -- slice: 'all', 'regime', 'month' or 'ticker': what the row is about.
 -- value: Which regime, month (YYYY-MM) or ticker; null for all.
 -- forecasts: Realised forecasts counted.

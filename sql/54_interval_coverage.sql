@@ -1,4 +1,5 @@
 -- How often the intervals of realised forecasts held what came, beside how often they should: over all, and by slice.
+-- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
 -- slice: 'all', 'regime', 'month' or 'ticker': what the row is about.
 -- value: Which regime, month (YYYY-MM) or ticker; null for all.
 -- level: Share of outcomes that the interval should hold.

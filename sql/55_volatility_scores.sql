@@ -1,8 +1,9 @@
 -- How well variances were foretold, by model and step: QLIKE against the squared returns that came. Smaller is better.
+-- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
 -- model: The path used ('garch_pool' or 'ewma'), or, one session ahead, a single fit of the pool.
 -- step: Sessions ahead, of the whole return up to there.
 -- forecasts: Realised forecasts counted.
--- qlike: Mean of v/s − ln(v/s) − 1, with v the sum of the squared returns that came and s the variance foretold.
+-- qlike: Mean of ln s + v/s, v the sum of the squared returns that came and s the variance foretold; of equal forecasts only.
 -- variance_ratio: Mean of v/s: above 1, volatility was foretold too low.
 WITH numbered AS (
     SELECT
@@ -16,11 +17,12 @@ WITH numbered AS (
 foretold AS (
     SELECT run_id, ticker, origin_date, step, model, cumulative_sigma AS sigma FROM volatility
     UNION ALL
-    SELECT run_id, ticker, origin_date, 1, model || ' ' || "window", next_sigma FROM volatility_fits
+    SELECT run_id, ticker, origin_date, 1, model || ' ' || window_size, next_sigma FROM volatility_fits
     WHERE next_sigma IS NOT NULL AND model <> 'ewma'
 ),
 realised AS (
     SELECT CASE r.kind WHEN 'evaluate' THEN f.run_id ELSE 'nights' END AS basis, f.model, f.step, f.ticker, f.origin_date, r.started_at, f.run_id,
+        ln(f.sigma ** 2) AS log_variance,
         (target.squares - origin.squares) / f.sigma ** 2 AS ratio
     FROM foretold AS f
     JOIN runs AS r USING (run_id)
@@ -30,7 +32,6 @@ realised AS (
         PARTITION BY basis, f.model, f.step, f.ticker, f.origin_date ORDER BY r.started_at, f.run_id
     ) = 1
 )
-SELECT basis, model, step, count(*) AS forecasts, avg(ratio - ln(ratio) - 1) AS qlike, avg(ratio) AS variance_ratio
+SELECT basis, model, step, count(*) AS forecasts, avg(log_variance + ratio) AS qlike, avg(ratio) AS variance_ratio
 FROM realised
-WHERE ratio > 0
 GROUP BY basis, model, step;

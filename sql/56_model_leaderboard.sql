@@ -1,12 +1,17 @@
 -- The models of realised forecasts, best first at each step, each beside the martingale of constant volatility.
--- place: 1 is the lowest relative_crps at this step; models without some of the forecasts are not set back for it.
+-- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
+-- place: 1 is the lowest relative_crps at this step; null for a model without some of the forecasts that others made.
 -- forecasts: Realised forecasts that both the model and the martingale made.
--- dates: Origin dates among them.
+-- dates: Origin dates that the t statistics count: the first of every `step` sessions, so that windows do not overlap.
 -- relative_rmse: Root mean squared error over the martingale's, which is that of no change: below 1 is better.
 -- relative_crps: crps over the martingale's.
--- gain_t: t statistic over origin dates of how much less the squared error is; with 8 dates or more, beyond 2 is hardly chance.
--- crps_gain_t: The same of the crps. Both take the dates' windows not to overlap.
-WITH paired AS (
+-- gain_t: t statistic over those dates of how much less the squared error is; with 8 or more, beyond 2 is hardly chance.
+-- crps_gain_t: The same of the crps.
+WITH sessions AS (
+    SELECT date AS origin_date, row_number() OVER (ORDER BY date) AS place
+    FROM (SELECT DISTINCT date FROM bars)
+),
+paired AS (
     SELECT m.basis, m.model, m.step, m.origin_date, m.error, n.error AS base_error, m.crps, n.crps AS base_crps, n.sigma
     FROM scored_forecasts AS m
     JOIN scored_forecasts AS n USING (basis, ticker, origin_date, step)
@@ -23,6 +28,12 @@ by_date AS (
     FROM paired
     GROUP BY basis, model, step, origin_date
 ),
+apart AS (
+    SELECT by_date.*
+    FROM by_date
+    JOIN sessions USING (origin_date)
+    QUALIFY row_number() OVER (PARTITION BY basis, model, step, place // step ORDER BY place) = 1
+),
 tested AS (
     SELECT
         basis,
@@ -31,7 +42,7 @@ tested AS (
         count(*) AS dates,
         avg(gain) / nullif(stddev_samp(gain), 0) * sqrt(count(*)) AS gain_t,
         avg(crps_gain) / nullif(stddev_samp(crps_gain), 0) * sqrt(count(*)) AS crps_gain_t
-    FROM by_date
+    FROM apart
     GROUP BY basis, model, step
 ),
 scored AS (
@@ -49,7 +60,9 @@ scored AS (
 SELECT
     basis,
     step,
-    rank() OVER (PARTITION BY basis, step ORDER BY round(relative_crps, 9)) AS place,
+    CASE WHEN forecasts = max(forecasts) OVER (PARTITION BY basis, step) THEN
+        rank() OVER (PARTITION BY basis, step, forecasts ORDER BY round(relative_crps, 9))
+    END AS place,
     model,
     forecasts,
     dates,

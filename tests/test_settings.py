@@ -11,7 +11,7 @@ from pm.lake.connection import retried
 from pm.lake.maintenance import compact
 from pm.pipeline import Request, nightly_run, open_for_writing
 from pm.resources import config_dir
-from pm.settings import ExchangeSettings, Settings, load_settings
+from pm.settings import RETIRED, ExchangeSettings, Settings, load_settings
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -195,3 +195,12 @@ def test_an_exchange_is_found_by_ticker_then_suffix_then_source(config: Path) ->
     assert exchanges.exchange_of("BP.L", "sample") == "XLON"
     assert exchanges.exchange_of("IBM", "sample") == "XNYS"
     assert exchanges.exchange_of("IBM", "files") is None
+
+
+@pytest.mark.parametrize("key", sorted(RETIRED))
+def test_a_key_of_an_earlier_version_says_what_became_of_it(tmp_path: Path, key: str) -> None:
+    section, name = key.split(".")
+    (tmp_path / f"{section}.yml").write_text(f"{name}: 1\n")
+    with pytest.raises(SettingsError, match=f"'{key}' is no more: {RETIRED[key][:20]}") as raised:
+        load_settings(tmp_path)
+    assert "delete the line" in str(raised.value)

@@ -142,12 +142,13 @@ def forecast(
         say("")
         show_frame(
             lake.query(
-                "SELECT model, weight, verdict, relative_rmse, dm_p_value, in_confidence_set, origins, reason "
+                'SELECT model, weight, verdict, relative_rmse AS "RMSE", dm_p_value AS "DM p", '
+                'in_confidence_set AS "in 90% set", origins, reason '
                 "FROM latest_weights WHERE ticker = ? ORDER BY weight DESC NULLS FIRST, model",
                 [ticker],
             ),
-            formats={"weight": ".1%", "relative_rmse": ".3f", "dm_p_value": ".3f"},
-            title="Weights, and the out-of-sample error over that of naive",
+            formats={"weight": ".1%", "RMSE": ".3f", "DM p": ".3f"},
+            title="Weights, and errors over naive's",
         )
 
 

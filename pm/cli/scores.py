@@ -14,7 +14,7 @@ __all__ = ["show_evaluation"]
 _LEADERS = """
 SELECT step, place, model, forecasts, dates, relative_rmse AS "RMSE", relative_crps AS "CRPS",
        CASE WHEN dates >= 8 THEN gain_t END AS "t of RMSE", CASE WHEN dates >= 8 THEN crps_gain_t END AS "t of CRPS"
-FROM model_leaderboard WHERE basis = ? ORDER BY step, place, model
+FROM model_leaderboard WHERE basis = ? ORDER BY step, place NULLS LAST, model
 """
 
 _COVERAGE = """

@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from pm.volatility.compiled import compiled
 
 if TYPE_CHECKING:
     from pm.volatility.base import FloatArray
@@ -156,7 +157,7 @@ def _regressors(changes: FloatArray) -> tuple[FloatArray, FloatArray]:
     return design.T @ design, design.T @ changes[first:]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _squares(z, p, q, c, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
     """Give Σ e², Σ e·∂e and Σ ∂e·∂e' at (c, φ, θ); the derivatives follow the recursion of e itself."""
     n, k = len(z), c + p + q
@@ -187,7 +188,7 @@ def _squares(z, p, q, c, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     return total, gradient, curvature
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _descend(z, p, q, c, start):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
     """Go down from a start by Levenberg and Marquardt's steps; give the least Σ e² found, and where."""
     at = start.copy()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.forecast.base import NAIVE
 from pm.forecast.distribution import SPREADS_SCHEMA
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["remaining_spread"]
 
 
 def remaining_spread(ensembles: Mapping[str, Ensemble]) -> pl.DataFrame:
-    """Give the spread of every model of the tickers with an edge: columns ticker, model, step, spread.
+    """Give the spread of every model but naive of the tickers with an edge: columns ticker, model, step, spread.
 
     The volatility room's distribution is that of a return whose sessions are independent: its sigma grows with the root
     of the step. Where the mean is foretold they are not, and errors out of sample say what is left: the spread is their
@@ -41,6 +42,7 @@ def remaining_spread(ensembles: Mapping[str, Ensemble]) -> pl.DataFrame:
         for ticker, ensemble in sorted(ensembles.items())
         if ensemble.edge
         for model, spread in zip(ensemble.backtest.models, _spreads(ensemble.backtest), strict=True)
+        if model != NAIVE
         for steps in (len(spread),)
     ]
     return pl.concat(frames) if frames else SPREADS_SCHEMA.to_frame()

@@ -35,7 +35,8 @@ class Combination:
         Shape (models,), summing to 1: what to use now.
     left_out
         Shape (origins, models): at each origin, the weights as they would have been without it and the origins whose
-        windows overlap its own. With these the combination's error there is out of sample in its weights too.
+        windows overlap its own. With these the combination's error there is out of sample in its weights too; which of
+        the two ways was taken, and its share, rest on losses of origins whose weights have seen this one.
     test
         Of the combination, before it is drawn to naive, against naive: one-sided, over origins left out.
     edge
@@ -94,11 +95,12 @@ def stacking_weights(products: FloatArray, ridge: float) -> FloatArray:
 def conviction(test: DieboldMariano) -> float:
     """Give the share of the weight that a combination has earned, the rest being naive's.
 
-    0 unless the test rejects; then 1 − 1/t², the positive-part shrinkage of an estimate t standard errors from 0.
+    0 unless the test rejects; then 1 − 1/t², the shrinkage of the garrote for an estimate t standard errors from 0. As
+    the test rejects from about t = 1.75 on, the share is either 0 or more than 0.65.
 
     References
     ----------
-    James and Stein (1961), Estimation with quadratic loss, Proc. 4th Berkeley Symposium 1.
+    Breiman (1995), Better subset regression using the nonnegative garrote, Technometrics 37.
     """
     if not test.p_value < SIGNIFICANCE:  # NaN where nothing could be tested
         return 0.0

@@ -11,7 +11,7 @@ import polars as pl
 
 from pm.errors import LakeError
 from pm.lake.connection import CATALOG, DATA, attach, connect, quote, retried, translated
-from pm.lake.schema import is_current, lay_raw_schema, migrate, read_views
+from pm.lake.schema import is_current, lacking, lay_raw_schema, migrate, read_views
 from pm.lake.tables import table
 from pm.lake.transaction import Transaction, execute, query
 from pm.resources import sql_dir
@@ -84,6 +84,19 @@ class Lake:
         retried(lambda: attach(self._connection, root, read_only=read_only, at=at), settings)
         if not read_only:
             self._bring_up_to_date(views)
+        elif at is None:  # a past snapshot may well be of an older version
+            self._refuse_an_older_version()
+
+    def _refuse_an_older_version(self) -> None:
+        with translated(self.root):
+            missing = lacking(self._connection)
+        if missing:
+            self.close()
+            raise LakeError(
+                f"This lake was made by an older version: it has no {missing[0]}.",
+                where=str(self.root),
+                hint="bring it up to date: any command that writes does, such as `pm run`",
+            )
 
     def _bring_up_to_date(self, folders: Sequence[Path]) -> None:
         views = read_views([sql_dir(), *folders])

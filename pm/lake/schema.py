@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["View", "is_current", "lay_raw_schema", "migrate", "read_views"]
+__all__ = ["View", "is_current", "lacking", "lay_raw_schema", "migrate", "read_views"]
 
 _SELECT = duckdb.StatementType.SELECT
 
@@ -71,6 +71,21 @@ def is_current(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> 
         "WHERE database_name = 'lake' AND schema_name = 'main' AND table_name = 'dictionary'"
     ).fetchone()
     return row is not None and str(row[0]).endswith(_signature(views))
+
+
+def lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Name the declared tables and columns that the attached lake does not have: an older version made it."""
+    existing = _columns(connection)
+    missing = []
+    for declared in TABLES.values():
+        found = existing.get(declared.qualified)
+        if found is None:
+            missing.append(declared.qualified)
+        else:
+            missing += [
+                f"{declared.qualified}.{column.name}" for column in declared.columns if column.name not in found
+            ]
+    return missing
 
 
 def lay_raw_schema(connection: duckdb.DuckDBPyConnection) -> None:
@@ -134,7 +149,10 @@ def _bring_up(connection: duckdb.DuckDBPyConnection, declared: Table, existing: 
 
 
 def _write_dictionary(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> None:
-    """Describe every column; a view's column that says nothing of itself means what a table's of its name means."""
+    """Describe every column.
+
+    A view's column that says nothing of itself means what a table's of its name means, or that of a view before it.
+    """
     meanings: dict[str, str] = {}
     for declared in reversed(TABLES.values()):
         meanings.update({column.name: column.comment for column in declared.columns})
@@ -149,6 +167,7 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection, views: Sequence[Vie
             (view.name, "view", position, name, kind, view.columns.get(name) or meanings.get(name, ""))
             for position, (name, kind, *_) in enumerate(described, start=1)
         ]
+        meanings = view.columns | meanings
     connection.execute("DELETE FROM dictionary")
     values = ", ".join(
         f"({quote(name)}, {quote(kind)}, {position}, {quote(column)}, {quote(dtype)}, {quote(comment)})"

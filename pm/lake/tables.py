@@ -344,11 +344,11 @@ _VOLATILITY_FITS = Table(
     "main",
     "volatility_fits",
     "A volatility model fitted to a window of a ticker's returns; those with parameters are in its pool.",
-    ("run_id", "ticker", "model", "window", "origin_date"),
+    ("run_id", "ticker", "model", "window_size", "origin_date"),
     (
         Column("ticker", TEXT, "Ticker."),
         Column("model", TEXT, "'garch', 'gjr' (leverage), 'garch_t' and 'gjr_t' (Student t), or 'ewma'."),
-        Column("window", INTEGER, "Returns it was to see at most."),
+        Column("window_size", INTEGER, "Returns it was to see at most."),
         Column("origin_date", DATE, "Date of the last bar used."),
         Column("observations", INTEGER, "Returns it saw."),
         Column("mu", REAL, "Mean log return, per day; null, as all below, where the fit did not come off."),

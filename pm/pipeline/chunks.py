@@ -13,7 +13,7 @@ from pm.errors import PmError, StageError
 from pm.lake.tables import table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pm.pipeline.stage import Context
 
@@ -122,10 +122,24 @@ class _Halving(Generic[Result]):
                 part.failed.append((tickers[0], _said(error)))
                 return
             failed = len(part.failed) + len(part.whole)
-            for half in (tickers[: len(tickers) // 2], tickers[len(tickers) // 2 :]):
+            for half in _halves(tickers, frames):
                 self._serve(tuple(frame.filter(pl.col("ticker").is_in(half)) for frame in frames), part)
             if len(part.failed) + len(part.whole) == failed:
                 part.whole.append(_said(error))
+
+
+def _halves(tickers: list[str], frames: Frames) -> Iterator[list[str]]:
+    """Cut tickers in two, or a single group of them into its members: a group read in part would be another group."""
+    groups = {ticker: ticker for ticker in tickers}
+    for frame in frames:
+        if "group" in frame.columns:
+            groups |= dict(frame.select("ticker", "group").iter_rows())
+    names = list(dict.fromkeys(groups[ticker] for ticker in tickers))
+    if len(names) == 1:
+        yield from ([ticker] for ticker in tickers)
+        return
+    for part in (names[: len(names) // 2], names[len(names) // 2 :]):
+        yield [ticker for ticker in tickers if groups[ticker] in part]
 
 
 def _said(error: Exception) -> str:

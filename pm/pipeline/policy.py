@@ -85,8 +85,11 @@ def train_and_judge(
     return policy_id
 
 
-def accepted_policy(lake: Lake, *, snapshot: int, as_of: date) -> Policy | None:
+def accepted_policy(lake: Lake, *, snapshot: int, as_of: date, horizon: int) -> Policy | None:
     """Give the newest accepted policy that knows nothing after a day, or None.
+
+    Its cutoff is the last day it was judged by, not the last it was trained on: that it was accepted is something
+    learnt from all days up to that one, so that a forecast from any of them would be judged by what chose it.
 
     Parameters
     ----------
@@ -95,16 +98,18 @@ def accepted_policy(lake: Lake, *, snapshot: int, as_of: date) -> Policy | None:
     snapshot
         Snapshot to read it at.
     as_of
-        The day. A policy judged on a later bar is passed over, though it was trained before: that it was accepted is
-        something learnt from that bar.
+        The day.
+    horizon
+        Steps ahead to forecast; a policy rewarded for another horizon is passed over.
     """
     from pm.forecast.policy import Policy
 
-    text = lake.scalar(
-        f"SELECT policy FROM policies AT (VERSION => {snapshot:d}) "  # noqa: S608 - a number and a date
-        f"WHERE accepted AND last_target <= DATE '{as_of.isoformat()}' ORDER BY trained_at DESC, policy_id DESC LIMIT 1"
+    rows = lake.rows(
+        f"SELECT policy, last_target FROM policies AT (VERSION => {snapshot:d}) "  # noqa: S608 - numbers and a date
+        f"WHERE accepted AND last_target <= DATE '{as_of.isoformat()}' AND horizon = {horizon:d} "
+        "ORDER BY trained_at DESC, policy_id DESC LIMIT 1"
     )
-    return None if text is None else Policy.from_json(text)
+    return replace(Policy.from_json(rows[0]["policy"]), cutoff=rows[0]["last_target"]) if rows else None
 
 
 def _grouped(panel: Panel, settings: ForecastSettings, cutoff: date) -> Panel:

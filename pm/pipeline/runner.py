@@ -73,7 +73,7 @@ class Runner:
         Parameters
         ----------
         kind
-            'run' or 'import'.
+            'run', 'import' or 'evaluate'.
         resume
             A run that was cut off, to go on under its name.
 

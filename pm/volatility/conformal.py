@@ -49,10 +49,11 @@ def adaptive_levels(
 
     The level θ for target p starts at p and after every outcome, whose own level in its distribution was u, moves by
     θ ← θ + η·(p − 1[u ≤ θ]), η = rate·√(stride/step): where outcomes fell below it more often than p, it is lowered.
-    Its long-run error is bounded by 1/(η·outcomes) whatever the outcomes are, a change of regime included.
     Overlapping windows of a long step repeat one another, which is why they move it less.
 
-    There is a θ for each regime of volatility; an outcome moves those of other regimes 0.3 as far.
+    There is a θ for each regime of volatility; an outcome moves those of other regimes 0.3 as far. Of one regime that
+    is lent nothing, and away from the edges at .002 and .998, the long-run error is bounded by 1/(η·outcomes) whatever
+    the outcomes are; with the loans and at the edges there is no such promise.
 
     Parameters
     ----------

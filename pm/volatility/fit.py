@@ -122,7 +122,7 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     exclusions = [(STAGE, ticker, why.reason, why.detail) for ticker, why in sorted(reasons, key=_place)]
     return VolatilityFit(
         paths=pl.concat(paths) if paths else PATHS_SCHEMA.to_frame(),
-        fits=pl.concat(fits).sort("ticker", "window", "model") if fits else FITS_SCHEMA.to_frame(),
+        fits=pl.concat(fits).sort("ticker", "window_size", "model") if fits else FITS_SCHEMA.to_frame(),
         exclusions=pl.DataFrame(exclusions, schema=EXCLUSIONS_SCHEMA, orient="row"),
     )
 
@@ -140,7 +140,7 @@ def _fits(ticker: str, series: Series, pool: Pool) -> pl.DataFrame:
     """Lay out what was fitted to a ticker, and what could not be."""
     rows = [_fit_row(member.estimate, member.window, len(series.returns)) for member in pool.members]
     rows += [
-        {"model": model, "window": window, "observations": min(window, len(series.returns)), "reason": why.detail}
+        {"model": model, "window_size": window, "observations": min(window, len(series.returns)), "reason": why.detail}
         for (model, window), why in pool.refusals.items()
     ]
     named = [row | {"ticker": ticker, "origin_date": series.origin_date} for row in rows]
@@ -150,7 +150,7 @@ def _fits(ticker: str, series: Series, pool: Pool) -> pl.DataFrame:
 def _fit_row(estimate: VolatilityEstimate, window: int, length: int) -> dict[str, object]:
     return {
         "model": estimate.model,
-        "window": window,
+        "window_size": window,
         "observations": min(window, length),
         **{name: getattr(estimate, name) for name in _PARAMETERS},
         **{f"{name}_error": estimate.errors.get(name) for name in _PARAMETERS},

@@ -111,6 +111,8 @@ class GarchModel:
         smallest = math.sqrt(variance.min())
         if smallest < SMALLEST_SIGMA:
             return Refusal("constant", f"volatility falls to {smallest:.1e} a day: the price hardly moves")
+        # By the model's own law, under which half of the shocks are falls. By the residuals' share of falls a step's
+        # growth may be a little above 1; over a horizon of weeks that is a slow rise, not an explosion.
         persistence = alpha + 0.5 * gamma + beta
         if persistence > MAX_PERSISTENCE:
             return Refusal("not_stationary", f"{self.name}: persistence {persistence:.6f}: variance has no level")

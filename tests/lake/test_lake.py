@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -202,7 +203,8 @@ def test_versions_change_with_rows_alone(root: Path, settings: LakeSettings, row
         before = lake.versions(TABLES)
         compact(lake, grace=timedelta(0))
         assert lake.versions(TABLES) == before
-        assert "tables deleted from: features" in lake.snapshots()["changes"].tail(4).str.join("|").item()
+        changes = lake.snapshots()["changes"].tail(4).str.join("|").item()
+        assert re.search(r"tables deleted from: (\w+, )*features", changes)
     (tmp_path / "sql").mkdir()
     (tmp_path / "sql" / "90_mine.sql").write_text("-- Mine.\nSELECT 1 AS one;")
     with Lake(root, settings, views=[tmp_path / "sql"]) as lake:  # a new view changes no rows but the dictionary's

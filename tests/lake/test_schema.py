@@ -109,8 +109,9 @@ def test_a_column_nobody_declares_is_left_alone(root: Path, settings: LakeSettin
 
 def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: LakeSettings) -> None:
     _alter(
-        root, settings, "DROP VIEW ticker_quality", "DROP TABLE bar_flags", "CREATE TABLE bar_flags (ticker INTEGER)",
-        "COMMENT ON TABLE bars IS 'mine'", STALE,
+        root, settings, "DROP VIEW ticker_quality",
+        "CREATE TABLE spare AS SELECT 1::INTEGER AS ticker, * EXCLUDE (ticker) FROM bar_flags LIMIT 0",
+        "DROP TABLE bar_flags", "ALTER TABLE spare RENAME TO bar_flags", "COMMENT ON TABLE bars IS 'mine'", STALE,
     )  # fmt: skip
     with Lake(root, settings, read_only=True) as lake:
         before = lake.snapshot
@@ -210,3 +211,17 @@ def test_another_duckdb_reads_tables_and_views(root: Path, settings: LakeSetting
             connection.execute(f"FROM {view.name}").fetchall()
         with pytest.raises(duckdb.Error, match="read-only"):
             connection.execute("DELETE FROM bars")
+
+
+def test_a_reader_of_an_older_lake_is_told_and_a_writer_brings_it_up(root: Path, settings: LakeSettings) -> None:
+    with Lake(root, settings) as lake:
+        whole = lake.snapshot
+    _alter(root, settings, "DROP VIEW ticker_quality", "DROP TABLE bar_flags", STALE)
+    with pytest.raises(LakeError, match=r"older version: it has no bar_flags\.") as raised:
+        Lake(root, settings, read_only=True)
+    assert "pm run" in str(raised.value)
+    with Lake(root, settings, read_only=True, at=whole) as lake:
+        assert lake.read("bar_flags").is_empty()
+    Lake(root, settings).close()
+    with Lake(root, settings, read_only=True) as lake:
+        assert lake.read("bar_flags").is_empty()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -73,16 +74,20 @@ def test_a_policy_is_kept_with_what_it_was_learnt_from_and_found_again(lake: Lak
     assert row["fixed_p_value"] <= 0.1 < row["policy_p_value"]
     assert row["policy_loss"] < row["fixed_loss"] < row["naive_loss"]
 
-    found = accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"])
-    assert found == Policy.from_json(row["policy"])
-    assert found.cutoff == row["cutoff"]
+    found = accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"], horizon=10)
+    # It is not used on any day that it was trained or judged by.
+    assert found == replace(Policy.from_json(row["policy"]), cutoff=row["last_target"])
+    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"], horizon=9) is None
     # What it was judged by, too, lies ahead of an earlier day, or of an earlier lake.
-    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"] - timedelta(days=1)) is None
-    assert accepted_policy(lake, snapshot=snapshot, as_of=row["last_target"]) is None
+    assert (
+        accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"] - timedelta(days=1), horizon=10) is None
+    )
+    assert accepted_policy(lake, snapshot=snapshot, as_of=row["last_target"], horizon=10) is None
 
     newer = train(lake, seed=2, tickers=["W0", "W1"])
     assert newer["accepted"], newer["verdict"]
-    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=date(2030, 1, 1)) == Policy.from_json(newer["policy"])
+    latest = accepted_policy(lake, snapshot=lake.snapshot, as_of=date(2030, 1, 1), horizon=10)
+    assert latest == replace(Policy.from_json(newer["policy"]), cutoff=newer["last_target"])
 
     # The same bars teach the same.
     assert train(lake)["policy"] == row["policy"]
@@ -93,7 +98,7 @@ def test_a_refused_policy_is_written_down_and_not_used(lake: Lake) -> None:
     row = train(lake)
     assert not row["accepted"]
     assert "outside" in row["verdict"] or "not beaten" in row["verdict"]
-    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=date(2030, 1, 1)) is None
+    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=date(2030, 1, 1), horizon=10) is None
 
 
 def test_prices_are_adjusted(lake: Lake) -> None:

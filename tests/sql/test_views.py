@@ -268,9 +268,9 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
     fits = lake.read("volatility_fits").filter(pl.col("next_sigma").is_not_null(), pl.col("model") != "ewma")
     single = fits.select(
         "run_id", "ticker", "origin_date", pl.lit(1, pl.Int64).alias("step"),
-        pl.concat_str("model", pl.lit(" "), "window"), pl.col("next_sigma").alias("cumulative_sigma"),
+        pl.concat_str("model", pl.lit(" "), "window_size"), pl.col("next_sigma").alias("cumulative_sigma"),
     )  # fmt: skip
-    ratios: dict[tuple[str, str, int], dict[tuple[str, Any], float]] = {}
+    ratios: dict[tuple[str, str, int], dict[tuple[str, Any], tuple[float, float]]] = {}
     for run_id, ticker, origin, step, model, sigma in pl.concat([foretold, single]).sort("run_id").iter_rows():
         days = sorted(closes[ticker])
         place = days.index(origin)
@@ -279,12 +279,12 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
         path = [closes[ticker][day] for day in days[place : place + step + 1]]
         squares = sum(math.log(after / before) ** 2 for before, after in pairwise(path))
         basis = run_id if runs[run_id] == "evaluate" else "nights"
-        ratios.setdefault((basis, model, step), {}).setdefault((ticker, origin), squares / sigma**2)
+        ratios.setdefault((basis, model, step), {}).setdefault((ticker, origin), (sigma**2, squares / sigma**2))
     twin = {
         key: (
             len(own),
-            pytest.approx(np.mean([v - math.log(v) - 1 for v in own.values()])),
-            pytest.approx(np.mean([*own.values()])),
+            pytest.approx(np.mean([math.log(variance) + ratio for variance, ratio in own.values()])),
+            pytest.approx(np.mean([ratio for _, ratio in own.values()])),
         )
         for key, own in ratios.items()
     }
@@ -300,6 +300,7 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
 def test_model_leaderboard(lake: Lake) -> None:
     scored = lake.query("FROM scored_forecasts")
     base = scored.filter(model="martingale")
+    place = {day: n for n, day in enumerate(sorted(lake.read("bars")["date"].unique()), start=1)}
     found = lake.query("FROM model_leaderboard")
     assert set(found["model"]) == set(scored["model"])
     for row in found.iter_rows(named=True):
@@ -316,6 +317,11 @@ def test_model_leaderboard(lake: Lake) -> None:
             by_error=((pl.col("error_base") ** 2 - pl.col("error") ** 2) / pl.col("sigma_base") ** 2).mean(),
             by_crps=((pl.col("crps_base") - pl.col("crps")) / pl.col("sigma_base")).mean(),
         )
+        # Of the dates in as many sessions as the step has, the first.
+        gain = gain.sort("origin_date").with_columns(
+            stretch=pl.Series([place[day] // row["step"] for day in gain["origin_date"].sort()], dtype=pl.Int64)
+        )
+        gain = gain.unique("stretch", keep="first", maintain_order=True)
         assert row["dates"] == gain.height
         for column, statistic in (("by_error", "gain_t"), ("by_crps", "crps_gain_t")):
             values = gain[column].to_numpy()
@@ -323,5 +329,17 @@ def test_model_leaderboard(lake: Lake) -> None:
                 assert row[statistic] is None
             else:
                 assert row[statistic] == pytest.approx(values.mean() / values.std(ddof=1) * len(values) ** 0.5)
-    for _, rows in found.group_by("basis", "step"):
-        assert rows.sort("relative_crps")["place"].to_list() == sorted(rows["place"].to_list())
+    for rows in found.partition_by("basis", "step"):
+        full = rows.filter(pl.col("forecasts") == pl.col("forecasts").max()).sort("relative_crps", "model")
+        assert full["place"].to_list() == sorted(full["place"].to_list())
+        assert full["place"][0] == 1
+        assert rows.filter(pl.col("forecasts") < pl.col("forecasts").max())["place"].is_null().all()
+
+
+def test_windows_that_overlap_are_not_counted_as_proofs(lake: Lake) -> None:
+    """Nights forecast from every session; at five sessions ahead only every fifth of them is a new window."""
+    counted = dict(
+        lake.query("SELECT step, max(dates) FROM model_leaderboard WHERE basis = 'nights' GROUP BY step").iter_rows()
+    )
+    nights = lake.query("SELECT count(DISTINCT origin_date) FROM scored_forecasts WHERE basis = 'nights'").item()
+    assert counted[1] == nights

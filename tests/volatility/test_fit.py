@@ -48,7 +48,7 @@ def test_short_history_is_served_by_ewma_and_says_so(returns: pl.DataFrame, sett
     path = fit.paths.filter(pl.col("ticker") == "CCC")
     assert path.select("fits", "observations", "outcomes").unique().rows() == [(1, 120, 0)]
     (ewma,) = fit.fits.filter(pl.col("ticker") == "CCC").iter_rows(named=True)
-    assert (ewma["model"], ewma["window"], ewma["observations"]) == ("ewma", 120, 120)
+    assert (ewma["model"], ewma["window_size"], ewma["observations"]) == ("ewma", 120, 120)
     assert (ewma["omega"], ewma["alpha"], ewma["beta"]) == pytest.approx((0.0, 0.06, 0.94))
     assert ewma["log_likelihood"] is None
     assert ewma["next_sigma"] == pytest.approx(path["sigma"][0])

@@ -82,7 +82,7 @@ def train_policy(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed
 def losses(place: Place, bar: int, paths: FloatArray) -> FloatArray:
     """Give the loss of each path of a ticker after a bar: its mean squared error, each step's divided by the step.
 
-    See `cross_validation.score` for why.
+    See `Backtest.products` for why.
 
     Parameters
     ----------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from pm.errors import InputError
+from pm.lake.tables import table
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.stages import forecast, volatility
@@ -43,9 +45,9 @@ class _Night:
 def evaluating(origins: int, steps: Sequence[int]) -> Stage:
     """Give the stage that forecasts from `origins` past dates and keeps the steps named, sessions ahead.
 
-    The dates are the same for all tickers, as far apart as the longest step, so that windows do not overlap, and the
-    last one's window ends on the newest bar. From each date the volatility and forecast rooms are given the bars up to
-    it and nothing else, as a night's run would give them.
+    The dates are the same for all tickers, as far apart as the horizon (the settings', or the longest step if that is
+    longer), so that windows do not overlap, and the last one's window ends on the newest bar. From each date the
+    volatility and forecast rooms are given the bars up to it and nothing else, as a night's run would give them.
     """
     wanted = tuple(sorted(set(steps)))
     return Stage(
@@ -64,7 +66,8 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
     from pm.pipeline.policy import accepted_policy
 
     chosen = universe(context)
-    horizon = max(steps)
+    # A night's own horizon, unless more is asked for: weights and their evidence are those of the whole of it.
+    horizon = max(context.settings.forecast.horizon, *steps)
     forecasting = context.settings.forecast.model_copy(update={"horizon": horizon})
     bars = context.lake.read(
         "bars",
@@ -80,7 +83,7 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
     window = max(forecasting.window, *(width + 1 for width in context.settings.volatility.windows))
     work: list[tuple[pl.DataFrame, ...]] = []
     for day in dates:
-        policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=day)
+        policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=day, horizon=horizon)
         asked = pl.DataFrame({"as_of": [day], "policy": [policy and policy.to_json()]}, schema=_ASKED)
         work += [
             (*known, known[0].select("ticker").unique(maintain_order=True).join(asked, how="cross"))
@@ -112,7 +115,10 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
         }
         for name, frame in of_day.items():
             frames[name].append(context.stamp(frame, cutoff=day))
-    frames["exclusions"].append(context.stamp(served.exclusions, cutoff=chosen.as_of))
+        missed = _not_evaluated(bars, day, joined.forecasts, joined.exclusions, forecasting)
+        frames["exclusions"].append(context.stamp(missed, cutoff=day))
+    failed = served.exclusions.unique("ticker", keep="first", maintain_order=True)
+    frames["exclusions"].append(context.stamp(failed, cutoff=chosen.as_of))
 
     def write(transaction: Transaction) -> int:
         return sum(transaction.append(name, pl.concat(parts)) for name, parts in frames.items())
@@ -172,6 +178,29 @@ def _as_of(
     for chunk in grouped_chunks(newest, forecasting, size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
         yield prices.filter(of_chunk), later.filter(of_chunk), chunk.groups
+
+
+def _not_evaluated(
+    bars: pl.DataFrame, day: date, forecasts: pl.DataFrame, exclusions: pl.DataFrame, forecasting: ForecastSettings
+) -> pl.DataFrame:
+    """Say of the tickers that a night's run of that day would have known why there is nothing to set beside them."""
+    near = bars.filter(pl.col("date").is_between(day - timedelta(days=forecasting.max_age_days), day))[
+        "ticker"
+    ].unique()
+    known = pl.concat([forecasts["ticker"], exclusions["ticker"]]).unique()
+    after = bars.filter(pl.col("date") > day).group_by("ticker").agg(pl.len().alias("after"))
+    on_day = set(bars.filter(pl.col("date") == day)["ticker"])
+    rows = [
+        (
+            "evaluate",
+            ticker,
+            "not_evaluated",
+            f"{count or 0} of {forecasting.horizon} sessions after {day}" if ticker in on_day else f"no bar on {day}",
+        )
+        for ticker, count in near.to_frame().join(after, on="ticker", how="left").sort("ticker").iter_rows()
+        if ticker not in set(known)
+    ]
+    return pl.DataFrame(rows, schema=table("exclusions").unstamped_schema, orient="row")
 
 
 def _night(

@@ -37,7 +37,7 @@ def _run(context: Context) -> Outcome:
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
         own = prices.filter(of_chunk)
         chunks.append((own, volatility.filter(of_chunk), _targets(context, own, settings.horizon), chunk.groups))
-    policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=chosen.as_of)
+    policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=chosen.as_of, horizon=settings.horizon)
     room = partial(forecast_tickers, settings=settings, as_of=chosen.as_of, policy=policy)
     served = serve(context, "forecast", room, chunks)
     result = join_results(served.results, settings)
