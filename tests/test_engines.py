@@ -49,6 +49,13 @@ with Workers("ray", address=sys.argv[1]) as workers:
     print(list(workers.map(abs, range(-3, 0))))
 """
 
+_KILLED_PARENT = """
+import sys
+from pm.parallel import Workers
+print(*set(Workers(jobs=2).map(eval, ["__import__('os').getpid()"] * 4)), flush=True)
+sys.stdin.read()
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _clusters_settings() -> Iterator[None]:
@@ -161,6 +168,18 @@ def _of_clusters() -> set[int]:
 
 def _gone(before: set[int]) -> None:
     _, alive = psutil.wait_procs([psutil.Process(pid) for pid in _of_clusters() - before], timeout=20)
+    assert not alive
+
+
+def test_workers_on_this_machine_leave_with_a_parent_that_was_killed() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED_PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        assert workers
+        parent.kill()
+        _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from functools import partial
 from typing import Any
 
@@ -12,8 +15,11 @@ from pm.parallel.crew import Crew, WorkerLost
 
 __all__ = ["local_crew"]
 
-_IDLE_SECONDS = 10
-"""Workers whose parent was killed leave when they have idled so long."""
+_IDLE_SECONDS = 3600
+"""How long idle workers stay: long, for when loky lets one go just as new work comes, it warns in its own thread; and
+where warnings are errors, that thread ends, and the work is waited for without end."""
+_PARENT_SECONDS = 1.0
+"""How often a worker looks whether its parent lives."""
 
 
 class _Backend(LokyBackend):  # type: ignore[misc] # joblib has no types
@@ -26,7 +32,8 @@ class _Backend(LokyBackend):  # type: ignore[misc] # joblib has no types
         self.submitted = 0
 
     def configure(self, *args: Any, **options: Any) -> int:  # noqa: ANN401 - joblib's
-        return int(super().configure(*args, **{"idle_worker_timeout": _IDLE_SECONDS} | options))
+        ours = {"idle_worker_timeout": _IDLE_SECONDS, "initializer": _leave_with, "initargs": (os.getpid(),)}
+        return int(super().configure(*args, **ours | options))
 
     def submit(self, func: Any, callback: Any = None) -> Any:  # noqa: ANN401 - joblib's
         self.submitted += 1
@@ -42,3 +49,14 @@ class _Backend(LokyBackend):  # type: ignore[misc] # joblib has no types
 def local_crew(jobs: int) -> Crew:
     """Give so many processes; they start with the first work, and are shared by calls that follow one another."""
     return Crew(jobs, partial(_Backend))
+
+
+def _leave_with(parent: int) -> None:
+    """Have this process, a worker, end when its parent was killed: nobody else would tell it to."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os._exit(1)
