@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["View", "is_current", "lacking", "lay_raw_schema", "migrate", "read_views"]
 
 _SELECT = duckdb.StatementType.SELECT
+_DECLARED = (
+    "SELECT comment FROM duckdb_tables() "
+    "WHERE database_name = 'lake' AND schema_name = 'main' AND table_name = 'dictionary'"
+)
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,15 @@ def _parse(file: Path) -> View:
 
 def is_current(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> bool:
     """Whether the attached lake already has the tables, views and comments declared."""
-    row = connection.execute(
-        "SELECT comment FROM duckdb_tables() "
-        "WHERE database_name = 'lake' AND schema_name = 'main' AND table_name = 'dictionary'"
-    ).fetchone()
+    row = connection.execute(_DECLARED).fetchone()
     return row is not None and str(row[0]).endswith(_signature(views))
 
 
 def lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Name the declared tables and columns that the attached lake does not have: an older version made it."""
+    row = connection.execute(_DECLARED).fetchone()
+    if row is not None and _tables_signature() in str(row[0]):
+        return []
     existing = _columns(connection)
     missing = []
     for declared in TABLES.values():
@@ -178,13 +182,21 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection, views: Sequence[Vie
 
 def _signature(views: Sequence[View]) -> str:
     """Sum up everything declared in a few letters, by which a lake that has it is known."""
-    declared = [
-        [item.qualified, item.comment, [[c.name, c.sql_type, c.comment] for c in item.columns]]
-        for item in TABLES.values()
-    ]
     selected = [[view.name, view.comment, sorted(view.columns.items()), view.select] for view in views]
-    digest = hashlib.blake2b(json.dumps([declared, selected]).encode(), digest_size=8).hexdigest()
-    return f"Declared as {digest}."
+    return f"Declared as {_tables_signature()}, {_digest(selected)}."
+
+
+def _tables_signature() -> str:
+    return _digest(
+        [
+            [item.qualified, item.comment, [[c.name, c.sql_type, c.comment] for c in item.columns]]
+            for item in TABLES.values()
+        ]
+    )
+
+
+def _digest(declared: object) -> str:
+    return hashlib.blake2b(json.dumps(declared).encode(), digest_size=8).hexdigest()
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
