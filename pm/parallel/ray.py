@@ -61,7 +61,7 @@ def ray_crew(address: str | None, jobs: int, patience: float) -> Iterator[Crew]:
             raise EngineError("The Ray cluster has no CPU.", where=address or "", hint="start a node: ray start")
         if address is not None:
             _check_versions(address, patience)
-        yield Crew(size, partial(FuturesBackend, partial(_submit, call, callers), _result, _cancel, _LOST), _alive)
+        yield Crew(size, partial(FuturesBackend, partial(_submit, call, callers), _result, _leave, _LOST), _alive)
 
 
 def _connect(address: str | None, jobs: int) -> None:
@@ -125,6 +125,6 @@ def _result(future: Any) -> Any:  # noqa: ANN401 - the work's result
         raise error.cause from None
 
 
-def _cancel(references: list[Any]) -> None:
-    for reference in references:
-        ray.cancel(reference)
+def _leave(references: list[Any]) -> None:
+    """Let the few chunks that are on their way come to their end: to cancel one just as it is done ends our process."""
+    del references
