@@ -104,13 +104,13 @@ def test_tickers_that_never_trade_together_are_said(workspace: Path, pm: Pm) -> 
     assert pm(workspace, "import", "OLD.csv", "NEW.csv").returncode == 0
     refused = pm(workspace, "evaluate", "--origins", "1", "--horizon", "15")
     assert refused.returncode == 5, refused.stderr
-    assert "No ticker has a bar on 2023-02-0" in refused.stderr
+    assert "No ticker has a bar on 2023-0" in refused.stderr
 
 
 def test_what_it_prints_is_what_the_views_hold(evaluated: tuple[Path, str]) -> None:
     folder, printed = evaluated
     (run_id,) = query(folder, "SELECT run_id FROM runs WHERE kind = 'evaluate'").row(0)
-    board = query(folder, f"FROM model_leaderboard WHERE basis = '{run_id}' ORDER BY step, place, model")
+    board = query(folder, f"FROM model_leaderboard WHERE basis = '{run_id}' AND place > 0 ORDER BY step, place, model")
     rows = [line.split() for line in printed.splitlines() if re.match(r" +[15] +\d+ +[a-z]", line)]
     assert [row[:3] for row in rows] == [
         [str(s), str(p), m] for s, p, m in board.select("step", "place", "model").rows()

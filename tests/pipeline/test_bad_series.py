@@ -208,7 +208,7 @@ def test_each_forecast_is_a_signal_of_a_sane_size(read: Callable[[str], pl.DataF
 
 
 def test_an_evaluation_of_them_has_finite_scores(night: Printed, ask: Callable[..., pl.DataFrame]) -> None:
-    printed = use(night.folder, ["evaluate", "--origins", "2", "--horizon", "1,5"], **CHEAP)
+    printed = use(night.folder, ["evaluate", "--origins", "2", "--horizon", "1,10"], **CHEAP)
     assert [line for line in printed.err.splitlines() if not PROGRESS.fullmatch(line)] == []
     assert not re.search(r"[Ww]arn|Traceback|\b(nan|inf)\b", printed.out)
     assert re.search("more than 25 times .*: .*JUMPLAST", printed.out)

@@ -210,7 +210,7 @@ def test_a_run_that_went_on_after_its_inputs_changed_takes_a_new_name(night: Pat
     assert list(runs.values()) == ["done"]
     doubled = "SELECT run_id, ticker, model, target_date FROM forecasts GROUP BY ALL HAVING count(*) > 1"
     assert ask(night, doubled).is_empty()
-    assert set(ask(night, "FROM latest_forecasts")["model"]) == {"naive", "ensemble"}
+    assert set(ask(night, "FROM latest_forecasts")["model"]) == {"naive", "ensemble", "martingale"}
 
 
 def test_a_run_that_was_cut_off_goes_on_under_its_name(night: Path, run_night: Run, ask: Read) -> None:
