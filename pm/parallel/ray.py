@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+from ray.exceptions import LocalRayletDiedError, NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pm.errors import EngineError
@@ -121,6 +121,12 @@ def _tell(callers: ThreadPoolExecutor, done: Any, future: Any) -> None:  # noqa:
 def _result(future: Any) -> Any:  # noqa: ANN401 - the work's result
     try:
         return future.result()
+    except LocalRayletDiedError:
+        raise EngineError(
+            "The Ray node on this machine is gone, and with it the work that it had.",
+            where="run.address or --address",
+            hint="start it again (docs/parallel.md), then run again",
+        ) from None
     except RayTaskError as error:
         raise error.cause from None
 
