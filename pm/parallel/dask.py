@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio import CancelledError
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from tempfile import TemporaryDirectory
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["dask_crew", "greets"]
+
+_ASKED_AGAIN_SECONDS = 10
+"""How long a result may be in coming before it is asked whether the client still lives."""
 
 _START = "dask worker ADDRESS --nthreads 1 --nworkers auto"
 
@@ -137,14 +140,25 @@ def _submit(client: Client, function: Any, done: Any) -> Any:  # noqa: ANN401 - 
 
 
 def _result(future: Any) -> Any:  # noqa: ANN401 - the work's result
-    try:
-        return future.result()
-    except CancelledError:
-        raise EngineError(
-            "The Dask scheduler is gone, and with it the work that it had.",
-            where="run.address or --address",
-            hint="start it and its workers again (docs/parallel.md), then run again",
-        ) from None
+    while True:
+        try:
+            return future.result(timeout=_ASKED_AGAIN_SECONDS)
+        except (CancelledError, asyncio.CancelledError):
+            raise _gone() from None
+        except TimeoutError:
+            if future.status == "error":  # the work's own
+                raise
+            # A client that is closed answers nobody, and whoever waits for it keeps the process from ending.
+            if future.client.status != "running":
+                raise _gone() from None
+
+
+def _gone() -> EngineError:
+    return EngineError(
+        "The Dask scheduler is gone, and with it the work that it had.",
+        where="run.address or --address",
+        hint="start it and its workers again (docs/parallel.md), then run again",
+    )
 
 
 def _renewed(client: Client, patience: float, cluster: LocalCluster, jobs: int) -> int:
