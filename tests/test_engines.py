@@ -244,6 +244,7 @@ def _names_the_chunk(crew: Workers) -> None:
     assert list(crew.map(_killed_always, [7, 8])) == [7, 8]
 
 
+@pytest.mark.slow
 def test_a_dask_of_our_own_starts_workers_that_it_had_given_up() -> None:
     before = _of_clusters()
     # Dask gives up a worker that is gone for so long, as one is that starts slowly: here any that is killed.

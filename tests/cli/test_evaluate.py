@@ -163,9 +163,10 @@ def test_the_same_again_is_skipped_and_new_bars_are_not(evaluated: tuple[Path, s
     assert "Nothing is new" not in pm(folder, *asked, env=QUICK).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "blow",
-    [pytest.param(signal.SIGINT, id="interrupted", marks=pytest.mark.slow), pytest.param(signal.SIGKILL, id="killed")],
+    [pytest.param(signal.SIGINT, id="interrupted"), pytest.param(signal.SIGKILL, id="killed")],
 )
 def test_cut_off_it_leaves_nothing_and_a_run_does_not_take_it_up(
     house: Path, pm: Pm, command: list[str], environment: dict[str, str], blow: signal.Signals

@@ -113,7 +113,7 @@ STEP = st.one_of(
 
 
 @given(seed=st.integers(0, 2**32), steps=st.lists(STEP, min_size=4, max_size=12), forget=st.booleans())
-@hypothesis_settings(deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(deadline=None, max_examples=3, suppress_health_check=list(HealthCheck))
 def test_any_history_equals_a_dictionary_at_every_snapshot(
     pristine: Path,
     settings: LakeSettings,
