@@ -94,9 +94,9 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(
         expect_no_row_twice(folder)
         with Lake(folder / "lake", load_settings().lake, read_only=True) as lake:
             runs = lake.query("SELECT status, attempts FROM runs ORDER BY started_at").rows()
-        if code:  # killed before it began, or gone on with under its name; or after its end
+        if code:  # killed before it began; or gone on with under its name; or after its end, as it printed
             cut += runs == [("done", 2)]
-            assert runs in ([("done", 1)], [("done", 2)])
+            assert runs in ([("done", 1)], [("done", 2)], [("done", 1), ("done", 1)])
         assert len(list((folder / "reports").glob("2*.html"))) == 1
     assert cut >= len(moments) / 4
 
