@@ -1,4 +1,4 @@
-"""Losses of forecasts: of points, of quantiles and samples, of directions, intervals and volatilities.
+"""Losses of forecasts: of points, of quantiles, of directions.
 
 Every function is plain numpy, of any shape that broadcasts; what is averaged and in which unit its first lines say.
 """
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Proportion",
-    "coverage",
     "crps_quantiles",
-    "crps_sample",
     "directional_accuracy",
-    "interval_score",
     "mae",
     "mase",
     "naive_scale",
     "pinball",
-    "qlike",
-    "qlike_normalised",
     "quantile_weights",
     "rmse",
     "smape",
@@ -118,8 +113,8 @@ def crps_quantiles(quantiles: ArrayLike, actual: ArrayLike, levels: Sequence[flo
     """Give the continuous ranked probability score of distributions known by some quantiles, in the outcome's unit.
 
     CRPS(F, y) = 2 ∫ ρ_p(F⁻¹(p), y) dp: twice the mean pinball loss, here over the levels with their `quantile_weights`.
-    Of all orders of a sample, at levels (i − ½)/n, it is `crps_sample`. Coarse levels leave a bias, alike for all
-    forecasts on the same levels: compare only those.
+    Of all orders of a sample, at levels (i − ½)/n, that is the score of the sample, E|X − y| − ½ E|X − X'|. Coarse
+    levels leave a bias, alike for all forecasts on the same levels: compare only those.
 
     Parameters
     ----------
@@ -138,31 +133,6 @@ def crps_quantiles(quantiles: ArrayLike, actual: ArrayLike, levels: Sequence[flo
     outcome = np.asarray(actual, dtype=np.float64)[..., np.newaxis]
     losses = pinball(quantiles, outcome, np.asarray(levels, dtype=np.float64))
     return np.asarray(2.0 * (losses * quantile_weights(levels)).sum(axis=-1))
-
-
-def crps_sample(sample: ArrayLike, actual: ArrayLike) -> FloatArray:
-    """Give the continuous ranked probability score of the empirical distribution of samples, in the outcome's unit.
-
-    E|X − y| − ½ E|X − X'|, by sorting: O(n log n) in place of all pairs.
-
-    Parameters
-    ----------
-    sample
-        Shape (..., draws).
-    actual
-        Shape (...).
-
-    References
-    ----------
-    Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation, J. American Statistical
-    Association 102, equation (21).
-    """
-    ordered = np.sort(np.asarray(sample, dtype=np.float64), axis=-1)
-    draws = ordered.shape[-1]
-    outcome = np.asarray(actual, dtype=np.float64)[..., np.newaxis]
-    # Σᵢ Σⱼ |xᵢ − xⱼ| = 2 Σᵢ (2i − n − 1) x₍ᵢ₎
-    rank = (2.0 * np.arange(1, draws + 1) - draws - 1.0) / draws**2
-    return np.asarray(np.abs(ordered - outcome).mean(axis=-1) - (rank * ordered).sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -225,68 +195,7 @@ def directional_accuracy(
     level
         Confidence of the interval.
     """
-    product = np.sign(predicted) * np.sign(actual)
-    return _proportion(product > 0, product != 0, overlap=overlap, level=level)
-
-
-def coverage(
-    lower: ArrayLike, upper: ArrayLike, actual: ArrayLike, *, overlap: int = 1, level: float = 0.95
-) -> Proportion:
-    """Give the share of outcomes within their intervals, ends included; outcomes that are NaN are left out and counted.
-
-    Parameters
-    ----------
-    lower, upper, actual
-        Ends of the intervals, and outcomes; of one shape.
-    overlap, level
-        See `directional_accuracy`.
-    """
-    outcome = np.asarray(actual, dtype=np.float64)
-    inside = (np.asarray(lower) <= outcome) & (outcome <= np.asarray(upper))
-    return _proportion(inside, ~np.isnan(outcome), overlap=overlap, level=level)
-
-
-def interval_score(lower: ArrayLike, upper: ArrayLike, actual: ArrayLike, *, level: float) -> FloatArray:
-    """Give Winkler's score of each central interval: its width, and 2/(1 − level) for each unit missed, in that unit.
-
-    References
-    ----------
-    Winkler (1972), A decision-theoretic approach to interval estimation, J. American Statistical Association 67.
-    """
-    lower, upper, actual = (np.asarray(part, dtype=np.float64) for part in (lower, upper, actual))
-    missed = np.maximum(lower - actual, 0.0) + np.maximum(actual - upper, 0.0)
-    return (upper - lower) + 2.0 / (1.0 - level) * missed
-
-
-def qlike(variance: ArrayLike, squared_return: ArrayLike) -> FloatArray:
-    """Give the Gaussian quasi-likelihood loss of each variance forecast, log h + r²/h; smaller is better.
-
-    Only differences mean anything: the unit of the returns adds a constant. It ranks forecasts by their true variance
-    even though r² is a noisy stand-in for it.
-
-    References
-    ----------
-    Patton (2011), Volatility forecast comparison using imperfect volatility proxies, J. Econometrics 160.
-    """
-    variance = np.asarray(variance, dtype=np.float64)
-    return np.asarray(np.log(variance) + np.asarray(squared_return) / variance)
-
-
-def qlike_normalised(variance: ArrayLike, proxy: ArrayLike) -> FloatArray:
-    """Give the quasi-likelihood loss less its least value, σ̂²/h − log(σ̂²/h) − 1.
-
-    Without unit, and 0 for a perfect forecast. For a proxy σ̂² that is positive, such as a realised variance; a proxy of
-    0 costs infinity. See `qlike`.
-    """
-    ratio = np.asarray(proxy, dtype=np.float64) / np.asarray(variance, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        return ratio - np.log(ratio) - 1.0
-
-
-def _proportion(hit: ArrayLike, counted: ArrayLike, *, overlap: int, level: float) -> Proportion:
-    """Count the hits among what is counted."""
-    counted = np.asarray(counted, dtype=np.bool_)
-    trials = int(counted.sum())
-    hits = int((np.asarray(hit) & counted).sum())
+    product = np.asarray(np.sign(predicted) * np.sign(actual))
+    hits, trials = int((product > 0).sum()), int((product != 0).sum())
     lower, upper = wilson(hits / overlap, trials / overlap, level=level)
-    return Proportion(hits / trials if trials else float("nan"), lower, upper, trials, counted.size - trials)
+    return Proportion(hits / trials if trials else float("nan"), lower, upper, trials, product.size - trials)

@@ -5,17 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["MEANS_SCHEMA", "NAIVE", "Forecaster", "Forecasts", "Panel"]
+    from pm.volatility.base import FloatArray
+
+__all__ = ["MEANS_SCHEMA", "NAIVE", "Forecaster", "Forecasts", "Panel", "means_frame"]
 
 NAIVE = "naive"
 """The model that the others are measured against and pulled towards; it takes part wherever there is a price."""
 
 MEANS_SCHEMA = pl.Schema({"ticker": pl.String, "origin_date": pl.Date, "step": pl.Int64, "mean": pl.Float64})
+
+
+def means_frame(ticker: str, origin_dates: pl.Series, means: FloatArray) -> pl.DataFrame:
+    """Lay out a ticker's means, shape (origins, horizon), as rows of MEANS_SCHEMA."""
+    origins, horizon = means.shape
+    columns = {
+        "ticker": [ticker] * means.size,
+        "origin_date": np.repeat(origin_dates.to_numpy(), horizon),
+        "step": np.tile(np.arange(1, horizon + 1), origins),
+        "mean": means.ravel(),
+    }
+    return pl.DataFrame(columns, schema=MEANS_SCHEMA)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import polars as pl
 from pm.forecast.base import NAIVE
 from pm.forecast.cross_validation import FEWEST_COMPARED
 from pm.forecast.stacking import combine
-from pm.forecast.weights import EDGE, ENSEMBLE, NO_EDGE
+from pm.forecast.weights import EDGE, ENSEMBLE, NO_EDGE, weighted_means
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,12 +159,7 @@ def recombine(forecasts: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
     weights
         Columns ticker, model, weight, of the same tickers.
     """
-    parts = forecasts.join(weights.select("ticker", "model", "weight"), on=["ticker", "model"], how="left").sort(
-        "ticker", "step", "model"
-    )
-    means = parts.group_by("ticker", "step", maintain_order=True).agg(
-        mixed=(pl.col("mean_log_return") * pl.col("weight")).filter(pl.col("model") != ENSEMBLE).sum()
-    )
+    means = weighted_means(forecasts, weights).select("ticker", "step", mixed="mean_log_return")
     ensemble = pl.col("model") == ENSEMBLE
     prices = [name for name in forecasts.columns if name == "mean" or (name[0] == "q" and name[1:].isdigit())]
     moved = pl.when(ensemble).then((pl.col("mixed") - pl.col("mean_log_return")).exp()).otherwise(1.0)

@@ -11,12 +11,12 @@ from pm.forecast.base import NAIVE
 from pm.forecast.calendar import with_calendar
 from pm.forecast.cross_validation import backtests, bars_needed, outcomes, rolling_origins, window_overlap
 from pm.forecast.distribution import beyond_numbers, martingale_distribution, past_moves, price_distribution
-from pm.forecast.member import Member, enlist
+from pm.forecast.member import enlist
 from pm.forecast.models import forecaster
 from pm.forecast.panel import build_panel
 from pm.forecast.pooling import EVIDENCE_SCHEMA, evidence, pool_evidence, pooled_weights, recombine
 from pm.forecast.spread import remaining_spread
-from pm.forecast.weights import EDGE, ENSEMBLE, combine_models, model_weights
+from pm.forecast.weights import EDGE, combine_models, model_weights, weighted_means
 from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.volatility.base import Refusal
 
@@ -124,7 +124,8 @@ def forecast_tickers(
     reasons = {name: member.reasons for name, member in members.items()}
     ensembles = combine_models(tests, overlap=window_overlap(settings))
     weights = model_weights(panel.lengths(), ensembles, reasons, overlap=window_overlap(settings))
-    means = pl.concat([*(member.today for member in members.values()), _combine(members, weights)])
+    means = pl.concat(member.today for member in members.values())
+    means = pl.concat([means, weighted_means(means, weights)])
     last = priced.last.join(past_moves(panel), on="ticker")
     forecasts = pl.concat(
         [
@@ -198,22 +199,3 @@ def _unsupported(
         elif row["sessions"] != horizon:
             refused[ticker] = Refusal("no_targets", f"{row['sessions'] or 0} of {horizon} sessions after {origin}")
     return refused
-
-
-def _combine(members: dict[str, Member], weights: pl.DataFrame) -> pl.DataFrame:
-    """Give the ensemble's mean log returns: the members' by ticker and step, times their weights.
-
-    Members are added one column after the other, in the order of the settings: the sum is the same to the last bit
-    whatever else is in the chunk.
-    """
-    steps = members[NAIVE].today.select("ticker", "step")
-    total = steps.with_columns(mean_log_return=pl.lit(0.0))
-    for model, member in members.items():
-        share = weights.filter(pl.col("model") == model).select("ticker", "weight")
-        part = member.today.join(share, on="ticker").select(
-            "ticker", "step", part=pl.col("mean_log_return") * pl.col("weight")
-        )
-        total = total.join(part, on=["ticker", "step"], how="left", maintain_order="left").select(
-            "ticker", "step", pl.col("mean_log_return") + pl.col("part").fill_null(0.0)
-        )
-    return total.select("ticker", pl.lit(ENSEMBLE).alias("model"), "step", "mean_log_return")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pm.forecast.cross_validation import Backtest
 
-__all__ = ["EDGE", "ENSEMBLE", "NO_EDGE", "Ensemble", "combine_models", "model_weights"]
+__all__ = ["EDGE", "ENSEMBLE", "NO_EDGE", "Ensemble", "combine_models", "model_weights", "weighted_means"]
 
 ENSEMBLE = "ensemble"
 
@@ -130,3 +130,25 @@ def model_weights(
                     row["reason"] = "left out a step of an origin"
             rows.append(row)
     return pl.DataFrame(rows, schema=WEIGHTS_SCHEMA)
+
+
+def weighted_means(means: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
+    """Give the ensemble's mean log returns: the models' times their weights, by ticker and step.
+
+    Models are added one after the other, by name: the sum is the same to the last bit whatever other tickers there are.
+
+    Parameters
+    ----------
+    means
+        Columns ticker, model, step, mean_log_return; rows of a model without a weight are passed over.
+    weights
+        Columns ticker, model, weight.
+    """
+    members = weights.filter(pl.col("weight").is_not_null()).select("ticker", "model", "weight")
+    parts = means.join(members, on=["ticker", "model"]).with_columns(part=pl.col("mean_log_return") * pl.col("weight"))
+    total = parts.select("ticker", "step").unique(maintain_order=True).with_columns(mean_log_return=pl.lit(0.0))
+    for _, rows in sorted(parts.partition_by("model", as_dict=True).items()):
+        total = total.join(
+            rows.select("ticker", "step", "part"), on=["ticker", "step"], how="left", maintain_order="left"
+        ).select("ticker", "step", pl.col("mean_log_return") + pl.col("part").fill_null(0.0))
+    return total.select("ticker", pl.lit(ENSEMBLE).alias("model"), "step", "mean_log_return")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.forecast.groups import chunks_of_groups, related_groups
+from pm.pipeline.universe import log_returns
 
 if TYPE_CHECKING:
     from pm.settings import ForecastSettings
@@ -35,10 +36,7 @@ def grouped_chunks(prices: pl.DataFrame, settings: ForecastSettings, size: int) 
     """
     tested = settings.origins * settings.origin_step + settings.horizon
     before = prices.filter(pl.int_range(pl.len()).over("ticker") < pl.len().over("ticker").cast(pl.Int64) - tested)
-    returns = before.select(
-        "ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker")
-    ).drop_nulls()
-    groups = related_groups(returns, correlation=settings.group_correlation, size=settings.group_size)
+    groups = related_groups(log_returns(before), correlation=settings.group_correlation, size=settings.group_size)
     tickers = prices["ticker"].unique(maintain_order=True).to_list()
     return [
         Chunk(chunk, groups.filter(pl.col("ticker").is_in(chunk)))

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from pm.errors import InputError, SourceError, UnknownTickerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    import polars as pl
-
     from pm.lake import Lake
     from pm.pipeline.stage import Context, Request
 
-__all__ = ["Universe", "asked_for", "last_date", "newest_bars", "universe"]
+__all__ = ["Universe", "asked_for", "last_date", "log_returns", "newest_bars", "universe"]
 
 _OF_SOURCE = "batch_id IN (SELECT batch_id FROM raw.batches WHERE origin = ?)"
 
@@ -98,3 +98,9 @@ def newest_bars(context: Context, tickers: Sequence[str], as_of: date, count: in
         at=context.snapshot,
     )
     return bars.group_by("ticker", maintain_order=True).tail(count)
+
+
+def log_returns(prices: pl.DataFrame) -> pl.DataFrame:
+    """Give the adjusted log returns of bars in order: ticker, date, log_return; a ticker's first bar has none."""
+    level = (pl.col("close") * pl.col("adj_factor")).log()
+    return prices.select("ticker", "date", log_return=level.diff().over("ticker")).drop_nulls("log_return")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-__all__ = ["SMALLEST_SIGMA", "FloatArray", "IntArray", "Key", "Refusal", "VolatilityEstimate", "VolatilityModel"]
+__all__ = ["SMALLEST_SIGMA", "BoolArray", "FloatArray", "IntArray", "Key", "Refusal", "VolatilityEstimate"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
 
 Key = TypeVar("Key", bound="Hashable")
 
@@ -101,20 +102,3 @@ class VolatilityEstimate:
         for step in range(1, horizon):
             variance[step] = self.omega + persistence * variance[step - 1]
         return variance
-
-
-class VolatilityModel(Protocol):
-    """A way to estimate conditional variances, for many series at once.
-
-    A batch in and a batch out, so that a kernel over all series fits the same seam as a loop does. A series' estimate
-    may depend on its own returns only: results must not change with the company it is fitted in.
-    """
-
-    @property
-    def name(self) -> str:
-        """The name under which settings and the table `volatility_fits` know it."""
-        ...
-
-    def fit(self, returns: Mapping[Key, FloatArray]) -> dict[Key, VolatilityEstimate | Refusal]:
-        """Fit each series of log returns (finite, oldest first), or say why it cannot be done."""
-        ...

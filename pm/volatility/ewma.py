@@ -43,7 +43,7 @@ class EwmaModel:
     name: str = "ewma"
 
     def fit(self, returns: Mapping[Key, FloatArray]) -> dict[Key, VolatilityEstimate | Refusal]:
-        """Run the recursion over each series; see `VolatilityModel.fit`."""
+        """Run the recursion over each series of log returns (finite, oldest first), or say why it cannot be done."""
         return {key: self._fit_one(series) for key, series in returns.items()}
 
     def _fit_one(self, returns: FloatArray) -> VolatilityEstimate | Refusal:

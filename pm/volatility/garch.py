@@ -43,7 +43,7 @@ class GarchModel:
     Parameters
     ----------
     name
-        See `VolatilityModel.name`.
+        The name under which settings and the table `volatility_fits` know it.
     leverage
         Whether a fall moves the variance more than a rise (γ): Glosten, Jagannathan and Runkle (1993).
     student
@@ -62,7 +62,11 @@ class GarchModel:
     def fit(
         self, returns: Mapping[Key, FloatArray], *, errors: bool = False
     ) -> dict[Key, VolatilityEstimate | Refusal]:
-        """Maximise the likelihood of every series; see `VolatilityModel.fit`. With `errors`, their standard errors."""
+        """Maximise the likelihood of each series of log returns (oldest first), or say why it cannot be done.
+
+        A series' estimate depends on its own returns only, not on the company it is fitted in. With `errors`, the
+        estimates have robust standard errors.
+        """
         from pm.volatility import kernel  # numba takes 0.5 s to import
 
         if not returns:

@@ -9,17 +9,12 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from pm.forecast.accuracy import (
-    coverage,
     crps_quantiles,
-    crps_sample,
     directional_accuracy,
-    interval_score,
     mae,
     mase,
     naive_scale,
     pinball,
-    qlike,
-    qlike_normalised,
     quantile_weights,
     rmse,
     smape,
@@ -68,9 +63,8 @@ def all_pairs_crps(sample: list[float], outcome: float) -> float:
 
 
 @given(sample=st.lists(NUMBERS, min_size=1, max_size=30), outcome=NUMBERS)
-def test_crps_of_a_sample_is_that_of_all_pairs_and_of_its_quantiles(sample: list[float], outcome: float) -> None:
+def test_crps_of_the_orders_of_a_sample_is_that_of_all_pairs(sample: list[float], outcome: float) -> None:
     slow = all_pairs_crps(sample, outcome)
-    assert crps_sample(sample, outcome) == pytest.approx(slow, abs=1e-9)
     levels = [(i + 0.5) / len(sample) for i in range(len(sample))]
     assert crps_quantiles(sorted(sample), outcome, levels) == pytest.approx(slow, abs=1e-9)
 
@@ -92,12 +86,11 @@ def test_the_closed_form_is_the_integral_that_defines_the_score() -> None:
         assert normal_crps(np.array(outcome)) == pytest.approx(np.trapezoid(integrand, grid), abs=1e-4)
 
 
-def test_crps_of_a_normal_from_quantiles_and_from_a_sample() -> None:
+def test_crps_of_a_normal_from_quantiles() -> None:
     outcomes = np.linspace(-3, 3, 25)
     fine = (np.arange(2000) + 0.5) / 2000
     quantiles = np.broadcast_to(norm.ppf(fine, scale=2.0), (25, 2000))
     np.testing.assert_allclose(crps_quantiles(quantiles, outcomes, list(fine)), normal_crps(outcomes, 2.0), rtol=2e-3)
-    np.testing.assert_allclose(crps_sample(quantiles, outcomes), normal_crps(outcomes, 2.0), rtol=2e-3)
     # Levels crowded on one side change nothing: each weighs what it speaks for.
     uneven = np.concatenate([np.linspace(0.0005, 0.2, 1500), np.linspace(0.201, 0.9995, 800)])
     quantiles = np.broadcast_to(norm.ppf(uneven, scale=2.0), (25, 2300))
@@ -140,31 +133,3 @@ def test_directions() -> None:
     assert (naive.trials, naive.left_out) == (0, 6)
     assert math.isnan(naive.share)
     assert math.isnan(naive.lower)
-
-
-def test_coverage_counts_the_ends_and_leaves_the_unknown_out() -> None:
-    found = coverage([0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 1.1, np.nan])
-    assert found.share == pytest.approx(2 / 3)
-    assert (found.trials, found.left_out) == (3, 1)
-    assert (found.lower, found.upper) == wilson(2, 3)
-
-
-def test_interval_score_is_the_pinball_of_both_ends() -> None:
-    # Gneiting and Raftery (2007), section 6.2: the two losses together, times 2/α.
-    outcome = np.linspace(-3, 3, 13)
-    lower, upper, level = -1.0, 1.5, 0.8
-    ends = pinball(lower, outcome, 0.1) + pinball(upper, outcome, 0.9)
-    np.testing.assert_allclose(interval_score(lower, upper, outcome, level=level), ends * 2 / 0.2)
-
-
-def test_qlike_is_least_at_the_true_variance() -> None:
-    returns = np.random.default_rng(3).normal(0, 0.02, 200_000)
-    guesses = np.linspace(0.5, 2, 61) * 0.02**2
-    for loss in (qlike, qlike_normalised):
-        losses = [loss(guess, returns**2).mean() for guess in guesses]
-        assert guesses[np.argmin(losses)] == pytest.approx(0.02**2, rel=0.03)
-    assert qlike_normalised(0.3, 0.3) == pytest.approx(0.0)
-    assert qlike_normalised(0.3, 0.0) == np.inf
-    # The two differ by what does not depend on the forecast.
-    gap = qlike(guesses, 1e-4) - qlike_normalised(guesses, 1e-4)
-    np.testing.assert_allclose(gap, gap[0])

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts
+from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
 from pm.forecast.policy.actions import FIXED, Action
 from pm.forecast.policy.bandit import Policy  # noqa: TC001 - an annotation of a dataclass's field
 from pm.forecast.policy.cohort import FEWEST_BARS, Place, places
-from pm.forecast.policy.state import observe, volatility_regimes
+from pm.forecast.policy.state import observe, volatility_shares
 
 if TYPE_CHECKING:
     from pm.forecast.base import Panel
@@ -73,13 +73,7 @@ class MssaCpForecaster:
             except (np.linalg.LinAlgError, ValueError) as error:
                 failures[ticker] = f"failed: {type(error).__name__}: {error}"
                 continue
-            columns = {
-                "ticker": [ticker] * means.size,
-                "origin_date": np.repeat(rows["origin_date"].to_numpy(), horizon),
-                "step": np.tile(np.arange(1, horizon + 1), len(rows)),
-                "mean": means.ravel(),
-            }
-            frames.append(pl.DataFrame(columns, schema=MEANS_SCHEMA))
+            frames.append(means_frame(ticker, rows["origin_date"], means))
         return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
 
     def _roll(self, place: Place, bars: list[int], horizon: int) -> FloatArray:
@@ -87,15 +81,15 @@ class MssaCpForecaster:
         first, last = bars[0], bars[-1]
         if not np.isfinite(place.cohort.values[:, : last + 1]).all():
             raise ValueError("a log price of the ticker or its group is not finite")
-        regimes = volatility_regimes(place.log_prices[: last + 1])
-        trusted = self._rehearse(place, regimes, first, horizon)
+        shares = volatility_shares(place.log_prices[: last + 1])
+        trusted = self._rehearse(place, shares, first, horizon)
         means = np.repeat(place.log_prices[bars][:, None], horizon, axis=1)
         if trusted > 0:
             for row, bar in enumerate(bars):
-                means[row] += trusted * (self._path(place, regimes, bar, horizon) - means[row])
+                means[row] += trusted * (self._path(place, shares, bar, horizon) - means[row])
         return means
 
-    def _rehearse(self, place: Place, regimes: FloatArray, first: int, horizon: int) -> float:
+    def _rehearse(self, place: Place, shares: FloatArray, first: int, horizon: int) -> float:
         """Give the trust that forecasts at origins before the first one earned, none of whose outcomes is after it."""
         earliest, latest = 2 * FEWEST_BARS - 1, first - horizon
         count = min(REHEARSALS, (latest - earliest) // horizon + 1)
@@ -104,17 +98,17 @@ class MssaCpForecaster:
         # No closer than the horizon, so that their outcomes do not overlap.
         bars = np.linspace(earliest, latest, count).astype(int).tolist()
         now = place.log_prices[bars][:, None]
-        predicted = np.stack([self._path(place, regimes, bar, horizon) for bar in bars]) - now
+        predicted = np.stack([self._path(place, shares, bar, horizon) for bar in bars]) - now
         actual = place.log_prices[np.add.outer(bars, np.arange(1, horizon + 1))] - now
         return trust(predicted, actual)
 
-    def _path(self, place: Place, regimes: FloatArray, bar: int, horizon: int) -> FloatArray:
-        return place.path(bar, self._action(place, regimes, bar), horizon)
+    def _path(self, place: Place, shares: FloatArray, bar: int, horizon: int) -> FloatArray:
+        return place.path(bar, self._action(place, shares, bar), horizon)
 
-    def _action(self, place: Place, regimes: FloatArray, bar: int) -> Action:
+    def _action(self, place: Place, shares: FloatArray, bar: int) -> Action:
         if self.policy is None or place.dates[bar] <= np.datetime64(self.policy.cutoff, "D"):
             return FIXED
-        return self.policy.choose(observe(place, regimes, bar))
+        return self.policy.choose(observe(place, shares, bar))
 
 
 def trust(predicted: FloatArray, actual: FloatArray) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts
+from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
 from pm.forecast.spectral.prices import FEWEST_BARS, History, PriceStack, fit_prices
 from pm.forecast.spectral.recurrence import DegenerateError
 
@@ -71,13 +71,7 @@ class SamossaForecaster:
                 failures[ticker] = "a log price up to its last origin is not finite"
                 continue
             means = fitted.forecast(ticker, known, bars, horizon)
-            columns = {
-                "ticker": [ticker] * means.size,
-                "origin_date": np.repeat(rows["origin_date"].to_numpy(), horizon),
-                "step": np.tile(np.arange(1, horizon + 1), len(rows)),
-                "mean": means.ravel(),
-            }
-            frames.append(pl.DataFrame(columns, schema=MEANS_SCHEMA))
+            frames.append(means_frame(ticker, rows["origin_date"], means))
         return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
 
     def _fit(self, histories: Mapping[str, History], horizon: int) -> dict[str, PriceStack | str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts
+from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,13 +81,7 @@ def forecast_each(
         except Exception as error:  # noqa: BLE001 - the library raises whatever comes up, bare Exception included
             failures[ticker] = f"failed: {type(error).__name__}: {error}"
             continue
-        columns = {
-            "ticker": [ticker] * means.size,
-            "origin_date": np.repeat(rows["origin_date"].to_numpy(), horizon),
-            "step": np.tile(np.arange(1, horizon + 1), len(rows)),
-            "mean": means.ravel(),
-        }
-        frames.append(pl.DataFrame(columns, schema=MEANS_SCHEMA))
+        frames.append(means_frame(ticker, rows["origin_date"], means))
     return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
 
 

@@ -12,7 +12,7 @@ from pm.errors import InputError
 from pm.forecast.comparison import diebold_mariano, loss_differential, model_confidence_set, stationary_bootstrap
 from pm.forecast.policy.actions import FIXED
 from pm.forecast.policy.cohort import places
-from pm.forecast.policy.state import observe, volatility_regimes
+from pm.forecast.policy.state import observe, volatility_shares
 from pm.forecast.policy.train import SMALLEST, WARM_UP, losses
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ def judge_policy(panel: Panel, policy: Policy, *, settings: ForecastSettings, se
     last: list[np.datetime64] = []
     for ticker in sorted(found):
         place = found.pop(ticker)
-        regimes = volatility_regimes(place.log_prices)
+        shares = volatility_shares(place.log_prices)
         for day, bar in _origins(place, grid, settings.horizon):
-            action = policy.choose(observe(place, regimes, bar))
+            action = policy.choose(observe(place, shares, bar))
             rows.setdefault(day, []).append(_contend(place, bar, action, settings.horizon))
             differing.append(action != FIXED)
             last.append(place.dates[bar + settings.horizon])

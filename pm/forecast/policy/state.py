@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pm.forecast.policy.cohort import Place
     from pm.volatility.base import FloatArray
 
-__all__ = ["STATES", "State", "observe", "volatility_regimes"]
+__all__ = ["STATES", "State", "observe", "volatility_shares"]
 
 VOLATILITY_BARS = 20
 HISTORY_BARS = 500
@@ -60,7 +60,7 @@ STATES = tuple(State(*words) for words in product(REGIMES, AGES, MEMORIES))
 """All 27 there are."""
 
 
-def volatility_regimes(log_prices: FloatArray) -> FloatArray:
+def volatility_shares(log_prices: FloatArray) -> FloatArray:
     """Give, at each bar, the share of its last 500 bars' volatilities that lie below its own; shape (bars,).
 
     A volatility is the standard deviation of 20 returns. Where there is none yet, and for the first, the share is ½;
@@ -79,22 +79,22 @@ def volatility_regimes(log_prices: FloatArray) -> FloatArray:
     return shares
 
 
-def observe(place: Place, regimes: FloatArray, bar: int) -> State:
+def observe(place: Place, shares: FloatArray, bar: int) -> State:
     """Give a ticker's state at a bar.
 
     Parameters
     ----------
     place
         The ticker.
-    regimes
-        From `volatility_regimes`.
+    shares
+        From `volatility_shares`.
     bar
         Where it is wanted; nothing later is looked at.
     """
     memory = place.cohort.residual_autocorrelation(place.row, bar, FIXED)
     age = bar - place.cohort.last_change(bar)
     return State(
-        regime=REGIMES[min(int(3 * regimes[bar]), 2)],
+        regime=REGIMES[min(int(3 * shares[bar]), 2)],
         age=AGES[int(age >= RECENT) + int(age >= SETTLED)],
         memory=MEMORIES[int(memory > WEAK) + int(memory > STRONG)],
     )

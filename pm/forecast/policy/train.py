@@ -11,7 +11,7 @@ from pm.errors import InputError
 from pm.forecast.policy.actions import ACTIONS
 from pm.forecast.policy.bandit import Policy, learn
 from pm.forecast.policy.cohort import places
-from pm.forecast.policy.state import State, observe, volatility_regimes
+from pm.forecast.policy.state import State, observe, volatility_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +103,9 @@ def _origins(ticker: str, known: int, settings: ForecastSettings, seed: int) -> 
 
 
 def _visit(place: Place, origins: range, horizon: int) -> Iterator[tuple[State, FloatArray]]:
-    regimes = volatility_regimes(place.log_prices)
+    shares = volatility_shares(place.log_prices)
     for bar in origins:
         paths = [place.path(bar, action, horizon) for action in ACTIONS]
         naive, *own = losses(place, bar, np.stack([np.full(horizon, place.log_prices[bar]), *paths]))
         reward = np.log(naive + SMALLEST) - np.log(np.array(own) + SMALLEST)
-        yield observe(place, regimes, bar), np.clip(reward, -CAP, CAP)
+        yield observe(place, shares, bar), np.clip(reward, -CAP, CAP)

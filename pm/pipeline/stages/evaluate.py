@@ -14,7 +14,7 @@ from pm.lake.tables import table
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.stages import forecast, volatility
-from pm.pipeline.universe import asked_for, universe
+from pm.pipeline.universe import asked_for, log_returns, universe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -219,10 +219,7 @@ def _night(
 
     day: date = asked["as_of"][0]
     policy = asked["policy"][0]
-    returns = prices.select(
-        "ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker")
-    ).filter(pl.col("log_return").is_not_null())
-    fit = fit_volatility(returns, settings=volatility, horizon=forecasting.horizon)
+    fit = fit_volatility(log_returns(prices), settings=volatility, horizon=forecasting.horizon)
     newest = prices.group_by("ticker", maintain_order=True).tail(forecasting.window)
     result = forecast_tickers(
         newest,

@@ -10,7 +10,7 @@ import polars as pl
 from pm.parallel import chunked
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
-from pm.pipeline.universe import asked_for, newest_bars, universe
+from pm.pipeline.universe import asked_for, log_returns, newest_bars, universe
 
 if TYPE_CHECKING:
     from pm.lake import Transaction
@@ -24,11 +24,7 @@ def _run(context: Context) -> Outcome:
     chosen = universe(context)
     settings = context.settings.volatility
     chunks = [
-        (
-            newest_bars(context, tickers, chosen.as_of, max(settings.windows) + 1)
-            .select("ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff().over("ticker"))
-            .filter(pl.col("log_return").is_not_null()),
-        )
+        (log_returns(newest_bars(context, tickers, chosen.as_of, max(settings.windows) + 1)),)
         for tickers in chunked(chosen.tickers, context.settings.run.chunk_size)
     ]
     fit = partial(fit_volatility, settings=settings, horizon=context.settings.forecast.horizon)

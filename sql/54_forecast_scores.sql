@@ -13,18 +13,13 @@
 -- directional_lower: Lower end of its 95% Wilson interval, as if outcomes were independent.
 -- directional_upper: Upper end of its 95% Wilson interval.
 -- directional_forecasts: Forecasts that told a sign, of moves that had one.
-WITH sliced AS (
+WITH scored AS (
     SELECT
         basis,
         model,
         step,
-        CASE
-            WHEN grouping(regime) = 0 THEN 'regime'
-            WHEN grouping(strftime(target_date, '%Y-%m')) = 0 THEN 'month'
-            WHEN grouping(ticker) = 0 THEN 'ticker'
-            ELSE 'all'
-        END AS slice,
-        coalesce(regime, strftime(target_date, '%Y-%m'), ticker) AS value,
+        slice,
+        value,
         count(*) AS forecasts,
         sqrt(avg(error ** 2)) AS rmse,
         avg(abs(error)) AS mae,
@@ -34,13 +29,8 @@ WITH sliced AS (
         avg(crps) AS crps,
         count(*) FILTER (mean_log_return * actual_log_return <> 0) AS directional_forecasts,
         count(*) FILTER (mean_log_return * actual_log_return > 0) AS hits
-    FROM scored_forecasts
-    GROUP BY GROUPING SETS (
-        (basis, model, step),
-        (basis, model, step, regime),
-        (basis, model, step, strftime(target_date, '%Y-%m')),
-        (basis, model, step, ticker)
-    )
+    FROM forecast_slices
+    GROUP BY basis, model, step, slice, value
 )
 SELECT
     basis,
@@ -61,5 +51,4 @@ SELECT
     (hits + 1.9207 + 1.96 * sqrt(hits * (directional_forecasts - hits) / nullif(directional_forecasts, 0) + 0.9604))
     / (nullif(directional_forecasts, 0) + 3.8415) AS directional_upper,
     directional_forecasts
-FROM sliced
-WHERE slice = 'all' OR value IS NOT NULL;
+FROM scored;

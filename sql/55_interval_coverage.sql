@@ -8,32 +8,20 @@
 -- lower: Lower end of the coverage's 95% Wilson interval, as if outcomes were independent.
 -- upper: Upper end of the coverage's 95% Wilson interval.
 WITH intervals AS (
-    SELECT basis, model, step, regime, target_date, ticker, unnest([0.5, 0.8, 0.9, 0.95]) AS level,
-        unnest([inside_50, inside_80, inside_90, inside_95]) AS inside
-    FROM scored_forecasts
-),
-sliced AS (
     SELECT
         basis,
         model,
         step,
-        CASE
-            WHEN grouping(regime) = 0 THEN 'regime'
-            WHEN grouping(strftime(target_date, '%Y-%m')) = 0 THEN 'month'
-            WHEN grouping(ticker) = 0 THEN 'ticker'
-            ELSE 'all'
-        END AS slice,
-        coalesce(regime, strftime(target_date, '%Y-%m'), ticker) AS value,
-        level,
-        count(inside) AS forecasts,
-        count(*) FILTER (inside) AS held
+        slice,
+        value,
+        unnest([0.5, 0.8, 0.9, 0.95]) AS level,
+        unnest([inside_50, inside_80, inside_90, inside_95]) AS inside
+    FROM forecast_slices
+),
+counted AS (
+    SELECT basis, model, step, slice, value, level, count(inside) AS forecasts, count(*) FILTER (inside) AS held
     FROM intervals
-    GROUP BY GROUPING SETS (
-        (basis, model, step, level),
-        (basis, model, step, level, regime),
-        (basis, model, step, level, strftime(target_date, '%Y-%m')),
-        (basis, model, step, level, ticker)
-    )
+    GROUP BY ALL
 )
 SELECT
     basis,
@@ -46,5 +34,5 @@ SELECT
     held / forecasts AS coverage,
     (held + 1.9207 - 1.96 * sqrt(held * (forecasts - held) / forecasts + 0.9604)) / (forecasts + 3.8415) AS lower,
     (held + 1.9207 + 1.96 * sqrt(held * (forecasts - held) / forecasts + 0.9604)) / (forecasts + 3.8415) AS upper
-FROM sliced
-WHERE forecasts > 0 AND (slice = 'all' OR value IS NOT NULL);
+FROM counted
+WHERE forecasts > 0;
