@@ -242,6 +242,20 @@ def test_the_largest_real_returns_are_kept(
     assert fit.exclusions.is_empty()
 
 
+@pytest.mark.parametrize("sessions", [0, 2, 40])
+def test_a_crash_is_kept_and_narrows_no_interval(
+    settings: VolatilitySettings, as_frame: Frame, real_returns: dict[str, NDArray[np.float64]], sessions: int
+) -> None:
+    """AAPL fell by 52% on 2000-09-29; beside days as small as those before 1999 that is 25 standard deviations."""
+    crash = int(real_returns["AAPL"].argmin())
+    calm = np.random.default_rng(5).normal(0, 0.015, 600)
+    crashed = np.concatenate([calm, real_returns["AAPL"][crash : crash + 1 + sessions]])
+    fit = fit_volatility(as_frame({"BEFORE": calm, "X": crashed}), settings=settings, horizon=5)
+    assert fit.exclusions.is_empty()
+    before, after = fit.paths.filter(step=5).sort("ticker").select(pl.col("r95") - pl.col("r05")).to_series()
+    assert after > before
+
+
 def test_a_price_that_moved_once_is_constant(settings: VolatilitySettings, as_frame: Frame) -> None:
     fit = fit_volatility(as_frame({"X": put(0.4, 300)(np.zeros(600))}), settings=settings, horizon=2)
     assert fit.paths.is_empty()
