@@ -15,7 +15,7 @@ a softmax, so that α ≥ 0, α + γ ≥ 0, β ≥ 0 and α + γ/2 + β < 1 hold
 1/2.05. Its gradient is the analytic one, run forward with the recursion (Fiorentini, Calzolari and Panattoni 1996,
 Analytic derivatives and the computation of GARCH estimates, J. Applied Econometrics 11); the first curvature is the
 outer product of the scores (Berndt, Hall, Hall and Hausman 1974). Near a bound x runs flat, so that a climb that ends
-there is lifted off it and tried once more.
+there is lifted off it and tried again, as long as that leads higher.
 
 All of it is in one file, because what was compiled is kept until this file changes (`compiled`). Matrices are small and
 inverted in place: a call of numpy's linear algebra would take longer to compile than all the rest.
@@ -89,6 +89,10 @@ _STARTS = np.array(
 _PERSISTENT = 4
 _FAR = 12.0
 """Log-likelihood by which a start may be below the best and still lead to the top."""
+
+_LIFTS = 5
+_HIGHER = 1e-4
+"""Log-likelihood by which a climb must end above the one before it to be lifted and tried again."""
 
 _LEVERAGE_OF_START = 0.6
 _NU_OF_START = 8.0
@@ -549,15 +553,18 @@ def _fit_one(returns: FloatArray, leverage: bool, student: bool, theta: FloatArr
         if likely[s] < likeliest - _FAR and (done or half == 0):
             continue
         _start(s, leverages[s], student, natural)
-        for _ in range(2):
+        reached = -math.inf
+        for _ in range(_LIFTS):
             _free(natural, leverage, student, x)
             value, converged = _climb(scaled, backcast, x, leverage, student, found)
+            higher = value > reached + _HIGHER
+            reached = value
             if math.isfinite(value) and value > best + 1e-6:
                 best = value
                 done = converged
                 _copy(found, theta)
             _copy(found, natural)
-            if not converged or not _lift(natural, leverage, student):
+            if not (converged and higher and _lift(natural, leverage, student)):
                 break
     theta[0] = mean + scale * theta[0]
     theta[1] *= scale * scale
