@@ -277,7 +277,8 @@ def report(title: str, walked: Walk, settings: Settings, steps: tuple[int, ...] 
     kept = nights.select(pl.col("in_confidence_set").cast(pl.Float64).mean()).item()
     print(f"  edge claimed on {edge:.1%} of nights; ensemble in its own 10% confidence set on {kept:.1%} of them")
     if nights.height >= 8 * series:
-        print(f"  ensemble in the 10% confidence set of realised errors for {in_set(scored):.1%} of series")
+        shares = ", ".join(f"{in_set(scored, step):.1%} at {step}" for step in STEPS)
+        print(f"  ensemble in the 10% confidence set of realised errors, share of series: {shares}")
     cost = settings.signals.round_trip_cost_bps / 10_000
     for action in ("BUY", "SELL", "HOLD"):
         gain = walked.signals.filter(action=action).select(pl.col("outcome").exp() - 1).to_series().to_numpy()
@@ -287,10 +288,10 @@ def report(title: str, walked: Walk, settings: Settings, steps: tuple[int, ...] 
             print(f"  {action:<4} {len(gain):>5}; mean return {gain.mean():+.2%}, {beyond}")
 
 
-def in_set(scored: pl.DataFrame) -> float:
-    """Give the share of series whose ensemble is in the model confidence set of squared errors at 20 sessions."""
+def in_set(scored: pl.DataFrame, step: int) -> float:
+    """Give the share of series whose ensemble is in the model confidence set of squared errors at a step."""
     found = []
-    own = scored.filter(step=20).filter(~pl.col("model").is_in([GARCH_HS, "martingale"]))
+    own = scored.filter(step=step).filter(~pl.col("model").is_in([GARCH_HS, "martingale"]))
     for rows in own.partition_by("ticker", maintain_order=True):
         loss = rows.with_columns(loss=(pl.col("error") / pl.col("constant")) ** 2)
         losses = loss.pivot("model", index="origin_date", values="loss").drop_nulls().drop("origin_date")
