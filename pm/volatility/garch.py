@@ -107,12 +107,13 @@ class GarchModel:
         """Make an estimate of a fit, or refuse it."""
         from pm.volatility import kernel
 
-        mu, omega, alpha, gamma, beta, nu = (float(value) for value in theta)
+        mu, omega, alpha, gamma, beta, nu = theta.tolist()
         variance = kernel.conditional_variances(returns, theta)
-        if not (np.isfinite(theta[:5]).all() and np.isfinite(variance).all() and variance.min() > 0.0):
+        least, most = float(variance.min()), float(variance.max())
+        if not (least > 0.0 and math.isfinite(most) and math.isfinite(mu)):
             said = f"mu={mu:g}, omega={omega:g}, alpha={alpha:g}, gamma={gamma:g}, beta={beta:g}"
             return Refusal("not_finite", f"{self.name} gave {said}")
-        smallest = math.sqrt(variance.min())
+        smallest = math.sqrt(least)
         if smallest < SMALLEST_SIGMA:
             return Refusal("constant", f"volatility falls to {smallest:.1e} a day: the price hardly moves")
         # By the model's own law, under which half of the shocks are falls. By the residuals' share of falls a step's
@@ -130,7 +131,7 @@ class GarchModel:
             beta=beta,
             nu=nu if self.student else None,
             next_variance=float(variance[-1]),
-            residuals=np.asarray((returns - mu) / np.sqrt(variance[:-1])),
+            residuals=(returns - mu) / np.sqrt(variance[:-1]),
             log_likelihood=likelihood - len(returns) * math.log(PERCENT),
             errors={
                 name: float(error)

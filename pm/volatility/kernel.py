@@ -145,7 +145,7 @@ def _scores(
     outer: FloatArray,
     wanted: int,
 ) -> float:
-    """Give the log-likelihood; fill its gradient (wanted ≥ 1) and the outer product of the scores (wanted = 2).
+    """Give the log-likelihood; fill its gradient (wanted ≥ 1) and the lower half of the scores' outer product (2).
 
     All by the natural parameters.
     """
@@ -212,10 +212,18 @@ def _clear(matrix: FloatArray) -> None:
 
 @compiled
 def _add_outer(score: tuple[float, float, float, float, float, float], outer: FloatArray) -> None:
-    """Add the outer product of an observation's score with itself."""
+    """Add the outer product of an observation's score with itself to the lower triangle."""
     for i in range(6):
-        for j in range(6):
+        for j in range(i + 1):
             outer[i, j] += score[i] * score[j]
+
+
+@compiled
+def _mirror(matrix: FloatArray) -> None:
+    """Copy the lower triangle to the upper one."""
+    for i in range(len(matrix)):
+        for j in range(i):
+            matrix[j, i] = matrix[i, j]
 
 
 @compiled
@@ -351,8 +359,9 @@ def _by_free(jacobian: FloatArray, gradient: FloatArray, free: IntArray, n: int,
 
 @compiled
 def _first_inverse(jacobian: FloatArray, outer: FloatArray, free: IntArray, n: int, inverse: FloatArray) -> bool:
-    """Fill the inverse curvature of the mean by x from the outer product of n scores; False if there is none."""
+    """Fill the inverse curvature of the mean by x from the outer product of n scores; False if none."""
     k = len(free)
+    _mirror(outer)
     curvature = np.empty((k, k))
     for i in range(k):
         for j in range(k):
@@ -702,6 +711,7 @@ def robust_errors(returns: FloatArray, theta: FloatArray, leverage: bool) -> Flo
     if not _invert(hessian, inverse):
         return errors
     _scores(scaled, backcast, point, student, up, outer, 2)
+    _mirror(outer)
     for i in range(k):
         variance = 0.0
         for j in range(k):
