@@ -3,12 +3,13 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from pm.errors import InputError
-from pm.pipeline import Request, evaluate_history, open_for_writing
+from pm.pipeline import Request, default_source, evaluate_history, open_for_writing
 from pm.pipeline.stages.evaluate import _origin_dates
 from pm.workspace import init_workspace
 
@@ -30,7 +31,7 @@ def evaluate(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
         workspace, settings = init_workspace(folder), settings_with()
         told: list[object] = asked.pop("heard", [])
         with open_for_writing(workspace, settings) as lake:
-            request = Request("sample", **asked)
+            request = Request(asked.pop("source", default_source(lake)), **asked)
             return evaluate_history(
                 lake, workspace, settings, told.append, request=request, origins=origins, steps=steps
             )
@@ -61,6 +62,45 @@ def test_it_says_what_a_night_of_that_day_said(
                 expected = expected.filter(pl.col("step").is_in([1, 3]))
             assert not expected.is_empty()
             assert_frame_equal(of(stored, evaluated, day), expected, check_row_order=False, check_exact=True)
+
+
+def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
+    tmp_path: Path,
+    evaluate: Callable[..., RunResult],
+    run_night: Callable[..., RunResult],
+    import_files: Callable[..., RunResult],
+    read_table: Callable[..., pl.DataFrame],
+    ask: Callable[..., pl.DataFrame],
+) -> None:
+    days = pl.date_range(date(2019, 1, 1), date(2020, 12, 31), eager=True)
+    days = days.filter(days.dt.weekday() <= 5)
+    day = days[-1 - 5]
+    traded = {
+        "ALIVE": pl.repeat(value=True, n=len(days), eager=True),
+        "STOPS": days <= days[-1 - 3],
+        "PAUSES": ~days.is_between(days[-1 - 7], day),
+        "STALE": days <= days[-1 - 30],
+    }
+    rng = np.random.default_rng(3)
+    for ticker, there in traded.items():
+        close = pl.Series("close", 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(days)))))
+        pl.DataFrame({"date": days, "close": close}).filter(there).write_csv(tmp_path / f"{ticker}.csv")
+    import_files(tmp_path, *(tmp_path / f"{ticker}.csv" for ticker in traded))
+    evaluated = evaluate(tmp_path, 1, [1, 5])
+    night = run_night(tmp_path, as_of=day)
+    for name in (*TABLES, "exclusions"):
+        stored = read_table(tmp_path, name)
+        expected = of(stored, night, day)
+        if name == "exclusions":
+            expected = expected.filter(pl.col("stage").is_in(["volatility", "forecast"]))
+        if "step" in expected.columns:
+            expected = expected.filter(pl.col("step").is_in([1, 5]))
+        assert not expected.is_empty()
+        assert_frame_equal(of(stored, evaluated, day), expected, check_row_order=False, check_exact=True)
+    said = of(read_table(tmp_path, "exclusions"), evaluated, day).filter(stage="forecast")
+    assert {("PAUSES", "late"), ("STALE", "stale")} <= set(said.select("ticker", "reason").iter_rows())
+    came = ask(tmp_path, "FROM forecast_outcomes WHERE basis <> 'nights' AND model = 'ensemble'")
+    assert set(came.select("ticker", "step").iter_rows()) == {("ALIVE", 1), ("ALIVE", 5), ("STOPS", 1), ("PAUSES", 5)}
 
 
 def test_windows_do_not_overlap_and_end_on_the_newest_bar(

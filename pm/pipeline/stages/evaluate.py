@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from pm.errors import InputError
-from pm.lake.tables import table
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.stages import forecast, volatility
@@ -87,11 +85,11 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
         asked = pl.DataFrame({"as_of": [day], "policy": [policy and policy.to_json()]}, schema=_ASKED)
         work += [
             (*known, known[0].select("ticker").unique(maintain_order=True).join(asked, how="cross"))
-            for known in _as_of(bars, day, window, forecasting, context.settings.run.chunk_size)
+            for known in _as_of(context, bars, day, window, horizon)
         ]
-    if not work:
+    if not any(_came(bars, targets, steps) for _, targets, *_ in work):
         raise InputError(
-            f"No ticker has a bar on {dates[-1]} and on {horizon} sessions after it.",
+            f"No ticker has a bar on or shortly before {dates[-1]} and one that is {steps[0]} sessions later.",
             where="table bars",
             hint="name tickers that trade on the same days, or ask for more --origins",
         )
@@ -115,8 +113,8 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
         }
         for name, frame in of_day.items():
             frames[name].append(context.stamp(frame, cutoff=day))
-        missed = _not_evaluated(bars, day, joined.forecasts, joined.exclusions, forecasting)
-        frames["exclusions"].append(context.stamp(missed, cutoff=day))
+        behind = forecast.late(joined.forecasts, day)
+        frames["exclusions"].append(context.stamp(behind, cutoff=day))
     failed = served.exclusions.unique("ticker", keep="first", maintain_order=True)
     frames["exclusions"].append(context.stamp(failed, cutoff=chosen.as_of))
 
@@ -155,52 +153,38 @@ def _origin_dates(bars: pl.DataFrame, as_of: date, origins: int, horizon: int) -
 
 
 def _as_of(
-    bars: pl.DataFrame, day: date, window: int, forecasting: ForecastSettings, size: int
+    context: Context, bars: pl.DataFrame, day: date, window: int, horizon: int
 ) -> Iterator[tuple[pl.DataFrame, ...]]:
     """Give what is known on a day, in chunks of tickers: newest bars up to it, the sessions after it, and groups.
 
-    A ticker's later sessions are those it traded on: that there would be some, a night's run knows from the calendar.
+    A ticker's later sessions are those it traded on, which a night's run knows from the exchange's calendar. One that
+    did not trade on the day, or not often enough after it, has those of the calendar, as on a night.
     """
     from pm.pipeline.grouping import grouped_chunks
 
-    alive = bars.filter(pl.col("date") == day)["ticker"].to_list()
-    own = bars.filter(pl.col("ticker").is_in(alive))
-    later = (
-        own.filter(pl.col("date") > day)
+    forecasting = context.settings.forecast
+    prices = bars.filter(pl.col("date") <= day).group_by("ticker", maintain_order=True).tail(window)
+    traded = (
+        bars.filter(pl.col("date") > day, pl.col("ticker").is_in(prices.filter(date=day)["ticker"].to_list()))
         .group_by("ticker", maintain_order=True)
-        .head(forecasting.horizon)
+        .head(horizon)
         .select("ticker", pl.int_range(1, pl.len() + 1).over("ticker").alias("step"), target_date="date")
-        .filter(pl.len().over("ticker") == forecasting.horizon)
+        .filter(pl.len().over("ticker") == horizon)
     )
-    known = own.filter(pl.col("date") <= day, pl.col("ticker").is_in(later["ticker"].unique().to_list()))
-    prices = known.group_by("ticker", maintain_order=True).tail(window)
+    others = prices.join(traded, on="ticker", how="anti", maintain_order="left")
+    targets = pl.concat([traded, forecast.sessions_ahead(context, others, horizon)])
     newest = prices.group_by("ticker", maintain_order=True).tail(forecasting.window)
-    for chunk in grouped_chunks(newest, forecasting, size):
+    for chunk in grouped_chunks(
+        newest, forecasting.model_copy(update={"horizon": horizon}), context.settings.run.chunk_size
+    ):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
-        yield prices.filter(of_chunk), later.filter(of_chunk), chunk.groups
+        yield prices.filter(of_chunk), targets.filter(of_chunk), chunk.groups
 
 
-def _not_evaluated(
-    bars: pl.DataFrame, day: date, forecasts: pl.DataFrame, exclusions: pl.DataFrame, forecasting: ForecastSettings
-) -> pl.DataFrame:
-    """Say of the tickers that a night's run of that day would have known why there is nothing to set beside them."""
-    near = bars.filter(pl.col("date").is_between(day - timedelta(days=forecasting.max_age_days), day))[
-        "ticker"
-    ].unique()
-    known = pl.concat([forecasts["ticker"], exclusions["ticker"]]).unique()
-    after = bars.filter(pl.col("date") > day).group_by("ticker").agg(pl.len().alias("after"))
-    on_day = set(bars.filter(pl.col("date") == day)["ticker"])
-    rows = [
-        (
-            "evaluate",
-            ticker,
-            "not_evaluated",
-            f"{count or 0} of {forecasting.horizon} sessions after {day}" if ticker in on_day else f"no bar on {day}",
-        )
-        for ticker, count in near.to_frame().join(after, on="ticker", how="left").sort("ticker").iter_rows()
-        if ticker not in set(known)
-    ]
-    return pl.DataFrame(rows, schema=table("exclusions").unstamped_schema, orient="row")
+def _came(bars: pl.DataFrame, targets: pl.DataFrame, steps: Sequence[int]) -> bool:
+    """Say whether any of the sessions that are to be foretold has a bar."""
+    wanted = targets.filter(pl.col("step").is_in(steps)).select("ticker", date="target_date")
+    return not bars.join(wanted, on=["ticker", "date"], how="semi").is_empty()
 
 
 def _night(

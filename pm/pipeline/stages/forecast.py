@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pm.lake import Transaction
 
-__all__ = ["STAGE"]
+__all__ = ["STAGE", "late", "sessions_ahead"]
 
 _OBSERVED = 60
 """Bars by which the weekdays of a market without a calendar are known."""
@@ -36,7 +36,7 @@ def _run(context: Context) -> Outcome:
     for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
         own = prices.filter(of_chunk)
-        chunks.append((own, volatility.filter(of_chunk), _targets(context, own, settings.horizon), chunk.groups))
+        chunks.append((own, volatility.filter(of_chunk), sessions_ahead(context, own, settings.horizon), chunk.groups))
     policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=chosen.as_of, horizon=settings.horizon)
     room = partial(forecast_tickers, settings=settings, as_of=chosen.as_of, policy=policy)
     served = serve(context, "forecast", room, chunks)
@@ -45,7 +45,7 @@ def _run(context: Context) -> Outcome:
         context.stamp(frame, cutoff=chosen.as_of) for frame in (result.forecasts, result.weights, result.exclusions)
     )
     failed = context.stamp(served.exclusions, cutoff=chosen.as_of)
-    late = context.stamp(_late(forecasts, chosen.as_of), cutoff=chosen.as_of)
+    behind = context.stamp(late(forecasts, chosen.as_of), cutoff=chosen.as_of)
 
     def write(transaction: Transaction) -> int:
         return (
@@ -53,7 +53,7 @@ def _run(context: Context) -> Outcome:
             + transaction.append("model_weights", weights)
             + transaction.append("exclusions", exclusions)
             + transaction.append("exclusions", failed)
-            + transaction.append("exclusions", late)
+            + transaction.append("exclusions", behind)
         )
 
     known = forecasts["ticker"].n_unique()
@@ -61,13 +61,13 @@ def _run(context: Context) -> Outcome:
     return Outcome(write, lambda: f"{said}{served}")
 
 
-def _late(forecasts: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def late(forecasts: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Say of each ticker forecast from before the run's day that part of its horizon is past."""
     behind = forecasts.filter(pl.col("origin_date") < as_of).select("ticker", "origin_date").unique().sort("ticker")
     days = pl.lit(as_of) - pl.col("origin_date")
     return behind.select(
+        pl.lit("forecast").alias("stage"),
         "ticker",
-        stage=pl.lit("forecast"),
         reason=pl.lit("late"),
         detail=pl.format(
             "last bar {} is {} days before {}; forecast from there",
@@ -78,8 +78,8 @@ def _late(forecasts: pl.DataFrame, as_of: date) -> pl.DataFrame:
     )
 
 
-def _targets(context: Context, prices: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Give each ticker's next sessions: ticker, step, target_date."""
+def sessions_ahead(context: Context, prices: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Give the sessions after each ticker's last bar, by its calendar: ticker, step, target_date."""
     exchanges = context.settings.sources.exchanges
     known: dict[tuple[str | None, frozenset[int], date], list[date]] = {}
     rows: list[tuple[str, int, date]] = []
