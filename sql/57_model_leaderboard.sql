@@ -1,75 +1,103 @@
 -- The models of realised forecasts, best first at each step, each beside the martingale of constant volatility.
 -- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
+-- slice: 'all', 'regime', 'month' or 'ticker': what the row is about.
+-- value: Which regime, month (YYYY-MM) or ticker; null for all.
 -- place: 1 is the lowest relative_crps at this step; null for a model without some of the forecasts that others made.
 -- forecasts: Realised forecasts that both the model and the martingale made.
--- dates: Origin dates that the t statistics count: the first of every `step` sessions, so that windows do not overlap.
+-- dates: Cutoffs that the t statistics count, each on or after the last target date of the one before: windows do not overlap.
 -- relative_rmse: Root mean squared error over the martingale's, which is that of no change: below 1 is better.
 -- relative_crps: crps over the martingale's.
 -- gain_t: t statistic over those dates of how much less the squared error is; with 8 or more, beyond 2 is hardly chance.
 -- crps_gain_t: The same of the crps.
-WITH sessions AS (
-    SELECT date AS origin_date, row_number() OVER (ORDER BY date) AS place
-    FROM (SELECT DISTINCT date FROM bars)
-),
-paired AS (
-    SELECT m.basis, m.model, m.step, m.origin_date, m.error, n.error AS base_error, m.crps, n.crps AS base_crps, n.sigma
-    FROM scored_forecasts AS m
+WITH RECURSIVE paired AS (
+    SELECT
+        m.basis,
+        m.step,
+        m.slice,
+        m.value,
+        m.model,
+        m.cutoff,
+        m.target_date,
+        m.error,
+        n.error AS base_error,
+        m.crps,
+        n.crps AS base_crps,
+        n.sigma
+    FROM forecast_slices AS m
     JOIN scored_forecasts AS n USING (basis, ticker, origin_date, step)
     WHERE n.model = 'martingale'
 ),
 by_date AS (
     SELECT
+        dense_rank() OVER (ORDER BY basis, step, slice, value, model) AS board,
         basis,
-        model,
         step,
-        origin_date,
+        slice,
+        value,
+        model,
+        cutoff,
+        max(target_date) AS known,
         avg((base_error ** 2 - error ** 2) / nullif(sigma, 0) ** 2) AS gain,
         avg((base_crps - crps) / nullif(sigma, 0)) AS crps_gain
     FROM paired
-    GROUP BY basis, model, step, origin_date
+    GROUP BY basis, step, slice, value, model, cutoff
+),
+followed AS (
+    SELECT by_date.*, later.cutoff AS next
+    FROM by_date
+    ASOF LEFT JOIN by_date AS later ON by_date.board = later.board AND by_date.known <= later.cutoff
 ),
 apart AS (
-    SELECT by_date.*
-    FROM by_date
-    JOIN sessions USING (origin_date)
-    QUALIFY row_number() OVER (PARTITION BY basis, model, step, place // step ORDER BY place) = 1
+    SELECT * FROM followed QUALIFY row_number() OVER (PARTITION BY board ORDER BY cutoff) = 1
+    UNION ALL
+    SELECT followed.*
+    FROM apart
+    JOIN followed ON followed.board = apart.board AND followed.cutoff = apart.next
 ),
 tested AS (
     SELECT
         basis,
-        model,
         step,
+        slice,
+        value,
+        model,
         count(*) AS dates,
         avg(gain) / nullif(stddev_samp(gain), 0) * sqrt(count(*)) AS gain_t,
         avg(crps_gain) / nullif(stddev_samp(crps_gain), 0) * sqrt(count(*)) AS crps_gain_t
     FROM apart
-    GROUP BY basis, model, step
+    GROUP BY basis, step, slice, value, model
 ),
 scored AS (
     SELECT
         basis,
-        model,
         step,
+        slice,
+        value,
+        model,
         count(*) AS forecasts,
         sqrt(avg(error ** 2) / nullif(avg(base_error ** 2), 0)) AS relative_rmse,
         avg(crps) AS crps,
         avg(crps) / nullif(avg(base_crps), 0) AS relative_crps
     FROM paired
-    GROUP BY basis, model, step
+    GROUP BY basis, step, slice, value, model
 )
 SELECT
-    basis,
-    step,
-    CASE WHEN forecasts = max(forecasts) OVER (PARTITION BY basis, step) THEN
-        rank() OVER (PARTITION BY basis, step, forecasts ORDER BY round(relative_crps, 9))
+    s.basis,
+    s.step,
+    s.slice,
+    s.value,
+    CASE WHEN s.forecasts = max(s.forecasts) OVER (PARTITION BY s.basis, s.step, s.slice, s.value) THEN
+        rank() OVER (PARTITION BY s.basis, s.step, s.slice, s.value, s.forecasts ORDER BY round(s.relative_crps, 9))
     END AS place,
-    model,
-    forecasts,
-    dates,
-    relative_rmse,
-    crps,
-    relative_crps,
-    gain_t,
-    crps_gain_t
-FROM scored
-JOIN tested USING (basis, model, step);
+    s.model,
+    s.forecasts,
+    t.dates,
+    s.relative_rmse,
+    s.crps,
+    s.relative_crps,
+    t.gain_t,
+    t.crps_gain_t
+FROM scored AS s
+JOIN tested AS t
+    ON t.basis = s.basis AND t.step = s.step AND t.slice = s.slice AND t.model = s.model
+    AND t.value IS NOT DISTINCT FROM s.value;

@@ -14,7 +14,7 @@ __all__ = ["show_evaluation"]
 _LEADERS = """
 SELECT step, place, model, forecasts, dates, relative_rmse AS "RMSE", relative_crps AS "CRPS",
        CASE WHEN dates >= 8 THEN gain_t END AS "t of RMSE", CASE WHEN dates >= 8 THEN crps_gain_t END AS "t of CRPS"
-FROM model_leaderboard WHERE basis = ? ORDER BY step, place NULLS LAST, model
+FROM model_leaderboard WHERE basis = ? AND slice = 'all' ORDER BY step, place NULLS LAST, model
 """
 
 _COVERAGE = """
@@ -28,7 +28,7 @@ GROUP BY step, value ORDER BY step, value IS NOT NULL, list_position(['low', 'mi
 
 _VOLATILITY = """
 SELECT step, model AS "model, window", forecasts, qlike AS "QLIKE", variance_ratio AS "came / foretold"
-FROM volatility_scores WHERE basis = ? ORDER BY step, round(qlike, 9), model
+FROM volatility_scores WHERE basis = ? AND slice = 'all' ORDER BY step, round(qlike, 9), model
 """
 
 _EDGES = """

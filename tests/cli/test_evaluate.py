@@ -110,7 +110,10 @@ def test_tickers_that_never_trade_together_are_said(workspace: Path, pm: Pm) -> 
 def test_what_it_prints_is_what_the_views_hold(evaluated: tuple[Path, str]) -> None:
     folder, printed = evaluated
     (run_id,) = query(folder, "SELECT run_id FROM runs WHERE kind = 'evaluate'").row(0)
-    board = query(folder, f"FROM model_leaderboard WHERE basis = '{run_id}' AND place > 0 ORDER BY step, place, model")
+    board = query(
+        folder,
+        f"FROM model_leaderboard WHERE basis = '{run_id}' AND slice = 'all' AND place > 0 ORDER BY step, place, model",
+    )
     rows = [line.split() for line in printed.splitlines() if re.match(r" +[15] +\d+ +[a-z]", line)]
     assert [row[:3] for row in rows] == [
         [str(s), str(p), m] for s, p, m in board.select("step", "place", "model").rows()
@@ -126,7 +129,7 @@ def test_what_it_prints_is_what_the_views_hold(evaluated: tuple[Path, str]) -> N
     shown = [float(share.rstrip("%")) / 100 for row in shares for share in (*row[:3], row[-1])]
     assert shown == pytest.approx(held["coverage"].to_list(), abs=5e-4)
     ratios = [float(line.split()[-1]) for line in printed.splitlines() if re.match(r" +[15] +(garch|ewma)", line)]
-    stored = query(folder, f"SELECT variance_ratio FROM volatility_scores WHERE basis = '{run_id}'")
+    stored = query(folder, f"SELECT variance_ratio FROM volatility_scores WHERE basis = '{run_id}' AND slice = 'all'")
     assert sorted(ratios) == pytest.approx(sorted(stored["variance_ratio"].to_list()), rel=5e-4)
 
 

@@ -79,6 +79,7 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
         "ALIVE": pl.repeat(value=True, n=len(days), eager=True),
         "STOPS": days <= days[-1 - 3],
         "PAUSES": ~days.is_between(days[-1 - 7], day),
+        "HALTS": ~days.is_between(days[-1 - 4], days[-1 - 2]),
         "STALE": days <= days[-1 - 30],
     }
     rng = np.random.default_rng(3)
@@ -100,7 +101,9 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
     said = of(read_table(tmp_path, "exclusions"), evaluated, day).filter(stage="forecast")
     assert {("PAUSES", "late"), ("STALE", "stale")} <= set(said.select("ticker", "reason").iter_rows())
     came = ask(tmp_path, "FROM forecast_outcomes WHERE basis <> 'nights' AND model = 'ensemble'")
-    assert set(came.select("ticker", "step").iter_rows()) == {("ALIVE", 1), ("ALIVE", 5), ("STOPS", 1), ("PAUSES", 5)}
+    assert set(came.select("ticker", "step").iter_rows()) == {
+        *(("ALIVE", 1), ("ALIVE", 5), ("STOPS", 1), ("PAUSES", 5), ("HALTS", 5))
+    }
 
 
 def test_windows_do_not_overlap_and_end_on_the_newest_bar(

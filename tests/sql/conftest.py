@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sysconfig
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from pm.lake import Lake
@@ -25,14 +27,29 @@ KITE,2023-01-09,11,12,10,12,100
 """
 
 
+def mixed() -> str:
+    """Give bars of three tickers, one of which is never traded on the weekday that 20 sessions before the end are."""
+    rng, day, rows = np.random.default_rng(4), date(2020, 1, 6), []
+    closes = dict.fromkeys(("EARLY", "LATE", "TIMELY"), 100.0)
+    while day <= date(2022, 1, 7):
+        for ticker in closes if day.weekday() < 5 else ():
+            closes[ticker] *= float(np.exp(rng.normal(0, 0.01)))
+            if ticker != "LATE" or day.weekday() != 4:
+                rows.append(f"{ticker},{day},{closes[ticker]}")
+        day += timedelta(days=1)
+    return "\n".join(["ticker,date,close", *rows])
+
+
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a workspace with two files imported and the sample run as of 30 sessions early, in full, and evaluated."""
+    """Give a workspace with files imported and evaluated, and the sample run early, run in full, and evaluated."""
     root = tmp_path_factory.mktemp("desk")
+    (root / "mixed.csv").write_text(mixed())
     (root / "kite.csv").write_text(CSV)
     (root / "later.csv").write_text(LATER)
     for command in (
-        ["import", "kite.csv"], ["import", "later.csv"],
+        ["import", "kite.csv"], ["import", "later.csv"], ["import", "mixed.csv"],
+        ["evaluate", "--tickers", "EARLY,LATE,TIMELY", "--origins", "4", "--horizon", "5"],
         ["run", "--source", "sample", "--as-of", "2013-01-15", "--jobs", "1"],
         ["run", "--source", "sample", "--tickers", "AAPL,FB", "--jobs", "1"],
         ["evaluate", "--tickers", "IBM,MSFT", "--origins", "3", "--horizon", "1,5", "--source", "sample"],

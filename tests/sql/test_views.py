@@ -86,7 +86,11 @@ def test_batch_accounts(lake: Lake) -> None:
         "SELECT path[-9:], landed, inserted, updated, unchanged, quarantined, balanced FROM batch_accounts "
         "WHERE origin = 'files' ORDER BY landed_at"
     )
-    assert found.rows() == [("/kite.csv", 4, 3, 0, 0, 1, True), ("later.csv", 2, 1, 1, 0, 0, True)]
+    assert found.rows() == [
+        ("/kite.csv", 4, 3, 0, 0, 1, True),
+        ("later.csv", 2, 1, 1, 0, 0, True),
+        ("mixed.csv", 1470, 1470, 0, 0, 0, True),
+    ]
     assert lake.query("SELECT balanced FROM batch_accounts")["balanced"].all()
 
 
@@ -264,64 +268,76 @@ def test_interval_coverage(lake: Lake) -> None:
 
 def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
     runs = dict(lake.read("runs").select("run_id", "kind").iter_rows())
-    foretold = lake.read("volatility").select("run_id", "ticker", "origin_date", "step", "model", "cumulative_sigma")
+    foretold = lake.read("volatility").select(
+        "run_id", "ticker", "origin_date", "step", "model", "cumulative_sigma", "regime"
+    )
+    regimes = {row[:3]: row[3] for row in foretold.select("run_id", "ticker", "origin_date", "regime").iter_rows()}
     fits = lake.read("volatility_fits").filter(pl.col("next_sigma").is_not_null(), pl.col("model") != "ewma")
     single = fits.select(
         "run_id", "ticker", "origin_date", pl.lit(1, pl.Int64).alias("step"),
         pl.concat_str("model", pl.lit(" "), "window_size"), pl.col("next_sigma").alias("cumulative_sigma"),
     )  # fmt: skip
-    ratios: dict[tuple[str, str, int], dict[tuple[str, Any], tuple[float, float]]] = {}
-    for run_id, ticker, origin, step, model, sigma in pl.concat([foretold, single]).sort("run_id").iter_rows():
+    seen: set[tuple[Any, ...]] = set()
+    scores: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
+    for run_id, ticker, origin, step, model, sigma in (
+        pl.concat([foretold.drop("regime"), single]).sort("run_id").iter_rows()
+    ):
         days = sorted(closes[ticker])
         place = days.index(origin)
-        if place + step >= len(days):
-            continue
-        path = [closes[ticker][day] for day in days[place : place + step + 1]]
-        squares = sum(math.log(after / before) ** 2 for before, after in pairwise(path))
         basis = run_id if runs[run_id] == "evaluate" else "nights"
-        ratios.setdefault((basis, model, step), {}).setdefault((ticker, origin), (sigma**2, squares / sigma**2))
+        if place + step >= len(days) or (basis, model, step, ticker, origin) in seen:
+            continue
+        seen.add((basis, model, step, ticker, origin))
+        path = [closes[ticker][day] for day in days[place : place + step + 1]]
+        ratio = sum(math.log(after / before) ** 2 for before, after in pairwise(path)) / sigma**2
+        for name, value in (
+            ("all", None),
+            ("regime", regimes[run_id, ticker, origin]),
+            ("month", days[place + step].strftime("%Y-%m")),
+            ("ticker", ticker),
+        ):
+            scores.setdefault((basis, name, value, model, step), []).append((math.log(sigma**2) + ratio, ratio))
     twin = {
-        key: (
-            len(own),
-            pytest.approx(np.mean([math.log(variance) + ratio for variance, ratio in own.values()])),
-            pytest.approx(np.mean([ratio for _, ratio in own.values()])),
-        )
-        for key, own in ratios.items()
+        key: (len(own), *(pytest.approx(np.mean(part)) for part in zip(*own, strict=True)))
+        for key, own in scores.items()
     }
-    found = {
-        row[:3]: row[3:]
-        for row in lake.query(
-            "SELECT basis, model, step, forecasts, qlike, variance_ratio FROM volatility_scores"
-        ).iter_rows()
-    }
-    assert found == twin
+    assert {row[:5]: row[5:] for row in lake.query("FROM volatility_scores").iter_rows()} == twin
+
+
+def apart(windows: list[tuple[Any, Any]]) -> list[Any]:
+    """Give the cutoffs of windows (cutoff, last target), oldest first, each beginning when the one before had ended."""
+    kept: list[tuple[Any, Any]] = []
+    for window in windows:
+        if not kept or window[0] >= kept[-1][1]:
+            kept.append(window)
+    return [cutoff for cutoff, _ in kept]
 
 
 def test_model_leaderboard(lake: Lake) -> None:
-    scored = lake.query("FROM scored_forecasts")
-    base = scored.filter(model="martingale")
-    place = {day: n for n, day in enumerate(sorted(lake.read("bars")["date"].unique()), start=1)}
+    base = lake.query("FROM scored_forecasts").filter(model="martingale")
+    own = dict(groups(lake))
     found = lake.query("FROM model_leaderboard")
-    assert set(found["model"]) == set(scored["model"])
+    keys = ("basis", "model", "step", "slice", "value")
+    assert {row[:5] for row in found.select(*keys).iter_rows()} == own.keys()
     for row in found.iter_rows(named=True):
-        own = scored.filter(basis=row["basis"], step=row["step"], model=row["model"])
-        pair = own.join(base, on=["basis", "ticker", "origin_date", "step"], suffix="_base").sort(
-            "origin_date", "ticker"
+        pair = own[tuple(row[key] for key in keys)].join(
+            base, on=["basis", "ticker", "origin_date", "step"], suffix="_base"
         )
         assert row["forecasts"] == pair.height
         assert row["relative_rmse"] == pytest.approx(
             rmse(pair["error"].to_numpy()) / rmse(pair["error_base"].to_numpy())
         )
         assert row["relative_crps"] == pytest.approx(pair["crps"].to_numpy().sum() / pair["crps_base"].to_numpy().sum())
-        gain = pair.group_by("origin_date").agg(
-            by_error=((pl.col("error_base") ** 2 - pl.col("error") ** 2) / pl.col("sigma_base") ** 2).mean(),
-            by_crps=((pl.col("crps_base") - pl.col("crps")) / pl.col("sigma_base")).mean(),
+        gain = (
+            pair.group_by("cutoff")
+            .agg(
+                known=pl.col("target_date").max(),
+                by_error=((pl.col("error_base") ** 2 - pl.col("error") ** 2) / pl.col("sigma_base") ** 2).mean(),
+                by_crps=((pl.col("crps_base") - pl.col("crps")) / pl.col("sigma_base")).mean(),
+            )
+            .sort("cutoff")
         )
-        # Of the dates in as many sessions as the step has, the first.
-        gain = gain.sort("origin_date").with_columns(
-            stretch=pl.Series([place[day] // row["step"] for day in gain["origin_date"].sort()], dtype=pl.Int64)
-        )
-        gain = gain.unique("stretch", keep="first", maintain_order=True)
+        gain = gain.filter(pl.col("cutoff").is_in(apart(gain.select("cutoff", "known").rows())))
         assert row["dates"] == gain.height
         for column, statistic in (("by_error", "gain_t"), ("by_crps", "crps_gain_t")):
             values = gain[column].to_numpy()
@@ -329,11 +345,23 @@ def test_model_leaderboard(lake: Lake) -> None:
                 assert row[statistic] is None
             else:
                 assert row[statistic] == pytest.approx(values.mean() / values.std(ddof=1) * len(values) ** 0.5)
-    for rows in found.partition_by("basis", "step"):
+    for rows in found.partition_by("basis", "step", "slice", "value"):
         full = rows.filter(pl.col("forecasts") == pl.col("forecasts").max()).sort("relative_crps", "model")
         assert full["place"].to_list() == sorted(full["place"].to_list())
         assert full["place"][0] == 1
         assert rows.filter(pl.col("forecasts") < pl.col("forecasts").max())["place"].is_null().all()
+
+
+def test_a_ticker_forecast_late_makes_no_date_of_its_own(lake: Lake) -> None:
+    late = lake.query("FROM scored_forecasts WHERE ticker = 'LATE' AND model = 'ensemble' AND step = 5")
+    assert late.height == 4
+    assert (late["origin_date"] < late["cutoff"]).all()
+    counted = lake.query(
+        "SELECT dates, forecasts FROM model_leaderboard WHERE basis = ? AND slice = 'all' AND model = 'ensemble' "
+        "AND step = 5",
+        [late["run_id"][0]],
+    )
+    assert counted.rows() == [(4, 12)]
 
 
 def test_windows_that_overlap_are_not_counted_as_proofs(lake: Lake) -> None:

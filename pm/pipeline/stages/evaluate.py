@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,29 +15,22 @@ from pm.pipeline.stages import forecast, volatility
 from pm.pipeline.universe import asked_for, log_returns, universe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
     from pm.forecast import ForecastResult
+    from pm.forecast.policy import Policy
     from pm.lake import Transaction
     from pm.settings import ForecastSettings, VolatilitySettings
     from pm.volatility import VolatilityFit
 
 __all__ = ["evaluating"]
 
-_ASKED = {"as_of": pl.Date, "policy": pl.String}
-
 _LEAST_BARS = 250
 """Bars of the longest history before the first origin: with fewer there is nothing to evaluate."""
 
-
-@dataclass(frozen=True)
-class _Night:
-    """What the volatility and forecast rooms gave as of one day for some tickers."""
-
-    as_of: date
-    fit: VolatilityFit
-    result: ForecastResult
+_PARTS = 8
+"""Chunks that a date has at least, if it has so many tickers."""
 
 
 def evaluating(origins: int, steps: Sequence[int]) -> Stage:
@@ -45,7 +38,8 @@ def evaluating(origins: int, steps: Sequence[int]) -> Stage:
 
     The dates are the same for all tickers, as far apart as the horizon (the settings', or the longest step if that is
     longer), so that windows do not overlap, and the last one's window ends on the newest bar. From each date the
-    volatility and forecast rooms are given the bars up to it and nothing else, as a night's run would give them.
+    volatility and forecast rooms are given what a night's run would give them: the bars up to it, and the sessions that
+    the exchange's calendar, or where there is none the weekdays, let expect.
     """
     wanted = tuple(sorted(set(steps)))
     return Stage(
@@ -53,7 +47,7 @@ def evaluating(origins: int, steps: Sequence[int]) -> Stage:
         partial(_run, origins=origins, steps=wanted),
         reads=forecast.STAGE.reads,
         sections=tuple(dict.fromkeys((*volatility.STAGE.sections, *forecast.STAGE.sections))),
-        rooms=tuple(dict.fromkeys((*volatility.STAGE.rooms, *forecast.STAGE.rooms))),
+        rooms=tuple(dict.fromkeys((*volatility.STAGE.rooms, *forecast.STAGE.rooms, "pipeline/stages/forecast.py"))),
         libraries=tuple(dict.fromkeys((*volatility.STAGE.libraries, *forecast.STAGE.libraries))),
         asks=lambda context: [*asked_for(context), origins, wanted],
     )
@@ -78,52 +72,60 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
     dates = _origin_dates(bars, chosen.as_of, origins, horizon)
     if len(dates) < origins:
         context.tell(f"evaluate: the history has room for {len(dates)} of {origins} origins")
-    window = max(forecasting.window, *(width + 1 for width in context.settings.volatility.windows))
-    work: list[tuple[pl.DataFrame, ...]] = []
-    for day in dates:
+    frames: dict[str, list[pl.DataFrame]] = {
+        "forecasts": [], "model_weights": [], "volatility": [], "volatility_fits": [], "exclusions": []
+    }  # fmt: skip
+    came, failed = False, 0
+    for done, day in enumerate(dates):
         policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=day, horizon=horizon)
-        asked = pl.DataFrame({"as_of": [day], "policy": [policy and policy.to_json()]}, schema=_ASKED)
-        work += [
-            (*known, known[0].select("ticker").unique(maintain_order=True).join(asked, how="cross"))
-            for known in _as_of(context, bars, day, window, horizon)
-        ]
-    if not any(_came(bars, targets, steps) for _, targets, *_ in work):
+        work = list(_as_of(context, bars, day, forecasting))
+        came = came or any(_came(bars, targets, steps) for _, targets, _ in work)
+        room = partial(
+            _night,
+            as_of=day,
+            steps=steps,
+            policy=policy,
+            volatility=context.settings.volatility,
+            forecasting=forecasting,
+        )
+        served = serve(replace(context, progress=_within(context, done, len(dates))), "evaluate", room, work)
+        joined = join_results([result for _, result in served.results], forecasting)
+        fits = [fit for fit, _ in served.results]
+        failed += served.exclusions.height
+        of_day = {
+            "forecasts": [joined.forecasts],
+            "model_weights": [joined.weights],
+            "volatility": [fit.paths for fit in fits],
+            "volatility_fits": [fit.fits for fit in fits],
+            "exclusions": [
+                *(fit.exclusions for fit in fits),
+                joined.exclusions,
+                served.exclusions,
+                forecast.late(joined.forecasts, day),
+            ],
+        }
+        for name, parts in of_day.items():
+            frames[name].append(context.stamp(pl.concat(parts), cutoff=day))
+    if not came:
         raise InputError(
             f"No ticker has a bar on or shortly before {dates[-1]} and one that is {steps[0]} sessions later.",
             where="table bars",
             hint="name tickers that trade on the same days, or ask for more --origins",
         )
-    room = partial(_night, volatility=context.settings.volatility, forecasting=forecasting)
-    served = serve(context, "evaluate", room, work)
-    frames: dict[str, list[pl.DataFrame]] = {
-        "forecasts": [], "model_weights": [], "volatility": [], "volatility_fits": [], "exclusions": []
-    }  # fmt: skip
-    kept = pl.col("step").is_in(steps)
-    for day in dates:
-        nights = [night for night in served.results if night.as_of == day]
-        if not nights:
-            continue
-        joined = join_results([night.result for night in nights], forecasting)
-        of_day = {
-            "forecasts": joined.forecasts.filter(kept),
-            "model_weights": joined.weights,
-            "volatility": pl.concat(night.fit.paths for night in nights).filter(kept),
-            "volatility_fits": pl.concat(night.fit.fits for night in nights),
-            "exclusions": pl.concat([joined.exclusions, *(night.fit.exclusions for night in nights)]),
-        }
-        for name, frame in of_day.items():
-            frames[name].append(context.stamp(frame, cutoff=day))
-        behind = forecast.late(joined.forecasts, day)
-        frames["exclusions"].append(context.stamp(behind, cutoff=day))
-    failed = served.exclusions.unique("ticker", keep="first", maintain_order=True)
-    frames["exclusions"].append(context.stamp(failed, cutoff=chosen.as_of))
 
     def write(transaction: Transaction) -> int:
         return sum(transaction.append(name, pl.concat(parts)) for name, parts in frames.items())
 
     forecasts = sum(frame.filter(model="ensemble").height for frame in frames["forecasts"])
-    said = f"forecasts: {forecasts:,}; dates forecast from: {len(dates):,}, {dates[0]} to {dates[-1]}{served}"
+    said = f"forecasts: {forecasts:,}; dates forecast from: {len(dates):,}, {dates[0]} to {dates[-1]}"
+    if failed:
+        said += f"; {failed:,} FAILED (see exclusions)"
     return Outcome(write, lambda: said)
+
+
+def _within(context: Context, done: int, dates: int) -> Callable[[int, int], None]:
+    """Tell the progress within a date as that of all dates."""
+    return lambda part, parts: context.progress(done * parts + part, dates * parts)
 
 
 def _origin_dates(bars: pl.DataFrame, as_of: date, origins: int, horizon: int) -> list[date]:
@@ -153,30 +155,18 @@ def _origin_dates(bars: pl.DataFrame, as_of: date, origins: int, horizon: int) -
 
 
 def _as_of(
-    context: Context, bars: pl.DataFrame, day: date, window: int, horizon: int
-) -> Iterator[tuple[pl.DataFrame, ...]]:
-    """Give what is known on a day, in chunks of tickers: newest bars up to it, the sessions after it, and groups.
-
-    A ticker's later sessions are those it traded on, which a night's run knows from the exchange's calendar. One that
-    did not trade on the day, or not often enough after it, has those of the calendar, as on a night.
-    """
+    context: Context, bars: pl.DataFrame, day: date, forecasting: ForecastSettings
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]]:
+    """Give what a night's run would know on a day, in chunks of tickers: newest bars, sessions ahead, and groups."""
     from pm.pipeline.grouping import grouped_chunks
 
-    forecasting = context.settings.forecast
+    window = max(forecasting.window, *(width + 1 for width in context.settings.volatility.windows))
     prices = bars.filter(pl.col("date") <= day).group_by("ticker", maintain_order=True).tail(window)
-    traded = (
-        bars.filter(pl.col("date") > day, pl.col("ticker").is_in(prices.filter(date=day)["ticker"].to_list()))
-        .group_by("ticker", maintain_order=True)
-        .head(horizon)
-        .select("ticker", pl.int_range(1, pl.len() + 1).over("ticker").alias("step"), target_date="date")
-        .filter(pl.len().over("ticker") == horizon)
-    )
-    others = prices.join(traded, on="ticker", how="anti", maintain_order="left")
-    targets = pl.concat([traded, forecast.sessions_ahead(context, others, horizon)])
     newest = prices.group_by("ticker", maintain_order=True).tail(forecasting.window)
-    for chunk in grouped_chunks(
-        newest, forecasting.model_copy(update={"horizon": horizon}), context.settings.run.chunk_size
-    ):
+    targets = forecast.sessions_ahead(context, newest, forecasting.horizon)
+    # Not all tickers in one chunk, though they be few: a date is shared by all workers.
+    size = min(context.settings.run.chunk_size, -(-newest["ticker"].n_unique() // _PARTS))
+    for chunk in grouped_chunks(newest, forecasting, size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
         yield prices.filter(of_chunk), targets.filter(of_chunk), chunk.groups
 
@@ -191,27 +181,19 @@ def _night(
     prices: pl.DataFrame,
     targets: pl.DataFrame,
     groups: pl.DataFrame,
-    asked: pl.DataFrame,
     *,
+    as_of: date,
+    steps: Sequence[int],
+    policy: Policy | None,
     volatility: VolatilitySettings,
     forecasting: ForecastSettings,
-) -> _Night:
-    """Do for some tickers, as of the day asked, what a night's volatility and forecast stages do."""
+) -> tuple[VolatilityFit, ForecastResult]:
+    """Do for some tickers, as of a day, what a night's volatility and forecast stages do; keep the steps named."""
     from pm.forecast import forecast_tickers
-    from pm.forecast.policy import Policy
     from pm.volatility import fit_volatility
 
-    day: date = asked["as_of"][0]
-    policy = asked["policy"][0]
     fit = fit_volatility(log_returns(prices), settings=volatility, horizon=forecasting.horizon)
     newest = prices.group_by("ticker", maintain_order=True).tail(forecasting.window)
-    result = forecast_tickers(
-        newest,
-        fit.paths,
-        targets,
-        groups,
-        settings=forecasting,
-        as_of=day,
-        policy=None if policy is None else Policy.from_json(policy),
-    )
-    return _Night(day, fit, result)
+    result = forecast_tickers(newest, fit.paths, targets, groups, settings=forecasting, as_of=as_of, policy=policy)
+    kept = pl.col("step").is_in(steps)
+    return replace(fit, paths=fit.paths.filter(kept)), replace(result, forecasts=result.forecasts.filter(kept))
