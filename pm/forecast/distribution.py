@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.forecast.accuracy import naive_scale
 from pm.lake.tables import QUANTILES, quantile_column
+from pm.volatility.jumps import unit_changes
 
 if TYPE_CHECKING:
     from pm.forecast.base import Panel
@@ -37,13 +37,15 @@ _UPPER = [quantile_column("r", level) for level in QUANTILES if level > 0.5]
 def past_moves(panel: Panel) -> pl.DataFrame:
     """Give what each ticker's sessions moved by: columns ticker, naive_scale and constant_sigma.
 
-    They are the mean absolute log return of a session, which MASE is counted in, and the returns' root mean square.
+    They are the mean absolute log return of a session, which MASE is counted in, and the returns' root mean square. A
+    change of units is no move: see `unit_changes`.
     """
     rows = []
     # By numpy, a ticker at a time: the order of a sum must not depend on who else is in the chunk.
     for (ticker,), bars in panel.bars.partition_by("ticker", as_dict=True, maintain_order=True).items():
-        log_prices = bars["log_price"].to_numpy()
-        rows.append((ticker, naive_scale(log_prices), float(np.sqrt(np.mean(np.diff(log_prices) ** 2)))))
+        returns = np.diff(bars["log_price"].to_numpy())
+        moves = returns[~unit_changes(returns)]
+        rows.append((ticker, float(np.mean(np.abs(moves))), float(np.sqrt(np.mean(moves**2)))))
     schema = {"ticker": pl.String, "naive_scale": pl.Float64, "constant_sigma": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 

@@ -81,7 +81,7 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     Notes
     -----
     Reasons in `exclusions`. Served by ewma: short_history (fewer than `settings.min_observations`), not_converged,
-    not_finite, not_stationary. Served without some returns: jump_left_out (see `leave_out_jumps`; one unadjusted split
+    not_finite, not_stationary. Served without some returns: jump_left_out (see `unit_changes`; one unadjusted split
     would take up the variance of all others). Not served: duplicate_dates, non_finite, too_few_returns, constant.
     """
     models = [garch_model(name) for name in settings.models]

@@ -87,7 +87,7 @@ _STARTS = np.array(
     ]
 )
 _PERSISTENT = 4
-_FAR = 12.0
+_FAR, _FAR_WITH_LEVERAGE = 12.0, 25.0
 """Log-likelihood by which a start may be below the best and still lead to the top."""
 
 _LIFTS = 5
@@ -554,12 +554,13 @@ def _fit_one(returns: FloatArray, leverage: bool, student: bool, theta: FloatArr
     backcast = max(_backcast(scaled, 0.0), 1e-8)
     likely, leverages = _likely_starts(scaled, backcast, leverage, student)
     likeliest = likely[_place_of_largest(likely, 0, len(likely))]
+    far = _FAR_WITH_LEVERAGE if leverage else _FAR
     best = -math.inf
     done = False
     x, natural, found = np.zeros(6), np.zeros(6), np.empty(6)
     for half in range(2):
         s = _place_of_largest(likely, half * _PERSISTENT, _PERSISTENT if half == 0 else len(likely))
-        if likely[s] < likeliest - _FAR and (done or half == 0):
+        if likely[s] < likeliest - far and (done or half == 0):
             continue
         _start(s, leverages[s], student, natural)
         reached = -math.inf

@@ -222,7 +222,7 @@ def test_duplicate_dates_are_refused(settings: VolatilitySettings, as_frame: Fra
 
 
 @pytest.mark.parametrize("factor", [4, 0.25, 100])
-@pytest.mark.parametrize("place", [50, 395])
+@pytest.mark.parametrize("place", [50, 389])
 def test_an_unadjusted_split_is_left_out_and_the_interval_stays(
     settings: VolatilitySettings, as_frame: Frame, factor: float, place: int
 ) -> None:

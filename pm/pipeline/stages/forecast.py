@@ -103,6 +103,7 @@ STAGE = Stage(
     rooms=(
         "forecast",
         "volatility/base.py",
+        "volatility/jumps.py",
         "volatility/simulate.py",
         "lake/tables.py",
         "sessions.py",
