@@ -89,7 +89,7 @@ def random_walks(count: int, sessions: int) -> pl.DataFrame:
 
 
 def structured(sessions: int) -> pl.DataFrame:
-    """Give log prices with structure: waves with autoregressive noise, a season, trends that break."""
+    """Give log prices with structure: waves with autoregressive noise, a season, trends that break often or rarely."""
     rng, t = np.random.default_rng(5), np.arange(sessions)
     made = []
     for n in range(8):
@@ -104,6 +104,9 @@ def structured(sessions: int) -> pl.DataFrame:
             _frame(f"{n} of seasons", 4.6 + season + noise),
             _frame(f"{n} of breaks", 4.6 + np.cumsum(slopes) + noise),
         ]
+        turns = np.sort(rng.choice(np.arange(150, sessions - 100), 3, replace=False))
+        steep = rng.choice([-1, 1], 4) * rng.uniform(0.003, 0.008, 4)
+        made.append(_frame(f"{n} of turns", 4.6 + np.cumsum(steep[np.searchsorted(turns, t, side="right")]) + noise))
     return pl.concat(made)
 
 
@@ -274,8 +277,12 @@ def report(title: str, walked: Walk, settings: Settings, steps: tuple[int, ...] 
     shown = ratios.filter(~pl.col("model").is_in([GARCH_HS, "martingale"])).sort("rmse", "model")
     print("  median RMSE / naive: " + ", ".join(f"{model} {value:.4f}" for model, value in shown.iter_rows()))
     edge = nights.select((pl.col("verdict") == "edge").mean()).item()
+    claimed = scored.filter(pl.col("step").is_in(STEPS), verdict="edge").group_by("model").agg(standard.mean())
+    squares = dict(claimed.iter_rows())
     kept = nights.select(pl.col("in_confidence_set").cast(pl.Float64).mean()).item()
     print(f"  edge claimed on {edge:.1%} of nights; ensemble in its own 10% confidence set on {kept:.1%} of them")
+    if squares:
+        print(f"  RMSE / naive where an edge was claimed: {np.sqrt(squares['ensemble'] / squares['naive']):.4f}")
     if nights.height >= 8 * series:
         shares = ", ".join(f"{in_set(scored, step):.1%} at {step}" for step in STEPS)
         print(f"  ensemble in the 10% confidence set of realised errors, share of series: {shares}")
@@ -323,7 +330,7 @@ def main() -> None:
         report("Random walks", walk(random_walks(count, 1030), settings, first=1000, every=30), settings)
         structure = walk(structured(1100), settings, first=1000, every=20)
         report("Structured series", structure, settings)
-        for kind in ("waves", "seasons", "breaks"):
+        for kind in ("waves", "seasons", "breaks", "turns"):
             report(kind.capitalize(), structure.of(kind), settings)
 
 
