@@ -92,7 +92,9 @@ _FAR, _FAR_WITH_LEVERAGE = 12.0, 25.0
 
 _LIFTS = 5
 _HIGHER = 1e-4
-"""Log-likelihood by which a climb must end above the one before it to be lifted and tried again."""
+"""Log-likelihood by which a climb must end above those before it to count."""
+_CLOSE = 0.05
+"""Log-likelihood left to gain below which the curvature tells where a climb will end."""
 
 _LEVERAGE_OF_START = 0.6
 _NU_OF_START = 8.0
@@ -404,6 +406,12 @@ def _move(x: FloatArray, free: IntArray, step: FloatArray, length: float, trial:
 
 
 @compiled
+def _shorten(step: FloatArray, length: float) -> None:
+    for i in range(len(step)):
+        step[i] *= length
+
+
+@compiled
 def _largest(values: FloatArray) -> float:
     """Give the largest absolute value."""
     largest = 0.0
@@ -447,9 +455,12 @@ def _renew(inverse: FloatArray, moved: FloatArray, slope: FloatArray, new_slope:
 
 @compiled
 def _climb(
-    returns: FloatArray, backcast: float, x: FloatArray, leverage: bool, student: bool, theta: FloatArray
+    returns: FloatArray, backcast: float, x: FloatArray, leverage: bool, student: bool, known: float, theta: FloatArray
 ) -> tuple[float, bool]:
-    """Climb from x to a maximum; fill theta with its natural parameters, give (log-likelihood, converged)."""
+    """Climb from x to a maximum; fill theta with its natural parameters, give (log-likelihood, converged).
+
+    It is given up where, close to its top, that is foreseen to be no higher than what is `known`.
+    """
     n = len(returns)
     free = _free_places(leverage, student)
     k = len(free)
@@ -471,6 +482,9 @@ def _climb(
         if _steepest(jacobian, slope, free) < _GRADIENT_TOLERANCE:
             return value * n, True
         rise, longest = _direction(inverse, slope, step)
+        left = 0.5 * rise * n  # to gain, by the curvature
+        if left < _CLOSE and value * n + 2.0 * left < known + _HIGHER:
+            return value * n, False
         length = min(1.0, 1.5 / longest)  # further at once, and a share may land where its softmax is flat
         new_value = -math.inf
         for _ in range(_HALVINGS):
@@ -489,8 +503,7 @@ def _climb(
                 return value * n, bool(_largest(slope) < _SLIGHT)
             learnt = False
             continue
-        for i in range(k):
-            step[i] *= length
+        _shorten(step, length)
         _by_free(jacobian, gradient, free, n, new_slope)
         _renew(inverse, step, slope, new_slope)
         value = new_value
@@ -566,7 +579,9 @@ def _fit_one(returns: FloatArray, leverage: bool, student: bool, theta: FloatArr
         reached = -math.inf
         for _ in range(_LIFTS):
             _free(natural, leverage, student, x)
-            value, converged = _climb(scaled, backcast, x, leverage, student, found)
+            # Not once it is lifted: near a bound the curvature is that of what runs flat there.
+            known = best if reached == -math.inf else -math.inf
+            value, converged = _climb(scaled, backcast, x, leverage, student, known, found)
             higher = value > reached + _HIGHER
             reached = value
             if math.isfinite(value) and value > best + 1e-6:
