@@ -459,7 +459,7 @@ def _climb(
 ) -> tuple[float, bool]:
     """Climb from x to a maximum; fill theta with its natural parameters, give (log-likelihood, converged).
 
-    It is given up where, close to its top, that is foreseen to be no higher than what is `known`.
+    It is given up, at −∞, where close to its top that is foreseen to be no higher than what is `known`.
     """
     n = len(returns)
     free = _free_places(leverage, student)
@@ -484,7 +484,7 @@ def _climb(
         rise, longest = _direction(inverse, slope, step)
         left = 0.5 * rise * n  # to gain, by the curvature
         if left < _CLOSE and value * n + 2.0 * left < known + _HIGHER:
-            return value * n, False
+            return -math.inf, False
         length = min(1.0, 1.5 / longest)  # further at once, and a share may land where its softmax is flat
         new_value = -math.inf
         for _ in range(_HALVINGS):
