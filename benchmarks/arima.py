@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from importlib.resources import files
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
+from markets import known, levels
 from scipy.signal import lfilter
 from threadpoolctl import threadpool_limits
 
@@ -53,19 +52,11 @@ SIMULATED: dict[str, tuple[list[float], list[float], float]] = {
 
 def real() -> dict[str, Floats]:
     """Give log prices of the real series there are."""
-    from arch.data import nasdaq, sp500
-    from skfolio.datasets import load_sp500_dataset
-
-    packed = (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes()
-    sample = pl.read_csv(packed, try_parse_dates=True).sort("Date")
-    found = {
-        f"sample {ticker}": np.log(own["Adj Close"].cast(pl.Float64).to_numpy())
-        for (ticker,), own in sample.group_by("Ticker", maintain_order=True)
+    return {
+        f"{ticker} of {market}": np.log(prices)
+        for market, own in levels(known()).items()
+        for ticker, prices in own.items()
     }
-    indices = {"SP500": sp500, "NASDAQ": nasdaq}
-    found |= {name: np.log(module.load()["Adj Close"].to_numpy(float)) for name, module in indices.items()}
-    tickers = load_sp500_dataset()
-    return found | {str(name): np.log(tickers[name].dropna().to_numpy(float)) for name in tickers.columns}
 
 
 def windows(series: dict[str, Floats], fitted: int, count: int) -> list[Floats]:

@@ -1,10 +1,11 @@
 """How the forecasts would have done: `python benchmarks/forecast.py`.
 
-Walks through real series (the embedded sample, the indices that arch ships, skfolio's 20 American shares), and at every
-60th session after the first 1,000 makes the forecast a night's run would have made from the bars up to it. Prints how
-often intervals held what came, also in each series' most volatile third of origins; the CRPS beside that of a random
-walk whose constant volatility is that of the last 1,000 sessions, and beside GARCH(1,1) with historical simulation;
-errors beside naive's; how often the ensemble was in the model confidence set; what the signals said and what followed.
+Walks through real series (the embedded sample, the indices that arch ships, skfolio's 20 American shares; or others, by
+which nothing was chosen: `--only unseen`), and at every 60th session after the first 1,000 makes the forecast a night's
+run would have made from the bars up to it. Prints how often intervals held what came, also in each series' most
+volatile third of origins; the CRPS beside that of a random walk whose constant volatility is that of the last 1,000
+sessions, and beside GARCH(1,1) with historical simulation; errors beside naive's; how often the ensemble was in the
+model confidence set; what the signals said and what followed.
 Then the same for series whose truth is known: GARCH with Student's t, random walks, and series with structure.
 """
 
@@ -13,12 +14,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
-from importlib.util import find_spec
 from time import perf_counter
 
 import numpy as np
 import polars as pl
+from markets import known, unseen
 
 from pm.forecast import forecast_tickers
 from pm.forecast.accuracy import crps_quantiles
@@ -36,32 +36,6 @@ STEPS = (1, 5, 20)
 LEVELS = {"50%": ("q25", "q75"), "80%": ("q10", "q90"), "90%": ("q05", "q95"), "95%": ("q025", "q975")}
 GARCH_HS = "garch_hs"
 QUANTILE_COLUMNS = [quantile_column("q", level) for level in QUANTILES]
-
-
-def real() -> dict[str, pl.DataFrame]:
-    """Give the markets: name → ticker, date, close, adj_factor."""
-    from arch.data import nasdaq, sp500
-
-    sample = pl.read_csv(
-        (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes(), try_parse_dates=True
-    ).select(ticker="Ticker", date="Date", close="Close", adj_factor=pl.col("Adj Close") / pl.col("Close"))
-    indices = pl.concat(
-        pl.from_pandas(module.load().reset_index()).select(
-            ticker=pl.lit(name), date=pl.col("Date").cast(pl.Date), close="Adj Close", adj_factor=pl.lit(1.0)
-        )
-        for name, module in (("SP500", sp500), ("NASDAQ", nasdaq))
-    )
-    markets = {"sample": sample, "indices": indices}
-    if find_spec("skfolio"):
-        from skfolio.datasets import load_sp500_dataset
-
-        wide = pl.from_pandas(load_sp500_dataset().reset_index())
-        tall = wide.unpivot(index="Date", variable_name="ticker", value_name="close").drop_nulls()
-        markets["shares"] = tall.select(
-            "ticker", date=pl.col("Date").cast(pl.Date), close="close", adj_factor=pl.lit(1.0)
-        )
-    columns = ["date", pl.col("close").cast(pl.Float64), pl.col("adj_factor").cast(pl.Float64)]
-    return {name: frame.select(pl.col("ticker") + f" of {name}", *columns) for name, frame in markets.items()}
 
 
 def _frame(name: str, log_prices: np.ndarray) -> pl.DataFrame:
@@ -313,16 +287,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=60, help="sessions from one origin of a real series to the next")
     parser.add_argument("--simulated", type=int, default=200, help="series of each simulated kind")
-    parser.add_argument("--only", choices=["real", "simulated"], help="only these")
+    parser.add_argument("--only", choices=["real", "unseen", "simulated"], help="only these")
     arguments = parser.parse_args()
     settings = load_settings()
     if arguments.only != "simulated":
-        markets = real()
-        walked = walk(pl.concat(markets.values()), settings, first=1000, every=arguments.every)
+        markets = unseen() if arguments.only == "unseen" else known()
+        named = [rows.with_columns(pl.col("ticker") + f" of {market}") for market, rows in markets.items()]
+        walked = walk(pl.concat(named), settings, first=1000, every=arguments.every)
         report("All real series", walked, settings)
         for market in markets:
             report(market.capitalize(), walked.of(market), settings)
-    if arguments.only != "real":
+    if arguments.only in (None, "simulated"):
         count = arguments.simulated
         ahead = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon": 30})})
         walked = walk(garch_t(count, 1530), ahead, first=1500, every=30)

@@ -10,12 +10,12 @@ and milliseconds a ticker. Last comes the paper's case.
 from __future__ import annotations
 
 from datetime import date
-from importlib.resources import files
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from markets import known, levels
 from threadpoolctl import threadpool_limits
 
 from pm.forecast.base import Panel
@@ -81,27 +81,13 @@ def simulated() -> dict[str, Family]:
 
 def real() -> dict[str, Family]:
     """Give families of real log prices, cut into windows from the newest on."""
-    from arch.data import nasdaq, sp500
-
-    sample = pl.read_csv((files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes())
-    series = {
-        "the sample": {str(key[0]): rows["Adj Close"].to_numpy() for key, rows in sample.group_by("Ticker")},
-        "S&P 500, NASDAQ": {module.__name__: module.load()["Adj Close"].to_numpy() for module in (sp500, nasdaq)},
-    }
-    try:
-        from skfolio.datasets import load_sp500_dataset
-    except ImportError:
-        print("(skfolio is not installed: its 20 tickers are left out)")
-    else:
-        frame = load_sp500_dataset()
-        series["skfolio's 20 tickers"] = {str(name): frame[name].to_numpy() for name in frame}
     return {
-        family: {
+        market: {
             f"{ticker}-{end}": np.log(prices[end - WINDOW : end])
-            for ticker, prices in sorted(members.items())
+            for ticker, prices in members.items()
             for end in range(prices.size, WINDOW - 1, -WINDOW)
         }
-        for family, members in series.items()
+        for market, members in levels(known()).items()
     }
 
 

@@ -15,13 +15,12 @@ import argparse
 import warnings
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib.resources import files
-from importlib.util import find_spec
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from markets import known, levels
 from threadpoolctl import threadpool_limits
 
 from pm.settings import load_settings
@@ -40,21 +39,11 @@ EQUAL = 1e-3
 
 def real_series() -> dict[str, FloatArray]:
     """Give log returns of the sample, of arch's indices, and of skfolio's 20 tickers where it is installed."""
-    from arch.data import nasdaq, sp500
-
-    sample = pl.read_csv((files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes(), try_parse_dates=True)
-    prices: dict[str, FloatArray] = {
-        str(ticker): rows.sort("Date")["Adj Close"].to_numpy()
-        for (ticker,), rows in sample.partition_by("Ticker", as_dict=True).items()
+    return {
+        f"{ticker} of {market}": np.diff(np.log(prices))
+        for market, own in levels(known()).items()
+        for ticker, prices in own.items()
     }
-    for name, index in (("SP500", sp500), ("NASDAQ", nasdaq)):
-        prices[name] = index.load()["Adj Close"].to_numpy(dtype=np.float64)
-    if find_spec("skfolio"):
-        from skfolio.datasets import load_sp500_dataset
-
-        closes = load_sp500_dataset()
-        prices |= {f"{ticker} (skfolio)": closes[ticker].dropna().to_numpy() for ticker in closes.columns}
-    return {name: np.diff(np.log(levels)) for name, levels in prices.items()}
 
 
 def windows(series: dict[str, FloatArray], step: int = 700) -> list[FloatArray]:

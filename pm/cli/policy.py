@@ -103,7 +103,7 @@ def _show(lake: Lake, policy_id: str) -> None:
         f"{row['horizon']} sessions ahead (seed {row['seed']}, snapshot {row['snapshot_id']}).",
         "",
     )
-    show_frame(pl.DataFrame(chosen), formats={"visits": ",d", "reward": "+.2f", "fixed": "+.2f", "gain": "+.3f"})
+    show_frame(pl.DataFrame(chosen), formats={"visits": ",d", "reward": "+z.2f", "fixed": "+z.2f", "gain": "+z.3f"})
     say(
         "",
         "reward: log ratio of naive's squared error to the chosen action's; fixed: to the fixed action's.",

@@ -110,6 +110,7 @@ def forecast(
 ) -> None:
     """Show a ticker's newest forecast: the price's quantiles on each session, and the weights behind it."""
     from pm.cli.show import say, show_frame
+    from pm.prices import price_specification
 
     with open_reader() as lake:
         known = lake.query("SELECT DISTINCT ticker, model FROM latest_forecasts")
@@ -133,11 +134,11 @@ def forecast(
             [ticker, model],
         )
         origin = path.row(0, named=True)
+        price = price_specification(origin["origin_close"])
         show_frame(
             path.drop("origin_date", "origin_close"),
-            formats={name: ",.2f" for name in path.columns if name.startswith("q") or name == "mean"}
-            | {"sigma": ".4f"},
-            title=f"{ticker} by {model}, from {origin['origin_close']:,.2f} on {origin['origin_date']}",
+            formats={name: price for name in path.columns if name.startswith("q") or name == "mean"} | {"sigma": ".4f"},
+            title=f"{ticker} by {model}, from {origin['origin_close']:{price}} on {origin['origin_date']}",
         )
         say("")
         show_frame(

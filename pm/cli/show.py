@@ -15,11 +15,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from pm.errors import InputError, StorageError, did_you_mean
+from pm.prices import price_specification
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pm.lake import Lake
+
+    Written = str | Callable[[float], str]
 
 __all__ = ["Format", "say", "show_frame", "show_import", "show_signals", "write_frame"]
 
@@ -48,13 +52,14 @@ def say(*lines: str) -> None:
         print(line)  # noqa: T201 - this is where the command line prints
 
 
-def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, title: str | None = None) -> None:
+def show_frame(frame: pl.DataFrame, *, formats: Mapping[str, Written] | None = None, title: str | None = None) -> None:
     """Print a frame as a table: a line a row, as long as it needs to be; on a terminal, long texts are folded to fit.
 
     Parameters
     ----------
     formats
-        For some columns, how their numbers are written: a format specification such as '.2f'.
+        For some columns, how their numbers are written: a format specification such as '.2f', or what gives that of a
+        number.
     """
     formats = formats or {}
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
@@ -84,13 +89,13 @@ def show_frame(frame: pl.DataFrame, *, formats: dict[str, str] | None = None, ti
         say(f"… {frame.height - MAX_ROWS:,} more rows; ask for fewer, or write them all: pm sql … --format csv -o FILE")
 
 
-def _cell(value: Any, specification: str | None) -> str:  # noqa: ANN401 - any SQL value
+def _cell(value: Any, written: Written | None) -> str:  # noqa: ANN401 - any SQL value
     if value is None:
         return "[dim]–[/dim]"
     if isinstance(value, float) and abs(value) >= _ROUND:
         return f"{value:.7g}"
-    if specification is not None:
-        return format(value, specification)
+    if written is not None:
+        return format(value, written if isinstance(written, str) else written(value))
     if isinstance(value, float):
         return f"{value:,.0f}" if value.is_integer() and abs(value) >= 1e7 else f"{value:.7g}"
     text = escape(str(value))
@@ -144,16 +149,16 @@ def _as_text(column: pl.Series) -> pl.Series:
     return pl.Series(column.name, [None if value is None else str(value) for value in column.to_list()], pl.String)
 
 
-_SIGNAL_FORMATS = {
-    "close": ",.2f",
-    "expected": "+.1%",
-    "lower": "+.1%",
-    "upper": "+.1%",
+_SIGNAL_FORMATS: dict[str, Written] = {
+    "close": price_specification,
+    "expected": "+z.1%",
+    "lower": "+z.1%",
+    "upper": "+z.1%",
     "P(gain)": ".0%",
     "P(loss)": ".0%",
     "size": ".1%",
-    "stop": ",.2f",
-    "target": ",.2f",
+    "stop": price_specification,
+    "target": price_specification,
 }
 
 _SIGNALS = """

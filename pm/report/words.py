@@ -6,6 +6,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from pm.prices import price_specification
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
@@ -38,10 +40,8 @@ def signed_percent(value: Number, digits: int = 1) -> str:
 
 
 def price(value: Number) -> str:
-    """Give two decimals, or four significant digits below 1: '1,430.47', '0.01234'."""
-    if value is None or not _known(value):
-        return NOTHING
-    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
+    """1430.468 is '1,430.47'; 1.1234 is '1.1234'."""
+    return format(value, price_specification(value)) if value is not None and _known(value) else NOTHING
 
 
 def integer(value: Number) -> str:

@@ -32,6 +32,10 @@ def build(name: str) -> Any:  # noqa: ANN401 - the library is untyped
     return builders[name]()
 
 
+def unit_of(values: NDArray[np.float64]) -> Any:  # noqa: ANN401 - mypy does not know numpy's scalars
+    return np.sqrt(np.mean(np.diff(values) ** 2))
+
+
 @pytest.fixture(scope="module")
 def series() -> dict[str, NDArray[np.float64]]:
     rng = np.random.default_rng(6)
@@ -56,7 +60,8 @@ def means_of(name: str, panel: Panel, origins: pl.DataFrame) -> pl.DataFrame:
 def test_equals_statsforecast_called_in_a_loop(name: str, series: dict[str, NDArray[np.float64]], panel: Panel) -> None:
     means = means_of(name, panel, panel.last_origins())
     for ticker, values in series.items():
-        expected = build(name).forecast(values, HORIZON)["mean"]
+        scaled = (values - values[0]) / unit_of(values)
+        expected = values[0] + unit_of(values) * build(name).forecast(scaled, HORIZON)["mean"]
         ours = means.filter(pl.col("ticker") == ticker)["mean"].to_numpy()
         np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
@@ -77,12 +82,29 @@ def test_rolls_forward_as_statsforecast_cross_validates(
     origins = panel.bars.join(chosen, on=["ticker", "bar"]).select("ticker", origin_date="date")
     ours = means_of(name, panel, origins)
 
+    units = {ticker: unit_of(values[: min(places[ticker]) + 1]) for ticker, values in series.items()}
+    begins = {ticker: values[0] for ticker, values in series.items()}
+    begin, unit = (pl.col("unique_id").replace_strict(known, return_dtype=pl.Float64) for known in (begins, units))
     long = panel.bars.select(pl.col("ticker").alias("unique_id"), pl.col("bar").alias("ds"), y="log_price")
+    long = long.with_columns((pl.col("y") - begin) / unit)
     cross: Any = StatsForecast(models=[build(name)], freq=1, n_jobs=1).cross_validation(
         df=long, h=HORIZON, step_size=step, n_windows=windows, refit=name == "naive"
     )
-    cross = cross.sort("unique_id", "cutoff", "ds")
-    np.testing.assert_allclose(ours["mean"].to_numpy(), cross[cross.columns[-1]].to_numpy(), rtol=1e-10)
+    cross = cross.sort("unique_id", "cutoff", "ds").select(begin + unit * pl.col(cross.columns[-1])).to_series()
+    np.testing.assert_allclose(ours["mean"].to_numpy(), cross.to_numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+@pytest.mark.parametrize("scale", [0.01, 0.2, 10.0])
+def test_a_quiet_series_is_forecast_as_a_wild_one(
+    name: str, scale: float, series: dict[str, NDArray[np.float64]], panel: Panel, as_panel: Callable[..., Panel]
+) -> None:
+    means = means_of(name, panel, panel.last_origins())
+    scaled = as_panel({ticker: 0.1 + scale * (values - values[0]) for ticker, values in series.items()})
+    of_scaled = means_of(name, scaled, scaled.last_origins())
+    for ticker, values in series.items():
+        own, other = (frame.filter(ticker=ticker)["mean"].to_numpy() for frame in (means, of_scaled))
+        np.testing.assert_allclose((other - 0.1) / scale, own - values[0], rtol=0, atol=1e-4 * unit_of(values))
 
 
 def test_drift_is_the_line_through_the_ends(as_panel: Callable[..., Panel]) -> None:

