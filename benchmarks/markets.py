@@ -1,4 +1,4 @@
-"""The real markets that benchmarks walk through, all of them shipped by packages (extra `bench`).
+"""The real markets that benchmarks walk through, all of them shipped by packages (extras `bench` and `unseen`).
 
 `known` are those the product's targets name. `unseen` are others, by which nothing may be chosen: they are for looking
 at what a choice is worth once it is made.

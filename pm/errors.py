@@ -117,7 +117,7 @@ class UnknownTickerError(PmError):
         return cls(
             f"Unknown ticker{'s' if len(missing) > 1 else ''}: {', '.join(missing)}.{guess}",
             where=where,
-            hint=f"use one of: {shown}" if available else "import bars first: pm import PATH",
+            hint=f"use one of: {shown}" if available else "there are none yet: pm import PATH, then pm run",
         )
 
 

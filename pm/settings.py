@@ -123,10 +123,10 @@ class VolatilitySettings(_Section):
     windows: Annotated[list[Annotated[int, Field(ge=50)]], Field(min_length=1)]
     min_observations: Annotated[int, Field(ge=50)]
     ewma_lambda: Probability
-    simulations: Annotated[int, Field(ge=500)]
+    simulations: Annotated[int, Field(ge=500, le=1_000_000)]
     calibration_sessions: Annotated[int, Field(ge=0)]
     refit_sessions: Count
-    calibration_simulations: Annotated[int, Field(ge=100)]
+    calibration_simulations: Annotated[int, Field(ge=100, le=1_000_000)]
     conformal_rate: Annotated[float, Field(ge=0, lt=0.5)]
     seed: Annotated[int, Field(ge=0)]
 
@@ -134,6 +134,8 @@ class VolatilitySettings(_Section):
     def _nothing_repeats(self) -> VolatilitySettings:
         if len(set(self.models)) != len(self.models) or len(set(self.windows)) != len(self.windows):
             raise ValueError("models and windows must not repeat")
+        if max(self.windows) < self.min_observations:
+            raise ValueError(f"no window has the {self.min_observations} returns of min_observations")
         return self
 
 

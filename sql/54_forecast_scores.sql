@@ -46,9 +46,13 @@ SELECT
     pinball,
     crps,
     hits / nullif(directional_forecasts, 0) AS directional_accuracy,
-    (hits + 1.9207 - 1.96 * sqrt(hits * (directional_forecasts - hits) / nullif(directional_forecasts, 0) + 0.9604))
-    / (nullif(directional_forecasts, 0) + 3.8415) AS directional_lower,
-    (hits + 1.9207 + 1.96 * sqrt(hits * (directional_forecasts - hits) / nullif(directional_forecasts, 0) + 0.9604))
-    / (nullif(directional_forecasts, 0) + 3.8415) AS directional_upper,
+    CASE WHEN directional_forecasts > 0 THEN
+        greatest(0, (hits + 1.9207 - 1.96 * sqrt(hits * (directional_forecasts - hits) / directional_forecasts + 0.9604))
+        / (directional_forecasts + 3.8415))
+    END AS directional_lower,
+    CASE WHEN directional_forecasts > 0 THEN
+        least(1, (hits + 1.9207 + 1.96 * sqrt(hits * (directional_forecasts - hits) / directional_forecasts + 0.9604))
+        / (directional_forecasts + 3.8415))
+    END AS directional_upper,
     directional_forecasts
 FROM scored;

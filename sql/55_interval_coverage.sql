@@ -32,7 +32,9 @@ SELECT
     level::DOUBLE AS level,
     forecasts,
     held / forecasts AS coverage,
-    (held + 1.9207 - 1.96 * sqrt(held * (forecasts - held) / forecasts + 0.9604)) / (forecasts + 3.8415) AS lower,
-    (held + 1.9207 + 1.96 * sqrt(held * (forecasts - held) / forecasts + 0.9604)) / (forecasts + 3.8415) AS upper
+    greatest(0, (held + 1.9207 - 1.96 * sqrt(held * (forecasts - held) / forecasts + 0.9604)) / (forecasts + 3.8415))
+        AS lower,
+    least(1, (held + 1.9207 + 1.96 * sqrt(held * (forecasts - held) / forecasts + 0.9604)) / (forecasts + 3.8415))
+        AS upper
 FROM counted
 WHERE forecasts > 0;

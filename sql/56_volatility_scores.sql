@@ -33,7 +33,7 @@ realised AS (
         f.regime,
         strftime(target.date, '%Y-%m') AS month,
         ln(f.sigma ** 2) AS log_variance,
-        (target.squares - origin.squares) / f.sigma ** 2 AS ratio
+        greatest(0, target.squares - origin.squares) / f.sigma ** 2 AS ratio
     FROM foretold AS f
     JOIN runs AS r USING (run_id)
     JOIN numbered AS origin ON origin.ticker = f.ticker AND origin.date = f.origin_date

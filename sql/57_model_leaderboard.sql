@@ -62,8 +62,12 @@ tested AS (
         value,
         model,
         count(*) AS dates,
-        avg(gain) / nullif(stddev_samp(gain), 0) * sqrt(count(*)) AS gain_t,
-        avg(crps_gain) / nullif(stddev_samp(crps_gain), 0) * sqrt(count(*)) AS crps_gain_t
+        CASE WHEN stddev_samp(gain) > 1e-9 * abs(avg(gain)) THEN
+            avg(gain) / stddev_samp(gain) * sqrt(count(*))
+        END AS gain_t,
+        CASE WHEN stddev_samp(crps_gain) > 1e-9 * abs(avg(crps_gain)) THEN
+            avg(crps_gain) / stddev_samp(crps_gain) * sqrt(count(*))
+        END AS crps_gain_t
     FROM apart
     GROUP BY basis, step, slice, value, model
 ),

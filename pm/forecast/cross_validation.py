@@ -248,7 +248,7 @@ def score(backtest: Backtest, *, overlap: int) -> dict[str, dict[str, float | in
             "dm_p_value": test.p_value if model != NAIVE else float("nan"),
             "mcs_p_value": float("nan") if kept is None else float(kept[place]),
         }
-        scores[model] = {name: None if np.isnan(value) else value for name, value in numbers.items()} | {
+        scores[model] = {name: value if np.isfinite(value) else None for name, value in numbers.items()} | {
             "directional_origins": direction.trials,
             "in_confidence_set": None if kept is None else bool(kept[place] > CONFIDENCE_SET_SIZE),
         }

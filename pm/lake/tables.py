@@ -305,7 +305,7 @@ _VOLATILITY = Table(
     "main",
     "volatility",
     "A ticker's path of volatility: sigma of each step, and the distribution of the return up to it.",
-    ("run_id", "ticker", "origin_date", "step"),
+    ("run_id", "cutoff", "ticker", "step"),
     (
         Column("ticker", TEXT, "Ticker."),
         Column("step", INTEGER, "Sessions ahead, from 1."),
@@ -344,7 +344,7 @@ _VOLATILITY_FITS = Table(
     "main",
     "volatility_fits",
     "A volatility model fitted to a window of a ticker's returns; those with parameters are in its pool.",
-    ("run_id", "ticker", "model", "window_size", "origin_date"),
+    ("run_id", "cutoff", "ticker", "model", "window_size"),
     (
         Column("ticker", TEXT, "Ticker."),
         Column("model", TEXT, "'garch', 'gjr' (leverage), 'garch_t' and 'gjr_t' (Student t), or 'ewma'."),

@@ -69,11 +69,23 @@ def dask_crew(address: str | None, jobs: int, memory_mb: int, patience: float) -
             client = stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
             alive = partial(_renewed, client, patience, cluster, jobs)
         else:
+            # What a cluster's end does to the client is said once, by us.
+            stack.enter_context(_silenced(logging.getLogger("distributed.client")))
             client = stack.enter_context(_connect(address, patience))
             jobs = _threads(client, address, patience)
             alive = partial(_alive, client, patience)
         backend = partial(FuturesBackend, partial(_submit, client), _result, partial(_cancel, client), (KilledWorker,))
         yield Crew(jobs, backend, alive)
+
+
+@contextmanager
+def _silenced(logger: logging.Logger) -> Iterator[None]:
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def greets(address: str, patience: float) -> bool:

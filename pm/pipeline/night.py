@@ -63,11 +63,7 @@ def nightly_run(
     """
     from pm.pipeline.stages import RUN_STAGES
 
-    today = utc_now().date()
-    if request.as_of is not None and request.as_of > today:
-        raise InputError(
-            f"--as-of {request.as_of} is ahead of today, {today}.", where="the day asked for", hint="name a past day"
-        )
+    _refuse_future(request)
     if resume is not None:
         request = _request_of(lake, resume).done_as(request)
     else:
@@ -122,11 +118,12 @@ def evaluate_history(
     Raises
     ------
     InputError
-        The history is too short.
+        The history is too short, or the day is ahead of today.
     """
     from pm.pipeline.stages import check, land
     from pm.pipeline.stages.evaluate import evaluating
 
+    _refuse_future(request)
     stages = (land.STAGE, check.STAGE, evaluating(origins, steps))
     return Runner(lake, settings, workspace, observer).run(stages, request, kind="evaluate")
 
@@ -134,6 +131,14 @@ def evaluate_history(
 def default_source(lake: Lake) -> str:
     """Name the source of a run that names none: 'files' where any were imported, however bad, else 'sample'."""
     return "files" if lake.scalar("SELECT 1 FROM raw.batches WHERE origin = 'files' LIMIT 1") else "sample"
+
+
+def _refuse_future(request: Request) -> None:
+    today = utc_now().date()
+    if request.as_of is not None and request.as_of > today:
+        raise InputError(
+            f"--as-of {request.as_of} is ahead of today, {today}.", where="the day asked for", hint="name a past day"
+        )
 
 
 def _cut_off(lake: Lake, asked: Request) -> str | None:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pm.lake import Lake
     from pm.pipeline.stage import Context, Request
 
-__all__ = ["Universe", "asked_for", "last_date", "log_returns", "newest_bars", "universe"]
+__all__ = ["OF_SOURCE", "Universe", "asked_for", "last_date", "log_returns", "newest_bars", "universe"]
 
-_OF_SOURCE = "batch_id IN (SELECT batch_id FROM raw.batches WHERE origin = ?)"
+OF_SOURCE = "batch_id IN (SELECT batch_id FROM raw.batches WHERE origin = ?)"
+"""Of a table's rows, those that a source landed; `?` is its name."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def universe(context: Context) -> Universe:
     """
     lake, request = context.lake, context.request
     spans: pl.DataFrame = lake.query(
-        f"SELECT ticker, min(date) AS first FROM bars WHERE {_OF_SOURCE} GROUP BY ticker ORDER BY ticker",  # noqa: S608 - a constant
+        f"SELECT ticker, min(date) AS first FROM bars WHERE {OF_SOURCE} GROUP BY ticker ORDER BY ticker",  # noqa: S608 - a constant
         [request.source],
     )
     if spans.is_empty():

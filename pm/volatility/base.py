@@ -22,6 +22,9 @@ Key = TypeVar("Key", bound="Hashable")
 SMALLEST_SIGMA = 1e-6
 """A hundredth of a basis point a day: below any tick. A ticker that moves less is not traded, or not a price."""
 
+FARTHEST_SHOCK = 25.0
+"""Standard deviations beyond which a residual is the end of a quiet regime (a peg, a halt) and no shock of this one."""
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -73,9 +76,13 @@ class VolatilityEstimate:
 
     @property
     def shocks(self) -> FloatArray:
-        """The residuals of mean 0 and variance 1, ascending: the law that shocks are drawn from."""
-        centred = np.sort(self.residuals) - self.residuals.mean()
-        return np.asarray(centred / self.residuals.std())
+        """The residuals of mean 0 and variance 1, ascending: the law that shocks are drawn from.
+
+        Without those beyond `FARTHEST_SHOCK`: one of them among 600 would be half or more of their variance, and all
+        others drawn too small.
+        """
+        drawn = np.sort(self.residuals[np.abs(self.residuals) <= FARTHEST_SHOCK])
+        return np.asarray((drawn - drawn.mean()) / drawn.std())
 
     @property
     def persistence(self) -> float:

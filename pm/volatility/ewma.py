@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.base import SMALLEST_SIGMA, FloatArray, Refusal, VolatilityEstimate
+from pm.volatility.base import FARTHEST_SHOCK, SMALLEST_SIGMA, FloatArray, Refusal, VolatilityEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +51,14 @@ class EwmaModel:
             return Refusal("too_few_returns", f"needs {MIN_RETURNS} returns, has {len(returns)}")
         variance = self._filter(returns**2)
         sigma = np.sqrt(variance)
-        if not sigma.min() >= SMALLEST_SIGMA:
-            return Refusal("constant", f"volatility falls to {sigma.min():.1e} a day: the price hardly moves")
+        if not sigma[-1] >= SMALLEST_SIGMA:
+            return Refusal("constant", f"volatility is {sigma[-1]:.1e} a day: the price hardly moves")
+        # Where the price stood still there was nothing to be shocked.
+        moved = sigma[:-1] >= SMALLEST_SIGMA
+        residuals = returns[moved] / sigma[:-1][moved]
+        known = int(np.count_nonzero(np.abs(residuals) <= FARTHEST_SHOCK))
+        if known < MIN_RETURNS:
+            return Refusal("too_few_returns", f"needs {MIN_RETURNS} returns since the price moves, has {known}")
         return VolatilityEstimate(
             model=self.name,
             mu=0.0,
@@ -62,7 +68,7 @@ class EwmaModel:
             beta=self.decay,
             nu=None,
             next_variance=float(variance[-1]),
-            residuals=returns / sigma[:-1],
+            residuals=residuals,
             log_likelihood=None,
         )
 

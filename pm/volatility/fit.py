@@ -14,7 +14,7 @@ from pm.volatility.conformal import REGIMES, adaptive_levels
 from pm.volatility.ewma import EwmaModel
 from pm.volatility.garch import garch_model
 from pm.volatility.pool import STRIDE, Member, Pool, fit_pools, past_outcomes
-from pm.volatility.series import Series, leave_out_jumps, read_series
+from pm.volatility.series import Series, leave_out_jumps, leave_out_quiet_pasts, read_series
 from pm.volatility.simulate import cumulative_shocks, hypercube, ticker_generator
 
 if TYPE_CHECKING:
@@ -82,11 +82,13 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     -----
     Reasons in `exclusions`. Served by ewma: short_history (fewer than `settings.min_observations`), not_converged,
     not_finite, not_stationary. Served without some returns: jump_left_out (see `unit_changes`; one unadjusted split
-    would take up the variance of all others). Not served: duplicate_dates, non_finite, too_few_returns, constant.
+    would take up the variance of all others), quiet_past_left_out. Not served: duplicate_dates, non_finite,
+    too_few_returns, constant.
     """
     models = [garch_model(name) for name in settings.models]
     read, refused = read_series(returns, max(settings.windows))
-    series, cut = leave_out_jumps(read)
+    clean, cut = leave_out_jumps(read)
+    series, before = leave_out_quiet_pasts(clean)
     enough = {ticker: own.returns for ticker, own in series.items() if len(own.returns) >= settings.min_observations}
     pools = fit_pools(
         enough,
@@ -115,8 +117,7 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
             reasons.append((ticker, Refusal(why.reason, f"{why.detail}; served by ewma")))
             found = [Pool(len(own.returns), (Member(instead, len(own.returns), 0),), {})]
             fits.append(_fits(ticker, own, found[0]))
-        if ticker in cut:
-            reasons.append((ticker, cut[ticker]))
+        reasons += [(ticker, left_out[ticker]) for left_out in (cut, before) if ticker in left_out]
         paths.append(_path(ticker, own, found, settings=settings, horizon=horizon))
     exclusions = [(STAGE, ticker, why.reason, why.detail) for ticker, why in sorted(reasons, key=_place)]
     return VolatilityFit(

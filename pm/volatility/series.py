@@ -1,4 +1,4 @@
-"""Read tickers' returns: refuse those that cannot be modelled, and leave out moves that are other units."""
+"""Read tickers' returns: refuse what cannot be modelled, leave out quiet pasts and moves that are other units."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
 
 from pm.volatility.base import FloatArray, Refusal
 from pm.volatility.jumps import unit_changes
@@ -14,12 +15,16 @@ from pm.volatility.jumps import unit_changes
 if TYPE_CHECKING:
     from datetime import date
 
-__all__ = ["Series", "leave_out_jumps", "read_series"]
+__all__ = ["Series", "leave_out_jumps", "leave_out_quiet_pasts", "quiet_past", "read_series"]
 
 _SAYABLE = 10.0
 """Log return up to which a percentage is still read."""
 _ALIVE = 0.05
 """Share of days on which a price must move."""
+_BEFORE, _AFTER = 60, 20
+"""Sessions that are a quiet past, and those after it that are enough to see its end."""
+_RISE = 10.0
+"""Times as far."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, Series], 
         if broken.any():
             first = known["date"][int(broken.argmax())]
             refused[ticker] = Refusal("non_finite", f"{broken.sum()} of {len(values)} returns, first on {first}")
-        elif len(values) and np.ptp(values) == 0:
+        elif len(values) > 1 and np.ptp(values) == 0:
             refused[ticker] = Refusal("constant", f"all {len(values)} returns are {values[0]:g}")
         elif np.count_nonzero(values) < _ALIVE * len(values):
             moved = np.count_nonzero(values)
@@ -56,6 +61,39 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, Series], 
         else:
             series[ticker] = Series(values, rows["date"][-1])
     return series, refused
+
+
+def leave_out_quiet_pasts(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Refusal]]:
+    """Leave out what came before the end of a standstill, or of a peg; see `quiet_past`."""
+    kept: dict[str, Series] = {}
+    cut: dict[str, Refusal] = {}
+    for ticker, own in series.items():
+        first = quiet_past(own.returns)
+        kept[ticker] = Series(own.returns[first:], own.origin_date)
+        if first:
+            said = f"the first {first} of {len(own.returns)} returns left out: the price was still, or held, up to then"
+            cut[ticker] = Refusal("quiet_past_left_out", said)
+    return kept, cut
+
+
+def quiet_past(returns: FloatArray) -> int:
+    """Give how many of the first returns are of a price that was halted, held or not yet listed.
+
+    What counts is the last session of which the 20 to 60 after it, the largest apart, moved ten times as far (root mean
+    square) as the 60 before it, and on half of the days at least; with its own return, which is that of leaving the
+    rest. Of the 27 known shares and indices of benchmarks/markets.py none did by more than 7.1 (2020); the currencies
+    HUF (2001), CZK (2017) and RON (2025), which were let go, by 15 to 58.
+    """
+    if len(returns) <= _BEFORE + _AFTER:
+        return 0
+    squares = returns**2
+    before = sliding_window_view(squares[: -_AFTER - 1], _BEFORE).mean(axis=1)
+    padded = np.concatenate([squares[_BEFORE + 1 :], np.full(_BEFORE - _AFTER, np.nan)])
+    after = sliding_window_view(padded, _BEFORE)
+    known = np.isfinite(after).sum(axis=1)
+    spread = (np.nansum(after, axis=1) - np.nanmax(after, axis=1)) / (known - 1)
+    ends = np.flatnonzero((spread > _RISE**2 * before) & ((after > 0.0).sum(axis=1) >= known / 2))
+    return int(ends[-1]) + _BEFORE + 1 if len(ends) else 0
 
 
 def leave_out_jumps(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Refusal]]:

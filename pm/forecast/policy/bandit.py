@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pm.errors import LakeError
 from pm.forecast.policy.actions import FIXED, Action
 from pm.forecast.policy.state import State
 
@@ -102,19 +103,27 @@ class Policy:
 
     @classmethod
     def from_json(cls, text: str) -> Policy:
-        """Read a policy that `to_json` wrote."""
-        stored: dict[str, Any] = json.loads(text)
+        """Read a policy that `to_json` wrote.
+
+        Raises
+        ------
+        LakeError
+            It did not write this.
+        """
         arms: dict[State, dict[Action, Arm]] = {}
-        for row in stored["arms"]:
-            arm = Arm(row["visits"], row["reward"], row["gain"])
-            arms.setdefault(State(*row["state"]), {})[Action(*row["action"])] = arm
-        return cls(
-            arms,
-            date.fromisoformat(stored["cutoff"]),
-            stored["horizon"],
-            stored["seed"],
-            tuple(stored["tickers"]),
-        )
+        try:
+            stored: dict[str, Any] = json.loads(text)
+            for row in stored["arms"]:
+                arm = Arm(row["visits"], row["reward"], row["gain"])
+                arms.setdefault(State(*row["state"]), {})[Action(*row["action"])] = arm
+            cutoff = date.fromisoformat(stored["cutoff"])
+            return cls(arms, cutoff, stored["horizon"], stored["seed"], tuple(stored["tickers"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LakeError(
+                f"A policy cannot be read ({type(error).__name__}: {error}).",
+                where="table policies",
+                hint="it was changed outside pm; train a new one: pm policy train",
+            ) from error
 
 
 def learn(visits: Iterable[tuple[State, FloatArray]], actions: tuple[Action, ...]) -> dict[State, dict[Action, Arm]]:

@@ -101,7 +101,7 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
                 *(fit.exclusions for fit in fits),
                 joined.exclusions,
                 served.exclusions,
-                forecast.late(joined.forecasts, day),
+                forecast.late(joined.forecasts, pl.concat(targets for _, targets, _ in work), day),
             ],
         }
         for name, parts in of_day.items():

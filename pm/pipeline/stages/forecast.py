@@ -45,7 +45,8 @@ def _run(context: Context) -> Outcome:
         context.stamp(frame, cutoff=chosen.as_of) for frame in (result.forecasts, result.weights, result.exclusions)
     )
     failed = context.stamp(served.exclusions, cutoff=chosen.as_of)
-    behind = context.stamp(late(forecasts, chosen.as_of), cutoff=chosen.as_of)
+    ahead = pl.concat(targets for _, _, targets, _ in chunks)
+    behind = context.stamp(late(forecasts, ahead, chosen.as_of), cutoff=chosen.as_of)
 
     def write(transaction: Transaction) -> int:
         return (
@@ -61,19 +62,34 @@ def _run(context: Context) -> Outcome:
     return Outcome(write, lambda: f"{said}{served}")
 
 
-def late(forecasts: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Say of each ticker forecast from before the run's day that part of its horizon is past."""
-    behind = forecasts.filter(pl.col("origin_date") < as_of).select("ticker", "origin_date").unique().sort("ticker")
-    days = pl.lit(as_of) - pl.col("origin_date")
-    return behind.select(
+def late(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Say of each ticker forecast from before sessions of its own up to the run's day that part of its horizon is past.
+
+    A market that is closed today is not late: not every one trades on a Sunday.
+
+    Parameters
+    ----------
+    forecasts
+        ticker, origin_date.
+    targets
+        The sessions expected after each ticker's last bar, as `sessions_ahead` gives them.
+    as_of
+        The run's day.
+    """
+    missed = targets.group_by("ticker").agg(
+        missed=(pl.col("target_date") <= as_of).sum(), all=(pl.col("target_date") <= as_of).all()
+    )
+    behind = forecasts.select("ticker", "origin_date").unique().join(missed.filter(pl.col("missed") > 0), on="ticker")
+    return behind.sort("ticker").select(
         pl.lit("forecast").alias("stage"),
         "ticker",
         reason=pl.lit("late"),
         detail=pl.format(
-            "last bar {} is {} days before {}; forecast from there",
+            "last bar {}, sessions since then up to {}: {}{}; forecast from there",
             "origin_date",
-            days.dt.total_days(),
             pl.lit(str(as_of)),
+            "missed",
+            pl.when("all").then(pl.lit(" or more")).otherwise(pl.lit("")),
         ),
     )
 

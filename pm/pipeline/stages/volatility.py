@@ -10,7 +10,7 @@ import polars as pl
 from pm.parallel import chunked
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
-from pm.pipeline.universe import asked_for, log_returns, newest_bars, universe
+from pm.pipeline.universe import OF_SOURCE, asked_for, log_returns, newest_bars, universe
 
 if TYPE_CHECKING:
     from pm.lake import Transaction
@@ -32,7 +32,8 @@ def _run(context: Context) -> Outcome:
     path = context.stamp(pl.concat(fitted.paths for fitted in served.results), cutoff=chosen.as_of)
     fits = context.stamp(pl.concat(fitted.fits for fitted in served.results), cutoff=chosen.as_of)
     excluded = context.stamp(
-        pl.concat([*(fitted.exclusions for fitted in served.results), served.exclusions]), cutoff=chosen.as_of
+        pl.concat([*(fitted.exclusions for fitted in served.results), served.exclusions, _refused(context)]),
+        cutoff=chosen.as_of,
     )
 
     def write(transaction: Transaction) -> int:
@@ -47,10 +48,21 @@ def _run(context: Context) -> Outcome:
     return Outcome(write, lambda: f"{said}{served}")
 
 
+def _refused(context: Context) -> pl.DataFrame:
+    """Say of the tickers whose every row was refused that they have no price."""
+    return context.lake.query(
+        f"SELECT 'volatility' AS stage, ticker, 'no_prices' AS reason, count(*) || ' rows, all refused; see pm '"  # noqa: S608 - constants
+        f" || 'quarantine' AS detail FROM quarantine WHERE {OF_SOURCE} AND ticker IS NOT NULL"
+        f" AND ticker NOT IN (SELECT ticker FROM bars WHERE {OF_SOURCE})"
+        " AND (? IS NULL OR list_contains(?, ticker)) GROUP BY ticker ORDER BY ticker",
+        [context.request.source, context.request.source, context.request.tickers, context.request.tickers],
+    )
+
+
 STAGE = Stage(
     "volatility",
     _run,
-    reads=("bars", "raw.batches"),
+    reads=("bars", "raw.batches", "quarantine"),
     sections=("volatility", "forecast.horizon"),
     rooms=("volatility", "lake/tables.py", "pipeline/chunks.py", "pipeline/universe.py"),
     libraries=("arch", "numba", "numpy", "polars", "scipy"),
