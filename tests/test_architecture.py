@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Rooms in the order of the data's way: a room may import those before it.
 WAY = ["sources", "lake", "quality", "features", "volatility", "forecast", "signals", "report", "pipeline", "cli"]
-COMMON = {"errors", "parallel", "resources", "sessions", "settings", "workspace", "pm"}
+COMMON = {"errors", "parallel", "prices", "resources", "sessions", "settings", "workspace", "pm"}
 
 
 def room_of(path: Path) -> str:

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-__all__ = ["SMALLEST_SIGMA", "BoolArray", "FloatArray", "IntArray", "Key", "Refusal", "VolatilityEstimate"]
+__all__ = [
+    "FARTHEST_SHOCK",
+    "SMALLEST_SIGMA",
+    "BoolArray",
+    "FloatArray",
+    "IntArray",
+    "Key",
+    "Refusal",
+    "VolatilityEstimate",
+]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]

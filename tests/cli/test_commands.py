@@ -254,6 +254,7 @@ def test_output_that_cannot_be_written_is_no_bug(house: Path, pm: Pm) -> None:
 
 
 def test_a_day_ahead_of_today_is_refused(house: Path, pm: Pm) -> None:
-    done = pm(house, "run", "--as-of", "2999-01-01")
-    assert done.returncode == 5
-    assert "ahead of today" in done.stderr
+    for command in ("run", "evaluate"):
+        done = pm(house, command, "--as-of", "2999-01-01")
+        assert done.returncode == 5
+        assert "ahead of today" in done.stderr

@@ -159,6 +159,8 @@ def test_each_ticker_is_forecast_or_has_its_reason(read: Callable[[str], pl.Data
     assert reasons == NOT_FORECAST | SERVED_LESS
     unusable = {ticker for ticker in SERIES if ticker not in read("bars")["ticker"]}
     assert unusable == {"EMPTY", "ALLNEG"}
+    refused = read("exclusions").filter(reason="no_prices").select("ticker", "detail")
+    assert dict(refused.iter_rows()) == dict.fromkeys(unusable, f"{BARS} rows, all refused; see pm quarantine")
     forecast = set(read("forecasts").filter(model="ensemble")["ticker"])
     assert forecast == SERIES.keys() - unusable - NOT_FORECAST.keys()
     jumped = read("exclusions").filter(stage="volatility", reason="jump_left_out")["ticker"]

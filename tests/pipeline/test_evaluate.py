@@ -9,8 +9,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pm.errors import InputError
+from pm.lake.tables import table
 from pm.pipeline import Request, default_source, evaluate_history, open_for_writing
 from pm.pipeline.stages.evaluate import _origin_dates
+from pm.pipeline.stages.forecast import late
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -104,6 +106,46 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
     assert set(came.select("ticker", "step").iter_rows()) == {
         *(("ALIVE", 1), ("ALIVE", 5), ("STOPS", 1), ("PAUSES", 5), ("HALTS", 5))
     }
+
+
+def test_no_key_is_doubled_by_a_ticker_that_stopped(
+    tmp_path: Path,
+    evaluate: Callable[..., RunResult],
+    import_files: Callable[..., RunResult],
+    read_table: Callable[..., pl.DataFrame],
+) -> None:
+    days = pl.date_range(date(2019, 1, 1), date(2020, 12, 31), eager=True)
+    days = days.filter(days.dt.weekday() <= 5)
+    for ticker, last in (("ALIVE", len(days)), ("STOPPED", len(days) - 90)):
+        walk = 100 * np.exp(np.cumsum(np.random.default_rng(last).normal(0, 0.01, last)))
+        pl.DataFrame({"date": days[:last], "close": walk}).write_csv(tmp_path / f"{ticker}.csv")
+    import_files(tmp_path, tmp_path / "ALIVE.csv", tmp_path / "STOPPED.csv")
+    evaluate(tmp_path, 3, [1])
+    for name in (*TABLES, "exclusions"):
+        stored = read_table(tmp_path, name)
+        assert not stored.select(table(name).key).is_duplicated().any(), name
+    assert read_table(tmp_path, "volatility").filter(ticker="STOPPED")["cutoff"].n_unique() == 3
+
+
+def test_a_market_that_is_closed_is_not_late() -> None:
+    friday, sunday = date(2024, 3, 1), date(2024, 3, 3)
+    origins = {"SHARE": friday, "COIN": sunday, "HALTED": date(2024, 2, 29), "LONE": friday}
+    targets = [
+        ("SHARE", date(2024, 3, 4)),
+        ("COIN", date(2024, 3, 4)),
+        ("HALTED", friday),
+        ("HALTED", date(2024, 3, 4)),
+    ]
+    targets.append(("LONE", date(2024, 3, 2)))
+    said = late(
+        pl.DataFrame({"ticker": list(origins), "origin_date": list(origins.values())}),
+        pl.DataFrame(targets, schema=["ticker", "target_date"], orient="row"),
+        sunday,
+    )
+    assert said.select("ticker", "detail").rows() == [
+        ("HALTED", "last bar 2024-02-29, sessions since then up to 2024-03-03: 1; forecast from there"),
+        ("LONE", "last bar 2024-03-01, sessions since then up to 2024-03-03: 1 or more; forecast from there"),
+    ]
 
 
 def test_windows_do_not_overlap_and_end_on_the_newest_bar(

@@ -252,6 +252,8 @@ def test_forecast_scores(lake: Lake) -> None:
     }
     assert found == twin
     assert {key[3] for key in found} == {"all", "regime", "month", "ticker"}
+    bounds = [bound for row in found.values() for bound in row[-3:-1] if bound is not None]
+    assert 0 <= min(bounds) <= max(bounds) <= 1
 
 
 def test_interval_coverage(lake: Lake) -> None:
@@ -264,6 +266,8 @@ def test_interval_coverage(lake: Lake) -> None:
             twin[*key, level] = (part.height, pytest.approx(held / part.height), *near)
     found = {row[:6]: row[6:] for row in lake.query("FROM interval_coverage").iter_rows()}
     assert found == twin
+    bounds = [bound for row in found.values() for bound in row[-2:]]
+    assert 0 <= min(bounds) <= max(bounds) <= 1
 
 
 def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
+import pytest
 
+from pm.errors import LakeError
 from pm.forecast.policy.actions import ACTIONS, FIXED, Action
 from pm.forecast.policy.bandit import PRIOR_VISITS, Arm, Policy, learn
 from pm.forecast.policy.state import State
@@ -34,6 +36,12 @@ def test_the_highest_gain_is_chosen_and_the_fixed_action_where_nothing_gains() -
     assert chosen.choose(CALM) == OTHER
     assert chosen.choose(WILD) == FIXED
     assert chosen.choose(State("normal", "settled", "none")) == FIXED
+
+
+@pytest.mark.parametrize("text", ["{}", "not json", '{"arms": [{"visits": 1}]}', '{"arms": 3}', "[]"])
+def test_what_is_no_policy_is_refused(text: str) -> None:
+    with pytest.raises(LakeError, match="pm policy train"):
+        Policy.from_json(text)
 
 
 def test_json_gives_it_back() -> None:
