@@ -135,8 +135,8 @@ def test_a_market_that_is_closed_is_not_late() -> None:
         ("COIN", date(2024, 3, 4)),
         ("HALTED", friday),
         ("HALTED", date(2024, 3, 4)),
+        ("LONE", date(2024, 3, 2)),
     ]
-    targets.append(("LONE", date(2024, 3, 2)))
     said = late(
         pl.DataFrame({"ticker": list(origins), "origin_date": list(origins.values())}),
         pl.DataFrame(targets, schema=["ticker", "target_date"], orient="row"),

@@ -51,10 +51,11 @@ def _run(context: Context) -> Outcome:
 def _refused(context: Context) -> pl.DataFrame:
     """Say of the tickers whose every row was refused that they have no price."""
     return context.lake.query(
-        f"SELECT 'volatility' AS stage, ticker, 'no_prices' AS reason, count(*) || ' rows, all refused; see pm '"  # noqa: S608 - constants
-        f" || 'quarantine' AS detail FROM quarantine WHERE {OF_SOURCE} AND ticker IS NOT NULL"
-        f" AND ticker NOT IN (SELECT ticker FROM bars WHERE {OF_SOURCE})"
-        " AND (? IS NULL OR list_contains(?, ticker)) GROUP BY ticker ORDER BY ticker",
+        "SELECT 'volatility' AS stage, ticker, 'no_prices' AS reason, "  # noqa: S608 - constants
+        "count(*) || ' rows, all refused; see pm quarantine' AS detail "
+        f"FROM quarantine WHERE {OF_SOURCE} AND ticker IS NOT NULL "
+        f"AND ticker NOT IN (SELECT ticker FROM bars WHERE {OF_SOURCE}) "
+        "AND (? IS NULL OR list_contains(?, ticker)) GROUP BY ticker ORDER BY ticker",
         [context.request.source, context.request.source, context.request.tickers, context.request.tickers],
     )
 
