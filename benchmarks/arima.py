@@ -26,8 +26,8 @@ from markets import known, levels
 from scipy.signal import lfilter
 from threadpoolctl import threadpool_limits
 
-from pm.forecast.comparison import diebold_mariano
 from pm.forecast.models.auto_arima import fit_arima
+from pm.statistics.diebold_mariano import diebold_mariano
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,16 +21,19 @@ import polars as pl
 from markets import known, unseen
 
 from pm.forecast import forecast_tickers
-from pm.forecast.accuracy import crps_quantiles
-from pm.forecast.comparison import DieboldMariano, diebold_mariano, model_confidence_set, stationary_bootstrap
-from pm.lake.tables import QUANTILES, quantile_column
 from pm.parallel import Workers
+from pm.seeding import ticker_generator
 from pm.settings import Settings, load_settings
 from pm.signals import decide
+from pm.statistics.bootstrap import stationary_bootstrap
+from pm.statistics.confidence_set import model_confidence_set
+from pm.statistics.diebold_mariano import DieboldMariano, diebold_mariano
+from pm.statistics.scores import crps_quantiles
+from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.volatility import fit_volatility
 from pm.volatility.base import VolatilityEstimate
 from pm.volatility.garch import GARCH_MODELS
-from pm.volatility.simulate import cumulative_shocks, hypercube, ticker_generator
+from pm.volatility.simulate import cumulative_shocks, hypercube
 
 STEPS = (1, 5, 20)
 LEVELS = {"50%": ("q25", "q75"), "80%": ("q10", "q90"), "90%": ("q05", "q95"), "95%": ("q025", "q975")}

@@ -23,8 +23,9 @@ import numpy as np
 import polars as pl
 
 from pm.lake import Lake, utc_now
-from pm.lake.tables import table
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
+from pm.tables.quality import BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,7 +99,7 @@ def of_lake(workspace: Path, file: Path, bars: pl.DataFrame, asked: Sequence[str
     seconds, memory = command("--workspace", str(workspace), "import", str(file))
     stamps = {"fetched_at": utc_now(), "cutoff": utc_now().date()}
     lines = [
-        table("bars").conform(
+        BARS.conform(
             night.with_columns(
                 adj_factor=pl.lit(1.0), source=pl.lit("files"), batch_id=pl.lit("b"), row=pl.int_range(pl.len()),
                 run_id=pl.lit("r"), snapshot_id=pl.lit(1), **{name: pl.lit(value) for name, value in stamps.items()},
@@ -106,13 +107,13 @@ def of_lake(workspace: Path, file: Path, bars: pl.DataFrame, asked: Sequence[str
         )
         for night in nights(bars)
     ]  # fmt: skip
-    with Lake(workspace / "lake", load_settings().lake) as lake:
+    with Lake(workspace / "lake", load_settings().lake, TABLES) as lake:
         held = lake.scalar("SELECT count(*) FROM bars")
         if held != bars.height:
             raise SystemExit(f"{held:,} of {bars.height:,} bars are in the lake")
-        read = median_of(lambda ticker: lake.read("bars", tickers=[str(ticker)]), asked)
+        read = median_of(lambda ticker: lake.read(BARS, among={"ticker": [str(ticker)]}), asked)
         upsert = statistics.median(
-            timed(lambda night=night: lake.commit("night", lambda tx: tx.merge("bars", night)))  # type: ignore[misc]
+            timed(lambda night=night: lake.commit("night", lambda tx: tx.merge(BARS, night)))  # type: ignore[misc]
             for night in lines
         )
     return seconds, read, upsert, memory

@@ -27,6 +27,7 @@ import polars as pl
 
 from pm.lake import Lake
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 
 PM = str(Path(sysconfig.get_path("scripts")) / "pm")
 STAGES = ("volatility", "forecast")
@@ -82,7 +83,7 @@ def night(tickers: int, bars: int, jobs: int, chunk_size: int | None = None) -> 
         command("--workspace", str(workspace), "import", str(file))
         variables = {"PM_RUN__CHUNK_SIZE": str(chunk_size)} if chunk_size else {}
         cpu = command("--workspace", str(workspace), "run", "--jobs", str(jobs), **variables)
-        with Lake(workspace / "lake", load_settings().lake) as lake:
+        with Lake(workspace / "lake", load_settings().lake, TABLES) as lake:
             events = lake.rows(
                 "SELECT stage, seconds, peak_memory_mb FROM stage_events JOIN runs USING (run_id) "
                 "WHERE runs.kind = 'run' AND stage_events.status = 'done'"

@@ -32,7 +32,7 @@ from pm.forecast.spectral.prices import (
 
 if TYPE_CHECKING:
     from pm.forecast.spectral.prices import Representation
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 WINDOW, HORIZON, SEEDS = 1000, 20, 8
 ORIGINS = np.arange(WINDOW - 1 - 8 * HORIZON, WINDOW - HORIZON, HORIZON)

@@ -30,7 +30,7 @@ from pm.volatility.garch import GARCH_MODELS, PERCENT, GarchModel
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 WINDOW = 1000
 BATCH = 10

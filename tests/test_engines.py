@@ -30,6 +30,7 @@ from pm.errors import EngineError, InputError, WorkerError
 from pm.parallel import ENGINES, Workers
 from pm.pipeline import Request, nightly_run, open_for_writing
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -294,7 +295,7 @@ def test_a_night_gives_the_same_numbers_on_each_engine(crews: Crews, dask_addres
             request = Request("sample", tickers=("AAPL", "FB", "IBM"))
             nightly_run(lake, workspace, settings, lambda _: None, request=request)
             nights[engine] = {
-                name: lake.read(name).drop("run_id", "snapshot_id")
+                name: lake.read(TABLES[name]).drop("run_id", "snapshot_id")
                 for name in ("volatility", "forecasts", "exclusions")
             }
     local = nights.pop("local")

@@ -10,6 +10,7 @@ from pm.errors import LakeBusyError, SettingsError
 from pm.lake.connection import retried
 from pm.lake.maintenance import compact
 from pm.pipeline import Request, nightly_run, open_for_writing
+from pm.pipeline.night import snapshots_read
 from pm.resources import config_dir
 from pm.settings import RETIRED, ExchangeSettings, Settings, load_settings
 from pm.workspace import init_workspace
@@ -73,7 +74,7 @@ def test_every_key_is_read_by_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with open_for_writing(workspace, settings) as lake:
         request = Request("sample", tickers=("AAPL", "IBM"), jobs=0)
         nightly_run(lake, workspace, settings, lambda _: None, request=request)
-        compact(lake)
+        compact(lake, keep=snapshots_read(lake))
     busy = iter([True, False])
 
     def once_busy() -> None:

@@ -10,6 +10,7 @@ import typer
 from pm.cli.running import named_tickers
 from pm.cli.state import open_reader, open_workspace
 from pm.errors import InputError, did_you_mean
+from pm.tables.forecast import POLICIES
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -83,7 +84,7 @@ def _show(lake: Lake, policy_id: str) -> None:
     from pm.cli.show import say, show_frame
     from pm.forecast.policy import CONTENDERS, FIXED, SIZE, Policy
 
-    row = lake.read("policies", "policy_id = ?", [policy_id]).row(0, named=True)
+    row = lake.read(POLICIES, "policy_id = ?", [policy_id]).row(0, named=True)
     policy = Policy.from_json(row["policy"])
     chosen = [
         {

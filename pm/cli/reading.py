@@ -11,6 +11,7 @@ import typer
 
 from pm.cli.state import open_reader, open_workspace
 from pm.errors import InputError, QueryError, UnknownTickerError, did_you_mean
+from pm.tables.pipeline import RUNS
 
 __all__ = ["register", "runs_app"]
 
@@ -110,7 +111,7 @@ def forecast(
 ) -> None:
     """Show a ticker's newest forecast: the price's quantiles on each session, and the weights behind it."""
     from pm.cli.show import say, show_frame
-    from pm.prices import price_specification
+    from pm.price_format import price_specification
 
     with open_reader() as lake:
         known = lake.query("SELECT DISTINCT ticker, model FROM latest_forecasts")
@@ -218,7 +219,7 @@ def show(run_id: Annotated[str, typer.Argument(help="The run.")]) -> None:
                 where="table runs",
                 hint="list them with `pm runs`",
             )
-        for name, value in lake.read("runs", "run_id = ?", [run_id]).drop("settings").row(0, named=True).items():
+        for name, value in lake.read(RUNS, "run_id = ?", [run_id]).drop("settings").row(0, named=True).items():
             if value is not None:
                 say(f"{name:<12} {value}")
         say("")

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pm.errors import InputError, StorageError, did_you_mean
-from pm.prices import price_specification
+from pm.price_format import price_specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

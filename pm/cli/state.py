@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pm.errors import WorkspaceError
+from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -75,4 +76,4 @@ def open_reader() -> Lake:
     from pm.lake import Lake
 
     workspace, settings = open_workspace()
-    return Lake(workspace.lake, settings.lake, read_only=True)
+    return Lake(workspace.lake, settings.lake, TABLES, read_only=True)

@@ -13,7 +13,7 @@ from pm.features.prices import adjusted_prices, log_prices, session_moves
 from pm.features.ranges import range_features, session_variances
 from pm.features.returns import return_features
 from pm.features.volume import volume_features
-from pm.lake.tables import table
+from pm.tables.features import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["compute_features"]
 
 _STAMPED_BY_THE_RUN = {"run_id", "snapshot_id"}
-_SCHEMA = {name: dtype for name, dtype in table("features").polars_schema.items() if name not in _STAMPED_BY_THE_RUN}
+_SCHEMA = {name: dtype for name, dtype in FEATURES.polars_schema.items() if name not in _STAMPED_BY_THE_RUN}
 
 
 def compute_features(bars: pl.DataFrame) -> pl.DataFrame:

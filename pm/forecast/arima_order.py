@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.compiled import compiled
+from pm.compiled import compiled
 
 if TYPE_CHECKING:
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["LARGEST", "Order", "conditional_squares", "is_admissible", "penalty", "rank_orders"]
 

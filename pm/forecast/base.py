@@ -11,7 +11,7 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["MEANS_SCHEMA", "NAIVE", "Forecaster", "Forecasts", "Panel", "means_frame"]
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.forecast.accuracy import directional_accuracy, mae, mase, naive_scale, rmse, smape
 from pm.forecast.base import NAIVE
-from pm.forecast.comparison import diebold_mariano, loss_differential, model_confidence_set, stationary_bootstrap
-from pm.volatility.simulate import ticker_generator
+from pm.seeding import ticker_generator
+from pm.statistics.accuracy import directional_accuracy, mae, mase, naive_scale, rmse, smape
+from pm.statistics.bootstrap import stationary_bootstrap
+from pm.statistics.confidence_set import model_confidence_set
+from pm.statistics.diebold_mariano import diebold_mariano
+from pm.statistics.losses import loss_differential
 
 if TYPE_CHECKING:
     from datetime import date
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from pm.forecast.base import Panel
     from pm.settings import ForecastSettings
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = [
     "FEWEST_COMPARED",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.lake.tables import QUANTILES, quantile_column
+from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.volatility.jumps import unit_changes
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["GROUPS_SCHEMA", "chunks_of_groups", "related_groups"]
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from pm.exclusions import Exclusion
 from pm.forecast.base import Panel
-from pm.volatility.base import Refusal
+from pm.tables.vocabulary import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ class PricedPanel:
 
     panel: Panel
     last: pl.DataFrame
-    refused: dict[str, Refusal]
+    refused: dict[str, Exclusion]
 
 
 def build_panel(
@@ -86,7 +87,9 @@ def build_panel(
         high=pl.col("price").max(),
         indexed=(index.is_finite() & (index > 0)).all(),
     )
-    refused = {str(ticker): Refusal("no_prices", f"no bar up to {as_of}") for ticker in prices["ticker"].unique()}
+    refused = {
+        str(ticker): Exclusion(Reason.NO_PRICES, f"no bar up to {as_of}") for ticker in prices["ticker"].unique()
+    }
     for row in facts.iter_rows(named=True):
         refusal = _refuse(row, as_of=as_of, max_age_days=max_age_days, min_bars=min_bars)
         del refused[row["ticker"]]
@@ -108,20 +111,28 @@ def build_panel(
     return PricedPanel(Panel(bars.select("ticker", "date", "bar", "log_price")), last, refused)
 
 
-def _refuse(facts: Mapping[str, Any], *, as_of: date, max_age_days: int, min_bars: int) -> Refusal | None:
+def _refuse(facts: Mapping[str, Any], *, as_of: date, max_age_days: int, min_bars: int) -> Exclusion | None:
     """Judge a ticker by what was counted of it; the first complaint is the one reported."""
     last_date, bars, bad, repeated = facts["last_date"], facts["bars"], facts["bad"], facts["repeated"]
     age = (as_of - last_date).days
     complaints = (
-        (repeated is not None, "duplicate_dates", f"{repeated} occurs more than once"),
-        (bad, "bad_price", f"{bad} of {bars} prices are not positive numbers, first on {facts['first_bad']}"),
+        (repeated is not None, Reason.DUPLICATE_DATES, f"{repeated} occurs more than once"),
+        (
+            bad,
+            Reason.BAD_PRICE,
+            f"{bad} of {bars} prices are not positive numbers, first on {facts['first_bad']}",
+        ),
         (
             age > max_age_days,
-            "stale",
+            Reason.STALE,
             f"last bar {last_date} is {age} days old on {as_of}, at most {max_age_days} allowed",
         ),
-        (bars < min_bars, "too_few_bars", f"needs {min_bars} bars, has {bars}"),
-        (facts["levels"] == 1, "constant", f"all {bars} prices are equal"),
-        (not facts["indexed"], "out_of_range", f"from {facts['low']} to {facts['high']}: no number is their ratio"),
+        (bars < min_bars, Reason.TOO_FEW_BARS, f"needs {min_bars} bars, has {bars}"),
+        (facts["levels"] == 1, Reason.CONSTANT, f"all {bars} prices are equal"),
+        (
+            not facts["indexed"],
+            Reason.OUT_OF_RANGE,
+            f"from {facts['low']} to {facts['high']}: no number is their ratio",
+        ),
     )
-    return next((Refusal(reason, detail) for broken, reason, detail in complaints if broken), None)
+    return next((Exclusion(reason, detail) for broken, reason, detail in complaints if broken), None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pm.forecast.cross_validation import Backtest
     from pm.forecast.stacking import Combination
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["EVIDENCE_SCHEMA", "Pool", "evidence", "pool_evidence", "pooled_weights", "recombine"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pm.forecast.cross_validation import Backtest
     from pm.forecast.weights import Ensemble
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["remaining_spread"]
 

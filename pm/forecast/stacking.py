@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.forecast.comparison import DieboldMariano, diebold_mariano, loss_differential
+from pm.statistics.diebold_mariano import DieboldMariano, diebold_mariano
+from pm.statistics.losses import loss_differential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["SIGNIFICANCE", "Combination", "combine", "conviction", "inverse_loss_weights", "stacking_weights"]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pm.exclusions import Exclusion
 from pm.forecast.base import NAIVE
 from pm.forecast.calendar import with_calendar
 from pm.forecast.cross_validation import backtests, bars_needed, outcomes, rolling_origins, window_overlap
@@ -17,8 +18,10 @@ from pm.forecast.panel import build_panel
 from pm.forecast.pooling import EVIDENCE_SCHEMA, evidence, pool_evidence, pooled_weights, recombine
 from pm.forecast.spread import remaining_spread
 from pm.forecast.weights import EDGE, combine_models, model_weights, weighted_means
-from pm.lake.tables import QUANTILES, quantile_column, table
-from pm.volatility.base import Refusal
+from pm.tables.forecast import FORECASTS
+from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.quantiles import QUANTILES, quantile_column
+from pm.tables.vocabulary import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +34,7 @@ __all__ = ["ForecastResult", "forecast_tickers", "join_results"]
 
 STAGE = "forecast"
 
-FORECASTS_SCHEMA, EXCLUSIONS_SCHEMA = table("forecasts").unstamped_schema, table("exclusions").unstamped_schema
+FORECASTS_SCHEMA, EXCLUSIONS_SCHEMA = FORECASTS.unstamped_schema, EXCLUSIONS.unstamped_schema
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,10 @@ def forecast_tickers(
     needed = bars_needed(settings)
     for ticker, bars in panel.lengths().items():
         if bars < needed:
-            refused[ticker] = Refusal("short_history", f"weights need {needed} bars, has {bars}; served by naive alone")
-    refused |= {ticker: Refusal("out_of_range", detail) for ticker, detail in lost.items()}
+            refused[ticker] = Exclusion(
+                Reason.SHORT_HISTORY, f"weights need {needed} bars, has {bars}; served by naive alone"
+            )
+    refused |= {ticker: Exclusion(Reason.OUT_OF_RANGE, detail) for ticker, detail in lost.items()}
     exclusions = [(STAGE, ticker, refusal.reason, refusal.detail) for ticker, refusal in sorted(refused.items())]
     return ForecastResult(
         forecasts=forecasts.filter(held).cast(FORECASTS_SCHEMA),
@@ -174,7 +179,7 @@ def join_results(results: Iterable[ForecastResult], settings: ForecastSettings) 
 
 def _unsupported(
     last: pl.DataFrame, volatility: pl.DataFrame, targets: pl.DataFrame, horizon: int
-) -> dict[str, Refusal]:
+) -> dict[str, Exclusion]:
     """Refuse the tickers without a whole path of volatility from their last bar, or without sessions to forecast."""
     numbers = ["cumulative_sigma", *(quantile_column("r", p) for p in QUANTILES)]
     paths = (
@@ -188,14 +193,16 @@ def _unsupported(
         .group_by("ticker")
         .agg(sessions=pl.col("step").n_unique())
     )
-    refused: dict[str, Refusal] = {}
+    refused: dict[str, Exclusion] = {}
     facts = last.join(paths, on="ticker", how="left").join(ahead, on="ticker", how="left")
     for row in facts.iter_rows(named=True):
         ticker, origin = row["ticker"], row["origin_date"]
         if row["steps"] != horizon:
-            refused[ticker] = Refusal("no_volatility", f"volatility has {row['steps'] or 0} of {horizon} steps")
+            refused[ticker] = Exclusion(Reason.NO_VOLATILITY, f"volatility has {row['steps'] or 0} of {horizon} steps")
         elif row["from_date"] != origin:
-            refused[ticker] = Refusal("volatility_misaligned", f"volatility is from {row['from_date']}, not {origin}")
+            refused[ticker] = Exclusion(Reason.ORIGIN_MISMATCH, f"volatility is from {row['from_date']}, not {origin}")
         elif row["sessions"] != horizon:
-            refused[ticker] = Refusal("no_targets", f"{row['sessions'] or 0} of {horizon} sessions after {origin}")
+            refused[ticker] = Exclusion(
+                Reason.NO_TARGETS, f"{row['sessions'] or 0} of {horizon} sessions after {origin}"
+            )
     return refused

@@ -11,7 +11,7 @@ import polars as pl
 from pm.forecast.base import NAIVE
 from pm.forecast.cross_validation import FEWEST_COMPARED, score
 from pm.forecast.stacking import combine
-from pm.lake.tables import table
+from pm.tables.forecast import MODEL_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ ENSEMBLE = "ensemble"
 EDGE, NO_EDGE = "edge", "no edge"
 """Verdicts on a ticker: whether the ensemble beat the martingale out of sample beyond chance."""
 
-WEIGHTS_SCHEMA = table("model_weights").unstamped_schema
+WEIGHTS_SCHEMA = MODEL_WEIGHTS.unstamped_schema
 
 
 @dataclass(frozen=True)

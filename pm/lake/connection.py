@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 
 from pm.errors import LakeBusyError, LakeError, PmError, StorageError
+from pm.lake.binding import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pm.settings import LakeSettings
 
-__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "quote", "recognised", "retried", "translated"]
+__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "recognised", "retried", "translated"]
 
 CATALOG = "catalog.sqlite"
 DATA = "data"
@@ -93,11 +94,6 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
     ),
 )
 _HALF_WRITTEN = re.compile(r'could not write[^"]*"(?P<file>[^"]+\.parquet)"', re.IGNORECASE)
-
-
-def quote(text: str) -> str:
-    """Write a text as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def connect() -> duckdb.DuckDBPyConnection:

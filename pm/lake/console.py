@@ -15,7 +15,8 @@ import duckdb
 import polars as pl
 
 from pm.errors import LakeError, QueryError, did_you_mean
-from pm.lake.connection import CATALOG, DATA, attach, connect, quote, recognised
+from pm.lake.binding import quote
+from pm.lake.connection import CATALOG, DATA, attach, connect, recognised
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,18 +10,19 @@ import duckdb
 import polars as pl
 
 from pm.errors import LakeError
-from pm.lake.connection import CATALOG, DATA, attach, connect, quote, retried, translated
-from pm.lake.schema import is_current, lacking, lay_raw_schema, migrate, read_views
-from pm.lake.tables import table
-from pm.lake.transaction import Transaction, execute, query
+from pm.lake.binding import execute, quote
+from pm.lake.connection import CATALOG, DATA, attach, connect, retried, translated
+from pm.lake.schema import create_schemas, is_current, lacking, migrate, read_views
+from pm.lake.transaction import Transaction, query
 from pm.resources import sql_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from pm.settings import LakeSettings
+    from pm.tables.declaration import Table
 
 __all__ = ["Lake", "utc_now"]
 
@@ -48,6 +49,8 @@ class Lake:
         The workspace's lake folder; made if it is not there and the lake is opened for writing.
     settings
         How often to try a commit again, and how long to keep snapshots.
+    tables
+        The tables that the lake has, by their names as SQL writes them.
     read_only
         Refuse writes. Readers are never blocked by a writer, nor block it.
     at
@@ -67,6 +70,7 @@ class Lake:
         self,
         root: Path,
         settings: LakeSettings,
+        tables: Mapping[str, Table],
         *,
         read_only: bool = False,
         at: int | None = None,
@@ -74,6 +78,7 @@ class Lake:
     ) -> None:
         self.root = root
         self.settings = settings
+        self.tables = tables
         self._versions: tuple[int, dict[str, int]] | None = None
         if read_only and not (root / CATALOG).is_file():
             raise LakeError("There is no lake here yet.", where=str(root), hint="make one with `pm run` or `pm import`")
@@ -87,9 +92,13 @@ class Lake:
         elif at is None:  # a past snapshot may well be of an older version
             self._refuse_an_older_version()
 
+    @property
+    def _declared(self) -> list[Table]:
+        return list(self.tables.values())
+
     def _refuse_an_older_version(self) -> None:
         with translated(self.root):
-            missing = lacking(self._connection)
+            missing = lacking(self._connection, self._declared)
         if missing:
             self.close()
             raise LakeError(
@@ -101,16 +110,16 @@ class Lake:
     def _bring_up_to_date(self, folders: Sequence[Path]) -> None:
         views = read_views([sql_dir(), *folders])
         with translated(self.root):
-            if is_current(self._connection, views):
+            if is_current(self._connection, self._declared, views):
                 return
 
         def lay() -> None:
             with translated(self.root):
-                lay_raw_schema(self._connection)
+                create_schemas(self._connection, self._declared)
 
         def bring_up() -> None:
             with translated(self.root):
-                migrate(self._connection, views)
+                migrate(self._connection, self._declared, views)
 
         retried(lay, self.settings)
         self._commit("schema", "{}", bring_up)
@@ -144,41 +153,43 @@ class Lake:
 
     def read(
         self,
-        name: str,
+        table: Table,
         where: str = "true",
         parameters: Sequence[object] = (),
         *,
-        tickers: Sequence[str] | None = None,
+        among: Mapping[str, Sequence[str]] | None = None,
         columns: Sequence[str] = ("*",),
         at: int | None = None,
+        source: pl.DataFrame | None = None,
     ) -> pl.DataFrame:
-        """Give a table's rows, in the order of its key.
+        """Return a table's rows, in the order of its key.
 
         Parameters
         ----------
-        name
-            Table, as SQL writes it: 'raw.bars', 'forecasts'.
+        table
+            The table.
         where, parameters
             Condition, and the values of its `?`.
-        tickers
-            Only the rows of these; all unless given.
+        among
+            For some columns of texts, the values whose rows are wanted.
         columns
-            Columns to give; all of them unless said otherwise.
+            Columns to return; all of them by default.
         at
-            Snapshot to read; the newest unless given.
+            Snapshot to read; the newest by default.
+        source
+            A frame to read in the place of the table's rows.
         """
-        target = table(name)
-        version = "" if at is None else f" AT (VERSION => {at:d})"
-        order = ", ".join(f'"{key}"' for key in target.key)
+        rows = table.qualified if at is None else f"{table.qualified} AT (VERSION => {at:d})"
+        order = ", ".join(f'"{key}"' for key in table.key)
         values = list(parameters)
-        if tickers is not None:
-            # The bounds let DuckDB pass over files and row groups that hold none of them.
-            where = f"({where}) AND ticker BETWEEN ? AND ? AND ticker IN (SELECT unnest(?::VARCHAR[]))"
-            values += [min(tickers, default=""), max(tickers, default=""), list(tickers)]
-        return self.query(
-            f"SELECT {', '.join(columns)} FROM {target.qualified}{version} WHERE {where} ORDER BY {order}",  # noqa: S608 - names are the declared ones, values are bound
-            values,
-        )
+        for column, wanted in (among or {}).items():
+            # The bounds let DuckDB skip the files and row groups that hold none of them.
+            where = f"({where}) AND {column} BETWEEN ? AND ? AND {column} IN (SELECT unnest(?::VARCHAR[]))"
+            values += [min(wanted, default=""), max(wanted, default=""), list(wanted)]
+        if source is not None:
+            rows = "source"
+        sql = f"SELECT {', '.join(columns)} FROM {rows} WHERE {where} ORDER BY {order}"  # noqa: S608 - declared names
+        return self.query(sql, values, **({} if source is None else {"source": source}))
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Give a small result as plain rows; no frame is made, and nothing imported to make one."""
@@ -259,15 +270,20 @@ class Lake:
                 last.update(dict.fromkeys(changes.get(kind, ()), int(snapshot)))
         return {name: last.get(str(number), 0) for name, number in self.table_ids().items()}
 
-    @property
-    def declared(self) -> str:
-        """A hash of the tables and views the lake was last brought up to."""
-        return str(
-            self.scalar(
-                "SELECT comment FROM duckdb_tables() "
-                "WHERE database_name = 'lake' AND schema_name = 'main' AND table_name = 'dictionary'"
-            )
-        )
+    def view_definitions(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the SQL of views by name."""
+        rows = self.rows("SELECT view_name, sql FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal")
+        known = {row["view_name"]: row["sql"] for row in rows}
+        return {name: known[name] for name in names}
+
+    def tables_read_by(self, sql: str) -> set[str]:
+        """Return the names of the tables and views that a statement reads, as SQL writes them.
+
+        Frames that the statement names like tables are among them.
+        """
+        with translated(self.root):
+            names = self._connection.get_table_names(sql, qualified=True)
+        return {name.removeprefix("lake.").removeprefix("main.") for name in names}
 
     def table_ids(self) -> dict[str, int]:
         """Give the catalog's number of each table."""

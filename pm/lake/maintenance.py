@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.lake.lake import utc_now
-from pm.lake.tables import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pm.lake.lake import Lake
 
 __all__ = ["Compaction", "compact", "table_sizes"]
@@ -37,28 +38,29 @@ def table_sizes(lake: Lake) -> pl.DataFrame:
         if row["table_id"] in names
     }
     counts = lake.query(
-        " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS rows FROM {name}" for name in TABLES)  # noqa: S608 - declared names
+        " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS rows FROM {name}" for name in lake.tables)  # noqa: S608 - declared names
     )
     rows = dict(counts.iter_rows())
     return pl.DataFrame(
         {
-            "name": list(TABLES),
-            "rows": [rows[name] for name in TABLES],
-            "files": [files[name]["file_count"] for name in TABLES],
-            "bytes": [files[name]["file_size_bytes"] + files[name]["delete_file_size_bytes"] for name in TABLES],
-            "comment": [item.comment for item in TABLES.values()],
+            "name": list(lake.tables),
+            "rows": [rows[name] for name in lake.tables],
+            "files": [files[name]["file_count"] for name in lake.tables],
+            "bytes": [files[name]["file_size_bytes"] + files[name]["delete_file_size_bytes"] for name in lake.tables],
+            "comment": [item.comment for item in lake.tables.values()],
         }
     )
 
 
-def compact(lake: Lake, *, grace: timedelta = timedelta(hours=1)) -> Compaction:
+def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hours=1)) -> Compaction:
     """Merge small files, drop deleted rows, forget old snapshots, and remove files nothing refers to.
 
-    A snapshot is kept, however old, if a stage of a run has read it, if a policy was trained on it, or if it is the
-    last to have changed some table: so every number derived can still be traced to the bars it came from.
+    The last snapshot that changed each table is always kept, however old.
 
     Parameters
     ----------
+    keep
+        Snapshots to keep, however old: those that derived rows can be traced to.
     grace
         Files that became unneeded more recently than this stay, for readers that still have them open.
 
@@ -70,7 +72,7 @@ def compact(lake: Lake, *, grace: timedelta = timedelta(hours=1)) -> Compaction:
     lake.maintain("CALL ducklake_flush_inlined_data('lake')")
     lake.maintain("CALL ducklake_merge_adjacent_files('lake')")
     lake.maintain("CALL ducklake_rewrite_data_files('lake')")
-    forgotten = _expire(lake)
+    forgotten = _expire(lake, keep)
     horizon = f"older_than => TIMESTAMP '{utc_now() - grace:%Y-%m-%d %H:%M:%S.%f}'"
     lake.maintain(f"CALL ducklake_cleanup_old_files('lake', {horizon})")
     lake.maintain(f"CALL ducklake_delete_orphaned_files('lake', {horizon})")
@@ -78,11 +80,9 @@ def compact(lake: Lake, *, grace: timedelta = timedelta(hours=1)) -> Compaction:
     return Compaction(before[0], after[0], before[1], after[1], forgotten)
 
 
-def _expire(lake: Lake) -> int:
+def _expire(lake: Lake, keep: Iterable[int]) -> int:
     oldest = utc_now() - timedelta(days=lake.settings.expire_after_days)
-    kept = {lake.snapshot, *lake.versions(TABLES).values()}
-    read = lake.query("SELECT snapshot_id FROM stage_events UNION SELECT snapshot_id FROM policies")
-    kept |= set(read["snapshot_id"])
+    kept = {lake.snapshot, *lake.versions(lake.tables).values(), *keep}
     old = lake.query(
         "SELECT snapshot_id FROM lake.snapshots() WHERE snapshot_time::TIMESTAMP < ? ORDER BY snapshot_id", [oldest]
     )["snapshot_id"]

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from pm.errors import LakeError, SettingsError
-from pm.lake.connection import quote
-from pm.lake.tables import TABLES, Table
+from pm.lake.binding import quote
+from pm.tables.lake import DICTIONARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["View", "is_current", "lacking", "lay_raw_schema", "migrate", "read_views"]
+    from pm.tables.declaration import Table
+
+__all__ = ["View", "create_schemas", "is_current", "lacking", "migrate", "read_views"]
 
 _SELECT = duckdb.StatementType.SELECT
 _DECLARED = (
@@ -68,20 +70,20 @@ def _parse(file: Path) -> View:
     return View(name, " ".join(sentences), columns, "\n".join(lines[head:]).strip().rstrip(";"), file)
 
 
-def is_current(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> bool:
-    """Whether the attached lake already has the tables, views and comments declared."""
+def is_current(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> bool:
+    """Return whether the attached lake already has the tables, views and comments declared."""
     row = connection.execute(_DECLARED).fetchone()
-    return row is not None and str(row[0]).endswith(_signature(views))
+    return row is not None and str(row[0]).endswith(_signature(tables, views))
 
 
-def lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def lacking(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list[str]:
     """Name the declared tables and columns that the attached lake does not have: an older version made it."""
     row = connection.execute(_DECLARED).fetchone()
-    if row is not None and _tables_signature() in str(row[0]):
+    if row is not None and _tables_signature(tables) in str(row[0]):
         return []
     existing = _columns(connection)
     missing = []
-    for declared in TABLES.values():
+    for declared in tables:
         found = existing.get(declared.qualified)
         if found is None:
             missing.append(declared.qualified)
@@ -92,13 +94,17 @@ def lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return missing
 
 
-def lay_raw_schema(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the schema `raw`, whose rows are always Parquet, however few; outside a transaction, as DuckLake asks."""
-    connection.execute("CREATE SCHEMA IF NOT EXISTS raw")
-    connection.execute("CALL lake.set_option('data_inlining_row_limit', 0, schema => 'raw')")
+def create_schemas(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    """Create the schemas other than `main`, whose rows are always Parquet, however few.
+
+    DuckLake cannot set a schema's option in the transaction that creates the schema: call this outside of one.
+    """
+    for schema in sorted({table.schema for table in tables} - {"main"}):
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, schema => '{schema}')")
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> None:
+def migrate(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> None:
     """Bring the attached lake's tables, views and comments to what is declared.
 
     Runs inside the caller's transaction. Columns that are no longer declared are left alone, so that an older
@@ -112,7 +118,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> Non
         A workspace's own view does not run.
     """
     existing = _columns(connection)
-    for declared in TABLES.values():
+    for declared in tables:
         _bring_up(connection, declared, existing.get(declared.qualified))
     for (old,) in connection.execute(
         "SELECT view_name FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal"
@@ -128,8 +134,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> Non
                 f"The view does not run: {str(error).splitlines()[0]}", where=str(view.file), hint="mend its SQL"
             ) from error
         connection.execute(f'COMMENT ON VIEW "{view.name}" IS {quote(view.comment)}')
-    _write_dictionary(connection, views)
-    comment = f"{TABLES['dictionary'].comment} {_signature(views)}"
+    _write_dictionary(connection, tables, views)
+    comment = f"{DICTIONARY.comment} {_signature(tables, views)}"
     connection.execute(f"COMMENT ON TABLE dictionary IS {quote(comment)}")
 
 
@@ -152,17 +158,17 @@ def _bring_up(connection: duckdb.DuckDBPyConnection, declared: Table, existing: 
     connection.execute(f"COMMENT ON TABLE {declared.qualified} IS {quote(declared.comment)}")
 
 
-def _write_dictionary(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> None:
+def _write_dictionary(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> None:
     """Describe every column.
 
     A view's column that says nothing of itself means what a table's of its name means, or that of a view before it.
     """
     meanings: dict[str, str] = {}
-    for declared in reversed(TABLES.values()):
+    for declared in reversed(tables):
         meanings.update({column.name: column.comment for column in declared.columns})
     rows = [
         (item.qualified, "table", position, column.name, column.sql_type, column.comment)
-        for item in TABLES.values()
+        for item in tables
         for position, column in enumerate(item.columns, start=1)
     ]
     for view in views:
@@ -180,18 +186,15 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection, views: Sequence[Vie
     connection.execute(f"INSERT INTO dictionary VALUES {values}")  # noqa: S608 - every text is quoted
 
 
-def _signature(views: Sequence[View]) -> str:
+def _signature(tables: Sequence[Table], views: Sequence[View]) -> str:
     """Sum up everything declared in a few letters, by which a lake that has it is known."""
     selected = [[view.name, view.comment, sorted(view.columns.items()), view.select] for view in views]
-    return f"Declared as {_tables_signature()}, {_digest(selected)}."
+    return f"Declared as {_tables_signature(tables)}, {_digest(selected)}."
 
 
-def _tables_signature() -> str:
+def _tables_signature(tables: Sequence[Table]) -> str:
     return _digest(
-        [
-            [item.qualified, item.comment, [[c.name, c.sql_type, c.comment] for c in item.columns]]
-            for item in TABLES.values()
-        ]
+        [[item.qualified, item.comment, [[c.name, c.sql_type, c.comment] for c in item.columns]] for item in tables]
     )
 
 

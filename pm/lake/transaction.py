@@ -6,18 +6,20 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pm.errors import LakeError
-from pm.lake.connection import quote, translated
-from pm.lake.tables import Table, table
+import polars as pl
+
+from pm.lake.binding import execute, literal, quote
+from pm.lake.connection import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import duckdb
-    import polars as pl
 
-__all__ = ["Transaction", "execute", "query"]
+    from pm.tables.declaration import Table
+
+__all__ = ["Transaction", "query"]
 
 # Up to so many rows are written into the statement instead of being registered as a frame; see execute.
 _FEW_ROWS = 20
@@ -35,41 +37,57 @@ class Transaction:
         with translated(self._root):
             return query(self._connection, sql, parameters, frames)
 
-    def append(self, name: str, frame: pl.DataFrame) -> int:
-        """Add rows to a table; give how many."""
+    def append(self, table: Table, rows: pl.DataFrame | Sequence[Path]) -> int:
+        """Add rows to a table and return how many.
+
+        Parameters
+        ----------
+        rows
+            A frame, or Parquet files whose rows are added in order.
+        """
+        if isinstance(rows, pl.DataFrame):
+            return self._append_frame(table, rows)
+        if not rows:
+            return 0
+        files = f"read_parquet({literal([str(file) for file in rows])})"
+        with translated(self._root):
+            (count,) = self._connection.execute(f"INSERT INTO {table.qualified} BY NAME FROM {files}").fetchone() or (
+                0,
+            )
+        return int(count)
+
+    def _append_frame(self, table: Table, frame: pl.DataFrame) -> int:
         if frame.is_empty():
             return 0
-        target = table(name)
-        self._with_frame(target, frame, lambda rows: f"INSERT INTO {target.qualified} BY NAME FROM {rows}")
+        self._with_frame(table, frame, lambda rows: f"INSERT INTO {table.qualified} BY NAME FROM {rows}")
         return frame.height
 
-    def merge(self, name: str, frame: pl.DataFrame) -> int:
-        """Add rows, replacing those with the same key; give how many.
+    def merge(self, table: Table, frame: pl.DataFrame) -> int:
+        """Add rows to a table, replacing those with the same key, and return how many.
 
         Raises
         ------
-        LakeError
-            Two of the rows have the same key: a bug, not a user's mistake.
+        ValueError
+            Two of the rows have the same key.
         """
         if frame.is_empty():
             return 0
-        target = table(name)
-        if frame.select(target.key).is_duplicated().any():
-            raise LakeError(f"Rows to be merged into {name} repeat a key ({', '.join(target.key)}).")
-        match = " AND ".join(f't."{key}" = s."{key}"' for key in target.key)
-        values = ", ".join(f'"{column}" = s."{column}"' for column in target.polars_schema if column not in target.key)
+        if frame.select(table.key).is_duplicated().any():
+            raise ValueError(f"Rows to be merged into {table.qualified} repeat a key ({', '.join(table.key)}).")
+        match = " AND ".join(f't."{key}" = s."{key}"' for key in table.key)
+        values = ", ".join(f'"{column}" = s."{column}"' for column in table.polars_schema if column not in table.key)
         self._with_frame(
-            target,
+            table,
             frame,
             lambda rows: (
-                f"MERGE INTO {target.qualified} t USING {rows} s ON {match} "
+                f"MERGE INTO {table.qualified} t USING {rows} s ON {match} "
                 f"WHEN MATCHED THEN UPDATE SET {values} WHEN NOT MATCHED THEN INSERT BY NAME"
             ),
         )
         return frame.height
 
-    def delete(self, name: str, where: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> None:
-        """Remove the rows that meet a condition; snapshots before this commit still have them.
+    def delete(self, table: Table, where: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> None:
+        """Delete the rows that meet a condition; snapshots before this commit still have them.
 
         Parameters
         ----------
@@ -79,14 +97,14 @@ class Transaction:
             Frames that the condition may name like tables.
         """
         with translated(self._root), _registered(self._connection, frames):
-            self._connection.execute(f"DELETE FROM {table(name).qualified} WHERE {where}", list(parameters))  # noqa: S608 - declared names
+            execute(self._connection, f"DELETE FROM {table.qualified} WHERE {where}", parameters)  # noqa: S608 - declared names
 
-    def _with_frame(self, target: Table, frame: pl.DataFrame, statement: Callable[[str], str]) -> None:
+    def _with_frame(self, table: Table, frame: pl.DataFrame, statement: Callable[[str], str]) -> None:
         """Run the statement that is made from what stands for the frame in SQL."""
-        frame = target.conform(frame)
+        frame = table.conform(frame)
         with translated(self._root):
             if frame.height <= _FEW_ROWS and _survives_json(frame):
-                self._connection.execute(statement(f"({_as_select(target, frame)})"))
+                self._connection.execute(statement(f"({_as_select(table, frame)})"))
             else:
                 with _registered(self._connection, {"incoming_frame": frame}):
                     self._connection.execute(statement("incoming_frame"))
@@ -96,9 +114,9 @@ def _survives_json(frame: pl.DataFrame) -> bool:
     return all(frame[name].is_finite().all() for name, dtype in frame.schema.items() if dtype.is_float())
 
 
-def _as_select(target: Table, frame: pl.DataFrame) -> str:
+def _as_select(table: Table, frame: pl.DataFrame) -> str:
     """Write a few rows into the statement itself."""
-    shape = json.dumps([{column.name: column.sql_type for column in target.columns}])
+    shape = json.dumps([{column.name: column.sql_type for column in table.columns}])
     return f"SELECT unnest(from_json({quote(frame.write_json())}, {quote(shape)}), recursive := true)"
 
 
@@ -120,11 +138,3 @@ def query(
     """Run a query that may name frames like tables, and give its result."""
     with _registered(connection, frames):
         return execute(connection, sql, parameters).pl()
-
-
-def execute(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]) -> duckdb.DuckDBPyConnection:
-    """Run a statement; bind values only where there are some.
-
-    To bind a value, or to register a frame, DuckDB imports pandas: 0.3 s that a night with nothing new need not wait.
-    """
-    return connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import polars as pl
 
 from pm.errors import PmError, StageError
-from pm.lake.tables import table
+from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.vocabulary import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -94,8 +95,8 @@ def serve(context: Context, stage: str, room: Callable[..., Result], chunks: Seq
         )
     for error in (error for part in parts for error in part.whole):
         context.tell(f"{stage}: failed over several tickers at once, not over any alone: {error}")
-    rows = [(stage, ticker, "failed", error) for ticker, error in failed]
-    return Served(results, pl.DataFrame(rows, schema=table("exclusions").unstamped_schema, orient="row"))
+    rows = [(stage, ticker, Reason.FAILED.value, error) for ticker, error in failed]
+    return Served(results, pl.DataFrame(rows, schema=EXCLUSIONS.unstamped_schema, orient="row"))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.lake import utc_now
-from pm.lake.tables import table
+from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -54,11 +54,11 @@ def land(
     tickers: set[str | None] = set()
     for piece in delivery.bars:
         landed = _stamped(piece, batch.batch_id, fetched_at, batch.bars)
-        batch.bars += transaction.append("raw.bars", landed)
+        batch.bars += transaction.append(RAW_BARS, landed)
         tickers.update(landed["ticker"].unique())
         days = landed.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
         batch.first_date, batch.last_date = _earliest(batch.first_date, days[0]), _latest(batch.last_date, days[1])
-    batch.actions = transaction.append("raw.actions", _stamped(delivery.actions, batch.batch_id, fetched_at, 0))
+    batch.actions = transaction.append(RAW_ACTIONS, _stamped(delivery.actions, batch.batch_id, fetched_at, 0))
     row = {
         "batch_id": batch.batch_id,
         "run_id": run_id,
@@ -72,7 +72,7 @@ def land(
         "last_date": batch.last_date,
         "landed_at": fetched_at,
     }
-    transaction.append("raw.batches", pl.DataFrame([row], schema=table("raw.batches").polars_schema))
+    transaction.append(RAW_BATCHES, pl.DataFrame([row], schema=RAW_BATCHES.polars_schema))
     return batch
 
 

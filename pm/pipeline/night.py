@@ -9,10 +9,11 @@ import polars as pl
 
 from pm.errors import InputError, did_you_mean
 from pm.lake import Lake, utc_now
-from pm.lake.tables import table
 from pm.pipeline.lock import writer_lock
 from pm.pipeline.runner import Runner, RunResult
 from pm.pipeline.stage import Request
+from pm.tables.catalogue import TABLES
+from pm.tables.pipeline import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pm.settings import Settings
     from pm.workspace import Workspace
 
-__all__ = ["default_source", "evaluate_history", "import_bars", "nightly_run", "open_for_writing"]
+__all__ = ["default_source", "evaluate_history", "import_bars", "nightly_run", "open_for_writing", "snapshots_read"]
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def open_for_writing(workspace: Workspace, settings: Settings) -> Iterator[Lake]
     """Hold the workspace's lock and give its lake, made if it is not there."""
     with (
         writer_lock(workspace.lake),
-        Lake(workspace.lake, settings.lake, views=[workspace.views]) as lake,
+        Lake(workspace.lake, settings.lake, TABLES, views=[workspace.views]) as lake,
     ):
         yield lake
 
@@ -128,6 +129,12 @@ def evaluate_history(
     return Runner(lake, settings, workspace, observer).run(stages, request, kind="evaluate")
 
 
+def snapshots_read(lake: Lake) -> list[int]:
+    """Return the snapshots that a stage of a run has read, or that a policy was trained on."""
+    rows = lake.rows("SELECT snapshot_id FROM stage_events UNION SELECT snapshot_id FROM policies")
+    return [row["snapshot_id"] for row in rows]
+
+
 def default_source(lake: Lake) -> str:
     """Name the source of a run that names none: 'files' where any were imported, however bad, else 'sample'."""
     return "files" if lake.scalar("SELECT 1 FROM raw.batches WHERE origin = 'files' LIMIT 1") else "sample"
@@ -149,8 +156,8 @@ def _cut_off(lake: Lake, asked: Request) -> str | None:
     same = [row["run_id"] for row in running if row["kind"] == "run" and _request(row) == asked.asked]
     resumed = same[-1] if same else None
     abandoned = [row | {"status": "abandoned"} for row in running if row["run_id"] != resumed]
-    frame = pl.DataFrame(abandoned, schema=table("runs").polars_schema)
-    lake.commit("abandon", lambda transaction: transaction.merge("runs", frame))
+    frame = pl.DataFrame(abandoned, schema=RUNS.polars_schema)
+    lake.commit("abandon", lambda transaction: transaction.merge(RUNS, frame))
     return resumed
 
 

@@ -10,9 +10,10 @@ import polars as pl
 
 from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.lake import utc_now
-from pm.lake.tables import table
 from pm.parallel import map_chunks
 from pm.pipeline.record import new_run_id
+from pm.tables.forecast import POLICIES
+from pm.tables.quality import BARS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,7 @@ def train_and_judge(
     policy, verdict = next(map_chunks(work, [panel], jobs=1))
     policy_id = new_run_id()
     row = _row(policy_id, policy, verdict, snapshot)
-    lake.commit(f"policy {policy_id}", lambda transaction: transaction.append("policies", row))
+    lake.commit(f"policy {policy_id}", lambda transaction: transaction.append(POLICIES, row))
     return policy_id
 
 
@@ -145,8 +146,8 @@ def _panel(lake: Lake, settings: ForecastSettings, tickers: Sequence[str] | None
     if missing:
         raise UnknownTickerError.from_missing(missing, known, where="table bars")
     prices = lake.read(
-        "bars",
-        tickers=tickers if tickers is not None else known,
+        BARS,
+        among={"ticker": tickers if tickers is not None else known},
         columns=("ticker", "date", "close", "adj_factor"),
         at=snapshot,
     )
@@ -188,4 +189,4 @@ def _row(policy_id: str, policy: Policy, verdict: Verdict, snapshot: int) -> pl.
     }
     for contender, loss in verdict.losses.items():
         row |= {f"{contender}_loss": loss, f"{contender}_p_value": verdict.p_values[contender]}
-    return pl.DataFrame([row], schema=table("policies").polars_schema)
+    return pl.DataFrame([row], schema=POLICIES.polars_schema)

@@ -11,9 +11,10 @@ import polars as pl
 from pm import __version__
 from pm.errors import PmError
 from pm.lake import utc_now
-from pm.lake.tables import table
 from pm.pipeline.events import Observer, RunStarted, StageEnded
 from pm.pipeline.universe import last_date
+from pm.tables.catalogue import TABLES
+from pm.tables.pipeline import RUNS, STAGE_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ class RunRecord:
             if run_id == resume:
                 self._done.add(stage)
         if resume is not None:
-            self._before = lake.read("runs", "run_id = ?", [resume]).row(0, named=True)
+            self._before = lake.read(RUNS, "run_id = ?", [resume]).row(0, named=True)
             self._started_at, self._attempt = self._before["started_at"], self._before["attempts"] + 1
 
     def begin(self, ahead: Sequence[str]) -> None:
@@ -113,7 +114,7 @@ class RunRecord:
 
         def write(transaction: Transaction) -> None:
             if overtaken is not None and overtaken["status"] == "running":
-                transaction.merge("runs", _frame("runs", [{**overtaken, "status": "abandoned"}]))
+                transaction.merge(RUNS, _frame("runs", [{**overtaken, "status": "abandoned"}]))
             self._write_row(transaction, "running")
 
         self._lake.commit("begin", write, run_id=self.run_id, stage="begin")
@@ -136,7 +137,7 @@ class RunRecord:
 
     def write_done(self, transaction: Transaction, entry: StageRecord) -> None:
         """Write a stage's row in the commit of its result."""
-        transaction.append("stage_events", _frame("stage_events", [self._event(entry, "done", self.run_id)]))
+        transaction.append(STAGE_EVENTS, _frame("stage_events", [self._event(entry, "done", self.run_id)]))
 
     def fail(self, entry: StageRecord, failure: PmError) -> None:
         """Record a failed stage and its run, if the lake can still be written, and tell."""
@@ -145,7 +146,7 @@ class RunRecord:
 
         def write(transaction: Transaction) -> None:
             self._write_skipped(transaction)
-            transaction.append("stage_events", _frame("stage_events", [event]))
+            transaction.append(STAGE_EVENTS, _frame("stage_events", [event]))
             self._write_row(transaction, "failed", error=str(failure))
 
         try:
@@ -164,14 +165,14 @@ class RunRecord:
 
     def _write_skipped(self, transaction: Transaction) -> None:
         events = [self._event(entry, "skipped", output_run_id) for entry, output_run_id in self._skipped]
-        transaction.append("stage_events", _frame("stage_events", events))
+        transaction.append(STAGE_EVENTS, _frame("stage_events", events))
 
     def _write_row(self, transaction: Transaction, status: str, *, error: str | None = None) -> None:
         row = self._row(status, error=error)
         if self.begun or self._attempt > 1:
-            transaction.merge("runs", row)
+            transaction.merge(RUNS, row)
         else:
-            transaction.append("runs", row)
+            transaction.append(RUNS, row)
 
     def _row(self, status: str, *, error: str | None = None) -> pl.DataFrame:
         request = self._request
@@ -217,4 +218,4 @@ class RunRecord:
 
 
 def _frame(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=table(name).polars_schema)
+    return pl.DataFrame(rows, schema=TABLES[name].polars_schema)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.errors import InputError, SourceError, UnknownTickerError
+from pm.tables.quality import BARS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,10 +92,10 @@ def asked_for(context: Context) -> list[object]:
 def newest_bars(context: Context, tickers: Sequence[str], as_of: date, count: int) -> pl.DataFrame:
     """Give each ticker's newest bars up to a day: ticker, date, close, adj_factor, by ticker and date."""
     bars = context.lake.read(
-        "bars",
+        BARS,
         "date <= ?",
         [as_of],
-        tickers=tickers,
+        among={"ticker": tickers},
         columns=("ticker", "date", "close", "adj_factor"),
         at=context.snapshot,
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.lake.tables import table
 from pm.quality.rules import NUMBERS, raw_bar_schema, row_rules
+from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from datetime import date
@@ -51,7 +51,7 @@ def check_bars(raw: pl.DataFrame, *, today: date, settings: QualitySettings) -> 
     settings
         `price_tolerance` is read.
     """
-    raw = table("raw.bars").conform(raw)
+    raw = RAW_BARS.conform(raw)
     passed, broken = _by_row(raw, today, settings.price_tolerance)
     good, repeated = _by_batch(passed)
     refused = pl.concat([broken, repeated])
@@ -95,7 +95,7 @@ def _varies(name: str) -> pl.Expr:
 
 def original_json(rows: pl.DataFrame) -> pl.Expr:
     """Give each row as it landed, as JSON, named `original`; JSON has no NaN or infinity, so they are strings."""
-    text = pl.struct(name for name in table("raw.bars").polars_schema).struct.json_encode()
+    text = pl.struct(name for name in RAW_BARS.polars_schema).struct.json_encode()
     for name in NUMBERS:
         if rows[name].is_finite().all():
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pm.lake.tables import table
+from pm.tables.quality import BARS
 
 __all__ = ["Classified", "classify"]
 
@@ -14,7 +14,7 @@ _KEY = ("ticker", "date")
 _RESTATED = ("open", "high", "low", "close", "volume")
 _COMPARED = (*_RESTATED, "adj_factor")
 _RELATIVE = 1e-12
-_BARS = table("bars").unstamped_schema.names()
+_BARS = BARS.unstamped_schema.names()
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.lake.tables import table
 from pm.sessions import sessions_between
+from pm.tables.quality import BAR_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["flag_bars"]
 
-_FLAGS = table("bar_flags").unstamped_schema
+_FLAGS = BAR_FLAGS.unstamped_schema
 _MAD_TO_SIGMA = 1.4826
 """A normal variable's standard deviation over its median absolute deviation."""
 

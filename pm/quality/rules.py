@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pm.lake.tables import table
+from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def raw_bar_schema(rules: dict[str, pl.Expr]) -> type[dy.Schema]:
         pl.Datetime("us"): dy.Datetime(nullable=True, time_unit="us"),
         pl.Int64: dy.Int64(nullable=True),
     }
-    columns = {name: kinds[dtype] for name, dtype in table("raw.bars").polars_schema.items()}
+    columns = {name: kinds[dtype] for name, dtype in RAW_BARS.polars_schema.items()}
     checks = {name: dy.rule()(_always(kept)) for name, kept in rules.items()}
     return type("RawBar", (dy.Schema,), columns | checks)
 

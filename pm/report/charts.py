@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from pm.lake.tables import QUANTILES, quantile_column
+from pm.tables.quantiles import QUANTILES, quantile_column
 
 __all__ = ["TickerFrames", "ticker_figure"]
 

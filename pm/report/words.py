@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from pm.prices import price_specification
+from pm.price_format import price_specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.signals.distribution import PriceDistribution
 from pm.signals.sizing import annual_volatility, position_size
+from pm.tables.quantiles import QUANTILES, quantile_column
+from pm.tables.signals import SIGNALS
+from pm.tables.vocabulary import Reason
 
 if TYPE_CHECKING:
     from pm.settings import SignalSettings
@@ -97,17 +99,17 @@ def _fault() -> pl.Expr:
     ordered = pl.all_horizontal(pl.col(low) < pl.col(high) for low, high in pairwise(_PRICES))
     return (
         pl.when(pl.col("copies") > 1)
-        .then(pl.lit("ambiguous_forecast"))
+        .then(pl.lit(Reason.AMBIGUOUS_FORECAST.value))
         .when(pl.col("volatility_origin").is_null())
-        .then(pl.lit("no_volatility"))
+        .then(pl.lit(Reason.NO_VOLATILITY.value))
         .when(pl.col("volatility_origin").ne_missing(pl.col("origin_date")))
-        .then(pl.lit("origin_mismatch"))
+        .then(pl.lit(Reason.ORIGIN_MISMATCH.value))
         .when(~finite)
-        .then(pl.lit("non_finite_forecast"))
+        .then(pl.lit(Reason.NON_FINITE_FORECAST.value))
         .when(~positive)
-        .then(pl.lit("non_positive_forecast"))
+        .then(pl.lit(Reason.NON_POSITIVE_FORECAST.value))
         .when(~ordered)
-        .then(pl.lit("unordered_quantiles"))
+        .then(pl.lit(Reason.UNORDERED_QUANTILES.value))
     )
 
 
@@ -120,12 +122,16 @@ def _exclusions(faulty: pl.DataFrame) -> pl.DataFrame:
         quantiles,
     )
     details = {
-        "ambiguous_forecast": pl.format("{} forecasts of step {}, of one model and run expected", "copies", "step"),
-        "no_volatility": pl.format("no volatility at step {}, so no size", "step"),
-        "origin_mismatch": pl.format("forecast from {}, volatility from {}", "origin_date", "volatility_origin"),
-        "non_finite_forecast": pl.format("not every number is finite: {}", shown),
-        "non_positive_forecast": pl.format("not every price is positive: {}", shown),
-        "unordered_quantiles": pl.format("quantiles do not increase with their level: {}", shown),
+        Reason.AMBIGUOUS_FORECAST.value: pl.format(
+            "{} forecasts of step {}, of one model and run expected", "copies", "step"
+        ),
+        Reason.NO_VOLATILITY.value: pl.format("no volatility at step {}, so no size", "step"),
+        Reason.ORIGIN_MISMATCH.value: pl.format(
+            "forecast from {}, volatility from {}", "origin_date", "volatility_origin"
+        ),
+        Reason.NON_FINITE_FORECAST.value: pl.format("not every number is finite: {}", shown),
+        Reason.NON_POSITIVE_FORECAST.value: pl.format("not every price is positive: {}", shown),
+        Reason.UNORDERED_QUANTILES.value: pl.format("quantiles do not increase with their level: {}", shown),
     }
     detail = pl.coalesce(pl.when(pl.col("fault") == reason).then(words) for reason, words in details.items())
     return faulty.select(stage=pl.lit("signals"), ticker="ticker", reason="fault", detail=detail)
@@ -171,7 +177,7 @@ def _signals(sound: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
         reasons=_reasons(settings, cost),
         provenance=_provenance(),
     )
-    columns = table("signals").unstamped_schema
+    columns = SIGNALS.unstamped_schema
     return rows.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
 
 

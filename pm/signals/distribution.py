@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.lake.tables import QUANTILES, quantile_column
+from pm.tables.quantiles import QUANTILES, quantile_column
 
 if TYPE_CHECKING:
     import polars as pl

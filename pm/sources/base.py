@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import polars as pl
 
-from pm.lake.tables import table
+from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _STAMPED_ON_LANDING = {"fetched_at", "batch_id", "row"}
 
 
 def _as_sent(name: str) -> pl.Schema:
-    columns = table(name).polars_schema.items()
+    columns = TABLES[name].polars_schema.items()
     return pl.Schema({column: dtype for column, dtype in columns if column not in _STAMPED_ON_LANDING})
 
 

@@ -15,10 +15,10 @@ __all__ = [
     "FARTHEST_SHOCK",
     "SMALLEST_SIGMA",
     "BoolArray",
+    "Exclusion",
     "FloatArray",
     "IntArray",
     "Key",
-    "Refusal",
     "VolatilityEstimate",
 ]
 
@@ -36,7 +36,7 @@ FARTHEST_SHOCK = 25.0
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Exclusion:
     """Why a ticker could not be served: a short name, and the same in words with its numbers."""
 
     reason: str

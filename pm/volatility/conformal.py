@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm.volatility.base import FloatArray, IntArray
+    from pm.typing import FloatArray, IntArray
 
 __all__ = ["REGIMES", "adaptive_levels", "volatility_regimes"]
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.base import FARTHEST_SHOCK, SMALLEST_SIGMA, FloatArray, Refusal, VolatilityEstimate
+from pm.exclusions import Exclusion
+from pm.tables.vocabulary import Reason
+from pm.volatility.base import FARTHEST_SHOCK, SMALLEST_SIGMA, VolatilityEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pm.typing import FloatArray
     from pm.volatility.base import Key
 
 __all__ = ["EwmaModel"]
@@ -42,23 +45,23 @@ class EwmaModel:
     decay: float
     name: str = "ewma"
 
-    def fit(self, returns: Mapping[Key, FloatArray]) -> dict[Key, VolatilityEstimate | Refusal]:
+    def fit(self, returns: Mapping[Key, FloatArray]) -> dict[Key, VolatilityEstimate | Exclusion]:
         """Run the recursion over each series of log returns (finite, oldest first), or say why it cannot be done."""
         return {key: self._fit_one(series) for key, series in returns.items()}
 
-    def _fit_one(self, returns: FloatArray) -> VolatilityEstimate | Refusal:
+    def _fit_one(self, returns: FloatArray) -> VolatilityEstimate | Exclusion:
         if len(returns) < MIN_RETURNS:
-            return Refusal("too_few_returns", f"needs {MIN_RETURNS} returns, has {len(returns)}")
+            return Exclusion(Reason.TOO_FEW_RETURNS, f"needs {MIN_RETURNS} returns, has {len(returns)}")
         variance = self._filter(returns**2)
         sigma = np.sqrt(variance)
         if not sigma[-1] >= SMALLEST_SIGMA:
-            return Refusal("constant", f"volatility is {sigma[-1]:.1e} a day: the price hardly moves")
+            return Exclusion(Reason.CONSTANT, f"volatility is {sigma[-1]:.1e} a day: the price hardly moves")
         # Where the price stood still there was nothing to be shocked.
         moved = sigma[:-1] >= SMALLEST_SIGMA
         residuals = returns[moved] / sigma[:-1][moved]
         known = int(np.count_nonzero(np.abs(residuals) <= FARTHEST_SHOCK))
         if known < MIN_RETURNS:
-            return Refusal("too_few_returns", f"needs {MIN_RETURNS} returns since the price moves, has {known}")
+            return Exclusion(Reason.TOO_FEW_RETURNS, f"needs {MIN_RETURNS} returns since the price moves, has {known}")
         return VolatilityEstimate(
             model=self.name,
             mu=0.0,

@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.lake.tables import QUANTILES, quantile_column, table
-from pm.volatility.base import FloatArray, Refusal, VolatilityEstimate
+from pm.exclusions import Exclusion
+from pm.seeding import ticker_generator
+from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.quantiles import QUANTILES, quantile_column
+from pm.tables.vocabulary import Reason
+from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 from pm.volatility.conformal import REGIMES, adaptive_levels
 from pm.volatility.ewma import EwmaModel
 from pm.volatility.garch import garch_model
 from pm.volatility.pool import STRIDE, Member, Pool, fit_pools, past_outcomes
 from pm.volatility.series import Series, leave_out_jumps, leave_out_quiet_pasts, read_series
-from pm.volatility.simulate import cumulative_shocks, hypercube, ticker_generator
+from pm.volatility.simulate import cumulative_shocks, hypercube
 
 if TYPE_CHECKING:
     from pm.settings import VolatilitySettings
+    from pm.typing import FloatArray
+    from pm.volatility.base import VolatilityEstimate
 
 __all__ = ["GARCH", "VolatilityFit", "fit_volatility"]
 
@@ -26,9 +32,9 @@ STAGE = "volatility"
 GARCH = "garch_pool"
 """What the table `volatility` calls a path that a pool of GARCH models made."""
 
-PATHS_SCHEMA = table("volatility").unstamped_schema
-FITS_SCHEMA = table("volatility_fits").unstamped_schema
-EXCLUSIONS_SCHEMA = table("exclusions").unstamped_schema
+PATHS_SCHEMA = VOLATILITY.unstamped_schema
+FITS_SCHEMA = VOLATILITY_FITS.unstamped_schema
+EXCLUSIONS_SCHEMA = EXCLUSIONS.unstamped_schema
 
 _PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu")
 
@@ -101,7 +107,7 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     lesser = {ticker: _why(own[0]) for ticker, own in pools.items() if not own[0].members}
     for ticker in series.keys() - enough.keys():
         needed, had = settings.min_observations, len(series[ticker].returns)
-        lesser[ticker] = Refusal("short_history", f"GARCH needs {needed} returns, has {had}")
+        lesser[ticker] = Exclusion(Reason.SHORT_HISTORY, f"GARCH needs {needed} returns, has {had}")
     fallbacks = EwmaModel(settings.ewma_lambda).fit({ticker: series[ticker].returns for ticker in lesser})
 
     paths, fits, reasons = [], [], list(refused.items())
@@ -109,12 +115,12 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
         own, found, instead = series[ticker], pools.get(ticker, []), fallbacks.get(ticker)
         if found:
             fits.append(_fits(ticker, own, found[0]))
-        if isinstance(instead, Refusal):
+        if isinstance(instead, Exclusion):
             reasons.append((ticker, instead))
             continue
         if instead is not None:
             why = lesser[ticker]
-            reasons.append((ticker, Refusal(why.reason, f"{why.detail}; served by ewma")))
+            reasons.append((ticker, Exclusion(why.reason, f"{why.detail}; served by ewma")))
             found = [Pool(len(own.returns), (Member(instead, len(own.returns), 0),), {})]
             fits.append(_fits(ticker, own, found[0]))
         reasons += [(ticker, left_out[ticker]) for left_out in (cut, before) if ticker in left_out]
@@ -127,11 +133,11 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     )
 
 
-def _place(reason: tuple[str, Refusal]) -> tuple[str, str]:
+def _place(reason: tuple[str, Exclusion]) -> tuple[str, str]:
     return reason[0], reason[1].reason
 
 
-def _why(pool: Pool) -> Refusal:
+def _why(pool: Pool) -> Exclusion:
     """Give the reason why a pool is empty: that of its first model."""
     return next(iter(pool.refusals.values()))
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pm.errors import SettingsError, did_you_mean
-from pm.volatility.base import SMALLEST_SIGMA, FloatArray, Refusal, VolatilityEstimate
+from pm.exclusions import Exclusion
+from pm.tables.vocabulary import Reason
+from pm.volatility.base import SMALLEST_SIGMA, VolatilityEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pm.typing import FloatArray
     from pm.volatility.base import Key
 
 __all__ = ["GARCH_MODELS", "GarchModel", "garch_model"]
@@ -61,7 +64,7 @@ class GarchModel:
 
     def fit(
         self, returns: Mapping[Key, FloatArray], *, errors: bool = False
-    ) -> dict[Key, VolatilityEstimate | Refusal]:
+    ) -> dict[Key, VolatilityEstimate | Exclusion]:
         """Maximise the likelihood of each series of log returns (oldest first), or say why it cannot be done.
 
         A series' estimate depends on its own returns only, not on the company it is fitted in. With `errors`, the
@@ -76,7 +79,7 @@ class GarchModel:
         parameters, statuses, likelihoods = kernel.fit_batch(
             np.concatenate(series), begins, self.leverage, self.student
         )
-        fitted: dict[Key, VolatilityEstimate | Refusal] = {}
+        fitted: dict[Key, VolatilityEstimate | Exclusion] = {}
         for place, (key, values) in enumerate(zip(returns, series, strict=True)):
             status, theta, likelihood = int(statuses[place]), parameters[place], float(likelihoods[place])
             if status == kernel.NOT_CONVERGED:
@@ -87,23 +90,23 @@ class GarchModel:
                 fitted[key] = self._refusal(status, values)
         return fitted
 
-    def _refusal(self, status: int, returns: FloatArray) -> Refusal:
+    def _refusal(self, status: int, returns: FloatArray) -> Exclusion:
         """Put into words why the kernel could not fit a series."""
         from pm.volatility import kernel
 
         length = len(returns)
         return {
-            kernel.NOT_CONVERGED: Refusal("not_converged", f"{self.name} did not converge"),
-            kernel.TOO_SHORT: Refusal("too_few_returns", f"{self.name} cannot be fitted to {length} returns"),
-            kernel.CONSTANT: Refusal("constant", f"all {length} returns are the same"),
-            kernel.NOT_FINITE: Refusal(
-                "non_finite", f"{np.sum(~np.isfinite(returns))} of {length} returns are not numbers"
+            kernel.NOT_CONVERGED: Exclusion(Reason.NOT_CONVERGED, f"{self.name} did not converge"),
+            kernel.TOO_SHORT: Exclusion(Reason.TOO_FEW_RETURNS, f"{self.name} cannot be fitted to {length} returns"),
+            kernel.CONSTANT: Exclusion(Reason.CONSTANT, f"all {length} returns are the same"),
+            kernel.NOT_FINITE: Exclusion(
+                Reason.BAD_RETURN, f"{np.sum(~np.isfinite(returns))} of {length} returns are not numbers"
             ),
         }[status]
 
     def _judge(
         self, returns: FloatArray, theta: FloatArray, likelihood: float, *, errors: bool
-    ) -> VolatilityEstimate | Refusal:
+    ) -> VolatilityEstimate | Exclusion:
         """Make an estimate of a fit, or refuse it."""
         from pm.volatility import kernel
 
@@ -112,15 +115,17 @@ class GarchModel:
         least, most = float(variance.min()), float(variance.max())
         if not (least > 0.0 and math.isfinite(most) and math.isfinite(mu)):
             said = f"mu={mu:g}, omega={omega:g}, alpha={alpha:g}, gamma={gamma:g}, beta={beta:g}"
-            return Refusal("not_finite", f"{self.name} gave {said}")
+            return Exclusion(Reason.BAD_ESTIMATE, f"{self.name} gave {said}")
         smallest = math.sqrt(least)
         if smallest < SMALLEST_SIGMA:
-            return Refusal("constant", f"volatility falls to {smallest:.1e} a day: the price hardly moves")
+            return Exclusion(Reason.CONSTANT, f"volatility falls to {smallest:.1e} a day: the price hardly moves")
         # By the model's own law, under which half of the shocks are falls. By the residuals' share of falls a step's
         # growth may be a little above 1; over a horizon of weeks that is a slow rise, not an explosion.
         persistence = alpha + 0.5 * gamma + beta
         if persistence > MAX_PERSISTENCE:
-            return Refusal("not_stationary", f"{self.name}: persistence {persistence:.6f}: variance has no level")
+            return Exclusion(
+                Reason.NOT_STATIONARY, f"{self.name}: persistence {persistence:.6f}: variance has no level"
+            )
         found = kernel.robust_errors(returns, theta, self.leverage) if errors else np.empty(0)
         return VolatilityEstimate(
             model=self.name,

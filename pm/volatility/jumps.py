@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from pm.volatility.base import BoolArray, FloatArray
+    from pm.typing import BoolArray, FloatArray
 
 __all__ = ["unit_changes"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.compiled import compiled
+from pm.compiled import compiled
 
 if TYPE_CHECKING:
-    from pm.volatility.base import FloatArray, IntArray
+    from pm.typing import FloatArray, IntArray
 
 __all__ = ["deal_paths", "levels_of_outcomes", "shares_below", "track_levels"]
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.base import FloatArray, IntArray, Refusal, VolatilityEstimate
+from pm.exclusions import Exclusion
 from pm.volatility.conformal import volatility_regimes
 from pm.volatility.simulate import hypercube
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pm.typing import FloatArray, IntArray
+    from pm.volatility.base import VolatilityEstimate
     from pm.volatility.garch import GarchModel
 
 __all__ = ["STRIDE", "Member", "PastOutcomes", "Pool", "fit_pools", "past_outcomes", "pooled_variances"]
@@ -55,7 +57,7 @@ class Pool:
 
     cut: int
     members: tuple[Member, ...]
-    refusals: dict[tuple[str, int], Refusal]
+    refusals: dict[tuple[str, int], Exclusion]
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,11 @@ def fit_pools(
         pools[name] = []
         for cut in cuts_of:
             members: list[Member] = []
-            refusals: dict[tuple[str, int], Refusal] = {}
+            refusals: dict[tuple[str, int], Exclusion] = {}
             for window in _distinct(windows, cut):
                 for model in models:
                     outcome = fitted[model.name][name, cut, window]
-                    if isinstance(outcome, Refusal):
+                    if isinstance(outcome, Exclusion):
                         refusals[model.name, window] = outcome
                     else:
                         members.append(Member(outcome, window, max(0, cut - window)))

@@ -9,11 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.lib.stride_tricks import sliding_window_view
 
-from pm.volatility.base import FloatArray, Refusal
+from pm.exclusions import Exclusion
+from pm.tables.vocabulary import Reason
 from pm.volatility.jumps import unit_changes
 
 if TYPE_CHECKING:
     from datetime import date
+
+    from pm.typing import FloatArray
 
 __all__ = ["Series", "leave_out_jumps", "leave_out_quiet_pasts", "quiet_past", "read_series"]
 
@@ -35,15 +38,15 @@ class Series:
     origin_date: date
 
 
-def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, Series], dict[str, Refusal]]:
+def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, Series], dict[str, Exclusion]]:
     """Cut each ticker's window, and refuse those whose returns cannot be read."""
     series: dict[str, Series] = {}
-    refused: dict[str, Refusal] = {}
+    refused: dict[str, Exclusion] = {}
     ordered = returns.select("ticker", "date", pl.col("log_return").cast(pl.Float64)).sort("ticker", "date")
     for (ticker,), rows in ordered.partition_by("ticker", as_dict=True).items():
         if rows["date"].is_duplicated().any():
             repeated = rows.filter(pl.col("date").is_duplicated())["date"][0]
-            refused[ticker] = Refusal("duplicate_dates", f"{repeated} occurs more than once")
+            refused[ticker] = Exclusion(Reason.DUPLICATE_DATES, f"{repeated} occurs more than once")
             continue
         # The first bar has no return: that null is in order, any later one is not.
         known = rows.slice(1) if rows["log_return"][0] is None else rows
@@ -52,27 +55,27 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, Series], 
         broken = ~np.isfinite(values)
         if broken.any():
             first = known["date"][int(broken.argmax())]
-            refused[ticker] = Refusal("non_finite", f"{broken.sum()} of {len(values)} returns, first on {first}")
+            refused[ticker] = Exclusion(Reason.BAD_RETURN, f"{broken.sum()} of {len(values)} returns, first on {first}")
         elif len(values) > 1 and np.ptp(values) == 0:
-            refused[ticker] = Refusal("constant", f"all {len(values)} returns are {values[0]:g}")
+            refused[ticker] = Exclusion(Reason.CONSTANT, f"all {len(values)} returns are {values[0]:g}")
         elif np.count_nonzero(values) < _ALIVE * len(values):
             moved = np.count_nonzero(values)
-            refused[ticker] = Refusal("constant", f"the price moved on {moved} of {len(values)} days")
+            refused[ticker] = Exclusion(Reason.CONSTANT, f"the price moved on {moved} of {len(values)} days")
         else:
             series[ticker] = Series(values, rows["date"][-1])
     return series, refused
 
 
-def leave_out_quiet_pasts(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Refusal]]:
+def leave_out_quiet_pasts(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Exclusion]]:
     """Leave out what came before the end of a standstill, or of a peg; see `quiet_past`."""
     kept: dict[str, Series] = {}
-    cut: dict[str, Refusal] = {}
+    cut: dict[str, Exclusion] = {}
     for ticker, own in series.items():
         first = quiet_past(own.returns)
         kept[ticker] = Series(own.returns[first:], own.origin_date)
         if first:
             said = f"the first {first} of {len(own.returns)} returns left out: the price was still, or held, up to then"
-            cut[ticker] = Refusal("quiet_past_left_out", said)
+            cut[ticker] = Exclusion(Reason.QUIET_PAST_LEFT_OUT, said)
     return kept, cut
 
 
@@ -96,10 +99,10 @@ def quiet_past(returns: FloatArray) -> int:
     return int(ends[-1]) + _BEFORE + 1 if len(ends) else 0
 
 
-def leave_out_jumps(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Refusal]]:
+def leave_out_jumps(series: dict[str, Series]) -> tuple[dict[str, Series], dict[str, Exclusion]]:
     """Leave out the returns that are changes of units; see `unit_changes`."""
     kept: dict[str, Series] = {}
-    cut: dict[str, Refusal] = {}
+    cut: dict[str, Exclusion] = {}
     for ticker, own in series.items():
         jumps = unit_changes(own.returns)
         kept[ticker] = Series(own.returns[~jumps], own.origin_date)
@@ -108,5 +111,5 @@ def leave_out_jumps(series: dict[str, Series]) -> tuple[dict[str, Series], dict[
             move = f"{np.expm1(largest):+.0%}" if abs(largest) < _SAYABLE else f"{largest:+.0f} in log price"
             said = f"{jumps.sum()} of {len(jumps)} returns left out, the largest {move}"
             said += "; is a split not adjusted for?"
-            cut[ticker] = Refusal("jump_left_out", said)
+            cut[ticker] = Exclusion(Reason.JUMP_LEFT_OUT, said)
     return kept, cut

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,18 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm.volatility.base import FloatArray, VolatilityEstimate
+    from pm.typing import FloatArray
+    from pm.volatility.base import VolatilityEstimate
 
-__all__ = ["cumulative_shocks", "hypercube", "ticker_generator"]
-
-
-def ticker_generator(seed: int, ticker: str) -> np.random.Generator:
-    """Give a generator that depends on the seed and the ticker's name alone.
-
-    The same in every process and whatever else is simulated before it (Python's own hash of a string is neither).
-    """
-    digest = blake2b(f"{seed}:{ticker}".encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest)))
+__all__ = ["cumulative_shocks", "hypercube"]
 
 
 def hypercube(horizon: int, simulations: int, generator: np.random.Generator) -> FloatArray:

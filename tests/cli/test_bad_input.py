@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pm.lake import Lake
-from pm.lake.tables import TABLES
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +36,8 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> N
 
 
 def tables(folder: Path) -> dict[str, list[tuple[object, ...]]]:
-    with Lake(folder / "lake", load_settings().lake, read_only=True) as lake:
-        return {name: lake.read(name).rows() for name in set(TABLES) - RECORD}
+    with Lake(folder / "lake", load_settings().lake, TABLES, read_only=True) as lake:
+        return {name: lake.read(TABLES[name]).rows() for name in set(TABLES) - RECORD}
 
 
 def files(folder: Path) -> dict[str, str]:

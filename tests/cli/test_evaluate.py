@@ -14,6 +14,7 @@ import pytest
 
 from pm.lake import Lake
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ QUICK = {
 
 
 def query(folder: Path, sql: str) -> pl.DataFrame:
-    with Lake(Workspace(folder).lake, load_settings().lake, read_only=True) as lake:
+    with Lake(Workspace(folder).lake, load_settings().lake, TABLES, read_only=True) as lake:
         return lake.query(sql)
 
 

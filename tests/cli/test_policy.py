@@ -8,6 +8,8 @@ import pytest
 
 from pm.lake import Lake
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
+from pm.tables.forecast import POLICIES
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,8 +32,8 @@ def trained(ran: Path, tmp_path_factory: pytest.TempPathFactory, pm: Pm) -> tupl
 
 def test_training_shows_states_choices_losses_and_the_verdict(trained: tuple[Path, str]) -> None:
     folder, said = trained
-    with Lake(folder / "lake", load_settings().lake, read_only=True) as lake:
-        row = lake.read("policies").row(0, named=True)
+    with Lake(folder / "lake", load_settings().lake, TABLES, read_only=True) as lake:
+        row = lake.read(POLICIES).row(0, named=True)
     assert f"Policy {row['policy_id']}: trained on IBM, MSFT up to {row['cutoff']}" in said
     assert "seed 3" in said
     visits = [int(line.split()[3]) for line in said.splitlines() if re.match(r"(calm|normal|wild) +(re|se)", line)]
@@ -84,8 +86,8 @@ def test_what_cannot_be_trained_is_answered_with_a_remedy(
     assert "Traceback" not in done.stderr
     for part in parts:
         assert part in done.stderr
-    with Lake(house / "lake", load_settings().lake, read_only=True) as lake:
-        assert lake.read("policies").is_empty()
+    with Lake(house / "lake", load_settings().lake, TABLES, read_only=True) as lake:
+        assert lake.read(POLICIES).is_empty()
 
 
 def test_without_bars_or_a_workspace(workspace: Path, tmp_path: Path, pm: Pm) -> None:

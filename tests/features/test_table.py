@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pm.features import compute_features
-from pm.lake.tables import table
+from pm.tables.features import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def test_whatever_comes_in_one_finite_row_a_bar_comes_out(bars: pl.DataFrame) ->
 
 def test_columns_are_those_of_the_table_but_for_the_runs_stamps(sample_bars: pl.DataFrame) -> None:
     features = compute_features(sample_bars)
-    stored = table("features")
+    stored = FEATURES
     assert features.columns == [name for name in stored.polars_schema if name not in {"run_id", "snapshot_id"}]
     stamped = features.with_columns(run_id=pl.lit("r"), snapshot_id=pl.lit(1, dtype=pl.Int64))
     assert_frame_equal(stored.conform(stamped), stamped, check_column_order=False)

@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import norm
 
 from pm.forecast.base import Panel
-from pm.lake.tables import QUANTILES, quantile_column
 from pm.settings import ForecastSettings
+from pm.tables.quantiles import QUANTILES, quantile_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,19 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from pm.forecast.accuracy import (
-    crps_quantiles,
-    directional_accuracy,
-    mae,
-    mase,
-    naive_scale,
-    pinball,
-    quantile_weights,
-    rmse,
-    smape,
-    wilson,
-)
-from pm.lake.tables import QUANTILES
+from pm.statistics.accuracy import directional_accuracy, mae, mase, naive_scale, rmse, smape
+from pm.statistics.proportions import wilson
+from pm.statistics.scores import crps_quantiles, pinball, quantile_weights
+from pm.tables.quantiles import QUANTILES
 
 NUMBERS = st.floats(-50, 50)
 

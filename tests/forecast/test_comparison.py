@@ -10,12 +10,10 @@ from dieboldmariano import dm_test
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm.forecast.comparison import (
-    diebold_mariano,
-    loss_differential,
-    model_confidence_set,
-    stationary_bootstrap,
-)
+from pm.statistics.bootstrap import stationary_bootstrap
+from pm.statistics.confidence_set import model_confidence_set
+from pm.statistics.diebold_mariano import diebold_mariano
+from pm.statistics.losses import loss_differential
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(8, 60), overlap=st.integers(1, 5), one_sided=st.booleans())

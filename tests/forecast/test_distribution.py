@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from pm.forecast.base import Panel
 from pm.forecast.distribution import SPREADS_SCHEMA, martingale_distribution, past_moves, price_distribution
-from pm.lake.tables import QUANTILES, quantile_column
+from pm.tables.quantiles import QUANTILES, quantile_column
 
 SPREAD = dict(zip(QUANTILES, (-0.25, -0.2, -0.15, -0.05, 0.002, 0.06, 0.14, 0.19, 0.23), strict=True))
 

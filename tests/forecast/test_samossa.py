@@ -15,7 +15,7 @@ from pm.forecast.spectral.prices import LINE, History, fit_prices, fit_represent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 BARS, HORIZON = 1000, 20
 ORIGINS = [839 + 20 * k for k in range(8)]

@@ -9,7 +9,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from pm.forecast.comparison import DieboldMariano, diebold_mariano
 from pm.forecast.stacking import (
     _by_inverse_loss,
     _by_stacking,
@@ -19,6 +18,7 @@ from pm.forecast.stacking import (
     inverse_loss_weights,
     stacking_weights,
 )
+from pm.statistics.diebold_mariano import DieboldMariano, diebold_mariano
 
 if TYPE_CHECKING:
     from collections.abc import Callable

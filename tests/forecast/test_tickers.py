@@ -12,9 +12,10 @@ from polars.testing import assert_frame_equal
 
 from pm.errors import SettingsError
 from pm.forecast import ForecastResult, forecast_tickers
-from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.parallel import map_chunks
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
+from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.volatility import fit_volatility
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def test_frames_fit_their_tables(prices: pl.DataFrame, forecast: Forecast) -> No
     frames = {"forecasts": result.forecasts, "model_weights": result.weights, "exclusions": result.exclusions}
     for name, frame in frames.items():
         stamped = frame.with_columns(pl.lit(None, dtype=dtype).alias(column) for column, dtype in STAMP.items())
-        assert_frame_equal(table(name).conform(stamped), stamped)
-        assert not frame.select(column for column in table(name).key if column not in STAMP).is_duplicated().any()
+        assert_frame_equal(TABLES[name].conform(stamped), stamped)
+        assert not frame.select(column for column in TABLES[name].key if column not in STAMP).is_duplicated().any()
 
 
 def test_the_ensemble_is_the_weighted_mean(prices: pl.DataFrame, forecast: Forecast) -> None:

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from pm.lake import Lake
-from pm.lake.tables import table
 from pm.settings import LakeSettings
+from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def settings() -> LakeSettings:
 def pristine(tmp_path_factory: pytest.TempPathFactory, settings: LakeSettings) -> Path:
     """Make a lake without rows, once."""
     root = tmp_path_factory.mktemp("pristine") / "lake"
-    Lake(root, settings).close()
+    Lake(root, settings, TABLES).close()
     return root
 
 
@@ -36,7 +36,7 @@ def root(pristine: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lake(root: Path, settings: LakeSettings) -> Iterator[Lake]:
-    with Lake(root, settings) as opened:
+    with Lake(root, settings, TABLES) as opened:
         yield opened
 
 
@@ -45,7 +45,7 @@ def rows() -> Callable[..., pl.DataFrame]:
     """Lay some rows out as a table's frame: `rows("raw.bars", {"ticker": "A"}, …)`; what is not said is null."""
 
     def frame(name: str, *values: dict[str, Any]) -> pl.DataFrame:
-        schema = table(name).polars_schema
+        schema = TABLES[name].polars_schema
         return pl.DataFrame([{column: row.get(column) for column in schema} for row in values], schema=schema)
 
     return frame

@@ -10,8 +10,11 @@ import pytest
 
 from pm.errors import LakeError, PmError, StorageError
 from pm.lake import Lake
-from pm.lake.connection import quote
+from pm.lake.binding import quote
 from pm.lake.console import Console
+from pm.tables.catalogue import TABLES
+from pm.tables.pipeline import RUNS
+from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +33,13 @@ import polars as pl
 from pm.errors import PmError
 from pm.lake import Lake
 from pm.lake.console import Console
-from pm.lake.tables import table
 from pm.settings import LakeSettings
+from pm.tables import TABLES
+from pm.tables.quality import BARS
+from pm.tables.sources import RAW_BARS
 root = Path(sys.argv[1])
 settings = LakeSettings(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30)
-nulls = [pl.lit(None, kind).alias(name) for name, kind in table("raw.bars").polars_schema.items() if name != "close"]
+nulls = [pl.lit(None, kind).alias(name) for name, kind in RAW_BARS.polars_schema.items() if name != "close"]
 def bars(count):
     return pl.select(close=pl.int_range(count).cast(pl.Float64).sqrt()).with_columns(nulls)
 def tell(label, work):
@@ -43,7 +48,7 @@ def tell(label, work):
     except PmError as error:
         print(label, type(error).__name__, error.what.replace(chr(10), " "), error.hint, sep="|")
 def append(lake, count):
-    return lake.commit("append", lambda tx: tx.append("raw.bars", bars(count)))
+    return lake.commit("append", lambda tx: tx.append(RAW_BARS, bars(count)))
 def held(lake):
     return lake.scalar("SELECT count(*) FROM raw.bars")
 """
@@ -52,8 +57,8 @@ def held(lake):
 @pytest.fixture
 def stocked(root: Path, settings: LakeSettings, rows: Rows) -> Path:
     """Give a lake with 40 rows in one Parquet file, its writer gone."""
-    with Lake(root, settings) as lake:
-        lake.commit("rows", lambda tx: tx.append("raw.bars", rows("raw.bars", *({"row": n} for n in range(40)))))
+    with Lake(root, settings, TABLES) as lake:
+        lake.commit("rows", lambda tx: tx.append(RAW_BARS, rows("raw.bars", *({"row": n} for n in range(40)))))
     return root
 
 
@@ -85,8 +90,8 @@ def test_a_damaged_catalog_is_told_and_left(
     catalog.write_bytes(damage(catalog.read_bytes()))
     before = catalog.read_bytes()
     attempts: list[Callable[[], object]] = [
-        lambda: Lake(stocked, settings),
-        lambda: Lake(stocked, settings, read_only=True),
+        lambda: Lake(stocked, settings, TABLES),
+        lambda: Lake(stocked, settings, TABLES, read_only=True),
         lambda: Console(stocked),
     ]
     for attempt in attempts:
@@ -101,13 +106,13 @@ def test_a_damaged_catalog_is_told_and_left(
 def test_a_lost_catalog_is_not_replaced_by_an_empty_one(stocked: Path, settings: LakeSettings) -> None:
     (stocked / "catalog.sqlite").unlink()
     with pytest.raises(LakeError, match="catalog is missing, but its data is there"):
-        Lake(stocked, settings)
+        Lake(stocked, settings, TABLES)
     assert not (stocked / "catalog.sqlite").exists()
 
 
 def test_a_reader_makes_no_lake(tmp_path: Path, settings: LakeSettings) -> None:
     with pytest.raises(LakeError, match="no lake here yet"):
-        Lake(tmp_path / "lake", settings, read_only=True)
+        Lake(tmp_path / "lake", settings, TABLES, read_only=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,19 +129,19 @@ def test_damaged_data_is_told(
             file.unlink()
         else:
             file.write_bytes(damage(file.read_bytes()))
-    with Lake(stocked, settings) as lake:
+    with Lake(stocked, settings, TABLES) as lake:
         with pytest.raises(LakeError, match="damaged") as refused:
-            lake.read("raw.bars")
+            lake.read(RAW_BARS)
         assert "backup" in refused.value.hint
         assert refused.value.exit_code == 8
-        lake.commit("go on", lambda tx: tx.append("runs", rows("runs", {"run_id": "a"})))  # the rest still works
-        assert lake.read("runs").height == 1
+        lake.commit("go on", lambda tx: tx.append(RUNS, rows("runs", {"run_id": "a"})))  # the rest still works
+        assert lake.read(RUNS).height == 1
 
 
 def test_a_file_in_the_lakes_place_is_told(tmp_path: Path, settings: LakeSettings) -> None:
     (tmp_path / "lake").write_text("a file")
     with pytest.raises(StorageError, match="Not a directory"):
-        Lake(tmp_path / "lake", settings)
+        Lake(tmp_path / "lake", settings, TABLES)
 
 
 def _without_override() -> tuple[str, ...]:
@@ -150,8 +155,8 @@ def _without_override() -> tuple[str, ...]:
 
 
 OPEN_AND_WRITE = """
-tell("write", lambda: append(Lake(root, settings), 30))
-tell("read", lambda: held(Lake(root, settings, read_only=True)))
+tell("write", lambda: append(Lake(root, settings, TABLES), 30))
+tell("read", lambda: held(Lake(root, settings, TABLES, read_only=True)))
 tell("console", lambda: Console(root).query("SELECT count(*) FROM raw.bars").item())
 """
 
@@ -183,7 +188,7 @@ def test_data_that_cannot_be_written_can_be_read(stocked: Path) -> None:
 
 FILL = """
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-lake = Lake(root, settings)
+lake = Lake(root, settings, TABLES)
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))
 files = lambda: sorted(str(f) for f in root.rglob("*.parquet"))
 before = files()
@@ -207,7 +212,7 @@ def test_a_file_that_cannot_grow_is_told_and_removed(stocked: Path) -> None:
 
 
 FULL_DISK = """
-lake = Lake(root, settings)
+lake = Lake(root, settings, TABLES)
 tell("big", lambda: append(lake, 3_000_000))
 tell("small", lambda: append(lake, 30))
 def fill():
@@ -215,7 +220,7 @@ def fill():
         append(lake, 5_000)
 tell("filled", fill)
 tell("whole", lambda: (held(lake) - 70) % 5_000)
-tell("reader", lambda: held(Lake(root, settings, read_only=True)) == held(lake))
+tell("reader", lambda: held(Lake(root, settings, TABLES, read_only=True)) == held(lake))
 """
 
 

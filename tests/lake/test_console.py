@@ -11,6 +11,9 @@ import pytest
 from pm.errors import LakeError, QueryError
 from pm.lake import Lake
 from pm.lake.console import Console
+from pm.tables.catalogue import TABLES
+from pm.tables.quality import BARS
+from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,10 +32,10 @@ def workspace(pristine: Path, settings: LakeSettings, rows: Rows, tmp_path_facto
         for ticker in ("AAPL", "IBM")
         for day in range(1, 4)
     ]
-    with Lake(root, settings) as lake:
-        lake.commit("bars", lambda tx: tx.append("bars", rows("bars", *bars)))
-        lake.commit("raw", lambda tx: tx.append("raw.bars", rows("raw.bars", *bars)))
-        lake.commit("late", lambda tx: tx.merge("bars", rows("bars", {**bars[0], "close": 99.0})))
+    with Lake(root, settings, TABLES) as lake:
+        lake.commit("bars", lambda tx: tx.append(BARS, rows("bars", *bars)))
+        lake.commit("raw", lambda tx: tx.append(RAW_BARS, rows("raw.bars", *bars)))
+        lake.commit("late", lambda tx: tx.merge(BARS, rows("bars", {**bars[0], "close": 99.0})))
     (root / "data" / "planted.csv").write_text("secret\n1\n")
     pl.DataFrame({"secret": [1]}).write_parquet(root / "data" / "planted.parquet")
     return root
@@ -301,8 +304,8 @@ def test_damaged_data_is_not_the_questions_fault(
     pristine: Path, settings: LakeSettings, rows: Rows, tmp_path: Path
 ) -> None:
     root = shutil.copytree(pristine, tmp_path / "lake")
-    with Lake(root, settings) as lake:
-        lake.commit("raw", lambda tx: tx.append("raw.bars", rows("raw.bars", {"ticker": "A"})))
+    with Lake(root, settings, TABLES) as lake:
+        lake.commit("raw", lambda tx: tx.append(RAW_BARS, rows("raw.bars", {"ticker": "A"})))
     for file in (root / "data" / "raw").rglob("*.parquet"):
         file.unlink()
     with Console(root) as console, pytest.raises(LakeError, match="damaged") as refused:

@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 
 from pm.errors import LakeError
 from pm.lake import Lake, utc_now
-from pm.lake.tables import TABLES, table
+from pm.tables.catalogue import TABLES
+from pm.tables.features import FEATURES
+from pm.tables.pipeline import RUNS
+from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, RESTATEMENTS
+from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,21 +38,21 @@ ODD_TEXTS = [
 
 def test_reopened_lake_has_what_was_committed(root: Path, settings: LakeSettings, rows: Rows) -> None:
     wanted = rows("bars", {"ticker": "A", "date": date(2020, 1, 2), "close": 1.5}, {"ticker": "B", "close": 2.5})
-    with Lake(root, settings) as lake:
-        assert lake.commit("two", lambda tx: tx.append("bars", wanted)) == 2
-    with Lake(root, settings) as lake:
-        assert lake.read("bars").equals(wanted)
-    with Lake(root, settings, read_only=True) as lake:
-        assert lake.read("bars").equals(wanted)
+    with Lake(root, settings, TABLES) as lake:
+        assert lake.commit("two", lambda tx: tx.append(BARS, wanted)) == 2
+    with Lake(root, settings, TABLES) as lake:
+        assert lake.read(BARS).equals(wanted)
+    with Lake(root, settings, TABLES, read_only=True) as lake:
+        assert lake.read(BARS).equals(wanted)
 
 
 def test_a_lake_can_lie_in_a_folder_of_any_name(tmp_path: Path, settings: LakeSettings, rows: Rows) -> None:
     named = tmp_path / "it's {a} 50% ☃ lake?"
-    with Lake(named, settings) as lake:
-        lake.commit("one", lambda tx: tx.append("raw.bars", rows("raw.bars", {"ticker": "A"})))
+    with Lake(named, settings, TABLES) as lake:
+        lake.commit("one", lambda tx: tx.append(RAW_BARS, rows("raw.bars", {"ticker": "A"})))
     moved = named.rename(tmp_path / 'moved "there"')
-    with Lake(moved, settings, read_only=True) as lake:
-        assert lake.read("raw.bars")["ticker"].to_list() == ["A"]
+    with Lake(moved, settings, TABLES, read_only=True) as lake:
+        assert lake.read(RAW_BARS)["ticker"].to_list() == ["A"]
 
 
 @pytest.mark.parametrize("copies", [1, 30], ids=["in the statement", "as a frame"])
@@ -58,11 +62,11 @@ def test_text_survives_as_it_is(lake: Lake, rows: Rows, copies: int) -> None:
         *({"batch_id": text, "row": row, "original": text} for text in ODD_TEXTS for row in range(copies)),
     )
     for piece in wanted.iter_slices(15) if copies == 1 else [wanted]:
-        lake.commit("append", lambda tx, piece=piece: tx.append("quarantine", piece))  # type: ignore[misc]
+        lake.commit("append", lambda tx, piece=piece: tx.append(QUARANTINE, piece))  # type: ignore[misc]
     for piece in wanted.head(15).iter_slices(5):
-        lake.commit("merge", lambda tx, piece=piece: tx.merge("quarantine", piece))  # type: ignore[misc]
+        lake.commit("merge", lambda tx, piece=piece: tx.merge(QUARANTINE, piece))  # type: ignore[misc]
     by = ["batch_id", "row"]
-    assert lake.read("quarantine").sort(by).equals(wanted.sort(by))
+    assert lake.read(QUARANTINE).sort(by).equals(wanted.sort(by))
 
 
 @pytest.mark.parametrize("copies", [1, 30], ids=["in the statement", "as a frame"])
@@ -75,29 +79,29 @@ def test_values_survive_to_the_last_bit(lake: Lake, rows: Rows, copies: int) -> 
         {"run_id": "now", "finished_at": utc_now(), "attempts": 2**63 - 1},
     )
     wanted = rows("bar_flags", *({"ticker": f"{place}", "value": value} for place, value in enumerate(reals * copies)))
-    lake.commit("values", lambda tx: (tx.append("bar_flags", wanted), tx.append("runs", runs)))
+    lake.commit("values", lambda tx: (tx.append(BAR_FLAGS, wanted), tx.append(RUNS, runs)))
     by = pl.col("ticker").cast(pl.Int64)
     assert (
-        lake.read("bar_flags")
+        lake.read(BAR_FLAGS)
         .sort(by)["value"]
         .reinterpret(signed=False)
         .equals(wanted["value"].reinterpret(signed=False))
     )
-    assert lake.read("runs").equals(runs.sort("run_id"))
+    assert lake.read(RUNS).equals(runs.sort("run_id"))
 
 
 @given(text=st.text(), real=st.floats(), moment=st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)))  # noqa: DTZ001 - the lake keeps UTC without a zone
 @hypothesis_settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_value_survives(lake: Lake, rows: Rows, text: str, real: float, moment: datetime) -> None:
     wanted = rows("restatements", {"ticker": text, "field": text, "old_value": real, "seen_at": moment})
-    lake.commit("clear", lambda tx: tx.delete("restatements", "true"))
-    lake.commit("write", lambda tx: tx.append("restatements", wanted))
-    assert lake.read("restatements").equals(wanted)
+    lake.commit("clear", lambda tx: tx.delete(RESTATEMENTS, "true"))
+    lake.commit("write", lambda tx: tx.append(RESTATEMENTS, wanted))
+    assert lake.read(RESTATEMENTS).equals(wanted)
 
 
 def test_raw_rows_are_parquet_however_few(lake: Lake, rows: Rows) -> None:
-    lake.commit("one", lambda tx: tx.append("raw.bars", rows("raw.bars", {"ticker": "A"})))
-    lake.commit("one", lambda tx: tx.append("bar_flags", rows("bar_flags", {"ticker": "A"})))
+    lake.commit("one", lambda tx: tx.append(RAW_BARS, rows("raw.bars", {"ticker": "A"})))
+    lake.commit("one", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "A"})))
     names = {number: name for name, number in lake.table_ids().items()}
     with sqlite3.connect(lake.root / "catalog.sqlite") as catalog:
         inlined = {
@@ -112,26 +116,26 @@ def test_raw_rows_are_parquet_however_few(lake: Lake, rows: Rows) -> None:
 
 
 def test_an_exception_midway_leaves_nothing(lake: Lake, rows: Rows) -> None:
-    lake.commit("before", lambda tx: tx.append("raw.bars", rows("raw.bars", {"ticker": "A", "row": 1})))
+    lake.commit("before", lambda tx: tx.append(RAW_BARS, rows("raw.bars", {"ticker": "A", "row": 1})))
     before = lake.snapshot
 
     def write(transaction: Transaction) -> None:
-        transaction.append("raw.bars", rows("raw.bars", *({"ticker": "B", "row": row} for row in range(100))))
-        transaction.merge("raw.bars", rows("raw.bars", {"ticker": "C", "row": 1}))
-        transaction.delete("raw.bars", "true")
+        transaction.append(RAW_BARS, rows("raw.bars", *({"ticker": "B", "row": row} for row in range(100))))
+        transaction.merge(RAW_BARS, rows("raw.bars", {"ticker": "C", "row": 1}))
+        transaction.delete(RAW_BARS, "true")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         lake.commit("fails", write)
     assert lake.snapshot == before
-    assert lake.read("raw.bars")["ticker"].to_list() == ["A"]
-    lake.commit("after", lambda tx: tx.append("raw.bars", rows("raw.bars", {"ticker": "D", "row": 2})))
-    assert lake.read("raw.bars")["ticker"].to_list() == ["A", "D"]
+    assert lake.read(RAW_BARS)["ticker"].to_list() == ["A"]
+    lake.commit("after", lambda tx: tx.append(RAW_BARS, rows("raw.bars", {"ticker": "D", "row": 2})))
+    assert lake.read(RAW_BARS)["ticker"].to_list() == ["A", "D"]
 
 
 def test_a_transaction_reads_what_it_wrote(lake: Lake, rows: Rows) -> None:
     def write(transaction: Transaction) -> list[str]:
-        transaction.append("bars", rows("bars", {"ticker": "A"}))
+        transaction.append(BARS, rows("bars", {"ticker": "A"}))
         return list(transaction.query("SELECT ticker FROM bars")["ticker"])
 
     assert lake.commit("write", write) == ["A"]
@@ -140,42 +144,40 @@ def test_a_transaction_reads_what_it_wrote(lake: Lake, rows: Rows) -> None:
 def test_rows_to_merge_may_not_repeat_a_key(lake: Lake, rows: Rows) -> None:
     twice = rows("runs", {"run_id": "a"}, {"run_id": "a"})
     with pytest.raises(LakeError, match="repeat a key"):
-        lake.commit("twice", lambda tx: tx.merge("runs", twice))
-    assert lake.read("runs").is_empty()
+        lake.commit("twice", lambda tx: tx.merge(RUNS, twice))
+    assert lake.read(RUNS).is_empty()
 
 
 def test_a_frame_of_another_shape_is_refused(lake: Lake) -> None:
     with pytest.raises(LakeError, match=r"missing \['adj_close', .* unexpected \['surprise'\]"):
-        lake.commit("odd", lambda tx: tx.append("raw.bars", pl.DataFrame({"ticker": ["A"], "surprise": [1]})))
+        lake.commit("odd", lambda tx: tx.append(RAW_BARS, pl.DataFrame({"ticker": ["A"], "surprise": [1]})))
 
 
 def test_empty_frames_are_written_as_nothing(lake: Lake, rows: Rows) -> None:
     before = lake.versions(TABLES)
-    assert lake.commit("none", lambda tx: tx.append("bars", rows("bars")) + tx.merge("bars", rows("bars"))) == 0
+    assert lake.commit("none", lambda tx: tx.append(BARS, rows("bars")) + tx.merge(BARS, rows("bars"))) == 0
     assert lake.versions(TABLES) == before
 
 
 def test_tickers_are_matched_whole(lake: Lake, rows: Rows) -> None:
-    lake.commit(
-        "five", lambda tx: tx.append("bars", rows("bars", *({"ticker": t} for t in ["A", "AA", "AB", "B", "a"])))
-    )
-    assert lake.read("bars", tickers=["A"])["ticker"].to_list() == ["A"]
-    assert lake.read("bars", tickers=["B", "AA", "nobody"])["ticker"].to_list() == ["AA", "B"]
-    assert lake.read("bars", tickers=[]).is_empty()
-    assert lake.read("bars", "ticker < ?", ["AB"], tickers=["A", "AB"])["ticker"].to_list() == ["A"]
+    lake.commit("five", lambda tx: tx.append(BARS, rows("bars", *({"ticker": t} for t in ["A", "AA", "AB", "B", "a"]))))
+    assert lake.read(BARS, among={"ticker": ["A"]})["ticker"].to_list() == ["A"]
+    assert lake.read(BARS, among={"ticker": ["B", "AA", "nobody"]})["ticker"].to_list() == ["AA", "B"]
+    assert lake.read(BARS, among={"ticker": []}).is_empty()
+    assert lake.read(BARS, "ticker < ?", ["AB"], among={"ticker": ["A", "AB"]})["ticker"].to_list() == ["A"]
 
 
 def test_a_reader_cannot_write(root: Path, settings: LakeSettings, rows: Rows) -> None:
     with (
-        Lake(root, settings, read_only=True) as reader,
+        Lake(root, settings, TABLES, read_only=True) as reader,
         pytest.raises(LakeError, match="read-only"),
     ):
-        reader.commit("no", lambda tx: tx.append("runs", rows("runs", {"run_id": "a"})))
+        reader.commit("no", lambda tx: tx.append(RUNS, rows("runs", {"run_id": "a"})))
 
 
 def test_reading_a_missing_column_says_which(lake: Lake) -> None:
     with pytest.raises(LakeError, match="nope"):
-        lake.read("bars", "nope = 1")
+        lake.read(BARS, "nope = 1")
 
 
 def test_versions_change_with_rows_alone(root: Path, settings: LakeSettings, rows: Rows, tmp_path: Path) -> None:
@@ -183,14 +185,14 @@ def test_versions_change_with_rows_alone(root: Path, settings: LakeSettings, row
 
     flag = rows("bar_flags", {"ticker": "A", "rule": "jump", "value": 1.0})
     many = rows("features", *({"ticker": f"{number}"} for number in range(50)))
-    with Lake(root, settings) as lake:
+    with Lake(root, settings, TABLES) as lake:
         seen = [lake.versions(TABLES)]
         for write in (
-            lambda: lake.commit("inlined append", lambda tx: tx.append("bar_flags", flag)),
-            lambda: lake.commit("parquet append", lambda tx: tx.append("features", many)),
-            lambda: lake.commit("merge", lambda tx: tx.merge("bar_flags", flag)),
-            lambda: lake.commit("delete", lambda tx: tx.delete("features", "ticker = '7'")),
-            lambda: lake.commit("delete inlined", lambda tx: tx.delete("bar_flags", "true")),
+            lambda: lake.commit("inlined append", lambda tx: tx.append(BAR_FLAGS, flag)),
+            lambda: lake.commit("parquet append", lambda tx: tx.append(FEATURES, many)),
+            lambda: lake.commit("merge", lambda tx: tx.merge(BAR_FLAGS, flag)),
+            lambda: lake.commit("delete", lambda tx: tx.delete(FEATURES, "ticker = '7'")),
+            lambda: lake.commit("delete inlined", lambda tx: tx.delete(BAR_FLAGS, "true")),
         ):
             write()
             seen.append(lake.versions(TABLES))
@@ -199,22 +201,24 @@ def test_versions_change_with_rows_alone(root: Path, settings: LakeSettings, row
         assert changed == [{"bar_flags"}, {"features"}, {"bar_flags"}, {"features"}, {"bar_flags"}]
         assert seen[-1]["bar_flags"] == newest
         for _ in range(3):
-            lake.commit("grow", lambda tx: tx.append("features", many))
+            lake.commit("grow", lambda tx: tx.append(FEATURES, many))
         before = lake.versions(TABLES)
-        compact(lake, grace=timedelta(0))
+        compact(lake, keep=(), grace=timedelta(0))
         assert lake.versions(TABLES) == before
         changes = lake.snapshots()["changes"].tail(4).str.join("|").item()
         assert re.search(r"tables deleted from: (\w+, )*features", changes)
     (tmp_path / "sql").mkdir()
     (tmp_path / "sql" / "90_mine.sql").write_text("-- Mine.\nSELECT 1 AS one;")
-    with Lake(root, settings, views=[tmp_path / "sql"]) as lake:  # a new view changes no rows but the dictionary's
+    with Lake(
+        root, settings, TABLES, views=[tmp_path / "sql"]
+    ) as lake:  # a new view changes only the dictionary's rows
         assert {name for name, at in lake.versions(TABLES).items() if at != before[name]} == {"dictionary"}
 
 
 def test_snapshot_at_a_number_a_time_or_a_date(lake: Lake, rows: Rows) -> None:
     numbers = []
     for ticker in "ABC":
-        lake.commit(ticker, lambda tx, ticker=ticker: tx.append("bars", rows("bars", {"ticker": ticker})))  # type: ignore[misc]
+        lake.commit(ticker, lambda tx, ticker=ticker: tx.append(BARS, rows("bars", {"ticker": ticker})))  # type: ignore[misc]
         numbers.append(lake.snapshot)
     times = dict(lake.snapshots().select("snapshot_id", "snapshot_time").iter_rows())
     second = numbers[1]
@@ -222,22 +226,22 @@ def test_snapshot_at_a_number_a_time_or_a_date(lake: Lake, rows: Rows) -> None:
     assert lake.snapshot_at(times[second] + timedelta(microseconds=1)) == second
     assert lake.snapshot_at(times[second]) == numbers[0]
     assert lake.snapshot_at(utc_now().date() + timedelta(days=1)) == numbers[2]
-    assert lake.read("bars", at=second)["ticker"].to_list() == ["A", "B"]
-    with Lake(lake.root, lake.settings, read_only=True, at=numbers[0]) as then:
-        assert then.read("bars")["ticker"].to_list() == ["A"]
+    assert lake.read(BARS, at=second)["ticker"].to_list() == ["A", "B"]
+    with Lake(lake.root, lake.settings, TABLES, read_only=True, at=numbers[0]) as then:
+        assert then.read(BARS)["ticker"].to_list() == ["A"]
     with pytest.raises(LakeError, match="No snapshot 99999"):
         lake.snapshot_at(99999)
     with pytest.raises(LakeError, match="There was no lake on 2001-01-01") as refused:
         lake.snapshot_at(date(2001, 1, 1))
     assert "pm lake snapshots" in refused.value.hint
     with pytest.raises(LakeError, match="no such snapshot"):
-        lake.read("bars", at=99999)
+        lake.read(BARS, at=99999)
 
 
 def test_snapshots_name_the_run_and_the_tables(lake: Lake, rows: Rows) -> None:
     lake.commit(
         "it's done",
-        lambda tx: (tx.append("bars", rows("bars", {"ticker": "A"})), tx.append("raw.bars", rows("raw.bars", {}))),
+        lambda tx: (tx.append(BARS, rows("bars", {"ticker": "A"})), tx.append(RAW_BARS, rows("raw.bars", {}))),
         run_id="R1",
         stage="check",
     )
@@ -248,8 +252,3 @@ def test_snapshots_name_the_run_and_the_tables(lake: Lake, rows: Rows) -> None:
     assert "inlined insert: bars" in newest["changes"]
     extra = lake.scalar("SELECT commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")
     assert extra == '{"run_id": "R1", "stage": "check"}'
-
-
-def test_unknown_tables_are_a_programming_error() -> None:
-    with pytest.raises(KeyError):
-        table("nope")

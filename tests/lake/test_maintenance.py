@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from pm.lake import Lake, utc_now
 from pm.lake.maintenance import compact, table_sizes
-from pm.lake.tables import TABLES
+from pm.tables.catalogue import TABLES
+from pm.tables.quality import BARS, QUARANTINE
+from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +48,7 @@ class Twin:
         self.used = 0
 
     def held(self, at: int | None = None) -> Model:
-        frame = self.lake.read("quarantine", at=at).select("batch_id", "row", "original")
+        frame = self.lake.read(QUARANTINE, at=at).select("batch_id", "row", "original")
         found = {(batch, row): text for batch, row, text in frame.iter_rows()}
         assert len(found) == frame.height  # no key twice
         return found
@@ -73,7 +75,7 @@ class Twin:
             if step == "delete":
                 modulus = self.chance.randrange(2, 5)
                 planned = {key: text for key, text in planned.items() if key[1] % modulus}
-                work.append(lambda tx, m=modulus: tx.delete("quarantine", "row % ? = 0", [m]))  # type: ignore[misc]
+                work.append(lambda tx, m=modulus: tx.delete(QUARANTINE, "row % ? = 0", [m]))  # type: ignore[misc]
             else:
                 values = self.some(new=step == "append")
                 planned |= values
@@ -95,7 +97,7 @@ class Twin:
             self.then[self.lake.snapshot] = dict(planned)
 
     def compact(self) -> None:
-        compact(self.lake, grace=NOW)
+        compact(self.lake, keep=(), grace=NOW)
         kept = set(self.lake.snapshots()["snapshot_id"])
         self.then = {at: model for at, model in self.then.items() if at in kept}
         self.then[self.lake.snapshot] = dict(self.now)
@@ -125,7 +127,7 @@ def test_any_history_equals_a_dictionary_at_every_snapshot(
 ) -> None:
     root = shutil.copytree(pristine, tmp_path_factory.mktemp("history") / "lake")
     days = 0 if forget else 30
-    with Lake(root, settings.model_copy(update={"expire_after_days": days})) as lake:
+    with Lake(root, settings.model_copy(update={"expire_after_days": days}), TABLES) as lake:
         twin = Twin(lake, rows, seed)
         for step in steps:
             if step == "compact":
@@ -146,43 +148,42 @@ def _nights(lake: Lake, rows: Rows, count: int) -> list[int]:
         bars = rows(
             "bars", *({"ticker": f"T{n}", "date": date(2020, 1, 1 + night), "close": 1.0 * n} for n in range(30))
         )
-        lake.commit(f"night {night}", lambda tx, bars=bars: tx.merge("bars", bars))  # type: ignore[misc]
+        lake.commit(f"night {night}", lambda tx, bars=bars: tx.merge(BARS, bars))  # type: ignore[misc]
         numbers.append(lake.snapshot)
     return numbers
 
 
-def test_compaction_keeps_what_runs_have_read_and_forgets_the_rest(
+def test_compaction_keeps_the_snapshots_it_is_told_to_and_forgets_the_rest(
     root: Path, forgetful: LakeSettings, rows: Rows
 ) -> None:
-    with Lake(root, forgetful) as lake:
+    with Lake(root, forgetful, TABLES) as lake:
         numbers = _nights(lake, rows, 6)
-        lake.commit("read", lambda tx: tx.append("stage_events", rows("stage_events", {"snapshot_id": numbers[2]})))
-        then, now = lake.read("bars", at=numbers[2]), lake.read("bars")
-        done = compact(lake, grace=NOW)
+        then, now = lake.read(BARS, at=numbers[2]), lake.read(BARS)
+        done = compact(lake, keep=[numbers[2]], grace=NOW)
         kept = set(lake.snapshots()["snapshot_id"])
         assert numbers[2] in kept
         assert kept.isdisjoint({numbers[0], numbers[1], numbers[3], numbers[4]})
         assert set(lake.versions(TABLES).values()) - {0} <= kept
         assert done.snapshots_forgotten >= 4
         assert done.files_after < done.files_before
-        assert lake.read("bars", at=numbers[2]).equals(then)
-        assert lake.read("bars").equals(now)
+        assert lake.read(BARS, at=numbers[2]).equals(then)
+        assert lake.read(BARS).equals(now)
 
 
 def test_young_snapshots_are_kept(root: Path, settings: LakeSettings, rows: Rows) -> None:
-    with Lake(root, settings) as lake:
+    with Lake(root, settings, TABLES) as lake:
         numbers = _nights(lake, rows, 3)
-        assert compact(lake, grace=NOW).snapshots_forgotten == 0
-        assert [lake.read("bars", at=number).height for number in numbers] == [30, 60, 90]
+        assert compact(lake, keep=(), grace=NOW).snapshots_forgotten == 0
+        assert [lake.read(BARS, at=number).height for number in numbers] == [30, 60, 90]
 
 
 def test_compaction_a_second_time_finds_nothing(root: Path, forgetful: LakeSettings, rows: Rows) -> None:
-    with Lake(root, forgetful) as lake:
+    with Lake(root, forgetful, TABLES) as lake:
         _nights(lake, rows, 4)
-        compact(lake, grace=NOW)
-        compact(lake, grace=NOW)
+        compact(lake, keep=(), grace=NOW)
+        compact(lake, keep=(), grace=NOW)
         before = sorted((root / "data").rglob("*.parquet"))
-        again = compact(lake, grace=NOW)
+        again = compact(lake, keep=(), grace=NOW)
         assert sorted((root / "data").rglob("*.parquet")) == before
         assert (again.files_before, again.bytes_before) == (again.files_after, again.bytes_after)
 
@@ -193,33 +194,34 @@ import os, signal, sys
 import polars as pl
 from pathlib import Path
 from pm.lake import Lake
-from pm.lake.tables import table
 from pm.settings import LakeSettings
+from pm.tables import TABLES
+from pm.tables.sources import RAW_BARS
 settings = LakeSettings(retry_attempts=1, retry_base_seconds=0.1, expire_after_days=1)
-schema = table("raw.bars").polars_schema
+schema = RAW_BARS.polars_schema
 empty = [pl.lit(None, kind).alias(column) for column, kind in schema.items() if column != "row"]
 frame = pl.DataFrame({{"row": list(range(200_000))}}).with_columns(empty)
 def write(tx):
-    tx.append("raw.bars", frame)
+    tx.append(RAW_BARS, frame)
     os.kill(os.getpid(), signal.SIGKILL)
-Lake(Path({str(root)!r}), settings).commit("killed", write)
+Lake(Path({str(root)!r}), settings, TABLES).commit("killed", write)
 """
-    with Lake(root, settings) as lake:
-        lake.commit("one", lambda tx: tx.append("raw.bars", rows("raw.bars", {"ticker": "A", "row": 1})))
+    with Lake(root, settings, TABLES) as lake:
+        lake.commit("one", lambda tx: tx.append(RAW_BARS, rows("raw.bars", {"ticker": "A", "row": 1})))
     killed = subprocess.run([sys.executable, "-c", program], check=False)
     assert killed.returncode == -9
-    with Lake(root, settings) as lake:
-        assert lake.read("raw.bars").height == 1
+    with Lake(root, settings, TABLES) as lake:
+        assert lake.read(RAW_BARS).height == 1
         known = {
             row[0] for row in lake._fetch("SELECT data_file FROM ducklake_list_files('lake', 'bars', schema => 'raw')")
         }
         orphans = {str(file) for file in (root / "data" / "raw" / "bars").glob("*.parquet")} - known
         assert orphans
-        compact(lake)  # a file so young may be one that is being written
+        compact(lake, keep=())  # a file so young may be one that is being written
         assert all(Path(file).is_file() for file in orphans)
-        compact(lake, grace=NOW)
+        compact(lake, keep=(), grace=NOW)
         assert not any(Path(file).is_file() for file in orphans)
-        assert lake.read("raw.bars")["ticker"].to_list() == ["A"]
+        assert lake.read(RAW_BARS)["ticker"].to_list() == ["A"]
 
 
 def test_sizes_are_what_lies_there(lake: Lake, rows: Rows) -> None:

@@ -9,8 +9,10 @@ import pytest
 from pm.errors import LakeError, SettingsError
 from pm.lake import Lake
 from pm.lake.schema import read_views
-from pm.lake.tables import TABLES
 from pm.resources import sql_dir
+from pm.tables.catalogue import TABLES
+from pm.tables.lake import DICTIONARY
+from pm.tables.quality import BAR_FLAGS, BARS, RESTATEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 def _alter(root: Path, settings: LakeSettings, *statements: str) -> None:
     """Make a lake one of another version."""
-    with Lake(root, settings, read_only=False) as lake:
+    with Lake(root, settings, TABLES, read_only=False) as lake:
         for statement in statements:
             lake._connection.execute(statement)
 
@@ -58,30 +60,30 @@ def test_the_dictionary_has_every_column_of_every_table_and_view(lake: Lake) -> 
         for name in names
         for column, kind, *_ in lake._fetch(f"DESCRIBE SELECT * FROM {name if '.' in name else f'lake.{name}'}")
     ]
-    told = lake.read("dictionary")
+    told = lake.read(DICTIONARY)
     assert sorted(told.select("table_name", "column_name", "type").iter_rows()) == sorted(wanted)
     silent = told.filter(told["comment"].fill_null("").str.strip_chars() == "")
     assert silent.select("table_name", "column_name").rows() == []
 
 
 def test_a_lake_that_is_current_is_left_alone(root: Path, settings: LakeSettings) -> None:
-    with Lake(root, settings) as lake:
+    with Lake(root, settings, TABLES) as lake:
         before = lake.snapshot
-    with Lake(root, settings) as lake:
+    with Lake(root, settings, TABLES) as lake:
         assert lake.snapshot == before
 
 
 def test_a_missing_column_table_and_comment_come_back(root: Path, settings: LakeSettings, rows: Rows) -> None:
-    with Lake(root, settings) as lake:
-        lake.commit("flag", lambda tx: tx.append("bar_flags", rows("bar_flags", {"ticker": "A", "detail": "x"})))
+    with Lake(root, settings, TABLES) as lake:
+        lake.commit("flag", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "A", "detail": "x"})))
     _alter(
         root, settings, "DROP VIEW ticker_quality", "ALTER TABLE bar_flags DROP COLUMN detail",
         "DROP TABLE restatements",
         "COMMENT ON TABLE bars IS NULL", "COMMENT ON COLUMN bars.close IS 'wrong'", STALE,
     )  # fmt: skip
-    with Lake(root, settings) as lake:
-        assert lake.read("bar_flags").select("ticker", "detail").rows() == [("A", None)]
-        assert lake.read("restatements").is_empty()
+    with Lake(root, settings, TABLES) as lake:
+        assert lake.read(BAR_FLAGS).select("ticker", "detail").rows() == [("A", None)]
+        assert lake.read(RESTATEMENTS).is_empty()
         comment = lake.scalar("SELECT comment FROM duckdb_tables() WHERE table_name = 'bars' AND schema_name = 'main'")
         assert comment == TABLES["bars"].comment
         comments = lake.query(
@@ -89,8 +91,8 @@ def test_a_missing_column_table_and_comment_come_back(root: Path, settings: Lake
             "WHERE table_name = 'bars' AND schema_name = 'main' AND column_name = 'close'"
         )
         assert comments["comment"].to_list() == ["Closing price as traded."]
-        lake.commit("more", lambda tx: tx.append("bar_flags", rows("bar_flags", {"ticker": "B", "detail": "y"})))
-        assert lake.read("bar_flags")["detail"].to_list() == [None, "y"]
+        lake.commit("more", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "B", "detail": "y"})))
+        assert lake.read(BAR_FLAGS)["detail"].to_list() == [None, "y"]
 
 
 def test_a_column_nobody_declares_is_left_alone(root: Path, settings: LakeSettings, rows: Rows) -> None:
@@ -101,10 +103,10 @@ def test_a_column_nobody_declares_is_left_alone(root: Path, settings: LakeSettin
         "INSERT INTO bar_flags (later) VALUES ('x')",
         STALE,
     )
-    with Lake(root, settings) as lake:
+    with Lake(root, settings, TABLES) as lake:
         assert lake.scalar("SELECT later FROM bar_flags") == "x"
-        lake.commit("flag", lambda tx: tx.append("bar_flags", rows("bar_flags", {"ticker": "A"})))
-        lake.commit("flag", lambda tx: tx.merge("bar_flags", rows("bar_flags", {"ticker": "A", "value": 2.0})))
+        lake.commit("flag", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "A"})))
+        lake.commit("flag", lambda tx: tx.merge(BAR_FLAGS, rows("bar_flags", {"ticker": "A", "value": 2.0})))
 
 
 def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: LakeSettings) -> None:
@@ -113,11 +115,11 @@ def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: La
         "CREATE TABLE spare AS SELECT 1::INTEGER AS ticker, * EXCLUDE (ticker) FROM bar_flags LIMIT 0",
         "DROP TABLE bar_flags", "ALTER TABLE spare RENAME TO bar_flags", "COMMENT ON TABLE bars IS 'mine'", STALE,
     )  # fmt: skip
-    with Lake(root, settings, read_only=True) as lake:
+    with Lake(root, settings, TABLES, read_only=True) as lake:
         before = lake.snapshot
     with pytest.raises(LakeError, match=r"Column bar_flags.ticker is INTEGER, this version needs VARCHAR"):
-        Lake(root, settings)
-    with Lake(root, settings, read_only=True) as lake:
+        Lake(root, settings, TABLES)
+    with Lake(root, settings, TABLES, read_only=True) as lake:
         assert lake.snapshot == before
         assert (
             lake.scalar("SELECT comment FROM duckdb_tables() WHERE table_name = 'bars' AND schema_name = 'main'")
@@ -130,17 +132,17 @@ def test_a_changed_view_is_made_anew(root: Path, settings: LakeSettings, tmp_pat
     folder.mkdir()
     file = folder / "95_my_view.sql"
     file.write_text("-- What I want.\n-- Over two lines.\n-- a: The letter: a.\nSELECT 1 AS a, 'x; --' AS b;\n")
-    with Lake(root, settings, views=[folder]) as lake:
+    with Lake(root, settings, TABLES, views=[folder]) as lake:
         assert lake.query("FROM my_view").rows() == [(1, "x; --")]
         comment = lake.scalar("SELECT comment FROM duckdb_views() WHERE view_name = 'my_view'")
         assert comment == "What I want. Over two lines."
         told = lake.query("SELECT column_name, comment FROM dictionary WHERE table_name = 'my_view' ORDER BY position")
         assert told.rows() == [("a", "The letter: a."), ("b", "")]
     file.write_text("-- Other.\nSELECT 2 AS a")
-    with Lake(root, settings, views=[folder]) as lake:
+    with Lake(root, settings, TABLES, views=[folder]) as lake:
         assert lake.query("FROM my_view").rows() == [(2,)]
     file.unlink()
-    with Lake(root, settings, views=[folder]) as lake:
+    with Lake(root, settings, TABLES, views=[folder]) as lake:
         assert not lake.query("FROM duckdb_views() WHERE view_name = 'my_view'").height
         assert not lake.query("FROM dictionary WHERE table_name = 'my_view'").height
 
@@ -162,12 +164,12 @@ def test_a_broken_view_names_its_file_and_the_lake_stays(
     folder = tmp_path / "sql"
     folder.mkdir()
     (folder / "99_broken.sql").write_text(text)
-    with Lake(root, settings, read_only=True) as lake:
+    with Lake(root, settings, TABLES, read_only=True) as lake:
         before = lake.snapshot
     with pytest.raises(SettingsError, match="view") as refused:
-        Lake(root, settings, views=[folder])
+        Lake(root, settings, TABLES, views=[folder])
     assert "99_broken.sql" in refused.value.where
-    with Lake(root, settings, read_only=True) as lake:
+    with Lake(root, settings, TABLES, read_only=True) as lake:
         assert lake.snapshot == before
         assert lake.query("FROM adjusted_bars").is_empty()
 
@@ -177,14 +179,14 @@ def test_a_view_may_not_hide_a_table(root: Path, settings: LakeSettings, tmp_pat
     folder.mkdir()
     (folder / "99_bars.sql").write_text("SELECT 1 AS a")
     with pytest.raises(SettingsError, match="bars"):
-        Lake(root, settings, views=[folder])
+        Lake(root, settings, TABLES, views=[folder])
 
 
 def test_a_workspaces_view_replaces_one_of_its_name(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
     (folder / "12_latest_bars.sql").write_text("SELECT ticker, date, 1 AS mine FROM bars")
-    with Lake(root, settings, views=[folder]) as lake:
+    with Lake(root, settings, TABLES, views=[folder]) as lake:
         assert lake.query("FROM latest_bars").columns == ["ticker", "date", "mine"]
 
 
@@ -192,9 +194,9 @@ def test_another_duckdb_reads_tables_and_views(root: Path, settings: LakeSetting
     """Under another name, and after the lake was moved."""
     import duckdb_extensions
 
-    with Lake(root, settings) as lake:
+    with Lake(root, settings, TABLES) as lake:
         bar = {"ticker": "A", "close": 2.0, "adj_factor": 0.5}
-        lake.commit("bar", lambda tx: tx.append("bars", rows("bars", bar)))
+        lake.commit("bar", lambda tx: tx.append(BARS, rows("bars", bar)))
     moved = shutil.move(root, tmp_path / "elsewhere")
     with duckdb.connect() as connection:
         for name in ("sqlite_scanner", "ducklake"):
@@ -214,14 +216,14 @@ def test_another_duckdb_reads_tables_and_views(root: Path, settings: LakeSetting
 
 
 def test_a_reader_of_an_older_lake_is_told_and_a_writer_brings_it_up(root: Path, settings: LakeSettings) -> None:
-    with Lake(root, settings) as lake:
+    with Lake(root, settings, TABLES) as lake:
         whole = lake.snapshot
     _alter(root, settings, "DROP VIEW ticker_quality", "DROP TABLE bar_flags", STALE)
     with pytest.raises(LakeError, match=r"older version: it has no bar_flags\.") as raised:
-        Lake(root, settings, read_only=True)
+        Lake(root, settings, TABLES, read_only=True)
     assert "pm run" in str(raised.value)
-    with Lake(root, settings, read_only=True, at=whole) as lake:
-        assert lake.read("bar_flags").is_empty()
-    Lake(root, settings).close()
-    with Lake(root, settings, read_only=True) as lake:
-        assert lake.read("bar_flags").is_empty()
+    with Lake(root, settings, TABLES, read_only=True, at=whole) as lake:
+        assert lake.read(BAR_FLAGS).is_empty()
+    Lake(root, settings, TABLES).close()
+    with Lake(root, settings, TABLES, read_only=True) as lake:
+        assert lake.read(BAR_FLAGS).is_empty()

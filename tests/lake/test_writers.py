@@ -10,6 +10,9 @@ import pytest
 from pm.errors import LakeBusyError
 from pm.lake import Lake
 from pm.lake.connection import retried
+from pm.tables.catalogue import TABLES
+from pm.tables.quality import BARS
+from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,30 +31,32 @@ from pathlib import Path
 
 import polars as pl
 from pm.lake import Lake
-from pm.lake.tables import table
 from pm.settings import LakeSettings
+from pm.tables import TABLES
+from pm.tables.quality import BARS
+from pm.tables.sources import RAW_BARS
 root, name = Path(sys.argv[1]), sys.argv[2]
 settings = LakeSettings(retry_attempts=20, retry_base_seconds=0.01, expire_after_days=30)
-schema = table("raw.bars").polars_schema
+schema = RAW_BARS.polars_schema
 def frame(start, count):
     rows = [{**dict.fromkeys(schema), "ticker": name, "batch_id": name, "row": start + i} for i in range(count)]
     return pl.DataFrame(rows, schema=schema)
 """
 WRITER = f"""{PRELUDE}
-with Lake(root, settings) as lake:
+with Lake(root, settings, TABLES) as lake:
     for k in range(8):
         def write(tx):
-            tx.append("raw.bars", frame(100 * k, 30))
-            tx.merge("raw.bars", frame(100 * k + 25, 10))
+            tx.append(RAW_BARS, frame(100 * k, 30))
+            tx.merge(RAW_BARS, frame(100 * k + 25, 10))
         lake.commit(f"{{name}} {{k}}", write)
 """
 KILLED = f"""{PRELUDE}
-lake = Lake(root, settings)
+lake = Lake(root, settings, TABLES)
 print("open", flush=True)
 for k in range(10_000):
-    lake.commit("two", lambda tx: (tx.append("raw.bars", frame(100 * k, 40)), tx.append("bars", pl.DataFrame(
+    lake.commit("two", lambda tx: (tx.append(RAW_BARS, frame(100 * k, 40)), tx.append(BARS, pl.DataFrame(
         {{"ticker": [name], "row": [k]}}).with_columns(pl.lit(None, t).alias(n)
-        for n, t in table("bars").polars_schema.items() if n not in ("ticker", "row")))))
+        for n, t in BARS.polars_schema.items() if n not in ("ticker", "row")))))
 """
 
 
@@ -67,8 +72,8 @@ def test_writers_that_meet_lose_and_double_nothing(tmp_path: Path, settings: Lak
     for writer in writers:
         _, complaint = writer.communicate(timeout=120)
         assert writer.returncode == 0, complaint
-    with Lake(root, settings, read_only=True) as lake:
-        found = lake.read("raw.bars").select("batch_id", "row")
+    with Lake(root, settings, TABLES, read_only=True) as lake:
+        found = lake.read(RAW_BARS).select("batch_id", "row")
     wanted = [(f"w{number}", 100 * k + i) for number in range(3) for k in range(8) for i in range(35)]
     assert sorted(found.iter_rows()) == wanted
 
@@ -81,27 +86,27 @@ def test_a_writer_killed_anywhere_leaves_whole_commits(root: Path, settings: Lak
         time.sleep(wait)
         writer.kill()
         writer.communicate()
-        with Lake(root, settings) as lake:
+        with Lake(root, settings, TABLES) as lake:
             raw = lake.query("SELECT ticker, count(*) AS rows FROM raw.bars GROUP BY ALL ORDER BY ALL")
             derived = lake.query("SELECT ticker, count(*) * 40 AS rows FROM bars GROUP BY ALL ORDER BY ALL")
             assert raw.rows() == derived.rows()
 
 
 def test_readers_are_not_blocked_and_see_whole_commits(root: Path, settings: LakeSettings, rows: Rows) -> None:
-    with Lake(root, settings) as writer, Lake(root, settings, read_only=True) as reader:
-        writer.commit("one", lambda tx: tx.append("bars", rows("bars", {"ticker": "A"})))
+    with Lake(root, settings, TABLES) as writer, Lake(root, settings, TABLES, read_only=True) as reader:
+        writer.commit("one", lambda tx: tx.append(BARS, rows("bars", {"ticker": "A"})))
 
         def write(transaction: Transaction) -> None:
-            transaction.append("bars", rows("bars", {"ticker": "B"}))
-            assert reader.read("bars")["ticker"].to_list() == ["A"]
-            transaction.append("raw.bars", rows("raw.bars", *({"ticker": "B", "row": n} for n in range(50))))
-            with Lake(root, settings, read_only=True) as late:
-                assert late.read("bars")["ticker"].to_list() == ["A"]
-                assert late.read("raw.bars").is_empty()
+            transaction.append(BARS, rows("bars", {"ticker": "B"}))
+            assert reader.read(BARS)["ticker"].to_list() == ["A"]
+            transaction.append(RAW_BARS, rows("raw.bars", *({"ticker": "B", "row": n} for n in range(50))))
+            with Lake(root, settings, TABLES, read_only=True) as late:
+                assert late.read(BARS)["ticker"].to_list() == ["A"]
+                assert late.read(RAW_BARS).is_empty()
 
         writer.commit("two", write)
-        assert reader.read("bars")["ticker"].to_list() == ["A", "B"]
-        assert reader.read("raw.bars").height == 50
+        assert reader.read(BARS)["ticker"].to_list() == ["A", "B"]
+        assert reader.read(RAW_BARS).height == 50
 
 
 def test_a_conflict_that_stays_is_busy_and_one_that_ends_is_not(root: Path, settings: LakeSettings, rows: Rows) -> None:
@@ -113,14 +118,14 @@ def test_a_conflict_that_stays_is_busy_and_one_that_ends_is_not(root: Path, sett
     def contend(transaction: Transaction, until: int) -> None:
         nonlocal attempts
         attempts += 1
-        transaction.delete("raw.bars", "row % 2 = 0")
+        transaction.delete(RAW_BARS, "row % 2 = 0")
         if attempts <= until:
-            other.commit("first", lambda tx: tx.delete("raw.bars", "row < 20"))
-            other.commit("again", lambda tx: tx.append("raw.bars", row))
+            other.commit("first", lambda tx: tx.delete(RAW_BARS, "row < 20"))
+            other.commit("again", lambda tx: tx.append(RAW_BARS, row))
 
-    with Lake(root, patient) as lake, Lake(root, settings) as other:
-        other.commit("rows", lambda tx: tx.append("raw.bars", row))
-        before = len(lake.read("raw.bars").filter(lake.read("raw.bars")["row"] % 2 == 1))
+    with Lake(root, patient, TABLES) as lake, Lake(root, settings, TABLES) as other:
+        other.commit("rows", lambda tx: tx.append(RAW_BARS, row))
+        before = len(lake.read(RAW_BARS).filter(lake.read(RAW_BARS)["row"] % 2 == 1))
         with pytest.raises(LakeBusyError, match="locked by another writer") as refused:
             lake.commit("contend", lambda tx: contend(tx, until=99))
         assert attempts == 3
@@ -129,7 +134,7 @@ def test_a_conflict_that_stays_is_busy_and_one_that_ends_is_not(root: Path, sett
         attempts = 0
         lake.commit("contend", lambda tx: contend(tx, until=2))
         assert attempts == 3
-        assert not lake.read("raw.bars", "row % 2 = 0").height
+        assert not lake.read(RAW_BARS, "row % 2 = 0").height
 
 
 def test_only_a_busy_lake_is_tried_again(settings: LakeSettings) -> None:

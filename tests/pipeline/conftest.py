@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from pm.lake import Lake
-from pm.lake.tables import TABLES
 from pm.pipeline import Request, default_source, import_bars, nightly_run, open_for_writing
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace, init_workspace
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def read_table() -> Callable[..., pl.DataFrame]:
     """Read a table of a folder's lake: `read_table(folder, "bars")`."""
 
     def read(folder: Path, name: str, where: str = "true", *, at: int | None = None) -> pl.DataFrame:
-        with Lake(Workspace(folder).lake, load_settings().lake, read_only=True) as lake:
-            return lake.read(name, where, at=at)
+        with Lake(Workspace(folder).lake, load_settings().lake, TABLES, read_only=True) as lake:
+            return lake.read(TABLES[name], where, at=at)
 
     return read
 
@@ -91,7 +91,7 @@ def ask() -> Callable[..., pl.DataFrame]:
     """Ask a folder's lake in SQL."""
 
     def query(folder: Path, sql: str) -> pl.DataFrame:
-        with Lake(Workspace(folder).lake, load_settings().lake, read_only=True) as lake:
+        with Lake(Workspace(folder).lake, load_settings().lake, TABLES, read_only=True) as lake:
             return lake.query(sql)
 
     return query
@@ -102,10 +102,10 @@ def contents() -> Callable[..., dict[str, pl.DataFrame]]:
     """Give the rows of tables without what says when and by which run they were made, in an order of their own."""
 
     def read(folder: Path, *names: str) -> dict[str, pl.DataFrame]:
-        with Lake(Workspace(folder).lake, load_settings().lake, read_only=True) as lake:
+        with Lake(Workspace(folder).lake, load_settings().lake, TABLES, read_only=True) as lake:
             frames = {}
             for name in names or tuple(set(TABLES) - {"runs", "stage_events", "dictionary", "raw.batches"}):
-                frame = lake.read(name)
+                frame = lake.read(TABLES[name])
                 if name == "signals":  # names the runs its numbers came from
                     frame = frame.drop("provenance")
                 frame = frame.drop(_STAMP & set(frame.columns))

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pm.lake.tables import QUANTILES, quantile_column
+from pm.tables.quantiles import QUANTILES, quantile_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

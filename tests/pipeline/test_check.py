@@ -13,8 +13,9 @@ from polars.testing import assert_frame_equal
 
 from pm.errors import ReconciliationError
 from pm.lake import Lake
-from pm.lake.tables import table
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
+from pm.tables.sources import RAW_ACTIONS, RAW_BATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -167,7 +168,7 @@ def test_a_new_action_reaches_back_to_the_bars_before_it(
     house = tmp_path / "w"
     import_files(house, tmp_path / "X.csv")
     assert ask(house, "SELECT DISTINCT adj_factor FROM bars").rows() == [(1.0,)]
-    with Lake(house / "lake", load_settings().lake) as lake:
+    with Lake(house / "lake", load_settings().lake, TABLES) as lake:
         lake.commit("an action", lambda tx: land_action(tx, kind, 2.0))
     (tmp_path / "Y.csv").write_text("date,close\n2020-01-02,5\n")
     import_files(house, tmp_path / "Y.csv")
@@ -187,8 +188,8 @@ def land_action(transaction: Transaction, kind: str, value: float) -> None:
         "batch_id": landed["batch_id"], "run_id": "r", "origin": "files", "path": None, "fingerprint": None, "bars": 0,
         "actions": 1, "tickers": 1, "first_date": None, "last_date": None, "landed_at": now,
     }  # fmt: skip
-    transaction.append("raw.actions", pl.DataFrame([action], schema=table("raw.actions").polars_schema))
-    transaction.append("raw.batches", pl.DataFrame([batch], schema=table("raw.batches").polars_schema))
+    transaction.append(RAW_ACTIONS, pl.DataFrame([action], schema=RAW_ACTIONS.polars_schema))
+    transaction.append(RAW_BATCHES, pl.DataFrame([batch], schema=RAW_BATCHES.polars_schema))
 
 
 @pytest.mark.parametrize(
@@ -205,8 +206,8 @@ def test_a_row_removed_behind_its_back_is_missed(
 ) -> None:
     (tmp_path / "X.csv").write_text("date,close\n2020-01-02,5\n2020-01-03,-5\n")
     import_files(night, tmp_path / "X.csv")
-    with Lake(night / "lake", load_settings().lake) as lake:
-        lake.commit("theft", lambda tx: tx.delete(name, where))
+    with Lake(night / "lake", load_settings().lake, TABLES) as lake:
+        lake.commit("theft", lambda tx: tx.delete(TABLES[name], where))
     with pytest.raises(ReconciliationError):
         run_night(night, source="sample")
     last = ask(night, "SELECT status, error FROM runs ORDER BY started_at DESC LIMIT 1").row(0)
@@ -252,15 +253,15 @@ def test_an_action_leaves_a_vendors_own_factors_alone(tmp_path: Path, import_fil
         "ticker": "A", "date": DAYS[2], "kind": "dividend", "value": 10.0, "source": "vendor",
         "fetched_at": datetime(2020, 2, 1), "batch_id": "by-hand", "row": 1,  # noqa: DTZ001 - as the lake stores it
     }  # fmt: skip
-    batch = dict.fromkeys(table("raw.batches").polars_schema) | {
+    batch = dict.fromkeys(RAW_BATCHES.polars_schema) | {
         "batch_id": "by-hand", "origin": "files", "bars": 0, "actions": 1
     }  # fmt: skip
-    with Lake(house / "lake", load_settings().lake) as lake:
+    with Lake(house / "lake", load_settings().lake, TABLES) as lake:
         lake.commit(
             "an action",
             lambda tx: (
-                tx.append("raw.actions", pl.DataFrame([action], schema=table("raw.actions").polars_schema)),
-                tx.append("raw.batches", pl.DataFrame([batch], schema=table("raw.batches").polars_schema)),
+                tx.append(RAW_ACTIONS, pl.DataFrame([action], schema=RAW_ACTIONS.polars_schema)),
+                tx.append(RAW_BATCHES, pl.DataFrame([batch], schema=RAW_BATCHES.polars_schema)),
             ),
         )
     (tmp_path / "B.csv").write_text("date,close\n2020-01-02,1\n")

@@ -15,6 +15,7 @@ from pm.pipeline import Request
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def test_a_failed_ticker_is_a_row_of_the_night_and_its_summary_says_so(
     monkeypatch.setattr(volatility, "fit_volatility", faulty)
     heard: list[Any] = []
     run_night(tmp_path, run={"jobs": 1, "chunk_size": 5}, heard=heard)
-    with Lake(Workspace(tmp_path).lake, load_settings().lake, read_only=True) as lake:
+    with Lake(Workspace(tmp_path).lake, load_settings().lake, TABLES, read_only=True) as lake:
         failed = lake.rows("SELECT stage, ticker, detail FROM exclusions WHERE reason = 'failed'")
         assert [(row["stage"], row["ticker"]) for row in failed] == [("volatility", "IBM")]
         assert failed[0]["detail"].startswith("FloatingPointError: a fault of pm (test_chunks.py:")

@@ -9,10 +9,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pm.errors import InputError
-from pm.lake.tables import table
 from pm.pipeline import Request, default_source, evaluate_history, open_for_writing
 from pm.pipeline.stages.evaluate import _origin_dates
 from pm.pipeline.stages.forecast import late
+from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pm.pipeline.runner import RunResult
 
-TABLES = ("forecasts", "volatility", "volatility_fits", "model_weights")
+WRITTEN = ("forecasts", "volatility", "volatility_fits", "model_weights")
 STAMP = ["run_id", "snapshot_id"]
 
 
@@ -57,7 +57,7 @@ def test_it_says_what_a_night_of_that_day_said(
     assert len(days) == 3
     for day in days[1:]:
         night = run_night(tmp_path, tickers=tickers, as_of=day)
-        for name in TABLES:
+        for name in WRITTEN:
             stored = read_table(tmp_path, name)
             expected = of(stored, night, day)
             if "step" in expected.columns:
@@ -91,7 +91,7 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
     import_files(tmp_path, *(tmp_path / f"{ticker}.csv" for ticker in traded))
     evaluated = evaluate(tmp_path, 1, [1, 5])
     night = run_night(tmp_path, as_of=day)
-    for name in (*TABLES, "exclusions"):
+    for name in (*WRITTEN, "exclusions"):
         stored = read_table(tmp_path, name)
         expected = of(stored, night, day)
         if name == "exclusions":
@@ -121,9 +121,9 @@ def test_no_key_is_doubled_by_a_ticker_that_stopped(
         pl.DataFrame({"date": days[:last], "close": walk}).write_csv(tmp_path / f"{ticker}.csv")
     import_files(tmp_path, tmp_path / "ALIVE.csv", tmp_path / "STOPPED.csv")
     evaluate(tmp_path, 3, [1])
-    for name in (*TABLES, "exclusions"):
+    for name in (*WRITTEN, "exclusions"):
         stored = read_table(tmp_path, name)
-        assert not stored.select(table(name).key).is_duplicated().any(), name
+        assert not stored.select(TABLES[name].key).is_duplicated().any(), name
     assert read_table(tmp_path, "volatility").filter(ticker="STOPPED")["cutoff"].n_unique() == 3
 
 

@@ -10,6 +10,8 @@ from polars.testing import assert_frame_equal
 from pm.features import compute_features
 from pm.lake import Lake
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
+from pm.tables.sources import RAW_BARS, RAW_BATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,13 +72,13 @@ def test_what_is_added_comes_to_what_computing_everything_gives(
 
 
 def test_features_of_a_ticker_that_vanished_vanish(house: Path, run_night: Run, read_table: Read) -> None:
-    with Lake(house / "lake", load_settings().lake) as lake:
-        gone = lake.read("raw.bars", "ticker = 'MSFT'").height
-        ibm = lake.read("raw.batches").with_columns(bars=pl.col("bars") - gone)
+    with Lake(house / "lake", load_settings().lake, TABLES) as lake:
+        gone = lake.read(RAW_BARS, "ticker = 'MSFT'").height
+        ibm = lake.read(RAW_BATCHES).with_columns(bars=pl.col("bars") - gone)
 
         def forget(transaction: Transaction) -> None:
-            transaction.delete("raw.bars", "ticker = 'MSFT'")
-            transaction.merge("raw.batches", ibm)
+            transaction.delete(RAW_BARS, "ticker = 'MSFT'")
+            transaction.merge(RAW_BATCHES, ibm)
 
         lake.commit("forget", forget)
     run_night(house, quality={"stale_sessions": 6})  # checks everything again

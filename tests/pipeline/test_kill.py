@@ -15,8 +15,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pm.lake import Lake
-from pm.lake.tables import TABLES
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def kill(folder: Path, *arguments: str, after: float) -> int:
 
 
 def expect_no_row_twice(folder: Path) -> None:
-    with Lake(folder / "lake", load_settings().lake, read_only=True) as lake:
+    with Lake(folder / "lake", load_settings().lake, TABLES, read_only=True) as lake:
         for name, table in TABLES.items():
             key = ", ".join(table.key)
             assert lake.query(f"SELECT {key} FROM {name} GROUP BY ALL HAVING count(*) > 1").is_empty(), name
@@ -92,7 +92,7 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(
         for name, frame in expected.items():
             assert_frame_equal(found[name], frame, check_exact=True)
         expect_no_row_twice(folder)
-        with Lake(folder / "lake", load_settings().lake, read_only=True) as lake:
+        with Lake(folder / "lake", load_settings().lake, TABLES, read_only=True) as lake:
             runs = lake.query("SELECT status, attempts FROM runs ORDER BY started_at").rows()
         if code:  # killed before it began; or gone on with under its name; or after its end, as it printed
             cut += runs == [("done", 2)]
@@ -115,7 +115,7 @@ def test_an_import_killed_at_any_moment_lands_whole_or_not_at_all(
         folder = tmp_path / str(number)
         kill(folder, "import", *files, after=chance.uniform(0.3, 0.95) * seconds)
         if (folder / "lake" / "catalog.sqlite").exists():
-            with Lake(folder / "lake", load_settings().lake) as lake:
+            with Lake(folder / "lake", load_settings().lake, TABLES) as lake:
                 assert lake.scalar("SELECT count(*) FROM raw.bars") in (0, stocks.height)
                 assert lake.scalar("SELECT count(*) FROM raw.batches") in (0, 2)
         complete(folder, "import", *files)

@@ -9,9 +9,11 @@ from polars.testing import assert_frame_equal
 
 from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.lake import Lake
-from pm.lake.tables import TABLES
 from pm.pipeline.events import StageEnded
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
+from pm.tables.pipeline import RUNS, STAGE_EVENTS
+from pm.tables.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +56,7 @@ def test_rows_and_their_record_are_the_same_commit(first_night: Path, read_table
 
 def test_second_night_with_nothing_new_changes_no_table_but_the_record(night: Path, run_night: Run) -> None:
     def versions() -> dict[str, int]:
-        with Lake(night / "lake", load_settings().lake, read_only=True) as lake:
+        with Lake(night / "lake", load_settings().lake, TABLES, read_only=True) as lake:
             return lake.versions(set(TABLES) - {"runs", "stage_events"})
 
     before = versions()
@@ -237,11 +239,11 @@ def cut_off_before(folder: Path, stage: str, ask: Read) -> str:
     run: str = ask(folder, "SELECT run_id FROM runs")["run_id"][0]
 
     def undo(transaction: Transaction) -> None:
-        transaction.delete("stage_events", "stage NOT IN (SELECT unnest(?::VARCHAR[]))", [done])
-        transaction.delete("signals", "true")
-        transaction.merge("runs", lake.read("runs").with_columns(status=pl.lit("running"), as_of=None))
+        transaction.delete(STAGE_EVENTS, "stage NOT IN (SELECT unnest(?::VARCHAR[]))", [done])
+        transaction.delete(SIGNALS, "true")
+        transaction.merge(RUNS, lake.read(RUNS).with_columns(status=pl.lit("running"), as_of=None))
 
-    with Lake(folder / "lake", load_settings().lake) as lake:
+    with Lake(folder / "lake", load_settings().lake, TABLES) as lake:
         lake.commit("undo", undo)
     return run
 

@@ -12,27 +12,30 @@ from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.forecast.policy import FIXED, Policy
 from pm.lake import Lake
 from pm.lake.maintenance import compact
-from pm.lake.tables import table
+from pm.pipeline.night import snapshots_read
 from pm.pipeline.policy import accepted_policy, train_and_judge
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
+from pm.tables.forecast import POLICIES
+from pm.tables.quality import BARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 START = date(2010, 1, 1)
-BARS = 1500
+LENGTH = 1500
 FORECAST = load_settings().forecast.model_copy(update={"horizon": 10, "origin_step": 20})
 
 
 def prices(ticker: str, seed: int, *, wave: bool = True) -> pl.DataFrame:
     """Give bars of a wave with two overtones, whose period changes once, or of a random walk; adjusted by a factor."""
-    rng, time = np.random.default_rng(seed), np.arange(BARS)
+    rng, time = np.random.default_rng(seed), np.arange(LENGTH)
     phase = 2 * np.pi * np.cumsum(np.where(time < 700, 1 / 23, 1 / 31))
     log_price = 4.0 + 0.04 * (np.sin(phase) + 0.5 * np.sin(2 * phase + 1) + 0.4 * np.sin(3 * phase + 1))
-    log_price += rng.normal(0, 0.006, BARS)
+    log_price += rng.normal(0, 0.006, LENGTH)
     if not wave:
-        log_price = 4.0 + np.cumsum(rng.normal(0, 0.02, BARS))
+        log_price = 4.0 + np.cumsum(rng.normal(0, 0.02, LENGTH))
     factor = np.where(time < 800, 0.5, 1.0)
     columns: dict[str, Any] = {
         "ticker": ticker,
@@ -44,22 +47,22 @@ def prices(ticker: str, seed: int, *, wave: bool = True) -> pl.DataFrame:
 
 
 def insert(lake: Lake, *frames: pl.DataFrame) -> None:
-    schema = table("bars").polars_schema
+    schema = BARS.polars_schema
     bars = pl.concat(frames)
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in bars.columns]
-    lake.commit("bars", lambda transaction: transaction.append("bars", bars.with_columns(absent)))
+    lake.commit("bars", lambda transaction: transaction.append(BARS, bars.with_columns(absent)))
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
-    with Lake(tmp_path / "lake", load_settings().lake.model_copy(update={"expire_after_days": 0})) as opened:
+    with Lake(tmp_path / "lake", load_settings().lake.model_copy(update={"expire_after_days": 0}), TABLES) as opened:
         yield opened
 
 
 def train(lake: Lake, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 - what is asked
     options = {"settings": FORECAST, "tickers": None, "cutoff": None, "seed": 1} | asked
     name = train_and_judge(lake, **options)
-    return lake.read("policies", "policy_id = ?", [name]).row(0, named=True)
+    return lake.read(POLICIES, "policy_id = ?", [name]).row(0, named=True)
 
 
 def test_a_policy_is_kept_with_what_it_was_learnt_from_and_found_again(lake: Lake) -> None:
@@ -70,7 +73,7 @@ def test_a_policy_is_kept_with_what_it_was_learnt_from_and_found_again(lake: Lak
     assert row["snapshot_id"] == snapshot
     assert row["tickers"] == "W0,W1,W2"
     assert (row["cutoff"], row["seed"], row["horizon"]) == (START + timedelta(days=1049), 1, 10)
-    assert row["cutoff"] < row["first_origin"] < row["last_target"] <= START + timedelta(days=BARS - 1)
+    assert row["cutoff"] < row["first_origin"] < row["last_target"] <= START + timedelta(days=LENGTH - 1)
     assert row["fixed_p_value"] <= 0.1 < row["policy_p_value"]
     assert row["policy_loss"] < row["fixed_loss"] < row["naive_loss"]
 
@@ -107,7 +110,7 @@ def test_prices_are_adjusted(lake: Lake) -> None:
     whole = pl.concat([prices("W0", 0), prices("W1", 1)]).with_columns(
         close=pl.col("close") * pl.col("adj_factor"), adj_factor=pl.lit(1.0)
     )
-    lake.commit("again", lambda transaction: transaction.delete("bars", "true"))
+    lake.commit("again", lambda transaction: transaction.delete(BARS, "true"))
     insert(lake, whole)
     before, after = Policy.from_json(split), Policy.from_json(train(lake)["policy"])
     assert before.arms.keys() == after.arms.keys()
@@ -134,11 +137,11 @@ def test_tickers_that_move_together_are_stacked(lake: Lake) -> None:
 def test_compaction_keeps_the_bars_a_policy_was_trained_on(lake: Lake) -> None:
     insert(lake, *(prices(f"W{seed}", seed) for seed in range(2)))
     row = train(lake)
-    then = lake.read("bars")
-    lake.commit("gone", lambda transaction: transaction.delete("bars", "ticker = 'W0'"))
-    lake.commit("gone", lambda transaction: transaction.delete("bars", "true"))
-    compact(lake)
-    assert lake.read("bars", at=row["snapshot_id"]).equals(then)
+    then = lake.read(BARS)
+    lake.commit("gone", lambda transaction: transaction.delete(BARS, "ticker = 'W0'"))
+    lake.commit("gone", lambda transaction: transaction.delete(BARS, "true"))
+    compact(lake, keep=snapshots_read(lake))
+    assert lake.read(BARS, at=row["snapshot_id"]).equals(then)
 
 
 def test_what_cannot_be_trained_on_is_refused_and_nothing_written(lake: Lake) -> None:
@@ -150,7 +153,7 @@ def test_what_cannot_be_trained_on_is_refused_and_nothing_written(lake: Lake) ->
         ({"tickers": ["W0", "WO"]}, UnknownTickerError, "WO"),
         ({"tickers": ["TINY"]}, InputError, "No ticker's bars"),
         ({"cutoff": START - timedelta(days=1)}, InputError, "does not lie within"),
-        ({"cutoff": START + timedelta(days=BARS - 1)}, InputError, "does not lie within"),
+        ({"cutoff": START + timedelta(days=LENGTH - 1)}, InputError, "does not lie within"),
         ({"cutoff": START + timedelta(days=300)}, InputError, "origins to learn from"),
         ({"cutoff": START + timedelta(days=1450)}, InputError, "dates to judge"),
     ]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from pm.lake.tables import table
 from pm.settings import QualitySettings, load_settings
 from pm.sources import SampleSource
+from pm.tables.sources import RAW_ACTIONS, RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def landed() -> Callable[..., pl.DataFrame]:
 
     def _landed(*changes: dict[str, Any]) -> pl.DataFrame:
         rows = [GOOD | {"row": place} | change for place, change in enumerate(changes, 1)]
-        return pl.DataFrame(rows, schema=table("raw.bars").polars_schema)
+        return pl.DataFrame(rows, schema=RAW_BARS.polars_schema)
 
     return _landed
 
@@ -49,7 +49,7 @@ def acted() -> Callable[..., pl.DataFrame]:
     """Make raw actions of (ticker, date, kind, value), and what else is to be changed."""
 
     def _acted(*actions: tuple[str, date, str, float | None], **changes: object) -> pl.DataFrame:
-        schema = table("raw.actions").polars_schema
+        schema = RAW_ACTIONS.polars_schema
         stamp = {name: GOOD[name] for name in ("source", "fetched_at", "batch_id")}
         rows = [
             dict(zip(("ticker", "date", "kind", "value"), action, strict=True)) | stamp | {"row": place} | changes
@@ -65,4 +65,4 @@ def sample() -> pl.DataFrame:
     """Give the embedded data as it lands."""
     bars = pl.concat(SampleSource().fetch().bars).with_row_index("row", 1)
     stamped = bars.with_columns(fetched_at=pl.lit(GOOD["fetched_at"]), batch_id=pl.lit("sample"))
-    return table("raw.bars").conform(stamped)
+    return RAW_BARS.conform(stamped)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pm.lake.tables import table
 from pm.quality import check_bars
 from pm.settings import load_settings
+from pm.tables.quality import QUARANTINE
+from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,8 +126,8 @@ def test_a_later_batch_repeats_nobody(landed: Landed, settings: QualitySettings)
 
 def test_nothing_landed(landed: Landed, settings: QualitySettings) -> None:
     checked = check_bars(landed(), today=TODAY, settings=settings)
-    assert checked.good.schema == table("raw.bars").polars_schema
-    quarantine = table("quarantine").polars_schema
+    assert checked.good.schema == RAW_BARS.polars_schema
+    quarantine = QUARANTINE.polars_schema
     assert list(checked.refused.schema.items()) == list(quarantine.items())[:6]
     assert checked.good.is_empty()
     assert checked.refused.is_empty()

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pm.lake.tables import table
 from pm.quality import adjustment_factors, classify
+from pm.tables.catalogue import TABLES
+from pm.tables.quality import BARS
+from pm.tables.sources import RAW_ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +26,11 @@ NIGHT = datetime(2020, 6, 1)  # noqa: DTZ001 - the lake's times are UTC without 
 
 
 def nothing() -> pl.DataFrame:
-    return table("bars").polars_schema.to_frame()
+    return BARS.polars_schema.to_frame()
 
 
 def factored(raw: pl.DataFrame) -> pl.DataFrame:
-    return adjustment_factors(raw, table("raw.actions").polars_schema.to_frame())
+    return adjustment_factors(raw, RAW_ACTIONS.polars_schema.to_frame())
 
 
 def night(number: int, **change: object) -> dict[str, object]:
@@ -58,7 +60,7 @@ def test_columns_are_the_tables_but_their_stamp(landed: Landed) -> None:
         (changed.updated, "bars"),
         (changed.restatements, "restatements"),
     ):
-        expected = {column: dtype for column, dtype in table(name).polars_schema.items() if column not in STAMP}
+        expected = {column: dtype for column, dtype in TABLES[name].polars_schema.items() if column not in STAMP}
         assert dict(frame.schema) == expected
 
 

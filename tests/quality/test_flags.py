@@ -14,10 +14,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pm.errors import SettingsError
-from pm.lake.tables import table
 from pm.quality import adjustment_factors, classify, flag_bars
 from pm.sessions import sessions_between
 from pm.settings import load_settings
+from pm.tables.quality import BAR_FLAGS, BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ def bars_of(closes: Mapping[str, list[float]], days: list[date] = SESSIONS, fact
         for ticker, values in closes.items()
         for day, close in zip(days, values, strict=False)
     ]
-    return pl.DataFrame(rows, schema=table("bars").polars_schema)
+    return pl.DataFrame(rows, schema=BARS.polars_schema)
 
 
 def wandering(length: int, sigma: float = 0.01, seed: int = 0) -> list[float]:
@@ -48,7 +48,7 @@ def flagged(
     bars: pl.DataFrame, settings: QualitySettings, actions: pl.DataFrame, **exchanges: str
 ) -> list[tuple[str, date, str, float]]:
     flags = flag_bars(bars, actions=actions, exchanges=exchanges, settings=settings)
-    assert list(flags.schema.items()) == list(table("bar_flags").polars_schema.items())[:5]
+    assert list(flags.schema.items()) == list(BAR_FLAGS.polars_schema.items())[:5]
     assert flags["detail"].null_count() == 0
     return flags.select("ticker", "date", "rule", "value").rows()
 
@@ -56,7 +56,7 @@ def flagged(
 def test_apple_s_worst_day_is_flagged_and_nothing_else_of_the_embedded_data(
     sample: pl.DataFrame, settings: QualitySettings, acted: Acted
 ) -> None:
-    bars = classify(adjustment_factors(sample, acted()), table("bars").polars_schema.to_frame()).inserted
+    bars = classify(adjustment_factors(sample, acted()), BARS.polars_schema.to_frame()).inserted
     assert bars.height == sample.height
     exchanges = dict.fromkeys(sample["ticker"].unique(), "XNYS")
     (flag,) = flagged(bars, settings, acted(), **exchanges)
@@ -171,7 +171,7 @@ def test_it_finds_what_a_loop_finds(acted: Acted, found: list[tuple[str, int, fl
     rows: list[dict[str, Any]] = [
         {"ticker": ticker, "date": SESSIONS[place], "close": close, "adj_factor": 1.0} for ticker, place, close in found
     ]
-    bars = pl.DataFrame(rows, schema=table("bars").polars_schema)
+    bars = pl.DataFrame(rows, schema=BARS.polars_schema)
     expected = []
     for ticker in "AB":
         history = sorted((place, close) for name, place, close in found if name == ticker)

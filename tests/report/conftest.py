@@ -12,11 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.report import ReportData
 from pm.sessions import next_sessions
 from pm.settings import load_settings
 from pm.signals import decide
+from pm.tables.catalogue import TABLES
+from pm.tables.pipeline import STAGE_EVENTS
+from pm.tables.quantiles import QUANTILES, quantile_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +94,7 @@ def _weights(ticker: str, log_price: NDArray[np.float64]) -> list[dict[str, Any]
 
 
 def _conform(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
-    schema = table(name).polars_schema
+    schema = TABLES[name].polars_schema
     return pl.DataFrame([STAMP | row for row in rows], schema=schema)
 
 
@@ -186,7 +188,7 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
                 event | {"stage": stage, "seconds": took, "rows": rows, "peak_memory_mb": memory}
                 for stage, took, rows, memory in stages
             ],
-            schema=table("stage_events").polars_schema,
+            schema=STAGE_EVENTS.polars_schema,
         ),
         **data,
     )

@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 from scipy.stats import norm
 
-from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.settings import SignalSettings, load_settings
+from pm.tables.forecast import FORECASTS
+from pm.tables.quantiles import QUANTILES, quantile_column
+from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,8 +49,8 @@ def lognormal() -> Callable[..., tuple[pl.DataFrame, pl.DataFrame]]:
                 )
                 volatility.append(at | {"model": "garch_pool", "sigma": sigma / math.sqrt(20), "cumulative_sigma": s})
         return (
-            pl.DataFrame(forecasts, schema=table("forecasts").polars_schema),
-            pl.DataFrame(volatility, schema=table("volatility").polars_schema),
+            pl.DataFrame(forecasts, schema=FORECASTS.polars_schema),
+            pl.DataFrame(volatility, schema=VOLATILITY.polars_schema),
         )
 
     return make

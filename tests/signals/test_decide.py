@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scipy.stats import norm
 
-from pm.lake.tables import QUANTILES, quantile_column, table
 from pm.signals import decide
+from pm.tables.quantiles import QUANTILES, quantile_column
+from pm.tables.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def test_the_columns_are_those_of_the_table_but_for_its_stamp(lognormal: Lognorm
     stamped = decisions.signals.with_columns(
         run_id=pl.lit("r"), snapshot_id=pl.lit(1, pl.Int64), cutoff=pl.lit(date(2013, 3, 1))
     )
-    assert_frame_equal(table("signals").conform(stamped), stamped)
+    assert_frame_equal(SIGNALS.conform(stamped), stamped)
     assert decisions.signals["ticker"].to_list() == ["DOWN", "FLAT", "UP"]
     assert decisions.exclusions.columns == ["stage", "ticker", "reason", "detail"]
     assert decisions.exclusions.is_empty()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, skewnorm, t
 
-from pm.lake.tables import QUANTILES, quantile_column
 from pm.signals import PriceDistribution
+from pm.tables.quantiles import QUANTILES, quantile_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         def __call__(self, name: str, content: str | bytes) -> Path: ...
 
     BarsOf = Callable[[Path], pl.DataFrame]
-    Refusal = Callable[[str, str | bytes], InputError]
+    Exclusion = Callable[[str, str | bytes], InputError]
 
 HEADER = "ticker,date,close\n"
 ROW = "A,2020-01-02,5\n"
@@ -73,7 +73,7 @@ def test_a_field_may_hold_delimiters_quotes_and_lines(write: Write, bars_of: Bar
 )
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
 def test_a_fault_is_named_with_its_line(
-    refusal: Refusal, name: str, content: str | bytes, line: int, what: str
+    refusal: Exclusion, name: str, content: str | bytes, line: int, what: str
 ) -> None:
     error = refusal(name, content)
     assert what in error.what
@@ -95,7 +95,7 @@ def test_a_fault_is_named_with_its_line(
         (gzip.compress(HEADER.encode()), "The file is compressed by gzip, not CSV."),
     ],
 )
-def test_a_file_that_is_no_table(refusal: Refusal, content: str | bytes, what: str) -> None:
+def test_a_file_that_is_no_table(refusal: Exclusion, content: str | bytes, what: str) -> None:
     assert refusal("x.csv", content).what == what
 
 
@@ -126,7 +126,7 @@ def test_text_named_gz(tmp_path: Path, bars_of: BarsOf) -> None:
 
 
 @pytest.mark.parametrize("rows_after", [1, 10, 100_000])
-def test_a_quote_that_never_ends_is_found_where_it_begins(refusal: Refusal, rows_after: int) -> None:
+def test_a_quote_that_never_ends_is_found_where_it_begins(refusal: Exclusion, rows_after: int) -> None:
     error = refusal("x.csv", HEADER + ROW + 'A,"2020-01-03,5\n' + ROW * rows_after)
     assert error.where.endswith("line 3")
 
@@ -135,7 +135,7 @@ def test_a_quote_that_never_ends_is_found_where_it_begins(refusal: Refusal, rows
     "content",
     ['"ticker,date,close\n' + ROW * 100_000, HEADER + ROW + "A,2020-01-02,5" + "0" * 30_000_000 + "\n"],
 )
-def test_a_field_longer_than_any_is(refusal: Refusal, content: str) -> None:
+def test_a_field_longer_than_any_is(refusal: Exclusion, content: str) -> None:
     assert "more than 131,072 characters" in refusal("x.csv", content).what
 
 

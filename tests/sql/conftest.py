@@ -11,6 +11,7 @@ import pytest
 
 from pm.lake import Lake
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,5 +63,5 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lake(workspace: Path) -> Iterator[Lake]:
-    with Lake(workspace / "lake", load_settings().lake, read_only=True) as opened:
+    with Lake(workspace / "lake", load_settings().lake, TABLES, read_only=True) as opened:
         yield opened

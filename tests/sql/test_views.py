@@ -10,10 +10,19 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pm.forecast.accuracy import crps_quantiles, mae, mase, rmse, smape, wilson
 from pm.lake.schema import read_views
-from pm.lake.tables import QUANTILES, quantile_column
 from pm.resources import sql_dir
+from pm.statistics.accuracy import mae, mase, rmse, smape
+from pm.statistics.proportions import wilson
+from pm.statistics.scores import crps_quantiles
+from pm.tables.catalogue import TABLES
+from pm.tables.forecast import FORECASTS
+from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
+from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE
+from pm.tables.quantiles import QUANTILES, quantile_column
+from pm.tables.signals import SIGNALS
+from pm.tables.sources import RAW_BATCHES
+from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -23,7 +32,7 @@ PRICES = ["open", "high", "low", "close"]
 
 @pytest.fixture(scope="module")
 def newest(lake: Lake) -> dict[str, Any]:
-    done = [row for row in lake.read("runs").iter_rows(named=True) if row["kind"] == "run" and row["status"] == "done"]
+    done = [row for row in lake.read(RUNS).iter_rows(named=True) if row["kind"] == "run" and row["status"] == "done"]
     return max(done, key=lambda row: row["started_at"])
 
 
@@ -31,7 +40,7 @@ def newest(lake: Lake) -> dict[str, Any]:
 def closes(lake: Lake) -> dict[str, dict[Any, float]]:
     """Give each ticker's adjusted closes by date."""
     found: dict[str, dict[Any, float]] = {}
-    for ticker, date, close, factor in lake.read("bars").select("ticker", "date", "close", "adj_factor").iter_rows():
+    for ticker, date, close, factor in lake.read(BARS).select("ticker", "date", "close", "adj_factor").iter_rows():
         found.setdefault(ticker, {})[date] = close * factor
     return found
 
@@ -43,7 +52,7 @@ def test_every_view_has_rows_here(lake: Lake) -> None:
 
 
 def test_adjusted_bars(lake: Lake) -> None:
-    bars = lake.read("bars")
+    bars = lake.read(BARS)
     twin = bars.select(
         "ticker", "date", *(pl.col(name) * pl.col("adj_factor") for name in PRICES), "volume",
         traded_close="close", adj_factor="adj_factor", batch_id="batch_id",
@@ -65,12 +74,12 @@ def test_returns(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
 
 
 def test_latest_bars(lake: Lake) -> None:
-    twin = lake.read("bars").sort("date").group_by("ticker").tail(1).sort("ticker")
+    twin = lake.read(BARS).sort("date").group_by("ticker").tail(1).sort("ticker")
     assert_frame_equal(lake.query("FROM latest_bars ORDER BY ticker"), twin)
 
 
 def test_ticker_quality(lake: Lake) -> None:
-    bars, refused, flags = lake.read("bars"), lake.read("quarantine"), lake.read("bar_flags")
+    bars, refused, flags = lake.read(BARS), lake.read(QUARANTINE), lake.read(BAR_FLAGS)
     for row in lake.query("FROM ticker_quality").iter_rows(named=True):
         mine = bars.filter(pl.col("ticker") == row["ticker"])["date"]
         assert (row["bars"], row["first_date"], row["last_date"]) == (len(mine), mine.min(), mine.max())
@@ -97,7 +106,7 @@ def test_batch_accounts(lake: Lake) -> None:
 def test_run_outputs_and_latest_run(lake: Lake, newest: dict[str, Any]) -> None:
     assert lake.query("FROM latest_run").rows(named=True) == [newest]
     last: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in lake.read("stage_events").sort("attempt", "finished_at").iter_rows(named=True):
+    for event in lake.read(STAGE_EVENTS).sort("attempt", "finished_at").iter_rows(named=True):
         last[event["run_id"], event["stage"]] = event
     found = {(row["run_id"], row["stage"]): row for row in lake.query("FROM run_outputs").iter_rows(named=True)}
     assert found == {key: {name: event[name] for name in found[key]} for key, event in last.items()}
@@ -113,17 +122,17 @@ def test_run_outputs_and_latest_run(lake: Lake, newest: dict[str, Any]) -> None:
 def test_the_latest_rows_are_the_newest_runs(
     lake: Lake, newest: dict[str, Any], view: str, table: str, stage: str
 ) -> None:
-    events = lake.read("stage_events", "run_id = ? AND stage = ?", [newest["run_id"], stage])
-    twin = lake.read(table, "run_id = ?", [events["output_run_id"].item()])
+    events = lake.read(STAGE_EVENTS, "run_id = ? AND stage = ?", [newest["run_id"], stage])
+    twin = lake.read(TABLES[table], "run_id = ?", [events["output_run_id"].item()])
     assert not twin.is_empty()
     assert_frame_equal(lake.query(f"FROM {view}"), twin, check_row_order=False)
     assert set(lake.query(f"FROM {view}")["ticker"]) == {"AAPL", "FB"}
 
 
 def test_latest_exclusions(lake: Lake, newest: dict[str, Any]) -> None:
-    events = lake.read("stage_events", "run_id = ?", [newest["run_id"]])
+    events = lake.read(STAGE_EVENTS, "run_id = ?", [newest["run_id"]])
     outputs = set(events.select("stage", "output_run_id").iter_rows())
-    twin = [row for row in lake.read("exclusions").rows(named=True) if (row["stage"], row["run_id"]) in outputs]
+    twin = [row for row in lake.read(EXCLUSIONS).rows(named=True) if (row["stage"], row["run_id"]) in outputs]
     found = lake.query("FROM latest_exclusions").rows(named=True)
     assert sorted(map(str, found)) == sorted(map(str, twin))
     assert {row["ticker"] for row in found} == {"FB"}
@@ -132,7 +141,7 @@ def test_latest_exclusions(lake: Lake, newest: dict[str, Any]) -> None:
 def test_forecast_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
     key = ("run_id", "ticker", "model", "target_date")
     twin = {}
-    for row in lake.read("forecasts").iter_rows(named=True):
+    for row in lake.read(FORECASTS).iter_rows(named=True):
         came = closes[row["ticker"]].get(row["target_date"])
         if came is None:
             continue
@@ -154,7 +163,7 @@ def test_forecast_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
 
 def test_signal_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
     twin = {}
-    for row in lake.read("signals").iter_rows(named=True):
+    for row in lake.read(SIGNALS).iter_rows(named=True):
         mine = closes[row["ticker"]]
         later = [day for day in mine if row["origin_date"] < day <= row["target_date"]]
         if later:
@@ -169,7 +178,7 @@ def test_signal_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> Non
 
 
 def test_signal_lineage(lake: Lake) -> None:
-    signals, bars, batches = lake.read("signals"), lake.read("bars"), lake.read("raw.batches")
+    signals, bars, batches = lake.read(SIGNALS), lake.read(BARS), lake.read(RAW_BATCHES)
     batch_of = {(ticker, date): batch for ticker, date, batch in bars.select("ticker", "date", "batch_id").iter_rows()}
     origin_of = dict(batches.select("batch_id", "origin").iter_rows())
     found = lake.query("FROM signal_lineage").rows(named=True)
@@ -183,7 +192,7 @@ def test_signal_lineage(lake: Lake) -> None:
         assert row["last_bar_batch_id"] == batch_of[signal["ticker"], signal["origin_date"]]
         assert row["source"] == origin_of[row["last_bar_batch_id"]] == "sample"
         then = lake.read(
-            "bars", "date <= ?", [signal["origin_date"]], tickers=[signal["ticker"]], at=row["bars_snapshot_id"]
+            BARS, "date <= ?", [signal["origin_date"]], among={"ticker": [signal["ticker"]]}, at=row["bars_snapshot_id"]
         )
         assert then["date"].max() == signal["origin_date"]
 
@@ -209,7 +218,7 @@ def groups(lake: Lake) -> list[tuple[tuple[str, str, int, str, str | None], pl.D
 def test_crps_and_coverage_of_an_outcome(lake: Lake) -> None:
     stored = {
         (row["run_id"], row["ticker"], row["model"], row["origin_date"], row["target_date"]): row
-        for row in lake.read("forecasts").iter_rows(named=True)
+        for row in lake.read(FORECASTS).iter_rows(named=True)
     }
     outcomes = lake.query("FROM forecast_outcomes")
     assert set(outcomes["basis"]) == {"nights", *outcomes.filter(pl.col("basis") != "nights")["run_id"]}
@@ -271,12 +280,12 @@ def test_interval_coverage(lake: Lake) -> None:
 
 
 def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
-    runs = dict(lake.read("runs").select("run_id", "kind").iter_rows())
-    foretold = lake.read("volatility").select(
+    runs = dict(lake.read(RUNS).select("run_id", "kind").iter_rows())
+    foretold = lake.read(VOLATILITY).select(
         "run_id", "ticker", "origin_date", "step", "model", "cumulative_sigma", "regime"
     )
     regimes = {row[:3]: row[3] for row in foretold.select("run_id", "ticker", "origin_date", "regime").iter_rows()}
-    fits = lake.read("volatility_fits").filter(pl.col("next_sigma").is_not_null(), pl.col("model") != "ewma")
+    fits = lake.read(VOLATILITY_FITS).filter(pl.col("next_sigma").is_not_null(), pl.col("model") != "ewma")
     single = fits.select(
         "run_id", "ticker", "origin_date", pl.lit(1, pl.Int64).alias("step"),
         pl.concat_str("model", pl.lit(" "), "window_size"), pl.col("next_sigma").alias("cumulative_sigma"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pm.volatility.compiled import compiled
+from pm.compiled import compiled
 
 
 def test_without_a_folder_to_keep_it_in_a_function_is_compiled_all_the_same() -> None:

@@ -9,8 +9,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pm.lake.tables import QUANTILES
 from pm.settings import load_settings
+from pm.tables.quantiles import QUANTILES
 from pm.volatility.conformal import REGIMES, adaptive_levels, volatility_regimes
 from pm.volatility.paths import track_levels
 from pm.volatility.pool import STRIDE

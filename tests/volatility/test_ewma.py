@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pm.volatility.base import Refusal, VolatilityEstimate
+from pm.exclusions import Exclusion
+from pm.volatility.base import VolatilityEstimate
 from pm.volatility.ewma import EwmaModel
 
 if TYPE_CHECKING:
@@ -54,5 +55,5 @@ def test_equals_that_of_arch(sp500_percent: NDArray[np.float64]) -> None:
 )
 def test_refuses(returns: NDArray[np.float64], reason: str) -> None:
     outcome = EwmaModel(0.94).fit({"X": returns})["X"]
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, Exclusion)
     assert outcome.reason == reason

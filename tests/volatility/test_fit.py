@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pm.lake.tables import QUANTILES, quantile_column, table
+from pm.tables.catalogue import TABLES
+from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.volatility import fit_volatility
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def test_frames_fit_their_tables(returns: pl.DataFrame, settings: VolatilitySett
     fit = fit_volatility(returns, settings=settings, horizon=10)
     for name, frame in (("volatility", fit.paths), ("volatility_fits", fit.fits), ("exclusions", fit.exclusions)):
         stamped = frame.with_columns(pl.lit(None, dtype=dtype).alias(column) for column, dtype in STAMP.items())
-        assert_frame_equal(table(name).conform(stamped), stamped)
+        assert_frame_equal(TABLES[name].conform(stamped), stamped)
     assert fit.paths["step"].to_list() == list(range(1, 11)) * 4
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pm.errors import SettingsError
+from pm.exclusions import Exclusion
 from pm.volatility import kernel
-from pm.volatility.base import Refusal, VolatilityEstimate
+from pm.volatility.base import VolatilityEstimate
 from pm.volatility.garch import GARCH_MODELS, PERCENT, GarchModel, garch_model
 from pm.volatility.simulate import cumulative_shocks, hypercube
 
@@ -176,7 +177,7 @@ def test_refuses_a_variance_without_a_level() -> None:
     rng = np.random.default_rng(2)
     regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
     outcome = garch_model("garch").fit({"X": regimes})["X"]
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, Exclusion)
     assert outcome.reason == "not_stationary"
 
 
@@ -185,13 +186,13 @@ def test_refuses_a_likelihood_without_a_top() -> None:
     rng = np.random.default_rng(146)
     returns = np.where(rng.random(300) < 0.9, 0.0, rng.normal(0, 0.01, 300))
     outcome = garch_model("garch_t").fit({"X": returns})["X"]
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, Exclusion)
     assert outcome.reason == "not_converged"
 
 
 def test_one_bad_series_leaves_the_batch_alone(sp500_percent: NDArray[np.float64]) -> None:
     good = sp500_percent[-500:] / 100
     batch = garch_model("garch").fit({"BAD": np.full(500, 1e-9), "GOOD": good})
-    assert isinstance(batch["BAD"], Refusal)
+    assert isinstance(batch["BAD"], Exclusion)
     assert isinstance(batch["GOOD"], VolatilityEstimate)
     assert batch["GOOD"].next_variance == fit(good).next_variance

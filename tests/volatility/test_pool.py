@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pm.volatility.base import Refusal
+from pm.exclusions import Exclusion
+from pm.seeding import ticker_generator
 from pm.volatility.garch import GARCH_MODELS
 from pm.volatility.pool import STRIDE, Pool, fit_pools, past_outcomes, pooled_variances
-from pm.volatility.simulate import ticker_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,5 +138,5 @@ def test_a_refusal_is_kept_with_its_pool() -> None:
     rng = np.random.default_rng(2)
     regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
     newest = pools(regimes, calibration=0)[0]
-    assert isinstance(newest.refusals["garch", 900], Refusal)
+    assert isinstance(newest.refusals["garch", 900], Exclusion)
     assert {member.window for member in newest.members} == {500}

@@ -12,10 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pm.lake.tables import QUANTILES
+from pm.seeding import ticker_generator
+from pm.tables.quantiles import QUANTILES
 from pm.volatility.base import VolatilityEstimate
 from pm.volatility.garch import garch_model
-from pm.volatility.simulate import cumulative_shocks, hypercube, ticker_generator
+from pm.volatility.simulate import cumulative_shocks, hypercube
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pm.forecast.arima_order import Order
     from pm.forecast.base import Forecasts, Panel
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["AutoArimaForecaster", "FittedArima", "fit_arima"]
 

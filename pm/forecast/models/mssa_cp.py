@@ -16,7 +16,7 @@ from pm.forecast.policy.state import observe, volatility_shares
 
 if TYPE_CHECKING:
     from pm.forecast.base import Panel
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["MssaCpForecaster", "trust"]
 

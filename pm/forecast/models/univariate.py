@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pm.forecast.base import Panel
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["History", "UnivariateForecaster", "forecast_each"]
 

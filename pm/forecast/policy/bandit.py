@@ -16,7 +16,7 @@ from pm.forecast.policy.state import State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["Arm", "Policy", "learn"]
 

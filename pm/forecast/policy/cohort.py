@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pm.forecast.base import Panel
     from pm.forecast.policy.actions import Action
     from pm.forecast.spectral import RankRule
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["FEWEST_BARS", "Cohort", "Place", "Trend", "places"]
 

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pm.errors import InputError
-from pm.forecast.comparison import diebold_mariano, loss_differential, model_confidence_set, stationary_bootstrap
 from pm.forecast.policy.actions import FIXED
 from pm.forecast.policy.cohort import places
 from pm.forecast.policy.state import observe, volatility_shares
 from pm.forecast.policy.train import SMALLEST, WARM_UP, losses
+from pm.statistics.bootstrap import stationary_bootstrap
+from pm.statistics.confidence_set import model_confidence_set
+from pm.statistics.diebold_mariano import diebold_mariano
+from pm.statistics.losses import loss_differential
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from pm.forecast.policy.bandit import Policy
     from pm.forecast.policy.cohort import Place
     from pm.settings import ForecastSettings
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["CONTENDERS", "SIZE", "Verdict", "judge_policy", "verdict"]
 

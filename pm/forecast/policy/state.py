@@ -13,7 +13,7 @@ from pm.forecast.policy.actions import FIXED
 
 if TYPE_CHECKING:
     from pm.forecast.policy.cohort import Place
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["STATES", "State", "observe", "volatility_shares"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pm.forecast.base import Panel
     from pm.forecast.policy.cohort import Place
     from pm.settings import ForecastSettings
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["SMALLEST", "WARM_UP", "losses", "train_policy"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pm.forecast.spectral.recurrence import companion_radius
-from pm.volatility.base import FloatArray  # noqa: TC001 - an annotation of a dataclass's field
+from pm.typing import FloatArray  # noqa: TC001 - an annotation of a dataclass's field
 
 __all__ = ["Autoregression", "fit_autoregression"]
 

@@ -14,7 +14,7 @@ from pm.forecast.spectral.rank import rank_by_energy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["RUN_LENGTHS", "ChangeDetector", "ChangePoint", "run_lengths", "threshold_for"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["FEWEST_LAGS", "Scaling", "page_matrix", "stacked_pages", "trailing_windows", "unpage", "window_length"]
 

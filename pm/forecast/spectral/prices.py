@@ -13,7 +13,7 @@ from pm.forecast.spectral.page import window_length
 from pm.forecast.spectral.rank import GAVISH_DONOHO, RankRule
 from pm.forecast.spectral.recurrence import DegenerateError
 from pm.forecast.spectral.stack import Stack, fit_stack
-from pm.volatility.base import FloatArray  # noqa: TC001 - an annotation of a dataclass's field
+from pm.typing import FloatArray  # noqa: TC001 - an annotation of a dataclass's field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["GAVISH_DONOHO", "RankRule", "choose_rank", "numerical_rank", "rank_by_energy", "rank_by_gavish_donoho"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pm.forecast.spectral.rank import GAVISH_DONOHO, RankRule, choose_rank
-from pm.volatility.base import FloatArray  # noqa: TC001 - an annotation of a dataclass's field
+from pm.typing import FloatArray  # noqa: TC001 - an annotation of a dataclass's field
 
 __all__ = ["DegenerateError", "Recurrence", "companion_radius", "fit_recurrence"]
 

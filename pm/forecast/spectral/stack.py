@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 __all__ = ["Stack", "fit_stack"]
 

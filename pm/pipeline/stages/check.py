@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.lake import utc_now
-from pm.lake.tables import table
 from pm.pipeline.stage import Context, Outcome, Stage
+from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, RECONCILIATION, RESTATEMENTS
+from pm.tables.sources import RAW_ACTIONS, RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE"]
 
-_DERIVED = ("bars", "quarantine", "bar_flags", "reconciliation", "restatements")
+_DERIVED = (BARS, QUARANTINE, BAR_FLAGS, RECONCILIATION, RESTATEMENTS)
 _ROWS_AT_A_TIME = 1_000_000
 _NAMED = 5
 _OTHER_SOURCE = "other_source"
@@ -106,7 +107,7 @@ def _run(context: Context) -> Outcome:
             context.progress(done, len(pieces))
             accounts.append(_check_piece(context, transaction, task, tickers, tally))
         context.progress(len(pieces), len(pieces))
-        transaction.append("reconciliation", context.stamp(_sum(accounts, task.batches), cutoff=_today()))
+        transaction.append(RECONCILIATION, context.stamp(_sum(accounts, task.batches), cutoff=_today()))
         return tally.inserted + tally.updated + tally.quarantined + tally.flagged
 
     again = "all batches checked again: " if task.afresh else ""
@@ -149,7 +150,7 @@ def _with_good_rows(context: Context, spread: pl.DataFrame) -> pl.DataFrame:
     contested = spread.filter(pl.len().over("ticker") > 1)
     if contested.is_empty():
         return spread
-    raw = context.lake.read("raw.bars", tickers=contested["ticker"].unique().to_list())
+    raw = context.lake.read(RAW_BARS, among={"ticker": contested["ticker"].unique().to_list()})
     good = check_bars(raw, today=_today(), settings=context.settings.quality).good.select("ticker", "batch_id").unique()
     passing = good.join(context.lake.query("SELECT batch_id, origin FROM raw.batches"), on="batch_id")
     hopeless = contested.join(passing, on=["ticker", "origin"], how="anti").filter(
@@ -192,8 +193,8 @@ def _check_piece(
     mine, other = _of_their_source(context, task, checked.good)
     refused = pl.concat([checked.refused, other])
     named = [ticker for ticker in tickers if ticker is not None]
-    current = context.lake.read("bars", tickers=named)
-    actions = context.lake.read("raw.actions", tickers=named)
+    current = context.lake.read(BARS, among={"ticker": named})
+    actions = context.lake.read(RAW_ACTIONS, among={"ticker": named})
     good, refactored = _with_factors(mine, _unsettled(context, current, actions, named), actions)
     classified = classify(good, current)
     changed = pl.concat(
@@ -203,7 +204,7 @@ def _check_piece(
         ]
     )
     written = context.stamp(pl.concat([classified.inserted, changed]), cutoff=_today())
-    history = pl.concat([current.join(written, on=["ticker", "date"], how="anti"), table("bars").conform(written)])
+    history = pl.concat([current.join(written, on=["ticker", "date"], how="anti"), BARS.conform(written)])
     exchanges = {
         ticker: exchange
         for ticker, origin in task.origins.filter(pl.col("ticker").is_in(named)).iter_rows()
@@ -211,13 +212,13 @@ def _check_piece(
     }
     flags = flag_bars(history, actions=actions, exchanges=exchanges, settings=context.settings.quality)
 
-    transaction.append("bars", written.head(classified.inserted.height))
-    transaction.merge("bars", written.tail(changed.height))
-    transaction.append("restatements", context.stamp(classified.restatements, cutoff=_today()))
-    transaction.append("quarantine", context.stamp(refused, cutoff=_today()))
+    transaction.append(BARS, written.head(classified.inserted.height))
+    transaction.merge(BARS, written.tail(changed.height))
+    transaction.append(RESTATEMENTS, context.stamp(classified.restatements, cutoff=_today()))
+    transaction.append(QUARANTINE, context.stamp(refused, cutoff=_today()))
     if not current.is_empty():
-        transaction.delete("bar_flags", "ticker IN (SELECT unnest(?::VARCHAR[]))", [named])
-    transaction.append("bar_flags", context.stamp(flags, cutoff=_today()))
+        transaction.delete(BAR_FLAGS, "ticker IN (SELECT unnest(?::VARCHAR[]))", [named])
+    transaction.append(BAR_FLAGS, context.stamp(flags, cutoff=_today()))
 
     counts = pl.concat(
         [classified.counts, refused.group_by("batch_id").agg(quarantined=pl.len().cast(pl.Int64))], how="diagonal"
@@ -234,8 +235,9 @@ def _landed(context: Context, task: _Task, tickers: list[str | None]) -> pl.Data
     """Give the rows to check."""
     mine = "batch_id IN (SELECT unnest(?::VARCHAR[]))"
     if tickers == [None]:
-        return context.lake.read("raw.bars", f"{mine} AND ticker IS NULL", [task.batches])
-    return context.lake.read("raw.bars", mine, [task.batches], tickers=[name for name in tickers if name is not None])
+        return context.lake.read(RAW_BARS, f"{mine} AND ticker IS NULL", [task.batches])
+    named = [name for name in tickers if name is not None]
+    return context.lake.read(RAW_BARS, mine, [task.batches], among={"ticker": named})
 
 
 def _of_their_source(context: Context, task: _Task, good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -280,7 +282,7 @@ def _with_factors(
     """Give the good rows with their factors, and the lake's bars whose factor they or a new action have changed."""
     from pm.quality import adjustment_factors
 
-    shape = list(table("raw.bars").polars_schema)
+    shape = list(RAW_BARS.polars_schema)
     past = unsettled.join(good, on=["ticker", "date"], how="anti")
     both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions)
     mine = both.join(good.select("batch_id", "row"), on=["batch_id", "row"], how="semi")

@@ -13,6 +13,8 @@ from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.stages import forecast, volatility
 from pm.pipeline.universe import asked_for, log_returns, universe
+from pm.tables.catalogue import TABLES
+from pm.tables.quality import BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,10 +64,10 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
     horizon = max(context.settings.forecast.horizon, *steps)
     forecasting = context.settings.forecast.model_copy(update={"horizon": horizon})
     bars = context.lake.read(
-        "bars",
+        BARS,
         "date <= ?",
         [chosen.as_of],
-        tickers=chosen.tickers,
+        among={"ticker": chosen.tickers},
         columns=("ticker", "date", "close", "adj_factor"),
         at=context.snapshot,
     ).sort("ticker", "date")
@@ -114,7 +116,7 @@ def _run(context: Context, *, origins: int, steps: Sequence[int]) -> Outcome:
         )
 
     def write(transaction: Transaction) -> int:
-        return sum(transaction.append(name, pl.concat(parts)) for name, parts in frames.items())
+        return sum(transaction.append(TABLES[name], pl.concat(parts)) for name, parts in frames.items())
 
     forecasts = sum(frame.filter(model="ensemble").height for frame in frames["forecasts"])
     said = f"forecasts: {forecasts:,}; dates forecast from: {len(dates):,}, {dates[0]} to {dates[-1]}"

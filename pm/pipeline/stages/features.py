@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.pipeline.stage import Context, Outcome, Stage
+from pm.tables.features import FEATURES
+from pm.tables.quality import BARS
 
 if TYPE_CHECKING:
     from pm.lake import Transaction
@@ -57,15 +59,15 @@ def _run(context: Context) -> Outcome:
         nonlocal rows
         rows = 0
         if not same:
-            transaction.delete("features", "true")
+            transaction.delete(FEATURES, "true")
         elif changed["replaces"].any():
-            transaction.delete("features", _OVERTAKEN, changed=changed)
+            transaction.delete(FEATURES, _OVERTAKEN, changed=changed)
         for start in range(0, changed.height, _TICKERS_AT_A_TIME):
             context.progress(start, changed.height)
             piece = changed.slice(start, _TICKERS_AT_A_TIME).select("ticker", "since")
-            bars = lake.read("bars", tickers=piece["ticker"].to_list(), at=context.snapshot)
+            bars = lake.read(BARS, among={"ticker": piece["ticker"].to_list()}, at=context.snapshot)
             fresh = compute_features(bars).join(piece, on="ticker").filter(pl.col("date") >= pl.col("since"))
-            rows += transaction.append("features", context.stamp(fresh.drop("since")))
+            rows += transaction.append(FEATURES, context.stamp(fresh.drop("since")))
         context.progress(changed.height, changed.height)
         return rows
 

@@ -11,6 +11,10 @@ from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import asked_for, newest_bars, universe
 from pm.sessions import next_sessions
+from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
+from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.vocabulary import Reason
+from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
     from datetime import date
@@ -30,7 +34,7 @@ def _run(context: Context) -> Outcome:
 
     chosen = universe(context)
     settings = context.settings.forecast
-    volatility = context.lake.read("volatility", "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
+    volatility = context.lake.read(VOLATILITY, "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
     prices = newest_bars(context, chosen.tickers, chosen.as_of, settings.window)
     chunks: list[tuple[pl.DataFrame, ...]] = []
     for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
@@ -50,11 +54,11 @@ def _run(context: Context) -> Outcome:
 
     def write(transaction: Transaction) -> int:
         return (
-            transaction.append("forecasts", forecasts)
-            + transaction.append("model_weights", weights)
-            + transaction.append("exclusions", exclusions)
-            + transaction.append("exclusions", failed)
-            + transaction.append("exclusions", behind)
+            transaction.append(FORECASTS, forecasts)
+            + transaction.append(MODEL_WEIGHTS, weights)
+            + transaction.append(EXCLUSIONS, exclusions)
+            + transaction.append(EXCLUSIONS, failed)
+            + transaction.append(EXCLUSIONS, behind)
         )
 
     known = forecasts["ticker"].n_unique()
@@ -83,7 +87,7 @@ def late(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.Data
     return behind.sort("ticker").select(
         pl.lit("forecast").alias("stage"),
         "ticker",
-        reason=pl.lit("late"),
+        reason=pl.lit(Reason.LATE.value),
         detail=pl.format(
             "last bar {}, sessions since then up to {}: {}{}; forecast from there",
             "origin_date",
@@ -121,7 +125,7 @@ STAGE = Stage(
         "volatility/base.py",
         "volatility/jumps.py",
         "volatility/simulate.py",
-        "lake/tables.py",
+        "tables",
         "sessions.py",
         "pipeline/chunks.py",
         "pipeline/grouping.py",

@@ -11,12 +11,19 @@ from pm import __version__
 from pm.errors import StorageError
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import asked_for, universe
+from pm.tables.features import FEATURES
+from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
+from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.quality import BAR_FLAGS, RECONCILIATION
+from pm.tables.signals import SIGNALS
+from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pm.lake import Transaction
     from pm.report import ReportData
+    from pm.tables.declaration import Table
     from pm.workspace import Workspace
 
 __all__ = ["LATEST", "STAGE", "report_path"]
@@ -56,10 +63,10 @@ def _data(context: Context) -> ReportData:
     tickers = list(chosen.tickers)
     sessions = context.settings.report.history_sessions
 
-    def of_run(table: str, stage: str, where: str = "true") -> pl.DataFrame:
+    def of_run(table: Table, stage: str, where: str = "true") -> pl.DataFrame:
         return lake.read(table, f"run_id = ? AND {where}", [outputs[stage]])
 
-    exclusions = [of_run("exclusions", stage, f"stage = '{stage}'") for stage in ("volatility", "forecast", "signals")]
+    exclusions = [of_run(EXCLUSIONS, stage, f"stage = '{stage}'") for stage in ("volatility", "forecast", "signals")]
     return ReportData(
         run_id=context.run_id,
         as_of=chosen.as_of,
@@ -67,16 +74,16 @@ def _data(context: Context) -> ReportData:
         snapshot_id=context.snapshot,
         version=__version__,
         started_at=lake.scalar("SELECT started_at FROM runs WHERE run_id = ?", [context.run_id]),
-        signals=of_run("signals", "signals"),
-        forecasts=of_run("forecasts", "forecast", "model = 'ensemble'"),
-        volatility=of_run("volatility", "volatility"),
-        weights=of_run("model_weights", "forecast"),
+        signals=of_run(SIGNALS, "signals"),
+        forecasts=of_run(FORECASTS, "forecast", "model = 'ensemble'"),
+        volatility=of_run(VOLATILITY, "volatility"),
+        weights=of_run(MODEL_WEIGHTS, "forecast"),
         history=lake.query(_HISTORY, [chosen.as_of, tickers, sessions]),
         features=lake.read(
-            "features",
+            FEATURES,
             "date <= ?",
             [chosen.as_of],
-            tickers=tickers,
+            among={"ticker": tickers},
             columns=("ticker", "date", "drawdown", "volatility_20", "ewm_volatility"),
         )
         .group_by("ticker", maintain_order=True)
@@ -84,8 +91,8 @@ def _data(context: Context) -> ReportData:
         quality=lake.query(
             "SELECT * FROM ticker_quality WHERE ticker IN (SELECT unnest(?::VARCHAR[])) ORDER BY ticker", [tickers]
         ),
-        flags=lake.read("bar_flags", "date <= ?", [chosen.as_of], tickers=tickers),
-        reconciliation=lake.read("reconciliation"),
+        flags=lake.read(BAR_FLAGS, "date <= ?", [chosen.as_of], among={"ticker": tickers}),
+        reconciliation=lake.read(RECONCILIATION),
         exclusions=pl.concat(exclusions),
         timings=lake.query(_TIMINGS, [list(outputs), list(outputs.values())]),
     )
@@ -116,7 +123,10 @@ def _run(context: Context) -> Outcome:
 
 
 def _asks(context: Context) -> list[object]:
-    return [*asked_for(context), context.lake.declared]  # it reads views, which a user may change
+    return [
+        *asked_for(context),
+        list(context.lake.view_definitions(["adjusted_bars", "ticker_quality"]).values()),
+    ]  # it reads views, which a user may change
 
 
 def _stands(context: Context, run_id: str) -> bool:

@@ -8,6 +8,10 @@ import polars as pl
 
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import asked_for, universe
+from pm.tables.forecast import FORECASTS
+from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.signals import SIGNALS
+from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
     from pm.lake import Transaction
@@ -20,9 +24,9 @@ def _run(context: Context) -> Outcome:
 
     as_of = universe(context).as_of
     forecasts = context.lake.read(
-        "forecasts", "run_id = ? AND model = 'ensemble'", [context.outputs["forecast"]], at=context.snapshot
+        FORECASTS, "run_id = ? AND model = 'ensemble'", [context.outputs["forecast"]], at=context.snapshot
     )
-    volatility = context.lake.read("volatility", "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
+    volatility = context.lake.read(VOLATILITY, "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
     decisions = decide(forecasts, volatility, settings=context.settings.signals)
     bars = f"bars AT (VERSION => {context.snapshot})"
     last_bars = context.lake.query(
@@ -34,7 +38,7 @@ def _run(context: Context) -> Outcome:
     exclusions = context.stamp(decisions.exclusions, cutoff=as_of)
 
     def write(transaction: Transaction) -> int:
-        return transaction.append("signals", signals) + transaction.append("exclusions", exclusions)
+        return transaction.append(SIGNALS, signals) + transaction.append(EXCLUSIONS, exclusions)
 
     counts = dict(signals.group_by("action").len().iter_rows())
     said = ", ".join(f"{counts.get(action, 0)} {action}" for action in ("BUY", "SELL", "HOLD"))
@@ -54,7 +58,7 @@ STAGE = Stage(
     _run,
     after=("volatility", "forecast"),
     sections=("signals",),
-    rooms=("signals", "lake/tables.py", "pipeline/universe.py"),
+    rooms=("signals", "tables", "pipeline/universe.py"),
     libraries=("polars", "scipy"),
     asks=asked_for,
 )

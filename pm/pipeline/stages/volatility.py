@@ -11,6 +11,8 @@ from pm.parallel import chunked
 from pm.pipeline.chunks import serve
 from pm.pipeline.stage import Context, Outcome, Stage
 from pm.pipeline.universe import OF_SOURCE, asked_for, log_returns, newest_bars, universe
+from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
     from pm.lake import Transaction
@@ -38,9 +40,9 @@ def _run(context: Context) -> Outcome:
 
     def write(transaction: Transaction) -> int:
         return (
-            transaction.append("volatility", path)
-            + transaction.append("volatility_fits", fits)
-            + transaction.append("exclusions", excluded)
+            transaction.append(VOLATILITY, path)
+            + transaction.append(VOLATILITY_FITS, fits)
+            + transaction.append(EXCLUSIONS, excluded)
         )
 
     models = path.filter(pl.col("step") == 1).group_by("model").len().sort("model")
@@ -65,7 +67,7 @@ STAGE = Stage(
     _run,
     reads=("bars", "raw.batches", "quarantine"),
     sections=("volatility", "forecast.horizon"),
-    rooms=("volatility", "lake/tables.py", "pipeline/chunks.py", "pipeline/universe.py"),
+    rooms=("volatility", "tables", "pipeline/chunks.py", "pipeline/universe.py"),
     libraries=("arch", "numba", "numpy", "polars", "scipy"),
     asks=asked_for,
 )

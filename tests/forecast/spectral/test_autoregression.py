@@ -10,7 +10,7 @@ from pm.forecast.spectral.autoregression import Autoregression, fit_autoregressi
 from pm.forecast.spectral.recurrence import companion_radius
 
 if TYPE_CHECKING:
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 
 def simulated(phi: list[float], count: int, seed: int) -> FloatArray:

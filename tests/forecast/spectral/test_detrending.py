@@ -8,7 +8,7 @@ import pytest
 from pm.forecast.spectral.detrending import Differences, LineRemoval, shrunk_mean
 
 if TYPE_CHECKING:
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 WALK: FloatArray = 4.6 + np.cumsum(np.random.default_rng(8).normal(0.0004, 0.012, 400))
 

@@ -16,7 +16,7 @@ from pm.forecast.spectral.rank import (
 )
 
 if TYPE_CHECKING:
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 
 def test_energy_by_hand() -> None:

@@ -9,7 +9,7 @@ from pm.forecast.spectral.page import page_matrix, stacked_pages, trailing_windo
 from pm.forecast.spectral.recurrence import DegenerateError, companion_radius, fit_recurrence
 
 if TYPE_CHECKING:
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 FITTED, AHEAD = 200, 40
 

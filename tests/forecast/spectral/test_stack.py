@@ -10,7 +10,7 @@ from pm.forecast.spectral.stack import fit_stack
 
 if TYPE_CHECKING:
     from pm.forecast.spectral.rank import RankRule
-    from pm.volatility.base import FloatArray
+    from pm.typing import FloatArray
 
 AHEAD = 40
 

@@ -1,0 +1,28 @@
+"""Settings: typed once, a module for each file of config/; read once by `load`; passed down as a value."""
+
+from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
+from pm.settings.lake import LakeSettings
+from pm.settings.load import RETIRED, load_settings
+from pm.settings.quality import QualitySettings
+from pm.settings.report import ReportSettings
+from pm.settings.root import Settings
+from pm.settings.run import RunSettings
+from pm.settings.signals import SignalSettings
+from pm.settings.sources import ExchangeSettings, SourceSettings
+from pm.settings.volatility import VolatilitySettings
+
+__all__ = [
+    "CALENDAR_FEATURES",
+    "RETIRED",
+    "ExchangeSettings",
+    "ForecastSettings",
+    "LakeSettings",
+    "QualitySettings",
+    "ReportSettings",
+    "RunSettings",
+    "Settings",
+    "SignalSettings",
+    "SourceSettings",
+    "VolatilitySettings",
+    "load_settings",
+]

@@ -1,0 +1,47 @@
+"""Settings of config/forecast.yml."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from pm.settings.base import Count, Section
+
+__all__ = ["CALENDAR_FEATURES", "ForecastSettings"]
+
+CALENDAR_FEATURES = ("day_of_week", "month", "month_start", "month_end")
+"""What a model may know of sessions to come."""
+
+
+class ForecastSettings(Section):
+    """config/forecast.yml."""
+
+    horizon: Annotated[int, Field(ge=1, le=250)]
+    window: Annotated[int, Field(ge=30)]
+    models: Annotated[list[str], Field(min_length=1)]
+    origins: Annotated[int, Field(ge=2)]
+    origin_step: Count
+    arima_features: list[str]
+    group_correlation: Annotated[float, Field(gt=0, le=1)]
+    group_size: Count
+    max_age_days: Count
+
+    @model_validator(mode="after")
+    def _naive_is_among_the_models(self) -> ForecastSettings:
+        if "naive" not in self.models:
+            raise ValueError("models must contain naive: every other model is measured against it")
+        if len(set(self.models)) != len(self.models):
+            raise ValueError("models must not repeat")
+        return self
+
+    @field_validator("arima_features")
+    @classmethod
+    def _features_are_known_ahead(cls, names: list[str]) -> list[str]:
+        unknown = [name for name in names if name not in CALENDAR_FEATURES]
+        if unknown:
+            known = ", ".join(CALENDAR_FEATURES)
+            raise ValueError(f"{unknown[0]} is not known for the sessions to forecast; use some of {known}")
+        if len(set(names)) != len(names):
+            raise ValueError("features must not repeat")
+        return names

@@ -1,0 +1,20 @@
+"""Settings of config/report.yml."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pm.settings.base import Count, Section
+
+__all__ = ["ReportSettings"]
+
+
+class ReportSettings(Section):
+    """config/report.yml."""
+
+    max_charts: Annotated[int, Field(ge=0)]
+    history_sessions: Annotated[int, Field(ge=20)]
+    max_rows: Count
+    keep: Count

@@ -1,0 +1,50 @@
+"""Every table of the lake by its name."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pm.tables.features import FEATURES
+from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
+from pm.tables.lake import DICTIONARY
+from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
+from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, RECONCILIATION, RESTATEMENTS
+from pm.tables.signals import SIGNALS
+from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES
+from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pm.tables.declaration import Table
+
+__all__ = ["TABLES"]
+
+TABLES: Mapping[str, Table] = MappingProxyType(
+    {
+        table.qualified: table
+        for table in (
+            RAW_BARS,
+            RAW_ACTIONS,
+            RAW_BATCHES,
+            BARS,
+            QUARANTINE,
+            BAR_FLAGS,
+            RECONCILIATION,
+            RESTATEMENTS,
+            FEATURES,
+            VOLATILITY,
+            VOLATILITY_FITS,
+            FORECASTS,
+            MODEL_WEIGHTS,
+            EXCLUSIONS,
+            SIGNALS,
+            POLICIES,
+            RUNS,
+            STAGE_EVENTS,
+            DICTIONARY,
+        )
+    }
+)
+"""Tables by their name as SQL writes it: 'raw.bars', 'forecasts'."""
