@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.lake import Lake, utc_now
+from pm.clock import utc_now
+from pm.lake import Lake
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.tables.quality import BARS

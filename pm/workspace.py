@@ -43,6 +43,11 @@ class Workspace:
         return self.root / "lake"
 
     @property
+    def spool(self) -> Path:
+        """Rows on their way to the lake: empty but while a run writes."""
+        return self.lake / "spool"
+
+    @property
     def views(self) -> Path:
         """The user's own views."""
         return self.root / "sql"

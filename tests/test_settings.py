@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from pm.pipeline.night import snapshots_read
 from pydantic import BaseModel, ValidationError
 
 from pm.errors import LakeBusyError, SettingsError
 from pm.lake.connection import retried
 from pm.lake.maintenance import compact
 from pm.pipeline import Request, nightly_run, open_for_writing
-from pm.pipeline.night import snapshots_read
 from pm.resources import config_dir
 from pm.settings import RETIRED, ExchangeSettings, Settings, load_settings
 from pm.workspace import init_workspace

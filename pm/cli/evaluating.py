@@ -34,14 +34,14 @@ def evaluate(
     from pm.cli.progress import watched
     from pm.cli.scores import show_evaluation
     from pm.cli.show import say
-    from pm.pipeline import Request, default_source, evaluate_history, open_for_writing
+    from pm.pipeline import Request, evaluate_history, open_lake
 
     steps = _steps(horizon)
     names = named_tickers(tickers)
     workspace, settings = open_workspace(create=True)
-    with open_for_writing(workspace, settings) as lake:
+    with open_lake(workspace, settings) as lake:
         with interruptible("Interrupted. Nothing of the evaluation was written.") as heeding, watched() as observer:
-            request = Request(source or default_source(lake), names, as_of.date() if as_of else None, jobs)
+            request = Request(source, names, as_of.date() if as_of else None, jobs)
             result = evaluate_history(
                 lake, workspace, settings, heeding(observer), request=request, origins=origins, steps=steps
             )

@@ -38,11 +38,11 @@ def compact() -> None:
     """Merge small files, forget old snapshots that no run has read, and remove files nothing refers to."""
     from pm.cli.show import say
     from pm.lake.maintenance import compact as compact_lake
-    from pm.pipeline.night import open_for_writing, snapshots_read
+    from pm.pipeline import open_lake, snapshots_to_keep
 
     workspace, settings = open_workspace()
-    with open_for_writing(workspace, settings) as lake:
-        done = compact_lake(lake, keep=snapshots_read(lake))
+    with open_lake(workspace, settings) as lake:
+        done = compact_lake(lake, keep=snapshots_to_keep(lake))
     say(
         f"Files: {done.files_before:,} before, {done.files_after:,} after.",
         f"Bytes: {done.bytes_before:,} before, {done.bytes_after:,} after.",

@@ -39,17 +39,22 @@ def train(
 ) -> None:
     """Learn a policy from the lake's bars and judge it on later ones; the forecast uses it only if it is accepted."""
     from pm.cli.interrupt import interruptible
-    from pm.pipeline.night import open_for_writing
-    from pm.pipeline.policy import train_and_judge
+    from pm.pipeline import Request, open_lake, train_policy
 
     names = named_tickers(tickers)
     workspace, settings = open_workspace()
-    with open_for_writing(workspace, settings) as lake:
+    with open_lake(workspace, settings) as lake:
         with interruptible("Interrupted. No policy was written."):
-            policy_id = train_and_judge(
-                lake, settings.forecast, tickers=names, cutoff=cutoff.date() if cutoff else None, seed=seed
+            result = train_policy(
+                lake,
+                workspace,
+                settings,
+                lambda _: None,
+                request=Request(tickers=names),
+                cutoff=cutoff.date() if cutoff else None,
+                seed=seed,
             )
-        _show(lake, policy_id)
+        _show(lake, result.outputs["policy"])
 
 
 @app.command()

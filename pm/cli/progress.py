@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from pm.pipeline.events import Event, Observer, RunStarted, StageEnded, StageProgressed, StageStarted, Told
+from pm.pipeline.events import Event, Notice, Observer, RunStarted, StageEnded, StageProgressed, StageStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class _Lines:
                 # What failed is said once, by the error that ends the command.
                 said = "" if status == "failed" else f"{seconds:6.1f} s  {escape(summary)}"
                 self._console.print(f"{stage:<10} {status:<7} {said}".rstrip(), soft_wrap=True)
-            case Told(line):
+            case Notice(line):
                 self._console.print(escape(line), soft_wrap=True)
             case StageStarted() | StageProgressed():
                 pass
@@ -83,7 +83,7 @@ class _Bars:
                     summary="" if status == "failed" else escape(summary),
                 )
                 self._progress.stop_task(task)
-            case Told(line):
+            case Notice(line):
                 self._progress.console.print(escape(line), soft_wrap=True)
 
 

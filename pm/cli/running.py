@@ -46,7 +46,7 @@ def run(
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import watched
     from pm.cli.show import say, show_signals
-    from pm.pipeline import Request, default_source, nightly_run, open_for_writing
+    from pm.pipeline import Request, open_lake, run_pipeline
     from pm.pipeline.stages.report import LATEST, report_path
 
     if resume is not None and (source, tickers, as_of) != (None, None, None):
@@ -54,17 +54,17 @@ def run(
     names = named_tickers(tickers)
     workspace, settings = open_workspace(create=True)
     said = "Interrupted. What was committed stays; `pm run` goes on where this stopped."
-    with open_for_writing(workspace, settings) as lake:
+    with open_lake(workspace, settings) as lake:
         with interruptible(said) as heeding, watched() as observer:
             request = Request(
-                source or default_source(lake),
+                source,
                 names,
                 as_of.date() if as_of else None,
                 jobs,
                 engine,
                 address,
             )
-            result = nightly_run(lake, workspace, settings, heeding(observer), request=request, resume=resume)
+            result = run_pipeline(lake, workspace, settings, heeding(observer), request=request, resume=resume)
         show_signals(lake, run_id=result.run_id)
     if not result.worked:
         say(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")
@@ -90,12 +90,12 @@ def import_(
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import watched
     from pm.cli.show import show_import
-    from pm.pipeline import import_bars, open_for_writing
+    from pm.pipeline import import_bars, open_lake
 
     names = named_tickers(tickers)
     workspace, settings = open_workspace(create=True)
     said = "Interrupted. What has landed is checked by the next `pm run`; to be sure of the rest, import it again."
-    with open_for_writing(workspace, settings) as lake:
+    with open_lake(workspace, settings) as lake:
         with interruptible(said) as heeding, watched() as observer:
             result = import_bars(lake, workspace, settings, heeding(observer), paths=paths, tickers=names)
         show_import(lake, result.run_id)

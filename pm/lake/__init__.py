@@ -1,6 +1,9 @@
-"""The lake: daily bars and everything derived from them, in DuckLake. The only code that knows DuckLake."""
+"""Store tables in DuckLake: the only code that knows DuckLake and DuckDB.
 
-from pm.lake.lake import Lake, utc_now
+It is handed its tables and views, and knows nothing of what they mean.
+"""
+
+from pm.lake.lake import Lake
 from pm.lake.transaction import Transaction
 
-__all__ = ["Lake", "Transaction", "utc_now"]
+__all__ = ["Lake", "Transaction"]

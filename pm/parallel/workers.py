@@ -78,6 +78,7 @@ class Workers:
         address: str | None = None,
         jobs: int = 0,
         memory_mb: int = 0,
+        packages: Sequence[str] = (),
         patience: float = 25,
     ) -> None:
         if engine not in ENGINES:

@@ -1,4 +1,4 @@
-"""Run a room over chunks of tickers, so that a ticker nobody foresaw costs its own row and not the run."""
+"""Compute over chunks of tickers in parallel, so that a ticker that fails costs its own row and not the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import polars as pl
 
 from pm.errors import PmError, StageError
-from pm.tables.pipeline import EXCLUSIONS
+from pm.exclusions import Exclusion, exclusions_frame
 from pm.tables.vocabulary import Reason
 
 if TYPE_CHECKING:
@@ -18,58 +18,66 @@ if TYPE_CHECKING:
 
     from pm.pipeline.stage import Context
 
-__all__ = ["Served", "serve"]
+__all__ = ["ChunkResults", "map_chunks"]
 
-Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 Frames = tuple[pl.DataFrame, ...]
-"""What a room takes for some tickers, each frame with a column ticker; the first has all of them."""
+"""What is computed over some tickers: frames with a column ticker; the first frame has all of the tickers."""
 
 
 @dataclass(frozen=True)
-class Served(Generic[Result]):
-    """What a room made of the chunks.
+class ChunkResults(Generic[Item]):
+    """Results over chunks of tickers.
 
     Attributes
     ----------
     results
-        In the order of the tickers.
+        One or more for each chunk, in the order of the tickers.
     exclusions
-        Table `exclusions` without its stamp: the tickers over which the room failed, with reason 'failed' and the
+        Table `exclusions` without its stamp: the tickers that the function failed on, with reason 'failed' and the
         error as detail.
     """
 
-    results: list[Result]
+    results: list[Item]
     exclusions: pl.DataFrame
 
-    def __str__(self) -> str:
+    @property
+    def failures(self) -> str:
+        """What to add to a stage's summary: the number of tickers that failed, or nothing."""
         failed = self.exclusions.height
         return f", {failed:,} FAILED (see exclusions)" if failed else ""
 
 
 @dataclass
-class _Part(Generic[Result]):
-    """What a room made of a chunk."""
+class _ChunkResult(Generic[Item]):
+    """Results over one chunk.
 
-    results: list[Result] = field(default_factory=list)
+    Attributes
+    ----------
+    results
+        Results over the tickers that succeeded.
+    failed
+        Tickers that failed alone, with their errors.
+    failed_together
+        Errors over several tickers at once, none of which failed alone.
+    """
+
+    results: list[Item] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
-    """Ticker and error."""
-    whole: list[str] = field(default_factory=list)
-    """Errors over several tickers at once, none of which failed alone."""
+    failed_together: list[str] = field(default_factory=list)
 
 
-def serve(context: Context, stage: str, room: Callable[..., Result], chunks: Sequence[Frames]) -> Served[Result]:
-    """Give what a room makes of chunks of tickers, worked on in parallel.
+def map_chunks(context: Context, function: Callable[..., Item], chunks: Sequence[Frames]) -> ChunkResults[Item]:
+    """Apply a function to chunks of tickers in parallel and return the results.
 
-    Where a room raises what it should not, the chunk is halved until the ticker to blame is alone.
+    Where the function raises an unexpected error, the chunk is halved until the ticker that causes it is alone.
 
     Parameters
     ----------
     context
-        Whose workers are used, and whose progress is told.
-    stage
-        Name of the stage, for the rows of the tickers that failed.
-    room
+        The stage's context: its workers compute, and its progress is reported.
+    function
         A picklable pure function of a chunk's frames.
     chunks
         Frames of some tickers each.
@@ -77,12 +85,13 @@ def serve(context: Context, stage: str, room: Callable[..., Result], chunks: Seq
     Raises
     ------
     PmError
-        An error of the user's, which the room raised.
+        An error that a user can cause, raised by the function.
     StageError
-        The room failed over every ticker: that is no fault of a ticker.
+        The function failed over every ticker: that is no fault of a ticker.
     """
-    parts: list[_Part[Result]] = []
-    for done, part in enumerate(context.workers.map(_Halving(room), chunks, name=_named), start=1):
+    stage = context.stage.name
+    parts: list[_ChunkResult[Item]] = []
+    for done, part in enumerate(context.workers.map(_Halving(function), chunks, name=_tickers_of), start=1):
         parts.append(part)
         context.progress(done, len(chunks))
     failed = [row for part in parts for row in part.failed]
@@ -93,44 +102,47 @@ def serve(context: Context, stage: str, room: Callable[..., Result], chunks: Seq
             f"Stage {stage} failed over every ticker, {len(failed):,} in all; over {ticker}: {error}",
             hint="this is a fault of pm, not of a ticker: please report it",
         )
-    for error in (error for part in parts for error in part.whole):
-        context.tell(f"{stage}: failed over several tickers at once, not over any alone: {error}")
-    rows = [(stage, ticker, Reason.FAILED.value, error) for ticker, error in failed]
-    return Served(results, pl.DataFrame(rows, schema=EXCLUSIONS.unstamped_schema, orient="row"))
+    for error in (error for part in parts for error in part.failed_together):
+        context.notify(f"{stage}: failed over several tickers at once, but over none of them alone: {error}")
+    excluded = [(ticker, Exclusion(Reason.FAILED, error)) for ticker, error in failed]
+    return ChunkResults(results, exclusions_frame(stage, excluded))
 
 
 @dataclass(frozen=True)
-class _Halving(Generic[Result]):
-    """A room that gives what it can of a chunk."""
+class _Halving(Generic[Item]):
+    """A function of a chunk that returns what it can."""
 
-    room: Callable[..., Result]
+    function: Callable[..., Item]
 
-    def __call__(self, frames: Frames) -> _Part[Result]:
-        part: _Part[Result] = _Part()
-        self._serve(frames, part)
-        return part
+    def __call__(self, frames: Frames) -> _ChunkResult[Item]:
+        result: _ChunkResult[Item] = _ChunkResult()
+        self._apply(frames, result)
+        return result
 
-    def _serve(self, frames: Frames, part: _Part[Result]) -> None:
+    def _apply(self, frames: Frames, result: _ChunkResult[Item]) -> None:
         try:
-            part.results.append(self.room(*frames))
-        except (PmError, Warning):  # what the user is to see; a warning is raised only where someone asked for it
+            result.results.append(self.function(*frames))
+        except (PmError, Warning):  # for the user to see; a warning is raised only where someone asked for it
             raise
         except Exception as error:
             tickers = frames[0]["ticker"].unique(maintain_order=True).to_list()
             if not tickers:
                 raise
             if len(tickers) == 1:
-                part.failed.append((tickers[0], _said(error)))
+                result.failed.append((tickers[0], _describe(error)))
                 return
-            failed = len(part.failed) + len(part.whole)
+            failed = len(result.failed) + len(result.failed_together)
             for half in _halves(tickers, frames):
-                self._serve(tuple(frame.filter(pl.col("ticker").is_in(half)) for frame in frames), part)
-            if len(part.failed) + len(part.whole) == failed:
-                part.whole.append(_said(error))
+                self._apply(tuple(frame.filter(pl.col("ticker").is_in(half)) for frame in frames), result)
+            if len(result.failed) + len(result.failed_together) == failed:
+                result.failed_together.append(_describe(error))
 
 
 def _halves(tickers: list[str], frames: Frames) -> Iterator[list[str]]:
-    """Cut tickers in two, or a single group of them into its members: a group read in part would be another group."""
+    """Cut tickers in two, or a single group of related tickers into its members.
+
+    Groups stay whole while they can: a model that reads a group sees all of its members.
+    """
     groups = {ticker: ticker for ticker in tickers}
     for frame in frames:
         if "group" in frame.columns:
@@ -143,12 +155,12 @@ def _halves(tickers: list[str], frames: Frames) -> Iterator[list[str]]:
         yield [ticker for ticker in tickers if groups[ticker] in part]
 
 
-def _said(error: Exception) -> str:
-    """Give the error's text and the line it was raised at."""
+def _describe(error: Exception) -> str:
+    """Return the error's type, text, and the line where it was raised."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
 
 
-def _named(frames: Frames) -> str:
+def _tickers_of(frames: Frames) -> str:
     tickers = frames[0]["ticker"].unique(maintain_order=True).to_list()
     return ", ".join(map(str, tickers))

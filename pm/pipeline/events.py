@@ -1,16 +1,16 @@
-"""What a run tells while it runs; a front end shows it as it likes."""
+"""What a run reports while it runs; a front end shows it as it likes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Event", "Observer", "RunStarted", "StageEnded", "StageProgressed", "StageStarted", "Told"]
+__all__ = ["Event", "Notice", "Observer", "RunStarted", "StageEnded", "StageProgressed", "StageStarted"]
 
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A run has something to do."""
+    """A run has found something to do."""
 
     run_id: str
     resumed: bool
@@ -25,7 +25,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageProgressed:
-    """A stage has done so much of so much."""
+    """A stage has done part of its work: `done` of `total` pieces."""
 
     stage: str
     done: int
@@ -34,7 +34,7 @@ class StageProgressed:
 
 @dataclass(frozen=True)
 class StageEnded:
-    """A stage is done, was skipped, or failed."""
+    """A stage is done, was skipped, or failed: `status` is a `StageStatus`."""
 
     stage: str
     status: str
@@ -43,11 +43,11 @@ class StageEnded:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A stage has a line for the user."""
+class Notice:
+    """A stage has a line that the user should read."""
 
     line: str
 
 
-Event = RunStarted | StageStarted | StageProgressed | StageEnded | Told
+Event = RunStarted | StageStarted | StageProgressed | StageEnded | Notice
 Observer = Callable[[Event], None]

@@ -1,4 +1,4 @@
-"""Cut the tickers of a run into chunks for the forecast room, those that move together in one."""
+"""Cut the tickers of a run into chunks for the forecast room, related tickers together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.forecast.groups import chunks_of_groups, related_groups
-from pm.pipeline.universe import log_returns
+from pm.prices import log_returns
 
 if TYPE_CHECKING:
     from pm.settings import ForecastSettings
@@ -18,21 +18,21 @@ __all__ = ["Chunk", "grouped_chunks"]
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some tickers, and those of their groups (columns ticker, group) that are among them: all or none of a group."""
+    """Some tickers, and the groups among them (columns ticker, group): all or none of the tickers of a group."""
 
     tickers: list[str]
     groups: pl.DataFrame
 
 
 def grouped_chunks(prices: pl.DataFrame, settings: ForecastSettings, size: int) -> list[Chunk]:
-    """Give chunks of about `size` tickers, groups whole.
+    """Return chunks of about `size` tickers that keep groups of related tickers whole.
 
-    Groups are made by the returns before cross-validation begins: what came later must not tell who belongs together.
+    Groups are made from the returns before cross-validation begins, so that later data cannot decide who is related.
 
     Parameters
     ----------
     prices
-        Columns ticker, date, close, adj_factor: the bars that the forecast will see, by ticker and date.
+        Columns ticker, date, close, adj_factor: the bars that the forecast will read, by ticker and date.
     """
     tested = settings.origins * settings.origin_step + settings.horizon
     before = prices.filter(pl.int_range(pl.len()).over("ticker") < pl.len().over("ticker").cast(pl.Int64) - tested)

@@ -1,79 +1,108 @@
-"""Land a delivery: its bars and actions as they were sent, and the batch that names them."""
+"""Turn a delivery into rows of the raw tables: bars and actions as they were sent, and the batch that names them."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.lake import utc_now
+from pm.clock import utc_now
+from pm.pipeline.writes import Append
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from pm.lake import Transaction
+    from pm.pipeline.stage import Context
+    from pm.pipeline.writes import Write
     from pm.sources import Delivery
 
-__all__ = ["Batch", "land"]
+__all__ = ["Batch", "Landing"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One delivery, counted.
+
+    Attributes
+    ----------
+    bars, actions
+        Numbers of rows.
+    first_date, last_date
+        Of the bars; None where there are none.
+    """
+
+    batch_id: str
+    bars: int
+    actions: int
+    first_date: date | None
+    last_date: date | None
 
 
 @dataclass
-class Batch:
-    """A batch, counted while it lands."""
-
-    batch_id: str
-    bars: int = 0
-    actions: int = 0
-    first_date: date | None = None
-    last_date: date | None = None
-
-
-def land(
-    transaction: Transaction,
-    delivery: Delivery,
-    *,
-    run_id: str,
-    origin: str,
-    fingerprint: str | None,
-    path: str | None = None,
-) -> Batch:
-    """Write a delivery to raw.bars, raw.actions and raw.batches, piece by piece.
+class Landing:
+    """Rows of the raw tables on their way to the lake.
 
     Parameters
     ----------
-    delivery
-        Read once, in order; rows are numbered from 1 as they come.
-    origin, fingerprint, path
-        Source, hash of the content if there is one, and the file it came from, for raw.batches.
+    context
+        The stage's context.
     """
-    fetched_at = utc_now()
-    batch = Batch(f"{fetched_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
-    tickers: set[str | None] = set()
-    for piece in delivery.bars:
-        landed = _stamped(piece, batch.batch_id, fetched_at, batch.bars)
-        batch.bars += transaction.append(RAW_BARS, landed)
-        tickers.update(landed["ticker"].unique())
-        days = landed.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
-        batch.first_date, batch.last_date = _earliest(batch.first_date, days[0]), _latest(batch.last_date, days[1])
-    batch.actions = transaction.append(RAW_ACTIONS, _stamped(delivery.actions, batch.batch_id, fetched_at, 0))
-    row = {
-        "batch_id": batch.batch_id,
-        "run_id": run_id,
-        "origin": origin,
-        "path": path,
-        "fingerprint": fingerprint,
-        "bars": batch.bars,
-        "actions": batch.actions,
-        "tickers": len(tickers),
-        "first_date": batch.first_date,
-        "last_date": batch.last_date,
-        "landed_at": fetched_at,
-    }
-    transaction.append(RAW_BATCHES, pl.DataFrame([row], schema=RAW_BATCHES.polars_schema))
-    return batch
+
+    context: Context
+    batches: list[Batch] = field(default_factory=list)
+    _rows: list[dict[str, object]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._bars = self.context.spool(RAW_BARS)
+        self._actions = self.context.spool(RAW_ACTIONS)
+
+    def add(self, delivery: Delivery, *, origin: str, fingerprint: str | None, path: str | None = None) -> Batch:
+        """Take over a delivery, piece by piece, as one batch.
+
+        Parameters
+        ----------
+        delivery
+            Read once, in order; its rows are numbered from 1.
+        origin, fingerprint, path
+            Source, hash of the content if there is one, and the file it came from, for raw.batches.
+        """
+        fetched_at = utc_now()
+        batch_id = f"{fetched_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        bars = 0
+        tickers: set[str | None] = set()
+        dates: list[date] = []
+        for piece in delivery.bars:
+            bars += self._bars.add(_stamped(piece, batch_id, fetched_at, bars))
+            tickers.update(piece["ticker"].unique())
+            span = piece.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
+            dates += [day for day in span if day is not None]
+        actions = self._actions.add(_stamped(delivery.actions, batch_id, fetched_at, 0))
+        batch = Batch(batch_id, bars, actions, min(dates, default=None), max(dates, default=None))
+        self.batches.append(batch)
+        self._rows.append(
+            {
+                "batch_id": batch_id,
+                "run_id": self.context.run_id,
+                "origin": origin,
+                "path": path,
+                "fingerprint": fingerprint,
+                "bars": bars,
+                "actions": actions,
+                "tickers": len(tickers),
+                "first_date": batch.first_date,
+                "last_date": batch.last_date,
+                "landed_at": fetched_at,
+            }
+        )
+        return batch
+
+    def writes(self) -> list[Write]:
+        """Return the changes that land everything taken over."""
+        batches = pl.DataFrame(self._rows, schema=RAW_BATCHES.polars_schema)
+        return [self._bars.append(), self._actions.append(), Append(RAW_BATCHES, batches)]
 
 
 def _stamped(piece: pl.DataFrame, batch_id: str, fetched_at: datetime, before: int) -> pl.DataFrame:
@@ -82,11 +111,3 @@ def _stamped(piece: pl.DataFrame, batch_id: str, fetched_at: datetime, before: i
         batch_id=pl.lit(batch_id),
         row=pl.int_range(before + 1, before + pl.len() + 1, dtype=pl.Int64),
     )
-
-
-def _earliest(known: date | None, new: date | None) -> date | None:
-    return min(known, new) if known and new else known or new
-
-
-def _latest(known: date | None, new: date | None) -> date | None:
-    return max(known, new) if known and new else known or new

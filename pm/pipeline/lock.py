@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from pm.clock import utc_now
 from pm.errors import LakeBusyError, StorageError
-from pm.lake import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

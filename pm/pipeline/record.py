@@ -1,4 +1,4 @@
-"""Keep the record of a run: its row in runs, and a row in stage_events for each stage."""
+"""The record of a run: its row in runs, and a row in stage_events for each stage."""
 
 from __future__ import annotations
 
@@ -9,36 +9,40 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pm import __version__
+from pm.clock import utc_now
 from pm.errors import PmError
-from pm.lake import utc_now
 from pm.pipeline.events import Observer, RunStarted, StageEnded
-from pm.pipeline.universe import last_date
-from pm.tables.catalogue import TABLES
+from pm.pipeline.watch_list import run_day
+from pm.settings.recorded import recorded_settings
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
+from pm.tables.vocabulary import RunStatus, StageStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from pm.lake import Lake, Transaction
-    from pm.pipeline.stage import Request, Stage
+    from pm.pipeline.request import Request
+    from pm.pipeline.stage import Stage
     from pm.settings import Settings
+    from pm.tables.declaration import Table
+    from pm.tables.vocabulary import RunKind
 
 __all__ = ["RunRecord", "StageRecord", "new_run_id"]
 
 
 def new_run_id() -> str:
-    """Give a new run's name: its time, so that names sort, and four letters of chance."""
+    """Return a new run's name: its time, so that names sort, and four random letters."""
     return f"{utc_now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
 @dataclass
 class StageRecord:
-    """A stage's row in stage_events, filled while it runs."""
+    """A stage's row in stage_events, filled while the stage runs."""
 
     stage: str
     snapshot_id: int
-    recipe: str
+    code_hash: str
     started_at: datetime = field(default_factory=utc_now)
     fingerprint: str | None = None
     rows: int = 0
@@ -47,16 +51,43 @@ class StageRecord:
     summary: str = ""
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What is known of stages that earlier runs have done.
+
+    Attributes
+    ----------
+    results
+        For a stage and a fingerprint, the newest run with this result.
+    newest
+        For a stage, the fingerprint of its newest result.
+    code_hashes
+        For a stage, the code hash of its newest result; '' where an older version recorded none.
+    of_resumed
+        Stages that the run to be resumed has done.
+    """
+
+    results: dict[tuple[str, str], str]
+    newest: dict[str, str | None]
+    code_hashes: dict[str, str]
+    of_resumed: set[str]
+
+
 class RunRecord:
     """The record of one run.
 
-    Nothing is written until a stage has something to do, or the run ends: a night on which nothing is new costs one
+    Nothing is written until a stage has something to do, or the run ends: a run that finds nothing to do costs one
     commit.
 
     Parameters
     ----------
+    kind
+        What the run does.
     resume
-        A run that was cut off: it goes on under its name, as its next attempt, unless what it did must be done again.
+        A run that was cut off, to be continued under its name as its next attempt. If a stage that it had done must be
+        computed again, the run gets a new name instead.
+    observer
+        Called with the events of beginning, skipping and failing.
     """
 
     def __init__(
@@ -65,7 +96,7 @@ class RunRecord:
         settings: Settings,
         request: Request,
         *,
-        kind: str,
+        kind: RunKind,
         resume: str | None,
         observer: Observer,
     ) -> None:
@@ -77,29 +108,24 @@ class RunRecord:
         self._started_at = utc_now()
         self._attempt = 1
         self._skipped: list[tuple[StageRecord, str]] = []
-        self._results: dict[tuple[str, str], str] = {}
-        self._newest: dict[str, str | None] = {}
-        self._done: set[str] = set()
-        self._before: dict[str, Any] | None = None
+        self._resumed: dict[str, Any] | None = None
+        self._done = _read_done(lake, resume)
         self.run_id = resume or new_run_id()
         self.begun = False
-        done = "SELECT stage, fingerprint, run_id FROM stage_events WHERE status = 'done' ORDER BY finished_at"
-        for stage, known, run_id in (row.values() for row in lake.rows(done)):
-            self._newest[stage] = known
-            if known is not None:
-                self._results[stage, known] = run_id
-            if run_id == resume:
-                self._done.add(stage)
         if resume is not None:
-            self._before = lake.read(RUNS, "run_id = ?", [resume]).row(0, named=True)
-            self._started_at, self._attempt = self._before["started_at"], self._before["attempts"] + 1
+            self._resumed = lake.read(RUNS, "run_id = ?", [resume]).row(0, named=True)
+            self._started_at, self._attempt = self._resumed["started_at"], self._resumed["attempts"] + 1
+
+    def previous_code_hash(self, stage: str) -> str | None:
+        """Return the code hash of the stage's newest result; None if it was never done."""
+        return self._done.code_hashes.get(stage)
 
     def begin(self, ahead: Sequence[str]) -> None:
         """Make the run visible as running, once.
 
-        A run that was cut off goes on under its name from where it stopped. If a stage it had done must be done
-        again, because what it read or the settings have changed since, a new run takes its place: a run's name
-        stands for one result.
+        A run that was cut off continues under its name from where it stopped. If a stage that it had done must be
+        computed again, because its inputs or the settings have changed since, a new run takes its place: the name of a
+        run stands for one result.
 
         Parameters
         ----------
@@ -108,24 +134,26 @@ class RunRecord:
         """
         if self.begun:
             return
-        overtaken = self._before if self._done.intersection(ahead) else None
-        if overtaken is not None:
+        replaced = self._resumed if self._done.of_resumed.intersection(ahead) else None
+        if replaced is not None:
             self.run_id, self._attempt, self._started_at = new_run_id(), 1, utc_now()
 
         def write(transaction: Transaction) -> None:
-            if overtaken is not None and overtaken["status"] == "running":
-                transaction.merge(RUNS, _frame("runs", [{**overtaken, "status": "abandoned"}]))
-            self._write_row(transaction, "running")
+            if replaced is not None and replaced["status"] == RunStatus.RUNNING:
+                transaction.merge(RUNS, _frame(RUNS, [{**replaced, "status": RunStatus.ABANDONED.value}]))
+            self._write_row(transaction, RunStatus.RUNNING)
 
         self._lake.commit("begin", write, run_id=self.run_id, stage="begin")
         self.begun = True
         self._observer(RunStarted(self.run_id, resumed=self._attempt > 1))
 
     def equal_result(self, stage: Stage, entry: StageRecord) -> str | None:
-        """Give the run whose result an equal stage left, the newest; None if there is none."""
-        if entry.fingerprint is None or (stage.replaces and self._newest.get(stage.name) != entry.fingerprint):
+        """Return the newest run with a result of the same fingerprint; None if there is none that stands."""
+        if entry.fingerprint is None:
             return None
-        return self._results.get((stage.name, entry.fingerprint))
+        if stage.replaces and self._done.newest.get(stage.name) != entry.fingerprint:
+            return None
+        return self._done.results.get((stage.name, entry.fingerprint))
 
     def skip(self, entry: StageRecord, output_run_id: str) -> None:
         """Note that a stage had nothing to do."""
@@ -133,21 +161,22 @@ class RunRecord:
             "done before the run was cut off" if output_run_id == self.run_id else "nothing it reads has changed"
         )
         self._skipped.append((entry, output_run_id))
-        self._observer(StageEnded(entry.stage, "skipped", 0.0, entry.summary))
+        self._observer(StageEnded(entry.stage, StageStatus.SKIPPED, 0.0, entry.summary))
 
     def write_done(self, transaction: Transaction, entry: StageRecord) -> None:
         """Write a stage's row in the commit of its result."""
-        transaction.append(STAGE_EVENTS, _frame("stage_events", [self._event(entry, "done", self.run_id)]))
+        event = self._event(entry, StageStatus.DONE, self.run_id)
+        transaction.append(STAGE_EVENTS, _frame(STAGE_EVENTS, [event]))
 
     def fail(self, entry: StageRecord, failure: PmError) -> None:
-        """Record a failed stage and its run, if the lake can still be written, and tell."""
-        self._observer(StageEnded(entry.stage, "failed", 0.0, failure.what))
-        event = {**self._event(entry, "failed", None), "error": str(failure)}
+        """Report a failed stage, and record it and its run if the lake can still be written."""
+        self._observer(StageEnded(entry.stage, StageStatus.FAILED, 0.0, failure.what))
+        event = {**self._event(entry, StageStatus.FAILED, None), "error": str(failure)}
 
         def write(transaction: Transaction) -> None:
             self._write_skipped(transaction)
-            transaction.append(STAGE_EVENTS, _frame("stage_events", [event]))
-            self._write_row(transaction, "failed", error=str(failure))
+            transaction.append(STAGE_EVENTS, _frame(STAGE_EVENTS, [event]))
+            self._write_row(transaction, RunStatus.FAILED, error=str(failure))
 
         try:
             self._lake.commit("failed", write, run_id=self.run_id, stage=entry.stage)
@@ -159,63 +188,74 @@ class RunRecord:
 
         def write(transaction: Transaction) -> None:
             self._write_skipped(transaction)
-            self._write_row(transaction, "done")
+            self._write_row(transaction, RunStatus.DONE)
 
         self._lake.commit("end", write, run_id=self.run_id, stage="end")
 
     def _write_skipped(self, transaction: Transaction) -> None:
-        events = [self._event(entry, "skipped", output_run_id) for entry, output_run_id in self._skipped]
-        transaction.append(STAGE_EVENTS, _frame("stage_events", events))
+        events = [self._event(entry, StageStatus.SKIPPED, output_run_id) for entry, output_run_id in self._skipped]
+        transaction.append(STAGE_EVENTS, _frame(STAGE_EVENTS, events))
 
-    def _write_row(self, transaction: Transaction, status: str, *, error: str | None = None) -> None:
-        row = self._row(status, error=error)
+    def _write_row(self, transaction: Transaction, status: RunStatus, *, error: str | None = None) -> None:
+        row = _frame(RUNS, [self._row(status, error=error)])
         if self.begun or self._attempt > 1:
             transaction.merge(RUNS, row)
         else:
             transaction.append(RUNS, row)
 
-    def _row(self, status: str, *, error: str | None = None) -> pl.DataFrame:
+    def _row(self, status: RunStatus, *, error: str | None) -> dict[str, Any]:
         request = self._request
-        return _frame(
-            "runs",
-            [
-                {
-                    "run_id": self.run_id,
-                    "kind": self._kind,
-                    "status": status,
-                    "started_at": self._started_at,
-                    "finished_at": None if status == "running" else utc_now(),
-                    "source": request.source,
-                    "tickers": ",".join(request.tickers) if request.tickers else None,
-                    # A run that is not done keeps what it was asked, so that it can be resumed as it was asked.
-                    "as_of": last_date(self._lake, request) if status == "done" else request.as_of,
-                    "attempts": self._attempt,
-                    "version": __version__,
-                    "settings": self._settings.model_dump_json(),
-                    "error": error,
-                }
-            ],
-        )
+        return {
+            "run_id": self.run_id,
+            "kind": self._kind.value,
+            "status": status.value,
+            "started_at": self._started_at,
+            "finished_at": None if status is RunStatus.RUNNING else utc_now(),
+            "source": request.source,
+            "tickers": ",".join(request.tickers) if request.tickers else None,
+            # A run that is not done keeps the day that was asked for, so that it can be resumed as it was asked.
+            "as_of": run_day(self._lake.rows, request) if status is RunStatus.DONE else request.as_of,
+            "attempts": self._attempt,
+            "version": __version__,
+            "settings": recorded_settings(self._settings),
+            "error": error,
+        }
 
-    def _event(self, entry: StageRecord, status: str, output_run_id: str | None) -> dict[str, Any]:
+    def _event(self, entry: StageRecord, status: StageStatus, output_run_id: str | None) -> dict[str, Any]:
         return {
             "run_id": self.run_id,
             "stage": entry.stage,
             "attempt": self._attempt,
-            "status": status,
+            "status": status.value,
             "started_at": entry.started_at,
-            "finished_at": entry.started_at if status == "skipped" else utc_now(),
+            "finished_at": entry.started_at if status is StageStatus.SKIPPED else utc_now(),
             "seconds": entry.seconds,
             "rows": entry.rows,
             "peak_memory_mb": entry.peak_memory_mb,
             "snapshot_id": entry.snapshot_id,
             "fingerprint": entry.fingerprint,
-            "recipe": entry.recipe,
+            "code_hash": entry.code_hash,
             "output_run_id": output_run_id,
             "summary": entry.summary,
             "error": None,
         }
 
 
-def _frame(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=TABLES[name].polars_schema)
+def _read_done(lake: Lake, resume: str | None) -> _Done:
+    done = _Done({}, {}, {}, set())
+    events = lake.rows(
+        "SELECT stage, fingerprint, code_hash, run_id FROM stage_events WHERE status = 'done' ORDER BY finished_at"
+    )
+    for event in events:
+        stage, known = event["stage"], event["fingerprint"]
+        done.newest[stage] = known
+        done.code_hashes[stage] = event["code_hash"] or ""
+        if known is not None:
+            done.results[stage, known] = event["run_id"]
+        if event["run_id"] == resume:
+            done.of_resumed.add(stage)
+    return done
+
+
+def _frame(table: Table, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=table.polars_schema)

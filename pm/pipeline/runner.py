@@ -1,22 +1,28 @@
-"""Run stages in order: skip what has not changed, commit each stage with its record, resume what was cut off."""
+"""Run stages in order: skip those whose inputs have not changed, commit each with its record, resume after a cut."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pm.errors import PmError, StageError
-from pm.pipeline.events import Observer, StageEnded, StageProgressed, StageStarted, Told
-from pm.pipeline.ledger import verify_reconciliation
+from pm.pipeline.events import Notice, Observer, StageEnded, StageProgressed, StageStarted
+from pm.pipeline.fingerprint import code_hash, code_reader, fingerprint, packages_of
+from pm.pipeline.graph import in_order, producers
 from pm.pipeline.meter import Meter
+from pm.pipeline.reconciliation import verify_reconciliation
 from pm.pipeline.record import RunRecord, StageRecord
-from pm.pipeline.stage import Context, Request, Stage, fingerprint, recipe
+from pm.pipeline.stage import Context, Stage, UndeclaredAccessError
+from pm.pipeline.writes import Append, Delete, Merge, Write
+from pm.tables.vocabulary import RunKind, StageStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pm.lake import Lake, Transaction
     from pm.parallel import Workers
+    from pm.pipeline.request import Request
     from pm.settings import Settings
     from pm.workspace import Workspace
 
@@ -46,14 +52,14 @@ class RunResult:
 
 
 class Runner:
-    """Runs a request's stages against an open lake, whose only writer it must be.
+    """Runs stages against an open lake, whose only writer it must be.
 
     Parameters
     ----------
     lake, settings, workspace
-        What the stages read and write.
+        What the stages read, and where they write.
     observer
-        Told what happens.
+        Called with each event.
     """
 
     def __init__(self, lake: Lake, settings: Settings, workspace: Workspace, observer: Observer) -> None:
@@ -61,11 +67,12 @@ class Runner:
         self._settings = settings
         self._workspace = workspace
         self._observer = observer
+        self._code = code_reader(workspace)
 
     def run(
-        self, stages: Sequence[Stage], request: Request, *, kind: str = "run", resume: str | None = None
+        self, stages: Sequence[Stage], request: Request, *, kind: RunKind = RunKind.RUN, resume: str | None = None
     ) -> RunResult:
-        """Run the stages.
+        """Run the stages in the order that follows from the tables they read and write.
 
         Each stage is one commit: its rows and its row in stage_events become visible together, so that a run cut off
         anywhere is resumed by running it again. A run that finds nothing to do is one small commit.
@@ -73,35 +80,39 @@ class Runner:
         Parameters
         ----------
         kind
-            'run', 'import' or 'evaluate'.
+            What the run does.
         resume
-            A run that was cut off, to go on under its name.
+            A run that was cut off, to be continued under its name.
 
         Raises
         ------
         PmError
             A stage failed; what earlier stages committed stays, and the failure is recorded.
         """
+        shutil.rmtree(self._workspace.spool, ignore_errors=True)  # left by a run that was killed
+        stages = in_order(stages)
         record = RunRecord(self._lake, self._settings, request, kind=kind, resume=resume, observer=self._observer)
         outputs: dict[str, str] = {}
-        with Meter() as meter, request.workers(self._settings.run) as workers:
-            for place, stage in enumerate(stages):
-                ahead = [later.name for later in stages[place:]]
-                outputs[stage.name] = self._run_stage(stage, request, record, outputs, ahead, workers)
+        packages = packages_of(stages, self._code)
+        with Meter() as meter, request.workers(self._settings.run, packages) as workers:
+            for place in range(len(stages)):
+                outputs[stages[place].name] = self._run_stage(stages, place, request, record, outputs, workers)
             self._reconcile(record)
             record.finish()
         return RunResult(record.run_id, record.begun, outputs, meter.seconds)
 
     def _run_stage(
         self,
-        stage: Stage,
+        stages: Sequence[Stage],
+        place: int,
         request: Request,
         record: RunRecord,
         outputs: dict[str, str],
-        ahead: Sequence[str],
         workers: Workers,
     ) -> str:
+        stage = stages[place]
         context = Context(
+            stage=stage,
             lake=self._lake,
             settings=self._settings,
             workspace=self._workspace,
@@ -109,33 +120,27 @@ class Runner:
             run_id=record.run_id,
             snapshot=self._lake.snapshot,
             outputs=dict(outputs),
+            producers=producers(stages[:place]),
             workers=workers,
-            recipe=recipe(stage, self._settings),
+            code_hash=code_hash(stage, self._settings, self._code),
+            previous_code_hash=record.previous_code_hash(stage.name),
             progress=lambda done, total: self._observer(StageProgressed(stage.name, done, total)),
-            tell=lambda line: self._observer(Told(line)),
+            notify=lambda line: self._observer(Notice(line)),
         )
         self._observer(StageStarted(stage.name))
-        entry = StageRecord(stage.name, context.snapshot, context.recipe)
+        entry = StageRecord(stage.name, context.snapshot, context.code_hash)
         try:
             entry.fingerprint = fingerprint(stage, context)
             equal = record.equal_result(stage, entry)
-            if equal is not None and stage.stands(context, equal):
+            if equal is not None and stage.is_intact(context, equal):
                 record.skip(entry, equal)
                 return equal
-            record.begin(ahead)
+            record.begin([later.name for later in stages[place:]])
             context = replace(context, run_id=record.run_id, snapshot=self._lake.snapshot)
             entry.snapshot_id = context.snapshot
             with Meter() as meter:
-                outcome = stage.run(context)
-
-                def write(transaction: Transaction) -> None:
-                    entry.rows = outcome.write(transaction)
-                    entry.summary = outcome.summary()
-                    entry.seconds, entry.peak_memory_mb = meter.read()
-                    record.write_done(transaction, entry)
-
-                self._lake.commit(stage.name, write, run_id=record.run_id, stage=stage.name)
-            self._observer(StageEnded(stage.name, "done", meter.seconds, entry.summary))
+                self._compute_and_commit(context, record, entry, meter)
+            self._observer(StageEnded(stage.name, StageStatus.DONE, meter.seconds, entry.summary))
         except Exception as error:
             failure = error if isinstance(error, PmError) else _unexpected(error, stage, record)
             record.fail(entry, failure)
@@ -144,15 +149,49 @@ class Runner:
             raise failure from error
         return record.run_id
 
+    def _compute_and_commit(self, context: Context, record: RunRecord, entry: StageRecord, meter: Meter) -> None:
+        stage = context.stage
+        try:
+            result = stage.compute(context)
+            _check_declared(stage, result.writes)
+            entry.summary = result.summary
+
+            def write(transaction: Transaction) -> None:
+                entry.rows = sum(_apply(transaction, change) for change in result.writes)
+                entry.seconds, entry.peak_memory_mb = meter.read()
+                record.write_done(transaction, entry)
+
+            self._lake.commit(stage.name, write, run_id=record.run_id, stage=stage.name)
+        finally:
+            shutil.rmtree(context.spool_folder, ignore_errors=True)
+
     def _reconcile(self, record: RunRecord) -> None:
-        """Prove that no row is lost; a run that cannot has failed."""
-        entry = StageRecord("reconcile", self._lake.snapshot, recipe="")
+        """Check that every row that landed is accounted for; a run whose rows are not has failed."""
+        entry = StageRecord("reconcile", self._lake.snapshot, code_hash="")
         try:
             verify_reconciliation(self._lake)
         except PmError as failure:
             self._observer(StageStarted(entry.stage))
             record.fail(entry, failure)
             raise
+
+
+def _apply(transaction: Transaction, change: Write) -> int:
+    """Apply a change and return how many rows it added or replaced."""
+    match change:
+        case Append(table, rows):
+            return transaction.append(table, rows)
+        case Merge(table, rows):
+            return transaction.merge(table, rows)
+        case Delete(table, where, parameters, frames):
+            transaction.delete(table, where, parameters, **frames)
+    return 0
+
+
+def _check_declared(stage: Stage, writes: Sequence[Write]) -> None:
+    for change in writes:
+        if change.table not in stage.writes:
+            raise UndeclaredAccessError(f"Stage {stage.name} writes {change.table.qualified} and does not declare it.")
 
 
 def _unexpected(error: Exception, stage: Stage, record: RunRecord) -> StageError:

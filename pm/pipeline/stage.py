@@ -1,124 +1,33 @@
-"""What a stage is: a function of the lake and settings, and all that its result depends on."""
+"""What a stage is: a function of the lake and the settings, and a declaration of all that its result depends on."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import pm
-from pm.parallel import Workers
+from pm.pipeline.writes import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
+    from pathlib import Path
 
     import polars as pl
 
-    from pm.lake import Lake, Transaction
-    from pm.settings import RunSettings, Settings
+    from pm.lake import Lake
+    from pm.parallel import Workers
+    from pm.pipeline.request import Request
+    from pm.pipeline.writes import Result
+    from pm.settings import Settings
+    from pm.tables.declaration import Table
     from pm.workspace import Workspace
 
-__all__ = ["Context", "Outcome", "Request", "Stage", "fingerprint", "recipe"]
-
-_PACKAGE = Path(pm.__file__).resolve().parent
+__all__ = ["Context", "Stage", "UndeclaredAccessError"]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a run is asked to do.
-
-    Parameters
-    ----------
-    source
-        Name of the source of bars.
-    tickers
-        Tickers to forecast, sorted; None for all the source has.
-    as_of
-        Day to take for today; None for the day of the last bar.
-    jobs
-        Processes to forecast in; 0 for the setting's. Results do not depend on it.
-    engine
-        What forecasts in parallel; None for the setting's. Results do not depend on it.
-    address
-        A running cluster of that engine; None for the setting's, where the engine is the setting's too.
-    """
-
-    source: str
-    tickers: tuple[str, ...] | None = None
-    as_of: date | None = None
-    jobs: int = 0
-    engine: str | None = None
-    address: str | None = None
-
-    @property
-    def asked(self) -> Request:
-        """What results depend on: the request without what does the work."""
-        return Request(self.source, self.tickers, self.as_of)
-
-    def done_as(self, other: Request) -> Request:
-        """Give this request, with the work done by what another asks for."""
-        return replace(self, jobs=other.jobs, engine=other.engine, address=other.address)
-
-    def workers(self, settings: RunSettings) -> Workers:
-        """Give what does the work; nothing is started before there is some."""
-        engine = self.engine or settings.engine
-        address = self.address or (settings.address if engine == settings.engine else None)
-        jobs = self.jobs or settings.jobs
-        return Workers(engine, address=address, jobs=jobs, memory_mb=settings.worker_memory_mb)
-
-
-@dataclass(frozen=True)
-class Context:
-    """All that a stage may look at."""
-
-    lake: Lake
-    settings: Settings
-    workspace: Workspace
-    request: Request
-    run_id: str
-    snapshot: int
-    """The snapshot to read tables at."""
-    outputs: Mapping[str, str]
-    """For each stage before, the run whose rows stand as its result."""
-    workers: Workers
-    """What works on chunks of tickers."""
-    recipe: str
-    """Hash of the stage's settings and code."""
-    progress: Callable[[int, int], None]
-    """Called with how much is done, of how much."""
-    tell: Callable[[str], None]
-    """Called with a line the user should read."""
-
-    def stamp(self, frame: pl.DataFrame, *, cutoff: date | None = None) -> pl.DataFrame:
-        """Give the frame with the columns every derived row carries; `cutoff` where the frame has none of its own."""
-        import polars as pl
-
-        stamps = {"run_id": pl.lit(self.run_id), "snapshot_id": pl.lit(self.snapshot, pl.Int64)}
-        if cutoff is not None:
-            stamps["cutoff"] = pl.lit(cutoff, pl.Date)
-        return frame.with_columns(**stamps)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage came to.
-
-    Parameters
-    ----------
-    write
-        Writes the rows, in the stage's only commit, and gives how many. Run again from its start if the catalog was
-        locked.
-    summary
-        One line for the user, asked for after the writing.
-    """
-
-    write: Callable[[Transaction], int]
-    summary: Callable[[], str]
+class UndeclaredAccessError(Exception):
+    """A stage reads or writes a table that it does not declare: a bug in the stage."""
 
 
 @dataclass(frozen=True)
@@ -128,87 +37,157 @@ class Stage:
     Parameters
     ----------
     name
-        As the user reads it.
-    run
-        Gives the outcome; reads the lake at the context's snapshot.
+        Name that the user reads.
+    compute
+        Computes the result from a context. It may fetch, compute and render, and it must be repeatable; it never
+        writes to the lake. The runner commits what it returns.
     reads
-        Tables whose rows it depends on.
-    after
-        Stages whose result of this run it reads.
+        Tables that it reads.
+    writes
+        Tables that it writes.
+    views
+        Views that it reads; the tables beneath them must be among `reads`.
     sections
-        Sections of the settings it depends on, or single settings of one: 'signals', 'forecast.horizon'.
-    rooms
-        Modules and folders of the package whose code it depends on.
-    libraries
-        Packages whose version can change its numbers.
-    asks
-        What else it depends on: parts of the request, or the state of the world. None says that only running it can
-        tell, so that it is never skipped.
+        Sections of the settings that it depends on, or single settings of one: 'signals', 'forecast.horizon'.
+    depends
+        Returns what else the result depends on, such as parts of the request, as a value that JSON can hold. None says
+        that only running the stage can tell, so that it is never skipped.
     replaces
-        Whether its result takes the place of the one before, so that only the newest stands. A stage whose rows are
-        told apart by their run leaves every result standing.
-    stands
-        Whether an equal stage's result, of the given run, is still there; rows in the lake always are.
+        Whether its result takes the place of the result before, so that only the newest can stand. The results of a
+        stage whose rows carry their run stand side by side.
+    is_intact
+        Returns whether the result of an earlier, equal run is still there. Rows in the lake always are.
     """
 
     name: str
-    run: Callable[[Context], Outcome]
-    reads: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    compute: Callable[[Context], Result]
+    reads: tuple[Table, ...] = ()
+    writes: tuple[Table, ...] = ()
+    views: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
-    rooms: tuple[str, ...] = ()
-    libraries: tuple[str, ...] = ()
-    asks: Callable[[Context], Any] = field(default=lambda _: "")
+    depends: Callable[[Context], Any] = field(default=lambda _: "")
     replaces: bool = False
-    stands: Callable[[Context, str], bool] = field(default=lambda *_: True)
+    is_intact: Callable[[Context, str], bool] = field(default=lambda *_: True)
 
 
-def fingerprint(stage: Stage, context: Context) -> str | None:
-    """Sum up all that a stage's result depends on in a few letters; None if only running it can tell."""
-    asked = stage.asks(context)
-    if asked is None:
-        return None
-    return _hash(
-        {
-            "asked": asked,
-            "tables": context.lake.versions(stage.reads),
-            "after": {name: context.outputs[name] for name in stage.after},
-            "recipe": context.recipe,
-        }
-    )
+@dataclass(frozen=True)
+class Context:
+    """All that a stage can see."""
 
+    stage: Stage
+    lake: Lake
+    """Only for the methods of this class: a stage reads through them, so that what it reads is what it declares."""
+    settings: Settings
+    workspace: Workspace
+    request: Request
+    run_id: str
+    snapshot: int
+    """Snapshot of the lake that the stage reads."""
+    outputs: Mapping[str, str]
+    """For each earlier stage of the run, the run whose rows stand as its result."""
+    producers: Mapping[str, tuple[str, ...]]
+    """For each table, the earlier stages of the run that write it."""
+    workers: Workers
+    """Workers that compute chunks of tickers."""
+    code_hash: str
+    """Hash of the stage's code, settings and libraries."""
+    previous_code_hash: str | None
+    """That of the last time the stage was done; None if it never was."""
+    progress: Callable[[int, int], None]
+    """Called with how much is done, of how much."""
+    notify: Callable[[str], None]
+    """Called with a line that the user should read."""
+    frames: Mapping[str, pl.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
+    """Frames to read in the place of tables, by the tables' names: what a replay of past dates computed."""
 
-def recipe(stage: Stage, settings: Settings) -> str:
-    """Sum up a stage's code, its settings, and the versions of the libraries that make its numbers."""
-    return _hash(
-        {
-            "stage": stage.name,
-            "settings": {name: _setting(settings, name) for name in stage.sections},
-            "code": [_code(room) for room in (*stage.rooms, f"pipeline/stages/{stage.name}.py")],
-            "libraries": {name: version(name) for name in stage.libraries},
-        }
-    )
+    def read(
+        self,
+        table: Table,
+        where: str = "true",
+        parameters: Sequence[object] = (),
+        *,
+        among: Mapping[str, Sequence[str]] | None = None,
+        columns: Sequence[str] = ("*",),
+    ) -> pl.DataFrame:
+        """Return a table's rows at the context's snapshot, in the order of its key; see `Lake.read`.
 
+        Raises
+        ------
+        UndeclaredAccessError
+            The stage does not declare that it reads the table.
+        """
+        self._check_declared({table.qualified})
+        source = self.frames.get(table.qualified)
+        at = self.snapshot if source is None else None
+        return self.lake.read(table, where, parameters, among=among, columns=columns, at=at, source=source)
 
-def _setting(settings: Settings, name: str) -> Any:  # noqa: ANN401 - JSON
-    section, _, key = name.partition(".")
-    values = settings.section(section).model_dump(mode="json")
-    return values[key] if key else values
+    def read_outputs(self, table: Table, where: str = "true", parameters: Sequence[object] = ()) -> pl.DataFrame:
+        """Return the rows of a table that stand as the results of the run's earlier stages.
 
+        Parameters
+        ----------
+        table
+            A table whose rows carry their run.
+        where, parameters
+            A further condition, and the values of its `?`.
+        """
+        if table.qualified in self.frames:
+            return self.read(table, where, parameters)
+        by_stage = "stage" in table.polars_schema
+        conditions, values = ["false"], []
+        for stage in self.producers.get(table.qualified, ()):
+            conditions.append("(run_id = ? AND stage = ?)" if by_stage else "run_id = ?")
+            values += [self.outputs[stage], stage] if by_stage else [self.outputs[stage]]
+        return self.read(table, f"({' OR '.join(conditions)}) AND ({where})", [*values, *parameters])
 
-def _hash(value: object) -> str:
-    return hashlib.blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
+    def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
+        """Return the result of a query over declared tables and views; see `Lake.query`."""
+        self._check_query(sql, frames)
+        return self.lake.query(sql, parameters, **frames)
 
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Return the small result of a query over declared tables and views as dictionaries; see `Lake.rows`."""
+        self._check_query(sql, {})
+        return self.lake.rows(sql, parameters)
 
-@cache
-def _code(room: str) -> str:
-    path = _PACKAGE / room
-    # Not only Python: the report's looks are its template, its stylesheet and its script.
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    digest = hashlib.blake2b(digest_size=12)
-    for file in files:
-        if "__pycache__" in file.parts:  # not only Python's: numba keeps what it has compiled there
-            continue
-        digest.update(file.relative_to(_PACKAGE).as_posix().encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    def stamp(self, frame: pl.DataFrame, *, cutoff: date | None = None) -> pl.DataFrame:
+        """Return the frame with the columns that every derived row carries.
+
+        Parameters
+        ----------
+        cutoff
+            Last date whose data the rows may depend on; None where the frame has such a column of its own.
+        """
+        import polars as pl
+
+        stamps = {"run_id": pl.lit(self.run_id), "snapshot_id": pl.lit(self.snapshot, pl.Int64)}
+        if cutoff is not None:
+            stamps["cutoff"] = pl.lit(cutoff, pl.Date)
+        return frame.with_columns(**stamps)
+
+    def spool(self, table: Table) -> Spool:
+        """Return an empty collection of rows for a table that may become too large for memory."""
+        return Spool(table, self.spool_folder)
+
+    @property
+    def spool_folder(self) -> Path:
+        """Folder for rows on their way to the lake."""
+        return self.workspace.spool / self.stage.name
+
+    def _check_query(self, sql: str, frames: Mapping[str, pl.DataFrame]) -> None:
+        names = self.lake.tables_read_by(sql) - frames.keys()
+        self._check_declared(names)
+        undeclared = sorted(self.lake.views_read_by(sql) - set(self.stage.views))
+        if undeclared:
+            raise UndeclaredAccessError(f"Stage {self.stage.name} reads view {undeclared[0]} and does not declare it.")
+        replayed = sorted(names & self.frames.keys() & self.producers.keys())
+        if replayed:
+            raise UndeclaredAccessError(
+                f"Stage {self.stage.name} queries {replayed[0]} in SQL, which a replay of past dates cannot redirect."
+            )
+
+    def _check_declared(self, names: set[str]) -> None:
+        declared = {table.qualified for table in (*self.stage.reads, *self.stage.writes)}
+        undeclared = sorted(names - declared)
+        if undeclared:
+            raise UndeclaredAccessError(f"Stage {self.stage.name} reads {undeclared[0]} and does not declare it.")

@@ -11,7 +11,7 @@ from pm.tables.lake import DICTIONARY
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, RECONCILIATION, RESTATEMENTS
 from pm.tables.signals import SIGNALS
-from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES
+from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RAW_BARS,
             RAW_ACTIONS,
             RAW_BATCHES,
+            UNIVERSE,
             BARS,
             QUARANTINE,
             BAR_FLAGS,

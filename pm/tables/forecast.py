@@ -102,6 +102,7 @@ POLICIES = Table(
     ("policy_id",),
     (
         Column("policy_id", TEXT, "Policy; sorts by time."),
+        Column("run_id", TEXT, "Run that trained it; see runs. Null for policies of older versions."),
         Column("trained_at", TIME, "UTC."),
         Column("accepted", FLAG, "Whether forecasts use it: it beat the fixed action in the model confidence set."),
         Column("verdict", TEXT, "Why it was accepted or refused."),

@@ -9,15 +9,15 @@ __all__ = ["EXCLUSIONS", "RUNS", "STAGE_EVENTS"]
 RUNS = Table(
     "main",
     "runs",
-    "One run of the pipeline, or one import.",
+    "A run: of the whole pipeline, an import, an evaluation, a training, or a change of the watch list.",
     ("run_id",),
     (
         Column("run_id", TEXT, "Run; sorts by time."),
-        Column("kind", TEXT, "'run', 'import' or 'evaluate'."),
+        Column("kind", TEXT, "What the run does: 'run', 'import', 'evaluate', 'policy' or 'universe'."),
         Column("status", TEXT, "'running', 'done', 'failed' or 'abandoned'."),
         Column("started_at", TIME, "UTC."),
         Column("finished_at", TIME, "UTC; null while running."),
-        Column("source", TEXT, "Source of the bars."),
+        Column("source", TEXT, "Source that the run was restricted to; null for no restriction."),
         Column("tickers", TEXT, "Tickers asked for, comma-separated; null for all."),
         Column("as_of", DATE, "The day taken for today; the cutoff of what was derived."),
         Column("attempts", INTEGER, "1, and one more for each time it was resumed."),
@@ -44,7 +44,7 @@ STAGE_EVENTS = Table(
         Column("peak_memory_mb", REAL, "Highest resident memory of the process and its workers, in MiB."),
         Column("snapshot_id", INTEGER, "Snapshot of the lake it read."),
         Column("fingerprint", TEXT, "Hash of all it depends on: tables, settings, code, what it was asked."),
-        Column("recipe", TEXT, "Hash of its settings and code alone."),
+        Column("code_hash", TEXT, "Hash of its code, settings, libraries and the structure of its tables alone."),
         Column(
             "output_run_id",
             TEXT,

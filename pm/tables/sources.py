@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pm.tables.declaration import DATE, INTEGER, LANDED, PRICES, REAL, TEXT, TIME, Column, Table
 
-__all__ = ["RAW_ACTIONS", "RAW_BARS", "RAW_BATCHES"]
+__all__ = ["RAW_ACTIONS", "RAW_BARS", "RAW_BATCHES", "UNIVERSE"]
 
 RAW_BARS = Table(
     "raw",
@@ -56,5 +56,19 @@ RAW_BATCHES = Table(
         Column("first_date", DATE, "First date among the bars."),
         Column("last_date", DATE, "Last date among the bars."),
         Column("landed_at", TIME, "When it landed, UTC."),
+    ),
+)
+
+UNIVERSE = Table(
+    "main",
+    "universe",
+    "The watch list: the tickers that runs are about. While it is empty, runs are about all tickers of imported files, "
+    "or of the embedded sample where nothing was imported.",
+    ("ticker",),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("source", TEXT, "Source that its bars come from."),
+        Column("added_at", TIME, "When it was added, UTC."),
+        Column("run_id", TEXT, "Run that added it; see runs."),
     ),
 )

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pm.clock import utc_now
 from pm.errors import LakeError
-from pm.lake import Lake, utc_now
+from pm.lake import Lake
 from pm.tables.catalogue import TABLES
 from pm.tables.features import FEATURES
 from pm.tables.pipeline import RUNS

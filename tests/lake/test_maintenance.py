@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pm.lake import Lake, utc_now
+from pm.clock import utc_now
+from pm.lake import Lake
 from pm.lake.maintenance import compact, table_sizes
 from pm.tables.catalogue import TABLES
 from pm.tables.quality import BARS, QUARANTINE

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
+from pm.pipeline.night import snapshots_read
 
 from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.forecast.policy import FIXED, Policy
 from pm.lake import Lake
 from pm.lake.maintenance import compact
-from pm.pipeline.night import snapshots_read
 from pm.pipeline.policy import accepted_policy, train_and_judge
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES

@@ -1,4 +1,4 @@
-"""The stages of a run, a module each, in the order they run."""
+"""The stages of the pipeline, a module each."""
 
 from pm.pipeline.stages import check, features, forecast, land, report, signals, volatility
 
@@ -13,4 +13,4 @@ RUN_STAGES = (
     signals.STAGE,
     report.STAGE,
 )
-"""What `pm run` does."""
+"""The stages of `pm run`; their order follows from the tables that they read and write."""

@@ -1,7 +1,8 @@
 """Stage `check`: from raw bars to clean ones, every row accounted for.
 
-`bars` is a function of the raw tables, the rules and their settings. New batches are checked as they come; when the
-rules or their settings have changed, or a ticker has got a source of higher priority, all batches are checked again.
+`bars` is a function of the raw tables, the watch list's sources, the rules and their settings. New batches are checked
+as they arrive; when the rules or their settings have changed, or a ticker's bars are to come from another source, all
+batches are checked again.
 """
 
 from __future__ import annotations
@@ -11,31 +12,48 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.lake import utc_now
-from pm.pipeline.stage import Context, Outcome, Stage
+from pm.clock import utc_today
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.writes import Append, Delete, Merge, Result, Write
 from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, RECONCILIATION, RESTATEMENTS
-from pm.tables.sources import RAW_ACTIONS, RAW_BARS
+from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import date
 
-    from pm.lake import Transaction
+    from pm.tables.declaration import Table
 
 __all__ = ["STAGE"]
 
 _DERIVED = (BARS, QUARANTINE, BAR_FLAGS, RECONCILIATION, RESTATEMENTS)
 _ROWS_AT_A_TIME = 1_000_000
+"""Number of rows that are checked at a time."""
 _NAMED = 5
+"""Maximum number of tickers that are named when their source changes."""
 _OTHER_SOURCE = "other_source"
-"""Rule that refuses a ticker's rows when a source of higher priority has the ticker."""
+"""Rule that refuses a ticker's rows when its bars come from another source."""
 
-_SPREAD = """
-SELECT ticker, b.origin
-FROM (SELECT DISTINCT ticker, batch_id FROM raw.bars) JOIN raw.batches b USING (batch_id)
+_SOURCES = """
+SELECT ticker, a.origin
+FROM (SELECT DISTINCT ticker, batch_id FROM raw.bars) JOIN raw.batches a USING (batch_id)
 WHERE ticker IS NOT NULL
 GROUP BY ALL
 ORDER BY ALL
+"""
+
+_MOVED = """
+SELECT ticker, o.origin
+FROM (SELECT DISTINCT ticker, batch_id FROM bars) JOIN raw.batches a USING (batch_id) JOIN origins o USING (ticker)
+WHERE a.origin <> o.origin
+GROUP BY ALL
+ORDER BY ALL
+"""
+
+_BATCHES = """
+SELECT batch_id
+FROM raw.batches LEFT JOIN reconciliation r USING (batch_id)
+WHERE ? OR r.batch_id IS NULL
+ORDER BY batch_id
 """
 
 _COUNTS = """
@@ -51,6 +69,16 @@ GROUP BY ticker
 ORDER BY ticker NULLS LAST
 """
 
+_DUE = "SELECT count(*) AS rows FROM quarantine WHERE rule LIKE '%future_date%' AND date <= ?"
+
+_PARTLY_ADJUSTED = """
+SELECT ticker FROM raw.bars
+WHERE ticker IN (SELECT unnest(?::VARCHAR[]))
+GROUP BY ticker HAVING count(adj_close) BETWEEN 1 AND count(*) - 1
+"""
+
+_LANDED_ADJ_CLOSE = "SELECT batch_id, row, adj_close FROM raw.bars WHERE ticker IN (SELECT unnest(?::VARCHAR[]))"
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -59,7 +87,7 @@ class _Task:
     Parameters
     ----------
     afresh
-        Whether everything derived before is thrown away first.
+        Whether everything derived before is deleted first.
     batches
         Names of the batches to check.
     origins
@@ -73,7 +101,7 @@ class _Task:
 
 @dataclass
 class _Tally:
-    """What became of the rows."""
+    """Numbers of rows by what became of them."""
 
     inserted: int = 0
     updated: int = 0
@@ -91,86 +119,118 @@ class _Tally:
         return ", ".join([f"{self.inserted:,} new", *(f"{count:,} {name}" for name, count in parts.items() if count)])
 
 
-def _run(context: Context) -> Outcome:
+class _Checked:
+    """What the check of some tickers changes, piece by piece.
+
+    Parameters
+    ----------
+    context
+        The stage's context.
+    afresh
+        Whether everything derived before is deleted first.
+    """
+
+    def __init__(self, context: Context, *, afresh: bool) -> None:
+        self.tally = _Tally()
+        self.counts: list[pl.DataFrame] = []
+        self._afresh = afresh
+        self._added = {table: context.spool(table) for table in (BARS, RESTATEMENTS, QUARANTINE, BAR_FLAGS)}
+        self._changed: list[pl.DataFrame] = []
+        self._flagged_before: list[str] = []
+
+    def add(self, table: Table, rows: pl.DataFrame) -> None:
+        """Add rows to a table."""
+        self._added[table].add(rows)
+
+    def change_bars(self, bars: pl.DataFrame) -> None:
+        """Replace bars of the same ticker and date."""
+        self._changed.append(bars)
+
+    def replace_flags_of(self, tickers: list[str]) -> None:
+        """Delete the flags of tickers before those added here."""
+        self._flagged_before += tickers
+
+    def writes(self) -> list[Write]:
+        """Return the changes, in order."""
+        first: list[Write] = [Delete(table) for table in _DERIVED] if self._afresh else []
+        if self._flagged_before:
+            first.append(Delete(BAR_FLAGS, "ticker IN (SELECT unnest(?::VARCHAR[]))", [self._flagged_before]))
+        changed = [Merge(BARS, pl.concat(self._changed))] if self._changed else []
+        bars, *others = (spool.append() for spool in self._added.values())
+        return [*first, bars, *changed, *others]
+
+
+def _compute(context: Context) -> Result:
     task = _task(context)
-    tally = _Tally()
-
-    def write(transaction: Transaction) -> int:
-        nonlocal tally
-        tally = _Tally()
-        if task.afresh:
-            for name in _DERIVED:
-                transaction.delete(name, "true")
-        accounts: list[pl.DataFrame] = []
-        pieces = list(_pieces(context, task))
-        for done, tickers in enumerate(pieces):
-            context.progress(done, len(pieces))
-            accounts.append(_check_piece(context, transaction, task, tickers, tally))
-        context.progress(len(pieces), len(pieces))
-        transaction.append(RECONCILIATION, context.stamp(_sum(accounts, task.batches), cutoff=_today()))
-        return tally.inserted + tally.updated + tally.quarantined + tally.flagged
-
+    checked = _Checked(context, afresh=task.afresh)
+    pieces = list(_pieces(context, task))
+    for done, tickers in enumerate(pieces):
+        context.progress(done, len(pieces))
+        _check_piece(context, task, tickers, checked)
+    context.progress(len(pieces), len(pieces))
+    accounts = context.stamp(_sum(checked.counts, task.batches), cutoff=utc_today())
     again = "all batches checked again: " if task.afresh else ""
-    return Outcome(write, lambda: f"{again}{tally}" if task.batches else "no new batch")
+    summary = f"{again}{checked.tally}" if task.batches else "no new batch"
+    return Result([*checked.writes(), Append(RECONCILIATION, accounts)], summary)
 
 
 def _task(context: Context) -> _Task:
-    lake = context.lake
-    spread = _with_good_rows(context, lake.query(_SPREAD))
+    origins = _origins(context)
+    moved = context.query(_MOVED, origins=origins)
+    for ticker, origin in moved.head(_NAMED).iter_rows():
+        context.notify(f"{ticker}: its bars now come from {origin!r}")
+    if moved.height > _NAMED:
+        context.notify(f"… and those of {moved.height - _NAMED:,} more tickers")
+    other_code = context.previous_code_hash not in (None, context.code_hash)
+    afresh = other_code or not moved.is_empty() or _due(context) > 0
+    batches = context.query(_BATCHES, [afresh])
+    return _Task(afresh, batches["batch_id"].to_list(), origins)
+
+
+def _origins(context: Context) -> pl.DataFrame:
+    """Return the source that each ticker's bars are to come from: ticker, origin.
+
+    It is the one of the watch list, if it has sent bars of the ticker; else, of the sources some of whose rows of the
+    ticker pass the rules (or of all, where none does), the first in `sources.priority`.
+    """
+    sources = _with_good_rows(context, context.query(_SOURCES))
+    watched = context.read(UNIVERSE, columns=("ticker", "source AS origin")).with_columns(chosen=pl.lit(value=True))
     priority = context.settings.sources.priority
     rank = pl.col("origin").replace_strict(
         {name: place for place, name in enumerate(priority)}, default=len(priority), return_dtype=pl.Int64
     )
-    origins = spread.sort(rank, "origin").unique("ticker", keep="first", maintain_order=True).sort("ticker")
-    last_recipe = lake.scalar(
-        "SELECT recipe FROM stage_events WHERE stage = 'check' AND status = 'done' ORDER BY finished_at DESC LIMIT 1"
+    by_choice = sources.join(watched, on=["ticker", "origin"], how="left").sort(
+        pl.col("chosen").is_null(), rank, "origin"
     )
-    moved = lake.query(
-        "SELECT ticker, o.origin FROM (SELECT DISTINCT ticker, batch_id FROM bars) JOIN raw.batches b USING (batch_id) "
-        "JOIN origins o USING (ticker) WHERE b.origin <> o.origin GROUP BY ALL ORDER BY ALL",
-        origins=origins,
-    )
-    for ticker, origin in moved.head(_NAMED).iter_rows():
-        context.tell(f"{ticker} is now from {origin!r}: it comes before its old source in sources.priority")
-    if moved.height > _NAMED:
-        context.tell(f"… and {moved.height - _NAMED:,} more tickers")
-    afresh = last_recipe not in (None, context.recipe) or not moved.is_empty() or _due(context) > 0
-    batches = lake.query(
-        "SELECT batch_id FROM raw.batches LEFT JOIN reconciliation r USING (batch_id) "
-        "WHERE ? OR r.batch_id IS NULL ORDER BY batch_id",
-        [afresh],
-    )
-    return _Task(afresh, batches["batch_id"].to_list(), origins)
+    return by_choice.unique("ticker", keep="first", maintain_order=True).select("ticker", "origin").sort("ticker")
 
 
-def _with_good_rows(context: Context, spread: pl.DataFrame) -> pl.DataFrame:
-    """Leave out, for tickers that several sources have, the sources none of whose rows pass."""
+def _with_good_rows(context: Context, sources: pl.DataFrame) -> pl.DataFrame:
+    """Drop, for tickers that several sources have, the sources none of whose rows pass the rules."""
     from pm.quality import check_bars
 
-    contested = spread.filter(pl.len().over("ticker") > 1)
+    contested = sources.filter(pl.len().over("ticker") > 1)
     if contested.is_empty():
-        return spread
-    raw = context.lake.read(RAW_BARS, among={"ticker": contested["ticker"].unique().to_list()})
-    good = check_bars(raw, today=_today(), settings=context.settings.quality).good.select("ticker", "batch_id").unique()
-    passing = good.join(context.lake.query("SELECT batch_id, origin FROM raw.batches"), on="batch_id")
+        return sources
+    raw = context.read(RAW_BARS, among={"ticker": contested["ticker"].unique().to_list()})
+    good = (
+        check_bars(raw, today=utc_today(), settings=context.settings.quality).good.select("ticker", "batch_id").unique()
+    )
+    passing = good.join(context.query("SELECT batch_id, origin FROM raw.batches"), on="batch_id")
     hopeless = contested.join(passing, on=["ticker", "origin"], how="anti").filter(
         pl.col("ticker").is_in(passing["ticker"].unique().implode())
     )
-    return spread.join(hopeless, on=["ticker", "origin"], how="anti")
+    return sources.join(hopeless, on=["ticker", "origin"], how="anti")
 
 
 def _due(context: Context) -> int:
-    """Count the rows that were refused for a date which was ahead, and has come since."""
-    return int(
-        context.lake.scalar(
-            f"SELECT count(*) FROM quarantine WHERE rule LIKE '%future_date%' AND date <= DATE '{_today()}'"  # noqa: S608 - a date
-        )
-    )
+    """Return the number of rows that were refused for a date in the future, and whose date has come since."""
+    return int(context.rows(_DUE, [utc_today()])[0]["rows"])
 
 
 def _pieces(context: Context, task: _Task) -> Iterator[list[str | None]]:
-    """Cut the tickers of the batches into pieces of about as many rows, those they have already counted in."""
-    counts = context.lake.query(_COUNTS, [task.batches, task.batches, task.afresh])
+    """Cut the tickers of the batches into pieces of about equal numbers of rows, their bars in the lake included."""
+    counts = context.query(_COUNTS, [task.batches, task.batches, task.afresh])
     piece: list[str | None] = []
     rows = 0
     for ticker, count in counts.iter_rows():
@@ -183,19 +243,18 @@ def _pieces(context: Context, task: _Task) -> Iterator[list[str | None]]:
         yield piece
 
 
-def _check_piece(
-    context: Context, transaction: Transaction, task: _Task, tickers: list[str | None], tally: _Tally
-) -> pl.DataFrame:
-    """Check some tickers' rows and write what becomes of them; give the counts of each batch."""
+def _check_piece(context: Context, task: _Task, tickers: list[str | None], checked: _Checked) -> None:
+    """Check some tickers' rows and note what becomes of them."""
     from pm.quality import check_bars, classify, flag_bars
 
-    checked = check_bars(_landed(context, task, tickers), today=_today(), settings=context.settings.quality)
-    mine, other = _of_their_source(context, task, checked.good)
-    refused = pl.concat([checked.refused, other])
+    today, settings = utc_today(), context.settings
+    passed = check_bars(_landed(context, task, tickers), today=today, settings=settings.quality)
+    own, other = _by_source(context, task, passed.good)
+    refused = pl.concat([passed.refused, other])
     named = [ticker for ticker in tickers if ticker is not None]
-    current = context.lake.read(BARS, among={"ticker": named})
-    actions = context.lake.read(RAW_ACTIONS, among={"ticker": named})
-    good, refactored = _with_factors(mine, _unsettled(context, current, actions, named), actions)
+    current = context.read(BARS, "NOT ?", [task.afresh], among={"ticker": named})
+    actions = context.read(RAW_ACTIONS, among={"ticker": named})
+    good, refactored = _with_factors(own, _unsettled(context, current, actions, named), actions)
     classified = classify(good, current)
     changed = pl.concat(
         [
@@ -203,48 +262,48 @@ def _check_piece(
             refactored.select(classified.updated.columns).join(classified.updated, on=["ticker", "date"], how="anti"),
         ]
     )
-    written = context.stamp(pl.concat([classified.inserted, changed]), cutoff=_today())
+    written = context.stamp(pl.concat([classified.inserted, changed]), cutoff=today)
     history = pl.concat([current.join(written, on=["ticker", "date"], how="anti"), BARS.conform(written)])
+    exchange_of = settings.sources.exchanges.exchange_of
     exchanges = {
         ticker: exchange
         for ticker, origin in task.origins.filter(pl.col("ticker").is_in(named)).iter_rows()
-        if (exchange := context.settings.sources.exchanges.exchange_of(ticker, origin)) is not None
+        if (exchange := exchange_of(ticker, origin)) is not None
     }
-    flags = flag_bars(history, actions=actions, exchanges=exchanges, settings=context.settings.quality)
+    flags = flag_bars(history, actions=actions, exchanges=exchanges, settings=settings.quality)
 
-    transaction.append(BARS, written.head(classified.inserted.height))
-    transaction.merge(BARS, written.tail(changed.height))
-    transaction.append(RESTATEMENTS, context.stamp(classified.restatements, cutoff=_today()))
-    transaction.append(QUARANTINE, context.stamp(refused, cutoff=_today()))
+    checked.add(BARS, written.head(classified.inserted.height))
+    checked.change_bars(written.tail(changed.height))
+    checked.add(RESTATEMENTS, context.stamp(classified.restatements, cutoff=today))
+    checked.add(QUARANTINE, context.stamp(refused, cutoff=today))
     if not current.is_empty():
-        transaction.delete(BAR_FLAGS, "ticker IN (SELECT unnest(?::VARCHAR[]))", [named])
-    transaction.append(BAR_FLAGS, context.stamp(flags, cutoff=_today()))
+        checked.replace_flags_of(named)
+    checked.add(BAR_FLAGS, context.stamp(flags, cutoff=today))
 
-    counts = pl.concat(
-        [classified.counts, refused.group_by("batch_id").agg(quarantined=pl.len().cast(pl.Int64))], how="diagonal"
-    )
+    quarantined = refused.group_by("batch_id").agg(quarantined=pl.len().cast(pl.Int64))
+    checked.counts.append(pl.concat([classified.counts, quarantined], how="diagonal"))
+    tally = checked.tally
     tally.inserted += int(classified.counts["inserted"].sum())
     tally.updated += int(classified.counts["updated"].sum())
     tally.unchanged += int(classified.counts["unchanged"].sum())
     tally.quarantined += refused.height
     tally.flagged += flags.height
-    return counts
 
 
 def _landed(context: Context, task: _Task, tickers: list[str | None]) -> pl.DataFrame:
-    """Give the rows to check."""
-    mine = "batch_id IN (SELECT unnest(?::VARCHAR[]))"
+    """Return the rows to check."""
+    of_batches = "batch_id IN (SELECT unnest(?::VARCHAR[]))"
     if tickers == [None]:
-        return context.lake.read(RAW_BARS, f"{mine} AND ticker IS NULL", [task.batches])
+        return context.read(RAW_BARS, f"{of_batches} AND ticker IS NULL", [task.batches])
     named = [name for name in tickers if name is not None]
-    return context.lake.read(RAW_BARS, mine, [task.batches], among={"ticker": named})
+    return context.read(RAW_BARS, of_batches, [task.batches], among={"ticker": named})
 
 
-def _of_their_source(context: Context, task: _Task, good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part good rows into those of their ticker's source, and those refused because another source has the ticker."""
+def _by_source(context: Context, task: _Task, good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split good rows into those of their ticker's source, and those refused because another source has the ticker."""
     from pm.quality import original_json
 
-    origin = context.lake.query("SELECT batch_id, origin FROM raw.batches")
+    origin = context.query("SELECT batch_id, origin FROM raw.batches")
     foreign = (
         good.join(origin, on="batch_id")
         .join(task.origins.rename({"origin": "chosen"}), on="ticker", how="left")
@@ -257,42 +316,36 @@ def _of_their_source(context: Context, task: _Task, good: pl.DataFrame) -> tuple
 
 
 def _unsettled(context: Context, current: pl.DataFrame, actions: pl.DataFrame, tickers: list[str]) -> pl.DataFrame:
-    """Give the lake's bars whose factor hangs on other bars or on actions, with the adj_close they landed with.
+    """Return the lake's bars whose factor depends on other bars or on actions, with the adj_close they landed with.
 
-    Those of a ticker with actions, and of one with an adjusted close on some bars but not on all.
+    These are the bars of tickers with actions, and of tickers with an adjusted close on some bars but not on all.
     """
-    sparse = context.lake.query(
-        "SELECT ticker FROM raw.bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) "
-        "GROUP BY ticker HAVING count(adj_close) BETWEEN 1 AND count(*) - 1",
-        [tickers if current.height else []],
-    )
-    names = pl.concat([sparse["ticker"], actions["ticker"]]).unique()
+    partly = context.query(_PARTLY_ADJUSTED, [tickers if current.height else []])
+    names = pl.concat([partly["ticker"], actions["ticker"]]).unique()
     past = current.filter(pl.col("ticker").is_in(names.implode()))
     if past.is_empty():
         return past.with_columns(adj_close=pl.lit(None, pl.Float64))
-    landed = context.lake.query(
-        "SELECT batch_id, row, adj_close FROM raw.bars WHERE ticker IN (SELECT unnest(?::VARCHAR[]))", [names.to_list()]
-    )
+    landed = context.query(_LANDED_ADJ_CLOSE, [names.to_list()])
     return past.join(landed, on=["batch_id", "row"], how="left")
 
 
 def _with_factors(
     good: pl.DataFrame, unsettled: pl.DataFrame, actions: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the good rows with their factors, and the lake's bars whose factor they or a new action have changed."""
+    """Return the good rows with their factors, and the lake's bars whose factor they or a new action change."""
     from pm.quality import adjustment_factors
 
     shape = list(RAW_BARS.polars_schema)
     past = unsettled.join(good, on=["ticker", "date"], how="anti")
     both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions)
-    mine = both.join(good.select("batch_id", "row"), on=["batch_id", "row"], how="semi")
+    own = both.join(good.select("batch_id", "row"), on=["batch_id", "row"], how="semi")
     again = both.join(past, on=["ticker", "date"], how="inner", suffix="_before")
     refactored = again.filter(pl.col("adj_factor") != pl.col("adj_factor_before"))
-    return mine, refactored.select(both.columns).drop("adj_close")
+    return own, refactored.select(both.columns).drop("adj_close")
 
 
 def _sum(counts: list[pl.DataFrame], batches: list[str]) -> pl.DataFrame:
-    """Add up the counts of the pieces, a row a batch."""
+    """Return the sums of the counts over the pieces, one row for each batch."""
     parts = ("inserted", "updated", "unchanged", "quarantined")
     total = pl.concat([pl.DataFrame({"batch_id": batches}, schema={"batch_id": pl.String}), *counts], how="diagonal")
     for part in parts:
@@ -307,18 +360,13 @@ def _sum(counts: list[pl.DataFrame], batches: list[str]) -> pl.DataFrame:
     )
 
 
-def _today() -> date:
-    return utc_now().date()
-
-
 STAGE = Stage(
     "check",
-    _run,
-    reads=("raw.bars", "raw.actions", "raw.batches"),
+    _compute,
+    reads=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE),
+    writes=_DERIVED,
     sections=("quality", "sources"),
-    rooms=("quality", "sessions.py"),
-    libraries=("dataframely", "exchange-calendars", "polars"),
-    asks=_due,
+    depends=_due,
     replaces=True,
 )
 """Check what landed and merge it into bars."""

@@ -6,23 +6,21 @@ there on are written again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
-from pm.pipeline.stage import Context, Outcome, Stage
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.writes import Delete, Result, Write
 from pm.tables.features import FEATURES
 from pm.tables.quality import BARS
-
-if TYPE_CHECKING:
-    from pm.lake import Transaction
 
 __all__ = ["STAGE"]
 
 _TICKERS_AT_A_TIME = 200
+"""Number of tickers whose bars are read at a time."""
 
-# Bars are stamped with the snapshot their check read, features with the later one they read: a bar whose stamp is not
-# older than its ticker's features has come, or changed, since. A ticker whose first bar has changed starts afresh.
+# Bars are stamped with the snapshot that their check read, features with the later one that they read: a bar whose
+# stamp is not older than its ticker's features is new, or has changed, since. A ticker whose first bar has changed
+# starts afresh.
 _CHANGED = """
 WITH made AS (SELECT ticker, max(snapshot_id) AS snapshot_id, max(date) AS last FROM features GROUP BY ticker),
      bar AS (
@@ -42,37 +40,29 @@ ORDER BY 1
 
 _ALL = "SELECT DISTINCT ticker, DATE '0001-01-01' AS since, false AS replaces FROM bars ORDER BY ticker"
 
-_OVERTAKEN = "EXISTS (FROM changed c WHERE c.replaces AND c.ticker = features.ticker AND features.date >= c.since)"
+_OUTDATED = "EXISTS (FROM changed c WHERE c.replaces AND c.ticker = features.ticker AND features.date >= c.since)"
 
 
-def _run(context: Context) -> Outcome:
-    lake = context.lake
-    same = context.recipe == lake.scalar(
-        "SELECT recipe FROM stage_events WHERE stage = 'features' AND status = 'done' ORDER BY finished_at DESC LIMIT 1"
-    )
-    changed = lake.query(_CHANGED if same else _ALL)
-    rows = 0
+def _compute(context: Context) -> Result:
+    from pm.features import compute_features
 
-    def write(transaction: Transaction) -> int:
-        from pm.features import compute_features
-
-        nonlocal rows
-        rows = 0
-        if not same:
-            transaction.delete(FEATURES, "true")
-        elif changed["replaces"].any():
-            transaction.delete(FEATURES, _OVERTAKEN, changed=changed)
-        for start in range(0, changed.height, _TICKERS_AT_A_TIME):
-            context.progress(start, changed.height)
-            piece = changed.slice(start, _TICKERS_AT_A_TIME).select("ticker", "since")
-            bars = lake.read(BARS, among={"ticker": piece["ticker"].to_list()}, at=context.snapshot)
-            fresh = compute_features(bars).join(piece, on="ticker").filter(pl.col("date") >= pl.col("since"))
-            rows += transaction.append(FEATURES, context.stamp(fresh.drop("since")))
-        context.progress(changed.height, changed.height)
-        return rows
-
-    return Outcome(write, lambda: f"{rows:,} rows for {changed.height:,} tickers")
+    same_code = context.code_hash == context.previous_code_hash
+    changed = context.query(_CHANGED if same_code else _ALL)
+    writes: list[Write] = []
+    if not same_code:
+        writes.append(Delete(FEATURES))
+    elif changed["replaces"].any():
+        writes.append(Delete(FEATURES, _OUTDATED, frames={"changed": changed}))
+    features = context.spool(FEATURES)
+    for start in range(0, changed.height, _TICKERS_AT_A_TIME):
+        context.progress(start, changed.height)
+        piece = changed.slice(start, _TICKERS_AT_A_TIME).select("ticker", "since")
+        bars = context.read(BARS, among={"ticker": piece["ticker"].to_list()})
+        computed = compute_features(bars).join(piece, on="ticker").filter(pl.col("date") >= pl.col("since"))
+        features.add(context.stamp(computed.drop("since")))
+    context.progress(changed.height, changed.height)
+    return Result([*writes, features.append()], f"{features.rows:,} rows for {changed.height:,} tickers")
 
 
-STAGE = Stage("features", _run, reads=("bars",), rooms=("features",), libraries=("polars",), replaces=True)
+STAGE = Stage("features", _compute, reads=(BARS,), writes=(FEATURES,), replaces=True)
 """Compute features from bars."""

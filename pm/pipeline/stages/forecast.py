@@ -7,78 +7,71 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.pipeline.chunks import serve
-from pm.pipeline.stage import Context, Outcome, Stage
-from pm.pipeline.universe import asked_for, newest_bars, universe
+from pm.pipeline.chunks import map_chunks
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.watch_list import WATCH_LIST_TABLES, newest_bars, scope, watch_list
+from pm.pipeline.writes import Append, Result
 from pm.sessions import next_sessions
-from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
+from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.vocabulary import Reason
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
-    from pm.lake import Transaction
-
-__all__ = ["STAGE", "late", "sessions_ahead"]
+__all__ = ["STAGE", "late_tickers", "sessions_ahead"]
 
 _OBSERVED = 60
-"""Bars by which the weekdays of a market without a calendar are known."""
+"""Number of recent bars whose weekdays are taken for sessions where an exchange's calendar is not known."""
 
 
-def _run(context: Context) -> Outcome:
+def _compute(context: Context) -> Result:
     from pm.forecast import forecast_tickers, join_results
     from pm.pipeline.grouping import grouped_chunks
     from pm.pipeline.policy import accepted_policy
 
-    chosen = universe(context)
+    watched = watch_list(context)
     settings = context.settings.forecast
-    volatility = context.lake.read(VOLATILITY, "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
-    prices = newest_bars(context, chosen.tickers, chosen.as_of, settings.window)
+    volatility = context.read_outputs(VOLATILITY)
+    prices = newest_bars(context, watched.tickers, watched.as_of, settings.window)
+    targets = sessions_ahead(prices, watched.exchanges, settings.horizon)
     chunks: list[tuple[pl.DataFrame, ...]] = []
     for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
-        own = prices.filter(of_chunk)
-        chunks.append((own, volatility.filter(of_chunk), sessions_ahead(context, own, settings.horizon), chunk.groups))
-    policy = accepted_policy(context.lake, snapshot=context.snapshot, as_of=chosen.as_of, horizon=settings.horizon)
-    room = partial(forecast_tickers, settings=settings, as_of=chosen.as_of, policy=policy)
-    served = serve(context, "forecast", room, chunks)
-    result = join_results(served.results, settings)
-    forecasts, weights, exclusions = (
-        context.stamp(frame, cutoff=chosen.as_of) for frame in (result.forecasts, result.weights, result.exclusions)
+        chunks.append((prices.filter(of_chunk), volatility.filter(of_chunk), targets.filter(of_chunk), chunk.groups))
+    policy = accepted_policy(context, as_of=watched.as_of)
+    forecast = partial(forecast_tickers, settings=settings, as_of=watched.as_of, policy=policy)
+    computed = map_chunks(context, forecast, chunks)
+    result = join_results(computed.results, settings)
+    excluded = [result.exclusions, computed.exclusions, late_tickers(result.forecasts, targets, watched.as_of)]
+    known = result.forecasts["ticker"].n_unique()
+    return Result(
+        [
+            Append(FORECASTS, context.stamp(result.forecasts, cutoff=watched.as_of)),
+            Append(MODEL_WEIGHTS, context.stamp(result.weights, cutoff=watched.as_of)),
+            Append(EXCLUSIONS, context.stamp(pl.concat(excluded), cutoff=watched.as_of)),
+        ],
+        f"{known:,} of {len(watched.tickers):,} tickers, {settings.horizon} sessions from {watched.as_of}"
+        f"{computed.failures}",
     )
-    failed = context.stamp(served.exclusions, cutoff=chosen.as_of)
-    ahead = pl.concat(targets for _, _, targets, _ in chunks)
-    behind = context.stamp(late(forecasts, ahead, chosen.as_of), cutoff=chosen.as_of)
-
-    def write(transaction: Transaction) -> int:
-        return (
-            transaction.append(FORECASTS, forecasts)
-            + transaction.append(MODEL_WEIGHTS, weights)
-            + transaction.append(EXCLUSIONS, exclusions)
-            + transaction.append(EXCLUSIONS, failed)
-            + transaction.append(EXCLUSIONS, behind)
-        )
-
-    known = forecasts["ticker"].n_unique()
-    said = f"{known:,} of {len(chosen.tickers):,} tickers, {settings.horizon} sessions from {chosen.as_of}"
-    return Outcome(write, lambda: f"{said}{served}")
 
 
-def late(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Say of each ticker forecast from before sessions of its own up to the run's day that part of its horizon is past.
+def late_tickers(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return an exclusion for each ticker part of whose horizon is already past on the day of the run.
 
-    A market that is closed today is not late: not every one trades on a Sunday.
+    That is a ticker forecast from a bar after which it should have had sessions up to that day. One whose market is
+    closed on the day is not late: not every market trades on a Sunday.
 
     Parameters
     ----------
     forecasts
-        ticker, origin_date.
+        Columns ticker, origin_date.
     targets
-        The sessions expected after each ticker's last bar, as `sessions_ahead` gives them.
+        The sessions expected after each ticker's last bar, from `sessions_ahead`.
     as_of
-        The run's day.
+        The day of the run.
     """
     missed = targets.group_by("ticker").agg(
         missed=(pl.col("target_date") <= as_of).sum(), all=(pl.col("target_date") <= as_of).all()
@@ -98,41 +91,36 @@ def late(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.Data
     )
 
 
-def sessions_ahead(context: Context, prices: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Give the sessions after each ticker's last bar, by its calendar: ticker, step, target_date."""
-    exchanges = context.settings.sources.exchanges
+def sessions_ahead(prices: pl.DataFrame, exchanges: Mapping[str, str | None], horizon: int) -> pl.DataFrame:
+    """Return the sessions after each ticker's last bar: ticker, step, target_date.
+
+    Parameters
+    ----------
+    prices
+        Columns ticker, date, by ticker and date.
+    exchanges
+        For each ticker, the code of its exchange; None where it is not known.
+    horizon
+        Number of sessions.
+    """
     known: dict[tuple[str | None, frozenset[int], date], list[date]] = {}
     rows: list[tuple[str, int, date]] = []
     for (name,), own in prices.group_by("ticker", maintain_order=True):
         ticker = str(name)
         days: list[date] = own["date"].tail(_OBSERVED).to_list()
-        exchange = exchanges.exchange_of(ticker, context.request.source)
-        market = (exchange, frozenset(day.weekday() for day in days), days[-1])
+        market = (exchanges[ticker], frozenset(day.weekday() for day in days), days[-1])
         if market not in known:
-            known[market] = next_sessions(days[-1], horizon, exchange=exchange, observed=days)
+            known[market] = next_sessions(days[-1], horizon, exchange=exchanges[ticker], observed=days)
         rows += [(ticker, step, day) for step, day in enumerate(known[market], start=1)]
     return pl.DataFrame(rows, schema={"ticker": pl.String, "step": pl.Int64, "target_date": pl.Date}, orient="row")
 
 
 STAGE = Stage(
     "forecast",
-    _run,
-    reads=("bars", "raw.batches", "policies"),
-    after=("volatility",),
+    _compute,
+    reads=(*WATCH_LIST_TABLES, VOLATILITY, POLICIES),
+    writes=(FORECASTS, MODEL_WEIGHTS, EXCLUSIONS),
     sections=("forecast", "sources.exchanges"),
-    rooms=(
-        "forecast",
-        "volatility/base.py",
-        "volatility/jumps.py",
-        "volatility/simulate.py",
-        "tables",
-        "sessions.py",
-        "pipeline/chunks.py",
-        "pipeline/grouping.py",
-        "pipeline/policy.py",
-        "pipeline/universe.py",
-    ),
-    libraries=("statsforecast", "statsmodels", "numba", "numpy", "polars", "scipy", "exchange-calendars"),
-    asks=asked_for,
+    depends=scope,
 )
 """Forecast from the closes up to the run's day."""

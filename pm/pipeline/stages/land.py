@@ -1,110 +1,115 @@
-"""Stage `land`: bars as a source sends them, into raw.bars."""
+"""Stage `land`: bars as sources send them, into the raw tables."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pm.pipeline.landing import land
-from pm.pipeline.stage import Context, Outcome, Stage
+from pm.pipeline.landing import Landing
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.watch_list import watched_sources
+from pm.pipeline.writes import Result
+from pm.sources.names import FILES
+from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pm.lake import Transaction
     from pm.sources import FilePlan
 
 __all__ = ["STAGE", "importing"]
 
-_ROOMS = ("sources", "pipeline/landing.py")
+
+def _versions(context: Context) -> list[list[str]] | None:
+    """Return what each source of the watch list would deliver now; None if only fetching can tell."""
+    from pm.sources import source
+
+    versions = []
+    for name in watched_sources(context.rows, context.request):
+        version = "" if name == FILES else source(name).version()
+        if version is None:
+            return None
+        versions.append([name, version])
+    return versions
 
 
-def _asks(context: Context) -> list[str] | None:
-    from pm.sources import SOURCE_NAME, source
+def _compute(context: Context) -> Result:
+    from pm.sources import source
 
-    name = context.request.source
-    if name == SOURCE_NAME:
-        return [name]
-    version = source(name).version()
-    return None if version is None else [name, version]
-
-
-def _run(context: Context) -> Outcome:
-    from pm.sources import SOURCE_NAME, source
-
-    if context.request.source == SOURCE_NAME:
-        return Outcome(lambda _: 0, lambda: "imported files have landed already")
-    vendor = source(context.request.source)
-    version = vendor.version()
-    before = context.lake.scalar(
-        "SELECT count(*) FROM raw.batches WHERE origin = ? AND fingerprint = ?", [vendor.name, version]
-    )
-    said = "nothing new to fetch"
-
-    def write(transaction: Transaction) -> int:
-        nonlocal said
-        if before:
-            return 0
-        batch = land(
-            transaction, vendor.fetch(None, None, None), run_id=context.run_id, origin=vendor.name, fingerprint=version
-        )
-        said = f"{batch.bars:,} bars from {vendor.name!r}, {batch.first_date} to {batch.last_date}"
-        return batch.bars + batch.actions
-
-    return Outcome(write, lambda: said)
+    landing = Landing(context)
+    lines = []
+    for name in watched_sources(context.rows, context.request):
+        if name == FILES:
+            lines.append("imported files have landed already")
+            continue
+        vendor = source(name)
+        version = vendor.version()
+        known = context.rows("SELECT 1 FROM raw.batches WHERE origin = ? AND fingerprint = ?", [name, version])
+        if version is not None and known:
+            lines.append(f"nothing new to fetch from {name!r}")
+            continue
+        batch = landing.add(vendor.fetch(None, None, None), origin=name, fingerprint=version)
+        lines.append(f"{batch.bars:,} bars from {name!r}, {batch.first_date} to {batch.last_date}")
+    return Result(landing.writes(), "; ".join(lines))
 
 
-STAGE = Stage("land", _run, rooms=_ROOMS, asks=_asks)
-"""Fetch from the request's source what it has not delivered yet; imported files have landed already."""
+STAGE = Stage(
+    "land",
+    _compute,
+    reads=(UNIVERSE,),
+    writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES),
+    depends=_versions,
+)
+"""Fetch what the sources of the watch list have not delivered yet; imported files have landed already."""
 
 
 def importing(paths: Sequence[Path], tickers: Sequence[str] | None = None) -> Stage:
-    """Give the stage that lands files instead: each a batch of its own, all in one commit.
+    """Return the stage that lands files instead: each file is a batch of its own, all in one commit.
 
-    Of some tickers only, if they are named.
+    A file that has been imported before is known by its content and is not landed again.
 
-    A file that has been imported before is known by its content and not landed again.
+    Parameters
+    ----------
+    paths
+        Files, or folders of files.
+    tickers
+        The only tickers to import; None for all.
     """
-
-    def run(context: Context) -> Outcome:
-        from pm.sources import SOURCE_NAME, Delivery, find_files, inspect_file, no_actions, read_file
-
-        plans = [inspect_file(file, tickers=tickers) for file in find_files(paths)]
-        for line in _understood(plans):
-            context.tell(line)
-        said = ""
-
-        def write(transaction: Transaction) -> int:
-            nonlocal said
-            known = set(transaction.query("SELECT fingerprint FROM raw.batches WHERE origin = 'files'")["fingerprint"])
-            rows = files = 0
-            for done, plan in enumerate(plans):
-                context.progress(done, len(plans))
-                if plan.fingerprint in known:
-                    continue
-                known.add(plan.fingerprint)
-                batch = land(
-                    transaction,
-                    Delivery(read_file(plan), no_actions()),
-                    run_id=context.run_id,
-                    origin=SOURCE_NAME,
-                    fingerprint=plan.fingerprint,
-                    path=str(plan.path.resolve()),
-                )
-                rows, files = rows + batch.bars, files + 1
-            context.progress(len(plans), len(plans))
-            before = len(plans) - files
-            said = f"{rows:,} bars from {files:,} file{'' if files == 1 else 's'}"
-            said += f"; {before:,} imported before" if before else ""
-            return rows
-
-        return Outcome(write, lambda: said)
-
-    return Stage("land", run, rooms=_ROOMS, asks=lambda _: None)
+    compute = partial(_import, paths=tuple(paths), tickers=tickers)
+    return Stage("land", compute, writes=STAGE.writes, depends=lambda _: None)
 
 
-def _understood(plans: Sequence[FilePlan]) -> list[str]:
-    """Say how the files are read, those read alike in one line, so that a misunderstanding is seen at once."""
+def _import(context: Context, *, paths: Sequence[Path], tickers: Sequence[str] | None) -> Result:
+    from pm.sources import Delivery, find_files, inspect_file, no_actions, read_file
+
+    plans = [inspect_file(file, tickers=tickers) for file in find_files(paths)]
+    for line in _described(plans):
+        context.notify(line)
+    known = {
+        row["fingerprint"] for row in context.rows("SELECT fingerprint FROM raw.batches WHERE origin = ?", [FILES])
+    }
+    landing = Landing(context)
+    for done, plan in enumerate(plans):
+        context.progress(done, len(plans))
+        if plan.fingerprint in known:
+            continue
+        known.add(plan.fingerprint)
+        landing.add(
+            Delivery(read_file(plan), no_actions()),
+            origin=FILES,
+            fingerprint=plan.fingerprint,
+            path=str(plan.path.resolve()),
+        )
+    context.progress(len(plans), len(plans))
+    files = len(landing.batches)
+    before = len(plans) - files
+    summary = f"{sum(batch.bars for batch in landing.batches):,} bars from {files:,} file{'' if files == 1 else 's'}"
+    return Result(landing.writes(), summary + (f"; {before:,} imported before" if before else ""))
+
+
+def _described(plans: Sequence[FilePlan]) -> list[str]:
+    """Return how the files are read, one line for those read alike, so that a wrong reading is seen at once."""
     alike: dict[tuple[str, ...], list[FilePlan]] = {}
     for plan in plans:
         renamed = ", ".join(f"{theirs} as {ours}" for ours, theirs in plan.columns.items() if theirs.lower() != ours)

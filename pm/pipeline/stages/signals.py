@@ -4,62 +4,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from pm.pipeline.stage import Context, Outcome, Stage
-from pm.pipeline.universe import asked_for, universe
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
+from pm.pipeline.writes import Append, Result
 from pm.tables.forecast import FORECASTS
 from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.quality import BARS
 from pm.tables.signals import SIGNALS
+from pm.tables.vocabulary import Action
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
-    from pm.lake import Transaction
+    import polars as pl
 
 __all__ = ["STAGE"]
 
 
-def _run(context: Context) -> Outcome:
+def _compute(context: Context) -> Result:
     from pm.signals import decide
 
-    as_of = universe(context).as_of
-    forecasts = context.lake.read(
-        FORECASTS, "run_id = ? AND model = 'ensemble'", [context.outputs["forecast"]], at=context.snapshot
-    )
-    volatility = context.lake.read(VOLATILITY, "run_id = ?", [context.outputs["volatility"]], at=context.snapshot)
-    decisions = decide(forecasts, volatility, settings=context.settings.signals)
-    bars = f"bars AT (VERSION => {context.snapshot})"
-    last_bars = context.lake.query(
-        f"SELECT ticker, date AS origin_date, batch_id AS last_bar_batch_id FROM {bars} "  # noqa: S608 - a number
-        "SEMI JOIN origin USING (ticker, date)",
-        origin=decisions.signals.select("ticker", date="origin_date"),
-    )
-    signals = context.stamp(_traced(decisions.signals, last_bars), cutoff=as_of)
-    exclusions = context.stamp(decisions.exclusions, cutoff=as_of)
-
-    def write(transaction: Transaction) -> int:
-        return transaction.append(SIGNALS, signals) + transaction.append(EXCLUSIONS, exclusions)
-
+    as_of = watch_list(context).as_of
+    forecasts = context.read_outputs(FORECASTS, "model = 'ensemble'")
+    decisions = decide(forecasts, context.read_outputs(VOLATILITY), settings=context.settings.signals)
+    signals = _with_batch_of_last_bar(context, decisions.signals)
     counts = dict(signals.group_by("action").len().iter_rows())
-    said = ", ".join(f"{counts.get(action, 0)} {action}" for action in ("BUY", "SELL", "HOLD"))
-    return Outcome(write, lambda: said)
+    return Result(
+        [
+            Append(SIGNALS, context.stamp(signals, cutoff=as_of)),
+            Append(EXCLUSIONS, context.stamp(decisions.exclusions, cutoff=as_of)),
+        ],
+        ", ".join(f"{counts.get(action, 0)} {action}" for action in (Action.BUY, Action.SELL, Action.HOLD)),
+    )
 
 
-def _traced(signals: pl.DataFrame, last_bars: pl.DataFrame) -> pl.DataFrame:
-    """Add to each signal's provenance the batch of its last bar, as the snapshot read had it."""
-    joined = signals.join(last_bars, on=["ticker", "origin_date"], how="left")
-    batch = pl.struct("last_bar_batch_id").struct.json_encode().str.strip_prefix("{")
-    traced = pl.concat_str(pl.col("provenance").str.strip_suffix("}"), pl.lit(","), batch)
-    return joined.with_columns(provenance=traced).drop("last_bar_batch_id")
+def _with_batch_of_last_bar(context: Context, signals: pl.DataFrame) -> pl.DataFrame:
+    """Return the signals with the batch that the bar of the origin date came in."""
+    bars = context.read(
+        BARS,
+        "date IN (SELECT unnest(?::DATE[]))",
+        [signals["origin_date"].unique().to_list()],
+        among={"ticker": signals["ticker"].to_list()},
+        columns=("ticker", "date AS origin_date", "batch_id AS last_bar_batch_id"),
+    )
+    return signals.join(bars, on=["ticker", "origin_date"], how="left", maintain_order="left")
 
 
 STAGE = Stage(
     "signals",
-    _run,
-    after=("volatility", "forecast"),
+    _compute,
+    reads=(*WATCH_LIST_TABLES, FORECASTS, VOLATILITY),
+    writes=(SIGNALS, EXCLUSIONS),
     sections=("signals",),
-    rooms=("signals", "tables", "pipeline/universe.py"),
-    libraries=("polars", "scipy"),
-    asks=asked_for,
+    depends=scope,
 )
-"""Decide and size."""
+"""Decide about each ticker, and size the position."""

@@ -3,72 +3,92 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.parallel import chunked
-from pm.pipeline.chunks import serve
-from pm.pipeline.stage import Context, Outcome, Stage
-from pm.pipeline.universe import OF_SOURCE, asked_for, log_returns, newest_bars, universe
+from pm.exclusions import Exclusion, exclusions_frame
+from pm.pipeline.chunks import map_chunks
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.watch_list import WATCH_LIST_TABLES, newest_bars, scope, watch_list, watched_sources
+from pm.pipeline.writes import Append, Result
+from pm.prices import log_returns
 from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.quality import QUARANTINE
+from pm.tables.vocabulary import Reason
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
-
-if TYPE_CHECKING:
-    from pm.lake import Transaction
 
 __all__ = ["STAGE"]
 
+_WITHOUT_PRICES = """
+WITH refused AS (
+    SELECT q.ticker, a.origin, count(*) AS rows
+    FROM quarantine q JOIN raw.batches a USING (batch_id)
+    WHERE q.ticker IS NOT NULL
+    GROUP BY ALL
+),
+watched AS (
+    SELECT ticker FROM universe WHERE ? IS NULL OR source = ?
+    UNION
+    SELECT ticker FROM refused WHERE origin = ? OR (NOT EXISTS (FROM universe) AND list_contains(?, origin))
+)
+SELECT w.ticker, coalesce(sum(r.rows), 0)::BIGINT AS rows
+FROM watched w LEFT JOIN refused r USING (ticker)
+WHERE w.ticker NOT IN (SELECT ticker FROM bars) AND (? IS NULL OR list_contains(?, w.ticker))
+GROUP BY w.ticker
+ORDER BY w.ticker
+"""
 
-def _run(context: Context) -> Outcome:
+
+def _compute(context: Context) -> Result:
     from pm.volatility import fit_volatility
 
-    chosen = universe(context)
+    watched = watch_list(context)
     settings = context.settings.volatility
+    size = context.settings.run.chunk_size
     chunks = [
-        (log_returns(newest_bars(context, tickers, chosen.as_of, max(settings.windows) + 1)),)
-        for tickers in chunked(chosen.tickers, context.settings.run.chunk_size)
+        (
+            log_returns(
+                newest_bars(context, watched.tickers[start : start + size], watched.as_of, max(settings.windows) + 1)
+            ),
+        )
+        for start in range(0, len(watched.tickers), size)
     ]
     fit = partial(fit_volatility, settings=settings, horizon=context.settings.forecast.horizon)
-    served = serve(context, "volatility", fit, chunks)
-    path = context.stamp(pl.concat(fitted.paths for fitted in served.results), cutoff=chosen.as_of)
-    fits = context.stamp(pl.concat(fitted.fits for fitted in served.results), cutoff=chosen.as_of)
-    excluded = context.stamp(
-        pl.concat([*(fitted.exclusions for fitted in served.results), served.exclusions, _refused(context)]),
-        cutoff=chosen.as_of,
+    fitted = map_chunks(context, fit, chunks)
+    paths = pl.concat(part.paths for part in fitted.results)
+    fits = pl.concat(part.fits for part in fitted.results)
+    excluded = pl.concat([*(part.exclusions for part in fitted.results), fitted.exclusions, _without_prices(context)])
+    models = paths.filter(pl.col("step") == 1).group_by("model").len().sort("model")
+    counted = ", ".join(f"{count:,} by {model}" for model, count in models.iter_rows())
+    return Result(
+        [
+            Append(VOLATILITY, context.stamp(paths, cutoff=watched.as_of)),
+            Append(VOLATILITY_FITS, context.stamp(fits, cutoff=watched.as_of)),
+            Append(EXCLUSIONS, context.stamp(excluded, cutoff=watched.as_of)),
+        ],
+        f"{counted or 'no ticker could be fitted'}{fitted.failures}",
     )
 
-    def write(transaction: Transaction) -> int:
-        return (
-            transaction.append(VOLATILITY, path)
-            + transaction.append(VOLATILITY_FITS, fits)
-            + transaction.append(EXCLUSIONS, excluded)
-        )
 
-    models = path.filter(pl.col("step") == 1).group_by("model").len().sort("model")
-    said = ", ".join(f"{count:,} by {model}" for model, count in models.iter_rows()) or "no ticker could be fitted"
-    return Outcome(write, lambda: f"{said}{served}")
-
-
-def _refused(context: Context) -> pl.DataFrame:
-    """Say of the tickers whose every row was refused that they have no price."""
-    return context.lake.query(
-        "SELECT 'volatility' AS stage, ticker, 'no_prices' AS reason, "  # noqa: S608 - constants
-        "count(*) || ' rows, all refused; see pm quarantine' AS detail "
-        f"FROM quarantine WHERE {OF_SOURCE} AND ticker IS NOT NULL "
-        f"AND ticker NOT IN (SELECT ticker FROM bars WHERE {OF_SOURCE}) "
-        "AND (? IS NULL OR list_contains(?, ticker)) GROUP BY ticker ORDER BY ticker",
-        [context.request.source, context.request.source, context.request.tickers, context.request.tickers],
-    )
+def _without_prices(context: Context) -> pl.DataFrame:
+    """Return the exclusions of watched tickers without a usable bar: every row was refused, or there are none."""
+    request = context.request
+    named = list(request.tickers) if request.tickers is not None else None
+    sources = watched_sources(context.rows, request)
+    found = context.rows(_WITHOUT_PRICES, [request.source, request.source, request.source, sources, named, named])
+    excluded = []
+    for row in found:
+        detail = f"{row['rows']} rows, all refused; see pm quarantine" if row["rows"] else "no bars in the lake"
+        excluded.append((row["ticker"], Exclusion(Reason.NO_PRICES, detail)))
+    return exclusions_frame(context.stage.name, excluded)
 
 
 STAGE = Stage(
     "volatility",
-    _run,
-    reads=("bars", "raw.batches", "quarantine"),
+    _compute,
+    reads=(*WATCH_LIST_TABLES, QUARANTINE),
+    writes=(VOLATILITY, VOLATILITY_FITS, EXCLUSIONS),
     sections=("volatility", "forecast.horizon"),
-    rooms=("volatility", "tables", "pipeline/chunks.py", "pipeline/universe.py"),
-    libraries=("arch", "numba", "numpy", "polars", "scipy"),
-    asks=asked_for,
+    depends=scope,
 )
 """Fit volatility to the returns up to the run's day."""

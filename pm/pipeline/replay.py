@@ -1,0 +1,88 @@
+"""Compute stages as of past dates, each date as a run on that day would have computed it.
+
+The stages are those of a run, unchanged: they get a context whose day is the past date, in which what one stage
+computed stands in for the table that the next one reads. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.pipeline.graph import in_order, producers
+from pm.pipeline.writes import Append
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from pm.pipeline.stage import Context, Stage
+    from pm.settings import Settings
+    from pm.tables.declaration import Table
+
+__all__ = ["replay", "replayed_reads", "replayed_writes"]
+
+
+def replay(
+    context: Context,
+    stages: Sequence[Stage],
+    dates: Sequence[date],
+    *,
+    settings: Settings,
+    frames: Mapping[str, pl.DataFrame],
+) -> Iterator[tuple[date, dict[str, pl.DataFrame]]]:
+    """Compute stages as of each date and return what they would write, by table, stamped with the context's run.
+
+    One date at a time, so that memory does not grow with their number.
+
+    Parameters
+    ----------
+    context
+        The context of the stage that replays. It must declare all tables that the stages read.
+    stages
+        Stages that only append rows which carry their run.
+    dates
+        Days to take for today.
+    settings
+        Settings of the stages.
+    frames
+        Frames to read in the place of tables, by the tables' names: bars that would be read again for every date.
+    """
+    ordered = in_order(stages)
+    for place, day in enumerate(dates):
+        computed: dict[str, list[pl.DataFrame]] = {}
+        for stage_place, stage in enumerate(ordered):
+            earlier = ordered[:stage_place]
+            inner = replace(
+                context,
+                stage=stage,
+                settings=settings,
+                request=replace(context.request, as_of=day),
+                outputs={other.name: context.run_id for other in earlier},
+                producers=producers(earlier),
+                frames={**frames, **{name: pl.concat(parts) for name, parts in computed.items()}},
+                progress=_progress_within(context, place * len(ordered) + stage_place, len(dates) * len(ordered)),
+            )
+            for change in stage.compute(inner).writes:
+                if not isinstance(change, Append) or not isinstance(change.rows, pl.DataFrame):
+                    raise TypeError(f"Stage {stage.name} does more than append rows: it cannot be replayed.")
+                computed.setdefault(change.table.qualified, []).append(change.table.conform(change.rows))
+        yield day, {name: pl.concat(parts) for name, parts in computed.items()}
+
+
+def replayed_reads(stages: Sequence[Stage]) -> tuple[Table, ...]:
+    """Return the tables that stages read and do not compute themselves."""
+    computed = replayed_writes(stages)
+    return tuple(dict.fromkeys(table for stage in stages for table in stage.reads if table not in computed))
+
+
+def replayed_writes(stages: Sequence[Stage]) -> tuple[Table, ...]:
+    """Return the tables that stages compute."""
+    return tuple(dict.fromkeys(table for stage in stages for table in stage.writes))
+
+
+def _progress_within(context: Context, done: int, total: int) -> Callable[[int, int], None]:
+    """Return a function that reports the progress within a stage of a date as that of the whole replay."""
+    return lambda part, parts: context.progress(done * parts + part, total * parts)

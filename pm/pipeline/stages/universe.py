@@ -1,0 +1,75 @@
+"""Stage `universe`: change the watch list."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.clock import utc_now
+from pm.errors import UnknownTickerError
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.writes import Delete, Merge, Result
+from pm.tables.quality import BARS
+from pm.tables.sources import RAW_BATCHES, UNIVERSE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["adding", "removing"]
+
+_SOURCES = """
+SELECT b.ticker, arg_max(a.origin, b.date) AS source
+FROM bars b JOIN raw.batches a USING (batch_id)
+GROUP BY b.ticker
+"""
+
+
+def adding(tickers: Sequence[str], source: str | None) -> Stage:
+    """Return the stage that adds tickers to the watch list.
+
+    Parameters
+    ----------
+    tickers
+        Tickers to add; one that is already there gets the source named.
+    source
+        Source that their bars come from; None for the one that their bars in the lake come from.
+    """
+    compute = partial(_add, tickers=tuple(tickers), source=source)
+    return Stage("universe", compute, reads=(BARS, RAW_BATCHES), writes=(UNIVERSE,), depends=lambda _: None)
+
+
+def removing(tickers: Sequence[str]) -> Stage:
+    """Return the stage that removes tickers from the watch list; their bars stay in the lake."""
+    return Stage("universe", partial(_remove, tickers=tuple(tickers)), writes=(UNIVERSE,), depends=lambda _: None)
+
+
+def _add(context: Context, *, tickers: Sequence[str], source: str | None) -> Result:
+    from pm.sources import source as find_source
+    from pm.sources.names import FILES
+
+    if source is not None and source != FILES:
+        find_source(source)  # refuses an unknown name
+    known = {row["ticker"]: row["source"] for row in context.rows(_SOURCES)}
+    missing = [ticker for ticker in tickers if ticker not in known]
+    if source is None and missing:
+        raise UnknownTickerError.from_missing(missing, known, where="table bars")
+    rows = [
+        {
+            "ticker": ticker,
+            "source": source or known[ticker],
+            "added_at": utc_now(),
+            "run_id": context.run_id,
+        }
+        for ticker in tickers
+    ]
+    return Result([Merge(UNIVERSE, pl.DataFrame(rows, schema=UNIVERSE.polars_schema))], f"{len(rows):,} tickers added")
+
+
+def _remove(context: Context, *, tickers: Sequence[str]) -> Result:
+    watched = [row["ticker"] for row in context.rows("SELECT ticker FROM universe")]
+    missing = set(tickers) - set(watched)
+    if missing:
+        raise UnknownTickerError.from_missing(missing, watched, where="the watch list")
+    return Result([Delete(UNIVERSE, "list_contains(?, ticker)", [list(tickers)])], f"{len(tickers):,} tickers removed")

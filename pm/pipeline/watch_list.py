@@ -1,0 +1,170 @@
+"""The watch list: which tickers a run is about, where their bars come from, and which day the run takes for today.
+
+A ticker's bars come from one source, and its sessions are those of one exchange. Every stage asks here for both.
+
+The watch list is table `universe`. While it is empty, it is all tickers of imported files or, where nothing was
+imported, those of the embedded sample. A request can restrict it to a source or to some tickers, and a ticker that a
+request names need not be on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pm.errors import InputError, SourceError, UnknownTickerError
+from pm.sources.names import FILES, SAMPLE
+from pm.tables.quality import BARS
+from pm.tables.sources import RAW_BATCHES, UNIVERSE
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import polars as pl
+
+    from pm.pipeline.request import Request
+    from pm.pipeline.stage import Context
+
+__all__ = ["WATCH_LIST_TABLES", "WatchList", "newest_bars", "run_day", "scope", "watch_list", "watched_sources"]
+
+WATCH_LIST_TABLES = (BARS, RAW_BATCHES, UNIVERSE)
+"""Tables that decide what a run is about: a stage that asks for the watch list declares that it reads them."""
+
+Rows = Callable[[str, Sequence[object]], list[dict[str, Any]]]
+"""A function that returns the rows of a query, as `Context.rows` and `Lake.rows` do."""
+
+_MEMBERS = """
+SELECT ticker, source, first_date, last_date
+FROM (
+    SELECT b.ticker, arg_max(a.origin, b.date) AS source, min(b.date) AS first_date, max(b.date) AS last_date
+    FROM bars b JOIN raw.batches a USING (batch_id)
+    GROUP BY b.ticker
+)
+WHERE CASE WHEN ? IS NOT NULL THEN source = ?
+           WHEN EXISTS (FROM universe) THEN ticker IN (SELECT ticker FROM universe)
+           ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
+      END OR list_contains(?, ticker)
+ORDER BY ticker
+"""
+
+_LAST_DATE = f"SELECT max(last_date) AS day FROM ({_MEMBERS})"  # noqa: S608 - a constant
+
+
+@dataclass(frozen=True)
+class WatchList:
+    """The tickers of a run, and the day that it takes for today.
+
+    Attributes
+    ----------
+    tickers
+        Tickers with a bar on or before the day, sorted.
+    sources, exchanges
+        For each ticker, the source of its bars, and the code of its exchange, None where it is not known.
+    as_of
+        The day.
+    """
+
+    tickers: tuple[str, ...]
+    sources: dict[str, str]
+    exchanges: dict[str, str | None]
+    as_of: date
+
+
+def watch_list(context: Context) -> WatchList:
+    """Return the tickers that a run is about and that have a bar on or before its day.
+
+    Raises
+    ------
+    SourceError
+        There are no usable bars.
+    UnknownTickerError
+        The request names a ticker without bars.
+    InputError
+        The day is before the first bar.
+    """
+    request = context.request
+    members = _members(context.rows, request)
+    described = "the watch list" if request.source is None else f"bars from {request.source!r}"
+    if not members:
+        raise SourceError(
+            f"There are no usable bars{'' if request.source is None else f' from {request.source!r}'}.",
+            where="table bars",
+            hint="import some: pm import PATH; or see what was refused: pm quarantine",
+        )
+    if request.tickers is not None:
+        by_ticker = {row["ticker"]: row for row in members}
+        if request.source is not None:
+            by_ticker = {ticker: row for ticker, row in by_ticker.items() if row["source"] == request.source}
+        missing = set(request.tickers) - by_ticker.keys()
+        if missing:
+            raise UnknownTickerError.from_missing(missing, by_ticker, where=described)
+        members = [by_ticker[ticker] for ticker in request.tickers]
+    as_of = run_day(context.rows, request)
+    assert as_of is not None  # noqa: S101 - there are bars
+    begun = [row for row in members if row["first_date"] <= as_of]
+    if not begun:
+        first = min(row["first_date"] for row in members)
+        raise InputError(
+            f"--as-of {as_of} is before the first bar, {first}.", where=described, hint="choose a later day"
+        )
+    exchange_of = context.settings.sources.exchanges.exchange_of
+    return WatchList(
+        tickers=tuple(row["ticker"] for row in begun),
+        sources={row["ticker"]: row["source"] for row in begun},
+        exchanges={row["ticker"]: exchange_of(row["ticker"], row["source"]) for row in begun},
+        as_of=as_of,
+    )
+
+
+def run_day(rows: Rows, request: Request) -> date | None:
+    """Return the day that a run takes for today: the one asked for, else that of the newest bar on the watch list.
+
+    Parameters
+    ----------
+    rows
+        Returns the rows of a query.
+    request
+        What the run is asked to do. Its tickers do not matter: restricting a run to one ticker does not move its day.
+    """
+    if request.as_of is not None:
+        return request.as_of
+    found = rows(_LAST_DATE, [request.source, request.source, FILES, None])
+    day: date | None = found[0]["day"]
+    if day is None and request.tickers is not None:
+        day = rows(_LAST_DATE, [request.source, request.source, FILES, list(request.tickers)])[0]["day"]
+    return day
+
+
+def watched_sources(rows: Rows, request: Request) -> list[str]:
+    """Return the sources that the tickers of a run come from."""
+    if request.source is not None:
+        return [request.source]
+    named = [row["source"] for row in rows("SELECT DISTINCT source FROM universe ORDER BY source", ())]
+    if named:
+        return named
+    imported = rows("SELECT 1 AS found FROM raw.batches WHERE origin = ? LIMIT 1", [FILES])
+    return [FILES] if imported else [SAMPLE]
+
+
+def scope(context: Context) -> list[object]:
+    """Return the parts of the request on which derived numbers depend."""
+    request = context.request
+    return [request.source, request.tickers, request.as_of]
+
+
+def newest_bars(context: Context, tickers: Sequence[str], as_of: date, count: int) -> pl.DataFrame:
+    """Return each ticker's newest bars up to a day: ticker, date, close, adj_factor, by ticker and date."""
+    bars = context.read(
+        BARS,
+        "date <= ?",
+        [as_of],
+        among={"ticker": tickers},
+        columns=("ticker", "date", "close", "adj_factor"),
+    )
+    return bars.group_by("ticker", maintain_order=True).tail(count)
+
+
+def _members(rows: Rows, request: Request) -> list[dict[str, Any]]:
+    named = list(request.tickers) if request.tickers is not None else None
+    return rows(_MEMBERS, [request.source, request.source, FILES, named])

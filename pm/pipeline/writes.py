@@ -1,0 +1,151 @@
+"""What a stage returns: the changes to the lake that the runner commits, and a summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pm.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pm.tables.declaration import Table
+
+__all__ = ["Append", "Delete", "Merge", "Result", "Spool", "Write"]
+
+_ROWS_IN_MEMORY = 250_000
+"""Number of rows that a spool holds in memory before it writes them to a file."""
+
+
+@dataclass(frozen=True)
+class Append:
+    """Add rows to a table.
+
+    Parameters
+    ----------
+    table
+        The table.
+    rows
+        A frame with the table's columns, or Parquet files whose rows are added in order.
+    """
+
+    table: Table
+    rows: pl.DataFrame | Sequence[Path]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Add rows to a table, replacing those with the same key."""
+
+    table: Table
+    rows: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete the rows of a table that meet a condition.
+
+    Parameters
+    ----------
+    table
+        The table.
+    where, parameters
+        Condition in SQL, and the values of its `?`.
+    frames
+        Frames that the condition may name like tables.
+    """
+
+    table: Table
+    where: str = "true"
+    parameters: Sequence[object] = ()
+    frames: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+
+Write = Append | Merge | Delete
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage computed.
+
+    Parameters
+    ----------
+    writes
+        Changes to the lake, in order; they become visible together. They may be applied more than once, when the
+        catalog was locked, so they hold nothing that can be read only once.
+    summary
+        One line for the user.
+    """
+
+    writes: Sequence[Write]
+    summary: str
+
+
+class Spool:
+    """Rows for a table: held in memory while they are few, in Parquet files once they are many.
+
+    Parameters
+    ----------
+    table
+        The table that the rows are for.
+    folder
+        Folder for the files; created when the first is written, and deleted by the runner after the commit.
+    """
+
+    def __init__(self, table: Table, folder: Path) -> None:
+        self._table = table
+        self._folder = folder
+        self._frames: list[pl.DataFrame] = []
+        self._held = 0
+        self._files: list[Path] = []
+        self.rows = 0
+        """Number of rows added so far."""
+
+    def add(self, frame: pl.DataFrame) -> int:
+        """Add rows and return how many.
+
+        Raises
+        ------
+        StorageError
+            The folder cannot be written, or the disk is full.
+        """
+        if frame.is_empty():
+            return 0
+        self._frames.append(self._table.conform(frame))
+        self._held += frame.height
+        self.rows += frame.height
+        if self._held >= _ROWS_IN_MEMORY:
+            self._write()
+        return frame.height
+
+    def append(self) -> Append:
+        """Return the change that adds the rows to the table."""
+        if not self._files:
+            return Append(
+                self._table, pl.concat(self._frames) if self._frames else self._table.polars_schema.to_frame()
+            )
+        if self._frames:
+            self._write()
+        return Append(self._table, tuple(self._files))
+
+    def _write(self) -> None:
+        file = self._folder / f"{self._table.qualified}-{len(self._files):06d}.parquet"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            pl.concat(self._frames).write_parquet(file)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            raise StorageError(
+                f"Rows for table {self._table.qualified} cannot be written to disk: {_reason(error)}.",
+                where=str(file),
+                hint="free some space, then run this again; the lake is as it was",
+            ) from error
+        self._files.append(file)
+        self._frames, self._held = [], 0
+
+
+def _reason(error: Any) -> str:  # noqa: ANN401 - errors of polars and of the system
+    return str(getattr(error, "strerror", None) or error).strip().rstrip(".")
