@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from pydantic import Field, SecretStr  # noqa: TC002 - pydantic reads the types of fields
+from pydantic import Field, SecretStr
 
 from pm.errors import SettingsError
 from pm.resources import config_dir
