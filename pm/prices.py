@@ -1,24 +1,48 @@
-"""Adjusted closes and log returns."""
+"""Adjusted closes and log returns of bars, defined once for every room that reads them."""
 
 from __future__ import annotations
 
 import polars as pl
 
-__all__ = ["adjusted_close", "log_returns"]
+__all__ = ["adjusted_close", "log_return", "log_returns"]
 
 
 def adjusted_close() -> pl.Expr:
-    """Return the expression of the close adjusted for splits and dividends: close × adj_factor."""
+    """Return the adjusted close of a bar: its close as traded times its total-return factor, close × adj_factor."""
     return pl.col("close") * pl.col("adj_factor")
 
 
+def log_return(price: pl.Expr) -> pl.Expr:
+    """Return the log return of each ticker's price since its previous row, ln(price_t / price_{t−1}).
+
+    Reads column `ticker`. The rows of a ticker must be in order of date; the first of each ticker is null.
+
+    Parameters
+    ----------
+    price
+        Price, positive. Pass `adjusted_close()` for total returns.
+    """
+    return price.log().diff().over("ticker")
+
+
 def log_returns(prices: pl.DataFrame) -> pl.DataFrame:
-    """Return the adjusted log returns of bars: ticker, date, log_return; the first bar of a ticker has none.
+    """Compute the log returns of the adjusted close.
 
     Parameters
     ----------
     prices
-        Columns ticker, date, close and adj_factor, in order of dates within each ticker.
+        Columns ticker, date, close (as traded), adj_factor; each ticker's rows in order of date.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns ticker, date, log_return; a row for each bar but the first of each ticker.
+
+    Examples
+    --------
+    >>> prices = pl.DataFrame({"ticker": ["A", "A"], "date": [1, 2], "close": [100.0, 50.0], "adj_factor": [0.5, 1.0]})
+    >>> log_returns(prices).rows()
+    [('A', 2, 0.0)]
     """
-    level = adjusted_close().log()
-    return prices.select("ticker", "date", log_return=level.diff().over("ticker")).drop_nulls("log_return")
+    returns = prices.select("ticker", "date", log_return=log_return(adjusted_close()))
+    return returns.drop_nulls("log_return")

@@ -1,4 +1,4 @@
-"""An exchange's trading days: which there were, and which come next."""
+"""Sessions, the days on which an exchange trades: past ones, and the next ones."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from pm.errors import SettingsError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["next_sessions", "sessions_between"]
+__all__ = ["SESSIONS_PER_YEAR", "next_sessions", "sessions_between"]
 
-_EARLIEST = date(1960, 1, 1)
+SESSIONS_PER_YEAR = 252
+"""Sessions per year by which volatility is annualised, for every market; docs/decisions has why."""
 
 
 def sessions_between(exchange: str, start: date, end: date) -> list[date]:
-    """Give the exchange's sessions from `start` to `end`, both included.
+    """Return the exchange's sessions from `start` to `end`, both included.
 
     Raises
     ------
     SettingsError
-        An exchange code nobody knows; the nearest known one is named.
+        The exchange code is unknown; the message suggests the nearest known one.
     """
     if end < start:
         return []
@@ -33,20 +34,24 @@ def sessions_between(exchange: str, start: date, end: date) -> list[date]:
 
 
 def next_sessions(after: date, count: int, *, exchange: str | None = None, observed: Sequence[date] = ()) -> list[date]:
-    """Give the `count` sessions that follow a day.
+    """Return the first `count` sessions after a day.
 
     Parameters
     ----------
     after
         The last known session.
     count
-        How many to give.
+        Number of sessions to return.
     exchange
-        Its code. Where it is None, and beyond the last day its calendar knows, the weekdays seen in `observed`
-        (Monday to Friday if none) are taken for sessions: a market that trades at weekends is forecast at weekends,
-        and holidays are not known.
+        ISO 10383 code of the exchange. If it is None, and beyond the last day of its calendar, every day whose weekday
+        occurs in `observed` counts as a session; holidays are then not skipped.
     observed
-        Recent days that had a bar.
+        Recent days that had a bar. If there are none, the weekdays are Monday to Friday.
+
+    Raises
+    ------
+    SettingsError
+        The exchange code is unknown.
     """
     days: list[date] = []
     if exchange is not None:
@@ -63,7 +68,10 @@ def next_sessions(after: date, count: int, *, exchange: str | None = None, obser
 
 @cache
 def _calendar(exchange: str, start: date, end: date) -> Any:  # noqa: ANN401 - the library is untyped
-    """Build a calendar of whole decades, so that nearby questions share one, within the library's own bounds."""
+    """Build the calendar of an exchange from `start` to `end`, as far as the library covers it.
+
+    Callers pass whole decades, so that questions about nearby days use one cached calendar.
+    """
     import exchange_calendars  # takes 0.4 s to import
     from exchange_calendars.errors import InvalidCalendarName
 
@@ -76,11 +84,11 @@ def _calendar(exchange: str, start: date, end: date) -> Any:  # noqa: ANN401 - t
             where="config/sources.yml, exchanges",
             hint="use an ISO 10383 code such as XNYS, XLON or 24/7",
         ) from None
-    except ValueError:  # the decades reach beyond what the library knows of this exchange
+    except ValueError:  # the decades reach beyond the days that the library covers for this exchange
         kind = type(exchange_calendars.get_calendar(exchange))
         earliest, latest = kind.bound_min(), kind.bound_max()
         first = max(start, earliest.date()) if earliest is not None else start
         last = min(end, latest.date()) if latest is not None else end
-        if first >= last:  # none of them does it know
+        if first >= last:  # the library covers none of these days
             return exchange_calendars.get_calendar(exchange)
         return exchange_calendars.get_calendar(exchange, start=str(first), end=str(last))

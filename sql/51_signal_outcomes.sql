@@ -1,7 +1,7 @@
--- Every signal with the simple total return since, up to its target date or the newest bar before it.
--- last_date: Date of the bar it is measured by.
+-- Each signal with its realised return up to its target date, or up to the newest bar where that is earlier.
+-- last_date: Date of the bar that realised_return ends at.
 -- realised_return: Simple total return from the origin date to last_date, before costs.
--- complete: Whether the target date, or a bar after it, has come.
+-- complete: Whether there is a bar on or after the target date.
 SELECT
     s.run_id,
     s.ticker,

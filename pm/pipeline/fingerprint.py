@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pm
 from pm.pipeline.code import CodeReader, library_versions
-from pm.settings.recorded import section_values
+from pm.settings.root import section_values
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
 
 if TYPE_CHECKING:

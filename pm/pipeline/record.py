@@ -13,7 +13,6 @@ from pm.clock import utc_now
 from pm.errors import PmError
 from pm.pipeline.events import Observer, RunStarted, StageEnded
 from pm.pipeline.watch_list import run_day
-from pm.settings.recorded import recorded_settings
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
 from pm.tables.vocabulary import RunStatus, StageStatus
 
@@ -217,7 +216,7 @@ class RunRecord:
             "as_of": run_day(self._lake.rows, request) if status is RunStatus.DONE else request.as_of,
             "attempts": self._attempt,
             "version": __version__,
-            "settings": recorded_settings(self._settings),
+            "settings": self._settings.recorded(),
             "error": error,
         }
 

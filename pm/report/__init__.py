@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else, not even a network."""
+"""Render the report of a run as one HTML file that loads no other file and needs no network."""
 
 from __future__ import annotations
 

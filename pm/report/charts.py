@@ -1,9 +1,9 @@
-"""The figure of a ticker: its price with the forecast's fan, its volatility, its drawdown, over one axis of dates.
+"""Build the figure of a ticker: price with forecast intervals, volatility, and drawdown, over one axis of dates.
 
-A figure is plotly's own JSON, built as plain dictionaries: only the browser draws it. A colour is the name of one of
-the stylesheet's custom properties ('--fan-90'), which the page's script replaces by its value of the moment, so that a
-figure follows the reader's light or dark scheme. No text of a figure comes from the data, for plotly would read it as
-markup.
+A figure is the JSON of plotly, built as plain dictionaries; the browser draws it. A colour is the name of a custom
+property of the stylesheet ('--fan-90'). The script of the page replaces it by the property's current value, so that a
+figure follows the reader's light or dark scheme. No text in a figure comes from the data, since plotly would interpret
+it as markup.
 """
 
 from __future__ import annotations
@@ -14,29 +14,33 @@ from typing import Any
 
 import polars as pl
 
+from pm.sessions import SESSIONS_PER_YEAR
 from pm.tables.quantiles import QUANTILES, quantile_column
 
 __all__ = ["TickerFrames", "ticker_figure"]
 
 Figure = dict[str, Any]
 
-_ANNUAL = math.sqrt(252)
+_ANNUAL = math.sqrt(SESSIONS_PER_YEAR)
+"""Ratio of annual to daily volatility."""
 _QUANTILES = [quantile_column("q", level) for level in QUANTILES]
+# Name of the interval, columns of its bounds, colour.
 _BANDS = (("90%", "q05", "q95", "--fan-90"), ("80%", "q10", "q90", "--fan-80"), ("50%", "q25", "q75", "--fan-50"))
 _FAN_HOVER = (
     "%{y:,.6~g}<br>50%: %{customdata[1]:,.6~g} to %{customdata[2]:,.6~g}"
     "<br>90%: %{customdata[0]:,.6~g} to %{customdata[3]:,.6~g}"
 )
+# Axis of the panel, its title, and the part of the figure's height that it takes.
 _PANELS = {
     "y": ("Close and forecast", (0.50, 0.96)),
-    "y2": ("Volatility, a year", (0.235, 0.42)),
+    "y2": ("Volatility per year", (0.235, 0.42)),
     "y3": ("Drawdown from the highest close", (0.0, 0.155)),
 }
 
 
 @dataclass(frozen=True)
 class TickerFrames:
-    """What is known of one ticker, each frame sorted by date and possibly empty.
+    """The data of one ticker's figure. Each frame is sorted by date and may be empty.
 
     Attributes
     ----------
@@ -49,7 +53,7 @@ class TickerFrames:
     volatility
         target_date, sigma.
     stop, target
-        Prices; None for a HOLD.
+        Prices of the signal; None where it has none.
     """
 
     history: pl.DataFrame
@@ -61,7 +65,7 @@ class TickerFrames:
 
 
 def ticker_figure(frames: TickerFrames) -> Figure:
-    """Give the figure of a ticker as plotly's JSON: {'data': traces, 'layout': layout}."""
+    """Return the figure of a ticker as JSON of plotly: {'data': traces, 'layout': layout}."""
     return {
         "data": [*_price(frames), *_volatility(frames), *_drawdown(frames)],
         "layout": _layout(frames),
@@ -75,14 +79,14 @@ def _price(frames: TickerFrames) -> list[Figure]:
         traces.append(_line("Close", history["date"], history["close"], colour="--ink", width=1.6, hover="%{y:,.6~g}"))
     if forecast.is_empty():
         return traces
-    # The fan opens at the last close, which every quantile of no sessions ahead is.
+    # The intervals start at the last close: zero sessions ahead, every quantile is that close.
     fan = pl.concat(
         [
             forecast.head(1).select(target_date="origin_date", **dict.fromkeys(_QUANTILES, pl.col("origin_close"))),
             forecast.select("target_date", *_QUANTILES),
         ]
     )
-    dates = _dates(fan["target_date"])
+    dates = _iso_dates(fan["target_date"])
     for level, low, high, colour in _BANDS:
         traces.append(
             {
@@ -107,11 +111,11 @@ def _volatility(frames: TickerFrames) -> list[Figure]:
     traces = []
     features, path = frames.features, frames.volatility
     if not features.is_empty():
-        days = features["date"]
+        dates = features["date"]
         traces += [
             _line(
                 "20 sessions",
-                days,
+                dates,
                 features["volatility_20"] * _ANNUAL,
                 axis="y2",
                 colour="--faint",
@@ -120,7 +124,7 @@ def _volatility(frames: TickerFrames) -> list[Figure]:
             ),
             _line(
                 "Weighted",
-                days,
+                dates,
                 features["ewm_volatility"] * _ANNUAL,
                 axis="y2",
                 colour="--ink",
@@ -159,13 +163,13 @@ def _drawdown(frames: TickerFrames) -> list[Figure]:
 
 
 def _line(
-    name: str, days: pl.Series, values: pl.Series, *, colour: str, width: float, hover: str, axis: str = "y"
+    name: str, dates: pl.Series, values: pl.Series, *, colour: str, width: float, hover: str, axis: str = "y"
 ) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
         "name": name,
-        "x": _dates(days),
+        "x": _iso_dates(dates),
         "y": _numbers(values),
         "yaxis": axis,
         "line": {"color": colour, "width": width},
@@ -271,8 +275,8 @@ def _title(text: str, top: float) -> Figure:
 
 
 def _date_range(frames: TickerFrames) -> list[str]:
-    """Give the first and the last date of anything drawn, for plotly's own choice leaves a margin of weeks."""
-    days = pl.concat(
+    """Return the first and the last date drawn; the range that plotly would choose has a margin of weeks."""
+    dates = pl.concat(
         [
             frames.history["date"],
             frames.features["date"],
@@ -280,15 +284,15 @@ def _date_range(frames: TickerFrames) -> list[str]:
             frames.forecast["target_date"],
         ]
     )
-    return [] if days.is_empty() else [str(days.min()), str(days.max())]
+    return [] if dates.is_empty() else [str(dates.min()), str(dates.max())]
 
 
-def _dates(days: pl.Series) -> list[str]:
-    return days.cast(pl.String).to_list()
+def _iso_dates(dates: pl.Series) -> list[str]:
+    return dates.cast(pl.String).to_list()
 
 
 def _numbers(values: pl.Series) -> list[float | None]:
-    """Give six significant digits of each: more cannot be seen, and they would double the file."""
+    """Return the numbers with six significant digits; more are not visible and would double the size of the file."""
     return [_round(value) for value in values]
 
 

@@ -1,4 +1,4 @@
-"""What a report is made from: the frames of one run, read from the lake by whoever asks for the report."""
+"""The data of a report: the frames of one run, which the stage reads from the lake."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ __all__ = ["ReportData"]
 
 @dataclass(frozen=True)
 class ReportData:
-    """The frames of a run, as the lake's tables hold them, and what the run was.
+    """The frames of a run, as the lake's tables hold them, and the description of the run.
 
-    Columns beyond those named are ignored, rows may come in any order, and any frame may be empty. A column named as a
-    table's has that table's meaning (`pm.lake.tables`).
+    Other columns than those named are ignored, rows may be in any order, and any frame may be empty. Columns have the
+    meaning that `pm.tables` declares.
 
     Attributes
     ----------
     run_id, as_of, source, snapshot_id, version, started_at
-        The run: its name, the day taken for today, where the bars came from, the snapshot of the lake it read, the
-        version of Portfolio Maximizer, and when it started (UTC).
+        Description of the run: its identifier, the date up to which it used bars, the source of the bars, the snapshot
+        of the lake it read, the version of Portfolio Maximizer, and its start (UTC).
     signals
-        Table `signals`, one row a ticker.
+        Table `signals`, one row per ticker.
     forecasts
-        Table `forecasts`, the rows of the model the signals were read from (the ensemble).
+        Table `forecasts`, the rows of the model that the signals read (the ensemble).
     volatility
-        Table `volatility`: ticker, step, model, sigma. Steps are matched to dates through `forecasts`.
+        Table `volatility`: ticker, step, model, sigma. The dates of its steps are those of `forecasts`.
     weights
         Table `model_weights`: ticker, model, weight, verdict, relative_rmse, reason.
     history
-        ticker, date, close: adjusted so that each ticker's last close is the traded one, the price its forecast is
-        in. As many sessions as the settings ask for are drawn; more may be given.
+        ticker, date, close: the adjusted close, scaled so that each ticker's last one is as traded, as in its forecast.
+        The charts show the newest `history_sessions` of them.
     features
         Table `features`: ticker, date, drawdown, volatility_20, ewm_volatility.
     quality
-        One row a ticker: ticker, bars (clean ones), first_date, last_date, quarantined (rows refused), flagged (flags
-        on bars that were kept).
+        One row per ticker: ticker, bars (number of clean bars), first_date, last_date, quarantined (number of rows
+        refused), flagged (number of flags on bars that were kept).
     flags
-        Table `bar_flags`: ticker, date, rule, value, detail; the recent ones, or all.
+        Table `bar_flags`: ticker, date, rule, value, detail.
     reconciliation
-        Table `reconciliation`: landed, inserted, updated, unchanged, quarantined; one row a batch.
+        Table `reconciliation`: landed, inserted, updated, unchanged, quarantined; one row per batch.
     exclusions
         Table `exclusions`: stage, ticker, reason, detail.
     timings

@@ -1,14 +1,14 @@
-"""From the frames of a run to one HTML document."""
+"""Render the frames of a run as one HTML document."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from pm.report.charts import TickerFrames, ticker_figure
 from pm.report.words import FILTERS, headline
+from pm.tables.vocabulary import Action
 
 if TYPE_CHECKING:
     from pm.report.data import ReportData
@@ -20,18 +20,18 @@ Row = dict[str, Any]
 
 
 def render_report(data: ReportData, *, settings: ReportSettings) -> str:
-    """Give the report as one HTML document that loads nothing else.
+    """Return the report as one HTML document that loads no other file.
 
-    The stylesheet, the scripts, plotly.js and the figures' data are inside (about 5 MB, nearly all of it plotly.js),
-    and a content security policy in the document forbids the browser to fetch anything. Everything that comes from the
-    data is escaped, in the markup and in the scripts' JSON.
+    The stylesheet, the scripts, plotly.js and the data of the figures are inside (about 5 MB, most of it plotly.js). A
+    content security policy in the document forbids the browser to fetch anything. All text from the data is escaped, in
+    the markup and in the JSON of the scripts.
 
     Parameters
     ----------
     data
         The frames of a run; any of them may be empty.
     settings
-        Section `report`: how many tickers are drawn, how many sessions of each, and how many rows a table shows.
+        Section `report`: the number of charts, of sessions in a chart, and of rows in a table.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -48,7 +48,7 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
 
     ranked = data.signals.with_columns(strength=pl.max_horizontal("probability_gain", "probability_loss")).sort(
-        pl.col("action") == "HOLD", "strength", "ticker", descending=[False, True, False]
+        pl.col("action") == Action.HOLD.value, "strength", "ticker", descending=[False, True, False]
     )
     charts = _charts(data, ranked.head(settings.max_charts), settings)
     rows = settings.max_rows
@@ -56,7 +56,7 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
         data=data,
         max_rows=rows,
         sentences=headline(ranked),
-        counts={action: data.signals.filter(pl.col("action") == action).height for action in ("BUY", "SELL", "HOLD")},
+        counts={action.value: data.signals.filter(pl.col("action") == action.value).height for action in Action},
         signals=_signal_rows(ranked.head(rows), charts),
         signals_total=ranked.height,
         charts=charts,
@@ -68,7 +68,7 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
         reconciliation=_reconciliation(data.reconciliation),
         exclusions=data.exclusions.sort("stage", "reason", "ticker").head(rows).to_dicts(),
         timings=_timings(data.timings),
-        plotly=Markup(get_plotlyjs()),  # noqa: S704 - plotly's own script, made to be inlined
+        plotly=Markup(get_plotlyjs()),  # noqa: S704 - the script of plotly itself, which is meant to be inlined
     )
 
 
@@ -82,17 +82,15 @@ def _charts(data: ReportData, chosen: pl.DataFrame, settings: ReportSettings) ->
         "volatility": _by_ticker(data.volatility.join(dates, on=["ticker", "step"]), tickers, "target_date"),
     }
     charts = []
-    for place, signal in enumerate(chosen.to_dicts(), start=1):
+    for number, signal in enumerate(chosen.to_dicts(), start=1):
         own = {name: parts.get((signal["ticker"],), empty) for name, (parts, empty) in frames.items()}
-        ticker = TickerFrames(**own, stop=signal["stop"], target=signal["target"])
-        figure = ticker_figure(ticker)
+        figure = ticker_figure(TickerFrames(**own, stop=signal["stop"], target=signal["target"]))
         charts.append(
             {
-                "anchor": f"ticker-{place}",
+                "anchor": f"ticker-{number}",
                 "signal": signal,
-                "reasons": json.loads(signal["reasons"]),
                 "figure": figure,
-                "drawn": bool(figure["data"]),
+                "has_data": bool(figure["data"]),
                 "forecast": own["forecast"].to_dicts(),
                 "volatility_model": next(iter(own["volatility"]["model"]), None),
             }
@@ -103,18 +101,18 @@ def _charts(data: ReportData, chosen: pl.DataFrame, settings: ReportSettings) ->
 def _by_ticker(
     frame: pl.DataFrame, tickers: pl.Series, order: str, last: int | None = None
 ) -> tuple[dict[tuple[Any, ...], pl.DataFrame], pl.DataFrame]:
-    """Give each chosen ticker's rows in order of date, and an empty frame for a ticker that has none."""
+    """Return the rows of each ticker by date, at most `last` of them, and an empty frame for tickers without rows."""
     kept = frame.filter(pl.col("ticker").is_in(tickers)).sort("ticker", order)
     parts = kept.partition_by("ticker", as_dict=True)
     return {key: part.tail(last or part.height) for key, part in parts.items()}, kept.clear()
 
 
 def _signal_rows(signals: pl.DataFrame, charts: list[Row]) -> list[Row]:
-    """Give the table's rows, each with the places of its interval on a scale that all rows share."""
+    """Return the rows of the table of signals, with the positions of each interval on a scale common to all rows."""
     anchors = {chart["signal"]["ticker"]: chart["anchor"] for chart in charts}
     reach = signals.select(pl.max_horizontal(pl.col("lower", "upper").abs()).quantile(0.95, "higher")).item()
-    # One row in twenty may reach beyond the scale and is cut off at its ends, so that one wild ticker does not
-    # squeeze all others into a dot.
+    # The scale is the 95% quantile of the intervals' bounds. Longer intervals are cut at its ends, so that one very
+    # volatile ticker does not shrink all others to a dot.
     scale = reach or 1.0
     rows = []
     for row in signals.to_dicts():
@@ -126,10 +124,10 @@ def _signal_rows(signals: pl.DataFrame, charts: list[Row]) -> list[Row]:
 
 
 def _weights(weights: pl.DataFrame, limit: int) -> Row:
-    """Give the models in order and, for each ticker, what each of them weighs and whether they beat naive."""
+    """Return the names of the models, and for each ticker their weights and its verdict."""
     weights = weights.filter(pl.col("model") != "ensemble")
     models = weights.group_by("model").agg(pl.col("weight").mean())
-    # Naive first, for the others are measured against it; then the heaviest.
+    # Naive comes first, since the others are compared with it; then by decreasing mean weight.
     names = models.sort(pl.col("model") == "naive", "weight", "model", descending=[True, True, False])[
         "model"
     ].to_list()

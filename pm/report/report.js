@@ -1,7 +1,7 @@
 "use strict";
 
-// A heading of a sortable table sorts its column; pressed again, the other way. Equal rows keep their order, and cells
-// without a value stay last.
+// The button in a column's heading sorts the table by that column, and reverses the order when it is pressed again.
+// Rows with equal values keep their order, and cells without a value stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
@@ -28,8 +28,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
-// Figures name their colours and fonts by the stylesheet's custom properties; here they get the values of the reader's
-// scheme, again whenever it changes. One figure is drawn at a time, so that the page answers while they are.
+// Colours and fonts of the figures are names of custom properties of the stylesheet. Replace them by the properties'
+// values, and again when the reader's light or dark scheme changes. Draw one figure at a time, so that the page stays
+// responsive.
 const source = document.getElementById("figures");
 if (source) {
   const figures = JSON.parse(source.textContent);

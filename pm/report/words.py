@@ -1,12 +1,12 @@
-"""Numbers and lists as a reader wants them: the template's filters, and the headline's sentences."""
+"""Format numbers and lists for the report, and write its headline."""
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
 from pm.price_format import price_specification
+from pm.tables.vocabulary import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,46 +18,48 @@ __all__ = ["FILTERS", "headline"]
 
 Number = float | int | None
 
-NOTHING = "–"
+MISSING = "–"
+"""Text in place of a number that is missing or not finite (an en dash)."""
 MINUS = "−"
+"""The minus sign, which is as wide as a digit; a hyphen is not."""
 
 
-def _known(value: Number) -> bool:
+def _is_number(value: Number) -> bool:
     return value is not None and math.isfinite(value)
 
 
 def percent(value: Number, digits: int = 1) -> str:
-    """0.1234 is '12.3%'."""
-    return f"{value:.{digits}%}".replace("-", MINUS) if value is not None and _known(value) else NOTHING
+    """Format 0.1234 as '12.3%'."""
+    return f"{value:.{digits}%}".replace("-", MINUS) if value is not None and _is_number(value) else MISSING
 
 
 def signed_percent(value: Number, digits: int = 1) -> str:
-    """0.1234 is '+12.3%'; what rounds to nothing has no sign."""
-    if value is None or not _known(value):
-        return NOTHING
+    """Format 0.1234 as '+12.3%'. A value that rounds to zero has no sign."""
+    if value is None or not _is_number(value):
+        return MISSING
     text = f"{value:+.{digits}%}"
     return text.lstrip("+-") if float(text.rstrip("%")) == 0 else text.replace("-", MINUS)
 
 
 def price(value: Number) -> str:
-    """1430.468 is '1,430.47'; 1.1234 is '1.1234'."""
-    return format(value, price_specification(value)) if value is not None and _known(value) else NOTHING
+    """Format 1430.468 as '1,430.47' and 1.1234 as '1.1234'."""
+    return format(value, price_specification(value)) if value is not None and _is_number(value) else MISSING
 
 
 def integer(value: Number) -> str:
-    """1234567 is '1,234,567'."""
-    return f"{value:,.0f}" if value is not None and _known(value) else NOTHING
+    """Format 1234567 as '1,234,567'."""
+    return f"{value:,.0f}" if value is not None and _is_number(value) else MISSING
 
 
 def ratio(value: Number) -> str:
-    """0.987 is '0.99'."""
-    return f"{value:.2f}" if value is not None and _known(value) else NOTHING
+    """Format 0.987 as '0.99'."""
+    return f"{value:.2f}" if value is not None and _is_number(value) else MISSING
 
 
 def seconds(value: Number) -> str:
-    """0.0123 is '0.01 s'; 75.4 is '1 min 15 s'."""
-    if value is None or not _known(value):
-        return NOTHING
+    """Format 0.0123 as '0.01 s' and 75.4 as '1 min 15 s'."""
+    if value is None or not _is_number(value):
+        return MISSING
     if value < 60:
         return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
@@ -65,12 +67,12 @@ def seconds(value: Number) -> str:
 
 
 def day(value: date | None) -> str:
-    """Write a date as '1 March 2013'."""
-    return f"{value.day} {value:%B %Y}" if value is not None else NOTHING
+    """Format a date as '1 March 2013'."""
+    return f"{value.day} {value:%B %Y}" if value is not None else MISSING
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
-    """2, 'ticker' is '2 tickers'."""
+    """Format a count with its noun: 2 and 'ticker' as '2 tickers'."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
@@ -84,42 +86,49 @@ FILTERS: dict[str, Callable[..., str]] = {
     "day": day,
     "plural": plural,
 }
-"""Filters of the template. What is missing or not finite is shown as a dash, never as a number."""
+"""Filters of the template, by name."""
 
 
 def headline(signals: pl.DataFrame) -> list[str]:
-    """Say in a few sentences what a list of signals says; strongest first in `signals`."""
+    """Summarise the signals in one to three sentences.
+
+    Parameters
+    ----------
+    signals
+        Rows of table `signals`, the most probable gain or loss first.
+    """
     if signals.is_empty():
-        return ["No ticker has a signal. What was left out, and why, is listed below."]
-    buys = signals.filter(signals["action"] == "BUY")["ticker"].to_list()
-    sells = signals.filter(signals["action"] == "SELL")["ticker"].to_list()
-    strongest: dict[str, Any] = signals.row(0, named=True)
-    reasons: dict[str, Any] = json.loads(strongest["reasons"])
-    cost = f"{reasons['round_trip_cost'] * 100:.6g}%"
-    rises = strongest["probability_gain"] >= strongest["probability_loss"]
-    chance = percent(max(strongest["probability_gain"], strongest["probability_loss"]), 0)
-    forecast = f"{chance} likely to {'gain' if rises else 'lose'} more than {cost} by {day(strongest['target_date'])}"
+        return ["No ticker has a signal. Below is a list of the tickers that were left out, and why."]
+    buys = signals.filter(signals["action"] == Action.BUY.value)["ticker"].to_list()
+    sells = signals.filter(signals["action"] == Action.SELL.value)["ticker"].to_list()
+    first: dict[str, Any] = signals.row(0, named=True)
+    cost = f"{first['round_trip_cost'] * 100:.6g}%"
+    gain, loss = first["probability_gain"], first["probability_loss"]
+    strongest = (
+        f"{first['ticker']}, with a probability of {percent(max(gain, loss))} of "
+        f"{'gaining' if gain >= loss else 'losing'} more than {cost} by {day(first['target_date'])}."
+    )
     if not buys and not sells:
-        threshold = percent(reasons["threshold"], 0)
+        threshold = f"{first['threshold'] * 100:.6g}%"
         return [
             (
-                f"Nothing stands out. No ticker is {threshold} likely to move either way by more than the {cost} that "
-                "a round trip costs, so the list says to hold."
+                f"Every signal is to hold: for no ticker does the probability of a gain beyond the trading costs of "
+                f"{cost}, or of a loss beyond them, reach the threshold of {threshold}."
             ),
-            f"Nearest to it is {strongest['ticker']}, {forecast}.",
+            f"Closest to the threshold is {strongest}",
         ]
-    said = []
+    actions = []
     if buys:
-        said.append(f"buy {_names(buys)}")
+        actions.append(f"buy {_names(buys)}")
     if sells:
-        said.append(f"sell {_names(sells)}")
+        actions.append(f"sell {_names(sells)}")
     if held := signals.height - len(buys) - len(sells):
-        said.append(f"hold the other {held:,}" if held > 1 else "hold the other one")
-    sentences = [f"The list says to {_joined(said)}.", f"Strongest is {strongest['ticker']}, {forecast}."]
+        actions.append(f"hold the other {held:,}" if held > 1 else "hold the other one")
+    sentences = [f"The signals are to {_joined(actions)}.", f"The strongest signal is {strongest}"]
     if (gross := float(signals["size"].abs().sum())) > 0:
         sentences.append(
-            f"Each size is for its ticker alone, whatever else is held; together they come to {percent(gross, 0)} of "
-            "equity."
+            "The size of each position is computed for its ticker alone, whatever else you hold; all of them together "
+            f"are {percent(gross, 0)} of equity."
         )
     return sentences
 

@@ -1,11 +1,12 @@
-"""Settings: typed once, a module for each file of config/; read once by `load`; passed down as a value."""
+"""Typed settings, a module for each file of config/. `load_settings` reads them once; then they are passed on."""
 
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
 from pm.settings.lake import LakeSettings
 from pm.settings.load import RETIRED, load_settings
 from pm.settings.quality import QualitySettings
+from pm.settings.recorded import redact_credentials
 from pm.settings.report import ReportSettings
-from pm.settings.root import Settings
+from pm.settings.root import Settings, section_values
 from pm.settings.run import RunSettings
 from pm.settings.signals import SignalSettings
 from pm.settings.sources import ExchangeSettings, SourceSettings
@@ -25,4 +26,6 @@ __all__ = [
     "SourceSettings",
     "VolatilitySettings",
     "load_settings",
+    "redact_credentials",
+    "section_values",
 ]

@@ -1,7 +1,8 @@
-"""Read the settings: packaged files, a workspace's own files over them, and environment variables over both.
+"""Read the settings from the packaged files, a workspace's own files and environment variables.
 
-The files of config/ hold every default, with its comment; a file's name is its section. A workspace's own files are
-laid over the packaged ones key by key, and `PM_SECTION__KEY` variables over both. Nothing else reads the environment.
+The files of the packaged config/ hold every default, with a comment; a file's name is its section. A key of a
+workspace's own files replaces the packaged one, and a variable `PM_SECTION__KEY` replaces both. No other module reads
+the environment.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from pm.errors import SettingsError, did_you_mean
 from pm.resources import config_dir
+from pm.settings.recorded import is_secret_at, redact_credentials
 from pm.settings.root import DELIMITER, PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -23,24 +25,28 @@ if TYPE_CHECKING:
 __all__ = ["RETIRED", "load_settings"]
 
 RETIRED = {
-    "volatility.window": "volatility.windows is a list of them now",
-    "forecast.naive_share": "the share is earned by evidence now",
+    "volatility.window": "volatility.windows, a list, replaces it",
+    "forecast.naive_share": "the weight of naive now follows from cross-validation",
 }
-"""Keys of earlier versions, and what became of them."""
+"""Keys of earlier versions, and what replaces them."""
+
+_QUOTED_IN_YAML = ("found undefined alias", "could not determine a constructor for the tag")
+"""Problems whose message quotes the value, which may be a secret."""
 
 
 def load_settings(config: Path | None = None) -> Settings:
-    """Read the packaged settings, a workspace's own over them, and the environment over both.
+    """Read the settings of a workspace.
 
     Parameters
     ----------
     config
-        A workspace's config folder, or None for the packaged settings alone.
+        The workspace's config folder, or None to read only the packaged settings and the environment.
 
     Raises
     ------
     SettingsError
-        A file that is not YAML, an unknown section or key (the nearest known one is named), or a value out of range.
+        A file is not YAML, a section or a key is unknown (the message suggests the nearest known one), or a value is
+        not allowed. The message never contains the value of a secret.
     """
     known = sorted(Settings.model_fields)
     values = {name: _read_yaml(config_dir() / f"{name}.yml") for name in known}
@@ -68,11 +74,13 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise SettingsError(f"Not YAML: {problem}.", where=f"{file}{line}", hint="mend the file") from None
+        if problem.startswith(_QUOTED_IN_YAML):
+            problem = problem.partition(" '")[0]
+        raise SettingsError(f"Not YAML: {problem}.", where=f"{file}{line}", hint="fix the file") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise SettingsError("A settings file holds `key: value` lines.", where=str(file), hint="mend the file")
+        raise SettingsError("A settings file holds `key: value` lines.", where=str(file), hint="fix the file")
     return content
 
 
@@ -80,7 +88,7 @@ _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another, key by key, all the way down."""
+    """Return a mapping with the values of another replacing its own, key by key at every depth."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -115,7 +123,10 @@ def _refuse_unknown_variables(sections: list[str]) -> None:
 
 
 def _refuse_near_miss(variable: str, sections: list[str]) -> None:
-    """Refuse `PM_RUN_JOBS`, which means `PM_RUN__JOBS`; other programs' variables may begin with PM_ too."""
+    """Refuse a variable that is nearly one of ours, such as `PM_RUN_JOBS` for `PM_RUN__JOBS`.
+
+    Others are ignored: variables of other programs may begin with PM_ too.
+    """
     name = variable.upper().removeprefix(PREFIX).lower()
     section, _, key = name.partition("_")
     if section in sections and key:
@@ -134,15 +145,16 @@ def _refuse_near_miss(variable: str, sections: list[str]) -> None:
 
 
 def _explain(error: ValidationError, origin: Mapping[str, str]) -> SettingsError:
-    """Turn the first of pydantic's complaints into a message of three parts."""
+    """Return the first of pydantic's errors as an error of ours."""
     problem = error.errors()[0]
     path = [str(part) for part in problem["loc"]]
+    message = problem["msg"].removeprefix("Value error, ")
     if not path:  # a variable that is not JSON where its key is a list or a mapping
         named = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and DELIMITER in name)
         return SettingsError(
-            f"A list or a mapping is written as JSON in a variable ({problem['msg']}).",
+            f"A list or a mapping must be written as JSON in an environment variable ({message}).",
             where=f"environment variable {' or '.join(named)}",
-            hint="""write, say, PM_FORECAST__MODELS='["naive", "drift"]'""",
+            hint="""for example PM_FORECAST__MODELS='["naive", "drift"]'""",
         )
     variable = next(
         (name for name in os.environ if name.upper() == PREFIX + DELIMITER.join(path[:2]).upper()),
@@ -153,15 +165,18 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> SettingsError
     if problem["type"] == "extra_forbidden":
         known = _known_keys(path[:-1])
         if dotted in RETIRED:
-            said = f"Key {dotted!r} is no more: {RETIRED[dotted]}."
-            return SettingsError(said, where=where, hint="delete the line; see CHANGELOG.md")
+            removed = f"Key {dotted!r} was removed: {RETIRED[dotted]}."
+            return SettingsError(removed, where=where, hint="delete the line; CHANGELOG.md has the change")
         return SettingsError(
             f"Unknown key {dotted!r}.{did_you_mean(path[-1], known)}",
             where=where,
             hint=f"use one of: {', '.join(known)}",
         )
-    shown = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
-    return SettingsError(f"{dotted}: {problem['msg']}{shown}.", where=where, hint="mend the value")
+    value = problem["input"]
+    shown = ""
+    if not isinstance(value, (dict, BaseModel)) and not is_secret_at(Settings, problem["loc"]):
+        shown = f", got {redact_credentials(value)!r}" if isinstance(value, str) else f", got {value!r}"
+    return SettingsError(f"{dotted}: {message}{shown}.", where=where, hint="change the value")
 
 
 def _known_keys(path: list[str]) -> list[str]:

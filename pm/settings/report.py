@@ -12,7 +12,7 @@ __all__ = ["ReportSettings"]
 
 
 class ReportSettings(Section):
-    """config/report.yml."""
+    """Settings of the report; config/report.yml describes each key."""
 
     max_charts: Annotated[int, Field(ge=0)]
     history_sessions: Annotated[int, Field(ge=20)]

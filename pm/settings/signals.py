@@ -12,7 +12,7 @@ __all__ = ["SignalSettings"]
 
 
 class SignalSettings(Section):
-    """config/signals.yml."""
+    """Settings of the signals; config/signals.yml describes each key."""
 
     threshold: Annotated[float, Field(ge=0.5, lt=1)]
     round_trip_cost_bps: Annotated[float, Field(ge=0, lt=10_000)]

@@ -1,4 +1,4 @@
-"""Decisions: a forecast's distribution read against the cost of trading on it, and sized by risk."""
+"""Decide on each ticker by comparing the distribution of its price with the cost of trading, and size by risk."""
 
 from __future__ import annotations
 

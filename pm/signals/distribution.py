@@ -1,4 +1,4 @@
-"""The distribution of a price, made whole from the quantiles that the lake stores of it."""
+"""Interpolate the distribution of a price between its stored quantiles."""
 
 from __future__ import annotations
 
@@ -14,75 +14,80 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from pm.typing import FloatArray
+
 __all__ = ["PriceDistribution"]
 
 _SCORES = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
+"""Normal scores Φ⁻¹(level) of the stored quantiles."""
 
 
 @dataclass(frozen=True)
 class PriceDistribution:
-    """The distribution of many tickers' prices on a target date, one a row, from the quantiles stored of each.
+    """The distributions of the prices of many tickers on a target date, one ticker per row.
 
-    Each stored quantile q at level p is a point (ln q, Φ⁻¹(p)), and the normal score z of any price is read off the
-    straight lines that join these points, the outermost two going on beyond the 2.5% and the 97.5% quantile:
-    P(price ≤ x) = Φ(z(ln x)). Anyone can redo it by hand from a row of the table `forecasts`. In these coordinates a
-    lognormal price is a single straight line, so for one the reading is exact, tails and all; skewness bends the line
-    and heavy tails flatten its ends, both of which the points record. The scale is that of a normal
-    quantile-quantile plot. Straight lines are preferred to a cubic because they are monotone whatever the quantiles
-    are, so that the probability of a price and the price of a probability are each other's inverse, and because
-    nothing is known between the points that a curve could add. The tails beyond 2.5% and 97.5% are those of a normal
-    with the slope of the last segment: thinner than a Student t's, so read no probability below 1% from them.
+    Each stored quantile q at level p is a point (ln q, Φ⁻¹(p)). Straight lines join these points, and the first and the
+    last line continue beyond the 2.5% and the 97.5% quantile. A line gives the normal score z of any price, and
+    P(price ≤ x) = Φ(z(ln x)). The computation can be repeated by hand from a row of table `forecasts`.
+
+    These are the axes of a normal quantile-quantile plot. A lognormal price is a single straight line there, so its
+    probabilities are exact, in the tails too; skewness bends the line, and heavy tails flatten its ends. Straight lines
+    are preferred to a cubic because they are monotone for any increasing quantiles, so that `probability_below` and
+    `quantile` are each other's inverse. Beyond the 2.5% and the 97.5% quantile the tails are those of a normal
+    distribution with the slope of the last line. They are thinner than those of a Student t: do not rely on
+    probabilities below 1%.
 
     Parameters
     ----------
     log_quantiles
-        Logarithms of the prices at the levels `pm.lake.tables.QUANTILES`, of shape (tickers, levels); finite and
-        strictly increasing along each row.
+        Logarithms of the prices at the levels `pm.tables.QUANTILES`, of shape (tickers, levels); finite and strictly
+        increasing along each row.
     """
 
-    log_quantiles: NDArray[np.float64]
+    log_quantiles: FloatArray
 
     @classmethod
     def from_forecasts(cls, forecasts: pl.DataFrame) -> PriceDistribution:
-        """Read the columns q025 … q975 of rows of table `forecasts`."""
+        """Read the distributions from columns q025 … q975 of rows of table `forecasts`."""
         columns = [quantile_column("q", level) for level in QUANTILES]
         return cls(np.log(forecasts.select(columns).to_numpy()))
 
-    def probability_below(self, price: NDArray[np.float64]) -> NDArray[np.float64]:
-        """P(the price on the target date ≤ `price`), one positive price a ticker."""
+    def probability_below(self, price: FloatArray) -> FloatArray:
+        """Return P(price on the target date ≤ `price`); `price` holds one positive price per ticker."""
         from scipy.special import ndtr
 
         return np.asarray(ndtr(self._score(np.log(price))))
 
-    def probability_above(self, price: NDArray[np.float64]) -> NDArray[np.float64]:
-        """P(the price on the target date > `price`), one positive price a ticker."""
+    def probability_above(self, price: FloatArray) -> FloatArray:
+        """Return P(price on the target date > `price`); `price` holds one positive price per ticker."""
         from scipy.special import ndtr
 
         return np.asarray(ndtr(-self._score(np.log(price))))
 
-    def quantile(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the price that is not exceeded with this probability, one level in (0, 1) a ticker."""
+    def quantile(self, level: FloatArray) -> FloatArray:
+        """Return the quantile of the price at `level`, which holds one level in (0, 1) per ticker."""
         from scipy.special import ndtri
 
         score = ndtri(level)
         segment = self._segment(np.broadcast_to(_SCORES, self.log_quantiles.shape), score)
         z0, z1 = _SCORES[segment], _SCORES[segment + 1]
-        y0, y1 = self._knots(segment)
+        y0, y1 = self._ends(segment)
         return np.asarray(np.exp(y0 + (score - z0) / (z1 - z0) * (y1 - y0)))
 
-    def _score(self, log_price: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the normal score of a log price."""
+    def _score(self, log_price: FloatArray) -> FloatArray:
+        """Return the normal score of a log price."""
         segment = self._segment(self.log_quantiles, log_price)
         z0, z1 = _SCORES[segment], _SCORES[segment + 1]
-        y0, y1 = self._knots(segment)
+        y0, y1 = self._ends(segment)
         return np.asarray(z0 + (log_price - y0) / (y1 - y0) * (z1 - z0))
 
-    def _knots(self, segment: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _ends(self, segment: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+        """Return the log quantiles at both ends of a segment of each ticker."""
         row = np.arange(len(segment))
         return self.log_quantiles[row, segment], self.log_quantiles[row, segment + 1]
 
     @staticmethod
-    def _segment(knots: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Find the segment each value lies in; the outermost two reach to infinity."""
-        below = (knots <= value[:, None]).sum(axis=1)
-        return np.asarray(np.clip(below - 1, 0, knots.shape[1] - 2))
+    def _segment(points: FloatArray, value: FloatArray) -> NDArray[np.intp]:
+        """Return the index of the segment between two points that holds each value; the outermost two are unbounded."""
+        below = (points <= value[:, None]).sum(axis=1)
+        return np.asarray(np.clip(below - 1, 0, points.shape[1] - 2))

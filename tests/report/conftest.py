@@ -1,4 +1,4 @@
-"""A report's data, honestly made from the five real tickers: random walks with drift, and EWMA volatility."""
+"""Make the data of a report from the five tickers of the sample: random walks with drift, and EWMA volatility."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _drift(log_price: NDArray[np.float64], window: int | None) -> float:
 
 
 def _weights(ticker: str, log_price: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """Weigh by inverse mean squared error over eight origins, a quarter going to naive."""
+    """Return weights by inverse mean squared error over eight origins, a quarter of the weight reserved for naive."""
     origins = [len(log_price) - 1 - HORIZON * back for back in range(8, 0, -1)]
     steps = np.arange(1, HORIZON + 1)
     errors: dict[str, NDArray[np.float64]] = {}
@@ -99,7 +99,7 @@ def _conform(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def build(tickers: dict[str, str] | None = None) -> ReportData:
-    """Give a report's data; `tickers` renames tickers, to make hostile ones."""
+    """Return the data of a report. `tickers` maps tickers to other names, such as ones that contain markup."""
     prices = _prices()
     features = _features(prices)
     targets = next_sessions(AS_OF, HORIZON, exchange="XNYS")
@@ -144,7 +144,9 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
     ]
     event = {"run_id": STAMP["run_id"], "attempt": 1, "status": "done"}
     data = {
-        "signals": decisions.signals.with_columns(pl.lit(value).alias(name) for name, value in STAMP.items()),
+        "signals": decisions.signals.with_columns(
+            pl.lit("b1").alias("last_bar_batch_id"), *(pl.lit(value).alias(name) for name, value in STAMP.items())
+        ),
         "forecasts": forecast_frame,
         "volatility": volatility_frame,
         "weights": _conform("model_weights", weights),

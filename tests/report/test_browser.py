@@ -1,4 +1,4 @@
-"""The report in a real browser: it draws, fits, sorts, follows the reader's scheme, and asks nobody for anything."""
+"""The report in a browser: it draws its charts, fits the screen, sorts, and loads no other file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Visit:
-    """A report opened from its file, and everything the browser complained of or asked for."""
+    """A report opened in the browser, with the messages and the requests of its page."""
 
     def __init__(
         self, browser: Browser, file: Path, *, size: tuple[int, int] = (1280, 900), dark: bool = False
@@ -57,12 +57,12 @@ class Visit:
         self.page: BrowserPage = browser.new_page(
             viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
         )
-        self.complaints: list[str] = []
+        self.messages: list[str] = []
         self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-        self.page.on("requestfailed", lambda request: self.complaints.append(request.url))
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.messages.append(dialog.message))
+        self.page.on("requestfailed", lambda request: self.messages.append(request.url))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(file.as_uri())
         self.page.wait_for_function(DRAWN)
@@ -84,7 +84,7 @@ def test_every_chart_draws_and_the_page_fits(browser: Browser, report: Path, siz
     visit = Visit(browser, report, size=size, dark=dark)
 
     assert visit.page.locator(".plot").count() == 5
-    assert visit.complaints == []
+    assert visit.messages == []
     assert visit.requests == [report.as_uri()]
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= size[0]
     for box in visit.page.locator(".plot").all():
@@ -95,7 +95,7 @@ def test_every_chart_draws_and_the_page_fits(browser: Browser, report: Path, siz
     visit.page.close()
 
 
-def test_charts_follow_a_change_of_scheme(browser: Browser, report: Path) -> None:
+def test_charts_follow_a_change_of_colour_scheme(browser: Browser, report: Path) -> None:
     visit = Visit(browser, report)
     line = "() => getComputedStyle(document.querySelector('.plot .trace .js-line')).stroke"
     light = visit.page.evaluate(line)
@@ -104,11 +104,11 @@ def test_charts_follow_a_change_of_scheme(browser: Browser, report: Path) -> Non
     visit.page.wait_for_function(f"before => ({line})() !== before", arg=light)
 
     assert (light, visit.page.evaluate(line)) == ("rgb(30, 35, 40)", "rgb(230, 228, 223)")
-    assert visit.complaints == []
+    assert visit.messages == []
     visit.page.close()
 
 
-def test_a_heading_sorts_by_value_and_back(browser: Browser, report: Path, report_data: ReportData) -> None:
+def test_a_heading_sorts_by_value_and_then_reverses(browser: Browser, report: Path, report_data: ReportData) -> None:
     visit = Visit(browser, report)
     by_close = report_data.signals.sort("close", descending=True)["ticker"].to_list()
     button = visit.page.get_by_role("button", name="Close")
@@ -120,26 +120,26 @@ def test_a_heading_sorts_by_value_and_back(browser: Browser, report: Path, repor
     assert visit.column(1) == by_close[::-1]
     visit.page.get_by_role("button", name="Ticker").click()
     assert visit.column(1) == sorted(by_close)
-    # Nothing to give up on a HOLD: it stays last both ways.
+    # A HOLD has no stop, so it stays last in both orders.
     for _ in range(2):
         visit.page.get_by_role("button", name="Stop").click()
         assert visit.column(1)[-1] == "MSFT"
     visit.page.close()
 
 
-def test_hostile_names_run_nothing(browser: Browser, hostile_data: ReportData, tmp_path: Path) -> None:
+def test_markup_in_a_ticker_runs_no_script(browser: Browser, hostile_data: ReportData, tmp_path: Path) -> None:
     file = tmp_path / "hostile.html"
     file.write_text(render_report(hostile_data, settings=load_settings().report), encoding="utf-8")
 
     visit = Visit(browser, file)
 
-    assert visit.complaints == []
+    assert visit.messages == []
     assert visit.requests == [file.as_uri()]
     assert "<script>alert(1)</script>" in visit.column(1)
     visit.page.close()
 
 
-def test_a_run_that_gave_nothing_is_still_a_page(browser: Browser, report_data: ReportData, tmp_path: Path) -> None:
+def test_an_empty_report_is_a_page(browser: Browser, report_data: ReportData, tmp_path: Path) -> None:
     from dataclasses import replace
 
     empty = replace(report_data, signals=report_data.signals.clear())
@@ -148,7 +148,7 @@ def test_a_run_that_gave_nothing_is_still_a_page(browser: Browser, report_data: 
 
     visit = Visit(browser, file, size=(390, 844))
 
-    assert visit.complaints == []
+    assert visit.messages == []
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert visit.page.get_by_text("There is nothing to list.").is_visible()
+    assert visit.page.get_by_text("There are no signals.").is_visible()
     visit.page.close()

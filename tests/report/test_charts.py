@@ -31,7 +31,7 @@ def traces(figure: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {trace["name"]: trace for trace in figure["data"]}
 
 
-def test_plotly_accepts_the_figure_once_its_colours_are_painted(frames: TickerFrames) -> None:
+def test_plotly_accepts_the_figure_once_its_colours_are_replaced(frames: TickerFrames) -> None:
     import plotly.graph_objects as go
 
     def painted(value: Any) -> Any:  # noqa: ANN401 - JSON
@@ -44,7 +44,7 @@ def test_plotly_accepts_the_figure_once_its_colours_are_painted(frames: TickerFr
     assert len(go.Figure(painted(ticker_figure(frames))).data) == 9
 
 
-def test_bands_are_the_stored_quantiles_and_open_at_the_last_close(frames: TickerFrames) -> None:
+def test_intervals_are_the_stored_quantiles_and_start_at_the_last_close(frames: TickerFrames) -> None:
     drawn = traces(ticker_figure(frames))
 
     close = frames.history["close"][-1]
@@ -58,14 +58,14 @@ def test_bands_are_the_stored_quantiles_and_open_at_the_last_close(frames: Ticke
     assert drawn["Median"]["y"] == pytest.approx([close, *frames.forecast["q50"]], rel=1e-5)
 
 
-def test_volatility_is_shown_a_year(frames: TickerFrames) -> None:
+def test_volatility_is_per_year(frames: TickerFrames) -> None:
     drawn = traces(ticker_figure(frames))
 
     assert drawn["Forecast"]["y"] == pytest.approx([value * 252**0.5 for value in frames.volatility["sigma"]], rel=1e-5)
     assert drawn["Weighted"]["y"][-1] == pytest.approx(frames.features["ewm_volatility"][-1] * 252**0.5, rel=1e-5)
 
 
-def test_stop_and_target_are_drawn_only_where_there_are_any(frames: TickerFrames) -> None:
+def test_stop_and_target_are_drawn_if_the_signal_has_them(frames: TickerFrames) -> None:
     held = TickerFrames(frames.history, frames.features, frames.forecast, frames.volatility, None, None)
 
     def levels(figure: dict[str, Any]) -> set[float]:
@@ -76,7 +76,7 @@ def test_stop_and_target_are_drawn_only_where_there_are_any(frames: TickerFrames
 
 
 @pytest.mark.parametrize("missing", COLUMNS)
-def test_a_figure_does_without_what_is_not_there(frames: TickerFrames, missing: str) -> None:
+def test_a_figure_without_one_of_the_frames_has_the_others(frames: TickerFrames, missing: str) -> None:
     parts = {name: getattr(frames, name) for name in COLUMNS}
     parts[missing] = parts[missing].clear()
 
@@ -86,13 +86,13 @@ def test_a_figure_does_without_what_is_not_there(frames: TickerFrames, missing: 
     json.dumps(figure, allow_nan=False)
 
 
-def test_nothing_known_draws_nothing(frames: TickerFrames) -> None:
+def test_a_figure_without_data_has_no_traces(frames: TickerFrames) -> None:
     empty = {name: getattr(frames, name).clear() for name in COLUMNS}
 
     assert ticker_figure(TickerFrames(**empty, stop=None, target=None))["data"] == []
 
 
-def test_what_is_not_a_number_leaves_a_gap(frames: TickerFrames) -> None:
+def test_a_price_that_is_not_finite_leaves_a_gap(frames: TickerFrames) -> None:
     holed = frames.history.with_columns(
         close=pl.when(pl.int_range(pl.len()) == 3).then(float("nan")).otherwise("close")
     )

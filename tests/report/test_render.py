@@ -12,7 +12,7 @@ from pm.settings import ReportSettings, load_settings
 
 
 class Page(HTMLParser):
-    """What a browser would make of the markup: elements, their attributes, and the text between them."""
+    """The parsed page: its elements, their attributes, and the text between them."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ def emptied(data: ReportData, *names: str) -> ReportData:
 FRAMES = [field.name for field in fields(ReportData) if field.type == "pl.DataFrame"]
 
 
-def test_plotly_is_inlined_once_and_nothing_is_loaded(report_data: ReportData, settings: ReportSettings) -> None:
+def test_plotly_is_inlined_once_and_no_file_is_loaded(report_data: ReportData, settings: ReportSettings) -> None:
     html = render_report(report_data, settings=settings)
     page = Page(html)
 
@@ -70,7 +70,7 @@ def test_plotly_is_inlined_once_and_nothing_is_loaded(report_data: ReportData, s
         assert not (attributes.get("href") or "#").startswith("http")
 
 
-def test_every_landmark_caption_and_heading_cell_is_there(page: Page) -> None:
+def test_the_page_has_landmarks_captions_heading_cells_and_working_links(page: Page) -> None:
     for landmark in ("nav", "main", "footer", "h1"):
         assert page.count(landmark) == 1
     assert page.count("caption") == page.count("table") > 5
@@ -81,7 +81,7 @@ def test_every_landmark_caption_and_heading_cell_is_there(page: Page) -> None:
     assert links <= set(identities)
 
 
-def test_the_numbers_of_a_signal_are_the_frames(page: Page, report_data: ReportData) -> None:
+def test_the_page_shows_the_numbers_of_a_signal(page: Page, report_data: ReportData) -> None:
     row = report_data.signals.filter(pl.col("ticker") == "IBM").row(0, named=True)
 
     text = page.text()
@@ -93,18 +93,19 @@ def test_the_numbers_of_a_signal_are_the_frames(page: Page, report_data: ReportD
         f"{row['target']:.2f}",
     ):
         assert shown in text
-    assert json.loads(row["reasons"])["rule"] in text
+    assert row["rule"] in text
+    assert f"Volatility per year {row['annual_volatility']:.1%}" in text
 
 
-def test_the_strongest_are_drawn_and_the_rest_counted(report_data: ReportData, settings: ReportSettings) -> None:
+def test_the_settings_limit_charts_sessions_and_rows(report_data: ReportData, settings: ReportSettings) -> None:
     few = settings.model_copy(update={"max_charts": 2, "history_sessions": 20, "max_rows": 3})
 
     page = Page(render_report(report_data, settings=few))
 
     text = page.text()
     assert page.count("article") == 2
-    assert "The 2 strongest of 5 signals are drawn." in text
-    assert "The first 3 of 5 signals are shown" in text
+    assert "The charts are of the first 2 of 5 signals." in text
+    assert "This table shows the first 3 of 5 signals." in text
     figures = json.loads(next(text for tag, text in page.texts if tag == "script" and text.startswith("[{")))
     assert [len(figure["data"][0]["x"]) for figure in figures] == [20, 20]
     none = Page(render_report(report_data, settings=few.model_copy(update={"max_charts": 0})))
@@ -112,9 +113,7 @@ def test_the_strongest_are_drawn_and_the_rest_counted(report_data: ReportData, s
     assert "Plotly" not in none.text(but=()).split("use strict")[0]
 
 
-def test_hostile_names_are_text_and_nothing_else(
-    hostile_data: ReportData, page: Page, settings: ReportSettings
-) -> None:
+def test_markup_in_a_ticker_is_shown_as_text(hostile_data: ReportData, page: Page, settings: ReportSettings) -> None:
     hostile = Page(render_report(hostile_data, settings=settings))
 
     assert hostile.count("script") == page.count("script")
@@ -140,16 +139,16 @@ def test_any_frame_may_be_empty(report_data: ReportData, settings: ReportSetting
     assert page.count("article") == (0 if name == "signals" else 5)
 
 
-def test_a_run_that_gave_nothing_says_so(report_data: ReportData, settings: ReportSettings) -> None:
+def test_an_empty_report_says_what_is_missing(report_data: ReportData, settings: ReportSettings) -> None:
     text = Page(render_report(emptied(report_data, *FRAMES), settings=settings)).text()
 
     for sentence in (
         "No ticker has a signal.",
-        "There is nothing to list.",
-        "No models were weighed.",
+        "There are no signals.",
+        "There are no weights.",
         "No rows landed in this run.",
-        "Nothing: every ticker went all the way.",
-        "No stages were recorded.",
+        "None: every stage computed every ticker in full.",
+        "There are no timings.",
     ):
         assert sentence in text
 
@@ -157,10 +156,10 @@ def test_a_run_that_gave_nothing_says_so(report_data: ReportData, settings: Repo
 def test_a_ticker_without_volatility_says_so(report_data: ReportData, settings: ReportSettings) -> None:
     partial = replace(report_data, volatility=report_data.volatility.filter(pl.col("ticker") != "FB"))
 
-    assert Page(render_report(partial, settings=settings)).text().count("No volatility was forecast.") == 1
+    assert Page(render_report(partial, settings=settings)).text().count("There is no forecast of volatility.") == 1
 
 
-def test_reconciliation_is_computed_not_asserted(report_data: ReportData, settings: ReportSettings) -> None:
+def test_rows_that_are_lost_or_counted_twice_are_reported(report_data: ReportData, settings: ReportSettings) -> None:
     lost = replace(report_data, reconciliation=report_data.reconciliation.with_columns(pl.col("landed") + 3))
     twice = replace(report_data, reconciliation=report_data.reconciliation.with_columns(pl.col("landed") - 1))
 
@@ -169,8 +168,8 @@ def test_reconciliation_is_computed_not_asserted(report_data: ReportData, settin
     assert "1 row counted twice." in Page(render_report(twice, settings=settings)).text()
 
 
-def test_a_number_that_is_none_is_a_dash_and_never_nan(report_data: ReportData, settings: ReportSettings) -> None:
-    # A failed stage has no rows, and an equal one elsewhere no time.
+def test_the_page_shows_a_dash_where_a_number_is_missing(report_data: ReportData, settings: ReportSettings) -> None:
+    # A failed stage has no rows, and a skipped stage no time.
     gaps = report_data.timings.with_columns(seconds=pl.lit(None, pl.Float64), rows=pl.lit(None, pl.Int64))
     odd = report_data.history.with_columns(
         close=pl.when(pl.col("ticker") == "IBM").then(float("nan")).otherwise("close")

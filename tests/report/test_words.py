@@ -38,50 +38,56 @@ if TYPE_CHECKING:
         ("day", date(2013, 3, 1), "1 March 2013"),
     ],
 )
-def test_numbers_are_written_as_a_reader_wants_them(name: str, value: object, text: str) -> None:
+def test_numbers_have_their_units_and_digits(name: str, value: object, text: str) -> None:
     assert FILTERS[name](value) == text
 
 
 @pytest.mark.parametrize("name", ["percent", "signed_percent", "price", "integer", "ratio", "seconds"])
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
-def test_what_is_missing_is_a_dash(name: str, value: float | None) -> None:
+def test_a_number_that_is_missing_or_not_finite_is_a_dash(name: str, value: float | None) -> None:
     assert FILTERS[name](value) == "–"
 
 
-def test_one_is_not_plural() -> None:
+def test_a_count_of_one_has_the_singular() -> None:
     assert FILTERS["plural"](1, "batch", "batches") == "1 batch"
     assert FILTERS["plural"](1200, "row") == "1,200 rows"
 
 
-def said(signals: pl.DataFrame) -> str:
-    return " ".join(headline(signals))
-
-
-def test_a_list_with_actions_names_them_and_warns_of_adding_up_the_sizes(report_data: ReportData) -> None:
+def test_the_headline_names_the_tickers_to_trade_and_the_sum_of_their_sizes(report_data: ReportData) -> None:
     signals = report_data.signals.sort("probability_gain", descending=True)
 
-    text = said(signals)
-
-    assert "buy IBM, GOOG and AAPL, sell FB and hold the other one" in text
-    assert "Strongest is IBM, 64% likely to gain more than 0.2% by 1 April 2013." in text
-    assert f"{signals['size'].sum():.0%} of equity" in text
-
-
-def test_a_list_of_holds_says_so_calmly(report_data: ReportData) -> None:
-    held = report_data.signals.with_columns(action=pl.lit("HOLD"), size=0.0)
-
-    assert "Nothing stands out." in said(held)
-    assert "buy" not in said(held)
+    assert headline(signals) == [
+        "The signals are to buy IBM, GOOG and AAPL, sell FB and hold the other one.",
+        "The strongest signal is IBM, with a probability of 63.8% of gaining more than 0.2% by 1 April 2013.",
+        (
+            "The size of each position is computed for its ticker alone, whatever else you hold; all of them together "
+            f"are {signals['size'].sum():.0%} of equity."
+        ),
+    ]
 
 
-def test_long_lists_are_cut(report_data: ReportData) -> None:
+def test_the_headline_of_holds_names_the_ticker_closest_to_the_threshold(report_data: ReportData) -> None:
+    held = report_data.signals.with_columns(
+        action=pl.lit("HOLD"), size=0.0, probability_gain=0.464, probability_loss=0.513
+    ).filter(pl.col("ticker") == "MSFT")
+
+    assert headline(held) == [
+        (
+            "Every signal is to hold: for no ticker does the probability of a gain beyond the trading costs of 0.2%, or "
+            "of a loss beyond them, reach the threshold of 60%."
+        ),
+        "Closest to the threshold is MSFT, with a probability of 51.3% of losing more than 0.2% by 1 April 2013.",
+    ]
+
+
+def test_a_long_list_of_tickers_ends_with_the_number_of_the_others(report_data: ReportData) -> None:
     one = report_data.signals.filter(pl.col("ticker") == "IBM")
     many = pl.concat([one.with_columns(ticker=pl.lit(f"T{place}")) for place in range(1208)])
 
-    assert "buy T0, T1, T2, T3, T4 and 1,203 more." in said(many)
+    assert "buy T0, T1, T2, T3, T4 and 1,203 more." in headline(many)[0]
 
 
-def test_no_signals_are_said_to_be_none(report_data: ReportData) -> None:
+def test_the_headline_says_that_there_are_no_signals(report_data: ReportData) -> None:
     assert headline(report_data.signals.clear()) == [
-        "No ticker has a signal. What was left out, and why, is listed below."
+        "No ticker has a signal. Below is a list of the tickers that were left out, and why."
     ]

@@ -1,4 +1,4 @@
-"""Forecasts of known distributions, in the shape of the lake's tables."""
+"""Make forecasts of known distributions, with the columns of the lake's tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def settings() -> SignalSettings:
 
 @pytest.fixture
 def lognormal() -> Callable[..., tuple[pl.DataFrame, pl.DataFrame]]:
-    """Give forecasts and volatility of tickers whose log return over 20 sessions is normal(mean, sigma)."""
+    """Return a function that makes forecasts and volatility of tickers, each with its normal (mean, sigma) of the log
+    return over 20 sessions.
+    """
 
     def make(tickers: Mapping[str, tuple[float, float]], *, close: float = 100.0) -> tuple[pl.DataFrame, pl.DataFrame]:
         forecasts: list[dict[str, Any]] = []

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from polars.testing import assert_frame_equal
 from scipy.stats import norm
 
 from pm.signals import decide
-from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.tables.signals import SIGNALS
 
 if TYPE_CHECKING:
@@ -32,21 +30,24 @@ def by_ticker(signals: pl.DataFrame) -> dict[str, dict[str, Any]]:
     return {row["ticker"]: row for row in signals.to_dicts()}
 
 
-def test_the_columns_are_those_of_the_table_but_for_its_stamp(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_signals_have_all_columns_of_the_table_that_the_stage_does_not_add(
+    lognormal: Lognormal, settings: SignalSettings
+) -> None:
     decisions = decide(*lognormal(ONE_OF_EACH), settings=settings)
 
-    stamped = decisions.signals.with_columns(
-        run_id=pl.lit("r"), snapshot_id=pl.lit(1, pl.Int64), cutoff=pl.lit(date(2013, 3, 1))
+    complete = decisions.signals.with_columns(
+        last_bar_batch_id=pl.lit("b"),
+        run_id=pl.lit("r"),
+        snapshot_id=pl.lit(1, pl.Int64),
+        cutoff=pl.lit(date(2013, 3, 1)),
     )
-    assert_frame_equal(SIGNALS.conform(stamped), stamped)
+    assert_frame_equal(SIGNALS.conform(complete), complete)
     assert decisions.signals["ticker"].to_list() == ["DOWN", "FLAT", "UP"]
     assert decisions.exclusions.columns == ["stage", "ticker", "reason", "detail"]
     assert decisions.exclusions.is_empty()
 
 
-def test_each_action_and_its_numbers_from_the_normal_distribution(
-    lognormal: Lognormal, settings: SignalSettings
-) -> None:
+def test_each_action_has_the_numbers_of_the_normal_distribution(lognormal: Lognormal, settings: SignalSettings) -> None:
     rows = by_ticker(decide(*lognormal(ONE_OF_EACH), settings=settings).signals)
 
     assert {ticker: row["action"] for ticker, row in rows.items()} == {"UP": "BUY", "DOWN": "SELL", "FLAT": "HOLD"}
@@ -65,7 +66,7 @@ def test_each_action_and_its_numbers_from_the_normal_distribution(
         assert row["confidence"] == pytest.approx(confidence)
 
 
-def test_stops_and_targets_are_quantiles_of_the_price_and_mirrored_for_a_sell(
+def test_stops_and_targets_are_quantiles_of_the_price_with_levels_mirrored_for_a_sell(
     lognormal: Lognormal, settings: SignalSettings
 ) -> None:
     rows = by_ticker(decide(*lognormal(ONE_OF_EACH), settings=settings).signals)
@@ -81,7 +82,7 @@ def test_stops_and_targets_are_quantiles_of_the_price_and_mirrored_for_a_sell(
     assert rows["FLAT"]["target"] is None
 
 
-def test_a_stop_beyond_the_close_is_no_stop(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_a_stop_on_the_wrong_side_of_the_close_is_null(lognormal: Lognormal, settings: SignalSettings) -> None:
     rows = by_ticker(decide(*lognormal({"UP": (0.5, 0.05), "DOWN": (-0.5, 0.05)}), settings=settings).signals)
     assert (rows["UP"]["action"], rows["DOWN"]["action"]) == ("BUY", "SELL")
     assert rows["UP"]["stop"] is None
@@ -90,19 +91,19 @@ def test_a_stop_beyond_the_close_is_no_stop(lognormal: Lognormal, settings: Sign
 
 
 @pytest.mark.parametrize(("level", "tail"), [("50%", 0.25), ("80%", 0.1), ("90%", 0.05)])
-def test_the_interval_is_of_the_level_asked_for(
+def test_the_interval_has_the_level_of_the_settings(
     lognormal: Lognormal, settings: SignalSettings, level: str, tail: float
 ) -> None:
-    asked = settings.model_copy(update={"interval_level": level})
+    changed = settings.model_copy(update={"interval_level": level})
 
-    row = decide(*lognormal({"UP": (0.06, 0.08)}), settings=asked).signals.row(0, named=True)
+    row = decide(*lognormal({"UP": (0.06, 0.08)}), settings=changed).signals.row(0, named=True)
 
     assert row["interval_level"] == pytest.approx(1 - 2 * tail)
     assert row["lower"] == pytest.approx(math.exp(0.06 + 0.08 * norm.ppf(tail)) - 1)
     assert row["upper"] == pytest.approx(math.exp(0.06 - 0.08 * norm.ppf(tail)) - 1)
 
 
-def test_sizes_come_from_volatility_and_never_from_confidence(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_sizes_depend_on_volatility_and_not_on_confidence(lognormal: Lognormal, settings: SignalSettings) -> None:
     # √(252/20) × 8% is 28.4% a year; 5% over that is 17.6%.
     rows = by_ticker(decide(*lognormal(ONE_OF_EACH | {"SURE": (0.3, 0.08)}), settings=settings).signals)
 
@@ -112,7 +113,7 @@ def test_sizes_come_from_volatility_and_never_from_confidence(lognormal: Lognorm
     assert (rows["DOWN"]["size"], rows["FLAT"]["size"]) == (0.0, 0.0)
 
 
-def test_a_short_is_suggested_only_where_allowed(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_a_short_position_is_suggested_only_where_allowed(lognormal: Lognormal, settings: SignalSettings) -> None:
     allowed = settings.model_copy(update={"allow_short": True})
 
     rows = by_ticker(decide(*lognormal(ONE_OF_EACH), settings=allowed).signals)
@@ -121,7 +122,7 @@ def test_a_short_is_suggested_only_where_allowed(lognormal: Lognormal, settings:
     assert rows["FLAT"]["size"] == 0.0
 
 
-def test_a_probability_at_the_threshold_acts_and_one_just_below_holds(
+def test_a_probability_at_the_threshold_is_a_buy_and_one_just_below_a_hold(
     lognormal: Lognormal, settings: SignalSettings
 ) -> None:
     frames = lognormal({"UP": (0.06, 0.08)})
@@ -133,48 +134,44 @@ def test_a_probability_at_the_threshold_acts_and_one_just_below_holds(
     assert decide(*frames, settings=above).signals["action"].to_list() == ["HOLD"]
 
 
-def test_a_tie_of_even_odds_without_costs_holds(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_equal_probabilities_at_a_threshold_of_one_half_are_a_hold(
+    lognormal: Lognormal, settings: SignalSettings
+) -> None:
     even = settings.model_copy(update={"threshold": 0.5, "round_trip_cost_bps": 0.0})
 
     row = decide(*lognormal({"FLAT": (0.0, 0.08)}), settings=even).signals.row(0, named=True)
 
     assert (row["probability_gain"], row["probability_loss"]) == (0.5, 0.5)
     assert (row["action"], row["confidence"]) == ("HOLD", 0.0)
+    assert row["rule"].endswith("are 50.0% and 50.0%; both reach the threshold of 50%.")
 
 
-def test_reasons_and_provenance_hold_what_it_takes_to_redo_the_decision(
-    lognormal: Lognormal, settings: SignalSettings
-) -> None:
+def test_columns_hold_what_it_takes_to_repeat_the_decision(lognormal: Lognormal, settings: SignalSettings) -> None:
     forecasts, volatility = lognormal({"UP": (0.06, 0.08)})
     volatility = volatility.with_columns(run_id=pl.lit("earlier"), snapshot_id=pl.lit(9))
 
     row = decide(forecasts, volatility, settings=settings).signals.row(0, named=True)
-    reasons, provenance = json.loads(row["reasons"]), json.loads(row["provenance"])
 
-    assert reasons["threshold"] == 0.6
-    assert reasons["round_trip_cost"] == 0.002
-    assert reasons["median_return"] == row["expected_return"]
-    assert reasons["sigma"] == pytest.approx(0.08)
-    assert reasons["annual_volatility"] == pytest.approx(0.08 * math.sqrt(12.6))
-    assert reasons["quantiles"] == pytest.approx(
-        {quantile_column("q", level): 100 * math.exp(0.06 + 0.08 * norm.ppf(level)) for level in QUANTILES}
-    )
-    assert reasons["rule"] == "Gaining more than 0.2% has probability 76.58%, which reaches 60%."
-    assert provenance == {
-        "forecast_run_id": "run",
-        "volatility_run_id": "earlier",
-        "snapshot_id": 11,
-        "volatility_snapshot_id": 9,
-        "cutoff": "2013-03-01",
-        "origin_date": "2013-03-01",
-    }
+    assert (row["threshold"], row["round_trip_cost"]) == (0.6, 0.002)
+    assert row["sigma"] == pytest.approx(0.08)
+    assert row["annual_volatility"] == pytest.approx(0.08 * math.sqrt(12.6))
+    assert (row["forecast_run_id"], row["forecast_snapshot_id"]) == ("run", 11)
+    assert (row["volatility_run_id"], row["volatility_snapshot_id"]) == ("earlier", 9)
 
 
-def test_the_rule_of_a_sell_and_of_a_hold(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_the_rule_is_a_sentence_with_its_numbers(lognormal: Lognormal, settings: SignalSettings) -> None:
     rows = by_ticker(decide(*lognormal(ONE_OF_EACH), settings=settings).signals)
 
-    assert json.loads(rows["DOWN"]["reasons"])["rule"].startswith("Losing more than 0.2% has probability 76.5")
-    assert json.loads(rows["FLAT"]["reasons"])["rule"].endswith("neither alone reaches 60%.")
+    assert rows["UP"]["rule"] == (
+        "The probability of gaining more than the costs of 0.2% is 76.58%, which reaches the threshold of 60%."
+    )
+    assert rows["DOWN"]["rule"] == (
+        "The probability of losing more than the costs of 0.2% is 76.58%, which reaches the threshold of 60%."
+    )
+    assert rows["FLAT"]["rule"] == (
+        "The probabilities of gaining and of losing more than the costs of 0.2% are 49.0% and 49.0%; "
+        "neither reaches the threshold of 60%."
+    )
 
 
 BROKEN: dict[str, tuple[dict[str, pl.Expr], str]] = {
@@ -192,7 +189,7 @@ BROKEN: dict[str, tuple[dict[str, pl.Expr], str]] = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_forecast_that_cannot_be_read_is_excluded_and_harms_no_other(
+def test_an_unusable_forecast_is_excluded_and_changes_no_other_decision(
     lognormal: Lognormal, settings: SignalSettings, fault: str
 ) -> None:
     forecasts, volatility = lognormal(ONE_OF_EACH)
@@ -213,7 +210,7 @@ def test_a_forecast_that_cannot_be_read_is_excluded_and_harms_no_other(
 @pytest.mark.parametrize(
     "keep",
     [pl.col("ticker") != "UP", (pl.col("ticker") != "UP") | (pl.col("step") < 20)],
-    ids=["none at all", "not as far as the forecast"],
+    ids=["no volatility", "volatility of fewer steps than the forecast"],
 )
 def test_a_ticker_without_volatility_at_the_horizon_is_excluded(
     lognormal: Lognormal, settings: SignalSettings, keep: pl.Expr
@@ -227,7 +224,7 @@ def test_a_ticker_without_volatility_at_the_horizon_is_excluded(
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0, None])
-def test_a_volatility_that_is_no_number_is_excluded(
+def test_a_ticker_whose_volatility_is_not_a_positive_number_is_excluded(
     lognormal: Lognormal, settings: SignalSettings, bad: float | None
 ) -> None:
     forecasts, volatility = lognormal({"UP": (0.06, 0.08)})
@@ -239,7 +236,7 @@ def test_a_volatility_that_is_no_number_is_excluded(
     assert decisions.exclusions["reason"].to_list() == [expected]
 
 
-def test_two_forecasts_of_one_ticker_are_not_chosen_between(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_a_ticker_with_two_forecasts_is_excluded(lognormal: Lognormal, settings: SignalSettings) -> None:
     forecasts, volatility = lognormal(ONE_OF_EACH)
     second = forecasts.filter(pl.col("ticker") == "UP").with_columns(model=pl.lit("naive"))
 
@@ -249,7 +246,7 @@ def test_two_forecasts_of_one_ticker_are_not_chosen_between(lognormal: Lognormal
     assert decisions.signals["ticker"].to_list() == ["DOWN", "FLAT"]
 
 
-def test_nothing_in_gives_nothing_out(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_no_forecasts_give_no_signals(lognormal: Lognormal, settings: SignalSettings) -> None:
     forecasts, volatility = lognormal(ONE_OF_EACH)
 
     decisions = decide(forecasts.clear(), volatility.clear(), settings=settings)
@@ -263,7 +260,7 @@ moments = st.tuples(st.floats(-0.5, 0.5), st.floats(0.001, 0.9))
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(tickers=st.dictionaries(st.text("ABCDE", min_size=1, max_size=3), moments, min_size=1, max_size=6))
-def test_probabilities_sum_to_at_most_one_and_every_ticker_is_told_of(
+def test_probabilities_sum_to_at_most_one_and_every_ticker_has_a_signal_or_an_exclusion(
     lognormal: Lognormal, settings: SignalSettings, tickers: dict[str, tuple[float, float]]
 ) -> None:
     decisions = decide(*lognormal(tickers), settings=settings)
@@ -276,7 +273,7 @@ def test_probabilities_sum_to_at_most_one_and_every_ticker_is_told_of(
     assert (signals["lower"] < signals["upper"]).all()
 
 
-def test_the_order_of_rows_does_not_matter(lognormal: Lognormal, settings: SignalSettings) -> None:
+def test_the_order_of_rows_does_not_change_the_signals(lognormal: Lognormal, settings: SignalSettings) -> None:
     forecasts, volatility = lognormal(ONE_OF_EACH)
 
     shuffled = decide(forecasts.sample(fraction=1, shuffle=True, seed=5), volatility.reverse(), settings=settings)
@@ -284,9 +281,10 @@ def test_the_order_of_rows_does_not_matter(lognormal: Lognormal, settings: Signa
     assert_frame_equal(shuffled.signals, decide(forecasts, volatility, settings=settings).signals)
 
 
-def test_random_walks_with_estimated_drift_are_mostly_held(lognormal: Lognormal, settings: SignalSettings) -> None:
-    # What a drift model learns from 1,000 bars of pure noise should seldom be enough to act on. With σ a day, its error
-    # over 20 sessions is 20σ/√1000 against a spread of √20 σ: a normal score of 0.14, where the threshold needs 0.25.
+def test_most_random_walks_with_an_estimated_drift_are_a_hold(lognormal: Lognormal, settings: SignalSettings) -> None:
+    # The drift estimated from 1,000 bars of pure noise should seldom be large enough to trade on. Its standard error
+    # over 20 sessions is 20σ/√1000, where the return has standard deviation √20 σ: a normal score of 0.14, and the
+    # threshold of 60% needs a score of 0.25.
     generator = np.random.default_rng(20130301)
     returns = generator.normal(0, 0.02, (500, 1000))
     sigma = returns.std(axis=1, ddof=1) * math.sqrt(20)

@@ -20,7 +20,7 @@ def sized(settings: SignalSettings, volatility: float, *, short: bool = False) -
     return dict(zip(actions, frame.select(size).to_series(), strict=True))
 
 
-def test_five_sessions_are_annualised_by_the_root_of_252_over_5_not_of_252() -> None:
+def test_a_horizon_of_five_sessions_is_annualised_by_the_square_root_of_252_over_5() -> None:
     frame = pl.DataFrame({"sigma": [0.04, 0.08], "horizon": [5, 20]})
 
     # √50.4 = 7.09929…, √12.6 = 3.54964…
@@ -29,16 +29,16 @@ def test_five_sessions_are_annualised_by_the_root_of_252_over_5_not_of_252() -> 
     )
 
 
-def test_a_position_is_the_target_over_the_volatility(settings: SignalSettings) -> None:
+def test_a_position_is_the_target_volatility_divided_by_the_ticker_volatility(settings: SignalSettings) -> None:
     # 5% over 40% is an eighth of equity.
     assert sized(settings, 0.40) == {"BUY": pytest.approx(0.125), "SELL": 0.0, "HOLD": 0.0}
 
 
-def test_a_calm_ticker_is_capped(settings: SignalSettings) -> None:
+def test_the_position_of_a_calm_ticker_is_limited_to_the_maximum(settings: SignalSettings) -> None:
     assert sized(settings, 0.01)["BUY"] == settings.max_position == 0.25
 
 
-def test_a_short_is_negative_and_only_where_allowed(settings: SignalSettings) -> None:
+def test_a_short_position_is_negative_and_only_where_allowed(settings: SignalSettings) -> None:
     assert sized(settings, 0.40, short=True) == {
         "BUY": pytest.approx(0.125),
         "SELL": pytest.approx(-0.125),

@@ -46,7 +46,9 @@ def _with_batch_of_last_bar(context: Context, signals: pl.DataFrame) -> pl.DataF
         among={"ticker": signals["ticker"].to_list()},
         columns=("ticker", "date AS origin_date", "batch_id AS last_bar_batch_id"),
     )
-    return signals.join(bars, on=["ticker", "origin_date"], how="left", maintain_order="left")
+    return signals.drop("last_bar_batch_id", strict=False).join(
+        bars, on=["ticker", "origin_date"], how="left", maintain_order="left"
+    )
 
 
 STAGE = Stage(
