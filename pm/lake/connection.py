@@ -173,9 +173,7 @@ def attach(
     if not read_only:
         _refuse_lost_catalog(root)
     with translated(root):
-        connection.execute(
-            f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})"
-        )
+        connection.execute(f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
 
 

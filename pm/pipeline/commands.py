@@ -16,6 +16,7 @@ from pm.lake import Lake
 from pm.pipeline.lock import writer_lock
 from pm.pipeline.request import Request
 from pm.pipeline.runner import Runner, RunResult
+from pm.resources import sql_dir
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS
 from pm.tables.vocabulary import RunKind, RunStatus
@@ -47,7 +48,7 @@ def open_lake(workspace: Workspace, settings: Settings) -> Iterator[Lake]:
     """Open the workspace's lake for writing, and create it if it is not there; holds the writer's lock meanwhile."""
     with (
         writer_lock(workspace.lake),
-        Lake(workspace.lake, settings.lake, TABLES, views=[workspace.views]) as lake,
+        Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views]) as lake,
     ):
         yield lake
 
