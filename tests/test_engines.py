@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_info
 
 from pm.errors import EngineError, InputError, WorkerError
 from pm.parallel import ENGINES, Workers
-from pm.pipeline import Request, nightly_run, open_for_writing
+from pm.pipeline import Request, open_lake, run_pipeline
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
@@ -291,9 +291,9 @@ def test_a_night_gives_the_same_numbers_on_each_engine(crews: Crews, dask_addres
     for engine in ENGINES:
         settings = _quick(engine, dask_address if engine == "dask" else None)
         workspace = init_workspace(tmp_path / engine)
-        with open_for_writing(workspace, settings) as lake:
+        with open_lake(workspace, settings) as lake:
             request = Request("sample", tickers=("AAPL", "FB", "IBM"))
-            nightly_run(lake, workspace, settings, lambda _: None, request=request)
+            run_pipeline(lake, workspace, settings, lambda _: None, request=request)
             nights[engine] = {
                 name: lake.read(TABLES[name]).drop("run_id", "snapshot_id")
                 for name in ("volatility", "forecasts", "exclusions")

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from pm import pipeline
 from pm.lake import Lake
-from pm.pipeline import Request, default_source, import_bars, nightly_run, open_for_writing
+from pm.parallel import Workers
+from pm.pipeline import Request, import_bars, open_lake
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.writes import Result
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace, init_workspace
@@ -27,7 +31,10 @@ _QUICK: dict[str, dict[str, Any]] = {
     "volatility": {"simulations": 500},
     "run": {"jobs": 1},
 }
-_STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_at"}
+_STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_at"} | {
+    *("forecast_run_id", "volatility_run_id", "forecast_snapshot_id", "volatility_snapshot_id", "last_bar_batch_id")
+}
+"""Columns that differ between two runs with the same result."""
 
 
 @pytest.fixture(scope="session", name="settings_with")
@@ -46,8 +53,8 @@ def settings_with(**sections: dict[str, Any]) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def run_night() -> Callable[..., RunResult]:
-    """Run a night in a folder: `run_night(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
+def run_pipeline() -> Callable[..., RunResult]:
+    """Run a night in a folder: `run_pipeline(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
 
     def run(folder: Path, **options: Any) -> RunResult:  # noqa: ANN401 - a request's parts, and sections of settings
         asked = {name: options.pop(name) for name in ("tickers", "as_of", "source", "jobs") if name in options}
@@ -55,9 +62,9 @@ def run_night() -> Callable[..., RunResult]:
         heard: list[Event] = options.pop("heard", [])
         settings = settings_with(**options)
         workspace = init_workspace(folder)
-        with open_for_writing(workspace, settings) as lake:
-            request = Request(asked.pop("source", None) or default_source(lake), **asked)
-            return nightly_run(lake, workspace, settings, heard.append, request=request, resume=resume)
+        with open_lake(workspace, settings) as lake:
+            request = Request(**asked)
+            return pipeline.run_pipeline(lake, workspace, settings, heard.append, request=request, resume=resume)
 
     return run
 
@@ -69,7 +76,7 @@ def import_files() -> Callable[..., RunResult]:
     def run(folder: Path, *paths: Path, **sections: dict[str, Any]) -> RunResult:
         settings = settings_with(**sections)
         workspace = init_workspace(folder)
-        with open_for_writing(workspace, settings) as lake:
+        with open_lake(workspace, settings) as lake:
             return import_bars(lake, workspace, settings, lambda _: None, paths=paths)
 
     return run
@@ -106,8 +113,6 @@ def contents() -> Callable[..., dict[str, pl.DataFrame]]:
             frames = {}
             for name in names or tuple(set(TABLES) - {"runs", "stage_events", "dictionary", "raw.batches"}):
                 frame = lake.read(TABLES[name])
-                if name == "signals":  # names the runs its numbers came from
-                    frame = frame.drop("provenance")
                 frame = frame.drop(_STAMP & set(frame.columns))
                 frames[name] = frame.sort(frame.columns, nulls_last=True)
             return frames
@@ -128,14 +133,39 @@ def stocks() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def first_night(tmp_path_factory: pytest.TempPathFactory, run_night: Callable[..., RunResult]) -> Path:
+def first_run(tmp_path_factory: pytest.TempPathFactory, run_pipeline: Callable[..., RunResult]) -> Path:
     """Give a workspace after one run on the sample. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("first_night")
-    run_night(folder)
+    folder = tmp_path_factory.mktemp("first_run")
+    run_pipeline(folder)
     return folder
 
 
 @pytest.fixture
-def night(first_night: Path, tmp_path: Path) -> Path:
-    """Give a copy of `first_night` that a test may change."""
-    return shutil.copytree(first_night, tmp_path / "night")
+def night(first_run: Path, tmp_path: Path) -> Path:
+    """Give a copy of `first_run` that a test may change."""
+    return shutil.copytree(first_run, tmp_path / "night")
+
+
+@pytest.fixture(scope="session")
+def make_context() -> Callable[..., Context]:
+    """Return a function that makes the context of a stage: `make_context(stage, lake, notify=…)`."""
+    forecast = Stage("forecast", lambda _: Result([], ""))
+
+    def make(stage: Stage = forecast, lake: Lake | None = None, *, jobs: int = 1, **values: Any) -> Context:  # noqa: ANN401
+        options: dict[str, Any] = {
+            "settings": None,
+            "workspace": None,
+            "request": Request(),
+            "run_id": "run",
+            "snapshot": lake.snapshot if lake is not None else 1,
+            "outputs": {},
+            "producers": {},
+            "workers": Workers(jobs=jobs),
+            "code_hash": "",
+            "previous_code_hash": None,
+            "progress": lambda *_: None,
+            "notify": lambda _: None,
+        }
+        return Context(stage=stage, lake=lake, **(options | values))  # type: ignore[arg-type]
+
+    return make

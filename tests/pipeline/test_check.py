@@ -149,11 +149,11 @@ def test_imported_bars_of_a_ticker_take_the_place_of_the_samples(
 
 
 def test_the_sample_landing_after_files_leaves_their_tickers_alone(
-    tmp_path: Path, stocks: pl.DataFrame, import_files: Run, run_night: Run, ask: Read
+    tmp_path: Path, stocks: pl.DataFrame, import_files: Run, run_pipeline: Run, ask: Read
 ) -> None:
     stocks.filter(ticker="IBM").tail(300).write_parquet(tmp_path / "ibm.parquet")
     import_files(tmp_path / "w", tmp_path / "ibm.parquet")
-    run_night(tmp_path / "w", source="sample", tickers=("FB",))
+    run_pipeline(tmp_path / "w", source="sample", tickers=("FB",))
     assert ask(tmp_path / "w", "SELECT count(*) FROM bars WHERE ticker = 'IBM'").item() == 300
     rules = ask(tmp_path / "w", "SELECT DISTINCT rule, ticker FROM quarantine").rows()
     assert rules == [("other_source", "IBM")]
@@ -202,14 +202,14 @@ def land_action(transaction: Transaction, kind: str, value: float) -> None:
     ],
 )
 def test_a_row_removed_behind_its_back_is_missed(
-    night: Path, tmp_path: Path, import_files: Run, run_night: Run, ask: Read, *, name: str, where: str
+    night: Path, tmp_path: Path, import_files: Run, run_pipeline: Run, ask: Read, *, name: str, where: str
 ) -> None:
     (tmp_path / "X.csv").write_text("date,close\n2020-01-02,5\n2020-01-03,-5\n")
     import_files(night, tmp_path / "X.csv")
     with Lake(night / "lake", load_settings().lake, TABLES) as lake:
         lake.commit("theft", lambda tx: tx.delete(TABLES[name], where))
     with pytest.raises(ReconciliationError):
-        run_night(night, source="sample")
+        run_pipeline(night, source="sample")
     last = ask(night, "SELECT status, error FROM runs ORDER BY started_at DESC LIMIT 1").row(0)
     assert last[0] == "failed"
     assert "pm lake snapshots" in last[1]
@@ -271,9 +271,9 @@ def test_an_action_leaves_a_vendors_own_factors_alone(tmp_path: Path, import_fil
 
 
 def test_a_file_without_a_good_row_displaces_no_source(
-    tmp_path: Path, run_night: Run, import_files: Run, read_table: Read
+    tmp_path: Path, run_pipeline: Run, import_files: Run, read_table: Read
 ) -> None:
-    run_night(tmp_path)
+    run_pipeline(tmp_path)
     before = read_table(tmp_path, "bars", "ticker = 'AAPL'").height
     (tmp_path / "AAPL.csv").write_text("date,close\n2013-03-04,-5\n")
     import_files(tmp_path, tmp_path / "AAPL.csv")
@@ -282,7 +282,7 @@ def test_a_file_without_a_good_row_displaces_no_source(
 
 
 def test_a_bar_dated_ahead_is_taken_when_its_day_has_come(
-    tmp_path: Path, import_files: Run, run_night: Run, read_table: Read, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, import_files: Run, run_pipeline: Run, read_table: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [f"{day},{100 + n % 7}" for n, day in enumerate(DAYS)]
     (tmp_path / "A.csv").write_text("\n".join(["date,close", *lines]))
@@ -290,6 +290,6 @@ def test_a_bar_dated_ahead_is_taken_when_its_day_has_come(
     import_files(tmp_path, tmp_path / "A.csv")
     assert read_table(tmp_path, "quarantine")["rule"].to_list() == ["future_date"]
     monkeypatch.setattr("pm.pipeline.stages.check._today", lambda: DAYS[-1])
-    run_night(tmp_path)
+    run_pipeline(tmp_path)
     assert read_table(tmp_path, "quarantine").is_empty()
     assert read_table(tmp_path, "bars")["date"].max() == DAYS[-1]

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from pm.errors import InputError, StageError
 from pm.lake import Lake
-from pm.parallel import Workers
 from pm.pipeline import Request
-from pm.pipeline.chunks import serve
-from pm.pipeline.stage import Context
+from pm.pipeline.chunks import map_chunks
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace
@@ -22,23 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pm.pipeline.stage import Context
+
+    Make = Callable[..., Context]
+
 TICKERS = [f"T{place}" for place in range(7)]
-
-
-def context(told: list[str] | None = None, seen: list[tuple[int, int]] | None = None, *, jobs: int = 1) -> Context:
-    return Context(
-        lake=None,  # type: ignore[arg-type] # a room touches no lake
-        settings=None,  # type: ignore[arg-type]
-        workspace=None,  # type: ignore[arg-type]
-        request=Request("sample"),
-        run_id="run",
-        snapshot=1,
-        outputs={},
-        workers=Workers(jobs=jobs),
-        recipe="",
-        progress=lambda done, total: (seen if seen is not None else []).append((done, total)),
-        tell=(told if told is not None else []).append,
-    )
 
 
 def chunks(sizes: list[int]) -> list[tuple[pl.DataFrame, ...]]:
@@ -51,7 +37,7 @@ def chunks(sizes: list[int]) -> list[tuple[pl.DataFrame, ...]]:
     return parts
 
 
-def room(first: pl.DataFrame, second: pl.DataFrame, *, bad: frozenset[str] = frozenset()) -> list[str]:
+def names_of(first: pl.DataFrame, second: pl.DataFrame, *, bad: frozenset[str] = frozenset()) -> list[str]:
     assert set(first["ticker"]) == set(second["ticker"])
     for ticker in second["ticker"]:
         if ticker in bad:
@@ -59,78 +45,81 @@ def room(first: pl.DataFrame, second: pl.DataFrame, *, bad: frozenset[str] = fro
     return second["ticker"].to_list()
 
 
-class Room:
-    """A room over which the tickers named fail."""
+class FailingOn:
+    """A picklable function that fails on some tickers."""
 
     def __init__(self, *bad: str) -> None:
         self.bad = frozenset(bad)
 
     def __call__(self, *frames: pl.DataFrame) -> list[str]:
-        return room(*frames, bad=self.bad)
+        return names_of(*frames, bad=self.bad)
 
 
 @settings(deadline=None)  # the first chunk loads numba
 @given(bad=st.sets(st.sampled_from(TICKERS), max_size=6), sizes=st.sampled_from([[7], [3, 4], [1, 5, 1], [2, 2, 3]]))
-def test_the_tickers_to_blame_fail_and_all_others_are_served_in_order(bad: set[str], sizes: list[int]) -> None:
-    served = serve(context(), "forecast", Room(*bad), chunks(sizes))
-    assert [name for result in served.results for name in result] == [name for name in TICKERS if name not in bad]
-    assert served.exclusions["ticker"].to_list() == [name for name in TICKERS if name in bad]
-    for row in served.exclusions.iter_rows(named=True):
+def test_tickers_that_fail_are_excluded_and_all_others_computed_in_order(
+    make_context: Make, bad: set[str], sizes: list[int]
+) -> None:
+    computed = map_chunks(make_context(), FailingOn(*bad), chunks(sizes))
+    assert [name for result in computed.results for name in result] == [name for name in TICKERS if name not in bad]
+    assert computed.exclusions["ticker"].to_list() == [name for name in TICKERS if name in bad]
+    for row in computed.exclusions.iter_rows(named=True):
         assert (row["stage"], row["reason"]) == ("forecast", "failed")
         assert row["detail"].startswith(f"ZeroDivisionError: no {row['ticker']} (test_chunks.py:")
-    assert str(served) == (f", {len(bad)} FAILED (see exclusions)" if bad else "")
+    assert computed.failures == (f", {len(bad)} FAILED (see exclusions)" if bad else "")
 
 
-def test_workers_do_it_too_and_progress_is_told() -> None:
+def test_worker_processes_do_the_same_and_progress_is_reported(make_context: Make) -> None:
     seen: list[tuple[int, int]] = []
-    served = serve(context(seen=seen, jobs=2), "forecast", Room("T1", "T5"), chunks([3, 3, 1]))
-    assert served.exclusions["ticker"].to_list() == ["T1", "T5"]
+    context = make_context(jobs=2, progress=lambda done, total: seen.append((done, total)))
+    computed = map_chunks(context, FailingOn("T1", "T5"), chunks([3, 3, 1]))
+    assert computed.exclusions["ticker"].to_list() == ["T1", "T5"]
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_room_that_fails_over_every_ticker_has_failed() -> None:
+def test_a_function_that_fails_over_every_ticker_fails_the_stage(make_context: Make) -> None:
     with pytest.raises(StageError, match="failed over every ticker, 7 in all; over T0: ZeroDivisionError: no T0"):
-        serve(context(), "forecast", Room(*TICKERS), chunks([3, 4]))
+        map_chunks(make_context(), FailingOn(*TICKERS), chunks([3, 4]))
 
 
-def test_a_room_that_fails_only_over_many_tickers_is_not_kept_quiet_about() -> None:
+def test_a_failure_over_several_tickers_but_none_alone_is_reported(make_context: Make) -> None:
     def crowded(first: pl.DataFrame, _: pl.DataFrame) -> int:
         if first["ticker"].n_unique() > 2:
             raise ValueError("too many at once")
         return first["ticker"].n_unique()
 
-    told: list[str] = []
-    served = serve(context(told), "volatility", crowded, chunks([7]))
-    assert sum(served.results) == 7
-    assert served.exclusions.is_empty()
-    assert told
-    assert all("too many at once" in line for line in told)
+    notices: list[str] = []
+    computed = map_chunks(make_context(notify=notices.append), crowded, chunks([7]))
+    assert sum(computed.results) == 7
+    assert computed.exclusions.is_empty()
+    assert notices
+    assert all("too many at once" in line for line in notices)
 
 
 @pytest.mark.parametrize("error", [InputError("yours"), UserWarning("look")])
-def test_an_error_of_the_users_and_a_warning_are_not_held_back(error: Exception) -> None:
+def test_an_error_of_the_users_and_a_warning_are_raised(make_context: Make, error: Exception) -> None:
     def raises(*_: pl.DataFrame) -> None:
         raise error
 
     with pytest.raises(type(error), match=str(error.args[0])):
-        serve(context(), "forecast", raises, chunks([7]))
+        map_chunks(make_context(), raises, chunks([7]))
 
 
-def test_a_failed_ticker_is_a_row_of_the_night_and_its_summary_says_so(
-    tmp_path: Path, run_night: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+def test_a_failed_ticker_is_a_row_of_exclusions_and_in_the_summary(
+    tmp_path: Path, run_pipeline: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pm import volatility
 
     fit = volatility.fit_volatility
 
-    def faulty(returns: pl.DataFrame, **options: Any) -> Any:  # noqa: ANN401 - as the room's own
+    def faulty(returns: pl.DataFrame, **options: Any) -> Any:  # noqa: ANN401 - as the original
         if "IBM" in returns["ticker"]:
             raise FloatingPointError("a fault of pm")
         return fit(returns, **options)
 
     monkeypatch.setattr(volatility, "fit_volatility", faulty)
     heard: list[Any] = []
-    run_night(tmp_path, run={"jobs": 1, "chunk_size": 5}, heard=heard)
+    run_pipeline(tmp_path, run={"jobs": 1, "chunk_size": 5}, heard=heard)
     with Lake(Workspace(tmp_path).lake, load_settings().lake, TABLES, read_only=True) as lake:
         failed = lake.rows("SELECT stage, ticker, detail FROM exclusions WHERE reason = 'failed'")
         assert [(row["stage"], row["ticker"]) for row in failed] == [("volatility", "IBM")]
@@ -139,8 +128,8 @@ def test_a_failed_ticker_is_a_row_of_the_night_and_its_summary_says_so(
     assert [event.summary for event in heard if getattr(event, "summary", "").endswith("1 FAILED (see exclusions)")]
 
 
-def test_what_does_the_work_is_no_part_of_what_is_asked() -> None:
-    asked = Request("sample", ("AAPL",))
-    busy = replace(asked, jobs=3, engine="dask", address="tcp://127.0.0.1:8786")
-    assert busy.asked == asked
-    assert asked.done_as(busy) == busy
+def test_what_does_the_work_is_not_part_of_the_scope() -> None:
+    request = Request("sample", ("AAPL",))
+    busy = replace(request, jobs=3, engine="dask", address="tcp://127.0.0.1:8786")
+    assert busy.scope == request
+    assert request.with_workers_of(busy) == busy

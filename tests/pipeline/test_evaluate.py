@@ -9,9 +9,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pm.errors import InputError
-from pm.pipeline import Request, default_source, evaluate_history, open_for_writing
+from pm.pipeline import Request, evaluate_history, open_lake
 from pm.pipeline.stages.evaluate import _origin_dates
-from pm.pipeline.stages.forecast import late
+from pm.pipeline.stages.forecast import late_tickers
 from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
 
@@ -32,8 +32,8 @@ def evaluate(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
     def run(folder: Path, origins: int, steps: list[int], **asked: Any) -> RunResult:  # noqa: ANN401
         workspace, settings = init_workspace(folder), settings_with()
         told: list[object] = asked.pop("heard", [])
-        with open_for_writing(workspace, settings) as lake:
-            request = Request(asked.pop("source", default_source(lake)), **asked)
+        with open_lake(workspace, settings) as lake:
+            request = Request(**asked)
             return evaluate_history(
                 lake, workspace, settings, told.append, request=request, origins=origins, steps=steps
             )
@@ -48,7 +48,7 @@ def of(frame: pl.DataFrame, run: RunResult, day: date) -> pl.DataFrame:
 def test_it_says_what_a_night_of_that_day_said(
     tmp_path: Path,
     evaluate: Callable[..., RunResult],
-    run_night: Callable[..., RunResult],
+    run_pipeline: Callable[..., RunResult],
     read_table: Callable[..., pl.DataFrame],
 ) -> None:
     tickers = ("AAPL", "FB", "IBM")
@@ -56,7 +56,7 @@ def test_it_says_what_a_night_of_that_day_said(
     days = read_table(tmp_path, "forecasts")["cutoff"].unique().sort().to_list()
     assert len(days) == 3
     for day in days[1:]:
-        night = run_night(tmp_path, tickers=tickers, as_of=day)
+        night = run_pipeline(tmp_path, tickers=tickers, as_of=day)
         for name in WRITTEN:
             stored = read_table(tmp_path, name)
             expected = of(stored, night, day)
@@ -69,7 +69,7 @@ def test_it_says_what_a_night_of_that_day_said(
 def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
     tmp_path: Path,
     evaluate: Callable[..., RunResult],
-    run_night: Callable[..., RunResult],
+    run_pipeline: Callable[..., RunResult],
     import_files: Callable[..., RunResult],
     read_table: Callable[..., pl.DataFrame],
     ask: Callable[..., pl.DataFrame],
@@ -90,7 +90,7 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
         pl.DataFrame({"date": days, "close": close}).filter(there).write_csv(tmp_path / f"{ticker}.csv")
     import_files(tmp_path, *(tmp_path / f"{ticker}.csv" for ticker in traded))
     evaluated = evaluate(tmp_path, 1, [1, 5])
-    night = run_night(tmp_path, as_of=day)
+    night = run_pipeline(tmp_path, as_of=day)
     for name in (*WRITTEN, "exclusions"):
         stored = read_table(tmp_path, name)
         expected = of(stored, night, day)
@@ -137,7 +137,7 @@ def test_a_market_that_is_closed_is_not_late() -> None:
         ("HALTED", date(2024, 3, 4)),
         ("LONE", date(2024, 3, 2)),
     ]
-    said = late(
+    said = late_tickers(
         pl.DataFrame({"ticker": list(origins), "origin_date": list(origins.values())}),
         pl.DataFrame(targets, schema=["ticker", "target_date"], orient="row"),
         sunday,
@@ -208,8 +208,8 @@ def test_a_market_of_seven_days_does_not_set_the_dates() -> None:
 
 
 def test_an_evaluation_is_not_resumed_as_a_night(
-    tmp_path: Path, evaluate: Callable[..., RunResult], run_night: Callable[..., RunResult]
+    tmp_path: Path, evaluate: Callable[..., RunResult], run_pipeline: Callable[..., RunResult]
 ) -> None:
     evaluated = evaluate(tmp_path, 1, [1], tickers=("IBM",))
     with pytest.raises(InputError, match="kind 'evaluate'"):
-        run_night(tmp_path, resume=evaluated.run_id)
+        run_pipeline(tmp_path, resume=evaluated.run_id)

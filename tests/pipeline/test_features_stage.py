@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def house(tmp_path: Path, stocks: pl.DataFrame, run_night: Run, import_files: Run) -> Path:
+def house(tmp_path: Path, stocks: pl.DataFrame, run_pipeline: Run, import_files: Run) -> Path:
     """Give a workspace with features of two tickers up to 2012-06-29."""
     two = stocks.filter(pl.col("ticker").is_in(["IBM", "MSFT"]), pl.col("date").is_between(BEGIN, date(2012, 6, 29)))
     two.write_parquet(tmp_path / "first.parquet")
     import_files(tmp_path / "house", tmp_path / "first.parquet")
-    run_night(tmp_path / "house")
+    run_pipeline(tmp_path / "house")
     return tmp_path / "house"
 
 
@@ -55,7 +55,7 @@ ANOTHER = (pl.col("ticker") == "FB") & (pl.col("date") < date(2012, 9, 1))
 def test_what_is_added_comes_to_what_computing_everything_gives(
     house: Path,
     stocks: pl.DataFrame,
-    run_night: Run,
+    run_pipeline: Run,
     import_files: Run,
     read_table: Read,
     *,
@@ -65,13 +65,13 @@ def test_what_is_added_comes_to_what_computing_everything_gives(
     moved = stocks.filter(came).with_columns(pl.col("open", "high", "low", "close", "adj_close") * 1.01)
     moved.write_parquet(house / "more.parquet")
     import_files(house, house / "more.parquet")
-    run_night(house)
+    run_pipeline(house)
     expect_from_scratch(house, read_table)
     rows = read_table(house, "stage_events", "stage = 'features' AND status = 'done'").sort("finished_at")["rows"]
     assert written[0] <= rows.to_list()[-1] <= written[1]
 
 
-def test_features_of_a_ticker_that_vanished_vanish(house: Path, run_night: Run, read_table: Read) -> None:
+def test_features_of_a_ticker_that_vanished_vanish(house: Path, run_pipeline: Run, read_table: Read) -> None:
     with Lake(house / "lake", load_settings().lake, TABLES) as lake:
         gone = lake.read(RAW_BARS, "ticker = 'MSFT'").height
         ibm = lake.read(RAW_BATCHES).with_columns(bars=pl.col("bars") - gone)
@@ -81,7 +81,7 @@ def test_features_of_a_ticker_that_vanished_vanish(house: Path, run_night: Run, 
             transaction.merge(RAW_BATCHES, ibm)
 
         lake.commit("forget", forget)
-    run_night(house, quality={"stale_sessions": 6})  # checks everything again
+    run_pipeline(house, quality={"stale_sessions": 6})  # checks everything again
     assert read_table(house, "features")["ticker"].unique().to_list() == ["IBM"]
     expect_from_scratch(house, read_table)
 

@@ -35,10 +35,10 @@ def worked(events: list[Event]) -> list[str]:
     return [event.stage for event in events if isinstance(event, StageEnded) and event.status == "done"]
 
 
-def test_every_stage_is_one_commit_named_after_the_run(first_night: Path, ask: Read) -> None:
-    runs = ask(first_night, "SELECT run_id FROM runs")["run_id"].to_list()
+def test_every_stage_is_one_commit_named_after_the_run(first_run: Path, ask: Read) -> None:
+    runs = ask(first_run, "SELECT run_id FROM runs")["run_id"].to_list()
     commits = ask(
-        first_night,
+        first_run,
         "SELECT commit_message, commit_extra_info->>'stage' AS stage FROM lake.snapshots() "
         "WHERE commit_extra_info->>'run_id' IS NOT NULL ORDER BY snapshot_id",
     )
@@ -46,22 +46,22 @@ def test_every_stage_is_one_commit_named_after_the_run(first_night: Path, ask: R
     assert commits["commit_message"].to_list() == [f"{runs[0]} {stage}" for stage in commits["stage"]]
 
 
-def test_rows_and_their_record_are_the_same_commit(first_night: Path, read_table: Read) -> None:
-    signalled = read_table(first_night, "stage_events", "stage = 'signals'").row(0, named=True)
-    assert read_table(first_night, "signals", at=signalled["snapshot_id"]).is_empty()
-    assert "signals" not in read_table(first_night, "stage_events", at=signalled["snapshot_id"])["stage"]
-    assert read_table(first_night, "signals", at=signalled["snapshot_id"] + 1).height == 5
-    assert "signals" in read_table(first_night, "stage_events", at=signalled["snapshot_id"] + 1)["stage"]
+def test_rows_and_their_record_are_the_same_commit(first_run: Path, read_table: Read) -> None:
+    signalled = read_table(first_run, "stage_events", "stage = 'signals'").row(0, named=True)
+    assert read_table(first_run, "signals", at=signalled["snapshot_id"]).is_empty()
+    assert "signals" not in read_table(first_run, "stage_events", at=signalled["snapshot_id"])["stage"]
+    assert read_table(first_run, "signals", at=signalled["snapshot_id"] + 1).height == 5
+    assert "signals" in read_table(first_run, "stage_events", at=signalled["snapshot_id"] + 1)["stage"]
 
 
-def test_second_night_with_nothing_new_changes_no_table_but_the_record(night: Path, run_night: Run) -> None:
+def test_second_night_with_nothing_new_changes_no_table_but_the_record(night: Path, run_pipeline: Run) -> None:
     def versions() -> dict[str, int]:
         with Lake(night / "lake", load_settings().lake, TABLES, read_only=True) as lake:
             return lake.versions(set(TABLES) - {"runs", "stage_events"})
 
     before = versions()
     heard: list[Event] = []
-    result = run_night(night, heard=heard)
+    result = run_pipeline(night, heard=heard)
     assert not result.worked
     assert [event.status for event in heard if isinstance(event, StageEnded)] == ["skipped"] * 7
     assert versions() == before
@@ -81,62 +81,62 @@ def test_second_night_with_nothing_new_changes_no_table_but_the_record(night: Pa
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_a_changed_setting_runs_the_stages_that_depend_on_it(
-    night: Path, run_night: Run, change: dict[str, Any], again: list[str]
+    night: Path, run_pipeline: Run, change: dict[str, Any], again: list[str]
 ) -> None:
     heard: list[Event] = []
-    run_night(night, heard=heard, **change)
+    run_pipeline(night, heard=heard, **change)
     assert worked(heard) == again
 
 
-def test_changed_rules_check_everything_from_scratch(night: Path, run_night: Run, read_table: Read) -> None:
+def test_changed_rules_check_everything_from_scratch(night: Path, run_pipeline: Run, read_table: Read) -> None:
     heard: list[Event] = []
-    run_night(night, heard=heard, quality={"jump_return": 0.05, "jump_sigmas": 2.0})
+    run_pipeline(night, heard=heard, quality={"jump_return": 0.05, "jump_sigmas": 2.0})
     assert worked(heard)[0] == "check"
     assert read_table(night, "reconciliation")["landed"].sum() == 12_154
     assert read_table(night, "bar_flags", "rule = 'jump'").height > 10
 
 
 def test_settings_changed_and_changed_back_give_the_first_bars_again(
-    night: Path, run_night: Run, contents: Contents
+    night: Path, run_pipeline: Run, contents: Contents
 ) -> None:
     kept = ("bars", "bar_flags", "quarantine", "reconciliation", "features")
     before = contents(night, *kept)
     changed = {"jump_return": 0.05, "jump_sigmas": 2.0}
-    run_night(night, quality=changed)
+    run_pipeline(night, quality=changed)
     assert contents(night, "bar_flags")["bar_flags"].height > before["bar_flags"].height
-    run_night(night)
+    run_pipeline(night)
     after = contents(night, *kept)
     for name in kept:
         assert_frame_equal(after[name], before[name])
 
 
-def test_the_newest_report_is_of_the_newest_run(night: Path, run_night: Run) -> None:
-    results = [run_night(night), run_night(night, signals={"threshold": 0.52}), run_night(night)]
+def test_the_newest_report_is_of_the_newest_run(night: Path, run_pipeline: Run) -> None:
+    results = [run_pipeline(night), run_pipeline(night, signals={"threshold": 0.52}), run_pipeline(night)]
     latest = (night / "reports" / "latest.html").read_text()
     of_last = (night / "reports" / f"{results[-1].outputs['report']}.html").read_text()
     assert latest == of_last
     assert results[0].outputs["signals"] == results[2].outputs["signals"] != results[1].outputs["signals"]
 
 
-def test_a_report_that_was_removed_is_made_again_and_only_it(night: Path, run_night: Run) -> None:
+def test_a_report_that_was_removed_is_made_again_and_only_it(night: Path, run_pipeline: Run) -> None:
     for file in (night / "reports").iterdir():
         file.unlink()
     heard: list[Event] = []
-    result = run_night(night, heard=heard)
+    result = run_pipeline(night, heard=heard)
     assert worked(heard) == ["report"]
     assert (night / "reports" / f"{result.outputs['report']}.html").is_file()
 
 
-def test_old_reports_are_removed_never_the_one_just_made(night: Path, run_night: Run) -> None:
+def test_old_reports_are_removed_never_the_one_just_made(night: Path, run_pipeline: Run) -> None:
     for rows in (5, 6, 7):
-        result = run_night(night, report={"max_rows": rows, "keep": 2})
+        result = run_pipeline(night, report={"max_rows": rows, "keep": 2})
     names = {file.name for file in (night / "reports").iterdir()}
     assert len(names) == 3
     assert {"latest.html", f"{result.outputs['report']}.html"} < names
 
 
 def test_no_bar_after_the_day_is_seen(
-    tmp_path: Path, stocks: pl.DataFrame, run_night: Run, import_files: Run, contents: Contents, ask: Read
+    tmp_path: Path, stocks: pl.DataFrame, run_pipeline: Run, import_files: Run, contents: Contents, ask: Read
 ) -> None:
     day = date(2009, 6, 15)
     two = stocks.filter(pl.col("ticker").is_in(["AAPL", "IBM"]), pl.col("date") > date(2004, 1, 1))
@@ -147,7 +147,7 @@ def test_no_bar_after_the_day_is_seen(
     two.filter(pl.col("date") <= day).write_parquet(tmp_path / "past.parquet")
     for name in ("all", "past"):
         import_files(tmp_path / name, tmp_path / f"{name}.parquet")
-        run_night(tmp_path / name, as_of=day, **settings)
+        run_pipeline(tmp_path / name, as_of=day, **settings)
     seen, known = (contents(tmp_path / name, *OF_A_RUN) for name in ("all", "past"))
     for table in OF_A_RUN:
         assert_frame_equal(seen[table], known[table], check_exact=True)
@@ -169,9 +169,9 @@ def test_no_bar_after_the_day_is_seen(
     assert measured["realised_return"] == pytest.approx(since, rel=1e-9)
 
 
-def test_a_day_in_the_past_sees_no_later_bar_of_the_sample(night: Path, run_night: Run, read_table: Read) -> None:
+def test_a_day_in_the_past_sees_no_later_bar_of_the_sample(night: Path, run_pipeline: Run, read_table: Read) -> None:
     day = date(2008, 9, 14)  # a Sunday
-    result = run_night(night, as_of=day)
+    result = run_pipeline(night, as_of=day)
     forecasts = read_table(night, "forecasts", f"run_id = '{result.run_id}'")
     assert set(forecasts["ticker"]) == {"AAPL", "GOOG", "IBM", "MSFT"}  # FB had no bar yet
     assert forecasts["origin_date"].unique().to_list() == [date(2008, 9, 12)]
@@ -179,9 +179,9 @@ def test_a_day_in_the_past_sees_no_later_bar_of_the_sample(night: Path, run_nigh
     assert forecasts["cutoff"].unique().to_list() == [day]
 
 
-def test_a_ticker_alone_gets_the_numbers_it_gets_in_company(night: Path, run_night: Run, read_table: Read) -> None:
+def test_a_ticker_alone_gets_the_numbers_it_gets_in_company(night: Path, run_pipeline: Run, read_table: Read) -> None:
     together = read_table(night, "runs")["run_id"][0]
-    alone = run_night(night, tickers=("AAPL", "FB")).run_id
+    alone = run_pipeline(night, tickers=("AAPL", "FB")).run_id
     stamps = ["run_id", "snapshot_id", "provenance"]
     for name in OF_A_RUN:
         both = [
@@ -194,19 +194,21 @@ def test_a_ticker_alone_gets_the_numbers_it_gets_in_company(night: Path, run_nig
 
 
 def test_numbers_depend_neither_on_processes_nor_on_chunks(
-    tmp_path: Path, first_night: Path, run_night: Run, contents: Contents
+    tmp_path: Path, first_run: Path, run_pipeline: Run, contents: Contents
 ) -> None:
-    expected = contents(first_night)
+    expected = contents(first_run)
     for jobs, size in ((2, 1), (1, 2)):
         folder = tmp_path / f"{jobs}_{size}"
-        run_night(folder, jobs=jobs, run={"chunk_size": size})
+        run_pipeline(folder, jobs=jobs, run={"chunk_size": size})
         for name, frame in contents(folder).items():
             assert_frame_equal(frame, expected[name], check_exact=True)
 
 
-def test_a_run_that_went_on_after_its_inputs_changed_takes_a_new_name(night: Path, run_night: Run, ask: Read) -> None:
+def test_a_run_that_went_on_after_its_inputs_changed_takes_a_new_name(
+    night: Path, run_pipeline: Run, ask: Read
+) -> None:
     cut = cut_off_before(night, "signals", ask)
-    run_night(night, forecast={"models": ["naive"]})
+    run_pipeline(night, forecast={"models": ["naive"]})
     runs = dict(ask(night, "SELECT run_id, status FROM runs").iter_rows())
     assert runs.pop(cut) == "abandoned"
     assert list(runs.values()) == ["done"]
@@ -215,21 +217,21 @@ def test_a_run_that_went_on_after_its_inputs_changed_takes_a_new_name(night: Pat
     assert set(ask(night, "FROM latest_forecasts")["model"]) == {"naive", "ensemble", "martingale"}
 
 
-def test_a_run_that_was_cut_off_goes_on_under_its_name(night: Path, run_night: Run, ask: Read) -> None:
+def test_a_run_that_was_cut_off_goes_on_under_its_name(night: Path, run_pipeline: Run, ask: Read) -> None:
     cut = cut_off_before(night, "signals", ask)
     heard: list[Event] = []
-    result = run_night(night, heard=heard)
+    result = run_pipeline(night, heard=heard)
     assert result.run_id == cut
     assert worked(heard) == ["signals", "report"]
     assert ask(night, "SELECT status, attempts FROM runs").rows() == [("done", 2)]
 
 
-def test_a_run_asked_otherwise_abandons_the_one_cut_off(night: Path, run_night: Run, ask: Read) -> None:
+def test_a_run_asked_otherwise_abandons_the_one_cut_off(night: Path, run_pipeline: Run, ask: Read) -> None:
     cut = cut_off_before(night, "signals", ask)
-    other = run_night(night, tickers=("IBM",)).run_id
+    other = run_pipeline(night, tickers=("IBM",)).run_id
     statuses = dict(ask(night, "SELECT run_id, status FROM runs").iter_rows())
     assert statuses == {cut: "abandoned", other: "done"}
-    assert run_night(night, resume=cut).run_id == cut
+    assert run_pipeline(night, resume=cut).run_id == cut
     assert ask(night, f"SELECT status FROM runs WHERE run_id = '{cut}'").item() == "done"
 
 
@@ -248,40 +250,42 @@ def cut_off_before(folder: Path, stage: str, ask: Read) -> str:
     return run
 
 
-def test_a_ticker_nobody_has_is_refused_by_name(night: Path, run_night: Run, read_table: Read) -> None:
+def test_a_ticker_nobody_has_is_refused_by_name(night: Path, run_pipeline: Run, read_table: Read) -> None:
     with pytest.raises(UnknownTickerError, match="'AAPL'"):
-        run_night(night, tickers=("AAPLE", "IBM"))
+        run_pipeline(night, tickers=("AAPLE", "IBM"))
     assert read_table(night, "runs", "status = 'failed'")["error"].str.contains("AAPLE").to_list() == [True]
 
 
-def test_a_day_before_the_first_bar_is_refused(night: Path, run_night: Run) -> None:
+def test_a_day_before_the_first_bar_is_refused(night: Path, run_pipeline: Run) -> None:
     with pytest.raises(InputError, match="2000-03-01"):
-        run_night(night, as_of=date(1999, 1, 1))
+        run_pipeline(night, as_of=date(1999, 1, 1))
 
 
-def test_a_day_long_after_the_last_bar_forecasts_nothing_and_says_why(night: Path, run_night: Run, ask: Read) -> None:
-    run_night(night, as_of=date(2014, 1, 1))
+def test_a_day_long_after_the_last_bar_forecasts_nothing_and_says_why(
+    night: Path, run_pipeline: Run, ask: Read
+) -> None:
+    run_pipeline(night, as_of=date(2014, 1, 1))
     assert ask(night, "FROM latest_signals").is_empty()
     left_out = ask(night, "FROM latest_exclusions WHERE stage = 'forecast'")
     assert set(left_out["ticker"]) == {"AAPL", "FB", "GOOG", "IBM", "MSFT"}
 
 
 def test_files_without_a_usable_bar_are_an_error_that_says_so(
-    tmp_path: Path, run_night: Run, import_files: Run
+    tmp_path: Path, run_pipeline: Run, import_files: Run
 ) -> None:
     (tmp_path / "X.csv").write_text("date,close\n2020-01-02,-1\n")
     import_files(tmp_path / "w", tmp_path / "X.csv")
     with pytest.raises(SourceError, match="no usable bars"):
-        run_night(tmp_path / "w")
+        run_pipeline(tmp_path / "w")
 
 
 def test_a_signals_lineage_stays_when_its_bar_is_restated(
-    tmp_path: Path, import_files: Run, run_night: Run, ask: Read
+    tmp_path: Path, import_files: Run, run_pipeline: Run, ask: Read
 ) -> None:
     lines = [f"2020-{1 + n // 28:02d}-{1 + n % 28:02d},{100 + n % 7}" for n in range(300)]
     (tmp_path / "ABC.csv").write_text("\n".join(["date,close", *lines]))
     import_files(tmp_path, tmp_path / "ABC.csv")
-    run_night(tmp_path)
+    run_pipeline(tmp_path)
     before = ask(tmp_path, "FROM signal_lineage")
     assert before["path"].to_list() == [str(tmp_path / "ABC.csv")]
     last = lines[-1].split(",")[0]
@@ -290,15 +294,15 @@ def test_a_signals_lineage_stays_when_its_bar_is_restated(
     assert_frame_equal(ask(tmp_path, "FROM signal_lineage"), before)
 
 
-def test_only_reports_of_runs_are_forgotten_and_the_newest_is_made_again(tmp_path: Path, run_night: Run) -> None:
+def test_only_reports_of_runs_are_forgotten_and_the_newest_is_made_again(tmp_path: Path, run_pipeline: Run) -> None:
     reports = tmp_path / "reports"
     reports.mkdir()
     mine = reports / "mine.html"
     mine.write_text("a user's own")
     for horizon in (2, 3, 4):
-        run_night(tmp_path, forecast={"horizon": horizon}, report={"keep": 2})
+        run_pipeline(tmp_path, forecast={"horizon": horizon}, report={"keep": 2})
     assert mine.exists()
     assert len(list(reports.glob("2*.html"))) == 2
     (reports / "latest.html").unlink()
-    run_night(tmp_path, forecast={"horizon": 4}, report={"keep": 2})
+    run_pipeline(tmp_path, forecast={"horizon": 4}, report={"keep": 2})
     assert (reports / "latest.html").exists()

@@ -7,21 +7,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
-from pm.pipeline.night import snapshots_read
 
 from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.forecast.policy import FIXED, Policy
 from pm.lake import Lake
 from pm.lake.maintenance import compact
-from pm.pipeline.policy import accepted_policy, train_and_judge
+from pm.pipeline import Request, snapshots_to_keep, train_policy
+from pm.pipeline.policy import accepted_policy
+from pm.pipeline.stage import Stage
+from pm.pipeline.writes import Result
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.tables.forecast import POLICIES
 from pm.tables.quality import BARS
+from pm.tables.sources import RAW_BATCHES
+from pm.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from pm.pipeline.stage import Context
+
+    Accepted = Callable[..., Policy | None]
 
 START = date(2010, 1, 1)
 LENGTH = 1500
@@ -48,7 +56,7 @@ def prices(ticker: str, seed: int, *, wave: bool = True) -> pl.DataFrame:
 
 def insert(lake: Lake, *frames: pl.DataFrame) -> None:
     schema = BARS.polars_schema
-    bars = pl.concat(frames)
+    bars = pl.concat(frames).with_columns(batch_id=pl.lit("b"))
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in bars.columns]
     lake.commit("bars", lambda transaction: transaction.append(BARS, bars.with_columns(absent)))
 
@@ -56,16 +64,40 @@ def insert(lake: Lake, *frames: pl.DataFrame) -> None:
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
     with Lake(tmp_path / "lake", load_settings().lake.model_copy(update={"expire_after_days": 0}), TABLES) as opened:
+        batch = dict.fromkeys(RAW_BATCHES.polars_schema) | {"batch_id": "b", "origin": "files", "bars": 0, "actions": 0}
+        frame = pl.DataFrame([batch], schema=RAW_BATCHES.polars_schema)
+        opened.commit("batch", lambda transaction: transaction.append(RAW_BATCHES, frame))
         yield opened
 
 
-def train(lake: Lake, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 - what is asked
-    options = {"settings": FORECAST, "tickers": None, "cutoff": None, "seed": 1} | asked
-    name = train_and_judge(lake, **options)
-    return lake.read(POLICIES, "policy_id = ?", [name]).row(0, named=True)
+def train(
+    lake: Lake, *, tickers: list[str] | None = None, cutoff: date | None = None, seed: int = 1, **forecast: Any
+) -> dict[str, Any]:
+    settings = load_settings()
+    settings = settings.model_copy(update={"forecast": FORECAST.model_copy(update=forecast)})
+    request = Request(tickers=tuple(tickers) if tickers else None)
+    result = train_policy(
+        lake, Workspace(lake.root.parent), settings, lambda _: None, request=request, cutoff=cutoff, seed=seed
+    )
+    return lake.read(POLICIES, "run_id = ?", [result.outputs["policy"]]).row(0, named=True)
 
 
-def test_a_policy_is_kept_with_what_it_was_learnt_from_and_found_again(lake: Lake) -> None:
+@pytest.fixture
+def accepted(lake: Lake, make_context: Callable[..., Context]) -> Callable[..., Policy | None]:
+    """Return the policy that a forecast as of a day would use: `accepted(day, horizon=…, snapshot=…)`."""
+
+    def find(as_of: date, *, horizon: int = 10, snapshot: int | None = None) -> Policy | None:
+        settings = load_settings().model_copy(update={"forecast": FORECAST.model_copy(update={"horizon": horizon})})
+        stage = Stage("forecast", lambda _: Result([], ""), reads=(POLICIES,))
+        if snapshot is None:
+            return accepted_policy(make_context(stage, lake, settings=settings), as_of=as_of)
+        with Lake(lake.root, lake.settings, TABLES, read_only=True, at=snapshot) as then:
+            return accepted_policy(make_context(stage, then, settings=settings), as_of=as_of)
+
+    return find
+
+
+def test_a_policy_is_kept_with_what_it_was_learnt_from_and_found_again(lake: Lake, accepted: Accepted) -> None:
     insert(lake, *(prices(f"W{seed}", seed) for seed in range(3)))
     snapshot = lake.snapshot
     row = train(lake)
@@ -77,31 +109,27 @@ def test_a_policy_is_kept_with_what_it_was_learnt_from_and_found_again(lake: Lak
     assert row["fixed_p_value"] <= 0.1 < row["policy_p_value"]
     assert row["policy_loss"] < row["fixed_loss"] < row["naive_loss"]
 
-    found = accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"], horizon=10)
     # It is not used on any day that it was trained or judged by.
-    assert found == replace(Policy.from_json(row["policy"]), cutoff=row["last_target"])
-    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"], horizon=9) is None
-    # What it was judged by, too, lies ahead of an earlier day, or of an earlier lake.
-    assert (
-        accepted_policy(lake, snapshot=lake.snapshot, as_of=row["last_target"] - timedelta(days=1), horizon=10) is None
-    )
-    assert accepted_policy(lake, snapshot=snapshot, as_of=row["last_target"], horizon=10) is None
+    assert accepted(row["last_target"]) == replace(Policy.from_json(row["policy"]), cutoff=row["last_target"])
+    assert accepted(row["last_target"], horizon=9) is None
+    # The days it was judged by are ahead of an earlier day, and the policy is not in an earlier lake.
+    assert accepted(row["last_target"] - timedelta(days=1)) is None
+    assert accepted(row["last_target"], snapshot=snapshot) is None
 
     newer = train(lake, seed=2, tickers=["W0", "W1"])
     assert newer["accepted"], newer["verdict"]
-    latest = accepted_policy(lake, snapshot=lake.snapshot, as_of=date(2030, 1, 1), horizon=10)
-    assert latest == replace(Policy.from_json(newer["policy"]), cutoff=newer["last_target"])
+    assert accepted(date(2030, 1, 1)) == replace(Policy.from_json(newer["policy"]), cutoff=newer["last_target"])
 
-    # The same bars teach the same.
-    assert train(lake)["policy"] == row["policy"]
+    # The same bars give the same policy: the training is not even run again.
+    assert train(lake)["run_id"] == row["run_id"]
 
 
-def test_a_refused_policy_is_written_down_and_not_used(lake: Lake) -> None:
+def test_a_refused_policy_is_written_down_and_not_used(lake: Lake, accepted: Accepted) -> None:
     insert(lake, *(prices(f"R{seed}", seed, wave=False) for seed in range(3)))
     row = train(lake)
     assert not row["accepted"]
     assert "outside" in row["verdict"] or "not beaten" in row["verdict"]
-    assert accepted_policy(lake, snapshot=lake.snapshot, as_of=date(2030, 1, 1), horizon=10) is None
+    assert accepted(date(2030, 1, 1)) is None
 
 
 def test_prices_are_adjusted(lake: Lake) -> None:
@@ -126,10 +154,7 @@ def test_a_ticker_that_cannot_be_read_is_left_out(lake: Lake) -> None:
 
 def test_tickers_that_move_together_are_stacked(lake: Lake) -> None:
     insert(lake, prices("W0", 0), prices("W1", 1))
-    stacked, apart = (
-        Policy.from_json(train(lake, settings=FORECAST.model_copy(update={"group_size": size}))["policy"])
-        for size in (2, 1)
-    )
+    stacked, apart = (Policy.from_json(train(lake, group_size=size)["policy"]) for size in (2, 1))
     assert stacked.tickers == apart.tickers == ("W0", "W1")
     assert stacked.arms != apart.arms
 
@@ -140,7 +165,7 @@ def test_compaction_keeps_the_bars_a_policy_was_trained_on(lake: Lake) -> None:
     then = lake.read(BARS)
     lake.commit("gone", lambda transaction: transaction.delete(BARS, "ticker = 'W0'"))
     lake.commit("gone", lambda transaction: transaction.delete(BARS, "true"))
-    compact(lake, keep=snapshots_read(lake))
+    compact(lake, keep=snapshots_to_keep(lake))
     assert lake.read(BARS, at=row["snapshot_id"]).equals(then)
 
 
@@ -148,16 +173,16 @@ def test_what_cannot_be_trained_on_is_refused_and_nothing_written(lake: Lake) ->
     with pytest.raises(SourceError, match="no usable bars"):
         train(lake)
     insert(lake, prices("W0", 0), prices("TINY", 3).head(1))
-    before = lake.snapshot
+    versions = lake.versions(["policies"])
     asked: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"tickers": ["W0", "WO"]}, UnknownTickerError, "WO"),
         ({"tickers": ["TINY"]}, InputError, "No ticker's bars"),
-        ({"cutoff": START - timedelta(days=1)}, InputError, "does not lie within"),
-        ({"cutoff": START + timedelta(days=LENGTH - 1)}, InputError, "does not lie within"),
+        ({"cutoff": START - timedelta(days=1)}, InputError, "is not between"),
+        ({"cutoff": START + timedelta(days=LENGTH - 1)}, InputError, "is not between"),
         ({"cutoff": START + timedelta(days=300)}, InputError, "origins to learn from"),
         ({"cutoff": START + timedelta(days=1450)}, InputError, "dates to judge"),
     ]
     for options, error, said in asked:
         with pytest.raises(error, match=said):
             train(lake, **options)
-    assert lake.snapshot == before
+    assert lake.versions(["policies"]) == versions

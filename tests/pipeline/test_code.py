@@ -1,0 +1,154 @@
+"""What moves the fingerprint of which stage: edits in a copy of the package, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pm
+from pm.pipeline.code import CodeReader, library_versions
+from pm.pipeline.fingerprint import code_hash, packages_of, stage_closure
+from pm.pipeline.stages import RUN_STAGES
+from pm.pipeline.stages.evaluate import evaluating
+from pm.pipeline.stages.policy import training
+from pm.settings import load_settings
+from pm.tables.pipeline import RUNS
+
+if TYPE_CHECKING:
+    from pm.pipeline.stage import Stage
+
+STAGES = (*RUN_STAGES, evaluating(2, [1]), training(cutoff=None, seed=0))
+ALL = {stage.name for stage in STAGES}
+ROOT = Path(pm.__file__).parent
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Return a copy of the package that a test may edit."""
+    return shutil.copytree(ROOT, tmp_path / "pm", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def digests(package: Path) -> dict[str, str]:
+    reader = CodeReader(package)
+    return {stage.name: stage_closure(stage, reader).digest for stage in STAGES}
+
+
+MODEL = {"volatility", "forecast", "evaluate"}
+
+EDITS: list[tuple[str, str, set[str]]] = [
+    ("price_format.py", "\nEXTRA = 1\n", {"report"}),
+    ("compiled.py", "\nEXTRA = 1\n", MODEL | {"policy"}),
+    ("volatility/base.py", "\nEXTRA = 1\n", MODEL | {"policy"}),
+    ("forecast/stacking.py", "\nEXTRA = 1\n", {"forecast", "evaluate"}),
+    ("features/returns.py", "\nEXTRA = 1\n", {"features"}),
+    ("quality/rules.py", "\nEXTRA = 1\n", {"check"}),
+    ("sources/sample.py", "\nEXTRA = 1\n", {"land"}),
+    ("signals/sizing.py", "\nEXTRA = 1\n", {"signals"}),
+    ("report/report.css", "\n/* wider */\n", {"report"}),
+    ("pipeline/watch_list.py", "\nEXTRA = 1\n", ALL - {"check", "features"}),
+    ("pipeline/runner.py", "\nEXTRA = 1\n", set()),
+    ("lake/console.py", "\nEXTRA = 1\n", set()),
+    ("lake/lake.py", "\nEXTRA = 1\n", set()),
+    ("cli/app.py", "\nEXTRA = 1\n", set()),
+    ("parallel/workers.py", "\nEXTRA = 1\n", set()),
+    ("settings/load.py", "\nEXTRA = 1\n", set()),
+    ("tables/pipeline.py", "\n# a comment\n", set()),
+    ("tables/forecast.py", '\n"""Another text."""\n', set()),
+    ("volatility/base.py", "\n# a comment\n", set()),
+    ("forecast/stacking.py", '\n"""A further docstring."""\n', set()),
+    ("forecast/stacking.py", "\nif TYPE_CHECKING:\n    import arch\n", set()),
+]
+
+
+def test_an_edit_moves_exactly_the_stages_that_depend_on_it(package: Path) -> None:
+    before = digests(package)
+    wrong = []
+    for name, text, expected in EDITS:
+        file = package / name
+        original = file.read_bytes()
+        file.write_bytes(original + text.encode())
+        after = digests(package)
+        file.write_bytes(original)
+        moved = {stage for stage in ALL if after[stage] != before[stage]}
+        if moved != expected:
+            wrong.append(f"{name} {text!r}: {sorted(moved)}, expected {sorted(expected)}")
+    assert not wrong
+
+
+def test_a_docstring_or_comment_inside_a_function_is_no_change_of_code(package: Path) -> None:
+    before = digests(package)
+    file = package / "signals" / "sizing.py"
+    text = file.read_text(encoding="utf-8")
+    assert '    """' in text
+    file.write_text(
+        text.replace('    """', '    """Edited: ', 1).replace("\n    return", "\n    # why\n    return"),
+        encoding="utf-8",
+    )
+    assert digests(package) == before
+    file.write_text(
+        text.replace("252", "253").replace("SESSIONS_PER_YEAR", "(SESSIONS_PER_YEAR + 1)"), encoding="utf-8"
+    )
+    assert digests(package) != before
+
+
+def test_what_was_read_is_kept_until_a_file_changes(package: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "code.json"
+    module = "pm.pipeline.stages.forecast"
+    first = CodeReader(package, cache=cache).closure(module)
+    assert CodeReader(package, cache=cache).closure(module) == first == CodeReader(package).closure(module)
+    with (package / "forecast" / "stacking.py").open("a", encoding="utf-8") as file:
+        file.write("\nEXTRA = 1\n")
+    changed = CodeReader(package, cache=cache).closure(module)
+    assert changed == CodeReader(package).closure(module) != first
+    cache.write_text("not JSON", encoding="utf-8")
+    assert CodeReader(package, cache=cache).closure(module) == changed
+
+
+def hashes(stage: Stage) -> str:
+    return code_hash(stage, load_settings(), CodeReader(ROOT))
+
+
+def test_a_table_counts_by_its_columns_and_key_not_by_its_comments() -> None:
+    stage = RUN_STAGES[-1]
+    assert RUNS in stage.reads
+
+    def with_runs(**changes: object) -> Stage:
+        other = replace(RUNS, **changes)  # type: ignore[arg-type]
+        return replace(stage, reads=tuple(other if table is RUNS else table for table in stage.reads))
+
+    columns = RUNS.columns
+    assert hashes(with_runs(comment="Another comment, with a comma.")) == hashes(stage)
+    assert hashes(with_runs(columns=(replace(columns[0], comment="x"), *columns[1:]))) == hashes(stage)
+    assert hashes(with_runs(columns=(replace(columns[0], name="run"), *columns[1:]))) != hashes(stage)
+    assert hashes(with_runs(columns=(replace(columns[0], dtype=columns[-4].dtype), *columns[1:]))) != hashes(stage)
+    assert hashes(with_runs(key=("run_id", "kind"))) != hashes(stage)
+
+
+def test_a_setting_counts_only_for_the_stages_that_declare_its_section() -> None:
+    settings, reader = load_settings(), CodeReader(ROOT)
+    changed = settings.model_copy(update={"signals": settings.signals.model_copy(update={"threshold": 0.7})})
+    moved = {stage.name for stage in STAGES if code_hash(stage, changed, reader) != code_hash(stage, settings, reader)}
+    assert moved == {"signals"}
+    longer = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon": 21})})
+    moved = {stage.name for stage in STAGES if code_hash(stage, longer, reader) != code_hash(stage, settings, reader)}
+    assert moved == MODEL | {"policy"}
+
+
+def test_the_packages_are_those_that_the_code_imports_and_those_that_they_require() -> None:
+    reader = CodeReader(ROOT)
+    packages = {stage.name: set(packages_of([stage], reader)) for stage in STAGES}
+    assert {"arch", "statsmodels", "numba", "numpy", "scipy", "polars"} <= packages["volatility"]
+    assert {"statsforecast", "statsmodels", "numba", "numpy", "scipy", "polars"} <= packages["forecast"]
+    assert packages["volatility"] | packages["forecast"] == packages["evaluate"]
+    assert "polars" in packages["features"]
+    assert not {"plotly", "duckdb", "typer", "rich", "joblib", "dask"} & packages["forecast"]
+    assert "plotly" in packages["report"]
+
+
+def test_a_package_that_is_not_installed_has_no_version() -> None:
+    assert library_versions(frozenset({"surely_not_installed"})) == {}
+    assert library_versions(frozenset({"yaml"})).keys() == {"PyYAML"}

@@ -1,0 +1,139 @@
+"""What a run is about: the watch list, a source, or tickers that are named."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from pm.errors import SettingsError, UnknownTickerError
+from pm.pipeline import Request, add_to_universe, open_lake, remove_from_universe
+from pm.pipeline.watch_list import run_day, watched_sources
+from pm.settings import load_settings
+from pm.workspace import init_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pm.pipeline.runner import RunResult
+
+    Run = Callable[..., RunResult]
+    Read = Callable[..., pl.DataFrame]
+
+
+@pytest.fixture
+def change(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
+    """Change a folder's watch list: `change(folder, add=[…], source=…)`, `change(folder, remove=[…])`."""
+
+    def run(
+        folder: Path, *, add: list[str] | None = None, remove: list[str] | None = None, source: str | None = None
+    ) -> RunResult:
+        workspace, settings = init_workspace(folder), settings_with()
+        with open_lake(workspace, settings) as lake:
+            if add is not None:
+                return add_to_universe(lake, workspace, settings, lambda _: None, tickers=add, source=source)
+            return remove_from_universe(lake, workspace, settings, lambda _: None, tickers=remove or [])
+
+    return run
+
+
+@pytest.fixture
+def mixed(first_run: Path, tmp_path: Path, stocks: pl.DataFrame, import_files: Run) -> Path:
+    """Return a workspace with the sample and files: IBM from both, NEW from a file, BROKEN all of whose rows are refused."""
+
+    folder = shutil.copytree(first_run, tmp_path / "mixed")
+    ibm = stocks.filter(pl.col("ticker") == "IBM", pl.col("date") <= date(2012, 6, 29))
+    ibm.write_parquet(tmp_path / "ibm.parquet")
+    ibm.with_columns(ticker=pl.lit("NEW")).write_parquet(tmp_path / "new.parquet")
+    (tmp_path / "BROKEN.csv").write_text("date,close\n2012-06-28,-5\n2012-06-29,0\n")
+    import_files(folder, tmp_path / "ibm.parquet", tmp_path / "new.parquet", tmp_path / "BROKEN.csv")
+    return folder
+
+
+def newest_tickers(folder: Path, ask: Read) -> list[str]:
+    return ask(folder, "SELECT DISTINCT ticker FROM latest_forecasts ORDER BY ticker")["ticker"].to_list()
+
+
+def test_without_a_watch_list_a_run_is_about_the_imported_files(mixed: Path, run_pipeline: Run, ask: Read) -> None:
+    run_pipeline(mixed)
+    assert newest_tickers(mixed, ask) == ["IBM", "NEW"]
+    assert ask(mixed, "SELECT as_of, source FROM latest_run").rows() == [(date(2012, 6, 29), None)]
+    left_out = ask(mixed, "SELECT ticker, reason, detail FROM latest_exclusions WHERE ticker = 'BROKEN'").rows()
+    assert left_out == [("BROKEN", "no_prices", "2 rows, all refused; see pm quarantine")]
+
+
+def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, ask: Read) -> None:
+    run_pipeline(mixed, source="sample")
+    assert newest_tickers(mixed, ask) == ["AAPL", "FB", "GOOG", "MSFT"]  # IBM's bars come from the files now
+    assert ask(mixed, "SELECT as_of, source FROM latest_run").rows() == [(date(2013, 3, 1), "sample")]
+    run_pipeline(mixed, tickers=("AAPL", "NEW"))
+    assert newest_tickers(mixed, ask) == ["AAPL", "NEW"]
+    with pytest.raises(UnknownTickerError, match="Unknown ticker: NEW"):
+        run_pipeline(mixed, source="sample", tickers=("NEW",))
+
+
+def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
+    mixed: Path, run_pipeline: Run, change: Run, ask: Read
+) -> None:
+    change(mixed, add=["AAPL", "NEW"])
+    assert ask(mixed, "SELECT ticker, source FROM universe ORDER BY ticker").rows() == [
+        ("AAPL", "sample"),
+        ("NEW", "files"),
+    ]
+    run_pipeline(mixed)
+    assert newest_tickers(mixed, ask) == ["AAPL", "NEW"]
+    with open_lake(init_workspace(mixed), load_settings()) as lake:
+        assert watched_sources(lake.rows, Request()) == ["files", "sample"]
+        assert run_day(lake.rows, Request()) == date(2013, 3, 1)
+    change(mixed, remove=["AAPL"])
+    run_pipeline(mixed)
+    assert newest_tickers(mixed, ask) == ["NEW"]
+
+
+def test_the_watch_list_chooses_between_two_sources_of_a_ticker(
+    mixed: Path, run_pipeline: Run, change: Run, read_table: Read
+) -> None:
+    def last_bar() -> date:
+        last = read_table(mixed, "bars", "ticker = 'IBM'")["date"].max()
+        assert isinstance(last, date)
+        return last
+
+    assert last_bar() == date(2012, 6, 29)  # files come first in sources.priority
+    change(mixed, add=["IBM"], source="sample")
+    run_pipeline(mixed)
+    assert last_bar() == date(2013, 3, 1)
+    refused = read_table(mixed, "quarantine", "ticker = 'IBM'")
+    assert set(refused["rule"]) == {"other_source"}
+
+
+def test_a_watched_ticker_without_bars_is_excluded_by_name(
+    mixed: Path, run_pipeline: Run, change: Run, ask: Read
+) -> None:
+    change(mixed, add=["NEW"])
+    change(mixed, add=["NOBODY"], source="sample")
+    run_pipeline(mixed)
+    assert newest_tickers(mixed, ask) == ["NEW"]
+    left_out = ask(mixed, "SELECT reason, detail FROM latest_exclusions WHERE ticker = 'NOBODY'").rows()
+    assert left_out == [("no_prices", "no bars in the lake")]
+
+
+def test_unknown_tickers_and_sources_are_refused_and_change_nothing(mixed: Path, change: Run, read_table: Read) -> None:
+    with pytest.raises(UnknownTickerError, match=r"Unknown ticker: AAPLE\. Did you mean 'AAPL'\?"):
+        change(mixed, add=["AAPL", "AAPLE"])
+    with pytest.raises(SettingsError, match="Unknown source 'samle'"):
+        change(mixed, add=["AAPL"], source="samle")
+    with pytest.raises(UnknownTickerError, match="Unknown ticker: AAPL"):
+        change(mixed, remove=["AAPL"])
+    assert read_table(mixed, "universe").is_empty()
+
+
+def test_a_change_of_the_watch_list_is_a_run(mixed: Path, change: Run, ask: Read) -> None:
+    result = change(mixed, add=["AAPL"])
+    assert ask(mixed, f"SELECT kind, status FROM runs WHERE run_id = '{result.run_id}'").rows() == [
+        ("universe", "done")
+    ]
+    assert ask(mixed, "SELECT run_id FROM universe").rows() == [(result.run_id,)]
