@@ -37,7 +37,7 @@ def test_stages_that_do_not_depend_on_each_other_keep_the_order_given() -> None:
 
 def test_stages_that_wait_for_each_other_are_refused_by_name() -> None:
     one, two = stage("one", (BARS,), (FEATURES,)), stage("two", (FEATURES,), (BARS,))
-    with pytest.raises(CircularStagesError, match="wait for each other: (one, two, one|two, one, two)"):
+    with pytest.raises(CircularStagesError, match=r"wait for each other: (one, two, one|two, one, two)"):
         in_order((stage("apart"), one, two))
 
 

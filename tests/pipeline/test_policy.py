@@ -71,7 +71,12 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 
 
 def train(
-    lake: Lake, *, tickers: list[str] | None = None, cutoff: date | None = None, seed: int = 1, **forecast: Any
+    lake: Lake,
+    *,
+    tickers: list[str] | None = None,
+    cutoff: date | None = None,
+    seed: int = 1,
+    **forecast: Any,  # noqa: ANN401 - settings
 ) -> dict[str, Any]:
     settings = load_settings()
     settings = settings.model_copy(update={"forecast": FORECAST.model_copy(update=forecast)})
