@@ -1,4 +1,7 @@
-"""The lake: daily bars and everything derived from them, in DuckLake. The only code that knows DuckLake."""
+"""Store tables in DuckLake: the only code that knows DuckLake and DuckDB.
+
+It is handed its tables and views, and knows nothing of what they mean.
+"""
 
 from pm.lake.lake import Lake, utc_now
 from pm.lake.transaction import Transaction

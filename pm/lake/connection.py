@@ -1,4 +1,4 @@
-"""Open DuckDB connections that can speak to the lake, and say plainly what went wrong when they cannot."""
+"""Open DuckDB connections to the lake, and turn DuckDB's errors about it into errors with a remedy."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
     from pm.settings import LakeSettings
 
-__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "recognised", "retried", "translated"]
+__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "no_lake", "recognised", "retried", "translated"]
 
 CATALOG = "catalog.sqlite"
+"""File in the lake's folder that holds DuckLake's catalog."""
 DATA = "data"
+"""Folder in the lake's folder that holds the Parquet files."""
 INTERRUPTED = "Query interrupted"
+"""Message of the RuntimeError that DuckDB raises after Ctrl-C."""
 
 Result = TypeVar("Result")
 
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
-_DAMAGED_HINT = "restore lake/ from a backup, or move it away and import or fetch the bars again"
+_DAMAGED_HINT = "restore lake/ from a backup, or move it away, then import or fetch its data again"
 
-# What DuckDB, DuckLake and SQLite say; the error that stands for it, its message ({} is theirs), and what to try.
-# The first that fits counts.
 _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
     (
         ("database is locked", "database table is locked", "transaction conflict", "write-write conflict"),
@@ -44,13 +45,13 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
         ("creating a new ducklake is explicitly disabled",),
         LakeError,
         "The lake's catalog is empty.",
-        "make the lake with `pm run` or `pm import`",
+        "create the lake with `pm run` or `pm import`",
     ),
     (
         ("no snapshot found",),
         LakeError,
         "There is no such snapshot: {}",
-        "list those kept with `pm lake snapshots`",
+        "list the snapshots kept with `pm lake snapshots`",
     ),
     (
         (
@@ -89,23 +90,26 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
             "could not write",
         ),
         StorageError,
-        "The lake cannot be written or read: {}",
-        "free some space, or mend the folder's permissions; what was committed before is safe",
+        "The lake cannot be read or written: {}",
+        "free some space, or correct the folder's permissions; what was committed before is safe",
     ),
 )
+"""Phrases in the messages of DuckDB, DuckLake and SQLite, in lower case; the error raised for them, its message, in which
+{} stands for the original one, and its hint. The first entry that matches applies."""
+
 _HALF_WRITTEN = re.compile(r'could not write[^"]*"(?P<file>[^"]+\.parquet)"', re.IGNORECASE)
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB with the lake's extensions loaded, in UTC.
+    """Return a connection to an in-memory DuckDB with the lake's extensions loaded and its time zone set to UTC.
 
-    The extensions come from Python packages, so that no network is needed; where those are missing DuckDB's own
-    installer is asked.
+    The extensions come from Python packages, so that no network is needed; where those are missing, DuckDB downloads
+    them.
 
     Raises
     ------
     LakeError
-        The extensions can be had neither way.
+        An extension can be loaded from neither place.
     """
     connection = duckdb.connect()
     for name in _EXTENSIONS:
@@ -127,8 +131,13 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def no_lake(root: Path) -> LakeError:
+    """Return the error for a folder without a lake."""
+    return LakeError("There is no lake here yet.", where=str(root), hint="create one with `pm run` or `pm import`")
+
+
 def _packaged(name: str) -> Path:
-    """Give the file of an extension that a Python package brought."""
+    """Return the file of an extension in the Python package that contains it."""
     root = Path(str(files(f"duckdb_extension_{name}")))
     return root / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
 
@@ -141,9 +150,18 @@ def attach(
     Parameters
     ----------
     root
-        The workspace's lake folder. A lake that has been moved is found where it is now.
-    read_only, at
-        For readers: refuse writes; see the lake as it was at a snapshot.
+        The workspace's lake folder. The lake can have been moved since it was created.
+    read_only
+        Refuse writes.
+    at
+        Snapshot at which to read the whole lake; the newest by default.
+
+    Raises
+    ------
+    LakeError
+        The catalog is missing, empty or damaged.
+    StorageError
+        The folder cannot be read, or written if it is to be.
     """
     options = [f"DATA_PATH {quote(str(root / DATA) + '/')}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 5000"]
     if read_only:
@@ -156,13 +174,13 @@ def attach(
         _refuse_lost_catalog(root)
     with translated(root):
         connection.execute(
-            f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})"  # no identifiers here
+            f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})"
         )
         connection.execute("USE lake")
 
 
 def _refuse_lost_catalog(root: Path) -> None:
-    """Refuse to begin a new lake where data of another lies: its catalog was lost, and a new one would disown its data.
+    """Refuse to create a catalog where there is data already: the data's own catalog was lost, and restoring it helps.
 
     Raises
     ------
@@ -182,7 +200,15 @@ def _refuse_lost_catalog(root: Path) -> None:
 
 @contextmanager
 def translated(root: Path) -> Iterator[None]:
-    """Turn DuckDB's and the system's errors about the lake into errors with a remedy."""
+    """Turn DuckDB's and the system's errors about the lake into errors with a remedy.
+
+    Raises
+    ------
+    LakeError, StorageError
+        A statement failed.
+    KeyboardInterrupt
+        Ctrl-C was pressed while DuckDB worked.
+    """
     try:
         yield
     except PmError:
@@ -192,18 +218,18 @@ def translated(root: Path) -> Iterator[None]:
         unknown = LakeError(_first_line(error), where=str(root), hint="run again with --debug and report it")
         raise recognised(error, root) or unknown from error
     except RuntimeError as error:
-        if str(error) == INTERRUPTED:  # that is how DuckDB says that Ctrl-C reached it
+        if str(error) == INTERRUPTED:
             raise KeyboardInterrupt from error
         raise
 
 
 def retried(work: Callable[[], Result], settings: LakeSettings) -> Result:
-    """Run a transaction, again after a growing pause while the catalog is locked or another commit came first.
+    """Run a transaction; while the catalog is locked or another commit came first, run it again after a longer pause.
 
     Raises
     ------
     LakeBusyError
-        It stayed locked through every attempt.
+        The last attempt failed as well.
     """
     for attempt in range(settings.retry_attempts):
         try:
@@ -212,24 +238,24 @@ def retried(work: Callable[[], Result], settings: LakeSettings) -> Result:
             if attempt + 1 == settings.retry_attempts:
                 raise
             pause = settings.retry_base_seconds * 2**attempt
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the attempts out
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - it only spreads the attempts out
     raise AssertionError  # pragma: no cover - retry_attempts is at least 1
 
 
 def _discard_half_written(error: BaseException) -> None:
-    """Remove the file whose writing failed: DuckLake does not know of it, and it holds what is left of a full disk."""
+    """Remove the file whose writing failed: the catalog does not list it, and it takes up a disk that may be full."""
     named = _HALF_WRITTEN.search(str(error))
     if named is not None:
         Path(named["file"]).unlink(missing_ok=True)
 
 
 def recognised(error: duckdb.Error | OSError, root: Path) -> PmError | None:
-    """Give the error with a remedy that stands for one about the lake in a folder; None if it is of no known kind."""
+    """Return the error with a remedy for an error about the lake in a folder; None if it is of no known kind."""
     if isinstance(error, OSError):
         return StorageError(
             f"The lake's folder cannot be used: {error.strerror or error}.",
             where=str(error.filename or root),
-            hint="mend its permissions, or choose another workspace: pm --workspace DIR",
+            hint="correct its permissions, or choose another workspace: pm --workspace DIR",
         )
     for phrases, kind, what, hint in _KNOWN:
         for line in str(error).splitlines():

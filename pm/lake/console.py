@@ -1,22 +1,22 @@
-"""A read-only console: SQL from outside, against the lake and nothing else.
+"""Run SQL that a user wrote, which can read the lake and do nothing else.
 
-Three fences, each enough for most mistakes: the lake is attached read-only; DuckDB's own access to files, settings
-and extensions is locked; and a statement is parsed first and refused unless it only reads tables and views. The
-last is needed because a locked DuckDB may still write files inside the folders it may read.
+There are three safeguards. The lake is attached read-only. DuckDB's access to files, settings and extensions is locked.
+And a statement is parsed first, and refused unless it only reads tables and views: a locked DuckDB can still write
+files into the folders it is allowed to read.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import polars as pl
 
-from pm.errors import LakeError, QueryError, did_you_mean
+from pm.errors import QueryError, did_you_mean
 from pm.lake.binding import quote
-from pm.lake.connection import CATALOG, DATA, attach, connect, recognised
+from pm.lake.connection import CATALOG, DATA, attach, connect, no_lake, recognised
+from pm.lake.reads import parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ _TABLE_FUNCTIONS = frozenset(
         "duckdb_columns", "duckdb_functions", "duckdb_schemas", "duckdb_tables", "duckdb_types", "duckdb_views",
     }
 )  # fmt: skip
-# Only words where a comment could hide something: what is vetted must be what runs.
+# It matches no comment, so that the part that is parsed apart is the part that runs.
 _EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE\b)?(\s*\(\s*(ANALYZE|FORMAT)\b[\w\s,]*\))?", re.IGNORECASE)
 _CATALOGS = frozenset({"", "lake", "system", "__ducklake_metadata_lake"})
 _SCHEMAS = frozenset({"", "lake", "main", "raw", "information_schema", "__ducklake_metadata_lake"})
@@ -45,10 +45,10 @@ _ABOUT_THE_QUESTION = (
     duckdb.ParserException,
     duckdb.PermissionException,
 )
-"""Errors that say nothing of the lake's health, whatever words of the user they repeat."""
+"""Errors of the statement and not of the lake, even if their message quotes words that a damaged lake's would have."""
 
 _BEYOND_POLARS = re.compile(r"\b(INTERVAL|UNION|VARIANT|BIGNUM|BIT|TIME WITH TIME ZONE)\b")
-"""Types, alone or inside another, that polars cannot take from DuckDB as they are."""
+"""Types, alone or inside another, that DuckDB cannot hand over to polars."""
 
 _READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
 
@@ -61,7 +61,7 @@ class Console:
     root
         The workspace's lake folder.
     at
-        Snapshot to read; the newest unless given.
+        Snapshot to read; the newest by default.
 
     Raises
     ------
@@ -71,12 +71,12 @@ class Console:
 
     def __init__(self, root: Path, *, at: int | None = None) -> None:
         if not (root / CATALOG).is_file():
-            raise LakeError("There is no lake here yet.", where=str(root), hint="make one with `pm run` or `pm import`")
+            raise no_lake(root)
         self._root = root
         self._parser = duckdb.connect()
         self._connection = connect()
         attach(self._connection, root, read_only=True, at=at)
-        # Files may be read where the lake's own data lies, and nowhere else.
+        # DuckDB reads files in the lake's data folder, and nowhere else.
         self._connection.execute(f"SET allowed_directories = [{quote(str(root / DATA) + '/')}]")
         self._connection.execute("SET python_enable_replacements = false")
         self._connection.execute("SET enable_external_access = false")
@@ -90,12 +90,14 @@ class Console:
         self._parser.close()
 
     def query(self, sql: str) -> pl.DataFrame:
-        """Run one statement that reads, and give its result.
+        """Run one statement that reads, and return its result.
 
         Raises
         ------
         QueryError
-            It is not one statement, it does more than read tables and views, or it fails.
+            The text is not one statement, does more than read tables and views, or fails.
+        LakeError
+            The lake is damaged.
         """
         self._refuse_unless_reading(sql)
         try:
@@ -108,16 +110,16 @@ class Console:
                 raise known from error
             message, _, detail = str(error).strip().partition("\n")
             raise QueryError(
-                message, where=detail.strip().replace("\n", "\n         "), hint="see what there is with `pm tables`"
+                message, where=detail.strip().replace("\n", "\n         "), hint="list the tables and views with `pm tables`"
             ) from error
 
     def _refuse_unless_reading(self, sql: str) -> None:
         if "\x00" in sql:
-            raise QueryError("SQL holds no NUL characters.", hint=f"start with {_READS}")
+            raise QueryError("The statement has a NUL character.", hint=f"start with {_READS}")
         statements = self._parsed(sql)
         kinds = [statement.type for statement in statements]
         if kinds == [duckdb.StatementType.CREATE, duckdb.StatementType.SELECT] and not statements[0].query.strip():
-            raise QueryError("A PIVOT here must name its columns.", hint="write PIVOT … ON ticker IN ('AAPL', 'IBM') …")
+            raise QueryError("A PIVOT must name its columns here.", hint="write PIVOT … ON column IN ('a', 'b') …")
         if len(kinds) != 1:
             raise QueryError(f"One statement at a time, not {len(kinds)}.", hint=f"start with {_READS}")
         inner = sql
@@ -125,17 +127,18 @@ class Console:
             prefix = _EXPLAIN.match(sql)
             if prefix is None:
                 raise QueryError(
-                    "EXPLAIN comes first here, without a comment before or in it.", hint="EXPLAIN SELECT …"
+                    "EXPLAIN must come first, without a comment before or in it.", hint="write EXPLAIN SELECT …"
                 )
             inner = sql[prefix.end() :]
             kinds = [statement.type for statement in self._parsed(inner)]
         if kinds != [duckdb.StatementType.SELECT]:
             named = ", ".join(kind.name for kind in kinds)
             raise QueryError(f"{named} is refused: this console only reads.", hint=f"start with {_READS}")
-        row = self._parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [inner]).fetchone()
-        tree = json.loads(row[0]) if row else {"error": True}
+        tree = parsed(self._parser, inner)
         if tree.get("error"):
-            raise QueryError("This statement is refused: it cannot be seen to only read.", hint=f"start with {_READS}")
+            raise QueryError(
+                "This statement is refused: the console cannot tell that it only reads.", hint=f"start with {_READS}"
+            )
         _refuse_files(tree)
 
     def _parsed(self, sql: str) -> list[duckdb.Statement]:
@@ -147,7 +150,7 @@ class Console:
 
 
 def _plain(found: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Give a result by way of Python's values: intervals as durations, other types that polars lacks as text."""
+    """Return a result by way of Python's values: intervals as durations, other types that polars lacks as text."""
     columns = [(name, str(kind)) for name, kind, *_ in found.description or ()]
     rows = found.fetchall()
     series = []
@@ -161,7 +164,7 @@ def _plain(found: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return pl.DataFrame(series)
 
 
-def _is_of_the_lake(table: dict[str, Any]) -> bool:
+def _is_in_the_lake(table: dict[str, Any]) -> bool:
     return (
         table.get("catalog_name", "").lower() in _CATALOGS
         and table.get("schema_name", "").lower() in _SCHEMAS
@@ -170,7 +173,7 @@ def _is_of_the_lake(table: dict[str, Any]) -> bool:
 
 
 def _refuse_files(node: Any) -> None:  # noqa: ANN401 - JSON
-    """Walk a parsed statement; refuse functions that read beyond the lake, and files named like tables."""
+    """Walk a parsed statement; refuse functions that read anything but the lake, and files named like tables."""
     if isinstance(node, dict):
         kind = node.get("type")
         if kind == "TABLE_FUNCTION":
@@ -181,11 +184,11 @@ def _refuse_files(node: Any) -> None:  # noqa: ANN401 - JSON
                     f"{did_you_mean(name, _TABLE_FUNCTIONS)}",
                     hint="read files with DuckDB itself; docs/sql.md shows how to attach the lake there",
                 )
-        elif kind == "BASE_TABLE" and not _is_of_the_lake(node):
+        elif kind == "BASE_TABLE" and not _is_in_the_lake(node):
             raise QueryError(
-                f"{node['table_name']!r} names a file, or a table that is not the lake's: "
+                f"{node['table_name']!r} is a file, or a table outside the lake: "
                 "this console reads the lake's tables and views only.",
-                hint="see what there is with `pm tables`",
+                hint="list the tables and views with `pm tables`",
             )
         elif node.get("class") == "FUNCTION" and str(node.get("function_name", "")).lower() in _EFFECTS:
             raise QueryError(f"{node['function_name']}() is refused: this console only reads.", hint="leave it out")

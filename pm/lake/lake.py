@@ -1,4 +1,4 @@
-"""The lake as the rest of the system sees it: frames out, frames in, one commit at a time."""
+"""The lake as the rest of the system sees it: read and write polars frames, one commit at a time."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import duckdb
-import polars as pl
 
-from pm.errors import LakeError
-from pm.lake.binding import execute, quote
-from pm.lake.connection import CATALOG, DATA, attach, connect, retried, translated
+from pm.errors import LakeError, did_you_mean
+from pm.lake.binding import execute, identifier, quote
+from pm.lake.connection import CATALOG, DATA, attach, connect, no_lake, retried, translated
+from pm.lake.reads import sources_of
 from pm.lake.schema import create_schemas, is_current, lacking, migrate, read_views
+from pm.lake.select import Selection, polars_frame
 from pm.lake.transaction import Transaction, query
-from pm.resources import sql_dir
+from pm.tables.lake import DICTIONARY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    import polars as pl
 
     from pm.settings import LakeSettings
     from pm.tables.declaration import Table
@@ -28,15 +31,18 @@ __all__ = ["Lake", "utc_now"]
 
 Result = TypeVar("Result")
 
-# How a commit of rows is named in DuckLake's list of changes. Comments and views change no rows.
 _ROW_CHANGES = ("tables_inserted_into", "tables_deleted_from", "inlined_insert", "inlined_delete")
+"""Names of the changes of rows in DuckLake's list of changes; all other changes are of comments, views and types."""
 
-# Marks the commits of maintenance, which move rows from file to file: DuckLake lists some as deletions.
 _MAINTENANCE = '{"maintenance": true}'
+"""Mark of the commits of maintenance, which move rows between files: DuckLake lists some of them as deletions."""
+
+_TABLES_LISTED = 6
+"""Largest number of tables that the list of snapshots names for one change; of more it shows their number."""
 
 
 def utc_now() -> datetime:
-    """Give the present moment in UTC, without a zone, as the lake stores times."""
+    """Return the present time in UTC, without a zone, as the lake stores times."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -46,22 +52,24 @@ class Lake:
     Parameters
     ----------
     root
-        The workspace's lake folder; made if it is not there and the lake is opened for writing.
+        The workspace's lake folder. It is created if it does not exist and the lake is opened for writing.
     settings
-        How often to try a commit again, and how long to keep snapshots.
+        Number of attempts of a commit, and age at which snapshots are forgotten.
     tables
-        The tables that the lake has, by their names as SQL writes them.
+        The tables of the lake by their name as SQL writes it, such as 'raw.rows'. Missing ones are created when the
+        lake is opened for writing. Table `dictionary`, which the lake fills itself, is added.
     read_only
-        Refuse writes. Readers are never blocked by a writer, nor block it.
+        Refuse writes. Readers are never blocked by a writer, and do not block it.
     at
-        See the lake as it was at this snapshot (only with `read_only`).
+        Snapshot at which to read the whole lake (only with `read_only`); the newest by default.
     views
-        Folders of a workspace's own views, created after the packaged ones.
+        Folders of SQL files, a view each; see `pm.lake.schema.View`. Opened for writing, the lake is given exactly
+        these views. By default its views are left as they are.
 
     Raises
     ------
     LakeError
-        The catalog is damaged, or there is none and the lake was to be opened for reading.
+        The catalog is damaged, or there is no lake to read.
     StorageError
         The folder cannot be written.
     """
@@ -74,14 +82,14 @@ class Lake:
         *,
         read_only: bool = False,
         at: int | None = None,
-        views: Sequence[Path] = (),
+        views: Sequence[Path] | None = None,
     ) -> None:
         self.root = root
         self.settings = settings
-        self.tables = tables
+        self.tables = {**tables, DICTIONARY.qualified: DICTIONARY}
         self._versions: tuple[int, dict[str, int]] | None = None
         if read_only and not (root / CATALOG).is_file():
-            raise LakeError("There is no lake here yet.", where=str(root), hint="make one with `pm run` or `pm import`")
+            raise no_lake(root)
         if not read_only:
             with translated(root):
                 (root / DATA).mkdir(parents=True, exist_ok=True)
@@ -102,18 +110,18 @@ class Lake:
         if missing:
             self.close()
             raise LakeError(
-                f"This lake was made by an older version: it has no {missing[0]}.",
+                f"An older version made this lake: it has no {missing[0]}.",
                 where=str(self.root),
-                hint="bring it up to date: any command that writes does, such as `pm run`",
+                hint="bring it up to date with any command that writes, such as `pm run`",
             )
 
-    def _bring_up_to_date(self, folders: Sequence[Path]) -> None:
-        views = read_views([sql_dir(), *folders])
+    def _bring_up_to_date(self, folders: Sequence[Path] | None) -> None:
+        views = None if folders is None else read_views(folders)
         with translated(self.root):
             if is_current(self._connection, self._declared, views):
                 return
 
-        def lay() -> None:
+        def create() -> None:
             with translated(self.root):
                 create_schemas(self._connection, self._declared)
 
@@ -121,7 +129,7 @@ class Lake:
             with translated(self.root):
                 migrate(self._connection, self._declared, views)
 
-        retried(lay, self.settings)
+        retried(create, self.settings)
         self._commit("schema", "{}", bring_up)
 
     def __enter__(self) -> Self:
@@ -133,20 +141,22 @@ class Lake:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; what was not committed is gone."""
+        """Close the connection; what was not committed is lost."""
         self._connection.close()
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
-        """Run a query and give its result.
+        """Run a query and return its result.
 
         Parameters
         ----------
         sql
-            A SELECT; `?` takes the parameters in order.
+            A SELECT.
+        parameters
+            Values of its `?`, in order.
         frames
-            Frames that the query may name like tables.
+            Frames that the query can name like tables.
         """
         with translated(self.root):
             return query(self._connection, sql, parameters, frames)
@@ -169,18 +179,18 @@ class Lake:
         table
             The table.
         where, parameters
-            Condition, and the values of its `?`.
+            Condition in SQL, and the values of its `?`.
         among
-            For some columns of texts, the values whose rows are wanted.
+            For some columns of texts, the values whose rows are returned.
         columns
-            Columns to return; all of them by default.
+            Columns to return, or expressions of SQL; all columns by default.
         at
             Snapshot to read; the newest by default.
         source
-            A frame to read in the place of the table's rows.
+            Frame that is read in place of the table.
         """
         rows = table.qualified if at is None else f"{table.qualified} AT (VERSION => {at:d})"
-        order = ", ".join(f'"{key}"' for key in table.key)
+        order = ", ".join(identifier(key) for key in table.key)
         values = list(parameters)
         for column, wanted in (among or {}).items():
             # The bounds let DuckDB skip the files and row groups that hold none of them.
@@ -191,18 +201,162 @@ class Lake:
         sql = f"SELECT {', '.join(columns)} FROM {rows} WHERE {where} ORDER BY {order}"  # noqa: S608 - declared names
         return self.query(sql, values, **({} if source is None else {"source": source}))
 
+    def select(  # noqa: PLR0913 - options of one statement
+        self,
+        name: str,
+        /,
+        *,
+        columns: Sequence[str] | None = None,
+        order: Sequence[str] = (),
+        descending: Collection[str] = (),
+        limit: int | None = None,
+        **equal: object,
+    ) -> pl.DataFrame:
+        """Return the rows of a table or view whose columns have the given values, as a frame of the columns' types.
+
+        Parameters
+        ----------
+        name
+            Table or view, as SQL writes it.
+        columns
+            Columns to return, in order; all by default.
+        order
+            Columns to sort by. Missing values come last.
+        descending
+            Those of `order` that are sorted from high to low.
+        limit
+            Largest number of rows.
+        equal
+            Value of a column; a list stands for any of its values, and None for a missing value.
+
+        Raises
+        ------
+        LakeError
+            The lake has no table or view, or the table or view no column, of a name given.
+        """
+        selection = Selection(name, columns, equal, order, tuple(descending), limit)
+        described, rows = self._select(selection)
+        return polars_frame(described, rows)
+
+    def select_rows(  # noqa: PLR0913 - options of one statement
+        self,
+        name: str,
+        /,
+        *,
+        columns: Sequence[str] | None = None,
+        order: Sequence[str] = (),
+        descending: Collection[str] = (),
+        limit: int | None = None,
+        **equal: object,
+    ) -> list[dict[str, Any]]:
+        """Return the rows that `select` returns, as dictionaries from column to Python value."""
+        selection = Selection(name, columns, equal, order, tuple(descending), limit)
+        described, rows = self._select(selection)
+        names = [column for column, _ in described]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _select(self, selection: Selection) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]]]:
+        self._require(selection.name, [*self.tables, *self._views()], "table or view", str(self.root))
+        with translated(self.root):
+            blank = Selection(selection.name, None, {}, (), (), 0).statement()[0]
+            known = [column[0] for column in self._connection.execute(blank).description or ()]
+            for column in sorted(selection.named):
+                self._require(column, known, "column", f"{selection.name} in {self.root}")
+            result = execute(self._connection, *selection.statement())
+            return [(column[0], str(column[1])) for column in result.description or ()], result.fetchall()
+
+    def _require(self, name: str, known: Collection[str], kind: str, where: str) -> None:
+        if name not in known:
+            raise LakeError(
+                f"There is no {kind} {name!r}.{did_you_mean(name, known)}",
+                where=where,
+                hint="list the tables and views with `pm tables`, and the columns of one with `pm tables NAME`",
+            )
+
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
-        """Give a small result as plain rows; no frame is made, and nothing imported to make one."""
+        """Return the rows of a small result as dictionaries, without importing what a frame is made with."""
         with translated(self.root):
             result = execute(self._connection, sql, parameters)
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def scalar(self, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - any SQL value
-        """Give the first value of the first row, or None where there is none; no frame is made."""
+        """Return the first value of the first row, or None if there are no rows."""
         with translated(self.root):
             row = execute(self._connection, sql, parameters).fetchone()
         return row[0] if row else None
+
+    # -- what a statement reads --------------------------------------------------------------------------------------
+
+    def tables_read_by(self, sql: str) -> set[str]:
+        """Return the names of the tables that a SELECT reads, without running it.
+
+        - A table is named as in `tables`: 'rows', 'raw.rows'; so is one read at a snapshot, `AT (VERSION => 3)`, or
+          by its name in a function, as in `lake.table_changes('rows', 1, 2)`.
+        - A view stands for the tables that it reads; `views_read_by` names it.
+        - A common table expression (WITH) stands for the tables that it reads.
+        - Anything else keeps its name: a registered frame, a file ('x.parquet'), a table of another catalog
+          ('information_schema.tables'), a function that reads neither its arguments alone nor one table
+          ('snapshots()'). A caller who knows the tables and frames allowed can refuse the rest.
+
+        Raises
+        ------
+        ValueError
+            The statement is not a SELECT.
+        """
+        return self._read_by(sql)[0]
+
+    def views_read_by(self, sql: str) -> set[str]:
+        """Return the names of the views that a SELECT reads, those that its views read among them.
+
+        Raises
+        ------
+        ValueError
+            The statement is not a SELECT.
+        """
+        return self._read_by(sql)[1]
+
+    def _read_by(self, sql: str) -> tuple[set[str], set[str]]:
+        declared = {name.lower(): name for name in self.tables}
+        definitions: dict[str, str] | None = None
+        tables: set[str] = set()
+        views: set[str] = set()
+        waiting = [sql]
+        with translated(self.root):
+            while waiting:
+                for name in sources_of(self._connection, waiting.pop()):
+                    if name.lower() in declared:
+                        tables.add(declared[name.lower()])
+                        continue
+                    definitions = self._views() if definitions is None else definitions
+                    view = next((known for known in definitions if known.lower() == name.lower()), None)
+                    if view is None:
+                        tables.add(name)
+                    elif view not in views:
+                        views.add(view)
+                        waiting.append(definitions[view])
+        return tables, views
+
+    def view_definitions(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the SELECT of each view named, as DuckDB writes it.
+
+        Raises
+        ------
+        LakeError
+            The lake has no view of this name.
+        """
+        known = self._views()
+        wanted = list(names)
+        for name in wanted:
+            self._require(name, known, "view", str(self.root))
+        return {name: known[name] for name in wanted}
+
+    def _views(self) -> dict[str, str]:
+        """Return the SELECT of each view."""
+        statements = self._fetch(
+            "SELECT view_name, sql FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal"
+        )
+        return {name: statement.partition(" AS ")[2].rstrip(";") for name, statement in statements}
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
@@ -212,7 +366,9 @@ class Lake:
         return int(self.scalar("SELECT id FROM lake.current_snapshot()"))
 
     def snapshots(self) -> pl.DataFrame:
-        """Give every snapshot kept: snapshot_id, snapshot_time (UTC), author, message, and the tables it changed."""
+        """Return every snapshot kept: snapshot_id, snapshot_time (UTC), author, message, and changes by table."""
+        import polars as pl
+
         frame = self.query(
             "SELECT snapshot_id, snapshot_time::TIMESTAMP AS snapshot_time, author, commit_message AS message, "
             "changes::VARCHAR AS changes FROM lake.snapshots() ORDER BY snapshot_id"
@@ -223,17 +379,17 @@ class Lake:
         )
 
     def snapshot_at(self, moment: int | date | datetime) -> int:
-        """Give the snapshot that was the newest at a moment.
+        """Return the snapshot that was the newest at a time.
 
         Parameters
         ----------
         moment
-            A snapshot's number; a UTC time; or a date, meaning its end.
+            The number of a snapshot; a time in UTC; or a date, which stands for the end of that day.
 
         Raises
         ------
         LakeError
-            There was no lake yet, or the number is not that of a snapshot kept.
+            There was no lake yet, or no snapshot of this number is kept.
         """
         if isinstance(moment, int):
             found = self.scalar("SELECT snapshot_id FROM lake.snapshots() WHERE snapshot_id = ?", [moment])
@@ -249,14 +405,14 @@ class Lake:
         if found is None:
             first = self.scalar("SELECT min(snapshot_time)::TIMESTAMP FROM lake.snapshots()")
             raise LakeError(
-                f"No snapshot {moment}." if isinstance(moment, int) else f"There was no lake on {moment}.",
+                f"There is no snapshot {moment}." if isinstance(moment, int) else f"There was no lake on {moment}.",
                 where=str(self.root),
-                hint=f"the oldest is of {first:%Y-%m-%d %H:%M} UTC; list them with `pm lake snapshots`",
+                hint=f"the oldest is of {first:%Y-%m-%d %H:%M} UTC; list the snapshots with `pm lake snapshots`",
             )
         return int(found)
 
     def versions(self, names: Iterable[str]) -> dict[str, int]:
-        """Give, for each table, the snapshot that last changed its rows; 0 for one that never had any."""
+        """Return, for each table, the snapshot that last changed its rows; 0 for a table that never had any."""
         newest = self.snapshot
         if self._versions is None or self._versions[0] != newest:
             self._versions = newest, self._last_changes()
@@ -270,23 +426,8 @@ class Lake:
                 last.update(dict.fromkeys(changes.get(kind, ()), int(snapshot)))
         return {name: last.get(str(number), 0) for name, number in self.table_ids().items()}
 
-    def view_definitions(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the SQL of views by name."""
-        rows = self.rows("SELECT view_name, sql FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal")
-        known = {row["view_name"]: row["sql"] for row in rows}
-        return {name: known[name] for name in names}
-
-    def tables_read_by(self, sql: str) -> set[str]:
-        """Return the names of the tables and views that a statement reads, as SQL writes them.
-
-        Frames that the statement names like tables are among them.
-        """
-        with translated(self.root):
-            names = self._connection.get_table_names(sql, qualified=True)
-        return {name.removeprefix("lake.").removeprefix("main.") for name in names}
-
     def table_ids(self) -> dict[str, int]:
-        """Give the catalog's number of each table."""
+        """Return the number by which the catalog knows each table."""
         rows = self._fetch(
             "SELECT s.schema_name, t.table_name, t.table_id FROM __ducklake_metadata_lake.ducklake_table t "
             "JOIN __ducklake_metadata_lake.ducklake_schema s USING (schema_id) "
@@ -298,31 +439,36 @@ class Lake:
         with translated(self.root):
             return self._connection.execute(sql).fetchall()
 
+    # -- writing -----------------------------------------------------------------------------------------------------
+
     def maintain(self, statement: str) -> None:
         """Run one of DuckLake's maintenance calls, as a commit that changes no rows."""
         self._commit("compact", _MAINTENANCE, lambda: self._fetch(statement))
 
-    # -- writing -----------------------------------------------------------------------------------------------------
-
     def commit(
         self, message: str, work: Callable[[Transaction], Result], *, run_id: str = "", stage: str = ""
     ) -> Result:
-        """Run a piece of writing as one commit: all of it becomes visible at once, or none.
+        """Write as one commit: all of it becomes visible at once, or none.
 
         Parameters
         ----------
         message
-            What the commit is, for `pm lake snapshots`.
+            Description of the commit in the list of snapshots.
         work
-            Takes the transaction and writes. It is run again from its start when the catalog was locked, so it must
-            not consume anything that cannot be read twice.
+            Function that takes the transaction and writes with it. It is called again when the catalog was locked, so
+            it must not use up anything that can be read only once.
         run_id, stage
-            Named in the commit, so that every snapshot can be traced to what made it.
+            Run and stage that write; they are stored with the commit.
+
+        Returns
+        -------
+        Result
+            What `work` returned.
 
         Raises
         ------
         LakeBusyError, StorageError, LakeError
-            The commit did not happen; the lake is as it was.
+            The commit failed, and the lake is unchanged.
         """
         extra = json.dumps({"run_id": run_id, "stage": stage}) if run_id else "{}"
 
@@ -359,6 +505,6 @@ def _named(changes: str, names: dict[str, str]) -> str:
     for part in changes.strip("{}").split("], "):
         kind, _, items = part.partition("=")
         listed = [names.get(item.strip(), item.strip()) for item in items.strip("[]").split(",") if item.strip()]
-        shown = ", ".join(listed) if len(listed) <= 6 else f"{len(listed)}"
+        shown = ", ".join(listed) if len(listed) <= _TABLES_LISTED else f"{len(listed)}"
         parts.append(f"{kind.replace('_', ' ')}: {shown}")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Keep the lake small: what it holds, fewer and larger files, old snapshots forgotten."""
+"""Keep the lake small: report its size, merge small files, and forget old snapshots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,17 @@ __all__ = ["Compaction", "compact", "table_sizes"]
 
 @dataclass(frozen=True)
 class Compaction:
-    """What a compaction did."""
+    """What a compaction changed.
+
+    Attributes
+    ----------
+    files_before, files_after
+        Number of Parquet files.
+    bytes_before, bytes_after
+        Their size, in bytes.
+    snapshots_forgotten
+        Number of snapshots that can no longer be read.
+    """
 
     files_before: int
     files_after: int
@@ -30,7 +40,7 @@ class Compaction:
 
 
 def table_sizes(lake: Lake) -> pl.DataFrame:
-    """Give each table's rows, Parquet files and bytes: name, rows, files, bytes, comment."""
+    """Return one row a table: name, number of rows, number of Parquet files, their bytes, and comment."""
     names = {number: name for name, number in lake.table_ids().items()}
     files = {
         names[row["table_id"]]: row
@@ -60,13 +70,14 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     Parameters
     ----------
     keep
-        Snapshots to keep, however old: those that derived rows can be traced to.
+        Snapshots to keep, however old: those that rows were computed from.
     grace
-        Files that became unneeded more recently than this stay, for readers that still have them open.
+        Time for which files are kept after they became unneeded, because readers can still have them open.
 
     Notes
     -----
-    Must be called by the only writer of the lake: a file being written looks like one that nothing refers to.
+    Call it only while nobody else writes to the lake: it would remove a file that is being written, to which nothing
+    refers yet.
     """
     before = _files(lake)
     lake.maintain("CALL ducklake_flush_inlined_data('lake')")
@@ -93,6 +104,6 @@ def _expire(lake: Lake, keep: Iterable[int]) -> int:
 
 
 def _files(lake: Lake) -> tuple[int, int]:
-    """Count the Parquet files on disk and their bytes."""
+    """Return the number of Parquet files on disk, and their bytes."""
     files = list(lake.root.rglob("*.parquet"))
     return len(files), sum(file.stat().st_size for file in files)

@@ -1,21 +1,21 @@
-"""Create the lake's tables and views, and bring those of an older lake up to what the code declares."""
+"""Create the lake's tables and views, and update those of an older lake to what is declared."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from pm.errors import LakeError, SettingsError
-from pm.lake.binding import quote
+from pm.lake.binding import identifier, quote
 from pm.tables.lake import DICTIONARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from pm.tables.declaration import Table
 
@@ -32,8 +32,14 @@ _DECLARED = (
 class View:
     """A view as its file declares it.
 
-    The file's name is the view's, after the number that orders it: `10_adjusted_bars.sql`. Its leading comment lines
-    become the view's COMMENT; among them, lines `-- column: meaning` describe its columns. The rest is one SELECT.
+    The view is named after its file, without the number that orders the files: view `recent` in `10_recent.sql`. The
+    comment lines at the head of the file become the view's COMMENT, except lines `-- column: meaning`, which describe
+    its columns. The rest of the file is one SELECT.
+
+    Attributes
+    ----------
+    columns
+        Column to its description, for the columns that the file describes.
     """
 
     name: str
@@ -44,7 +50,10 @@ class View:
 
 
 def read_views(folders: Iterable[Path]) -> list[View]:
-    """Read the views of some folders, in the order of their names; a later folder's view replaces one of its name."""
+    """Read the views of some folders, in the order of their file names.
+
+    A view of a later folder replaces one of the same name.
+    """
     views: dict[str, View] = {}
     for folder in folders:
         for file in sorted(folder.glob("*.sql")):
@@ -70,14 +79,17 @@ def _parse(file: Path) -> View:
     return View(name, " ".join(sentences), columns, "\n".join(lines[head:]).strip().rstrip(";"), file)
 
 
-def is_current(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> bool:
-    """Return whether the attached lake already has the tables, views and comments declared."""
+def is_current(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View] | None) -> bool:
+    """Return whether the attached lake already has the tables, views and comments declared; any views if None."""
     row = connection.execute(_DECLARED).fetchone()
-    return row is not None and str(row[0]).endswith(_signature(tables, views))
+    if row is None:
+        return False
+    declared = str(row[0])
+    return _tables_signature(tables) in declared if views is None else declared.endswith(_signature(tables, views))
 
 
 def lacking(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list[str]:
-    """Name the declared tables and columns that the attached lake does not have: an older version made it."""
+    """Return the names of the declared tables and columns that the attached lake, made by an older version, lacks."""
     row = connection.execute(_DECLARED).fetchone()
     if row is not None and _tables_signature(tables) in str(row[0]):
         return []
@@ -95,51 +107,69 @@ def lacking(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> l
 
 
 def create_schemas(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
-    """Create the schemas other than `main`, whose rows are always Parquet, however few.
+    """Create the schemas other than `main`, and have their rows stored as Parquet, however few they are.
 
-    DuckLake cannot set a schema's option in the transaction that creates the schema: call this outside of one.
+    DuckLake cannot set an option of a schema in the transaction that creates it: call this outside of a transaction.
     """
     for schema in sorted({table.schema for table in tables} - {"main"}):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, schema => '{schema}')")
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> None:
-    """Bring the attached lake's tables, views and comments to what is declared.
+def migrate(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View] | None) -> None:
+    """Update the attached lake's tables, views and comments to what is declared.
 
-    Runs inside the caller's transaction. Columns that are no longer declared are left alone, so that an older
-    version can still read the lake.
+    Runs inside the caller's transaction. Columns that are no longer declared are kept, so that an older version can
+    still read the lake. Without views declared (None), those of the lake are kept.
 
     Raises
     ------
     LakeError
-        A column has another type than the one declared: the lake is of a version this one does not understand.
+        A column has another type than declared: a version that this one cannot read made the lake.
     SettingsError
-        A workspace's own view does not run.
+        A view is not one SELECT, or does not run.
     """
     existing = _columns(connection)
     for declared in tables:
-        _bring_up(connection, declared, existing.get(declared.qualified))
-    for (old,) in connection.execute(
-        "SELECT view_name FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal"
-    ).fetchall():
-        connection.execute(f'DROP VIEW "{old}"')
-    for view in views:
-        try:
-            if [statement.type for statement in connection.extract_statements(view.select)] != [_SELECT]:
-                raise SettingsError("The view is not one SELECT.", where=str(view.file), hint="mend its SQL")
-            connection.execute(f'CREATE VIEW "{view.name}" AS {view.select}')
-        except duckdb.Error as error:
-            raise SettingsError(
-                f"The view does not run: {str(error).splitlines()[0]}", where=str(view.file), hint="mend its SQL"
-            ) from error
-        connection.execute(f'COMMENT ON VIEW "{view.name}" IS {quote(view.comment)}')
+        _update_table(connection, declared, existing.get(declared.qualified))
+    if views is None:
+        views = _existing_views(connection)
+    else:
+        _replace_views(connection, views)
     _write_dictionary(connection, tables, views)
     comment = f"{DICTIONARY.comment} {_signature(tables, views)}"
     connection.execute(f"COMMENT ON TABLE dictionary IS {quote(comment)}")
 
 
-def _bring_up(connection: duckdb.DuckDBPyConnection, declared: Table, existing: dict[str, str] | None) -> None:
+def _replace_views(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> None:
+    for old in _existing_views(connection):
+        connection.execute(f"DROP VIEW {identifier(old.name)}")
+    for view in views:
+        try:
+            if [statement.type for statement in connection.extract_statements(view.select)] != [_SELECT]:
+                raise SettingsError("The view is not one SELECT.", where=str(view.file), hint="correct its SQL")
+            connection.execute(f"CREATE VIEW {identifier(view.name)} AS {view.select}")
+        except duckdb.Error as error:
+            raise SettingsError(
+                f"The view does not run: {str(error).splitlines()[0]}", where=str(view.file), hint="correct its SQL"
+            ) from error
+        connection.execute(f"COMMENT ON VIEW {identifier(view.name)} IS {quote(view.comment)}")
+
+
+def _existing_views(connection: duckdb.DuckDBPyConnection) -> list[View]:
+    """Return the views that the lake has, with the descriptions of their columns in its dictionary."""
+    columns: dict[str, dict[str, str]] = {}
+    for name, column, meaning in connection.execute(
+        "SELECT table_name, column_name, comment FROM dictionary WHERE kind = 'view'"
+    ).fetchall():
+        columns.setdefault(name, {})[column] = meaning
+    found = connection.execute(
+        "SELECT view_name, comment, sql FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal"
+    ).fetchall()
+    return [View(name, comment or "", columns.get(name, {}), sql, Path(name)) for name, comment, sql in found]
+
+
+def _update_table(connection: duckdb.DuckDBPyConnection, declared: Table, existing: dict[str, str] | None) -> None:
     if existing is None:
         body = ", ".join(f'"{column.name}" {column.sql_type}' for column in declared.columns)
         connection.execute(f"CREATE TABLE {declared.qualified} ({body})")
@@ -159,9 +189,10 @@ def _bring_up(connection: duckdb.DuckDBPyConnection, declared: Table, existing: 
 
 
 def _write_dictionary(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> None:
-    """Describe every column.
+    """Write the description of every column of every table and view to table `dictionary`.
 
-    A view's column that says nothing of itself means what a table's of its name means, or that of a view before it.
+    A view's column without a description of its own has that of the table column of its name, or else that of the
+    column of its name in an earlier view.
     """
     meanings: dict[str, str] = {}
     for declared in reversed(tables):
@@ -172,7 +203,7 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection, tables: Sequence[Ta
         for position, column in enumerate(item.columns, start=1)
     ]
     for view in views:
-        described = connection.execute(f'DESCRIBE SELECT * FROM "{view.name}"').fetchall()  # noqa: S608 - a file's name
+        described = connection.execute(f"DESCRIBE {identifier(view.name)}").fetchall()
         rows += [
             (view.name, "view", position, name, kind, view.columns.get(name) or meanings.get(name, ""))
             for position, (name, kind, *_) in enumerate(described, start=1)
@@ -187,7 +218,7 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection, tables: Sequence[Ta
 
 
 def _signature(tables: Sequence[Table], views: Sequence[View]) -> str:
-    """Sum up everything declared in a few letters, by which a lake that has it is known."""
+    """Return a sentence with hashes of everything declared, by which a lake that has it is recognised."""
     selected = [[view.name, view.comment, sorted(view.columns.items()), view.select] for view in views]
     return f"Declared as {_tables_signature(tables)}, {_digest(selected)}."
 
@@ -203,7 +234,7 @@ def _digest(declared: object) -> str:
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
-    """Give every table's columns and their types."""
+    """Return every table's columns with their SQL types."""
     tables: dict[str, dict[str, str]] = {}
     for schema, name, column, kind in connection.execute(
         "SELECT c.schema_name, c.table_name, c.column_name, c.data_type FROM duckdb_columns() c "

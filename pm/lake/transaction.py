@@ -1,4 +1,4 @@
-"""Writing inside one commit, and how frames and parameters reach DuckDB."""
+"""Write inside one commit, and hand frames and parameters to DuckDB."""
 
 from __future__ import annotations
 
@@ -21,29 +21,36 @@ if TYPE_CHECKING:
 
 __all__ = ["Transaction", "query"]
 
-# Up to so many rows are written into the statement instead of being registered as a frame; see execute.
 _FEW_ROWS = 20
+"""Largest number of rows that are written into the statement: to register a frame imports pandas, which takes 0.3 s."""
 
 
 class Transaction:
-    """Writing that becomes visible at once when its commit ends; what it has written it can read."""
+    """A commit in progress: it reads what it has written, and others see all of it at once when it ends."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, root: Path) -> None:
         self._connection = connection
         self._root = root
 
     def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
-        """Run a query inside the transaction."""
+        """Run a query inside the transaction and return its result; see `Lake.query`."""
         with translated(self._root):
             return query(self._connection, sql, parameters, frames)
 
     def append(self, table: Table, rows: pl.DataFrame | Sequence[Path]) -> int:
-        """Add rows to a table and return how many.
+        """Add rows to a table and return their number.
 
         Parameters
         ----------
         rows
-            A frame, or Parquet files whose rows are added in order.
+            A frame with the table's columns, or Parquet files with them, whose rows are added in the files' order.
+
+        Raises
+        ------
+        ValueError
+            A frame's columns are not those of the table.
+        LakeError
+            A file's columns or types do not fit the table.
         """
         if isinstance(rows, pl.DataFrame):
             return self._append_frame(table, rows)
@@ -63,12 +70,12 @@ class Transaction:
         return frame.height
 
     def merge(self, table: Table, frame: pl.DataFrame) -> int:
-        """Add rows to a table, replacing those with the same key, and return how many.
+        """Add rows to a table, in place of those with an equal key, and return the number of rows added.
 
         Raises
         ------
         ValueError
-            Two of the rows have the same key.
+            Two of the rows have the same key, or the frame's columns are not those of the table.
         """
         if frame.is_empty():
             return 0
@@ -92,15 +99,15 @@ class Transaction:
         Parameters
         ----------
         where, parameters
-            Condition, and the values of its `?`.
+            Condition in SQL, and the values of its `?`.
         frames
-            Frames that the condition may name like tables.
+            Frames that the condition can name like tables.
         """
         with translated(self._root), _registered(self._connection, frames):
             execute(self._connection, f"DELETE FROM {table.qualified} WHERE {where}", parameters)  # noqa: S608 - declared names
 
     def _with_frame(self, table: Table, frame: pl.DataFrame, statement: Callable[[str], str]) -> None:
-        """Run the statement that is made from what stands for the frame in SQL."""
+        """Run the statement that `statement` makes from a relation, in SQL, with the frame's rows."""
         frame = table.conform(frame)
         with translated(self._root):
             if frame.height <= _FEW_ROWS and _survives_json(frame):
@@ -115,14 +122,14 @@ def _survives_json(frame: pl.DataFrame) -> bool:
 
 
 def _as_select(table: Table, frame: pl.DataFrame) -> str:
-    """Write a few rows into the statement itself."""
+    """Return a SELECT of the frame's rows, written out as JSON."""
     shape = json.dumps([{column.name: column.sql_type for column in table.columns}])
     return f"SELECT unnest(from_json({quote(frame.write_json())}, {quote(shape)}), recursive := true)"
 
 
 @contextmanager
 def _registered(connection: duckdb.DuckDBPyConnection, frames: dict[str, pl.DataFrame]) -> Iterator[None]:
-    """Let SQL name frames like tables, for a while."""
+    """Let SQL name frames like tables inside a `with` block."""
     for name, frame in frames.items():
         connection.register(name, frame)
     try:
@@ -135,6 +142,6 @@ def _registered(connection: duckdb.DuckDBPyConnection, frames: dict[str, pl.Data
 def query(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object], frames: dict[str, pl.DataFrame]
 ) -> pl.DataFrame:
-    """Run a query that may name frames like tables, and give its result."""
+    """Run a query that can name frames like tables, and return its result."""
     with _registered(connection, frames):
         return execute(connection, sql, parameters).pl()

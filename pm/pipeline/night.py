@@ -12,6 +12,7 @@ from pm.lake import Lake, utc_now
 from pm.pipeline.lock import writer_lock
 from pm.pipeline.runner import Runner, RunResult
 from pm.pipeline.stage import Request
+from pm.resources import sql_dir
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS
 
@@ -31,7 +32,7 @@ def open_for_writing(workspace: Workspace, settings: Settings) -> Iterator[Lake]
     """Hold the workspace's lock and give its lake, made if it is not there."""
     with (
         writer_lock(workspace.lake),
-        Lake(workspace.lake, settings.lake, TABLES, views=[workspace.views]) as lake,
+        Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views]) as lake,
     ):
         yield lake
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -80,7 +80,7 @@ class Twin:
                 values = self.some(new=step == "append")
                 planned |= values
                 act = "append" if step == "append" else "merge"
-                work.append(lambda tx, a=act, v=values: getattr(tx, a)("quarantine", self.frame(v)))  # type: ignore[misc]
+                work.append(lambda tx, a=act, v=values: getattr(tx, a)(QUARANTINE, self.frame(v)))  # type: ignore[misc]
 
         def write(transaction: Transaction) -> None:
             for act in work:
@@ -115,7 +115,13 @@ STEP = st.one_of(
 
 
 @given(seed=st.integers(0, 2**32), steps=st.lists(STEP, min_size=4, max_size=12), forget=st.booleans())
-@hypothesis_settings(deadline=None, max_examples=3, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(
+    deadline=None,
+    max_examples=3,
+    suppress_health_check=list(HealthCheck),
+    # A history takes seconds, and so does each attempt to shrink it: for minutes, a failure would look like a hang.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 def test_any_history_equals_a_dictionary_at_every_snapshot(
     pristine: Path,
     settings: LakeSettings,
