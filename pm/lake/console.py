@@ -110,7 +110,9 @@ class Console:
                 raise known from error
             message, _, detail = str(error).strip().partition("\n")
             raise QueryError(
-                message, where=detail.strip().replace("\n", "\n         "), hint="list the tables and views with `pm tables`"
+                message,
+                where=detail.strip().replace("\n", "\n         "),
+                hint="list the tables and views with `pm tables`",
             ) from error
 
     def _refuse_unless_reading(self, sql: str) -> None:

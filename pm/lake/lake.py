@@ -201,7 +201,7 @@ class Lake:
         sql = f"SELECT {', '.join(columns)} FROM {rows} WHERE {where} ORDER BY {order}"  # noqa: S608 - declared names
         return self.query(sql, values, **({} if source is None else {"source": source}))
 
-    def select(  # noqa: PLR0913 - options of one statement
+    def select(
         self,
         name: str,
         /,
@@ -238,7 +238,7 @@ class Lake:
         described, rows = self._select(selection)
         return polars_frame(described, rows)
 
-    def select_rows(  # noqa: PLR0913 - options of one statement
+    def select_rows(
         self,
         name: str,
         /,

@@ -43,7 +43,7 @@ def lake(root: Path, settings: LakeSettings) -> Iterator[Lake]:
 
 @pytest.fixture(scope="session")
 def rows() -> Callable[..., pl.DataFrame]:
-    """Function that returns rows as a table's frame: `rows("raw.bars", {"ticker": "A"}, …)`; missing values are null."""
+    """Function that returns rows as a table's frame, `rows("raw.bars", {"ticker": "A"})`; missing values are null."""
 
     def frame(name: str, *values: dict[str, Any]) -> pl.DataFrame:
         schema = TABLES[name].polars_schema

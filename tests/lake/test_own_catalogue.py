@@ -84,6 +84,8 @@ def test_a_lake_opened_without_views_keeps_those_it_has(tmp_path: Path, settings
         assert lake.select("dictionary", table_name="lent").equals(described.filter(table_name="lent"))
         comment = lake.scalar("SELECT comment FROM duckdb_views() WHERE view_name = 'lent'")
         assert comment == "Books that are lent."
-    with Lake(root, settings, {**CATALOGUE, more.qualified: more}, views=[]) as lake:
-        with pytest.raises(LakeError, match="There is no table or view 'lent'"):
-            lake.select("lent")
+    with (
+        Lake(root, settings, {**CATALOGUE, more.qualified: more}, views=[]) as lake,
+        pytest.raises(LakeError, match="There is no table or view 'lent'"),
+    ):
+        lake.select("lent")

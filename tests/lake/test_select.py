@@ -4,7 +4,6 @@ import shutil
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -20,6 +19,8 @@ from pm.tables.sources import RAW_BARS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import polars as pl
 
     from pm.settings import LakeSettings
 
