@@ -1,4 +1,4 @@
-"""Where bars come from: sources that are fetched from, and files that are imported."""
+"""Deliver bars: from sources that are fetched from, and from files that are imported."""
 
 from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Delivery, Source, no_actions
 from pm.sources.files import SOURCE_NAME, FilePlan, find_files, inspect_file, read_file
