@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import polars as pl
-
     from pm.settings import LakeSettings
 
     Rows = Callable[..., pl.DataFrame]

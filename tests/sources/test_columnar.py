@@ -106,7 +106,7 @@ def test_a_column_of_a_type_that_makes_no_sense(
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(b"", "is empty"), (b"ticker,date,close\n", "is not Parquet"), (b"PAR1 and then nothing", "damaged or cut short")],
+    [(b"", "is empty"), (b"ticker,date,close\n", "not Parquet"), (b"PAR1 and then nothing", "damaged or incomplete")],
 )
 def test_what_is_no_parquet(tmp_path: Path, bars_of: BarsOf, content: bytes, what: str) -> None:
     path = tmp_path / "x.parquet"
@@ -122,7 +122,7 @@ def test_a_page_that_is_damaged(tmp_path: Path, bars_of: BarsOf) -> None:
     content = bytearray(path.read_bytes())
     content[100:2_000] = b"\xff" * 1_900
     path.write_bytes(content)
-    with pytest.raises(InputError, match="damaged or cut short"):
+    with pytest.raises(InputError, match="damaged or incomplete"):
         bars_of(path)
 
 
