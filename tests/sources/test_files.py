@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         def __call__(self, name: str, content: str | bytes) -> Path: ...
 
     BarsOf = Callable[[Path], pl.DataFrame]
-    Exclusion = Callable[[str, str | bytes], InputError]
+    Refusal = Callable[[str, str | bytes], InputError]
 
 TIDY = "ticker,date,open,high,low,close,volume\nAAPL,2020-01-02,1,3,0.5,2,100\nMSFT,2020-01-02,10,30,5,20,1000\n"
 
@@ -162,7 +162,7 @@ class TestTicker:
         assert bars_of(path)["ticker"].to_list() == [ticker]
 
     @pytest.mark.parametrize("name", ["data.csv", "prices.csv", "Historical Data.csv", "[x].csv", "a" * 16 + ".csv"])
-    def test_no_ticker_anywhere(self, refusal: Exclusion, name: str) -> None:
+    def test_no_ticker_anywhere(self, refusal: Refusal, name: str) -> None:
         assert "No ticker" in refusal(name, "Date,Close\n2020-01-02,5\n").what
 
     def test_a_blank_ticker_lands_for_the_quality_room_to_refuse(self, write: Write, bars_of: BarsOf) -> None:
@@ -217,7 +217,7 @@ class TestRefusals:
             inspect_file(tmp_path / "x.csv")
 
     @pytest.mark.parametrize("name", ["x.xlsx", "x", "x.gz", "x.json"])
-    def test_a_name_of_another_format(self, refusal: Exclusion, name: str) -> None:
+    def test_a_name_of_another_format(self, refusal: Refusal, name: str) -> None:
         assert "format" in refusal(name, TIDY).what
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
