@@ -35,7 +35,7 @@ def test_without_a_factor_there_are_no_prices(make_bars: Callable[..., pl.DataFr
         assert prices.row(0) == (None, None, None, None, 1000.0), bad
 
 
-def test_price_beyond_what_a_double_holds_becomes_null(make_bars: Callable[..., pl.DataFrame]) -> None:
+def test_a_price_that_overflows_becomes_null(make_bars: Callable[..., pl.DataFrame]) -> None:
     assert make_bars([1e308], adj_factor=100.0).select(**adjusted_prices())["close"].to_list() == [None]
 
 
@@ -51,13 +51,13 @@ def test_moves_from_the_previous_session(
 
 
 @pytest.mark.parametrize("column", ["high", "low"])
-def test_half_a_range_is_no_true_range(make_bars: Callable[..., pl.DataFrame], column: str) -> None:
+def test_a_session_without_high_or_low_has_no_true_range(make_bars: Callable[..., pl.DataFrame], column: str) -> None:
     bars = make_bars([10.0, 12.0, 9.0], **{column: [10.0, None, 9.0]})
     moves = bars.select(**adjusted_prices()).with_columns(**log_prices()).select(**session_moves())
     assert moves["true_range"].to_list() == [None, None, 3.0]
 
 
-def test_an_adjusted_split_leaves_no_trace(simulated_bars: Callable[..., pl.DataFrame]) -> None:
+def test_an_adjusted_split_changes_no_feature(simulated_bars: Callable[..., pl.DataFrame]) -> None:
     whole = simulated_bars(120)
     before = pl.int_range(pl.len()) < 60
     split = whole.with_columns(

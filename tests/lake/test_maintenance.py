@@ -159,7 +159,7 @@ def _nights(lake: Lake, rows: Rows, count: int) -> list[int]:
     return numbers
 
 
-def test_compaction_keeps_the_snapshots_it_is_told_to_and_forgets_the_rest(
+def test_compaction_keeps_the_snapshots_asked_for_and_forgets_the_rest(
     root: Path, forgetful: LakeSettings, rows: Rows
 ) -> None:
     with Lake(root, forgetful, TABLES) as lake:
@@ -176,14 +176,14 @@ def test_compaction_keeps_the_snapshots_it_is_told_to_and_forgets_the_rest(
         assert lake.read(BARS).equals(now)
 
 
-def test_young_snapshots_are_kept(root: Path, settings: LakeSettings, rows: Rows) -> None:
+def test_compaction_keeps_recent_snapshots(root: Path, settings: LakeSettings, rows: Rows) -> None:
     with Lake(root, settings, TABLES) as lake:
         numbers = _nights(lake, rows, 3)
         assert compact(lake, keep=(), grace=NOW).snapshots_forgotten == 0
         assert [lake.read(BARS, at=number).height for number in numbers] == [30, 60, 90]
 
 
-def test_compaction_a_second_time_finds_nothing(root: Path, forgetful: LakeSettings, rows: Rows) -> None:
+def test_a_second_compaction_changes_nothing(root: Path, forgetful: LakeSettings, rows: Rows) -> None:
     with Lake(root, forgetful, TABLES) as lake:
         _nights(lake, rows, 4)
         compact(lake, keep=(), grace=NOW)
@@ -230,7 +230,7 @@ Lake(Path({str(root)!r}), settings, TABLES).commit("killed", write)
         assert lake.read(RAW_BARS)["ticker"].to_list() == ["A"]
 
 
-def test_sizes_are_what_lies_there(lake: Lake, rows: Rows) -> None:
+def test_table_sizes_are_those_of_the_files(lake: Lake, rows: Rows) -> None:
     _nights(lake, rows, 2)
     sizes = table_sizes(lake)
     assert sizes["name"].to_list() == list(TABLES)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _alter(root: Path, settings: LakeSettings, *statements: str) -> None:
-    """Make a lake one of another version."""
+    """Change a lake as if another version had made it."""
     with Lake(root, settings, TABLES, read_only=False) as lake:
         for statement in statements:
             lake._connection.execute(statement)
@@ -66,14 +66,14 @@ def test_the_dictionary_has_every_column_of_every_table_and_view(lake: Lake) -> 
     assert silent.select("table_name", "column_name").rows() == []
 
 
-def test_a_lake_that_is_current_is_left_alone(root: Path, settings: LakeSettings) -> None:
+def test_a_current_lake_is_not_changed_by_opening(root: Path, settings: LakeSettings) -> None:
     with Lake(root, settings, TABLES, views=[sql_dir()]) as lake:
         before = lake.snapshot
     with Lake(root, settings, TABLES, views=[sql_dir()]) as lake:
         assert lake.snapshot == before
 
 
-def test_a_missing_column_table_and_comment_come_back(root: Path, settings: LakeSettings, rows: Rows) -> None:
+def test_a_missing_column_table_and_comment_are_restored(root: Path, settings: LakeSettings, rows: Rows) -> None:
     with Lake(root, settings, TABLES) as lake:
         lake.commit("flag", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "A", "detail": "x"})))
     _alter(
@@ -90,12 +90,12 @@ def test_a_missing_column_table_and_comment_come_back(root: Path, settings: Lake
             "SELECT comment FROM duckdb_columns() "
             "WHERE table_name = 'bars' AND schema_name = 'main' AND column_name = 'close'"
         )
-        assert comments["comment"].to_list() == ["Closing price as traded."]
+        assert comments["comment"].to_list() == ["Closing price as traded, per share."]
         lake.commit("more", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "B", "detail": "y"})))
         assert lake.read(BAR_FLAGS)["detail"].to_list() == [None, "y"]
 
 
-def test_a_column_nobody_declares_is_left_alone(root: Path, settings: LakeSettings, rows: Rows) -> None:
+def test_an_undeclared_column_is_kept(root: Path, settings: LakeSettings, rows: Rows) -> None:
     _alter(
         root,
         settings,
@@ -109,7 +109,7 @@ def test_a_column_nobody_declares_is_left_alone(root: Path, settings: LakeSettin
         lake.commit("flag", lambda tx: tx.merge(BAR_FLAGS, rows("bar_flags", {"ticker": "A", "value": 2.0})))
 
 
-def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: LakeSettings) -> None:
+def test_a_column_of_another_type_is_an_error_and_nothing_is_changed(root: Path, settings: LakeSettings) -> None:
     _alter(
         root, settings, "DROP VIEW ticker_quality",
         "CREATE TABLE spare AS SELECT 1::INTEGER AS ticker, * EXCLUDE (ticker) FROM bar_flags LIMIT 0",
@@ -127,7 +127,7 @@ def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: La
         )
 
 
-def test_a_changed_view_is_made_anew(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
+def test_a_changed_view_is_replaced(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
     file = folder / "95_my_view.sql"
@@ -158,7 +158,7 @@ def test_a_changed_view_is_made_anew(root: Path, settings: LakeSettings, tmp_pat
         "DROP TABLE bars",
     ],
 )
-def test_a_broken_view_names_its_file_and_the_lake_stays(
+def test_the_error_for_a_broken_view_names_its_file_and_the_lake_is_unchanged(
     root: Path, settings: LakeSettings, tmp_path: Path, text: str
 ) -> None:
     folder = tmp_path / "sql"
@@ -174,7 +174,7 @@ def test_a_broken_view_names_its_file_and_the_lake_stays(
         assert lake.query("FROM adjusted_bars").is_empty()
 
 
-def test_a_view_may_not_hide_a_table(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
+def test_a_view_with_the_name_of_a_table_is_refused(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
     (folder / "99_bars.sql").write_text("SELECT 1 AS a")

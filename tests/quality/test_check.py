@@ -125,12 +125,12 @@ def test_nothing_landed(landed: Landed, settings: QualitySettings) -> None:
     assert checked.refused.is_empty()
 
 
-def test_the_embedded_data_is_good_but_for_nothing(sample: pl.DataFrame, settings: QualitySettings) -> None:
+def test_all_rows_of_the_sample_data_are_good(sample: pl.DataFrame, settings: QualitySettings) -> None:
     checked = check_bars(sample, today=TODAY, settings=settings)
     assert checked.good.equals(sample)
 
 
-def test_prices_with_no_tolerance_for_rounding(landed: Landed, settings: QualitySettings) -> None:
+def test_without_tolerance_rounded_prices_are_refused(landed: Landed, settings: QualitySettings) -> None:
     strict = settings.model_copy(update={"price_tolerance": 0.0})
     raw = landed({"high": 11.0 * (1 - 1e-9)})
     assert check_bars(raw, today=TODAY, settings=strict).refused["rule"].to_list() == ["high_too_low"]
@@ -161,9 +161,7 @@ def _same(value: object, written: object) -> bool:
 
 @given(st.lists(row, max_size=12))
 @hypothesis_settings(max_examples=200, deadline=None)
-def test_every_row_is_accounted_for_once_and_its_original_reads_back(
-    landed: Landed, rows: list[dict[str, Any]]
-) -> None:
+def test_every_row_is_good_or_refused_and_its_json_has_its_values(landed: Landed, rows: list[dict[str, Any]]) -> None:
     raw = landed(*rows)
     checked = check_bars(raw, today=TODAY, settings=load_settings().quality)
     accounted = [*checked.good["row"], *checked.refused["row"]]
@@ -179,7 +177,7 @@ def test_every_row_is_accounted_for_once_and_its_original_reads_back(
 
 
 def _good_rows(raw: pl.DataFrame) -> set[int]:
-    """Tell which rows are good, the slow and obvious way."""
+    """Return which rows are good, by a plain loop."""
     tolerance = load_settings().quality.price_tolerance
     passed: dict[tuple[str, str, date], list[dict[str, Any]]] = {}
     for bar in raw.iter_rows(named=True):
