@@ -1,9 +1,9 @@
--- Clean bars with splits and dividends taken out: prices are total-return prices, comparable over time.
--- open: Opening price × adj_factor.
--- high: Highest price × adj_factor.
--- low: Lowest price × adj_factor.
--- close: Closing price × adj_factor.
--- traded_close: Closing price as traded.
+-- Clean bars with prices adjusted for splits and dividends (total-return prices), comparable over time.
+-- open: Adjusted opening price: opening price as traded × adj_factor.
+-- high: Adjusted highest price: highest price as traded × adj_factor.
+-- low: Adjusted lowest price: lowest price as traded × adj_factor.
+-- close: Adjusted closing price: closing price as traded × adj_factor.
+-- traded_close: Closing price as traded, per share.
 SELECT
     ticker,
     date,

@@ -1,6 +1,6 @@
--- Total returns from each bar's predecessor, dividends included.
--- log_return: ln(adjusted close / the previous one).
--- simple_return: Adjusted close / the previous one − 1.
+-- Total return of each bar since the ticker's previous bar, dividends included.
+-- log_return: ln(adjusted close / adjusted close of the previous bar); null for a ticker's first bar.
+-- simple_return: Adjusted close / adjusted close of the previous bar − 1; null for a ticker's first bar.
 SELECT
     ticker,
     date,

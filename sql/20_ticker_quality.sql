@@ -1,9 +1,9 @@
--- What is known of each ticker's bars: how many, over which days, how many were refused, how many are doubted.
--- bars: Clean bars.
+-- For each ticker: the number of clean bars, their first and last date, and the numbers of refused and flagged rows.
+-- bars: Number of clean bars.
 -- first_date: Date of the first clean bar.
 -- last_date: Date of the last clean bar.
--- quarantined: Rows refused; see quarantine.
--- flagged: Doubts about bars that were kept; see bar_flags.
+-- quarantined: Number of rows refused; see quarantine.
+-- flagged: Number of flags on bars that were kept; see bar_flags.
 WITH clean AS (
     SELECT ticker, count(*) AS bars, min(date) AS first_date, max(date) AS last_date
     FROM bars

@@ -1,5 +1,6 @@
--- Where every bar of every batch went, and whether the sum is right.
--- balanced: landed = inserted + updated + unchanged + quarantined; null while the batch waits to be checked.
+-- For each batch: how many of its bars were inserted, updated, unchanged and refused, and whether the sum is right.
+-- landed: Number of bars that the batch delivered.
+-- balanced: Whether landed = inserted + updated + unchanged + quarantined; null until the batch is checked.
 SELECT
     batch_id,
     origin,

@@ -1,4 +1,4 @@
--- The newest run of the whole pipeline that came to its end.
+-- The newest run of the whole pipeline that is done.
 SELECT *
 FROM runs
 WHERE kind = 'run' AND status = 'done'

@@ -1,4 +1,4 @@
--- Volatility fits and paths of the newest run.
+-- Volatility forecasts of the newest run.
 SELECT v.*
 FROM volatility AS v
 JOIN run_outputs AS o ON o.output_run_id = v.run_id AND o.stage = 'volatility'

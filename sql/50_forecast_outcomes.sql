@@ -1,14 +1,14 @@
--- Every forecast whose target date has a bar by now, with what came: errors are in log price, as traded on the origin date.
--- basis: 'nights' for a night's forecast; else the evaluation that made it later, as of its origin date, by its run_id.
--- actual: The close that came, in the origin date's units: origin_close × exp(actual_log_return).
--- actual_log_return: Total log return that came, dividends included.
+-- Every forecast whose target date has a bar, with the realised price and return. Errors are of the log price.
+-- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- actual: Realised close, in units of the close on the origin date: origin_close × exp(actual_log_return).
+-- actual_log_return: Realised total log return from the origin date to the target date, dividends included.
 -- error: actual_log_return − mean_log_return.
--- inside_50: Whether the close fell between q25 and q75.
--- inside_80: Whether the close fell between q10 and q90.
--- inside_90: Whether the close fell between q05 and q95.
--- inside_95: Whether the close fell between q025 and q975.
--- pinball: Mean pinball loss of the quantiles of the log return, each weighed by the probability it speaks for.
--- crps: Continuous ranked probability score of the log return, from those quantiles: 2 × pinball.
+-- inside_50: Whether the realised close is between q25 and q75.
+-- inside_80: Whether the realised close is between q10 and q90.
+-- inside_90: Whether the realised close is between q05 and q95.
+-- inside_95: Whether the realised close is between q025 and q975.
+-- pinball: Mean pinball loss of the log return's quantiles, each weighted by the probability around its level.
+-- crps: Continuous ranked probability score of the log return, computed from the quantiles: 2 × pinball.
 WITH outcome AS (
     SELECT
         f.*,

@@ -1,4 +1,4 @@
--- Realised forecasts, each once: of several nights that forecast a ticker from the same day, the first that has all quantiles.
+-- Realised forecasts, each counted once: of several runs that forecast a ticker from the same date, the first with all quantiles.
 WITH whole AS (
     SELECT o.*, r.started_at
     FROM forecast_outcomes AS o

@@ -1,18 +1,18 @@
--- How wrong each model's realised forecasts were, by step: over all, by regime of volatility, month of the target, ticker.
--- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
--- slice: 'all', 'regime', 'month' or 'ticker': what the row is about.
--- value: Which regime, month (YYYY-MM) or ticker; null for all.
--- forecasts: Realised forecasts counted.
+-- Errors of each model's realised forecasts by step: of all, and by regime of volatility, month of the target and ticker.
+-- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
+-- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
+-- forecasts: Number of realised forecasts.
 -- rmse: Root mean squared error of the log price.
 -- mae: Mean absolute error of the log price.
--- smape: Mean of 2|F − A| / (F + A) of the price, as a share; of logs, that is 2·tanh(|f − a| / 2).
--- mase: Mean absolute error over the mean absolute one-session log return before the origin.
+-- smape: Mean of 2|F − A| / (F + A), F the forecast and A the realised price; of their logs f and a, 2·tanh(|f − a| / 2).
+-- mase: Mean absolute error divided by the mean absolute one-session log return before the origin.
 -- pinball: Mean pinball loss of the log return's quantiles.
--- crps: Continuous ranked probability score of the log return.
--- directional_accuracy: Share of forecasts that foretold the sign; null where none told one (naive tells none).
--- directional_lower: Lower end of its 95% Wilson interval, as if outcomes were independent.
--- directional_upper: Upper end of its 95% Wilson interval.
--- directional_forecasts: Forecasts that told a sign, of moves that had one.
+-- crps: Mean continuous ranked probability score of the log return.
+-- directional_accuracy: Share of forecasts with the realised sign; null if no forecast has a sign (naive has none).
+-- directional_lower: Lower end of the 95% Wilson interval of directional_accuracy, for independent outcomes.
+-- directional_upper: Upper end of the 95% Wilson interval of directional_accuracy, for independent outcomes.
+-- directional_forecasts: Number of forecasts with a sign of returns that are not 0.
 WITH scored AS (
     SELECT
         basis,

@@ -1,12 +1,12 @@
--- How often the intervals of realised forecasts held what came, beside how often they should: over all, and by slice.
--- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
--- slice: 'all', 'regime', 'month' or 'ticker': what the row is about.
--- value: Which regime, month (YYYY-MM) or ticker; null for all.
--- level: Share of outcomes that the interval should hold.
--- forecasts: Realised forecasts counted.
--- coverage: Share it held.
--- lower: Lower end of the coverage's 95% Wilson interval, as if outcomes were independent.
--- upper: Upper end of the coverage's 95% Wilson interval.
+-- Share of realised closes inside the forecast intervals, beside the level of the intervals: of all forecasts, and by slice.
+-- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
+-- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
+-- level: Level of the interval: the share of outcomes that it should cover.
+-- forecasts: Number of realised forecasts.
+-- coverage: Share of outcomes that the interval covered.
+-- lower: Lower end of the 95% Wilson interval of coverage, for independent outcomes.
+-- upper: Upper end of the 95% Wilson interval of coverage, for independent outcomes.
 WITH intervals AS (
     SELECT
         basis,

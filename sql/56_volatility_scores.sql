@@ -1,12 +1,12 @@
--- How well variances were foretold, by model and step, over all and by slice: QLIKE against the squared returns that came. Smaller is better.
--- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
--- slice: 'all', 'regime', 'month' or 'ticker': what the row is about.
--- value: Which regime, month (YYYY-MM) or ticker; null for all.
--- model: The path used ('garch_pool' or 'ewma'), or, one session ahead, a single fit of the pool.
--- step: Sessions ahead, of the whole return up to there.
--- forecasts: Realised forecasts counted.
--- qlike: Mean of ln s + v/s, v the sum of the squared returns that came and s the variance foretold; of equal forecasts only.
--- variance_ratio: Mean of v/s: above 1, volatility was foretold too low.
+-- QLIKE loss of the variance forecasts against realised squared returns, by model and step: of all, and by slice. Smaller is better.
+-- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
+-- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
+-- model: Model of the forecast ('garch_pool' or 'ewma'); at step 1 also each fitted model and window of the pool.
+-- step: Number of sessions after the origin date; the variance is that of the total return up to there.
+-- forecasts: Number of realised forecasts.
+-- qlike: Mean of ln s + v/s: s the forecast variance, v the sum of squared returns. Compare only models with equal forecasts.
+-- variance_ratio: Mean of v/s; above 1, the forecast variance was too low.
 WITH numbered AS (
     SELECT
         ticker,
@@ -16,7 +16,7 @@ WITH numbered AS (
     FROM returns
     WINDOW by_ticker AS (PARTITION BY ticker ORDER BY date)
 ),
-foretold AS (
+forecast_variances AS (
     SELECT run_id, ticker, origin_date, step, model, cumulative_sigma AS sigma, regime FROM volatility
     UNION ALL
     SELECT run_id, ticker, f.origin_date, 1, f.model || ' ' || f.window_size, f.next_sigma, v.regime
@@ -34,7 +34,7 @@ realised AS (
         strftime(target.date, '%Y-%m') AS month,
         ln(f.sigma ** 2) AS log_variance,
         greatest(0, target.squares - origin.squares) / f.sigma ** 2 AS ratio
-    FROM foretold AS f
+    FROM forecast_variances AS f
     JOIN runs AS r USING (run_id)
     JOIN numbered AS origin ON origin.ticker = f.ticker AND origin.date = f.origin_date
     JOIN numbered AS target ON target.ticker = f.ticker AND target.place = origin.place + f.step

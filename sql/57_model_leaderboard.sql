@@ -1,14 +1,14 @@
--- The models of realised forecasts, best first at each step, each beside the martingale of constant volatility.
--- basis: 'nights' for forecasts of nightly runs; else the evaluation that made them, by its run_id.
--- slice: 'all', 'regime', 'month' or 'ticker': what the row is about.
--- value: Which regime, month (YYYY-MM) or ticker; null for all.
--- place: 1 is the lowest relative_crps at this step; null for a model without some of the forecasts that others made.
--- forecasts: Realised forecasts that both the model and the martingale made.
--- dates: Cutoffs that the t statistics count, each on or after the last target date of the one before: windows do not overlap.
--- relative_rmse: Root mean squared error over the martingale's, which is that of no change: below 1 is better.
--- relative_crps: crps over the martingale's.
--- gain_t: t statistic over those dates of how much less the squared error is; with 8 or more, beyond 2 is hardly chance.
--- crps_gain_t: The same of the crps.
+-- Models ranked by their realised forecasts at each step, each compared with the martingale of constant volatility.
+-- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
+-- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
+-- place: Rank by relative_crps at this step, 1 the best; null for a model that lacks some of the forecasts of others.
+-- forecasts: Number of realised forecasts that both the model and the martingale made.
+-- dates: Number of cutoffs that gain_t counts; each is on or after the last target date of the one before, so that windows do not overlap.
+-- relative_rmse: Root mean squared error / that of the martingale; below 1 is better than assuming no change.
+-- relative_crps: crps / that of the martingale; below 1 is better.
+-- gain_t: t statistic, over those dates, of the martingale's squared error minus the model's; with 8 dates or more, above 2 is significant.
+-- crps_gain_t: t statistic, over those dates, of the martingale's crps minus the model's.
 WITH RECURSIVE paired AS (
     SELECT
         m.basis,

@@ -1,4 +1,4 @@
-"""Features of a ticker on a date, from its adjusted bars up to that date and no other."""
+"""Compute features of a ticker on a date from its adjusted bars up to that date."""
 
 from pm.features.table import compute_features
 

@@ -1,4 +1,4 @@
-"""Where a bar stands in the calendar."""
+"""Compute calendar features of a bar's date."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["calendar_features"]
 
 
 def calendar_features() -> dict[str, pl.Expr]:
-    """Give day of the week (Monday 1) and of the month, the month, and the days since one ticker's previous bar."""
+    """Return the day of the week (1 is Monday), day of the month, month, and days since the ticker's previous bar."""
     date = pl.col("date")
     return {
         "day_of_week": date.dt.weekday(),

@@ -1,4 +1,4 @@
-"""How far the close is below its peak."""
+"""Compute how far the close is below its highest value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["drawdown_features"]
 
 
 def drawdown_features() -> dict[str, pl.Expr]:
-    """Give the close over its highest so far, and over that of the last 250 sessions, less 1, of one ticker's bars."""
+    """Return, for one ticker's bars, close / highest close − 1: of all bars so far, and of the last 250."""
     close = pl.col("close")
     return {
         "drawdown": close / close.cum_max() - 1,

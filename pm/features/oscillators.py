@@ -1,4 +1,4 @@
-"""The four indicators every chart has: RSI, ATR, MACD and Bollinger's bands."""
+"""Compute the technical indicators RSI, ATR, MACD and Bollinger bands."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from pm.features.windows import window_mean
 __all__ = ["macd_line", "oscillator_features"]
 
 FAST, SLOW, SIGNAL = 12, 26, 9
+"""Windows of the MACD and its signal, in sessions."""
 WILDER = 14
+"""Window of RSI and ATR, in sessions."""
 BANDS = 20
+"""Window of the Bollinger bands, in sessions."""
 
 
 def macd_line() -> pl.Expr:
-    """Give the fast exponential average less the slow one, in the units of the price.
+    """Return the 12-session minus the 26-session exponential average of the close, in units of the price.
 
-    Both start at the 26th close, the fast one from the mean of the 12 closes up to it.
+    Both averages start at the 26th close, the fast one with the mean of the 12 closes up to it.
     """
     close = pl.col("close")
     return ema(close, FAST, skip=SLOW - FAST) - ema(close, SLOW)
 
 
 def oscillator_features() -> dict[str, pl.Expr]:
-    """Give RSI, ATR, MACD with its signal, and the place within Bollinger's bands, of one ticker's bars.
+    """Return RSI, ATR, MACD with its signal, and the position between the Bollinger bands, for one ticker's bars.
 
-    Averages start as TA-Lib's do, so values agree with it from the first; those in units of the price are
-    divided by the close. Where a price has not moved at all the RSI and the place within the bands are 0/0, and null.
+    Averages start as those of TA-Lib do, so that all values agree with it. Values in units of the price are divided by
+    the close. While a price has not moved, the RSI and the position between the bands are 0/0, and null.
 
-    - RSI = 100 ḡ / (ḡ + l̄), of Wilder's averages of gains and of losses
+    - RSI = 100 ḡ / (ḡ + l̄), with ḡ and l̄ Wilder's averages of gains and of losses
     - ATR = Wilder's average of the true range
-    - MACD = EMA₁₂ − EMA₂₆ of the close, its signal EMA₉ of that
-    - Bollinger = ½ + (close − mean) / 4σ, of the last 20 closes, σ over n
+    - MACD = EMA₁₂ − EMA₂₆ of the close; its signal is the EMA₉ of MACD
+    - Bollinger = ½ + (close − mean) / 4σ of the last 20 closes, with σ their population standard deviation
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What every feature is made of: adjusted prices, their logarithms, and what a session adds to the last one."""
+"""Compute the inputs of all features: adjusted prices, their logarithms, and the moves of a session."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ PRICES = ("open", "high", "low", "close")
 
 
 def adjusted_prices() -> dict[str, pl.Expr]:
-    """Give open, high, low and close times the adjustment factor, and the volume.
+    """Return open, high, low and close times the adjustment factor, and the volume.
 
-    What is not a positive finite number (a null, NaN, infinity, zero) becomes null, and so does whatever reads it.
-    Volume stays as traded: the factor counts dividends too, which leave the number of shares alone.
+    A value that is not a positive finite number becomes null, and so does every feature computed from it. The volume
+    stays as traded: the factor accounts for dividends too, which do not change the number of shares.
     """
     factor = _positive(pl.col("adj_factor"))
     adjusted = {name: _positive(_positive(pl.col(name)) * factor) for name in PRICES}
@@ -21,18 +21,18 @@ def adjusted_prices() -> dict[str, pl.Expr]:
 
 
 def log_prices() -> dict[str, pl.Expr]:
-    """Give natural logarithms of the adjusted prices and of volume, as `log_open` … `log_volume`."""
+    """Return the natural logarithms of adjusted prices and volume, as `log_open` to `log_volume`."""
     return {f"log_{name}": pl.col(name).log() for name in (*PRICES, "volume")}
 
 
 def session_moves() -> dict[str, pl.Expr]:
-    """Give what sets a session apart from the previous one, of one ticker's bars by date.
+    """Return the moves of each session, for one ticker's bars by date.
 
-    `log_return` and `change` from close to close, `overnight` from the previous close to the open (log), and
-    Wilder's `true_range` max(high, previous close) − min(low, previous close).
+    `log_return` and `change` are from the previous close to the close, `overnight` is the log return from the previous
+    close to the open, and `true_range` is Wilder's max(high, previous close) − min(low, previous close).
     """
     high, low, close, previous = pl.col("high"), pl.col("low"), pl.col("close"), pl.col("close").shift(1)
-    # The horizontal maximum steps over nulls; a true range needs all three.
+    # The horizontal maximum ignores nulls, but a true range needs all three prices.
     true_range = pl.max_horizontal(high, previous) - pl.min_horizontal(low, previous)
     return {
         "log_return": pl.col("log_close") - pl.col("log_close").shift(1),

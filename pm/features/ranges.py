@@ -1,4 +1,4 @@
-"""Volatility read from a session's range, which says more of it than the close alone does."""
+"""Estimate volatility from the range of a session, which is more precise than from closes alone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pm.features.windows import window_mean
 __all__ = ["range_features", "session_variances"]
 
 WINDOW = 20
+"""Window of the volatilities, in sessions."""
 YANG_ZHANG_K = 0.34 / (1.34 + (WINDOW + 1) / (WINDOW - 1))
+"""Weight of the open-to-close variance in Yang-Zhang volatility, which minimises the estimator's variance."""
 
 
 def session_variances() -> dict[str, pl.Expr]:
-    """Give what one session says of its variance, by three estimators, and `move`, its log return from the open.
+    """Return three estimates of each session's variance, and `move`, the log return from open to close.
 
     With u = ln(high/open), d = ln(low/open) and c = ln(close/open):
 
@@ -44,12 +46,12 @@ def session_variances() -> dict[str, pl.Expr]:
 
 
 def range_features() -> dict[str, pl.Expr]:
-    """Give the Parkinson, Garman-Klass and Yang-Zhang volatilities of one ticker's bars, per day, over 20 sessions.
+    """Return Parkinson, Garman-Klass and Yang-Zhang volatility per session over 20 sessions, for one ticker's bars.
 
-    The first two are roots of the mean session variance and see the trading day only. Yang-Zhang sees the night too,
-    and allows for drift: σ² = var o + k var c + (1 − k) mean RS, with o = ln(open / previous close), RS the
-    Rogers-Satchell variance, k = 0.34 / (1.34 + (n + 1)/(n − 1)) and sample variances. A sum that comes out negative,
-    as bars whose close lies outside their range can make it, is no variance, and gives null.
+    The first two are roots of the mean session variance, and cover the trading day only. Yang-Zhang includes the move
+    overnight and allows for drift: σ² = var o + k var c + (1 − k) mean RS, with o = ln(open / previous close),
+    c = ln(close / open), RS the Rogers-Satchell variance, k = 0.34 / (1.34 + (n + 1)/(n − 1)) and sample variances. A
+    negative sum, which bars with a close outside of their range can have, gives null.
 
     References
     ----------

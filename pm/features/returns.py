@@ -1,4 +1,4 @@
-"""Returns, their spread and their sum over longer stretches."""
+"""Compute volatility and momentum from log returns."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import polars as pl
 __all__ = ["return_features"]
 
 DECAY = 0.94
-"""RiskMetrics' λ for daily data."""
+"""Decay of the weights per session: RiskMetrics' λ for daily data."""
 
 
 def return_features() -> dict[str, pl.Expr]:
-    """Give volatilities and momenta of one ticker's log returns.
+    """Return volatilities and momenta of one ticker's log returns.
 
     `volatility_n` is the sample standard deviation (n − 1 in the denominator). `ewm_volatility` is
-    √(Σ λⁱ r²_{t−i} / Σ λⁱ) over all returns so far, the weights summing to 1 from the start; it is given from the 20th
-    return on. `momentum_n` is ln(close_t / close_{t−n}).
+    √(Σ λⁱ r²_{t−i} / Σ λⁱ) over all returns so far, and null before the 20th return. `momentum_n` is
+    ln(close_t / close_{t−n}).
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Exponential averages that start from a plain one, as Wilder's indicators and the MACD do."""
+"""Compute exponential averages that start with an arithmetic mean, as Wilder's indicators and the MACD do."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ __all__ = ["ema", "wilder"]
 
 
 def ema(values: pl.Expr, window: int, *, skip: int = 0) -> pl.Expr:
-    """Give the exponential average with weight α = 2 / (window + 1) for the newest value.
+    """Return the exponential average with weight α = 2 / (window + 1) of the newest value.
 
     Parameters
     ----------
     values
         One ticker's values by date.
     window
-        Values averaged to start from: the first result stands at the last of them.
+        Number of values in the arithmetic mean that the average starts with; the first result is at the last of them.
     skip
-        Values to leave out before the first.
+        Number of values to leave out before the first.
     """
     return _seeded(values, window, alpha=2 / (window + 1), skip=skip)
 
 
 def wilder(values: pl.Expr, window: int) -> pl.Expr:
-    """Give Wilder's average, of weight α = 1 / window for the newest value, started as `ema` is.
+    """Return Wilder's average, with weight α = 1 / window of the newest value and the start of `ema`.
 
     References
     ----------
@@ -33,9 +33,9 @@ def wilder(values: pl.Expr, window: int) -> pl.Expr:
 
 
 def _seeded(values: pl.Expr, window: int, *, alpha: float, skip: int) -> pl.Expr:
-    """Run y_t = y_{t−1} + α (x_t − y_{t−1}) from the plain mean of the first `window` values after `skip`.
+    """Compute y_t = y_{t−1} + α (x_t − y_{t−1}), starting with the mean of the first `window` values after `skip`.
 
-    A null is stepped over: it has no result of its own, and the next value carries on from the last.
+    A null has a null result, and the next value continues from the last one that is not null.
     """
     rank = values.is_not_null().cum_sum()
     kept = pl.when(rank > skip).then(values)

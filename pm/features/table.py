@@ -1,4 +1,4 @@
-"""The families of features put together, ticker by ticker, into the lake's table."""
+"""Compute all features of each ticker, for table `features`."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _SCHEMA = {name: dtype for name, dtype in FEATURES.polars_schema.items() if name
 
 
 def compute_features(bars: pl.DataFrame) -> pl.DataFrame:
-    """Give every bar's features: one row a bar, with the columns of table `features` but for the run's stamps.
+    """Compute the features of every bar: one row a bar, with the columns of table `features` except those of the run.
 
-    A ticker's features depend on its own bars up to the same date only, to the last bit: neither later bars, nor
-    other tickers, nor the order of the rows change them.
+    A ticker's features on a date depend only on its own bars up to that date: later bars, other tickers and the order
+    of the rows change no bit of them.
 
     Parameters
     ----------
     bars
         One row a ticker and date, in any order: ticker, date, open, high, low, close, volume, adj_factor. Prices are
-        multiplied by adj_factor before anything else. All but ticker and date may be null.
+        multiplied by adj_factor first. All columns except ticker and date can be null.
 
     Returns
     -------
     pl.DataFrame
-        Sorted by ticker and date. A feature is null while its window is not full and where its inputs are
-        missing or cannot be (a price of zero, an infinite one); windows hold every bar, the recursive averages
-        (RSI, ATR, MACD, ewm_volatility) step over a missing one. No NaN and no infinity comes out.
+        Rows sorted by ticker and date. A feature is null while its window is not full, and where an input is missing or
+        impossible (a price of zero or infinity). Windows count every bar; the recursive averages (RSI, ATR, MACD,
+        ewm_volatility) skip a missing one. There are no NaN and no infinities.
     """
     features = (
         return_features()
@@ -69,5 +69,5 @@ def _by_ticker(expressions: Mapping[str, pl.Expr]) -> dict[str, pl.Expr]:
 
 def _stored(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
-    # 0/0 where a price has not moved, roots of negative variances, squares beyond what a double holds.
+    # Not finite are 0/0 of a price that has not moved, roots of negative variances, and squares that overflow.
     return pl.when(column.is_finite()).then(column).alias(name) if dtype == pl.Float64 else column.cast(dtype)

@@ -1,4 +1,4 @@
-"""Means over the last n sessions that know nothing of what has left the window."""
+"""Compute means of a moving window without rounding errors of values that have left it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["window_mean"]
 
 
 def window_mean(values: pl.Expr, window: int) -> pl.Expr:
-    """Give the mean of the last `window` values; null until there are that many, and where one of them is null.
+    """Return the mean of the last `window` values; null if there are fewer, or one of them is null.
 
-    A running sum adds what enters and subtracts what leaves, so the rounding of one absurd bar outlives it. Here every
-    window is summed afresh, always in the same order. (polars' `rolling_std`, `rolling_var` and `rolling_max` keep
-    no such residue and serve as they are; the tests hold them to it.) `values` should be a plain column: an
-    expression is computed again for each lag.
+    A running sum adds the value that enters and subtracts the value that leaves, so that the rounding error of one
+    extreme value stays in it. Here every window is summed anew, in the same order. (The `rolling_std`, `rolling_var`
+    and `rolling_max` of polars have no such error, which the tests check.) `values` should be a plain column, because
+    an expression is computed again for each lag.
     """
     return reduce(add, (values.shift(lag) for lag in range(window))) / window

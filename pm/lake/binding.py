@@ -53,6 +53,24 @@ def literal(value: object) -> str:
     OverflowError
         An integer has more than 128 bits.
     """
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(literal(item) for item in value)}]"
+    if isinstance(value, str):
+        parts = [quote(part) for part in value.split("\0")]
+        return parts[0] if len(parts) == 1 else f"({' || chr(0) || '.join(parts)})"
+    if isinstance(value, (date, time)):
+        return _time_literal(value)
+    return _number_literal(value)
+
+
+def _time_literal(value: date | time) -> str:
+    if isinstance(value, (datetime, time)) and value.tzinfo is not None:
+        raise TypeError(f"The lake stores times in UTC without a zone; this one has a zone: {value!r}")
+    kind = "TIMESTAMP" if isinstance(value, datetime) else "DATE" if isinstance(value, date) else "TIME"
+    return f"{kind} '{value.isoformat().replace('T', ' ')}'"
+
+
+def _number_literal(value: object) -> str:
     match value:
         case None:
             text = "NULL"
@@ -64,19 +82,6 @@ def literal(value: object) -> str:
             text = str(int(value))
         case float():
             text = f"'{float(value)!r}'::DOUBLE"
-        case str():
-            parts = [quote(part) for part in value.split("\0")]
-            text = parts[0] if len(parts) == 1 else f"({' || chr(0) || '.join(parts)})"
-        case datetime(tzinfo=None):
-            text = f"TIMESTAMP '{value.isoformat(sep=' ')}'"
-        case time(tzinfo=None):
-            text = f"TIME '{value.isoformat()}'"
-        case datetime() | time():
-            raise TypeError(f"The lake stores times in UTC without a zone; this one has a zone: {value!r}")
-        case date():
-            text = f"DATE '{value.isoformat()}'"
-        case list() | tuple():
-            text = f"[{', '.join(literal(item) for item in value)}]"
         case _:
             raise TypeError(f"SQL has no constant for a {type(value).__name__}: {value!r}")
     return text

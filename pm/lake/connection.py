@@ -94,8 +94,8 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
         "free some space, or correct the folder's permissions; what was committed before is safe",
     ),
 )
-"""Phrases in the messages of DuckDB, DuckLake and SQLite, in lower case; the error raised for them, its message, in which
-{} stands for the original one, and its hint. The first entry that matches applies."""
+"""Phrases in the messages of DuckDB, DuckLake and SQLite, in lower case; and the error raised for them, its message, in
+which {} stands for the original one, and its hint. The first entry that matches applies."""
 
 _HALF_WRITTEN = re.compile(r'could not write[^"]*"(?P<file>[^"]+\.parquet)"', re.IGNORECASE)
 

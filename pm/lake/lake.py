@@ -251,13 +251,16 @@ class Lake:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def _select(self, selection: Selection) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]]]:
-        self._require(selection.name, [*self.tables, *self._views()], "table or view", str(self.root))
+        if selection.name not in self.tables:
+            self._require(selection.name, [*self.tables, *self._views()], "table or view", str(self.root))
         with translated(self.root):
-            blank = Selection(selection.name, None, {}, (), (), 0).statement()[0]
-            known = [column[0] for column in self._connection.execute(blank).description or ()]
-            for column in sorted(selection.named):
-                self._require(column, known, "column", f"{selection.name} in {self.root}")
-            result = execute(self._connection, *selection.statement())
+            try:
+                result = execute(self._connection, *selection.statement())
+            except duckdb.BinderException:
+                described = self._connection.execute(f"DESCRIBE {selection.relation}").fetchall()
+                for column in sorted(selection.named):
+                    self._require(column, [row[0] for row in described], "column", f"{selection.name} in {self.root}")
+                raise
             return [(column[0], str(column[1])) for column in result.description or ()], result.fetchall()
 
     def _require(self, name: str, known: Collection[str], kind: str, where: str) -> None:

@@ -78,7 +78,7 @@ def _walk(node: Any, common: frozenset[str]) -> Iterator[str]:  # noqa: ANN401 -
         case "TABLE_FUNCTION":
             yield from _function(node["function"])
         case "SHOW_REF" if not node.get("query"):
-            yield f"SHOW {node.get('table_name', '')}".strip()
+            yield "SHOW " + node["table_name"].strip('"').upper()
     for key, value in node.items():
         if key != "cte_map":
             yield from _walk(value, common)

@@ -56,6 +56,11 @@ class Selection:
         """Every column that is named."""
         return {*(self.columns or ()), *self.equal, *self.order, *self.descending}
 
+    @property
+    def relation(self) -> str:
+        """The table or view as SQL writes it, quoted."""
+        return identifier(*self.name.split("."))
+
     def statement(self) -> tuple[str, list[object]]:
         """Return the SELECT and the values of its `?`."""
         conditions: list[str] = []
@@ -71,7 +76,7 @@ class Selection:
                 conditions.append(f"{identifier(column)} = ?")
                 values.append(value)
         columns = "*" if self.columns is None else ", ".join(map(identifier, self.columns))
-        sql = f"SELECT {columns} FROM {identifier(*self.name.split('.'))}"  # noqa: S608 - every name is quoted
+        sql = f"SELECT {columns} FROM {self.relation}"  # noqa: S608 - every name is quoted
         if conditions:
             sql += f" WHERE {' AND '.join(conditions)}"
         if self.order:

@@ -1,4 +1,4 @@
-"""What is asked of bars before they are used: rules, adjustment, comparison with the lake, doubts."""
+"""Check bars before they are used: rules, adjustment, comparison with the lake, flags."""
 
 from pm.quality.adjustment import adjustment_factors
 from pm.quality.check import Checked, check_bars, original_json

@@ -1,4 +1,4 @@
-"""The factor by which a traded price becomes comparable with today's."""
+"""Compute the factor that adjusts a traded price for later splits and dividends."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ __all__ = ["adjustment_factors"]
 def adjustment_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     """Add `adj_factor` to bars: adjusted price = price as traded × adj_factor.
 
-    A ticker whose source sends adjusted closes has adj_close / close; a bar without one takes the factor of the next
-    bar that has, else of the previous. Any other ticker has, over the ex-dates after the bar, the product of
+    If the source sends adjusted closes, the factor is adj_close / close; a bar without an adjusted close has the factor
+    of the next bar that has one, or else of the previous. Otherwise it is the product, over the ex-dates after the
+    bar, of
 
     - 1 / ratio for a split of `ratio` new shares for an old one;
-    - 1 − dividend / close before the ex-date, for a dividend, both as traded, per share before a split of that day;
+    - 1 − dividend / close before the ex-date for a dividend, both as traded, per share before a split of that day.
 
-    which reinvests each dividend at the close before its ex-date: the total return. Without actions it is 1.
+    This is the total return of reinvesting each dividend at the close before its ex-date. Without actions it is 1.
 
     Parameters
     ----------
     bars
-        Good bars, with the columns of raw.bars: all of each ticker, or factors miss what is not here.
+        Good bars, with the columns of raw.bars: all bars of each ticker.
     actions
-        With the columns of raw.actions; of what several batches say about a day, the latest fetched counts. One that
-        cannot be (not positive, not finite, a dividend not below the close before) changes nothing.
+        Dividends and splits, with the columns of raw.actions. If several batches have a ticker, date and kind, the
+        batch fetched last counts. An impossible value (not positive, not finite, a dividend not below the close) is
+        ignored.
 
     Returns
     -------
@@ -33,8 +35,8 @@ def adjustment_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFram
 
     References
     ----------
-    The multipliers of the Center for Research in Security Prices (CRSP), by which Yahoo Finance makes its adjusted
-    closes too: see its help page "What is the adjusted close?".
+    The multipliers are those of the Center for Research in Security Prices (CRSP), which Yahoo Finance uses for its
+    adjusted closes too; see its help page "What is the adjusted close?".
     """
     bars = bars.sort("ticker", "date", "fetched_at", "row")
     sent = (pl.col("adj_close") / pl.col("close")).alias("adj_factor")
@@ -53,7 +55,7 @@ def adjustment_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFram
 
 
 def _steps(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
-    """Give each ticker's ex-dates with the product of the factors from that date on: ticker, date, cumulative."""
+    """Return each ticker's ex-dates with the product of the factors from that date on: ticker, date, cumulative."""
     value, before = pl.col("value"), pl.col("close")
     factor = (
         pl.when(kind="split")
@@ -83,7 +85,7 @@ def _steps(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
 
 
 def _latest(actions: pl.DataFrame) -> pl.DataFrame:
-    """Keep what the latest batch says of a ticker, day and kind; a source sends its whole list each time."""
+    """Return the actions of the last batch for each ticker, date and kind; a source sends its whole list each time."""
     day = ("ticker", "date", "kind")
     newest = pl.struct("fetched_at", "batch_id")
     return actions.filter(newest == newest.sort_by("fetched_at", "batch_id").last().over(day)).unique(

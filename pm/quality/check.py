@@ -1,4 +1,4 @@
-"""Parts landed bars into those that may be used and those refused, each with the rules it broke."""
+"""Split delivered bars into good ones and refused ones, each with the rules it broke."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _KEY = ("batch_id", "ticker", "date")
 
 @dataclass(frozen=True)
 class Checked:
-    """Landed rows, parted; each is in one of the two frames, once.
+    """Delivered rows, split in two: each row is in exactly one of the frames.
 
     Attributes
     ----------
     good
-        Rows that may be used, with the columns of raw.bars.
+        Rows that keep every rule, with the columns of raw.bars.
     refused
-        The others, with the columns of quarantine but its stamp: batch_id, row, ticker, date, rule, original.
+        The other rows, with the columns batch_id, row, ticker, date, rule and original of quarantine.
     """
 
     good: pl.DataFrame
@@ -37,19 +37,18 @@ class Checked:
 
 
 def check_bars(raw: pl.DataFrame, *, today: date, settings: QualitySettings) -> Checked:
-    """Part landed rows into good and refused.
+    """Split delivered rows into good and refused ones.
 
-    Rows of several batches may come together: a bar that a later batch sends again is no duplicate.
+    The rows can be of several batches: a bar that a later batch delivers again is not a duplicate.
 
     Parameters
     ----------
     raw
-        Rows with the columns of raw.bars. Of a batch and ticker it must hold every row of the date, or duplicates
-        are not seen.
+        Rows with the columns of raw.bars: all rows of each batch, ticker and date, or duplicates are not found.
     today
-        The day of the wall clock, in UTC: a bar dated later is refused.
+        Today's date in UTC; a bar with a later date is refused.
     settings
-        `price_tolerance` is read.
+        Settings, of which `price_tolerance` is used.
     """
     raw = RAW_BARS.conform(raw)
     passed, broken = _by_row(raw, today, settings.price_tolerance)
@@ -61,7 +60,7 @@ def check_bars(raw: pl.DataFrame, *, today: date, settings: QualitySettings) -> 
 
 
 def _by_row(raw: pl.DataFrame, today: date, tolerance: float) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Apply the rules a row keeps or breaks by itself; those it broke are joined in `rule`."""
+    """Split rows by the rules about a single row; column `rule` has the rules that a row broke, with commas between."""
     rules = row_rules(today=today, tolerance=tolerance)
     good, failure = raw_bar_schema(rules).filter(raw)
     broken = failure.details().with_columns(
@@ -75,7 +74,7 @@ def _by_row(raw: pl.DataFrame, today: date, tolerance: float) -> tuple[pl.DataFr
 
 
 def _by_batch(passed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Find what a batch says twice: the first of equal rows is kept; of rows that contradict each other, none."""
+    """Split rows by the rules about duplicates: of equal rows the first is kept, of contradicting rows none."""
     repeats = passed.select(pl.struct(_KEY).is_duplicated()).to_series()
     twice = passed.filter(repeats).with_columns(
         rule=pl.when(pl.any_horizontal(_varies(name) for name in NUMBERS))
@@ -89,22 +88,22 @@ def _by_batch(passed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _varies(name: str) -> pl.Expr:
-    """Tell whether a value differs within its batch, ticker and date."""
+    """Return whether a value differs within its batch, ticker and date."""
     return pl.col(name).n_unique().over(_KEY) > 1
 
 
 def original_json(rows: pl.DataFrame) -> pl.Expr:
-    """Give each row as it landed, as JSON, named `original`; JSON has no NaN or infinity, so they are strings."""
+    """Return each row as JSON, in column `original`; NaN and infinities, which JSON lacks, are strings."""
     text = pl.struct(name for name in RAW_BARS.polars_schema).struct.json_encode()
     for name in NUMBERS:
         if rows[name].is_finite().all():
             continue
-        # Polars writes them as null. A ticker cannot hold what is replaced: inside a string quotes are escaped.
+        # Polars writes NaN as null. A ticker cannot contain the text replaced, since quotes in it are escaped.
         value, missing = pl.col(name), f'"{name}":null'
-        said = (
+        value_text = (
             pl.when(value.is_finite() | value.is_null())
             .then(pl.lit(missing))
             .otherwise(pl.format(f'"{name}":"{{}}"', value.cast(pl.String)))
         )
-        text = text.str.replace(missing, said, literal=True)
+        text = text.str.replace(missing, value_text, literal=True)
     return text.alias("original")

@@ -1,4 +1,4 @@
-"""What good bars change in the lake: which are new, which rewrite the past, which say nothing new."""
+"""Compare good bars with those of the lake: which are new, which change a past bar, which change nothing."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ __all__ = ["Classified", "classify"]
 _KEY = ("ticker", "date")
 _RESTATED = ("open", "high", "low", "close", "volume")
 _COMPARED = (*_RESTATED, "adj_factor")
-_RELATIVE = 1e-12
+_RELATIVE_TOLERANCE = 1e-12
+"""Relative difference up to which two values are equal."""
 _BARS = BARS.unstamped_schema.names()
 
 
 @dataclass(frozen=True)
 class Classified:
-    """What good bars change.
+    """The changes that good bars make to table bars.
 
     Attributes
     ----------
     inserted
-        Bars of a ticker and date that had none; columns of bars but its stamp.
+        Bars of a ticker and date that had no bar, with the columns of bars except its stamp.
     updated
-        Bars that replace one that said otherwise; the same columns.
+        Bars that replace a bar with other values, with the columns of bars except its stamp.
     counts
-        A row a batch: batch_id, inserted, updated, unchanged. Every good row is counted once, in its own batch.
+        One row a batch: batch_id, inserted, updated, unchanged. Every good row is counted once, in its own batch.
     restatements
-        Each price or volume that was rewritten; columns of restatements but its stamp.
+        Each price or volume that was changed, with the columns of restatements except its stamp.
     """
 
     inserted: pl.DataFrame
@@ -40,21 +41,21 @@ class Classified:
 
 
 def classify(good: pl.DataFrame, current: pl.DataFrame) -> Classified:
-    """Compare good bars with the lake's.
+    """Classify good bars as inserted, updated or unchanged.
 
-    The bar the lake has, and those that landed for its ticker and date in the order they were fetched, make a chain.
-    A landed row without a forerunner is inserted; one equal to it (each value within 1e-12, relatively) unchanged;
-    any other updated. The lake keeps the last that was not unchanged.
+    For each ticker and date, the bar of the lake and the delivered bars, in the order in which they were fetched, form
+    a sequence. A delivered bar without a predecessor is inserted; one equal to its predecessor (each value within a
+    relative 1e-12) is unchanged; any other is updated. The lake keeps the last bar that is not unchanged.
 
     Parameters
     ----------
     good
-        Rows of `Checked.good` with adj_factor.
+        Rows of `Checked.good`, with adj_factor.
     current
-        The bars of these tickers, with the columns of bars, stamped or not.
+        Bars of these tickers in the lake, with the columns of bars; the stamp can be absent.
     """
-    chain = _chain(good, current)
-    landed = chain.filter(pl.col("landed"))
+    sequence = _sequence(good, current)
+    landed = sequence.filter(pl.col("landed"))
     changing = landed.filter(pl.col("outcome") != "unchanged")
     last = changing.filter(~_same_key(-1)).select(*_BARS, "known")
     return Classified(
@@ -68,8 +69,8 @@ def classify(good: pl.DataFrame, current: pl.DataFrame) -> Classified:
     )
 
 
-def _chain(good: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
-    """Put each key's rows one after the other, each beside its forerunner's values (`before_…`)."""
+def _sequence(good: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+    """Return each key's rows in sequence, each with the values of its predecessor in columns `before_…`."""
     rows = pl.concat(
         [
             current.select(*_BARS, landed=pl.lit(value=False)),
@@ -87,29 +88,29 @@ def _chain(good: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
     rows = rows.with_columns(
         *(pl.col(name).shift(1).alias(f"before_{name}") for name in _RESTATED), outcome=outcome, first=~follows
     )
-    # A key is known to the lake if its chain starts there; and an old value is as old as the row that first said it.
+    # The lake has a key if the sequence starts with its bar. An old value dates from the first row that had it.
     starts = pl.when("first").then(~pl.col("landed")).forward_fill()
-    said = pl.when(pl.col("outcome") != "unchanged")
+    changed = pl.when(pl.col("outcome") != "unchanged")
     return rows.with_columns(
         known=starts,
-        before_fetched_at=said.then("fetched_at").forward_fill().shift(1),
-        before_batch_id=said.then("batch_id").forward_fill().shift(1),
+        before_fetched_at=changed.then("fetched_at").forward_fill().shift(1),
+        before_batch_id=changed.then("batch_id").forward_fill().shift(1),
     )
 
 
 def _same_key(offset: int) -> pl.Expr:
-    """Tell whether the row `offset` before is of the same ticker and date."""
+    """Return whether the row `offset` rows before has the same ticker and date."""
     return pl.all_horizontal((pl.col(name) == pl.col(name).shift(offset)).fill_null(value=False) for name in _KEY)
 
 
 def _equal(value: pl.Expr, before: pl.Expr) -> pl.Expr:
-    """Tell whether a value is its forerunner: both missing, or as near as rounding."""
-    near = (value - before).abs() <= _RELATIVE * pl.max_horizontal(value.abs(), before.abs())
+    """Return whether a value equals its predecessor: both are missing, or they differ by rounding only."""
+    near = (value - before).abs() <= _RELATIVE_TOLERANCE * pl.max_horizontal(value.abs(), before.abs())
     return near.fill_null(value=False) | (value.is_null() & before.is_null())
 
 
 def _restatements(updated: pl.DataFrame) -> pl.DataFrame:
-    """Give a row for each price or volume that an updated bar says otherwise than its forerunner."""
+    """Return a row for each price or volume in which an updated bar differs from its predecessor."""
     pieces = [
         updated.filter(~_equal(pl.col(name), pl.col(f"before_{name}"))).select(
             *_KEY,

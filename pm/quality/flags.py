@@ -1,4 +1,4 @@
-"""Doubts about bars that are kept: jumps, stale runs, gaps."""
+"""Flag bars that are kept but look unusual: jumps, unchanged closes, gaps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.sessions import sessions_between
+from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import BAR_FLAGS
 
 if TYPE_CHECKING:
@@ -17,38 +18,36 @@ if TYPE_CHECKING:
 __all__ = ["flag_bars"]
 
 _FLAGS = BAR_FLAGS.unstamped_schema
-_MAD_TO_SIGMA = 1.4826
-"""A normal variable's standard deviation over its median absolute deviation."""
 
 
 def flag_bars(
     bars: pl.DataFrame, *, actions: pl.DataFrame, exchanges: Mapping[str, str], settings: QualitySettings
 ) -> pl.DataFrame:
-    """Give the doubts about bars, one a row: ticker, date, rule, value, detail.
+    """Return the flags of bars, one a row: ticker, date, rule, value, detail.
 
-    - `jump`: the adjusted close moved by more than `jump_return`, and its log return is further from 0 than
-      `jump_sigmas` of the ticker's robust standard deviations (1.4826 × the median absolute deviation of its log
-      returns), on a day without a dividend or a split. The value is the simple return.
-    - `stale`: at least `stale_sessions` bars in a row whose close is the one before. The date is the first of them,
-      the value their number.
-    - `gap`: at least `gap_sessions` sessions of the exchange between two bars have none. The date is that of the bar
-      after them, the value their number. Asked only of tickers whose exchange is known.
+    - `jump`: the simple return of the adjusted close is larger than `jump_return`, up or down, and its log return
+      larger than `jump_sigmas` robust standard deviations of the ticker's log returns (1.4826 × their median absolute
+      deviation), on a day without a dividend or a split. The value is the simple return.
+    - `stale`: at least `stale_sessions` consecutive bars have the close of the bar before. The date is that of the
+      first of them, the value their number.
+    - `gap`: at least `gap_sessions` sessions of the exchange between two bars have no bar. The date is that of the bar
+      after them, the value their number. Only tickers whose exchange is known have this flag.
 
     Parameters
     ----------
     bars
-        With the columns of bars: all of each ticker, in any order.
+        All bars of each ticker, with the columns of bars, in any order.
     actions
-        With the columns of raw.actions.
+        Dividends and splits, with the columns of raw.actions.
     exchanges
-        Ticker to the code of its exchange; those of unknown exchange are absent.
+        Ticker, to the code of its exchange; tickers without a known exchange are absent.
     settings
         The thresholds.
 
     Raises
     ------
     SettingsError
-        An exchange that nobody knows.
+        The code of an exchange is unknown.
     """
     closes = bars.select("ticker", "date", "close", adjusted=pl.col("close") * pl.col("adj_factor")).sort(
         "ticker", "date"
@@ -60,14 +59,14 @@ def flag_bars(
 
 
 def _before(name: str) -> pl.Expr:
-    """Give the value of the ticker's bar before; null for its first."""
+    """Return the value of the ticker's previous bar; null for its first bar."""
     return pl.when(pl.col("ticker") == pl.col("ticker").shift(1)).then(pl.col(name).shift(1))
 
 
 def _jumps(closes: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
     moves = closes.with_columns(move=(pl.col("adjusted") / _before("adjusted")).log())
     deviation = (pl.col("move") - pl.col("move").median().over("ticker")).abs()
-    sigma = _MAD_TO_SIGMA * deviation.median().over("ticker")
+    sigma = MAD_TO_SIGMA * deviation.median().over("ticker")
     simple = pl.col("move").exp() - 1
     return (
         moves.with_columns(sigma=sigma, value=simple)
@@ -79,7 +78,7 @@ def _jumps(closes: pl.DataFrame, actions: pl.DataFrame, settings: QualitySetting
         .with_columns(
             rule=pl.lit("jump"),
             detail=pl.format(
-                "The adjusted close moved by {}%, where a day's usual move is {}%.",
+                "The adjusted close moved by {}%; a robust standard deviation of the ticker's returns is {}%.",
                 (pl.col("value") * 100).round(1),
                 (pl.col("sigma") * 100).round(1),
             ),
@@ -98,7 +97,7 @@ def _stale(closes: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
         .filter(pl.col("value") >= settings.stale_sessions)
         .with_columns(
             rule=pl.lit("stale"),
-            detail=pl.format("The close stays at {} for {} bars more, to {}.", "close", "value", "last"),
+            detail=pl.format("The close stays at {} for {} more bars, until {}.", "close", "value", "last"),
         )
     )
 

@@ -1,4 +1,4 @@
-"""What a bar must be to be used, rule by rule; the names are what `quarantine.rule` says. See docs/quality.md."""
+"""Define the rules that a bar must keep; `quarantine.rule` has their names, docs/quality.md their meanings."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ __all__ = ["DUPLICATE_RULES", "NUMBERS", "PRICES", "raw_bar_schema", "row_rules"
 
 PRICES = ("open", "high", "low", "close")
 NUMBERS = (*PRICES, "adj_close", "volume")
+"""Columns of a bar that hold numbers."""
 
 DUPLICATE_RULES = ("duplicate", "conflicting_duplicate")
-"""Rules about a row among the others of its batch; asked of rows that keep the ones of `row_rules`."""
+"""Rules about a row and the other rows of its batch; they are checked for the rows that keep those of `row_rules`."""
 
 _FACTOR_LIMIT = 1e9
-"""An adjusted close further than this from the close, either way, is a mistake of units or a placeholder."""
+"""Largest ratio of adjusted close to close, or of close to adjusted close; a larger one is an error of units."""
 
 
 def row_rules(*, today: date, tolerance: float) -> dict[str, pl.Expr]:
-    """Give the rules a row keeps or breaks by itself: name, and what is true of a row that keeps it.
+    """Return the rules about a single row: name, and an expression that is true for a row that keeps the rule.
 
-    A rule that compares a missing value comes out null, and counts as kept.
+    A rule that compares a missing value is null, and counts as kept.
 
     Parameters
     ----------
     today
-        The last date a bar may have.
+        Last date that a bar can have.
     tolerance
-        How far, relative to the price, high and low may contradict the others.
+        Relative tolerance by which the high and the low can contradict the other prices.
     """
     close, adj_close = pl.col("close"), pl.col("adj_close")
     has_range = [pl.col(name).is_not_null() for name in ("open", "high", "low")]
@@ -46,7 +47,7 @@ def row_rules(*, today: date, tolerance: float) -> dict[str, pl.Expr]:
         "missing_close": close.is_not_null(),
         "not_finite": pl.all_horizontal(pl.col(name).is_finite() for name in NUMBERS),
         "non_positive_price": pl.all_horizontal(pl.col(name) > 0 for name in PRICES),
-        # All three or none: half a bar has no range to measure volatility by.
+        # All three or none: without one of them a bar has no range to estimate volatility from.
         "partial_prices": pl.all_horizontal(has_range) | ~pl.any_horizontal(has_range),
         "high_too_low": pl.col("high") >= pl.max_horizontal("open", "low", "close") * (1 - tolerance),
         "low_too_high": pl.col("low") <= pl.min_horizontal("open", "high", "close") * (1 + tolerance),
@@ -57,7 +58,7 @@ def row_rules(*, today: date, tolerance: float) -> dict[str, pl.Expr]:
 
 
 def raw_bar_schema(rules: dict[str, pl.Expr]) -> type[dy.Schema]:
-    """Give the dataframely schema of raw.bars with these rules, every value allowed to be missing or absurd."""
+    """Return the dataframely schema of raw.bars with these rules; any value can be missing, NaN or infinite."""
     import dataframely as dy  # takes 0.2 s to import
 
     kinds: dict[Any, Any] = {
@@ -68,10 +69,10 @@ def raw_bar_schema(rules: dict[str, pl.Expr]) -> type[dy.Schema]:
         pl.Int64: dy.Int64(nullable=True),
     }
     columns = {name: kinds[dtype] for name, dtype in RAW_BARS.polars_schema.items()}
-    checks = {name: dy.rule()(_always(kept)) for name, kept in rules.items()}
+    checks = {name: dy.rule()(_as_method(kept)) for name, kept in rules.items()}
     return type("RawBar", (dy.Schema,), columns | checks)
 
 
-def _always(kept: pl.Expr) -> Callable[[type[dy.Schema]], pl.Expr]:
-    """Give an expression as the method that dataframely wants."""
+def _as_method(kept: pl.Expr) -> Callable[[type[dy.Schema]], pl.Expr]:
+    """Return the expression as a method, which dataframely expects."""
     return lambda _: kept

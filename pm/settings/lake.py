@@ -1,4 +1,4 @@
-"""Settings of config/lake.yml."""
+"""Type the settings of config/lake.yml."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ __all__ = ["LakeSettings"]
 
 
 class LakeSettings(Section):
-    """config/lake.yml."""
+    """Settings of config/lake.yml.
+
+    Attributes
+    ----------
+    retry_attempts
+        Number of attempts of a commit that finds the catalog locked.
+    retry_base_seconds
+        Pause before the second attempt, in seconds; each later pause is twice as long.
+    expire_after_days
+        Age at which a compaction forgets a snapshot, in days.
+    """
 
     retry_attempts: Count
     retry_base_seconds: Annotated[float, Field(gt=0)]

@@ -1,4 +1,4 @@
-"""Settings of config/sources.yml."""
+"""Type the settings of config/sources.yml."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ __all__ = ["ExchangeSettings", "SourceSettings"]
 
 
 class ExchangeSettings(Section):
-    """Which exchange a ticker trades on."""
+    """Exchange that a ticker trades on, by ticker, by suffix of the ticker, and by source.
+
+    Attributes
+    ----------
+    tickers, suffixes, sources
+        Ticker, suffix or name of a source, to an ISO 10383 code.
+    """
 
     tickers: dict[str, str]
     suffixes: dict[str, str]
     sources: dict[str, str]
 
     def exchange_of(self, ticker: str, source: str) -> str | None:
-        """Give the ticker's exchange code, or None where nobody said."""
+        """Return the code of the ticker's exchange, or None if no entry matches."""
         if ticker in self.tickers:
             return self.tickers[ticker]
         for suffix, exchange in self.suffixes.items():
@@ -29,7 +35,15 @@ class ExchangeSettings(Section):
 
 
 class SourceSettings(Section):
-    """config/sources.yml."""
+    """Settings of config/sources.yml.
+
+    Attributes
+    ----------
+    priority
+        Sources by precedence, the first with the highest.
+    exchanges
+        Exchanges that tickers trade on.
+    """
 
     priority: Annotated[list[str], Field(min_length=1)]
     exchanges: ExchangeSettings

@@ -1,7 +1,7 @@
-"""Where bars come from: sources that are fetched from, and files that are imported."""
+"""Deliver bars: from sources that are fetched from, and from files that are imported."""
 
 from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Delivery, Source, no_actions
-from pm.sources.files import SOURCE_NAME, FilePlan, find_files, inspect_file, read_file
+from pm.sources.files import FilePlan, find_files, inspect_file, read_file
 from pm.sources.registry import SOURCES, source
 from pm.sources.sample import SampleSource
 
@@ -9,7 +9,6 @@ __all__ = [
     "ACTIONS_SCHEMA",
     "BARS_SCHEMA",
     "SOURCES",
-    "SOURCE_NAME",
     "Delivery",
     "FilePlan",
     "SampleSource",

@@ -1,4 +1,4 @@
-"""What a source of bars is: a name, a version, and a delivery that streams."""
+"""Define the interface of a source of bars."""
 
 from __future__ import annotations
 
@@ -7,44 +7,46 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import polars as pl
 
-from pm.tables.catalogue import TABLES
+from pm.tables.sources import RAW_ACTIONS, RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
+
+    from pm.tables.declaration import Table
 
 __all__ = ["ACTIONS_SCHEMA", "BARS_SCHEMA", "Delivery", "Source", "no_actions"]
 
 _STAMPED_ON_LANDING = {"fetched_at", "batch_id", "row"}
 
 
-def _as_sent(name: str) -> pl.Schema:
-    columns = TABLES[name].polars_schema.items()
+def _as_sent(table: Table) -> pl.Schema:
+    columns = table.polars_schema.items()
     return pl.Schema({column: dtype for column, dtype in columns if column not in _STAMPED_ON_LANDING})
 
 
-BARS_SCHEMA = _as_sent("raw.bars")
-"""A piece of a delivery's bars: raw.bars before it is stamped on landing."""
+BARS_SCHEMA = _as_sent(RAW_BARS)
+"""Columns of delivered bars: those of raw.bars without the ones that are added when they are stored."""
 
-ACTIONS_SCHEMA = _as_sent("raw.actions")
-"""A delivery's dividends and splits: raw.actions before they are stamped on landing."""
+ACTIONS_SCHEMA = _as_sent(RAW_ACTIONS)
+"""Columns of delivered dividends and splits: those of raw.actions without the ones that are added on storing."""
 
 
 def no_actions() -> pl.DataFrame:
-    """Give an empty frame of actions, for a source that sends none."""
+    """Return an empty frame of dividends and splits, for a source that sends none."""
     return ACTIONS_SCHEMA.to_frame()
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a fetch gives.
+    """The result of a fetch.
 
     Attributes
     ----------
     bars
-        Pieces of `BARS_SCHEMA`, to be read once, in order; so that millions of rows are never held at once.
+        Frames with the columns of `BARS_SCHEMA`. They can be iterated once, so that only one is in memory at a time.
     actions
-        Dividends and splits, of `ACTIONS_SCHEMA`; often empty.
+        Dividends and splits, with the columns of `ACTIONS_SCHEMA`; can be empty.
     """
 
     bars: Iterator[pl.DataFrame]
@@ -53,25 +55,32 @@ class Delivery:
 
 @runtime_checkable
 class Source(Protocol):
-    """Where bars come from."""
+    """A source that bars can be fetched from."""
 
     @property
     def name(self) -> str:
-        """Name it is asked for by, and written into the bars' `source` column."""
+        """Name of the source, which is also the value of column `source` of its bars."""
         ...
 
     def version(self) -> str | None:
-        """Give a fingerprint of what it would deliver now, or None where only fetching can tell."""
+        """Return a fingerprint of the data it would deliver now, or None if only a fetch can tell."""
         ...
 
     def fetch(self, tickers: Sequence[str] | None, start: date | None, end: date | None) -> Delivery:
-        """Give the bars of these tickers (None for all it has) from `start` to `end`, both included.
+        """Return the bars of some tickers from `start` to `end`, both included.
+
+        Parameters
+        ----------
+        tickers
+            Tickers; None for all that the source has.
+        start, end
+            First and last date; None for no limit.
 
         Raises
         ------
         UnknownTickerError
-            A ticker it has no bars for.
+            The source has no bars of a ticker.
         SourceError
-            The vendor failed, or gave nothing. Never a silent substitute.
+            The vendor failed or returned nothing. Other data never takes its place.
         """
         ...

@@ -1,4 +1,4 @@
-"""Parquet, a few record batches at a time."""
+"""Read Parquet files, a record batch at a time."""
 
 from __future__ import annotations
 
@@ -15,39 +15,41 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
-__all__ = ["ParquetFile", "look_into"]
+__all__ = ["ParquetFile", "open_parquet"]
 
 _BATCH_ROWS = 100_000
+"""Largest number of rows in a frame."""
 _MAGIC = b"PAR1"
+"""First bytes of every Parquet file."""
 
 
 @dataclass(frozen=True)
 class ParquetFile:
-    """A Parquet file, by its own footer.
+    """A Parquet file whose footer has been read.
 
     Attributes
     ----------
     path
         The file.
     header
-        Its columns' names.
+        Names of the columns.
     """
 
     path: Path
     header: tuple[str, ...]
 
     def pieces(self, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
-        """Give the rows in the file's order, with the types the file has.
+        """Yield frames of the rows, in the file's order and with its types.
 
         Parameters
         ----------
         places
-            Name to give to a column, and its place in the header.
+            Name of a column in the frames, and the column's position in the header, from 0.
 
         Raises
         ------
         InputError
-            A damaged file.
+            The file is damaged, or has a type that cannot be read.
         """
         import pyarrow as pa  # these two take 0.1 s to import
         from pyarrow import parquet
@@ -61,22 +63,24 @@ class ParquetFile:
                         yield frame.select(pl.col(self.header[place]).alias(name) for name, place in places.items())
             except pa.ArrowException as error:
                 raise _damaged(self.path, error) from None
-            except pl.exceptions.PolarsError as error:  # a type it does not know, such as an unknown time zone
-                said = str(error).splitlines()[0]
-                raise InputError(f"A column cannot be read: {said}", where=str(self.path), hint="cast it") from None
+            except pl.exceptions.PolarsError as error:  # of a type that polars lacks, such as an unknown time zone
+                detail = str(error).splitlines()[0]
+                raise InputError(
+                    f"A column cannot be read: {detail}", where=str(self.path), hint="convert the column"
+                ) from None
 
     def place_of(self, index: int) -> str:
-        """Name a row, counting from 0, as a user counts it."""
+        """Return the name of a row for error messages; `index` counts from 0."""
         return f"{self.path}, row {index + 1}"
 
 
-def look_into(path: Path) -> ParquetFile:
+def open_parquet(path: Path) -> ParquetFile:
     """Read a Parquet file's footer.
 
     Raises
     ------
     InputError
-        The file is not Parquet, is damaged, has no rows, or two columns of one name.
+        The file is not Parquet, is damaged, has no rows, or has two columns of the same name.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -88,7 +92,9 @@ def look_into(path: Path) -> ParquetFile:
             raise InputError("The file is empty.", where=str(path), hint="check how it was exported")
         if magic != _MAGIC:
             raise InputError(
-                "The file is named .parquet, and is not Parquet.", where=str(path), hint="if it is text, name it .csv"
+                "The name of the file ends in .parquet, but it is not Parquet.",
+                where=str(path),
+                hint="if it is text, let its name end in .csv",
             )
         try:
             with parquet.ParquetFile(path) as file:
@@ -105,4 +111,4 @@ def look_into(path: Path) -> ParquetFile:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"The file is damaged or cut short: {error}", where=str(path), hint="fetch it again")
+    return InputError(f"The file is damaged or incomplete: {error}", where=str(path), hint="download it again")

@@ -1,4 +1,4 @@
-"""Dates as files write them; one format a file, and never a guess between day and month."""
+"""Parse the dates of a file, which has one format of dates; day and month are never guessed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ __all__ = ["DATE_STYLES", "DateStyle", "date_style", "month_first", "parse_dates
 
 _TIME = r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?))?)?$"
 _EARLIEST, _LATEST = date(1800, 1, 1), date(2199, 12, 31)
+"""First and last date that is accepted."""
 
 
 @dataclass(frozen=True)
 class DateStyle:
-    """A way to write a date.
+    """A format of dates.
 
     Attributes
     ----------
     name
-        As it is shown to a user.
+        Name of the format in messages.
     pattern
-        What a cell must look like; the first group is the date, without the time.
+        Regular expression that a cell matches; its first group is the date without the time.
     layout
-        The date as strptime reads it; for a count since 1970, the unit.
+        Format of the date for strptime; for a count since 1970, the unit.
     """
 
     name: str
@@ -53,43 +54,45 @@ DATE_STYLES: dict[str, DateStyle] = {
         DateStyle("nanoseconds since 1970", r"^(-?\d{18,19})$", "ns"),
     )
 }
-"""Every format understood, by name. Of two that look alike the day comes first: see `month_first`."""
+"""Formats that are read, by name. Of two with the same pattern, the one with the day first comes first."""
 
 _PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
-_DAY_FIRST = {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}
+"""Units of a count since 1970 in a day."""
+_MONTH_FIRST = {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}
+"""Format with the day first, to the format with the month first that has the same pattern."""
 
 
 def date_style(cell: str) -> DateStyle | None:
-    """Give the format of a date, or None where none fits; of two that look alike, the one with the day first."""
+    """Return the format of a date, or None; of two with the same pattern, the one with the day first."""
     text = pl.Series([cell]).str.strip_chars()
     return next((style for style in DATE_STYLES.values() if text.str.contains(style.pattern).item()), None)
 
 
 def month_first(style: DateStyle) -> DateStyle | None:
-    """Give the format with the month first that looks the same, or None where a format can mean one thing only."""
-    twin = _DAY_FIRST.get(style.name)
-    return DATE_STYLES[twin] if twin else None
+    """Return the format with the month first and the same pattern as `style`, or None if there is none."""
+    name = _MONTH_FIRST.get(style.name)
+    return DATE_STYLES[name] if name else None
 
 
 def parse_dates(text: pl.Series, style: DateStyle) -> tuple[pl.Series, pl.Series]:
-    """Read dates: the day on the wall clock that wrote the cell, whatever its zone; counts since 1970 in UTC.
+    """Parse dates: of a time with a zone, the date on the wall clock there; of a count since 1970, the date in UTC.
 
     Parameters
     ----------
     text
         Cells, as strings.
     style
-        The file's format.
+        Format of the file's dates.
 
     Returns
     -------
     dates, bad
-        Date values, null where the cell is empty; and where a cell holds something that is no date of this format.
+        Dates, null where the cell is empty or bad; and whether a cell is not empty and not a date of this format.
     """
     text = text.str.strip_chars()
     part = text.str.extract(style.pattern, 1)
     if style.layout in _PER_DAY:
-        # Floor, so that a moment before 1970 falls on its own day.
+        # Integer division rounds down, so that a time before 1970 has its own date.
         dates = (part.cast(pl.Int64, strict=False) // _PER_DAY[style.layout]).cast(pl.Int32).cast(pl.Date)
     else:
         dates = part.str.to_date(style.layout, strict=False)

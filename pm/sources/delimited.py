@@ -1,8 +1,8 @@
-"""Text with a line per row: found out from its first lines, streamed by Arrow, and its faults found by line.
+"""Read delimited text: detect its format from the first lines, stream it with Arrow, and find errors by line.
 
-Arrow's reader is strict about the number of fields, checks a compressed file's checksum, takes a path literally, keeps
-the rows' order and holds a few blocks at a time; but it counts blocks, not lines. So when it (or a later step) refuses
-a record, the file is read once more by Python's csv module, which knows the line each record starts on.
+Arrow's reader is strict about the number of fields, checks the checksum of a compressed file, takes a path literally,
+keeps the order of the rows and holds a few blocks at a time; but it counts blocks, not lines. So when it, or a later
+step, refuses a record, the file is read again with Python's csv module, which knows the line on which a record starts.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["DelimitedText", "open_bytes", "reading", "sniff"]
 
 _BLOCK_BYTES = 8 << 20
+"""Size of the blocks that Arrow reads."""
 _DELIMITERS = (",", ";", "\t")
 _NOT_TEXT = {
     b"PAR1": ("Parquet", "rename it to end in .parquet"),
@@ -45,20 +46,20 @@ class _Record(NamedTuple):
 
 @dataclass(frozen=True)
 class DelimitedText:
-    """A CSV file as its first lines show it.
+    """A CSV file whose format has been detected from its first lines.
 
     Attributes
     ----------
     path
         The file.
     compressed
-        Whether it is gzipped.
+        Whether the file is compressed by gzip.
     delimiter
-        What parts the fields: a comma, a semicolon or a tab.
+        Delimiter of the fields: a comma, a semicolon or a tab.
     header
-        Names in its first line that is not blank.
+        Names of the columns, in the first line that is not blank.
     header_lines
-        Lines up to the end of the header.
+        Number of lines up to the end of the header.
     """
 
     path: Path
@@ -68,22 +69,22 @@ class DelimitedText:
     header_lines: int
 
     def pieces(self, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
-        """Give the records in the file's order, as strings; an empty field is an empty string, not null.
+        """Yield frames of the records as strings, in the file's order; an empty field is an empty string, not null.
 
         Parameters
         ----------
         places
-            Name to give to a column, and its place in the header.
+            Name of a column in the frames, and the column's position in the header, from 0.
 
         Raises
         ------
         InputError
-            A record with too many or too few fields, or that is not UTF-8 (with its line), or a damaged file.
+            A record has too many or too few fields, or is not UTF-8 (the error names its line), or the file is damaged.
         """
         import pyarrow as pa  # these two take 0.1 s to import
         from pyarrow import csv as arrow_csv
 
-        # The header's own names may repeat.
+        # The names in the header can repeat.
         names = [f"column {place}" for place in range(len(self.header))]
         with reading(self.path):
             try:
@@ -106,7 +107,7 @@ class DelimitedText:
                 raise self._explain(error) from None
 
     def place_of(self, index: int) -> str:
-        """Name the line on which a record starts, counting records from 0."""
+        """Return the name of a record for error messages, with the line it starts on; `index` counts records from 0."""
         record = next(islice(self._records(), index, None))
         return f"{self.path}, line {record.line}"
 
@@ -114,7 +115,7 @@ class DelimitedText:
         return islice(_records(self.path, self.delimiter, compressed=self.compressed), 1, None)
 
     def _explain(self, error: Exception) -> InputError:
-        """Find the record that Arrow stumbled over."""
+        """Return an error that names the record that Arrow refused."""
         line = self.header_lines + 1
         try:
             for record in self._records():
@@ -124,37 +125,37 @@ class DelimitedText:
                     return InputError(
                         f"A row has {fields}, the header has {len(self.header)}.",
                         where=f"{self.path}, line {record.line}",
-                        hint="mend the line; a field that holds the delimiter must be quoted",
+                        hint="correct the line; a field that contains the delimiter must be quoted",
                     )
                 if any("\udc80" <= character <= "\udcff" for field in record.fields for character in field):
                     return InputError(
                         "The text is not UTF-8.", where=f"{self.path}, line {record.line}", hint="save it as UTF-8"
                     )
         except csv.Error:
-            return _endless_field(f"{self.path}, line {line}")
-        return InputError(f"The file cannot be read: {error}.", where=str(self.path), hint="mend the file")
+            return _unclosed_quote(f"{self.path}, line {line}")
+        return InputError(f"The file cannot be read: {error}.", where=str(self.path), hint="correct the file")
 
 
 def sniff(path: Path) -> DelimitedText:
-    """Find out from a file's first lines how it is written.
+    """Detect the format of a file from its first lines.
 
     Raises
     ------
     InputError
-        The file is empty, has a header only, is not text, or is damaged.
+        The file is empty, has only a header, is not text, or is damaged.
     """
     compressed = path.suffix.lower() == ".gz"
     with reading(path):
         with open_bytes(path, compressed=compressed) as stream:
             start = stream.read(1 << 16)
-        _refuse_what_is_not_text(path, start)
+        _require_text(path, start)
         delimiter = _delimiter(start.decode("utf-8-sig", errors="replace"))
         records = _records(path, delimiter, compressed=compressed)
         try:
             header = next(records, None)
             has_rows = next(records, None) is not None
         except csv.Error:
-            raise _endless_field(str(path)) from None
+            raise _unclosed_quote(str(path)) from None
     if header is None:
         raise InputError("The file is empty.", where=str(path), hint="check how it was exported")
     if not has_rows:
@@ -169,13 +170,13 @@ def sniff(path: Path) -> DelimitedText:
 
 
 def open_bytes(path: Path, *, compressed: bool) -> BinaryIO:
-    """Open a file for reading its content, unpacked if need be."""
+    """Open a file to read its content, uncompressed."""
     return cast("BinaryIO", gzip.open(path, "rb")) if compressed else path.open("rb")
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what the system says of an unreadable file into an InputError."""
+    """Turn the system's errors about an unreadable file into an InputError."""
     try:
         yield
     except PermissionError:
@@ -184,18 +185,18 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError("There is no such file.", where=str(path), hint="check the path") from None
     except gzip.BadGzipFile as error:
         raise InputError(
-            f"The file is named .gz, and is not whole gzip: {error}.",
+            f"The name of the file ends in .gz, but it is not gzip, or incomplete: {error}.",
             where=str(path),
-            hint="fetch it again; if it is plain text, remove .gz from its name",
+            hint="download it again; if it is plain text, remove .gz from its name",
         ) from None
     except (EOFError, zlib.error, OSError) as error:
         raise InputError(
-            f"The file is damaged or cut short: {error}.", where=str(path), hint="fetch it again"
+            f"The file is damaged or incomplete: {error}.", where=str(path), hint="download it again"
         ) from None
 
 
 def _records(path: Path, delimiter: str, *, compressed: bool) -> Iterator[_Record]:
-    """Give every record with its lines, the header first; blank lines are no records."""
+    """Yield every record with its lines, the header first; blank lines are skipped."""
     with (
         open_bytes(path, compressed=compressed) as stream,
         io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
@@ -208,22 +209,22 @@ def _records(path: Path, delimiter: str, *, compressed: bool) -> Iterator[_Recor
             before = reader.line_num
 
 
-def _refuse_what_is_not_text(path: Path, start: bytes) -> None:
+def _require_text(path: Path, start: bytes) -> None:
     for magic, (kind, hint) in _NOT_TEXT.items():
         if start.startswith(magic):
             raise InputError(f"The file is {kind}, not CSV.", where=str(path), hint=hint)
     if b"\0" in start:
-        raise InputError("The file is not text.", where=str(path), hint="give a CSV or a Parquet file")
+        raise InputError("The file is not text.", where=str(path), hint="import a CSV or a Parquet file")
 
 
 def _delimiter(start: str) -> str:
-    """Give the delimiter that occurs most in the first line that is not blank, outside quotes."""
+    """Return the delimiter that is most frequent in the first line that is not blank, outside of quotes."""
     line = next((line for line in start.splitlines() if line.strip()), "")
     unquoted = "".join(line.split('"')[::2])
     return max(_DELIMITERS, key=unquoted.count)
 
 
-def _endless_field(where: str) -> InputError:
+def _unclosed_quote(where: str) -> InputError:
     limit = f"{csv.field_size_limit():,}"
     return InputError(
         f"A field has more than {limit} characters.",

@@ -1,4 +1,4 @@
-"""Files of bars, as `pm import` reads them: which there are, how each is to be read, and its bars, streamed."""
+"""Read files of bars for `pm import`: find them, detect their format, and stream their bars."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ import polars as pl
 from pm.errors import InputError
 from pm.sources.base import BARS_SCHEMA
 from pm.sources.cells import CellStyles, cell_styles, read_cells
-from pm.sources.columnar import ParquetFile, look_into
+from pm.sources.columnar import ParquetFile, open_parquet
 from pm.sources.delimited import DelimitedText, open_bytes, reading, sniff
+from pm.sources.names import FILES
 from pm.sources.spellings import match_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["SOURCE_NAME", "FilePlan", "find_files", "inspect_file", "read_file"]
+__all__ = ["FilePlan", "find_files", "inspect_file", "read_file"]
 
-SOURCE_NAME = "files"
-"""Source of the bars of a file that has no source column."""
+"""Source of the bars of a file without a source column."""
 
 _SEARCHED = (".csv", ".csv.gz", ".parquet")
+"""Endings of the files that a folder is searched for."""
 _READ = (*_SEARCHED, ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+"""Endings of the files that can be read."""
 _TICKER = re.compile(r"[A-Za-z0-9^][A-Za-z0-9.^=-]{0,14}")
 # fmt: off
 _NOT_TICKERS = {
@@ -38,7 +40,7 @@ _NOT_TICKERS = {
 
 @dataclass(frozen=True)
 class FilePlan:
-    """How a file is to be read: what `pm import` shows before it reads.
+    """The detected format of a file, which `pm import` shows before it reads the file.
 
     Attributes
     ----------
@@ -47,21 +49,21 @@ class FilePlan:
     format
         'csv' or 'parquet'.
     columns
-        Our column to the file's column it is read from.
+        Column of a bar, to the column of the file that it is read from.
     ignored
-        The file's columns that are not read.
+        Columns of the file that are not read.
     ticker
-        The ticker of every row, from the file's name, where the file has no ticker column.
+        Ticker of every row, taken from the file's name; None if the file has a ticker column.
     tickers
-        The tickers whose rows are read; None for all.
+        Tickers whose rows are read; None for all.
     fingerprint
-        SHA-256 of the content (unpacked), and of what else decides the bars: `ticker` and `tickers`.
+        SHA-256 of the uncompressed content, and of `ticker` and `tickers`.
     styles
-        How it writes dates and numbers.
+        Formats of its dates and numbers.
     content
-        The file, opened up.
+        The file as delimited text or as Parquet.
     places
-        Our column to the place of the file's column, from 0.
+        Column of a bar, to the position of the file's column, from 0.
     """
 
     path: Path
@@ -77,15 +79,15 @@ class FilePlan:
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Give the files to import: those named, and those found in the folders named.
+    """Return the files to import: the files named, and those found in the folders named.
 
-    A folder is searched at every depth for *.csv, *.csv.gz and *.parquet, but for hidden ones and lakes; its files
-    come sorted. A path is taken literally, whatever characters it holds. A file named twice is given once.
+    A folder is searched at every depth for *.csv, *.csv.gz and *.parquet, except hidden files and folders and lakes;
+    its files are sorted. A path is taken literally: it is not a pattern. A file named twice is returned once.
 
     Raises
     ------
     InputError
-        A path that does not exist, or a folder without such a file.
+        A path does not exist, or a folder has no file to import.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
@@ -108,33 +110,32 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def inspect_file(path: str | Path, *, tickers: Sequence[str] | None = None) -> FilePlan:
-    """Find out how a file is to be read, without holding it in memory.
+    """Detect the format of a file, without loading it into memory.
 
     Parameters
     ----------
     path
         CSV (commas, semicolons or tabs; gzipped or not) or Parquet.
     tickers
-        The tickers whose rows are wanted, spelled as in the file; None for all. The file of one other ticker then
-        has no rows.
+        Tickers whose rows are read, spelled as in the file; None for all.
 
     Raises
     ------
     InputError
-        Whatever makes the file unreadable as bars: see docs/importing.md.
+        The file cannot be read as bars; docs/importing.md lists the reasons.
     """
     path = Path(path)
     with reading(path):
         is_folder = path.is_dir()
     if is_folder:
-        raise InputError("This is a folder, not a file.", where=str(path), hint="give the files in it")
+        raise InputError("This is a folder, not a file.", where=str(path), hint="name the files in it")
     if not path.name.lower().endswith(_READ):
         raise InputError(
-            "The name does not tell a format that is read.",
+            "The name of the file does not end like a format that can be read.",
             where=str(path),
-            hint=f"let it end in one of: {', '.join(_READ)}",
+            hint=f"let the name end in one of: {', '.join(_READ)}",
         )
-    content = look_into(path) if path.suffix.lower() == ".parquet" else sniff(path)
+    content = open_parquet(path) if path.suffix.lower() == ".parquet" else sniff(path)
     places = match_columns(content.header, where=str(path))
     ticker = None if "ticker" in places else _ticker_of(path)
     wanted = None if tickers is None else frozenset(tickers)
@@ -153,16 +154,16 @@ def inspect_file(path: str | Path, *, tickers: Sequence[str] | None = None) -> F
 
 
 def read_file(plan: FilePlan, chunk_rows: int = 500_000) -> Iterator[pl.DataFrame]:
-    """Give a file's bars in its own order, in pieces of at most `chunk_rows` rows of `pm.sources.BARS_SCHEMA`.
+    """Yield a file's bars in its order, in frames of at most `chunk_rows` rows with the columns of `BARS_SCHEMA`.
 
-    Blank lines, and rows with nothing in any column that is read, are skipped. A price that is missing, negative or
-    absurd is given as it stands: refusing bars is the quality room's task.
+    Blank lines, and rows that are empty in every column read, are skipped. A price that is missing, negative or
+    implausible is kept as it is: to refuse bars is the task of `pm.quality`.
 
     Raises
     ------
     InputError
-        A cell that is no date or no number, a row without a date, a row with too many or too few fields; with its
-        line (its row, in Parquet).
+        A cell is not a date or not a number, or a row has no date, or too many or too few fields. The error names the
+        line, or the row of a Parquet file.
     """
     if plan.ticker is not None and plan.tickers is not None and plan.ticker not in plan.tickers:
         return
@@ -183,21 +184,21 @@ def read_file(plan: FilePlan, chunk_rows: int = 500_000) -> Iterator[pl.DataFram
 def _is_searched(file: Path, folder: Path) -> bool:
     within = file.relative_to(folder)
     hidden = any(part.startswith(".") for part in within.parts)
-    # A lake's own Parquet files are no files of bars; `pm import .` in a workspace must not take them for some.
+    # The Parquet files of a lake are not files of bars, and `pm import .` in a workspace must not import them.
     in_lake = any((folder / parent / "catalog.sqlite").exists() for parent in within.parents)
     return file.name.lower().endswith(_SEARCHED) and not hidden and not in_lake and file.is_file()
 
 
 def _ticker_of(path: Path) -> str:
-    """Take the ticker from the file's name: AAPL.csv is AAPL's, brk.b.csv.gz BRK.B's."""
+    """Return the ticker in the file's name: AAPL for AAPL.csv, BRK.B for brk.b.csv.gz."""
     suffix = max((suffix for suffix in _READ if path.name.lower().endswith(suffix)), key=len)
     stem = path.name[: -len(suffix)]
-    # A file called data.csv is hardly of the ticker DATA; one called DATA.csv may be.
+    # A file called data.csv is hardly about the ticker DATA; one called DATA.csv can be.
     if not _TICKER.fullmatch(stem) or stem in _NOT_TICKERS:
         raise InputError(
             "No ticker: the file has no ticker column, and its name is not a ticker.",
             where=str(path),
-            hint="add a column called ticker, or name the file after its ticker, as AAPL.csv",
+            hint="add a column called ticker, or name the file after its ticker, such as AAPL.csv",
         )
     return stem.upper()
 
@@ -209,16 +210,16 @@ def _fingerprint(content: DelimitedText | ParquetFile, ticker: str | None, ticke
         while block := stream.read(1 << 20):
             digest.update(block)
     if ticker is not None or tickers is not None:
-        # Equal files of two tickers have different bars, and so has a file once read in part and once whole.
+        # Two tickers' files with equal content have different bars; and so has a file that is read for some tickers.
         digest.update(f"\0{ticker}\0{None if tickers is None else sorted(tickers)}".encode())
     return digest.hexdigest()
 
 
 def _as_bars(piece: pl.DataFrame, plan: FilePlan) -> pl.DataFrame:
-    """Give a piece every column of a bar, and only the tickers wanted."""
+    """Return a piece with all columns of a bar, and the rows of the tickers wanted."""
     known: dict[str, pl.Expr] = {name: pl.col(name) for name in piece.columns}
     if plan.ticker is not None:
         known["ticker"] = pl.lit(plan.ticker)
-    known["source"] = known.get("source", pl.lit(None, pl.String)).fill_null(SOURCE_NAME)
+    known["source"] = known.get("source", pl.lit(None, pl.String)).fill_null(FILES)
     bars = piece.select(known.get(name, pl.lit(None, dtype)).alias(name) for name, dtype in BARS_SCHEMA.items())
     return bars if plan.tickers is None else bars.filter(pl.col("ticker").is_in(list(plan.tickers)))

@@ -1,4 +1,4 @@
-"""Numbers as files write them: decimal points or commas, thousands, currency signs, a dozen words for nothing."""
+"""Parse the numbers of a file: decimal points or commas, thousands separators, currency signs, missing values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["MISSING", "NumberStyle", "number_style", "parse_numbers"]
 
 MISSING = ("", "-", "--", "na", "n/a", "#n/a", "nan", "null", "none", "nil", ".", "?")
-"""What an empty cell may say, in lower case."""
+"""Texts of a missing number, in lower case."""
 
 _CURRENCY = r"^([+-]?)\s*[$€£¥]\s*"
 _THOUSANDS = {
@@ -25,15 +25,14 @@ _SHOWS_POINT = r"^[+-]?(\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d+|0\.\d+|[\d,]*,\d{3}
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """How a file writes its numbers.
+    """A format of numbers.
 
     Attributes
     ----------
     decimal
-        What parts the whole from the fraction.
+        Decimal separator.
     thousands
-        What parts the thousands: a comma where commas part the columns, for such a file has decimal points. Empty where
-        the file could mean either, so that such a number is refused.
+        Thousands separator. Empty if a comma could be either separator, so that a number with a comma is refused.
     """
 
     decimal: Literal[".", ","]
@@ -41,10 +40,10 @@ class NumberStyle:
 
 
 def number_style(cells: Iterable[str], delimiter: str) -> NumberStyle:
-    """Tell from a file's first numbers how it writes them.
+    """Detect the format of numbers from a file's first ones.
 
-    Where commas part the columns a decimal is a point. Elsewhere a comma is a decimal comma, unless one of the
-    numbers shows a decimal point.
+    If commas delimit the columns, the decimal separator is a point. Otherwise a comma is a decimal comma, unless one of
+    the numbers has a decimal point.
     """
     if delimiter == ",":
         return NumberStyle(".", ",")
@@ -57,35 +56,35 @@ def number_style(cells: Iterable[str], delimiter: str) -> NumberStyle:
 
 
 def parse_numbers(text: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series]:
-    """Read numbers.
+    """Parse numbers.
 
     Parameters
     ----------
     text
         Cells, as strings.
     style
-        How the file writes its numbers.
+        Format of the file's numbers.
 
     Returns
     -------
     values, bad
-        Float64 values, null where nothing is said; and where a cell says something that is not a number.
+        Values as Float64, null where a cell is missing or bad; and whether a cell is neither missing nor a number.
     """
     if style.decimal == ".":
         values = text.cast(pl.Float64, strict=False)
-        # "nan" is a missing value here, and casts to one that is not missing.
+        # "nan" is a missing value here, but polars casts it to NaN, which is not null.
         values = values.fill_nan(None)
         unread = values.is_null() & text.is_not_null() & (text != "")
         if not unread.any():
             return values, unread
         places = unread.arg_true()
-        mended, bad_there = _parse_slowly(text.gather(places), style)
-        return values.scatter(places, mended), _mask(len(text), places.filter(bad_there))
+        parsed, bad = _parse_slowly(text.gather(places), style)
+        return values.scatter(places, parsed), _mask(len(text), places.filter(bad))
     return _parse_slowly(text, style)
 
 
 def _parse_slowly(text: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series]:
-    """Read numbers with blanks, currency signs, thousands and decimal commas."""
+    """Parse numbers with blanks, currency signs, thousands separators and decimal commas."""
     plain = text.str.strip_chars().str.replace(_CURRENCY, "$1")
     missing = plain.is_null() | plain.str.to_lowercase().is_in(MISSING)
     grouped = plain.str.contains(_THOUSANDS[style.thousands]) if style.thousands else missing & ~missing

@@ -1,11 +1,11 @@
-"""The sources there are, by name."""
+"""List the sources by name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pm.errors import SettingsError, did_you_mean
-from pm.sources.files import SOURCE_NAME
+from pm.sources.names import FILES, SAMPLE
 from pm.sources.sample import SampleSource
 
 if TYPE_CHECKING:
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 __all__ = ["SOURCES", "source"]
 
-SOURCES: dict[str, Callable[[], Source]] = {"sample": SampleSource}
-"""How each source that can be fetched from is made. Files are imported, not fetched: see pm.sources.files."""
+SOURCES: dict[str, Callable[[], Source]] = {SAMPLE: SampleSource}
+"""Sources that can be fetched from, by name. Files are imported instead; see pm.sources.files."""
 
 
 def source(name: str) -> Source:
-    """Give a source by its name.
+    """Return the source of this name.
 
     Raises
     ------
     SettingsError
-        No source has this name; the nearest one is named.
+        There is no source of this name; the message has the most similar one.
     """
     if name not in SOURCES:
-        known = sorted([*SOURCES, SOURCE_NAME])
+        known = sorted([*SOURCES, FILES])
         raise SettingsError(
             f"Unknown source {name!r}.{did_you_mean(name, known)}",
             where="the source asked for",
-            hint=f"use one of: {', '.join(known)}; files are read by: pm import PATH",
+            hint=f"use one of: {', '.join(known)}; to read files: pm import PATH",
         )
     return SOURCES[name]()

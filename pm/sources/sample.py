@@ -1,4 +1,4 @@
-"""The embedded data: five US stocks, 2000 to 2013, so that everything works before a vendor is chosen."""
+"""Deliver the sample data: five US stocks, 2000 to 2013, with which everything works before a vendor is chosen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPELLINGS = {"Adj Close": "adj_close"}
 
 
 class SampleSource:
-    """AAPL, FB, GOOG, IBM and MSFT, daily, 2000-03-01 to 2013-03-01, from the package bokeh-sampledata.
+    """Source of daily bars of AAPL, FB, GOOG, IBM and MSFT, 2000-03-01 to 2013-03-01, in package bokeh-sampledata.
 
     Prices and volume are as traded; `adj_close` is adjusted for splits and dividends.
     """
@@ -30,20 +30,20 @@ class SampleSource:
     name = "sample"
 
     def version(self) -> str:
-        """Give the version of the package that holds the data."""
+        """Return the name and version of the package that contains the data."""
         return f"{_DISTRIBUTION} {metadata.version(_DISTRIBUTION)}"
 
     def fetch(
         self, tickers: Sequence[str] | None = None, start: date | None = None, end: date | None = None
     ) -> Delivery:
-        """Give the bars, by ticker and date, in one piece; there are no actions.
+        """Return the bars, ordered by ticker and date, in one frame; there are no dividends and splits.
 
         Raises
         ------
         UnknownTickerError
-            A ticker that is not one of the five.
+            A ticker is not one of the five.
         SourceError
-            The package's file is not as it was.
+            The file in the package is missing or has changed.
         """
         bars = self._read()
         if tickers is not None:
@@ -66,7 +66,7 @@ class SampleSource:
             return typed.select(pl.col(column).cast(dtype) for column, dtype in BARS_SCHEMA.items())
         except (OSError, pl.exceptions.PolarsError) as error:
             raise SourceError(
-                f"The embedded data cannot be read: {error}",
+                f"The sample data cannot be read: {error}",
                 where=str(file),
-                hint=f"reinstall it: pip install --force-reinstall {_DISTRIBUTION}",
+                hint=f"reinstall the package: python -m pip install --force-reinstall {_DISTRIBUTION}",
             ) from error

@@ -1,12 +1,11 @@
-"""Which of a file's columns is which of ours, whatever its vendor calls it."""
+"""Match the columns of a file to the columns of a bar, by the names that vendors use."""
 
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pm.errors import InputError
+from pm.errors import InputError, did_you_mean
 from pm.sources.base import BARS_SCHEMA
 
 if TYPE_CHECKING:
@@ -25,45 +24,45 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "volume": ("volume", "vol", "v", "tradedvolume", "sharestraded", "pxvolume"),
     "source": ("source", "vendor", "provider"),
 }
-"""Spellings of each of our columns, compared without case, spaces or punctuation: `Adj. Close` is `adjclose`."""
+"""Names of each column of a bar, compared without case, spaces and punctuation: `Adj. Close` is `adjclose`."""
 
 WEAK_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "ticker": ("name", "code", "stock"),
     "date": ("time", "", "indexlevel0"),
     "close": ("price", "value"),
 }
-"""Words that mean other things too: read so only where no better column is there. The empty one is a header cell
-left blank, as pandas writes an unnamed index in CSV; in Parquet it calls it `__index_level_0__`."""
+"""Names that can mean something else too, and match only if no other column does. The empty name is a blank cell of the
+header, as pandas writes an unnamed index to CSV; in Parquet it writes `__index_level_0__`."""
 
 _PRICES = {"open", "high", "low", "close", "adj_close"}
 
 
 def normalised(header: str) -> str:
-    """Give a header without case, spaces and punctuation: '<Adj. Close>' is 'adjclose'."""
+    """Return a name in lower case without spaces and punctuation: 'adjclose' for '<Adj. Close>'."""
     return re.sub(r"[\W_]+", "", header).lower()
 
 
 def match_columns(header: Sequence[str], *, where: str) -> dict[str, int]:
-    """Find our columns among a file's.
+    """Find the columns of a bar among those of a file.
 
-    A file that has only adjusted closes has them taken for its closes too.
+    If a file has adjusted closes and no closes, its adjusted closes are taken for the closes too.
 
     Parameters
     ----------
     header
-        The file's column names, in order.
+        Names of the file's columns, in order.
     where
-        The file, for messages.
+        The file, for error messages.
 
     Returns
     -------
     dict
-        Our column name to its place in `header`; those not found are absent.
+        Column of a bar, to its position in `header`; columns that are not found are absent.
 
     Raises
     ------
     InputError
-        No date, no close, a column per ticker, or two columns that could equally be the same one of ours.
+        There is no date or no close, each ticker has a column of its own, or two columns match equally well.
     """
     places: dict[str, int] = {}
     for field in BARS_SCHEMA:
@@ -84,13 +83,13 @@ def match_columns(header: Sequence[str], *, where: str) -> dict[str, int]:
 
 
 def _best_candidates(field: str, header: Sequence[str]) -> list[int]:
-    """Give the places of the columns that match a field equally well and best of all."""
+    """Return the positions of the columns that match a field best; several if they match equally well."""
     key = normalised(field)
     ranks = (
         [name == field for name in header],
         [normalised(name) == key for name in header],
         [normalised(name) in SPELLINGS[field] for name in header],
-        # A blank header means an index only where it comes first; elsewhere it is a trailing delimiter.
+        # A blank cell in the header is an index only if it is the first; elsewhere it comes from a trailing delimiter.
         [
             normalised(name) in WEAK_SPELLINGS.get(field, ()) and bool(name.strip() or place == 0)
             for place, name in enumerate(header)
@@ -112,9 +111,9 @@ def _require(places: Mapping[str, int], header: Sequence[str], where: str) -> No
     others = [name for place, name in enumerate(header) if place not in places.values() and name.strip()]
     if not _PRICES & places.keys() and len(others) >= 2 and not _nearest("close", others):
         raise InputError(
-            f"No close column; found {found}. A column per ticker is not read as it stands.",
+            f"No close column; found {found}. A file with a column per ticker cannot be read.",
             where=where,
-            hint=f"make it one row per ticker and date, in DuckDB: UNPIVOT (FROM 'file.csv') "
+            hint=f"convert it to one row per ticker and date, in DuckDB: UNPIVOT (FROM 'file.csv') "
             f'ON COLUMNS(* EXCLUDE "{header[places["date"]]}") INTO NAME ticker VALUE close',
         )
     raise InputError(
@@ -125,10 +124,7 @@ def _require(places: Mapping[str, int], header: Sequence[str], where: str) -> No
 
 
 def _nearest(field: str, header: Sequence[str]) -> str:
-    """Give ' Did you mean …?' for a header that nearly spells the field."""
+    """Return ' Did you mean …?' for the header most similar to a name of the field, or an empty string."""
     shown = {normalised(name): name for name in header}
-    for word in SPELLINGS[field]:
-        near = get_close_matches(word, shown, n=1, cutoff=0.6) if len(word) > 2 else []
-        if near:
-            return f" Did you mean {shown[near[0]]!r}?"
-    return ""
+    guesses = (did_you_mean(word, shown) for word in SPELLINGS[field] if len(word) > 2)
+    return next(filter(None, guesses), "")

@@ -1,8 +1,8 @@
-"""The lake's tables, declared once: a module for each room, and `catalogue` with all of them.
+"""Declare the lake's tables: a module for each room, and `catalogue` with all tables.
 
-Schema `raw` holds what sources delivered, unchanged; schema `main` what was derived from it. A derived row carries the
-`run_id` of the run that computed it, the `snapshot_id` of the lake that run read, and its `cutoff`: the last date
-whose data it may depend on.
+Schema `raw` holds what sources delivered, unchanged; schema `main` holds what was computed from it. A computed row has
+the `run_id` of the run that computed it, the `snapshot_id` of the lake that the run read, and its `cutoff`: the last
+date whose data it can depend on.
 """
 
 from pm.tables.catalogue import TABLES

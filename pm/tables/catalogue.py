@@ -1,4 +1,4 @@
-"""Every table of the lake by its name."""
+"""List every table of the lake by its name."""
 
 from __future__ import annotations
 
@@ -48,4 +48,4 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         )
     }
 )
-"""Tables by their name as SQL writes it: 'raw.bars', 'forecasts'."""
+"""Tables by their name as SQL writes it, such as 'raw.bars' and 'forecasts'."""

@@ -1,4 +1,4 @@
-"""How a table of the lake is declared: its name, key and columns, with the comments that SQL users read."""
+"""Declare a table of the lake: its name, key and columns, with the comments that SQL users read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ DType = pl.DataType | DataTypeClass
 
 TEXT, REAL, INTEGER, DATE, FLAG = pl.String, pl.Float64, pl.Int64, pl.Date, pl.Boolean
 TIME = pl.Datetime("us")
-"""UTC, without a zone: fetching zoned times from DuckDB needs one more package."""
+"""Time in UTC, without a zone: to fetch times with a zone from DuckDB, one more package is needed."""
 
 _SQL = {TEXT: "VARCHAR", REAL: "DOUBLE", INTEGER: "BIGINT", DATE: "DATE", FLAG: "BOOLEAN", TIME: "TIMESTAMP"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, its type, and what a reader should know of it."""
+    """A column: its name, its type, and its description."""
 
     name: str
     dtype: DType
@@ -28,13 +28,27 @@ class Column:
 
     @property
     def sql_type(self) -> str:
-        """The type as SQL writes it."""
+        """The type as SQL writes it, such as VARCHAR."""
         return _SQL[self.dtype]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the lake."""
+    """A table of the lake.
+
+    Attributes
+    ----------
+    schema
+        'main', or 'raw' for what sources delivered.
+    name
+        Name within the schema.
+    comment
+        Description of one row, and of what the table is for.
+    key
+        Columns whose values together differ from row to row.
+    columns
+        Columns, in order.
+    """
 
     schema: str
     name: str
@@ -44,29 +58,29 @@ class Table:
 
     @property
     def qualified(self) -> str:
-        """The name as SQL finds it: `raw.bars`; those of `main` need no schema."""
+        """The name as SQL writes it: `raw.bars`, or `bars` for a table of schema main."""
         return self.name if self.schema == "main" else f"{self.schema}.{self.name}"
 
     @property
     def polars_schema(self) -> pl.Schema:
-        """Names and types, in order."""
+        """Names and types of the columns, in order."""
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
     @property
     def unstamped_schema(self) -> pl.Schema:
-        """Names and types without those of the stamp: what a room gives, before a stage says which run it was."""
+        """Names and types without `run_id`, `snapshot_id` and `cutoff`, which the pipeline adds to computed rows."""
         stamp = {column.name for column in STAMP}
         return pl.Schema({name: dtype for name, dtype in self.polars_schema.items() if name not in stamp})
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Give the frame with exactly this table's columns, in order and of its types.
+        """Return the frame with this table's columns, in order and of its types.
 
         Raises
         ------
         ValueError
-            A column is missing or is not declared.
+            A declared column is missing, or a column is not declared.
         polars.exceptions.PolarsError
-            A value does not fit its type.
+            A value cannot be converted to the type of its column.
         """
         expected = set(self.polars_schema)
         if expected != set(frame.columns):
@@ -76,25 +90,32 @@ class Table:
 
 
 STAMP = (
-    Column("run_id", TEXT, "Run that made this row; see runs."),
+    Column("run_id", TEXT, "Run that computed this row; see runs."),
     Column(
         "snapshot_id",
         INTEGER,
-        "Snapshot of the lake the run read: select … from bars at (version => snapshot_id).",
+        "Snapshot of the lake that the run read: SELECT … FROM bars AT (VERSION => snapshot_id).",
     ),
-    Column("cutoff", DATE, "Last date this row may have seen."),
+    Column("cutoff", DATE, "Last date whose data this row can depend on."),
 )
+"""Columns of every computed row: the run that computed it, the snapshot it read, and the cutoff."""
 
 LANDED = (
-    Column("source", TEXT, "Who sent it: the file's own source column if it has one, else the source's name."),
-    Column("fetched_at", TIME, "When it was fetched, UTC."),
-    Column("batch_id", TEXT, "Batch it came in; see raw.batches."),
-    Column("row", INTEGER, "Its place in the batch, from 1."),
+    Column(
+        "source",
+        TEXT,
+        "Source of the row: the value of the file's source column if there is one, otherwise the name of the source.",
+    ),
+    Column("fetched_at", TIME, "Time at which the row was fetched, in UTC."),
+    Column("batch_id", TEXT, "Batch that the row was delivered in; see raw.batches."),
+    Column("row", INTEGER, "Position of the row in its batch, from 1."),
 )
+"""Columns that say where a delivered row came from."""
 
 PRICES = (
-    Column("open", REAL, "Opening price as traded; null for close-only data."),
-    Column("high", REAL, "Highest price as traded; null for close-only data."),
-    Column("low", REAL, "Lowest price as traded; null for close-only data."),
-    Column("close", REAL, "Closing price as traded."),
+    Column("open", REAL, "Opening price as traded, per share; null for close-only data."),
+    Column("high", REAL, "Highest price as traded, per share; null for close-only data."),
+    Column("low", REAL, "Lowest price as traded, per share; null for close-only data."),
+    Column("close", REAL, "Closing price as traded, per share."),
 )
+"""Columns of a bar's prices."""

@@ -1,4 +1,4 @@
-"""Runs, their stages, and the tickers that a stage left out."""
+"""Declare the tables of runs, of their stages, and of the tickers that a stage left out."""
 
 from __future__ import annotations
 
@@ -9,62 +9,69 @@ __all__ = ["EXCLUSIONS", "RUNS", "STAGE_EVENTS"]
 RUNS = Table(
     "main",
     "runs",
-    "A run: of the whole pipeline, an import, an evaluation, a training, or a change of the watch list.",
+    "A run: of the whole pipeline, an import, an evaluation, the training of a policy, or a change of the watch list.",
     ("run_id",),
     (
-        Column("run_id", TEXT, "Run; sorts by time."),
-        Column("kind", TEXT, "What the run does: 'run', 'import', 'evaluate', 'policy' or 'universe'."),
+        Column("run_id", TEXT, "Run; identifiers sort by time."),
+        Column("kind", TEXT, "'run', 'import', 'evaluate', 'policy' or 'universe'; see docs/vocabulary.md."),
         Column("status", TEXT, "'running', 'done', 'failed' or 'abandoned'."),
-        Column("started_at", TIME, "UTC."),
-        Column("finished_at", TIME, "UTC; null while running."),
+        Column("started_at", TIME, "Start, in UTC."),
+        Column("finished_at", TIME, "End, in UTC; null while running."),
         Column("source", TEXT, "Source that the run was restricted to; null for no restriction."),
-        Column("tickers", TEXT, "Tickers asked for, comma-separated; null for all."),
-        Column("as_of", DATE, "The day taken for today; the cutoff of what was derived."),
-        Column("attempts", INTEGER, "1, and one more for each time it was resumed."),
+        Column("tickers", TEXT, "Tickers that the run was asked for, separated by commas; null for all."),
+        Column("as_of", DATE, "Day that the run took for today; no row it computed depends on later data."),
+        Column("attempts", INTEGER, "Number of times the run was started: 1, and one more each time it was resumed."),
         Column("version", TEXT, "Version of Portfolio Maximizer."),
-        Column("settings", TEXT, "Every setting, as JSON."),
-        Column("error", TEXT, "What failed; null if nothing did."),
+        Column("settings", TEXT, "Settings of the run, as JSON."),
+        Column("error", TEXT, "Error message; null if nothing failed."),
     ),
 )
 
 STAGE_EVENTS = Table(
     "main",
     "stage_events",
-    "A stage of a run: what it read, what it wrote, how long and how much memory it took.",
+    "A stage of a run: what it read and wrote, and the time and memory it took.",
     ("run_id", "stage", "attempt"),
     (
-        Column("run_id", TEXT, "Run."),
-        Column("stage", TEXT, "Stage."),
-        Column("attempt", INTEGER, "The run's attempt this belongs to."),
-        Column("status", TEXT, "'done', 'skipped' (nothing it reads has changed) or 'failed'."),
-        Column("started_at", TIME, "UTC."),
-        Column("finished_at", TIME, "UTC."),
-        Column("seconds", REAL, "Wall time."),
-        Column("rows", INTEGER, "Rows written."),
-        Column("peak_memory_mb", REAL, "Highest resident memory of the process and its workers, in MiB."),
-        Column("snapshot_id", INTEGER, "Snapshot of the lake it read."),
-        Column("fingerprint", TEXT, "Hash of all it depends on: tables, settings, code, what it was asked."),
-        Column("code_hash", TEXT, "Hash of its code, settings, libraries and the structure of its tables alone."),
+        Column("run_id", TEXT, "Run; see runs."),
+        Column("stage", TEXT, "Stage of the pipeline."),
+        Column("attempt", INTEGER, "Attempt of the run that the row is about, from 1."),
+        Column("status", TEXT, "'done', 'skipped' (nothing that it depends on has changed) or 'failed'."),
+        Column("started_at", TIME, "Start, in UTC."),
+        Column("finished_at", TIME, "End, in UTC."),
+        Column("seconds", REAL, "Elapsed time, in seconds."),
+        Column("rows", INTEGER, "Number of rows written."),
+        Column("peak_memory_mb", REAL, "Largest resident memory of the process and its workers, in MiB."),
+        Column("snapshot_id", INTEGER, "Snapshot of the lake that the stage read."),
+        Column(
+            "fingerprint",
+            TEXT,
+            "Hash of everything the stage depends on: tables, settings, code, and what the run was asked for.",
+        ),
+        Column(
+            "code_hash", TEXT, "Hash of the stage's code, settings, libraries and table columns alone."
+        ),
         Column(
             "output_run_id",
             TEXT,
-            "Run whose rows stand as this stage's result: its own, or that of an equal one.",
+            "Run whose rows are this stage's result: this run, or an earlier run whose stage depended on equal data "
+            "and code.",
         ),
-        Column("summary", TEXT, "One line of what came out."),
-        Column("error", TEXT, "What failed; null if nothing did."),
+        Column("summary", TEXT, "Result of the stage, in one line."),
+        Column("error", TEXT, "Error message; null if nothing failed."),
     ),
 )
 
 EXCLUSIONS = Table(
     "main",
     "exclusions",
-    "A ticker that a stage could not serve, or served in a lesser way, and why.",
+    "A ticker that a stage left out, or computed from less data or with a simpler model than usual, and why.",
     ("run_id", "stage", "ticker", "reason", "cutoff"),
     (
         Column("stage", TEXT, "Stage of the pipeline."),
         Column("ticker", TEXT, "Ticker."),
-        Column("reason", TEXT, "Short name of the reason."),
-        Column("detail", TEXT, "The reason in words, with its numbers."),
+        Column("reason", TEXT, "Reason, in one word; see docs/vocabulary.md."),
+        Column("detail", TEXT, "Reason in a sentence, with its numbers."),
         *STAMP,
     ),
 )

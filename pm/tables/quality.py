@@ -1,4 +1,4 @@
-"""Clean bars, the rows that were refused, and where every row of a batch went."""
+"""Declare the tables of clean bars, refused rows, flags, and the account of every batch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ __all__ = ["BARS", "BAR_FLAGS", "QUARANTINE", "RECONCILIATION", "RESTATEMENTS"]
 BARS = Table(
     "main",
     "bars",
-    "The chosen clean bar of a ticker on a date, as traded, with its adjustment factor. Adjusted: view adjusted_bars.",
+    "The clean bar of a ticker on a date, as traded, with its adjustment factor. View adjusted_bars has adjusted "
+    "prices.",
     ("ticker", "date"),
     (
         Column("ticker", TEXT, "Ticker."),
-        Column("date", DATE, "Session."),
+        Column("date", DATE, "Session (trading day)."),
         *PRICES,
-        Column("volume", REAL, "Shares traded; null where unknown."),
-        Column("adj_factor", REAL, "Total-return factor: adjusted price = price as traded × adj_factor."),
+        Column("volume", REAL, "Number of shares traded; null if unknown."),
+        Column("adj_factor", REAL, "Factor of splits and dividends: adjusted price = price as traded × adj_factor."),
         *LANDED,
         *STAMP,
     ),
@@ -25,15 +26,15 @@ BARS = Table(
 QUARANTINE = Table(
     "main",
     "quarantine",
-    "A refused row, the rule that refused it, and the row itself.",
+    "A delivered row that was refused, the rules that it broke, and the row itself.",
     ("batch_id", "row"),
     (
-        Column("batch_id", TEXT, "Batch the row landed in."),
-        Column("row", INTEGER, "Its place in the batch, from 1."),
-        Column("ticker", TEXT, "Ticker, if the row has one."),
-        Column("date", DATE, "Date, if the row has one."),
-        Column("rule", TEXT, "The rules it broke, comma-separated; see docs/quality.md."),
-        Column("original", TEXT, "The row as it landed, as JSON."),
+        Column("batch_id", TEXT, "Batch that the row was delivered in; see raw.batches."),
+        Column("row", INTEGER, "Position of the row in its batch, from 1."),
+        Column("ticker", TEXT, "Ticker; null if the row has none."),
+        Column("date", DATE, "Date; null if the row has none."),
+        Column("rule", TEXT, "Rules that the row broke, separated by commas; see docs/quality.md."),
+        Column("original", TEXT, "The row as it was delivered, as JSON."),
         *STAMP,
     ),
 )
@@ -41,14 +42,24 @@ QUARANTINE = Table(
 BAR_FLAGS = Table(
     "main",
     "bar_flags",
-    "A doubt about a bar that was kept: a jump, a stale run, a gap.",
+    "A bar that was kept but looks unusual: after a jump, in a run of unchanged closes, or after a gap.",
     ("ticker", "date", "rule"),
     (
         Column("ticker", TEXT, "Ticker."),
-        Column("date", DATE, "Session it is about; for a gap, the first session after it."),
+        Column(
+            "date",
+            DATE,
+            "Session that is flagged: of a jump, the bar after it; of unchanged closes, the first; of a gap, the bar "
+            "after it.",
+        ),
         Column("rule", TEXT, "'jump', 'stale' or 'gap'."),
-        Column("value", REAL, "Jump: the return; stale: sessions without a move; gap: sessions missing."),
-        Column("detail", TEXT, "The same in words."),
+        Column(
+            "value",
+            REAL,
+            "Of a jump, the simple return; of stale, the number of unchanged closes; of a gap, the number of missing "
+            "sessions.",
+        ),
+        Column("detail", TEXT, "The flag in a sentence, with its numbers."),
         *STAMP,
     ),
 )
@@ -56,15 +67,15 @@ BAR_FLAGS = Table(
 RECONCILIATION = Table(
     "main",
     "reconciliation",
-    "Where every row of a batch went: landed = inserted + updated + unchanged + quarantined.",
+    "Account of every row of a batch: landed = inserted + updated + unchanged + quarantined.",
     ("batch_id",),
     (
-        Column("batch_id", TEXT, "Batch."),
-        Column("landed", INTEGER, "Bars in raw.bars."),
-        Column("inserted", INTEGER, "New in bars."),
-        Column("updated", INTEGER, "Replaced a bar that said otherwise."),
-        Column("unchanged", INTEGER, "Said what bars already said."),
-        Column("quarantined", INTEGER, "Refused; see quarantine."),
+        Column("batch_id", TEXT, "Batch; see raw.batches."),
+        Column("landed", INTEGER, "Number of bars in raw.bars."),
+        Column("inserted", INTEGER, "Number of bars that are new in bars."),
+        Column("updated", INTEGER, "Number of bars that replaced one with other values."),
+        Column("unchanged", INTEGER, "Number of bars equal to the one in bars."),
+        Column("quarantined", INTEGER, "Number of rows refused; see quarantine."),
         *STAMP,
     ),
 )
@@ -72,22 +83,23 @@ RECONCILIATION = Table(
 RESTATEMENTS = Table(
     "main",
     "restatements",
-    "A field of a past bar that its source rewrote.",
+    "A price or volume of a past bar that its source changed.",
     ("ticker", "date", "field", "seen_at"),
     (
         Column("ticker", TEXT, "Ticker."),
-        Column("date", DATE, "Session."),
+        Column("date", DATE, "Session (trading day)."),
         Column(
             "field",
             TEXT,
-            "open, high, low, close or volume. Factors restate with each dividend and are not listed.",
+            "'open', 'high', 'low', 'close' or 'volume'. Adjustment factors change with each dividend and are not "
+            "listed.",
         ),
-        Column("old_value", REAL, "What bars said."),
-        Column("new_value", REAL, "What it says now."),
-        Column("first_seen", TIME, "When the old value was fetched, UTC."),
-        Column("seen_at", TIME, "When the new value was fetched, UTC."),
-        Column("old_batch_id", TEXT, "Batch of the old value."),
-        Column("new_batch_id", TEXT, "Batch of the new value."),
+        Column("old_value", REAL, "Value in bars before."),
+        Column("new_value", REAL, "Value in bars after."),
+        Column("first_seen", TIME, "Time at which the old value was fetched, in UTC."),
+        Column("seen_at", TIME, "Time at which the new value was fetched, in UTC."),
+        Column("old_batch_id", TEXT, "Batch of the old value; see raw.batches."),
+        Column("new_batch_id", TEXT, "Batch of the new value; see raw.batches."),
         *STAMP,
     ),
 )

@@ -1,4 +1,4 @@
-"""What a source of bars delivered: schema `raw`, append only."""
+"""Declare the tables of what sources delivered: schema `raw`, append only."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ RAW_BARS = Table(
     ("batch_id", "row"),
     (
         Column("ticker", TEXT, "Ticker as the source spells it."),
-        Column("date", DATE, "Session."),
+        Column("date", DATE, "Session (trading day)."),
         *PRICES,
         Column(
             "adj_close",
             REAL,
-            "Close adjusted for splits and dividends by the source; null where it sends none.",
+            "Closing price adjusted by the source for splits and dividends; null if it sends none.",
         ),
-        Column("volume", REAL, "Shares traded; null where the source sends none."),
+        Column("volume", REAL, "Number of shares traded; null if the source sends none."),
         *LANDED,
     ),
 )
@@ -34,7 +34,11 @@ RAW_ACTIONS = Table(
         Column("ticker", TEXT, "Ticker."),
         Column("date", DATE, "Ex-date: the first session that trades without the dividend, or after the split."),
         Column("kind", TEXT, "'dividend' or 'split'."),
-        Column("value", REAL, "Dividend in currency a share, or new shares for an old one."),
+        Column(
+            "value",
+            REAL,
+            "Dividend per share, in the currency of the price; or, of a split, number of new shares for an old one.",
+        ),
         *LANDED,
     ),
 )
@@ -42,20 +46,20 @@ RAW_ACTIONS = Table(
 RAW_BATCHES = Table(
     "raw",
     "batches",
-    "One delivery of bars: a fetch, or an imported file.",
+    "A delivery of bars: one fetch, or one imported file.",
     ("batch_id",),
     (
-        Column("batch_id", TEXT, "Batch."),
-        Column("run_id", TEXT, "Run that landed it; see runs."),
-        Column("origin", TEXT, "Source it came through: sample, files, …"),
-        Column("path", TEXT, "File it was read from; null for a fetch."),
-        Column("fingerprint", TEXT, "Hash of the content, by which a second import of the same file is known."),
-        Column("bars", INTEGER, "Bars that landed."),
-        Column("actions", INTEGER, "Dividends and splits that landed."),
-        Column("tickers", INTEGER, "Distinct tickers among them."),
-        Column("first_date", DATE, "First date among the bars."),
-        Column("last_date", DATE, "Last date among the bars."),
-        Column("landed_at", TIME, "When it landed, UTC."),
+        Column("batch_id", TEXT, "Batch; identifiers sort by time."),
+        Column("run_id", TEXT, "Run that stored the batch; see runs."),
+        Column("origin", TEXT, "Source that delivered the batch, such as 'sample' or 'files'."),
+        Column("path", TEXT, "File that the batch was read from; null for a fetch."),
+        Column("fingerprint", TEXT, "Hash of the content, by which a second import of the same file is recognised."),
+        Column("bars", INTEGER, "Number of bars."),
+        Column("actions", INTEGER, "Number of dividends and splits."),
+        Column("tickers", INTEGER, "Number of different tickers."),
+        Column("first_date", DATE, "First date of the bars."),
+        Column("last_date", DATE, "Last date of the bars."),
+        Column("landed_at", TIME, "Time at which the batch was stored, in UTC."),
     ),
 )
 

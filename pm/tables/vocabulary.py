@@ -1,4 +1,4 @@
-"""The words that columns of the lake may hold, each with its meaning; docs/vocabulary.md prints them."""
+"""List the words that columns of the lake can hold, each with its meaning; docs/vocabulary.md prints them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Vocabulary(StrEnum):
     Attributes
     ----------
     meaning
-        What the word says, in one sentence.
+        Meaning of the word, in one sentence.
     """
 
     meaning: str
@@ -38,7 +38,7 @@ class Vocabulary(StrEnum):
 
 
 class RunKind(Vocabulary):
-    """What a run does: column `kind` of table `runs`."""
+    """Task of a run: column `kind` of table `runs`."""
 
     RUN = "run", "Every stage, from landing bars to the report: `pm run`."
     IMPORT = "import", "Landing and checking bars from files: `pm import`."
@@ -48,27 +48,27 @@ class RunKind(Vocabulary):
 
 
 class RunStatus(Vocabulary):
-    """How far a run has come: column `status` of table `runs`."""
+    """State of a run: column `status` of table `runs`."""
 
-    RUNNING = "running", "The run has begun and not ended. `pm runs` shows it as cut off when no process is writing."
+    RUNNING = "running", "The run has started and not ended. `pm runs` shows it as cut off if no process is writing."
     DONE = "done", "Every stage is done or was skipped."
-    FAILED = "failed", "A stage failed; what earlier stages committed stays."
-    ABANDONED = "abandoned", "The run was cut off, and a later run did not continue it."
+    FAILED = "failed", "A stage failed; the rows that earlier stages committed are kept."
+    ABANDONED = "abandoned", "The run was cut off, and the next run started anew instead of continuing it."
 
 
 class StageStatus(Vocabulary):
-    """How a stage of a run ended: column `status` of table `stage_events`."""
+    """Outcome of a stage of a run: column `status` of table `stage_events`."""
 
     DONE = "done", "The stage wrote its rows."
     SKIPPED = (
         "skipped",
-        "Nothing that the stage depends on has changed: the rows of an earlier run stand as its result.",
+        "Nothing that the stage depends on has changed: the rows of an earlier run are its result.",
     )
     FAILED = "failed", "The stage raised an error and wrote nothing."
 
 
 class Reason(Vocabulary):
-    """Why a stage left a ticker out, or computed it from less than usual: column `reason` of table `exclusions`."""
+    """Reason for which a stage left a ticker out or simplified its work: column `reason` of table `exclusions`."""
 
     NO_PRICES = "no_prices", "Left out: the ticker has no usable bar up to the day of the run."
     DUPLICATE_DATES = "duplicate_dates", "Left out: two bars have the same date."
@@ -77,25 +77,25 @@ class Reason(Vocabulary):
     STALE = "stale", "Left out: the last bar is older than forecast.max_age_days on the day of the run."
     TOO_FEW_BARS = "too_few_bars", "Left out: fewer bars than the simplest forecaster needs."
     TOO_FEW_RETURNS = "too_few_returns", "Left out: fewer returns than exponentially weighted volatility needs."
-    CONSTANT = "constant", "Left out: the price hardly moves, so that it has no volatility to estimate."
-    OUT_OF_RANGE = "out_of_range", "Left out: prices so far apart that a ratio or a quantile of them overflows."
+    CONSTANT = "constant", "Left out: the price hardly moves, so that there is no volatility to estimate."
+    OUT_OF_RANGE = "out_of_range", "Left out: prices differ so much that a ratio or a quantile of them overflows."
     NO_VOLATILITY = "no_volatility", "Left out: there is no volatility for every step of the horizon."
     ORIGIN_MISMATCH = "origin_mismatch", "Left out: the forecast and the volatility start from different dates."
     NO_TARGETS = "no_targets", "Left out: the sessions to forecast are not known."
-    AMBIGUOUS_FORECAST = "ambiguous_forecast", "Left out: two forecasts of the same model, run and step."
+    AMBIGUOUS_FORECAST = "ambiguous_forecast", "Left out: there are two forecasts of one model, run and step."
     NON_FINITE_FORECAST = "non_finite_forecast", "Left out: a number of the forecast is missing or not finite."
     NON_POSITIVE_FORECAST = "non_positive_forecast", "Left out: a price or a sigma of the forecast is not positive."
     UNORDERED_QUANTILES = "unordered_quantiles", "Left out: the quantiles do not increase with their level."
-    FAILED = "failed", "Left out: the stage raised an error over this ticker; detail has the error."
-    SHORT_HISTORY = "short_history", "Simplified: too short a history for the full model; a simpler one was used."
+    FAILED = "failed", "Left out: the stage raised an error for this ticker; column `detail` has it."
+    SHORT_HISTORY = "short_history", "Simplified: the history is too short for the full model; a simpler one was used."
     NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; exponentially weighted volatility was used."
     BAD_ESTIMATE = (
         "bad_estimate",
-        "Simplified: GARCH gave estimates that are not finite; exponentially weighted volatility was used.",
+        "Simplified: the estimates of GARCH are not finite; exponentially weighted volatility was used.",
     )
     NOT_STATIONARY = (
         "not_stationary",
-        "Simplified: GARCH gave a variance without a long-run level; exponentially weighted volatility was used.",
+        "Simplified: the variance of GARCH has no long-run level; exponentially weighted volatility was used.",
     )
     JUMP_LEFT_OUT = (
         "jump_left_out",
@@ -105,30 +105,30 @@ class Reason(Vocabulary):
         "quiet_past_left_out",
         "Simplified: returns before the end of a halt or a currency peg were dropped.",
     )
-    LATE = "late", "Forecast from an older bar: sessions of the ticker have passed since its last one."
+    LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
 
 
 class Verdict(Vocabulary):
-    """Whether a ticker's ensemble is better than no change: column `verdict` of table `model_weights`."""
+    """Result of comparing a ticker's ensemble with naive: column `verdict` of table `model_weights`."""
 
     EDGE = "edge", "The combined models had a smaller loss than naive out of sample, significant at 5%."
-    NO_EDGE = "no edge", "They had not: naive has all the weight."
+    NO_EDGE = "no edge", "The combined models had no significantly smaller loss: naive has all the weight."
 
 
 class Evidence(Vocabulary):
-    """What the weights of a ticker rest on: column `evidence` of table `model_weights`."""
+    """Errors that the weights of a ticker are computed from: column `evidence` of table `model_weights`."""
 
     OWN = "own", "The ticker's own cross-validated errors."
-    POOLED = "pooled", "The errors of all tickers of the run, because the ticker's own are too few."
-    NONE = "none", "Nothing: too few errors; naive has all the weight."
+    POOLED = "pooled", "The errors of all tickers of the run, because the ticker has too few."
+    NONE = "none", "None, because there are too few: naive has all the weight."
 
 
 class Action(Vocabulary):
-    """What a signal says: column `action` of table `signals`."""
+    """Action that a signal suggests: column `action` of table `signals`."""
 
     BUY = "BUY", "The probability of gaining more than the costs reaches the threshold."
     SELL = "SELL", "The probability of losing more than the costs reaches the threshold."
-    HOLD = "HOLD", "Neither does, or both do."
+    HOLD = "HOLD", "Neither probability reaches the threshold, or both do."
 
 
 class Regime(Vocabulary):

@@ -72,7 +72,7 @@ def test_rsi_of_a_one_way_market(make_bars: Callable[..., pl.DataFrame], step: f
     assert compute_features(make_bars(closes))["rsi_14"][14:].to_list() == [expected] * 26
 
 
-def test_a_price_that_never_moves_has_no_rsi_and_no_place_in_its_bands(
+def test_a_constant_price_has_no_rsi_and_no_position_in_its_bands(
     make_bars: Callable[..., pl.DataFrame],
 ) -> None:
     last = compute_features(make_bars([36743.6] * 80)).tail(1)

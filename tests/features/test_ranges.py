@@ -50,7 +50,7 @@ def yang_zhang(bars: list[Bar], close_before: float) -> float:
     ids=["parkinson", "garman_klass", "yang_zhang"],
 )
 @pytest.mark.parametrize("ticker", ["FB", "IBM"])
-def test_equals_the_formula_of_its_paper(
+def test_volatility_equals_the_formula_of_its_paper(
     sample_bars: pl.DataFrame,
     ticker: str,
     twin: Callable[[list[Bar], float], float],
@@ -66,7 +66,9 @@ def test_equals_the_formula_of_its_paper(
     assert_near(compute_features(frame)[f"{twin.__name__}_20"], expected, rel=1e-10)
 
 
-def test_each_finds_the_volatility_a_diffusion_was_simulated_with(make_bars: Callable[..., pl.DataFrame]) -> None:
+def test_each_estimator_recovers_the_volatility_of_a_simulated_diffusion(
+    make_bars: Callable[..., pl.DataFrame],
+) -> None:
     sessions, steps, sigma = 1500, 2000, 0.02
     rng = np.random.default_rng(7)
     path = np.cumsum(rng.normal(0, sigma / sqrt(steps), (sessions, steps)), axis=1)
@@ -80,7 +82,7 @@ def test_each_finds_the_volatility_a_diffusion_was_simulated_with(make_bars: Cal
         assert sqrt(found) == pytest.approx(sigma, rel=0.05)
 
 
-def test_a_close_outside_its_range_gives_null(make_bars: Callable[..., pl.DataFrame]) -> None:
+def test_a_close_outside_of_its_range_gives_null(make_bars: Callable[..., pl.DataFrame]) -> None:
     features = compute_features(make_bars([11.0] * 30, open=10.0, high=10.5, low=10.0))
     assert features["garman_klass_20"].null_count() == features.height
     assert features["parkinson_20"].null_count() == N - 1

@@ -49,7 +49,9 @@ def test_momentum_is_the_log_return_over_its_sessions(
     assert_near(compute_features(google)[f"momentum_{lag}"], expected, within=1e-13)
 
 
-def test_ewm_volatility_weighs_every_return_so_far(sample_bars: pl.DataFrame, assert_near: Callable[..., None]) -> None:
+def test_ewm_volatility_weights_every_return_so_far(
+    sample_bars: pl.DataFrame, assert_near: Callable[..., None]
+) -> None:
     facebook = sample_bars.filter(ticker="FB")
     levels = log_closes(facebook)
     returns = [after - before for before, after in pairwise(levels)]

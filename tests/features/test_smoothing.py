@@ -52,6 +52,6 @@ def test_wilder_equals_its_recursion(assert_near: Callable[..., None], values: l
     assert_near(evaluate(wilder(pl.col("x"), window), values), expected, rel=1e-9, within=1e-9)
 
 
-def test_a_null_is_stepped_over() -> None:
+def test_a_null_is_skipped() -> None:
     values = [None, 1.0, None, 3.0, None, 4.0]
     assert evaluate(wilder(pl.col("x"), 2), values).to_list() == [None, None, None, 2.0, None, 3.0]

@@ -76,7 +76,7 @@ def test_order_of_rows_changes_nothing(bars: pl.DataFrame, seed: int) -> None:
 
 @given(hostile_bars())
 @settings(max_examples=60, deadline=None)
-def test_whatever_comes_in_one_finite_row_a_bar_comes_out(bars: pl.DataFrame) -> None:
+def test_any_bars_give_one_finite_row_each(bars: pl.DataFrame) -> None:
     features = compute_features(bars)
     assert_frame_equal(features.select("ticker", "date"), bars.select("ticker", "date").sort("ticker", "date"))
     real = features.select(pl.selectors.float())
@@ -85,7 +85,7 @@ def test_whatever_comes_in_one_finite_row_a_bar_comes_out(bars: pl.DataFrame) ->
     assert spreads.select((pl.all() >= 0).all()).row(0) == (True,) * spreads.width
 
 
-def test_columns_are_those_of_the_table_but_for_the_runs_stamps(sample_bars: pl.DataFrame) -> None:
+def test_columns_are_those_of_the_table_except_those_of_the_run(sample_bars: pl.DataFrame) -> None:
     features = compute_features(sample_bars)
     stored = FEATURES
     assert features.columns == [name for name in stored.polars_schema if name not in {"run_id", "snapshot_id"}]
@@ -105,7 +105,7 @@ def test_scale_of_prices_changes_nothing(sample_bars: pl.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("dtype", [pl.Float64, pl.Null])
-def test_close_only_data_has_all_that_closes_give(
+def test_close_only_data_have_all_features_of_closes(
     simulated_bars: Callable[..., pl.DataFrame], dtype: type[pl.DataType]
 ) -> None:
     bars = simulated_bars(300)
@@ -117,7 +117,7 @@ def test_close_only_data_has_all_that_closes_give(
     assert whole.tail(1).null_count().sum_horizontal().item() == 0
 
 
-def test_a_missing_close_empties_the_windows_that_hold_it_and_no_more(
+def test_a_missing_close_makes_only_the_windows_with_it_null(
     simulated_bars: Callable[..., pl.DataFrame],
 ) -> None:
     bars = simulated_bars(200)
@@ -137,7 +137,7 @@ def test_a_missing_close_empties_the_windows_that_hold_it_and_no_more(
     assert holes["parkinson_20"] == holes["volume_zscore_20"] == []
 
 
-def test_one_bar_has_a_calendar_and_no_past(make_bars: Callable[..., pl.DataFrame]) -> None:
+def test_a_single_bar_has_only_calendar_features(make_bars: Callable[..., pl.DataFrame]) -> None:
     row = compute_features(make_bars([10.0])).row(0, named=True)
     known = {name: value for name, value in row.items() if value is not None}
     assert known.keys() == {"ticker", "date", "cutoff", "day_of_week", "day_of_month", "month", "drawdown"}
@@ -150,7 +150,9 @@ def test_no_bars_give_no_features(sample_bars: pl.DataFrame) -> None:
     assert nothing.schema == compute_features(sample_bars).schema
 
 
-def test_a_constant_stretch_after_an_absurd_bar_is_exactly_calm(make_bars: Callable[..., pl.DataFrame]) -> None:
+def test_volatility_after_an_extreme_bar_and_a_constant_price_is_exactly_zero(
+    make_bars: Callable[..., pl.DataFrame],
+) -> None:
     last = compute_features(make_bars([0.1, 0.3, 1e9, *[0.1] * 100])).row(-1, named=True)
     for name in ("volatility_5", "volatility_20", "volatility_60", *FROM_RANGES[:3]):
         assert last[name] == 0.0
@@ -158,7 +160,7 @@ def test_a_constant_stretch_after_an_absurd_bar_is_exactly_calm(make_bars: Calla
 
 
 @pytest.mark.parametrize("absurd", [1e9, 1e-9, 1e300])
-def test_an_absurd_bar_is_forgotten_once_it_has_left_the_windows(
+def test_an_extreme_bar_has_no_effect_once_it_has_left_the_windows(
     simulated_bars: Callable[..., pl.DataFrame], absurd: float
 ) -> None:
     bars = simulated_bars(400)

@@ -24,13 +24,13 @@ def test_zscore_of_log_volume_within_its_last_20_sessions(
     assert_near(compute_features(facebook)["volume_zscore_20"], expected, rel=1e-9, within=1e-11)
 
 
-def test_a_lone_burst_reaches_the_bound(make_bars: Callable[..., pl.DataFrame]) -> None:
+def test_a_single_large_volume_reaches_the_bound(make_bars: Callable[..., pl.DataFrame]) -> None:
     features = compute_features(make_bars([10.0] * 20, volume=[1000.0] * 19 + [50_000.0]))
     assert features["volume_zscore_20"][-1] == pytest.approx(19 / sqrt(20), rel=1e-12)
 
 
 @pytest.mark.parametrize("volume", [[1000.0] * 25, [None] * 25, [1000.0, 2000.0] * 10 + [0.0] + [1000.0] * 4])
-def test_without_spread_or_with_a_session_without_trade_there_is_none(
+def test_constant_volume_or_a_session_without_trade_gives_null(
     make_bars: Callable[..., pl.DataFrame], volume: list[float | None]
 ) -> None:
     features = compute_features(make_bars([10.0] * 25, volume=volume))

@@ -15,7 +15,7 @@ VALUES = st.lists(st.none() | st.floats(-1e9, 1e9), max_size=60)
 
 @given(VALUES, st.integers(1, 25))
 @settings(max_examples=150, deadline=None)
-def test_mean_of_each_window_and_null_where_it_is_short_or_holed(values: list[float | None], window: int) -> None:
+def test_the_mean_of_an_incomplete_window_is_null(values: list[float | None], window: int) -> None:
     result = pl.select(window_mean(pl.lit(pl.Series(values, dtype=pl.Float64)), window)).to_series().to_list()
     for end, mean in enumerate(result, start=1):
         last = [value for value in values[max(end - window, 0) : end] if value is not None]
@@ -25,7 +25,7 @@ def test_mean_of_each_window_and_null_where_it_is_short_or_holed(values: list[fl
             assert mean == pytest.approx(fmean(last), rel=1e-12, abs=1e-6)
 
 
-def test_mean_forgets_an_outlier_to_the_last_bit() -> None:
+def test_an_outlier_that_left_the_window_changes_no_bit_of_the_mean() -> None:
     calm = np.random.default_rng(1).normal(0, 0.01, 80)
     struck = np.concatenate(([1e9, -3e17], calm))
     alone, after = (pl.select(window_mean(pl.lit(pl.Series(each)), 20)).to_series() for each in (calm, struck))
@@ -34,7 +34,9 @@ def test_mean_forgets_an_outlier_to_the_last_bit() -> None:
 
 @pytest.mark.parametrize("window", [5, 20, 60])
 @pytest.mark.parametrize("outlier", [1e9, -1e15])
-def test_rolling_deviation_of_polars_forgets_an_outlier(window: int, outlier: float) -> None:
+def test_an_outlier_that_left_the_window_does_not_change_the_rolling_deviation_of_polars(
+    window: int, outlier: float
+) -> None:
     values = np.random.default_rng(window).normal(0, 0.01, 400)
     values[100] = outlier
     result = pl.Series(values).rolling_std(window)

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from pm.lake import Lake
+from pm.resources import sql_dir
 from pm.settings import LakeSettings
 from pm.tables.catalogue import TABLES
 
@@ -22,15 +23,15 @@ def settings() -> LakeSettings:
 
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory, settings: LakeSettings) -> Path:
-    """Make a lake without rows, once."""
+    """A lake without rows, created once."""
     root = tmp_path_factory.mktemp("pristine") / "lake"
-    Lake(root, settings, TABLES).close()
+    Lake(root, settings, TABLES, views=[sql_dir()]).close()
     return root
 
 
 @pytest.fixture
 def root(pristine: Path, tmp_path: Path) -> Path:
-    """Give a folder with a lake of its own. It has been moved there, as a user moves a workspace."""
+    """A folder with an empty lake of the test's own. It was moved there, as a user moves a workspace."""
     return shutil.copytree(pristine, tmp_path / "lake")
 
 
@@ -42,7 +43,7 @@ def lake(root: Path, settings: LakeSettings) -> Iterator[Lake]:
 
 @pytest.fixture(scope="session")
 def rows() -> Callable[..., pl.DataFrame]:
-    """Lay some rows out as a table's frame: `rows("raw.bars", {"ticker": "A"}, …)`; what is not said is null."""
+    """Function that returns rows as a table's frame, `rows("raw.bars", {"ticker": "A"})`; missing values are null."""
 
     def frame(name: str, *values: dict[str, Any]) -> pl.DataFrame:
         schema = TABLES[name].polars_schema

@@ -56,7 +56,7 @@ def held(lake):
 
 @pytest.fixture
 def stocked(root: Path, settings: LakeSettings, rows: Rows) -> Path:
-    """Give a lake with 40 rows in one Parquet file, its writer gone."""
+    """A lake with 40 rows in one Parquet file, which no process has open."""
     with Lake(root, settings, TABLES) as lake:
         lake.commit("rows", lambda tx: tx.append(RAW_BARS, rows("raw.bars", *({"row": n} for n in range(40)))))
     return root
@@ -83,7 +83,7 @@ def _flipped(content: bytes) -> bytes:
     [_garbage, _flipped, lambda c: c[: len(c) // 2], lambda c: c[:4096], lambda c: c[:100], lambda _: b""],
     ids=["garbage", "flipped", "half", "first page", "100 bytes", "empty"],
 )
-def test_a_damaged_catalog_is_told_and_left(
+def test_a_damaged_catalog_is_an_error_and_stays_as_it_is(
     stocked: Path, settings: LakeSettings, damage: Callable[[bytes], bytes]
 ) -> None:
     catalog = stocked / "catalog.sqlite"
@@ -110,7 +110,7 @@ def test_a_lost_catalog_is_not_replaced_by_an_empty_one(stocked: Path, settings:
     assert not (stocked / "catalog.sqlite").exists()
 
 
-def test_a_reader_makes_no_lake(tmp_path: Path, settings: LakeSettings) -> None:
+def test_a_reader_does_not_create_a_lake(tmp_path: Path, settings: LakeSettings) -> None:
     with pytest.raises(LakeError, match="no lake here yet"):
         Lake(tmp_path / "lake", settings, TABLES, read_only=True)
     assert list(tmp_path.iterdir()) == []
@@ -121,7 +121,7 @@ def test_a_reader_makes_no_lake(tmp_path: Path, settings: LakeSettings) -> None:
     [None, _garbage, lambda c: c[: len(c) // 2], lambda c: c[:20] + b"y" * 60 + c[80:]],
     ids=["missing", "garbage", "half", "overwritten"],
 )
-def test_damaged_data_is_told(
+def test_damaged_data_are_an_error(
     stocked: Path, settings: LakeSettings, rows: Rows, damage: Callable[[bytes], bytes] | None
 ) -> None:
     for file in (stocked / "data" / "raw").rglob("*.parquet"):
@@ -138,14 +138,14 @@ def test_damaged_data_is_told(
         assert lake.read(RUNS).height == 1
 
 
-def test_a_file_in_the_lakes_place_is_told(tmp_path: Path, settings: LakeSettings) -> None:
+def test_a_file_in_place_of_the_lakes_folder_is_an_error(tmp_path: Path, settings: LakeSettings) -> None:
     (tmp_path / "lake").write_text("a file")
     with pytest.raises(StorageError, match="Not a directory"):
         Lake(tmp_path / "lake", settings, TABLES)
 
 
 def _without_override() -> tuple[str, ...]:
-    """Give the prefix under which permissions bind, for root too."""
+    """Return the start of a command line under which permissions restrict root too."""
     if os.geteuid() != 0:
         return ()
     if shutil.which("setpriv") is None:
@@ -161,7 +161,7 @@ tell("console", lambda: Console(root).query("SELECT count(*) FROM raw.bars").ite
 """
 
 
-def test_a_read_only_folder_is_told(stocked: Path) -> None:
+def test_a_read_only_folder_is_an_error(stocked: Path) -> None:
     prefix = _without_override()
     everything = [stocked, *stocked.rglob("*")]
     for path in everything:
@@ -174,7 +174,7 @@ def test_a_read_only_folder_is_told(stocked: Path) -> None:
     assert _run(OPEN_AND_WRITE, stocked)["console"] == ["done", "70"]
 
 
-def test_data_that_cannot_be_written_can_be_read(stocked: Path) -> None:
+def test_data_in_a_read_only_folder_can_be_read(stocked: Path) -> None:
     prefix = _without_override()
     folders = [path for path in [stocked / "data", *(stocked / "data").rglob("*")] if path.is_dir()]
     for path in folders:
@@ -201,7 +201,7 @@ tell("then", lambda: held(lake))
 """
 
 
-def test_a_file_that_cannot_grow_is_told_and_removed(stocked: Path) -> None:
+def test_a_file_that_cannot_grow_is_an_error_and_is_removed(stocked: Path) -> None:
     told = _run(FILL, stocked)
     assert told["full"][0] == "StorageError"
     assert "free some space" in told["full"][2]
@@ -224,7 +224,7 @@ tell("reader", lambda: held(Lake(root, settings, TABLES, read_only=True)) == hel
 """
 
 
-def test_a_full_disk_is_told_and_keeps_whole_commits(stocked: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_and_keeps_whole_commits(stocked: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -242,7 +242,7 @@ def test_a_full_disk_is_told_and_keeps_whole_commits(stocked: Path, tmp_path: Pa
     assert told["reader"] == ["done", "True"]
 
 
-def test_an_error_of_the_work_itself_is_not_the_lakes(lake: Lake) -> None:
+def test_an_error_of_the_function_that_writes_is_raised_unchanged(lake: Lake) -> None:
     def write(_: object) -> None:
         raise FileNotFoundError(2, "No such file", "prices.csv")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -81,7 +81,7 @@ class Twin:
                 values = self.some(new=step == "append")
                 planned |= values
                 act = "append" if step == "append" else "merge"
-                work.append(lambda tx, a=act, v=values: getattr(tx, a)("quarantine", self.frame(v)))  # type: ignore[misc]
+                work.append(lambda tx, a=act, v=values: getattr(tx, a)(QUARANTINE, self.frame(v)))  # type: ignore[misc]
 
         def write(transaction: Transaction) -> None:
             for act in work:
@@ -116,7 +116,13 @@ STEP = st.one_of(
 
 
 @given(seed=st.integers(0, 2**32), steps=st.lists(STEP, min_size=4, max_size=12), forget=st.booleans())
-@hypothesis_settings(deadline=None, max_examples=3, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(
+    deadline=None,
+    max_examples=3,
+    suppress_health_check=list(HealthCheck),
+    # A history takes seconds, and so does each attempt to shrink it: for minutes, a failure would look like a hang.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 def test_any_history_equals_a_dictionary_at_every_snapshot(
     pristine: Path,
     settings: LakeSettings,
@@ -154,7 +160,7 @@ def _nights(lake: Lake, rows: Rows, count: int) -> list[int]:
     return numbers
 
 
-def test_compaction_keeps_the_snapshots_it_is_told_to_and_forgets_the_rest(
+def test_compaction_keeps_the_snapshots_asked_for_and_forgets_the_rest(
     root: Path, forgetful: LakeSettings, rows: Rows
 ) -> None:
     with Lake(root, forgetful, TABLES) as lake:
@@ -171,14 +177,14 @@ def test_compaction_keeps_the_snapshots_it_is_told_to_and_forgets_the_rest(
         assert lake.read(BARS).equals(now)
 
 
-def test_young_snapshots_are_kept(root: Path, settings: LakeSettings, rows: Rows) -> None:
+def test_compaction_keeps_recent_snapshots(root: Path, settings: LakeSettings, rows: Rows) -> None:
     with Lake(root, settings, TABLES) as lake:
         numbers = _nights(lake, rows, 3)
         assert compact(lake, keep=(), grace=NOW).snapshots_forgotten == 0
         assert [lake.read(BARS, at=number).height for number in numbers] == [30, 60, 90]
 
 
-def test_compaction_a_second_time_finds_nothing(root: Path, forgetful: LakeSettings, rows: Rows) -> None:
+def test_a_second_compaction_changes_nothing(root: Path, forgetful: LakeSettings, rows: Rows) -> None:
     with Lake(root, forgetful, TABLES) as lake:
         _nights(lake, rows, 4)
         compact(lake, keep=(), grace=NOW)
@@ -225,7 +231,7 @@ Lake(Path({str(root)!r}), settings, TABLES).commit("killed", write)
         assert lake.read(RAW_BARS)["ticker"].to_list() == ["A"]
 
 
-def test_sizes_are_what_lies_there(lake: Lake, rows: Rows) -> None:
+def test_table_sizes_are_those_of_the_files(lake: Lake, rows: Rows) -> None:
     _nights(lake, rows, 2)
     sizes = table_sizes(lake)
     assert sizes["name"].to_list() == list(TABLES)

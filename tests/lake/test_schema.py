@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _alter(root: Path, settings: LakeSettings, *statements: str) -> None:
-    """Make a lake one of another version."""
+    """Change a lake as if another version had made it."""
     with Lake(root, settings, TABLES, read_only=False) as lake:
         for statement in statements:
             lake._connection.execute(statement)
@@ -66,14 +66,14 @@ def test_the_dictionary_has_every_column_of_every_table_and_view(lake: Lake) -> 
     assert silent.select("table_name", "column_name").rows() == []
 
 
-def test_a_lake_that_is_current_is_left_alone(root: Path, settings: LakeSettings) -> None:
-    with Lake(root, settings, TABLES) as lake:
+def test_a_current_lake_is_not_changed_by_opening(root: Path, settings: LakeSettings) -> None:
+    with Lake(root, settings, TABLES, views=[sql_dir()]) as lake:
         before = lake.snapshot
-    with Lake(root, settings, TABLES) as lake:
+    with Lake(root, settings, TABLES, views=[sql_dir()]) as lake:
         assert lake.snapshot == before
 
 
-def test_a_missing_column_table_and_comment_come_back(root: Path, settings: LakeSettings, rows: Rows) -> None:
+def test_a_missing_column_table_and_comment_are_restored(root: Path, settings: LakeSettings, rows: Rows) -> None:
     with Lake(root, settings, TABLES) as lake:
         lake.commit("flag", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "A", "detail": "x"})))
     _alter(
@@ -81,7 +81,7 @@ def test_a_missing_column_table_and_comment_come_back(root: Path, settings: Lake
         "DROP TABLE restatements",
         "COMMENT ON TABLE bars IS NULL", "COMMENT ON COLUMN bars.close IS 'wrong'", STALE,
     )  # fmt: skip
-    with Lake(root, settings, TABLES) as lake:
+    with Lake(root, settings, TABLES, views=[sql_dir()]) as lake:
         assert lake.read(BAR_FLAGS).select("ticker", "detail").rows() == [("A", None)]
         assert lake.read(RESTATEMENTS).is_empty()
         comment = lake.scalar("SELECT comment FROM duckdb_tables() WHERE table_name = 'bars' AND schema_name = 'main'")
@@ -90,12 +90,12 @@ def test_a_missing_column_table_and_comment_come_back(root: Path, settings: Lake
             "SELECT comment FROM duckdb_columns() "
             "WHERE table_name = 'bars' AND schema_name = 'main' AND column_name = 'close'"
         )
-        assert comments["comment"].to_list() == ["Closing price as traded."]
+        assert comments["comment"].to_list() == ["Closing price as traded, per share."]
         lake.commit("more", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "B", "detail": "y"})))
         assert lake.read(BAR_FLAGS)["detail"].to_list() == [None, "y"]
 
 
-def test_a_column_nobody_declares_is_left_alone(root: Path, settings: LakeSettings, rows: Rows) -> None:
+def test_an_undeclared_column_is_kept(root: Path, settings: LakeSettings, rows: Rows) -> None:
     _alter(
         root,
         settings,
@@ -103,13 +103,13 @@ def test_a_column_nobody_declares_is_left_alone(root: Path, settings: LakeSettin
         "INSERT INTO bar_flags (later) VALUES ('x')",
         STALE,
     )
-    with Lake(root, settings, TABLES) as lake:
+    with Lake(root, settings, TABLES, views=[sql_dir()]) as lake:
         assert lake.scalar("SELECT later FROM bar_flags") == "x"
         lake.commit("flag", lambda tx: tx.append(BAR_FLAGS, rows("bar_flags", {"ticker": "A"})))
         lake.commit("flag", lambda tx: tx.merge(BAR_FLAGS, rows("bar_flags", {"ticker": "A", "value": 2.0})))
 
 
-def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: LakeSettings) -> None:
+def test_a_column_of_another_type_is_an_error_and_nothing_is_changed(root: Path, settings: LakeSettings) -> None:
     _alter(
         root, settings, "DROP VIEW ticker_quality",
         "CREATE TABLE spare AS SELECT 1::INTEGER AS ticker, * EXCLUDE (ticker) FROM bar_flags LIMIT 0",
@@ -118,7 +118,7 @@ def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: La
     with Lake(root, settings, TABLES, read_only=True) as lake:
         before = lake.snapshot
     with pytest.raises(LakeError, match=r"Column bar_flags.ticker is INTEGER, this version needs VARCHAR"):
-        Lake(root, settings, TABLES)
+        Lake(root, settings, TABLES, views=[sql_dir()])
     with Lake(root, settings, TABLES, read_only=True) as lake:
         assert lake.snapshot == before
         assert (
@@ -127,22 +127,22 @@ def test_another_type_is_refused_and_nothing_is_changed(root: Path, settings: La
         )
 
 
-def test_a_changed_view_is_made_anew(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
+def test_a_changed_view_is_replaced(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
     file = folder / "95_my_view.sql"
     file.write_text("-- What I want.\n-- Over two lines.\n-- a: The letter: a.\nSELECT 1 AS a, 'x; --' AS b;\n")
-    with Lake(root, settings, TABLES, views=[folder]) as lake:
+    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
         assert lake.query("FROM my_view").rows() == [(1, "x; --")]
         comment = lake.scalar("SELECT comment FROM duckdb_views() WHERE view_name = 'my_view'")
         assert comment == "What I want. Over two lines."
         told = lake.query("SELECT column_name, comment FROM dictionary WHERE table_name = 'my_view' ORDER BY position")
         assert told.rows() == [("a", "The letter: a."), ("b", "")]
     file.write_text("-- Other.\nSELECT 2 AS a")
-    with Lake(root, settings, TABLES, views=[folder]) as lake:
+    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
         assert lake.query("FROM my_view").rows() == [(2,)]
     file.unlink()
-    with Lake(root, settings, TABLES, views=[folder]) as lake:
+    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
         assert not lake.query("FROM duckdb_views() WHERE view_name = 'my_view'").height
         assert not lake.query("FROM dictionary WHERE table_name = 'my_view'").height
 
@@ -158,7 +158,7 @@ def test_a_changed_view_is_made_anew(root: Path, settings: LakeSettings, tmp_pat
         "DROP TABLE bars",
     ],
 )
-def test_a_broken_view_names_its_file_and_the_lake_stays(
+def test_the_error_for_a_broken_view_names_its_file_and_the_lake_is_unchanged(
     root: Path, settings: LakeSettings, tmp_path: Path, text: str
 ) -> None:
     folder = tmp_path / "sql"
@@ -167,26 +167,26 @@ def test_a_broken_view_names_its_file_and_the_lake_stays(
     with Lake(root, settings, TABLES, read_only=True) as lake:
         before = lake.snapshot
     with pytest.raises(SettingsError, match="view") as refused:
-        Lake(root, settings, TABLES, views=[folder])
+        Lake(root, settings, TABLES, views=[sql_dir(), folder])
     assert "99_broken.sql" in refused.value.where
     with Lake(root, settings, TABLES, read_only=True) as lake:
         assert lake.snapshot == before
         assert lake.query("FROM adjusted_bars").is_empty()
 
 
-def test_a_view_may_not_hide_a_table(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
+def test_a_view_with_the_name_of_a_table_is_refused(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
     (folder / "99_bars.sql").write_text("SELECT 1 AS a")
     with pytest.raises(SettingsError, match="bars"):
-        Lake(root, settings, TABLES, views=[folder])
+        Lake(root, settings, TABLES, views=[sql_dir(), folder])
 
 
 def test_a_workspaces_view_replaces_one_of_its_name(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
     (folder / "12_latest_bars.sql").write_text("SELECT ticker, date, 1 AS mine FROM bars")
-    with Lake(root, settings, TABLES, views=[folder]) as lake:
+    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
         assert lake.query("FROM latest_bars").columns == ["ticker", "date", "mine"]
 
 
@@ -215,15 +215,15 @@ def test_another_duckdb_reads_tables_and_views(root: Path, settings: LakeSetting
             connection.execute("DELETE FROM bars")
 
 
-def test_a_reader_of_an_older_lake_is_told_and_a_writer_brings_it_up(root: Path, settings: LakeSettings) -> None:
+def test_a_reader_refuses_an_older_lake_and_a_writer_updates_it(root: Path, settings: LakeSettings) -> None:
     with Lake(root, settings, TABLES) as lake:
         whole = lake.snapshot
     _alter(root, settings, "DROP VIEW ticker_quality", "DROP TABLE bar_flags", STALE)
-    with pytest.raises(LakeError, match=r"older version: it has no bar_flags\.") as raised:
+    with pytest.raises(LakeError, match=r"An older version made this lake: it has no bar_flags\.") as raised:
         Lake(root, settings, TABLES, read_only=True)
     assert "pm run" in str(raised.value)
     with Lake(root, settings, TABLES, read_only=True, at=whole) as lake:
         assert lake.read(BAR_FLAGS).is_empty()
-    Lake(root, settings, TABLES).close()
+    Lake(root, settings, TABLES, views=[sql_dir()]).close()
     with Lake(root, settings, TABLES, read_only=True) as lake:
         assert lake.read(BAR_FLAGS).is_empty()

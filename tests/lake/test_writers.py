@@ -66,7 +66,7 @@ def _start(program: str, root: Path, name: str) -> subprocess.Popen[str]:
     )
 
 
-def test_writers_that_meet_lose_and_double_nothing(tmp_path: Path, settings: LakeSettings) -> None:
+def test_concurrent_writers_lose_and_duplicate_no_row(tmp_path: Path, settings: LakeSettings) -> None:
     root = tmp_path / "lake"  # not there yet: they meet while making it, too
     writers = [_start(WRITER, root, f"w{number}") for number in range(3)]
     for writer in writers:
@@ -109,7 +109,9 @@ def test_readers_are_not_blocked_and_see_whole_commits(root: Path, settings: Lak
         assert reader.read(RAW_BARS).height == 50
 
 
-def test_a_conflict_that_stays_is_busy_and_one_that_ends_is_not(root: Path, settings: LakeSettings, rows: Rows) -> None:
+def test_a_lasting_conflict_is_an_error_and_a_passing_one_is_not(
+    root: Path, settings: LakeSettings, rows: Rows
+) -> None:
     """The other writer deletes the very rows each attempt deletes, before that attempt commits."""
     row = rows("raw.bars", *({"ticker": "A", "row": n} for n in range(30)))
     patient = settings.model_copy(update={"retry_attempts": 3, "retry_base_seconds": 0.001})
@@ -137,7 +139,7 @@ def test_a_conflict_that_stays_is_busy_and_one_that_ends_is_not(root: Path, sett
         assert not lake.read(RAW_BARS, "row % 2 = 0").height
 
 
-def test_only_a_busy_lake_is_tried_again(settings: LakeSettings) -> None:
+def test_only_a_commit_to_a_busy_lake_is_repeated(settings: LakeSettings) -> None:
     calls = []
 
     def fails() -> None:

@@ -43,7 +43,7 @@ def change(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
 
 @pytest.fixture
 def mixed(first_run: Path, tmp_path: Path, stocks: pl.DataFrame, import_files: Run) -> Path:
-    """Return a workspace with the sample and with files of IBM, of NEW, and of BROKEN, all of whose rows are refused."""
+    """Return a workspace with the sample and files of IBM, of NEW, and of BROKEN, all of whose rows are refused."""
 
     folder = shutil.copytree(first_run, tmp_path / "mixed")
     ibm = stocks.filter(pl.col("ticker") == "IBM", pl.col("date") <= date(2012, 6, 29))

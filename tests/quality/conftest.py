@@ -35,7 +35,7 @@ def settings() -> QualitySettings:
 
 @pytest.fixture(scope="session")
 def landed() -> Callable[..., pl.DataFrame]:
-    """Make raw bars of good rows with these values changed; rows are numbered as they come."""
+    """Function that returns raw bars: good rows, each with some values changed, numbered in order."""
 
     def _landed(*changes: dict[str, Any]) -> pl.DataFrame:
         rows = [GOOD | {"row": place} | change for place, change in enumerate(changes, 1)]
@@ -46,7 +46,7 @@ def landed() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def acted() -> Callable[..., pl.DataFrame]:
-    """Make raw actions of (ticker, date, kind, value), and what else is to be changed."""
+    """Function that returns raw actions of (ticker, date, kind, value), with other columns changed by name."""
 
     def _acted(*actions: tuple[str, date, str, float | None], **changes: object) -> pl.DataFrame:
         schema = RAW_ACTIONS.polars_schema
@@ -62,7 +62,7 @@ def acted() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def sample() -> pl.DataFrame:
-    """Give the embedded data as it lands."""
+    """The sample data as rows of raw.bars."""
     bars = pl.concat(SampleSource().fetch().bars).with_row_index("row", 1)
     stamped = bars.with_columns(fetched_at=pl.lit(GOOD["fetched_at"]), batch_id=pl.lit("sample"))
     return RAW_BARS.conform(stamped)

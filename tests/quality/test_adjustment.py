@@ -19,7 +19,7 @@ FIRST = date(2020, 1, 1)
 
 
 def closes(landed: Landed, *values: float, **changes: object) -> pl.DataFrame:
-    """Make close-only bars of consecutive days."""
+    """Return close-only bars of consecutive days."""
     return landed(
         *(
             {"date": FIRST + timedelta(days=day), "close": value, "adj_close": None} | changes
@@ -32,16 +32,16 @@ def day(number: int) -> date:
     return FIRST + timedelta(days=number)
 
 
-def test_nothing_is_known(landed: Landed, acted: Acted) -> None:
+def test_without_adjusted_closes_and_actions_the_factor_is_1(landed: Landed, acted: Acted) -> None:
     assert adjustment_factors(closes(landed, 10, 11), acted())["adj_factor"].to_list() == [1.0, 1.0]
 
 
-def test_a_split_halves_what_came_before_its_date(landed: Landed, acted: Acted) -> None:
+def test_a_split_halves_the_factor_before_its_date(landed: Landed, acted: Acted) -> None:
     bars = adjustment_factors(closes(landed, 100, 50, 51), acted(("A", day(1), "split", 2.0)))
     assert bars["adj_factor"].to_list() == [0.5, 1.0, 1.0]
 
 
-def test_a_reverse_split_multiplies(landed: Landed, acted: Acted) -> None:
+def test_a_reverse_split_multiplies_the_factor(landed: Landed, acted: Acted) -> None:
     bars = adjustment_factors(closes(landed, 1, 10), acted(("A", day(1), "split", 0.1)))
     assert bars["adj_factor"].to_list() == [10.0, 1.0]
 
@@ -63,17 +63,17 @@ def test_an_ex_date_without_a_bar_counts_for_the_bars_before(landed: Landed, act
     assert adjustment_factors(bars, acted(("A", day(1), "split", 2.0)))["adj_factor"].to_list() == [0.5, 1.0]
 
 
-def test_what_comes_after_the_last_bar_counts_for_all(landed: Landed, acted: Acted) -> None:
+def test_an_action_after_the_last_bar_adjusts_all_bars(landed: Landed, acted: Acted) -> None:
     actions = acted(("A", day(9), "dividend", 1.0))
     assert adjustment_factors(closes(landed, 20, 10), actions)["adj_factor"].to_list() == [0.9, 0.9]
 
 
-def test_what_came_before_the_first_bar_counts_for_none(landed: Landed, acted: Acted) -> None:
+def test_an_action_before_the_first_bar_adjusts_no_bar(landed: Landed, acted: Acted) -> None:
     actions = acted(("A", FIRST, "dividend", 1.0), ("A", date(2019, 1, 1), "split", 2.0))
     assert adjustment_factors(closes(landed, 20, 10), actions)["adj_factor"].to_list() == [1.0, 1.0]
 
 
-def test_another_ticker_s_actions_are_not_ours(landed: Landed, acted: Acted) -> None:
+def test_actions_of_another_ticker_have_no_effect(landed: Landed, acted: Acted) -> None:
     bars = pl.concat([closes(landed, 100, 50), closes(landed, 100, 50, ticker="AA")])
     factors = adjustment_factors(bars, acted(("AA", day(1), "split", 2.0)))
     assert factors.select("ticker", "adj_factor").rows() == [("A", 1.0), ("A", 1.0), ("AA", 0.5), ("AA", 1.0)]
@@ -95,14 +95,14 @@ def test_another_ticker_s_actions_are_not_ours(landed: Landed, acted: Acted) -> 
         ("spin-off", 1.0),
     ],
 )
-def test_an_action_that_cannot_be_changes_nothing(landed: Landed, acted: Acted, kind: str, value: float | None) -> None:
+def test_an_impossible_action_has_no_effect(landed: Landed, acted: Acted, kind: str, value: float | None) -> None:
     assert adjustment_factors(closes(landed, 100, 50), acted(("A", day(1), kind, value)))["adj_factor"].to_list() == [
         1.0,
         1.0,
     ]
 
 
-def test_a_source_that_sends_its_list_each_night_is_not_counted_twice(landed: Landed, acted: Acted) -> None:
+def test_actions_that_are_delivered_again_count_once(landed: Landed, acted: Acted) -> None:
     night, next_night = acted(("A", day(1), "dividend", 10.0)), acted(("A", day(1), "dividend", 20.0), batch_id="b2")
     repeated = pl.concat([night, night, next_night])
     assert adjustment_factors(closes(landed, 100, 80), repeated)["adj_factor"].to_list() == [0.8, 1.0]
@@ -114,12 +114,12 @@ def test_two_dividends_of_one_day_both_count(landed: Landed, acted: Acted) -> No
     assert factors == pytest.approx([0.9 * 0.8, 1.0])
 
 
-def test_what_the_source_sends_goes_before_actions(landed: Landed, acted: Acted) -> None:
+def test_adjusted_closes_take_precedence_over_actions(landed: Landed, acted: Acted) -> None:
     bars = closes(landed, 100, 50, adj_close=25.0)
     assert adjustment_factors(bars, acted(("A", day(1), "split", 2.0)))["adj_factor"].to_list() == [0.25, 0.5]
 
 
-def test_a_bar_without_an_adjusted_close_takes_its_neighbour_s_factor(landed: Landed, acted: Acted) -> None:
+def test_a_bar_without_an_adjusted_close_has_the_factor_of_its_neighbour(landed: Landed, acted: Acted) -> None:
     sent = [None, 5.0, None, 8.0, None]
     bars = landed(*({"date": day(place), "close": 10.0, "adj_close": value} for place, value in enumerate(sent)))
     other = closes(landed, 1, ticker="B")
@@ -131,7 +131,9 @@ def test_no_bars(landed: Landed, acted: Acted) -> None:
     assert adjustment_factors(landed(), acted(("A", day(1), "split", 2.0)))["adj_factor"].to_list() == []
 
 
-def test_the_embedded_apple_adjusts_as_its_dividends_and_splits_say(sample: pl.DataFrame, acted: Acted) -> None:
+def test_the_sample_adjusted_closes_of_apple_agree_with_its_dividends_and_splits(
+    sample: pl.DataFrame, acted: Acted
+) -> None:
     # Apple's own record: two splits, and the three dividends of 2012 and 2013. The vendor's factors also hold what
     # came after the data's end, which is the same for every bar.
     apple = sample.filter(pl.col("ticker") == "AAPL")

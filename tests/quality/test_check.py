@@ -29,9 +29,8 @@ NAN, INF = math.nan, math.inf
 NUMBERS = ("open", "high", "low", "close", "adj_close", "volume")
 
 
-@pytest.mark.parametrize(
-    ("change", "rules"),
-    [
+def test_a_row_that_breaks_rules_is_refused_with_their_names(landed: Landed, settings: QualitySettings) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"ticker": None}, "missing_ticker"),
         ({"ticker": ""}, "missing_ticker"),
         ({"date": None}, "missing_date"),
@@ -54,18 +53,16 @@ NUMBERS = ("open", "high", "low", "close", "adj_close", "volume")
         ({"date": date(2020, 6, 2)}, "future_date"),
         ({"ticker": None, "date": None, "close": None}, "missing_ticker,missing_date,missing_close"),
         ({"close": -1.0, "volume": -1.0}, "non_positive_price,low_too_high,bad_adj_close,negative_volume"),
-    ],
-)
-def test_a_row_that_breaks_rules(landed: Landed, settings: QualitySettings, change: dict[str, Any], rules: str) -> None:
-    raw = landed({"ticker": "B"}, change, {"ticker": "C"})
-    checked = check_bars(raw, today=TODAY, settings=settings)
-    assert checked.good["row"].to_list() == [1, 3]
-    assert checked.refused.select("batch_id", "row", "rule").rows() == [("b1", 2, rules)]
+    ]
+    for change, rules in cases:
+        raw = landed({"ticker": "B"}, change, {"ticker": "C"})
+        checked = check_bars(raw, today=TODAY, settings=settings)
+        assert checked.good["row"].to_list() == [1, 3], change
+        assert checked.refused.select("batch_id", "row", "rule").rows() == [("b1", 2, rules)], change
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_a_row_that_breaks_no_rule_is_good(landed: Landed, settings: QualitySettings) -> None:
+    changes: list[dict[str, Any]] = [
         {},
         {"open": None, "high": None, "low": None},
         {"adj_close": None},
@@ -78,13 +75,12 @@ def test_a_row_that_breaks_rules(landed: Landed, settings: QualitySettings, chan
         {"open": 11.0, "high": 11.0, "low": 11.0},
         # a reverse split of a million to one
         {"adj_close": 1.1e7},
-    ],
-)
-def test_a_row_that_is_good(landed: Landed, settings: QualitySettings, change: dict[str, Any]) -> None:
-    raw = landed(change)
-    checked = check_bars(raw, today=TODAY, settings=settings)
-    assert checked.refused.is_empty()
-    assert checked.good.equals(raw)
+    ]
+    for change in changes:
+        raw = landed(change)
+        checked = check_bars(raw, today=TODAY, settings=settings)
+        assert checked.refused.is_empty(), change
+        assert checked.good.equals(raw), change
 
 
 def test_of_equal_rows_the_first_is_kept(landed: Landed, settings: QualitySettings) -> None:
@@ -93,9 +89,8 @@ def test_of_equal_rows_the_first_is_kept(landed: Landed, settings: QualitySettin
     assert checked.refused.select("row", "rule").sort("row").rows() == [(2, "duplicate"), (4, "duplicate")]
 
 
-@pytest.mark.parametrize(
-    ("name", "other"),
-    [
+def test_of_rows_that_contradict_each_other_none_is_kept(landed: Landed, settings: QualitySettings) -> None:
+    cases = [
         ("open", 10.5),
         ("high", 13.0),
         ("low", 8.0),
@@ -104,22 +99,19 @@ def test_of_equal_rows_the_first_is_kept(landed: Landed, settings: QualitySettin
         ("adj_close", None),
         ("volume", 6.0),
         ("volume", None),
-    ],
-)
-def test_of_rows_that_contradict_each_other_none_is_kept(
-    landed: Landed, settings: QualitySettings, name: str, other: float | None
-) -> None:
-    checked = check_bars(landed({}, {name: other}, {}), today=TODAY, settings=settings)
-    assert checked.good.is_empty()
-    assert checked.refused["rule"].to_list() == ["conflicting_duplicate"] * 3
+    ]
+    for name, other in cases:
+        checked = check_bars(landed({}, {name: other}, {}), today=TODAY, settings=settings)
+        assert checked.good.is_empty(), (name, other)
+        assert checked.refused["rule"].to_list() == ["conflicting_duplicate"] * 3, (name, other)
 
 
-def test_a_refused_row_contradicts_nobody(landed: Landed, settings: QualitySettings) -> None:
+def test_a_refused_row_is_not_compared_with_other_rows(landed: Landed, settings: QualitySettings) -> None:
     checked = check_bars(landed({"close": -1.0}, {}), today=TODAY, settings=settings)
     assert checked.good["row"].to_list() == [2]
 
 
-def test_a_later_batch_repeats_nobody(landed: Landed, settings: QualitySettings) -> None:
+def test_a_bar_of_a_later_batch_is_not_a_duplicate(landed: Landed, settings: QualitySettings) -> None:
     raw = landed({}, {"batch_id": "b2"}, {"batch_id": "b3", "close": 10.5})
     assert check_bars(raw, today=TODAY, settings=settings).good.equals(raw)
 
@@ -133,12 +125,12 @@ def test_nothing_landed(landed: Landed, settings: QualitySettings) -> None:
     assert checked.refused.is_empty()
 
 
-def test_the_embedded_data_is_good_but_for_nothing(sample: pl.DataFrame, settings: QualitySettings) -> None:
+def test_all_rows_of_the_sample_data_are_good(sample: pl.DataFrame, settings: QualitySettings) -> None:
     checked = check_bars(sample, today=TODAY, settings=settings)
     assert checked.good.equals(sample)
 
 
-def test_prices_with_no_tolerance_for_rounding(landed: Landed, settings: QualitySettings) -> None:
+def test_without_tolerance_rounded_prices_are_refused(landed: Landed, settings: QualitySettings) -> None:
     strict = settings.model_copy(update={"price_tolerance": 0.0})
     raw = landed({"high": 11.0 * (1 - 1e-9)})
     assert check_bars(raw, today=TODAY, settings=strict).refused["rule"].to_list() == ["high_too_low"]
@@ -169,9 +161,7 @@ def _same(value: object, written: object) -> bool:
 
 @given(st.lists(row, max_size=12))
 @hypothesis_settings(max_examples=200, deadline=None)
-def test_every_row_is_accounted_for_once_and_its_original_reads_back(
-    landed: Landed, rows: list[dict[str, Any]]
-) -> None:
+def test_every_row_is_good_or_refused_and_its_json_has_its_values(landed: Landed, rows: list[dict[str, Any]]) -> None:
     raw = landed(*rows)
     checked = check_bars(raw, today=TODAY, settings=load_settings().quality)
     accounted = [*checked.good["row"], *checked.refused["row"]]
@@ -187,7 +177,7 @@ def test_every_row_is_accounted_for_once_and_its_original_reads_back(
 
 
 def _good_rows(raw: pl.DataFrame) -> set[int]:
-    """Tell which rows are good, the slow and obvious way."""
+    """Return which rows are good, by a plain loop."""
     tolerance = load_settings().quality.price_tolerance
     passed: dict[tuple[str, str, date], list[dict[str, Any]]] = {}
     for bar in raw.iter_rows(named=True):

@@ -53,7 +53,7 @@ def test_new_bars_are_inserted(landed: Landed) -> None:
     assert changed.counts.rows() == [("b1", 2, 0, 0)]
 
 
-def test_columns_are_the_tables_but_their_stamp(landed: Landed) -> None:
+def test_columns_are_those_of_the_tables_except_their_stamp(landed: Landed) -> None:
     changed = classify(factored(landed({}, night(2, close=11.5))), nothing())
     for frame, name in (
         (changed.inserted, "bars"),
@@ -64,7 +64,7 @@ def test_columns_are_the_tables_but_their_stamp(landed: Landed) -> None:
         assert dict(frame.schema) == expected
 
 
-def test_the_same_again_is_unchanged_and_keeps_its_first_batch(landed: Landed) -> None:
+def test_an_equal_bar_is_unchanged_and_keeps_its_first_batch(landed: Landed) -> None:
     current = classify(factored(landed({})), nothing()).inserted
     # as near as rounding in the twelfth digit
     changed = classify(factored(landed(night(2, close=11.0 * (1 + 1e-14)))), current)
@@ -74,7 +74,7 @@ def test_the_same_again_is_unchanged_and_keeps_its_first_batch(landed: Landed) -
 
 
 @pytest.mark.parametrize(("field", "value"), [("open", 10.5), ("high", 13.0), ("low", 8.0), ("volume", None)])
-def test_a_rewritten_field_is_restated(landed: Landed, field: str, value: float | None) -> None:
+def test_a_changed_price_or_volume_is_a_restatement(landed: Landed, field: str, value: float | None) -> None:
     raw = landed({}, night(2) | {field: value})
     current = classify(factored(raw.head(1)), nothing()).inserted
     changed = classify(factored(raw.tail(1)), current)
@@ -96,14 +96,14 @@ def test_a_rewritten_field_is_restated(landed: Landed, field: str, value: float 
     ]
 
 
-def test_a_new_factor_updates_and_restates_nothing(landed: Landed) -> None:
+def test_a_changed_factor_is_an_update_and_not_a_restatement(landed: Landed) -> None:
     current = classify(factored(landed({})), nothing()).inserted
     changed = classify(factored(landed(night(2, adj_close=5.0))), current)
     assert changed.counts.rows() == [("b2", 0, 1, 0)]
     assert changed.restatements.is_empty()
 
 
-def test_of_several_batches_at_once_the_latest_fetched_wins(landed: Landed) -> None:
+def test_of_several_batches_the_one_fetched_last_is_used(landed: Landed) -> None:
     good = factored(landed(night(3, close=11.7), night(1, close=11.5), night(2, close=11.5)))
     changed = classify(good, nothing())
     assert changed.inserted.select("close", "batch_id").rows() == [(11.7, "b3")]
@@ -113,7 +113,7 @@ def test_of_several_batches_at_once_the_latest_fetched_wins(landed: Landed) -> N
     assert restated.rows() == [(11.5, 11.7, "b1", "b3", NIGHT + timedelta(days=1))]
 
 
-def test_a_value_rewritten_and_written_back_is_restated_twice(landed: Landed) -> None:
+def test_a_value_that_changes_and_changes_back_is_restated_twice(landed: Landed) -> None:
     current = classify(factored(landed({})), nothing()).inserted
     changed = classify(factored(landed(night(1, close=11.5, adj_close=5.75), night(2))), current)
     assert changed.updated["close"].to_list() == [11.0]
@@ -129,7 +129,7 @@ def test_nothing_landed(landed: Landed) -> None:
     assert changed.updated.is_empty()
 
 
-def test_the_embedded_data_lands_once(sample: pl.DataFrame) -> None:
+def test_the_sample_data_are_inserted_once(sample: pl.DataFrame) -> None:
     good = factored(sample)
     bars = apply(nothing(), good)
     assert bars.height == sample.height
@@ -153,7 +153,9 @@ bar = st.fixed_dictionaries(
 
 @given(st.lists(bar, max_size=15, unique_by=lambda bar: (bar["ticker"], bar["date"], bar["batch"])), st.integers(0, 4))
 @hypothesis_settings(deadline=None)
-def test_it_does_what_a_dictionary_does(landed: Landed, bars: list[dict[str, Any]], split: int) -> None:
+def test_the_classification_is_that_of_a_plain_dictionary(
+    landed: Landed, bars: list[dict[str, Any]], split: int
+) -> None:
     rows = [night(bar["batch"]) | {name: bar[name] for name in bar if name != "batch"} for bar in bars]
     good = factored(landed(*rows)).sort("row")
     earlier, later = (good.filter(pl.col("batch_id") <= f"b{split}"), good.filter(pl.col("batch_id") > f"b{split}"))

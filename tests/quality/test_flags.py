@@ -30,7 +30,7 @@ SESSIONS = sessions_between("XNYS", date(2019, 1, 1), date(2020, 12, 31))
 
 
 def bars_of(closes: Mapping[str, list[float]], days: list[date] = SESSIONS, factor: float = 1.0) -> pl.DataFrame:
-    """Make close-only bars, each ticker's on the first of the days."""
+    """Return close-only bars of each ticker, from the first of the days on."""
     rows = [
         {"ticker": ticker, "date": day, "close": close, "adj_factor": factor}
         for ticker, values in closes.items()
@@ -53,7 +53,7 @@ def flagged(
     return flags.select("ticker", "date", "rule", "value").rows()
 
 
-def test_apple_s_worst_day_is_flagged_and_nothing_else_of_the_embedded_data(
+def test_the_sample_data_have_one_flag_on_apples_worst_day(
     sample: pl.DataFrame, settings: QualitySettings, acted: Acted
 ) -> None:
     bars = classify(adjustment_factors(sample, acted()), BARS.polars_schema.to_frame()).inserted
@@ -66,7 +66,7 @@ def test_apple_s_worst_day_is_flagged_and_nothing_else_of_the_embedded_data(
 
 
 @pytest.mark.parametrize("factor", [1.5, 1 / 2, 100.0, 0.01])
-def test_a_jump_either_way(settings: QualitySettings, acted: Acted, factor: float) -> None:
+def test_a_jump_up_or_down_is_flagged(settings: QualitySettings, acted: Acted, factor: float) -> None:
     closes = wandering(300)
     jumped = closes[:200] + [close * factor for close in closes[200:]]
     (flag,) = flagged(bars_of({"A": jumped, "B": closes}), settings, acted())
@@ -74,21 +74,23 @@ def test_a_jump_either_way(settings: QualitySettings, acted: Acted, factor: floa
     assert flag[3] == pytest.approx(jumped[200] / jumped[199] - 1)
 
 
-def test_a_move_that_is_usual_for_the_ticker_is_no_jump(settings: QualitySettings, acted: Acted) -> None:
+def test_a_large_move_of_a_volatile_ticker_is_not_flagged(settings: QualitySettings, acted: Acted) -> None:
     closes = wandering(300, sigma=0.2)
     moves = [abs(new / old - 1) for old, new in pairwise(closes)]
     assert max(moves) > settings.jump_return
     assert flagged(bars_of({"A": closes}), settings, acted()) == []
 
 
-def test_a_large_move_that_is_small_in_percent_is_no_jump(settings: QualitySettings, acted: Acted) -> None:
+def test_an_unusual_move_that_is_small_in_percent_is_not_flagged(settings: QualitySettings, acted: Acted) -> None:
     closes = wandering(300, sigma=0.0001)
     jumped = closes[:200] + [close * 1.3 for close in closes[200:]]
     assert flagged(bars_of({"A": jumped}), settings, acted()) == []
 
 
 @pytest.mark.parametrize("kind", ["split", "dividend"])
-def test_a_day_with_an_action_explains_itself(settings: QualitySettings, acted: Acted, kind: str) -> None:
+def test_a_jump_on_a_day_with_a_split_or_a_dividend_is_not_flagged(
+    settings: QualitySettings, acted: Acted, kind: str
+) -> None:
     closes = wandering(300)
     jumped = closes[:200] + [close / 2 for close in closes[200:]]
     explained = acted(("A", SESSIONS[200], kind, 2.0))
@@ -97,14 +99,14 @@ def test_a_day_with_an_action_explains_itself(settings: QualitySettings, acted: 
     assert len(flagged(bars_of({"A": jumped}), settings, elsewhere)) == 1
 
 
-def test_adjusted_closes_are_what_jumps(settings: QualitySettings, acted: Acted) -> None:
+def test_jumps_are_those_of_adjusted_closes(settings: QualitySettings, acted: Acted) -> None:
     closes = wandering(300)
     split = bars_of({"A": closes[:200] + [close / 2 for close in closes[200:]]})
     adjusted = split.with_columns(adj_factor=pl.when(pl.col("date") < SESSIONS[200]).then(0.5).otherwise(1.0))
     assert flagged(adjusted, settings, acted()) == []
 
 
-def test_a_ticker_does_not_jump_from_another(settings: QualitySettings, acted: Acted) -> None:
+def test_the_first_bar_of_a_ticker_is_not_compared_with_another_ticker(settings: QualitySettings, acted: Acted) -> None:
     assert (
         flagged(bars_of({"A": wandering(100), "B": [1000 * close for close in wandering(100)]}), settings, acted())
         == []
@@ -112,18 +114,18 @@ def test_a_ticker_does_not_jump_from_another(settings: QualitySettings, acted: A
 
 
 @pytest.mark.parametrize(("still", "flags"), [(4, 0), (5, 1), (9, 1)])
-def test_a_close_that_does_not_move(settings: QualitySettings, acted: Acted, still: int, flags: int) -> None:
+def test_enough_unchanged_closes_are_flagged(settings: QualitySettings, acted: Acted, still: int, flags: int) -> None:
     closes = wandering(100)
     stale = closes[:50] + [closes[49]] * still + closes[50:]
     assert settings.stale_sessions == 5
     assert flagged(bars_of({"A": stale}), settings, acted()) == [("A", SESSIONS[50], "stale", still)] * flags
 
 
-def test_a_run_does_not_cross_tickers(settings: QualitySettings, acted: Acted) -> None:
+def test_unchanged_closes_of_two_tickers_are_not_one_run(settings: QualitySettings, acted: Acted) -> None:
     assert flagged(bars_of({"A": [2.8, 2.9, 3, 3, 3, 3], "B": [3, 3, 3, 3, 3.1]}), settings, acted()) == []
 
 
-def test_a_gap_is_counted_in_sessions_and_told_on_the_day_after(settings: QualitySettings, acted: Acted) -> None:
+def test_a_gap_is_counted_in_sessions_and_dated_by_the_bar_after_it(settings: QualitySettings, acted: Acted) -> None:
     bars = bars_of({"A": wandering(60), "B": wandering(60)})
     gone = [SESSIONS[10], SESSIONS[20], SESSIONS[21], SESSIONS[22]]
     bars = bars.filter((pl.col("ticker") == "B") | ~pl.col("date").is_in(gone))
@@ -134,25 +136,27 @@ def test_a_gap_is_counted_in_sessions_and_told_on_the_day_after(settings: Qualit
     assert flagged(bars, settings, acted(), B="XNYS") == []
 
 
-def test_weekends_are_gaps_only_where_they_are_sessions(settings: QualitySettings, acted: Acted) -> None:
+def test_a_weekend_is_a_gap_only_if_the_exchange_trades_on_it(settings: QualitySettings, acted: Acted) -> None:
     week = [date(2020, 6, day) for day in (1, 2, 3, 4, 5, 8)]
     bars = bars_of({"A": wandering(6), "BTC": wandering(6)}, week)
     assert flagged(bars, settings, acted(), A="XNYS", BTC="24/7") == [("BTC", date(2020, 6, 8), "gap", 2)]
 
 
-def test_a_bar_on_a_holiday_is_no_gap(settings: QualitySettings, acted: Acted) -> None:
+def test_a_bar_on_a_holiday_is_not_flagged(settings: QualitySettings, acted: Acted) -> None:
     # 2020-07-03 was a holiday
     days = [date(2020, 7, 2), date(2020, 7, 3), date(2020, 7, 6)]
     assert flagged(bars_of({"A": wandering(3)}, days), settings, acted(), A="XNYS") == []
 
 
-def test_an_exchange_nobody_knows(settings: QualitySettings, acted: Acted) -> None:
+def test_an_unknown_exchange_is_an_error(settings: QualitySettings, acted: Acted) -> None:
     with pytest.raises(SettingsError, match="XNYX"):
         flagged(bars_of({"A": wandering(5)}), settings, acted(), A="XNYX")
 
 
 @pytest.mark.parametrize("closes", [[], [1.0], [1.0, 1.0], [5.0] * 5, [1e-300, 1e300, 1e-300]])
-def test_short_or_absurd_histories_do_no_harm(settings: QualitySettings, acted: Acted, closes: list[float]) -> None:
+def test_short_and_extreme_histories_do_not_affect_other_tickers(
+    settings: QualitySettings, acted: Acted, closes: list[float]
+) -> None:
     jumped = wandering(100)
     jumped[50:] = [close * 3 for close in jumped[50:]]
     flags = flagged(bars_of({"A": closes, "B": jumped}), settings, acted(), A="XNYS", B="XNYS")
@@ -166,7 +170,7 @@ def test_short_or_absurd_histories_do_no_harm(settings: QualitySettings, acted: 
     )
 )
 @hypothesis_settings(deadline=None)
-def test_it_finds_what_a_loop_finds(acted: Acted, found: list[tuple[str, int, float]]) -> None:
+def test_the_flags_are_those_of_a_plain_loop(acted: Acted, found: list[tuple[str, int, float]]) -> None:
     loose = load_settings().quality.model_copy(update={"jump_sigmas": 3.0, "stale_sessions": 2})
     rows: list[dict[str, Any]] = [
         {"ticker": ticker, "date": SESSIONS[place], "close": close, "adj_factor": 1.0} for ticker, place, close in found
@@ -195,7 +199,7 @@ def test_it_finds_what_a_loop_finds(acted: Acted, found: list[tuple[str, int, fl
     assert [flag[:3] for flag in flags] == sorted(expected)
 
 
-def test_the_day_of_a_flag_is_a_day_with_a_bar(settings: QualitySettings, acted: Acted) -> None:
+def test_a_flag_is_on_a_date_with_a_bar(settings: QualitySettings, acted: Acted) -> None:
     bars = bars_of({"A": [5.0] * 8}, [SESSIONS[0] + timedelta(days=7 * week) for week in range(8)])
     days = {flag[1] for flag in flagged(bars, settings, acted(), A="XNYS")}
     assert days <= set(bars["date"])

@@ -20,7 +20,7 @@ class Write(Protocol):
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a file, gzipped if its name says so."""
+    """Function that writes a file, compressed if its name ends in .gz, and returns its path."""
 
     def _write(name: str, content: str | bytes) -> Path:
         raw = content.encode() if isinstance(content, str) else content
@@ -33,7 +33,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def bars_of() -> Callable[[Path], pl.DataFrame]:
-    """Read a whole file."""
+    """Function that reads a whole file."""
 
     def _bars_of(path: Path) -> pl.DataFrame:
         return pl.concat([BARS_SCHEMA.to_frame(), *read_file(inspect_file(path))])
@@ -43,7 +43,7 @@ def bars_of() -> Callable[[Path], pl.DataFrame]:
 
 @pytest.fixture
 def refusal(write: Write, bars_of: Callable[[Path], pl.DataFrame]) -> Callable[[str, str | bytes], InputError]:
-    """Give the error that a file's content meets, checked to have its three parts."""
+    """Function that returns the error of reading a file with this content, which must have its three parts."""
 
     def _refusal(name: str, content: str | bytes) -> InputError:
         path = write(name, content)

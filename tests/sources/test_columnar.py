@@ -38,7 +38,7 @@ TOKYO = ZoneInfo("Asia/Tokyo")
     ],
     ids=lambda series: str(series.dtype),
 )
-def test_dates_of_every_type(tmp_path: Path, bars_of: BarsOf, dates: pl.Series) -> None:
+def test_dates_are_read_from_every_type(tmp_path: Path, bars_of: BarsOf, dates: pl.Series) -> None:
     path = tmp_path / "A.parquet"
     pl.DataFrame({"Date": dates, "Close": [5.0]}).write_parquet(path)
     assert bars_of(path).select("date", "close").rows() == [(DAY, 5.0)]
@@ -55,14 +55,14 @@ def test_dates_of_every_type(tmp_path: Path, bars_of: BarsOf, dates: pl.Series) 
     ],
     ids=lambda series: str(series.dtype),
 )
-def test_numbers_of_every_type(tmp_path: Path, bars_of: BarsOf, closes: pl.Series) -> None:
+def test_numbers_are_read_from_every_type(tmp_path: Path, bars_of: BarsOf, closes: pl.Series) -> None:
     path = tmp_path / "x.parquet"
     tickers = pl.Series(["A"], dtype=pl.Categorical)
     pl.DataFrame({"symbol": tickers, "date": [DAY], "close": closes, "volume": [None]}).write_parquet(path)
     assert bars_of(path).select("ticker", "close", "volume").rows() == [("A", 5.0, None)]
 
 
-def test_not_a_number_lands_for_the_quality_room_to_refuse(tmp_path: Path, bars_of: BarsOf) -> None:
+def test_nan_is_read_unchanged(tmp_path: Path, bars_of: BarsOf) -> None:
     path = tmp_path / "A.parquet"
     pl.DataFrame({"date": [DAY, DAY], "close": [float("nan"), float("inf")]}).write_parquet(path)
     assert bars_of(path)["close"].is_finite().to_list() == [False, False]
@@ -95,7 +95,7 @@ def test_a_row_without_a_date_is_refused(tmp_path: Path, bars_of: BarsOf) -> Non
         ("close", [[1.0]], "numbers"),
     ],
 )
-def test_a_column_of_a_type_that_makes_no_sense(
+def test_a_column_of_an_unsuitable_type_is_refused(
     tmp_path: Path, bars_of: BarsOf, column: str, values: list[object], kind: str
 ) -> None:
     path = tmp_path / "x.parquet"
@@ -106,34 +106,34 @@ def test_a_column_of_a_type_that_makes_no_sense(
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(b"", "is empty"), (b"ticker,date,close\n", "is not Parquet"), (b"PAR1 and then nothing", "damaged or cut short")],
+    [(b"", "is empty"), (b"ticker,date,close\n", "not Parquet"), (b"PAR1 and then nothing", "damaged or incomplete")],
 )
-def test_what_is_no_parquet(tmp_path: Path, bars_of: BarsOf, content: bytes, what: str) -> None:
+def test_a_file_that_is_not_parquet_is_refused(tmp_path: Path, bars_of: BarsOf, content: bytes, what: str) -> None:
     path = tmp_path / "x.parquet"
     path.write_bytes(content)
     with pytest.raises(InputError, match=what):
         bars_of(path)
 
 
-def test_a_page_that_is_damaged(tmp_path: Path, bars_of: BarsOf) -> None:
+def test_a_damaged_page_is_refused(tmp_path: Path, bars_of: BarsOf) -> None:
     path = tmp_path / "A.parquet"
     closes = [float(value) for value in range(10_000)]
     pl.DataFrame({"date": [DAY] * 10_000, "close": closes}).write_parquet(path, compression="zstd", statistics=False)
     content = bytearray(path.read_bytes())
     content[100:2_000] = b"\xff" * 1_900
     path.write_bytes(content)
-    with pytest.raises(InputError, match="damaged or cut short"):
+    with pytest.raises(InputError, match="damaged or incomplete"):
         bars_of(path)
 
 
-def test_no_rows(tmp_path: Path, bars_of: BarsOf) -> None:
+def test_a_file_without_rows_is_refused(tmp_path: Path, bars_of: BarsOf) -> None:
     path = tmp_path / "A.parquet"
     pl.DataFrame(schema={"date": pl.Date, "close": pl.Float64}).write_parquet(path)
     with pytest.raises(InputError, match="no rows"):
         bars_of(path)
 
 
-def test_two_columns_of_one_name(tmp_path: Path, bars_of: BarsOf) -> None:
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, bars_of: BarsOf) -> None:
     path = tmp_path / "A.parquet"
     pq.write_table(
         pa.table([pa.array([DAY]), pa.array([1.0]), pa.array([2.0])], names=["date", "close", "close"]), path
@@ -142,7 +142,7 @@ def test_two_columns_of_one_name(tmp_path: Path, bars_of: BarsOf) -> None:
         bars_of(path)
 
 
-def test_the_index_of_pandas_is_a_date(tmp_path: Path, bars_of: BarsOf) -> None:
+def test_the_index_of_pandas_is_read_as_the_date(tmp_path: Path, bars_of: BarsOf) -> None:
     import pandas as pd
 
     path = tmp_path / "A.parquet"
@@ -150,7 +150,7 @@ def test_the_index_of_pandas_is_a_date(tmp_path: Path, bars_of: BarsOf) -> None:
     assert bars_of(path).select("date", "close").rows() == [(DAY, 5.0)]
 
 
-def test_a_zone_nobody_knows_is_a_fault_of_the_file(tmp_path: Path, bars_of: BarsOf) -> None:
+def test_an_unknown_time_zone_is_refused(tmp_path: Path, bars_of: BarsOf) -> None:
     moments = pa.array([0, 86_400_000_000], pa.timestamp("us", "Mars/Base"))
     pq.write_table(pa.table({"date": moments, "close": [1.0, 2.0]}), tmp_path / "A.parquet")
     with pytest.raises(InputError, match="Mars/Base"):

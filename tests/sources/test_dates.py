@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,9 +11,8 @@ from pm.sources.dates import DATE_STYLES, date_style, month_first, parse_dates
 DAY = date(2020, 12, 31)
 
 
-@pytest.mark.parametrize(
-    ("cell", "name"),
-    [
+def test_every_format_is_detected_and_parsed() -> None:
+    cases = [
         ("2020-12-31", "YYYY-MM-DD"),
         ("2020-12-31 16:00", "YYYY-MM-DD"),
         ("2020-12-31T23:59:59.999", "YYYY-MM-DD"),
@@ -37,25 +35,20 @@ DAY = date(2020, 12, 31)
         ("1609372800000", "milliseconds since 1970"),
         ("1609372800000000", "microseconds since 1970"),
         ("1609372800000000000", "nanoseconds since 1970"),
-    ],
-)
-def test_formats(cell: str, name: str) -> None:
-    style = date_style(cell)
-    assert style is not None
-    assert style.name == name
-    dates, bad = parse_dates(pl.Series([cell]), style)
-    assert dates.to_list() == [DAY]
-    assert not bad.any()
+    ]
+    styles = {cell: date_style(cell) for cell, _ in cases}
+    assert [(cell, style.name) for cell, style in styles.items() if style] == cases
+    parsed = {cell: parse_dates(pl.Series([cell]), style) for cell, style in styles.items() if style}
+    assert {cell: found for cell, found in parsed.items() if found[0].to_list() != [DAY] or found[1].any()} == {}
 
 
-@pytest.mark.parametrize("cell", ["", "yesterday", "31/12/20", "43831", "2020-12", "12.5", "2020-12-31x"])
-def test_what_is_no_date(cell: str) -> None:
-    assert date_style(cell) is None
+def test_a_cell_that_is_not_a_date_has_no_format() -> None:
+    cells = ["", "yesterday", "31/12/20", "43831", "2020-12", "12.5", "2020-12-31x"]
+    assert {cell: date_style(cell) for cell in cells} == dict.fromkeys(cells)
 
 
-@pytest.mark.parametrize(
-    ("cell", "name"),
-    [
+def test_a_cell_that_does_not_fit_the_format_of_the_file_is_bad() -> None:
+    cases = [
         ("2020-02-30", "YYYY-MM-DD"),
         ("2020-13-01", "YYYY-MM-DD"),
         ("20201231", "YYYY-MM-DD"),
@@ -65,19 +58,18 @@ def test_what_is_no_date(cell: str) -> None:
         ("31/12/2020", "MM/DD/YYYY"),
         ("20200230", "YYYYMMDD"),
         ("nan", "seconds since 1970"),
-    ],
-)
-def test_a_cell_that_the_file_s_format_cannot_hold(cell: str, name: str) -> None:
-    dates, bad = parse_dates(pl.Series([cell, "", None]), DATE_STYLES[name])
-    assert dates.to_list() == [None, None, None]
-    assert bad.to_list() == [True, False, False]
+    ]
+    for cell, name in cases:
+        dates, bad = parse_dates(pl.Series([cell, "", None]), DATE_STYLES[name])
+        assert dates.to_list() == [None, None, None], (cell, name)
+        assert bad.to_list() == [True, False, False], (cell, name)
 
 
 @given(
     st.dates(date(1800, 1, 1), date(2199, 12, 31)),
     st.sampled_from([style for style in DATE_STYLES.values() if "%" in style.layout]),
 )
-def test_every_format_reads_back_what_strftime_wrote(day: date, style: object) -> None:
+def test_every_format_parses_what_strftime_writes(day: date, style: object) -> None:
     layout = style.layout  # type: ignore[attr-defined]
     dates, bad = parse_dates(pl.Series([day.strftime(layout)]), style)  # type: ignore[arg-type]
     assert dates.to_list() == [day]
@@ -88,7 +80,7 @@ def test_every_format_reads_back_what_strftime_wrote(day: date, style: object) -
     st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - hypothesis adds the zone itself
     st.integers(-12, 14),
 )
-def test_a_zoned_time_gives_the_day_on_its_own_wall_clock(moment: datetime, offset: int) -> None:
+def test_the_date_of_a_time_with_a_zone_is_that_of_its_wall_clock(moment: datetime, offset: int) -> None:
     cell = moment.replace(tzinfo=timezone(timedelta(hours=offset))).isoformat(sep=" ")
     dates, bad = parse_dates(pl.Series([cell]), DATE_STYLES["YYYY-MM-DD"])
     assert dates.to_list() == [moment.date()]
@@ -96,7 +88,7 @@ def test_a_zoned_time_gives_the_day_on_its_own_wall_clock(moment: datetime, offs
 
 
 @given(st.datetimes(datetime(1974, 1, 1), datetime(2199, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001 - as above
-def test_counts_since_1970_give_the_day_in_utc(moment: datetime) -> None:
+def test_the_date_of_a_count_since_1970_is_that_in_utc(moment: datetime) -> None:
     seconds = int(moment.timestamp())
     for unit, scale in (("seconds", 1), ("milliseconds", 1_000), ("microseconds", 10**6), ("nanoseconds", 10**9)):
         style = DATE_STYLES[f"{unit} since 1970"]
@@ -104,6 +96,6 @@ def test_counts_since_1970_give_the_day_in_utc(moment: datetime) -> None:
         assert dates.to_list() == [moment.date()]
 
 
-def test_only_slashes_and_dashes_can_be_read_two_ways() -> None:
+def test_only_dates_with_slashes_and_dashes_have_two_formats() -> None:
     twins = {style.name: twin.name for style in DATE_STYLES.values() if (twin := month_first(style))}
     assert twins == {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         def __call__(self, name: str, content: str | bytes) -> Path: ...
 
     BarsOf = Callable[[Path], pl.DataFrame]
-    Exclusion = Callable[[str, str | bytes], InputError]
+    Refusal = Callable[[str, str | bytes], InputError]
 
 TIDY = "ticker,date,open,high,low,close,volume\nAAPL,2020-01-02,1,3,0.5,2,100\nMSFT,2020-01-02,10,30,5,20,1000\n"
 
@@ -50,7 +50,7 @@ class TestFind:
         with pytest.raises(InputError, match="holds no files"):
             find_files([tmp_path])
 
-    def test_a_path_that_is_not_there_is_refused_and_no_pattern(self, tmp_path: Path) -> None:
+    def test_a_missing_path_is_refused_and_is_not_a_pattern(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").touch()
         for name in ("b.csv", "*.csv", "[a].csv"):
             with pytest.raises(InputError, match="no such file or folder"):
@@ -59,7 +59,9 @@ class TestFind:
 
 class TestRead:
     @pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "semicolon", "parquet"])
-    def test_the_sample_survives_every_format(self, tmp_path: Path, write: Write, bars_of: BarsOf, kind: str) -> None:
+    def test_the_sample_data_are_read_unchanged_from_every_format(
+        self, tmp_path: Path, write: Write, bars_of: BarsOf, kind: str
+    ) -> None:
         bars = sample()
         if kind == "parquet":
             path = tmp_path / "all.parquet"
@@ -72,7 +74,7 @@ class TestRead:
         assert read.schema == BARS_SCHEMA
         assert read.equals(bars)
 
-    def test_columns_in_any_order_under_any_name(self, write: Write, bars_of: BarsOf) -> None:
+    def test_columns_are_found_in_any_order_and_under_other_names(self, write: Write, bars_of: BarsOf) -> None:
         path = write("x.csv", "Vol.,LAST,foo,Symbol,Trade Date\n5,2.5,bar,AAPL,2020-01-02\n")
         assert bars_of(path).rows(named=True) == [
             {
@@ -96,7 +98,7 @@ class TestRead:
         assert bars_of(write("x.csv", shuffled.write_csv())).equals(shuffled)
 
     @pytest.mark.parametrize("chunk_rows", [1, 7, 12_154, 1_000_000])
-    def test_pieces_are_as_large_as_asked_for_and_miss_nothing(self, write: Write, chunk_rows: int) -> None:
+    def test_pieces_have_the_size_asked_for_and_all_rows(self, write: Write, chunk_rows: int) -> None:
         bars = sample()
         pieces = list(read_file(inspect_file(write("x.csv", bars.write_csv())), chunk_rows))
         assert all(piece.height == chunk_rows for piece in pieces[:-1])
@@ -108,11 +110,11 @@ class TestRead:
         write("x.csv", "nonsense")
         assert bars_of(write(name, TIDY)).height == 2
 
-    def test_a_source_column_is_kept_and_its_blanks_are_ours(self, write: Write, bars_of: BarsOf) -> None:
+    def test_a_source_column_is_kept_and_its_blanks_are_filled(self, write: Write, bars_of: BarsOf) -> None:
         path = write("x.csv", "ticker,date,close,source\nA,2020-01-02,1,acme\nA,2020-01-03,1,\n")
         assert bars_of(path)["source"].to_list() == ["acme", "files"]
 
-    def test_adjusted_closes_alone_become_closes_too(self, write: Write, bars_of: BarsOf) -> None:
+    def test_adjusted_closes_without_closes_are_used_as_closes(self, write: Write, bars_of: BarsOf) -> None:
         bars = bars_of(write("A.csv", "Date,Adj Close\n2020-01-02,1.5\n"))
         assert bars.select("close", "adj_close").rows() == [(1.5, 1.5)]
 
@@ -128,7 +130,7 @@ class TestRead:
             min_size=1,
         )
     )
-    def test_whatever_the_csv_module_writes_is_read_back(
+    def test_everything_the_csv_module_writes_is_read_unchanged(
         self,
         tmp_path_factory: pytest.TempPathFactory,
         rows: list[tuple[str, date, float | None]],
@@ -157,18 +159,20 @@ class TestTicker:
             ("DATA.csv", "DATA"),
         ],
     )
-    def test_a_file_per_ticker(self, write: Write, bars_of: BarsOf, name: str, ticker: str) -> None:
+    def test_the_ticker_of_a_file_without_a_ticker_column_is_its_name(
+        self, write: Write, bars_of: BarsOf, name: str, ticker: str
+    ) -> None:
         path = write(name, "Date\tClose\n2020-01-02\t5\n")
         assert bars_of(path)["ticker"].to_list() == [ticker]
 
     @pytest.mark.parametrize("name", ["data.csv", "prices.csv", "Historical Data.csv", "[x].csv", "a" * 16 + ".csv"])
-    def test_no_ticker_anywhere(self, refusal: Exclusion, name: str) -> None:
+    def test_a_file_without_a_ticker_is_refused(self, refusal: Refusal, name: str) -> None:
         assert "No ticker" in refusal(name, "Date,Close\n2020-01-02,5\n").what
 
-    def test_a_blank_ticker_lands_for_the_quality_room_to_refuse(self, write: Write, bars_of: BarsOf) -> None:
+    def test_a_blank_ticker_is_read_as_missing(self, write: Write, bars_of: BarsOf) -> None:
         assert bars_of(write("x.csv", "ticker,date,close\n,2020-01-02,5\n"))["ticker"].to_list() == [None]
 
-    def test_tickers_that_spell_nothing_are_tickers(self, write: Write, bars_of: BarsOf) -> None:
+    def test_tickers_such_as_na_and_null_are_tickers(self, write: Write, bars_of: BarsOf) -> None:
         rows = "".join(f"{ticker},2020-01-02,5\n" for ticker in ("NA", "NULL", "NAN", "TRUE", "1"))
         assert bars_of(write("x.csv", f"ticker,date,close\n{rows}"))["ticker"].to_list() == [
             "NA",
@@ -182,25 +186,25 @@ class TestTicker:
         (piece,) = read_file(inspect_file(write("x.csv", TIDY), tickers=["MSFT", "A"]))
         assert piece["ticker"].to_list() == ["MSFT"]
 
-    def test_another_ticker_s_file_has_no_rows(self, write: Write) -> None:
+    def test_the_file_of_another_ticker_has_no_rows(self, write: Write) -> None:
         path = write("AAPL.csv", "Date,Close\n2020-01-02,5\n")
         assert list(read_file(inspect_file(path, tickers=["A"]))) == []
         assert len(list(read_file(inspect_file(path, tickers=["AAPL"])))) == 1
 
 
 class TestFingerprint:
-    def test_it_is_the_content_s_hash(self, write: Write) -> None:
+    def test_the_fingerprint_is_the_hash_of_the_content(self, write: Write) -> None:
         assert inspect_file(write("x.csv", TIDY)).fingerprint == hashlib.sha256(TIDY.encode()).hexdigest()
 
-    def test_packing_changes_nothing(self, write: Write) -> None:
+    def test_compression_does_not_change_the_fingerprint(self, write: Write) -> None:
         plain, packed = write("x.csv", TIDY), write("y.csv.gz", TIDY)
         assert inspect_file(plain).fingerprint == inspect_file(packed).fingerprint
 
-    def test_equal_files_of_two_tickers_differ(self, write: Write) -> None:
+    def test_equal_files_of_two_tickers_have_different_fingerprints(self, write: Write) -> None:
         content = "Date,Close\n2020-01-02,5\n"
         assert inspect_file(write("A.csv", content)).fingerprint != inspect_file(write("B.csv", content)).fingerprint
 
-    def test_a_part_is_not_the_whole(self, write: Write) -> None:
+    def test_the_fingerprint_depends_on_the_tickers_that_are_read(self, write: Write) -> None:
         path = write("x.csv", TIDY)
         prints = {inspect_file(path, tickers=tickers).fingerprint for tickers in (None, [], ["AAPL"], ["AAPL", "MSFT"])}
         assert len(prints) == 4
@@ -208,21 +212,21 @@ class TestFingerprint:
 
 
 class TestRefusals:
-    def test_a_folder(self, tmp_path: Path) -> None:
+    def test_a_folder_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is a folder"):
             inspect_file(tmp_path)
 
-    def test_a_missing_file(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no such file"):
             inspect_file(tmp_path / "x.csv")
 
     @pytest.mark.parametrize("name", ["x.xlsx", "x", "x.gz", "x.json"])
-    def test_a_name_of_another_format(self, refusal: Exclusion, name: str) -> None:
+    def test_a_name_with_another_ending_is_refused(self, refusal: Refusal, name: str) -> None:
         assert "format" in refusal(name, TIDY).what
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
     @pytest.mark.parametrize("name", ["x.csv", "x.parquet"])
-    def test_a_file_that_may_not_be_read(self, write: Write, name: str) -> None:
+    def test_a_file_without_permission_is_refused(self, write: Write, name: str) -> None:
         path = write(name, TIDY)
         path.chmod(0)
         with pytest.raises(InputError, match="may not be read"):
@@ -239,7 +243,7 @@ MANGLED = st.sampled_from(
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3), MANGLED), min_size=1, max_size=5),
 )
 @hypothesis_settings(deadline=None)
-def test_a_mangled_file_is_read_or_refused_and_never_crashes(
+def test_a_mangled_file_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, name: str, cuts: list[tuple[int, int, bytes]]
 ) -> None:
     path = tmp_path_factory.mktemp("mangled") / name

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +8,7 @@ from pm.sources.numbers import MISSING, NumberStyle, number_style, parse_numbers
 
 POINT = NumberStyle(".", ",")
 COMMA = NumberStyle(",", ".")
-UNSAID = NumberStyle(".", "")
+UNDECIDED = NumberStyle(".", "")
 
 
 def parse(cell: str, style: NumberStyle) -> float | str | None:
@@ -17,9 +16,8 @@ def parse(cell: str, style: NumberStyle) -> float | str | None:
     return "bad" if bad.item() else values.item()
 
 
-@pytest.mark.parametrize(
-    ("cell", "style", "value"),
-    [
+def test_numbers_are_parsed_in_the_format_of_their_file() -> None:
+    cases: list[tuple[str, NumberStyle, object]] = [
         ("12.5", POINT, 12.5),
         (" 12.5 ", POINT, 12.5),
         ("+1e3", POINT, 1000.0),
@@ -40,41 +38,36 @@ def parse(cell: str, style: NumberStyle) -> float | str | None:
         ("1.234.567", COMMA, 1234567.0),
         ("12", COMMA, 12.0),
         ("€ 12,5", COMMA, 12.5),
-        # a point that parts no thousands, in a file whose decimals are commas: 1250 %, or 12.5? Nobody knows
+        # a point that is not a thousands separator, in a file with decimal commas, is ambiguous
         ("12.5", COMMA, "bad"),
         ("1,2,3", COMMA, "bad"),
-        ("12.5", UNSAID, 12.5),
-        ("1,234", UNSAID, "bad"),
-    ],
-)
-def test_cells(cell: str, style: NumberStyle, value: object) -> None:
-    assert parse(cell, style) == value
+        ("12.5", UNDECIDED, 12.5),
+        ("1,234", UNDECIDED, "bad"),
+    ]
+    assert [(cell, style, parse(cell, style)) for cell, style, _ in cases] == cases
 
 
-@pytest.mark.parametrize("style", [POINT, COMMA, UNSAID])
-@pytest.mark.parametrize("word", [*MISSING, "N/A", "NULL", "NaN", " "])
-def test_words_for_nothing(word: str, style: NumberStyle) -> None:
-    assert parse(word, style) is None
+def test_texts_of_a_missing_value_are_missing_in_every_format() -> None:
+    words = [*MISSING, "N/A", "NULL", "NaN", " "]
+    found = {(word, style): parse(word, style) for word in words for style in (POINT, COMMA, UNDECIDED)}
+    assert {case: value for case, value in found.items() if value is not None} == {}
 
 
-@pytest.mark.parametrize(
-    ("cells", "delimiter", "style"),
-    [
+def test_the_format_of_a_file_is_detected_from_its_first_numbers() -> None:
+    cases = [
         (["1.5", "1,234"], ",", POINT),
         (["12,50", "1.234,50"], ";", COMMA),
         (["12,345"], ";", COMMA),
         (["12.50", "1,234"], ";", POINT),
         (["12.50", "1,234"], "\t", POINT),
-        (["12", "15"], ";", UNSAID),
-        (["", "N/A"], ";", UNSAID),
-    ],
-)
-def test_a_file_s_style(cells: list[str], delimiter: str, style: NumberStyle) -> None:
-    assert number_style(cells, delimiter) == style
+        (["12", "15"], ";", UNDECIDED),
+        (["", "N/A"], ";", UNDECIDED),
+    ]
+    assert [(cells, delimiter, number_style(cells, delimiter)) for cells, delimiter, _ in cases] == cases
 
 
 @given(st.lists(st.floats(allow_nan=False) | st.none()))
-def test_what_python_writes_is_read_back_to_the_bit(numbers: list[float | None]) -> None:
+def test_numbers_that_python_writes_are_parsed_to_the_last_bit(numbers: list[float | None]) -> None:
     cells = pl.Series(["" if number is None else repr(number) for number in numbers], dtype=pl.String)
     values, bad = parse_numbers(cells, POINT)
     assert values.to_list() == numbers
@@ -82,7 +75,7 @@ def test_what_python_writes_is_read_back_to_the_bit(numbers: list[float | None])
 
 
 @given(st.lists(st.integers(-(10**12), 10**12).map(lambda cents: cents / 100), min_size=1))
-def test_thousands_and_decimal_commas_say_the_same_number(numbers: list[float]) -> None:
+def test_thousands_separators_and_decimal_commas_are_parsed(numbers: list[float]) -> None:
     english = [f"{number:,.2f}" for number in numbers]
     german = [cell.translate(str.maketrans(",.", ".,")) for cell in english]
     for cells, style in ((english, POINT), (german, COMMA)):

@@ -9,9 +9,8 @@ from pm.errors import InputError
 from pm.sources.spellings import SPELLINGS, WEAK_SPELLINGS, match_columns, normalised
 
 
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
+def test_the_headers_of_vendors_are_matched() -> None:
+    cases = [
         # yfinance, one ticker a file
         ("Date,Open,High,Low,Close,Adj Close,Volume", "date,open,high,low,close,adj_close,volume"),
         # stooq and MetaStock
@@ -33,64 +32,59 @@ from pm.sources.spellings import SPELLINGS, WEAK_SPELLINGS, match_columns, norma
         # pandas, with an index that has no name
         (",Close", "date,close"),
         ("__index_level_0__,close", "date,close"),
-        # a trailing delimiter is no index
+        # the blank cell after a trailing delimiter is not an index
         ("Date,Close,", "date,close,"),
         ("Datetime,Symbol,Adj. Close,Close", "date,ticker,adj_close,close"),
-    ],
-)
-def test_vendors_headers(header: str, expected: str) -> None:
-    wanted = {field: place for place, field in enumerate(expected.split(",")) if field}
-    assert match_columns(header.split(","), where="f") == wanted
+    ]
+    wanted = {header: {f: place for place, f in enumerate(expected.split(",")) if f} for header, expected in cases}
+    assert {header: match_columns(header.split(","), where="f") for header in wanted} == wanted
 
 
-@pytest.mark.parametrize(
-    ("header", "close"),
-    [("date,Last,close", 2), ("date,Close,close", 2), ("date,Last,Close", 2), ("date,Price,Last", 2)],
-)
-def test_the_nearer_spelling_wins(header: str, close: int) -> None:
-    assert match_columns(header.split(","), where="f")["close"] == close
+def test_the_best_match_is_used() -> None:
+    headers = ["date,Last,close", "date,Close,close", "date,Last,Close", "date,Price,Last"]
+    assert {header: match_columns(header.split(","), where="f")["close"] for header in headers} == dict.fromkeys(
+        headers, 2
+    )
 
 
-@pytest.mark.parametrize("header", ["date,Close,CLOSE", "date,Last,Settle", "date,close,close"])
-def test_two_columns_equally_near_are_named(header: str) -> None:
-    _, first, second = header.split(",")
-    with pytest.raises(InputError, match=f"{first!r} and {second!r} could both be the close"):
-        match_columns(header.split(","), where="f")
+def test_two_columns_that_match_equally_well_are_refused_by_name() -> None:
+    for header in ("date,Close,CLOSE", "date,Last,Settle", "date,close,close"):
+        _, first, second = header.split(",")
+        with pytest.raises(InputError, match=f"{first!r} and {second!r} could both be the close"):
+            match_columns(header.split(","), where="f")
 
 
-def test_adjusted_closes_alone_are_taken_for_closes() -> None:
+def test_adjusted_closes_without_closes_are_used_as_closes() -> None:
     assert match_columns(["Date", "Adj Close"], where="f") == {"date": 0, "adj_close": 1, "close": 1}
 
 
-@pytest.mark.parametrize(
-    ("header", "message"),
-    [
+def test_the_message_for_a_missing_column_lists_those_there_are() -> None:
+    cases = [
         ("Dat,Close", "No date column; found 'Dat', 'Close'. Did you mean 'Dat'?"),
         ("Date,Clsoe", "No close column; found 'Date', 'Clsoe'. Did you mean 'Clsoe'?"),
         ("foo,bar", "No date column; found 'foo', 'bar'."),
         ("Date,Open,High,Low", "No close column; found 'Date', 'Open', 'High', 'Low'."),
-    ],
-)
-def test_a_missing_column_is_named_beside_what_was_found(header: str, message: str) -> None:
-    with pytest.raises(InputError) as caught:
-        match_columns(header.split(","), where="f")
-    assert caught.value.what == message
+    ]
+    for header, message in cases:
+        with pytest.raises(InputError) as caught:
+            match_columns(header.split(","), where="f")
+        assert caught.value.what == message
 
 
-def test_a_column_per_ticker_is_refused_with_the_way_to_turn_it() -> None:
+def test_a_file_with_a_column_per_ticker_is_refused_with_the_statement_that_converts_it() -> None:
     with pytest.raises(InputError, match="column per ticker") as caught:
         match_columns(["Date", "AAPL", "MSFT", "XOM"], where="f")
     assert "UNPIVOT" in caught.value.hint
     assert '"Date"' in caught.value.hint
 
 
-def test_no_spelling_belongs_to_two_fields() -> None:
+def test_no_name_stands_for_two_columns() -> None:
     words = [word for table in (SPELLINGS, WEAK_SPELLINGS) for group in table.values() for word in group]
     assert len(words) == len(set(words))
     assert all(word == normalised(word) for word in words)
 
 
-def test_every_spelling_is_documented() -> None:
+def test_every_name_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", text, flags=re.MULTILINE)
     documented = {field: {normalised(word.strip(" ¹")) for word in re.split("[,;]", words)} for field, words in rows}

@@ -44,7 +44,7 @@ def test_the_program_runs_in_a_workspace(workspace: Path, program: str) -> None:
 
 
 @pytest.mark.parametrize("script", _blocks("text"))
-def test_the_command_lines_script_runs_too(workspace: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_for_the_command_line_runs(workspace: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the downloads, in whose place the same extensions come from packages."""
     monkeypatch.chdir(workspace)
     with duckdb.connect() as connection:

@@ -38,14 +38,14 @@ def newest(lake: Lake) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def closes(lake: Lake) -> dict[str, dict[Any, float]]:
-    """Give each ticker's adjusted closes by date."""
+    """Each ticker's adjusted closes by date."""
     found: dict[str, dict[Any, float]] = {}
     for ticker, date, close, factor in lake.read(BARS).select("ticker", "date", "close", "adj_factor").iter_rows():
         found.setdefault(ticker, {})[date] = close * factor
     return found
 
 
-def test_every_view_has_rows_here(lake: Lake) -> None:
+def test_every_view_has_rows(lake: Lake) -> None:
     views = [view.name for view in read_views([sql_dir()])]
     empty = [name for name in views if lake.query(f"FROM {name} LIMIT 1").is_empty()]
     assert empty == []
@@ -119,7 +119,7 @@ def test_run_outputs_and_latest_run(lake: Lake, newest: dict[str, Any]) -> None:
         ("latest_volatility", "volatility", "volatility"), ("latest_weights", "model_weights", "forecast"),
     ],
 )  # fmt: skip
-def test_the_latest_rows_are_the_newest_runs(
+def test_the_latest_rows_are_those_of_the_newest_run(
     lake: Lake, newest: dict[str, Any], view: str, table: str, stage: str
 ) -> None:
     events = lake.read(STAGE_EVENTS, "run_id = ? AND stage = ?", [newest["run_id"], stage])
@@ -198,7 +198,7 @@ def test_signal_lineage(lake: Lake) -> None:
 
 
 def slices(frame: pl.DataFrame) -> list[tuple[str, str | None, pl.DataFrame]]:
-    """Cut realised forecasts as the views do."""
+    """Return the slices of realised forecasts that the views have."""
     whole: list[tuple[str, str | None, pl.DataFrame]] = [("all", None, frame)]
     month = frame.with_columns(month=pl.col("target_date").dt.strftime("%Y-%m"))
     for name in ("regime", "month", "ticker"):
@@ -231,7 +231,7 @@ def test_crps_and_coverage_of_an_outcome(lake: Lake) -> None:
         assert row["inside_95"] == (forecast["q025"] <= row["actual"] <= forecast["q975"])
 
 
-def test_a_forecast_made_by_several_nights_counts_once(lake: Lake) -> None:
+def test_a_forecast_made_by_several_runs_counts_once(lake: Lake) -> None:
     outcomes, scored = lake.query("FROM forecast_outcomes"), lake.query("FROM scored_forecasts")
     key = ["basis", "ticker", "model", "origin_date", "step"]
     assert scored.select(key).unique().height == scored.height == outcomes.select(key).unique().height
@@ -318,7 +318,7 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
 
 
 def apart(windows: list[tuple[Any, Any]]) -> list[Any]:
-    """Give the cutoffs of windows (cutoff, last target), oldest first, each beginning when the one before had ended."""
+    """Return the cutoffs of windows (cutoff, last target) that do not overlap, the oldest first."""
     kept: list[tuple[Any, Any]] = []
     for window in windows:
         if not kept or window[0] >= kept[-1][1]:
@@ -365,7 +365,7 @@ def test_model_leaderboard(lake: Lake) -> None:
         assert rows.filter(pl.col("forecasts") < pl.col("forecasts").max())["place"].is_null().all()
 
 
-def test_a_ticker_forecast_late_makes_no_date_of_its_own(lake: Lake) -> None:
+def test_a_ticker_forecast_from_an_older_bar_adds_no_date(lake: Lake) -> None:
     late = lake.query("FROM scored_forecasts WHERE ticker = 'LATE' AND model = 'ensemble' AND step = 5")
     assert late.height == 4
     assert (late["origin_date"] < late["cutoff"]).all()
@@ -377,8 +377,8 @@ def test_a_ticker_forecast_late_makes_no_date_of_its_own(lake: Lake) -> None:
     assert counted.rows() == [(4, 12)]
 
 
-def test_windows_that_overlap_are_not_counted_as_proofs(lake: Lake) -> None:
-    """Nights forecast from every session; at five sessions ahead only every fifth of them is a new window."""
+def test_overlapping_windows_are_not_counted(lake: Lake) -> None:
+    """Runs forecast from every session; at five sessions ahead, only every fifth of them starts a new window."""
     counted = dict(
         lake.query("SELECT step, max(dates) FROM model_leaderboard WHERE basis = 'nights' GROUP BY step").iter_rows()
     )
