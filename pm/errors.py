@@ -1,23 +1,23 @@
-"""Errors a user can cause, each with a message of three parts and a stable exit code.
+"""Errors that a user can cause, each with a message of three parts and an exit code that does not change.
 
 ::
 
-    PmError                          1   anything below, and what has no better place
-    ├── SettingsError                3   config/ or a PM_… variable is wrong
-    ├── WorkspaceError               4   no workspace here, or one where it may not be
-    ├── InputError                   5   a file or a frame handed in cannot be read as bars
-    ├── UnknownTickerError           6   a ticker nobody has bars for
-    ├── SourceError                  7   a vendor failed or gave nothing
-    ├── LakeError                    8   the lake cannot be opened, or is not a lake
+    PmError                          1   base class; an error without a code of its own
+    ├── SettingsError                3   a file of config/ or a PM_… variable is wrong
+    ├── WorkspaceError               4   there is no workspace, or its path is a file
+    ├── InputError                   5   a file cannot be read as bars, or a named date, run or model does not exist
+    ├── UnknownTickerError           6   there are no bars of a named ticker
+    ├── SourceError                  7   a source failed or gave no usable bars
+    ├── LakeError                    8   the lake or a snapshot does not exist, or the lake is damaged
     │   └── LakeBusyError            9   another process is writing
-    ├── StorageError                10   the disk is full, or a folder is read-only
-    ├── QueryError                  11   SQL that fails, or that this console refuses
-    ├── StageError                  12   a stage of the pipeline failed
-    ├── ReconciliationError         13   rows landed are not all accounted for
-    └── EngineError                 14   the workers asked for cannot be had
-        └── WorkerError             15   workers died over the same work again and again
+    ├── StorageError                10   the disk is full, or a folder cannot be written
+    ├── QueryError                  11   SQL fails, or the console refuses it
+    ├── StageError                  12   a stage failed for an unforeseen reason
+    ├── ReconciliationError         13   rows that landed are neither in the bars nor in the quarantine
+    └── EngineError                 14   the engine or its cluster is not available
+        └── WorkerError             15   workers died repeatedly while they computed the same tickers
 
-Exit code 2 is a wrong command line; 130 is Ctrl-C. The table is repeated in docs/errors.md.
+Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ __all__ = [
 
 
 class PmError(Exception):
-    """An error with a remedy: what went wrong, where, and what to try.
+    """An error with a message of three parts: what is wrong, where, and what to do.
 
     Parameters
     ----------
     what
-        One sentence, in the user's words.
+        What is wrong, as one sentence.
     where
-        The file, table, ticker or setting it happened at; empty when `what` says it.
+        The file, table, ticker or setting that is wrong; empty if `what` names it.
     hint
-        The next thing to try.
+        What to do about it.
     """
 
     exit_code = 1
@@ -78,7 +78,7 @@ class PmError(Exception):
         return "\n".join(parts)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders when a worker raises them; keyword-only arguments need help to.
+        # An error that a worker raises is pickled. By default, pickle would not pass the keyword-only arguments.
         return _rebuild, (type(self), self.what, self.where, self.hint)
 
 
@@ -87,49 +87,59 @@ def _rebuild(kind: type[PmError], what: str, where: str, hint: str) -> PmError:
 
 
 class SettingsError(PmError):
-    """A file in config/ or a `PM_…` variable is wrong."""
+    """A file of config/ or a `PM_…` variable is wrong."""
 
     exit_code = 3
 
 
 class WorkspaceError(PmError):
-    """There is no workspace here, or one where it may not be."""
+    """There is no workspace in this folder, or the path of the workspace is a file."""
 
     exit_code = 4
 
 
 class InputError(PmError):
-    """A file handed in cannot be read as bars."""
+    """A file cannot be read as bars, or a date, a run or a model that the user named does not exist."""
 
     exit_code = 5
 
 
 class UnknownTickerError(PmError):
-    """A ticker was asked for that nobody has bars for."""
+    """There are no bars of a ticker that the user named."""
 
     exit_code = 6
 
     @classmethod
     def from_missing(cls, missing: Iterable[str], available: Iterable[str], *, where: str) -> UnknownTickerError:
-        """Build the message from the tickers asked for and those there are."""
+        """Return an error that lists the missing tickers and some of the available ones.
+
+        Parameters
+        ----------
+        missing
+            Tickers that the user named and that have no bars; at least one.
+        available
+            Tickers that have bars.
+        where
+            Where the bars were looked for.
+        """
         missing, available = sorted(missing), sorted(available)
         shown = ", ".join(available[:12]) + (f", … ({len(available)} in all)" if len(available) > 12 else "")
         guess = did_you_mean(missing[0], available)
         return cls(
             f"Unknown ticker{'s' if len(missing) > 1 else ''}: {', '.join(missing)}.{guess}",
             where=where,
-            hint=f"use one of: {shown}" if available else "there are none yet: pm import PATH, then pm run",
+            hint=f"use one of: {shown}" if available else "there are no bars yet; import some: pm import PATH",
         )
 
 
 class SourceError(PmError):
-    """A vendor failed, or gave nothing."""
+    """A source failed, or gave no usable bars."""
 
     exit_code = 7
 
 
 class LakeError(PmError):
-    """The lake cannot be opened, or is not a lake."""
+    """The lake or a snapshot of it does not exist, or the catalog or a data file is damaged."""
 
     exit_code = 8
 
@@ -147,31 +157,31 @@ class StorageError(PmError):
 
 
 class QueryError(PmError):
-    """SQL that fails, or that the read-only console refuses."""
+    """SQL fails, or the read-only console refuses it."""
 
     exit_code = 11
 
 
 class StageError(PmError):
-    """A stage of the pipeline failed."""
+    """A stage of the pipeline failed for an unforeseen reason."""
 
     exit_code = 12
 
 
 class ReconciliationError(PmError):
-    """Rows that landed are not all accounted for."""
+    """Rows that landed are neither in the bars nor in the quarantine."""
 
     exit_code = 13
 
 
 class EngineError(PmError):
-    """The workers asked for cannot be had: no such engine, or no cluster at the address."""
+    """The engine is unknown or not installed, or no cluster answers at the address."""
 
     exit_code = 14
 
 
 class WorkerError(EngineError):
-    """Workers died over the same work again and again."""
+    """Workers died repeatedly while they computed the same tickers."""
 
     exit_code = 15
 

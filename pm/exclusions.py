@@ -1,4 +1,4 @@
-"""Why a ticker was left out, or computed from less than usual: a reason, and its detail in words."""
+"""Record which tickers a stage left out or simplified, and why."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["EXCLUSIONS_SCHEMA", "Exclusion", "exclusions_frame"]
 
 EXCLUSIONS_SCHEMA = EXCLUSIONS.unstamped_schema
-"""Columns of table `exclusions` without its stamp."""
+"""Columns of table `exclusions` without run_id, snapshot_id and cutoff."""
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Why a ticker was left out, or computed from less than usual.
+    """Why a ticker was left out, or computed with a simpler model or from fewer returns.
 
     Parameters
     ----------
     reason
-        One of the known reasons.
+        The reason.
     detail
-        The reason in words, with its numbers.
+        The reason as a sentence with its numbers.
     """
 
     reason: Reason
@@ -37,12 +37,12 @@ class Exclusion:
 
 
 def exclusions_frame(stage: str, exclusions: Iterable[tuple[str, Exclusion]]) -> pl.DataFrame:
-    """Return rows of table `exclusions` without its stamp, in the order given.
+    """Return exclusions as a frame with columns EXCLUSIONS_SCHEMA, in the order given.
 
     Parameters
     ----------
     stage
-        Name of the stage that the tickers were excluded from.
+        Name of the stage that left the tickers out or simplified them.
     exclusions
         Pairs of ticker and exclusion.
     """

@@ -1,4 +1,4 @@
-"""How a price is written, on the command line and in the report."""
+"""Format prices for the command line and the report."""
 
 from __future__ import annotations
 
@@ -7,13 +7,26 @@ import math
 __all__ = ["price_specification"]
 
 _SIGNIFICANT = 5
+"""Significant digits of a price below 1."""
 
 
 def price_specification(price: float) -> str:
-    """Give the format specification for prices near this one, which must be finite: ',.2f' from 10 on.
+    """Return the format specification for prices of the size of this one.
 
-    From 1 to 10 there are four decimals, as currencies are quoted, and below 1 five significant digits; a price too
-    small to be read with its zeros has an exponent.
+    Prices from 10 on have two decimals, prices from 1 to 10 four, as currencies are quoted, and prices below 1 five
+    significant digits, with an exponent below 0.000001.
+
+    Parameters
+    ----------
+    price
+        A finite price.
+
+    Examples
+    --------
+    >>> format(1430.468, price_specification(1430.468))
+    '1,430.47'
+    >>> format(0.0123456, price_specification(0.0123456))
+    '0.012346'
     """
     size = abs(price)
     if size >= 10 or size == 0:

@@ -1,4 +1,4 @@
-"""A workspace: the folder that holds a user's settings, lake, models, views and reports."""
+"""Create and find workspaces. A workspace is a folder with a user's settings, lake, views, models and reports."""
 
 from __future__ import annotations
 
@@ -12,34 +12,41 @@ from pm.resources import config_dir
 __all__ = ["Workspace", "find_workspace", "init_workspace"]
 
 _MARK = Path("config") / "lake.yml"
+"""The file by which a folder is recognised as a workspace."""
 
 _READMES = {
     "lake": (
-        "The lake: `catalog.sqlite` (the DuckLake catalog) and `data/` (Parquet). Made by `pm`.\n"
+        "The lake: `catalog.sqlite` (the DuckLake catalog) and `data/` (Parquet), written by `pm`.\n"
         "Read it with `pm sql`, or from any DuckDB. Do not edit files here by hand.\n"
     ),
-    "models": "Weights of language models (GGUF) belong here.\n",
+    "models": "Put weights of language models (GGUF) here.\n",
     "sql": (
-        "Your own views, one SELECT a file, named `NN_name.sql`; they are created after the built-in ones.\n"
-        "Leading comment lines become the view's comment; `-- column: meaning` describes a column.\n"
+        "Put your own views here: files `NN_name.sql` with one SELECT each. They are created after the built-in ones.\n"
+        "The comment lines at the top become the view's comment; `-- column: text` describes a column.\n"
     ),
 }
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folders of a workspace."""
+    """The folders of a workspace.
+
+    Parameters
+    ----------
+    root
+        The folder of the workspace.
+    """
 
     root: Path
 
     @property
     def config(self) -> Path:
-        """Settings, one file a section."""
+        """Folder of the settings, one file per section."""
         return self.root / "config"
 
     @property
     def lake(self) -> Path:
-        """The lake: catalog and data."""
+        """Folder of the lake, with its catalog and its data."""
         return self.root / "lake"
 
     @property
@@ -49,17 +56,17 @@ class Workspace:
 
     @property
     def views(self) -> Path:
-        """The user's own views."""
+        """Folder of the user's own views."""
         return self.root / "sql"
 
     @property
     def reports(self) -> Path:
-        """Reports, one HTML file a run, and `latest.html`."""
+        """Folder of the reports, one HTML file per run, and `latest.html`."""
         return self.root / "reports"
 
 
 def find_workspace(start: Path) -> Workspace | None:
-    """Give the workspace a folder lies in, looking upwards; None if it lies in none."""
+    """Return the workspace that a folder is, or is inside of; None if there is none."""
     for folder in (start, *start.parents):
         if (folder / _MARK).is_file():
             return Workspace(folder)
@@ -67,7 +74,7 @@ def find_workspace(start: Path) -> Workspace | None:
 
 
 def init_workspace(root: Path) -> Workspace:
-    """Write a workspace into a folder, leaving alone whatever is there already.
+    """Create a workspace in a folder, and return it. Files that exist already are not changed.
 
     Raises
     ------
@@ -77,7 +84,7 @@ def init_workspace(root: Path) -> Workspace:
         The folder cannot be written.
     """
     if root.exists() and not root.is_dir():
-        raise WorkspaceError("A workspace is a folder, this is a file.", where=str(root), hint="name a folder")
+        raise WorkspaceError("A workspace must be a folder, and this is a file.", where=str(root), hint="name a folder")
     try:
         workspace = Workspace(root.resolve())
         workspace.config.mkdir(parents=True, exist_ok=True)
@@ -86,7 +93,7 @@ def init_workspace(root: Path) -> Workspace:
             readme.parent.mkdir(exist_ok=True)
             if not readme.exists():
                 readme.write_text(text, encoding="utf-8")
-        # The file a workspace is known by comes last, so that a half-written one is not taken for whole.
+        # The file by which a workspace is recognised is written last, so that an incomplete one is not recognised.
         for file in sorted(config_dir().glob("*.yml"), key=lambda file: file.name == _MARK.name):
             target = workspace.config / file.name
             if not target.exists():
@@ -95,6 +102,6 @@ def init_workspace(root: Path) -> Workspace:
         raise StorageError(
             f"The workspace cannot be written: {error.strerror}.",
             where=str(error.filename or root),
-            hint="choose a folder you can write, or mend its permissions: pm init DIR",
+            hint="fix the permissions of the folder, or choose another: pm init DIR",
         ) from error
     return workspace

@@ -14,7 +14,7 @@ def _closed(exchange: str, *days: date) -> bool:
     return not any(sessions_between(exchange, day, day) for day in days)
 
 
-def test_new_york_was_closed_when_it_is_known_to_have_been() -> None:
+def test_new_york_was_closed_on_known_holidays_and_special_closures() -> None:
     assert _closed("XNYS", *(date(2001, 9, day) for day in range(11, 15)))  # the attacks
     assert _closed("XNYS", date(2012, 10, 29), date(2012, 10, 30))  # hurricane Sandy
     assert _closed("XNYS", date(2004, 6, 11), date(2007, 1, 2), date(2018, 12, 5))  # mourning Reagan, Ford, Bush
@@ -23,12 +23,12 @@ def test_new_york_was_closed_when_it_is_known_to_have_been() -> None:
     assert sessions_between("XNYS", date(2001, 9, 10), date(2001, 9, 17)) == [date(2001, 9, 10), date(2001, 9, 17)]
 
 
-def test_a_year_has_as_many_sessions_as_it_is_known_to_have_had() -> None:
+def test_years_have_their_known_numbers_of_sessions() -> None:
     counts = {2001: 248, 2011: 252, 2012: 250, 2020: 253, 2023: 250}
     assert {year: len(sessions_between("XNYS", date(year, 1, 1), date(year, 12, 31))) for year in counts} == counts
 
 
-def test_london_keeps_its_own_holidays() -> None:
+def test_london_has_its_own_holidays() -> None:
     assert _closed("XLON", date(2022, 9, 19), date(2023, 5, 8), date(2011, 4, 29), date(2024, 8, 26))
     assert sessions_between("XLON", date(2023, 7, 4), date(2023, 7, 4)) == [date(2023, 7, 4)]
 
@@ -38,11 +38,11 @@ def test_crypto_never_closes() -> None:
     assert year == [date(2024, 1, 1) + timedelta(days=day) for day in range(366)]
 
 
-def test_nothing_lies_between_the_end_and_the_start() -> None:
+def test_there_are_no_sessions_if_the_end_is_before_the_start() -> None:
     assert sessions_between("XNYS", date(2020, 1, 3), date(2020, 1, 2)) == []
 
 
-def test_an_unknown_exchange_is_named_with_the_nearest() -> None:
+def test_an_unknown_exchange_is_named_with_the_nearest_known_one() -> None:
     with pytest.raises(SettingsError, match=r"Unknown exchange 'XLOON'\. Did you mean 'XLON'\?"):
         sessions_between("XLOON", date(2020, 1, 1), date(2020, 1, 5))
     with pytest.raises(SettingsError):
@@ -58,7 +58,7 @@ def test_holidays_are_skipped_where_the_exchange_is_known() -> None:
     assert next_sessions(date(2023, 6, 30), 3) == [date(2023, 7, 3), date(2023, 7, 4), date(2023, 7, 5)]
 
 
-def test_a_market_seen_at_weekends_is_forecast_at_weekends() -> None:
+def test_without_an_exchange_the_weekdays_of_recent_bars_are_sessions() -> None:
     friday = date(2023, 6, 30)
     every_day = [friday - timedelta(days=day) for day in range(14)]
     assert next_sessions(friday, 3, observed=every_day) == [date(2023, 7, 1), date(2023, 7, 2), date(2023, 7, 3)]
@@ -66,7 +66,7 @@ def test_a_market_seen_at_weekends_is_forecast_at_weekends() -> None:
     assert next_sessions(friday, 2, observed=sunday_to_thursday) == [date(2023, 7, 2), date(2023, 7, 3)]
 
 
-def test_beyond_what_a_calendar_knows_weekdays_are_taken() -> None:
+def test_beyond_the_end_of_a_calendar_weekdays_are_sessions() -> None:
     ahead = next_sessions(date(2090, 12, 1), 30, exchange="XHKG")
     assert len(ahead) == 30
     assert all(day.weekday() < 5 for day in ahead)
@@ -78,9 +78,7 @@ def test_beyond_what_a_calendar_knows_weekdays_are_taken() -> None:
     exchange=st.sampled_from([None, "XNYS", "XLON", "24/7"]),
 )
 @settings(deadline=None, max_examples=40)
-def test_the_next_sessions_are_as_many_as_asked_later_and_in_order(
-    after: date, count: int, exchange: str | None
-) -> None:
+def test_the_next_sessions_are_as_many_as_requested_and_in_order(after: date, count: int, exchange: str | None) -> None:
     ahead = next_sessions(after, count, exchange=exchange)
     assert len(ahead) == count
     assert ahead == sorted(set(ahead))

@@ -25,7 +25,7 @@ def test_a_new_workspace_has_every_settings_file_and_folder(tmp_path: Path) -> N
     assert load_settings(made.config) == load_settings()
 
 
-def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_existing_files_are_not_changed(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "run.yml").write_text("jobs: 7\n")
     (tmp_path / "notes.txt").write_text("mine")
@@ -37,7 +37,7 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     assert (made.lake / "README.md").read_text() == "my words"
 
 
-def test_a_workspace_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
+def test_a_workspace_is_found_from_any_folder_inside_it(tmp_path: Path) -> None:
     made = init_workspace(tmp_path / "desk")
     inside = made.root / "a" / "b"
     inside.mkdir(parents=True)
@@ -45,20 +45,20 @@ def test_a_workspace_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
     assert find_workspace(tmp_path) is None
 
 
-def test_a_half_written_workspace_is_not_taken_for_one(tmp_path: Path) -> None:
+def test_an_incomplete_workspace_is_not_recognised(tmp_path: Path) -> None:
     made = init_workspace(tmp_path)
     (made.config / "lake.yml").unlink()  # the last file written
     assert find_workspace(tmp_path) is None
     assert find_workspace(init_workspace(tmp_path).root) == made
 
 
-def test_a_file_is_no_workspace(tmp_path: Path) -> None:
+def test_a_file_cannot_become_a_workspace(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WorkspaceError, match="this is a file"):
+    with pytest.raises(WorkspaceError, match="and this is a file"):
         init_workspace(tmp_path / "file")
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     prefix: list[str] = []
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:

@@ -61,7 +61,7 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
         signals_total=ranked.height,
         charts=charts,
         figures=[chart["figure"] for chart in charts],
-        example=ranked["ticker"].first() if ranked.height else "…",
+        example=_example(data, ranked),
         weights=_weights(data.weights, rows),
         quality=data.quality.sort("ticker").head(rows).to_dicts(),
         flags=data.flags.sort("date", "ticker", descending=[True, False]).head(rows).to_dicts(),
@@ -70,6 +70,14 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
         timings=_timings(data.timings),
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - the script of plotly itself, which is meant to be inlined
     )
+
+
+def _example(data: ReportData, ranked: pl.DataFrame) -> Row:
+    """Return what the example queries name: a ticker, and the runs and the snapshot that its signal came from."""
+    if ranked.is_empty():
+        snapshot = {"forecast_snapshot_id": data.snapshot_id}
+        return {"ticker": "…", "run_id": data.run_id, "forecast_run_id": data.run_id} | snapshot
+    return ranked.select("ticker", "run_id", "forecast_run_id", "forecast_snapshot_id").row(0, named=True)
 
 
 def _charts(data: ReportData, chosen: pl.DataFrame, settings: ReportSettings) -> list[Row]:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic_core import to_jsonable_python
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +45,7 @@ def recorded_values(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
         return [recorded_values(item) for item in value if not isinstance(item, _SECRETS)]
     if isinstance(value, str):
         return redact_credentials(value)
-    if isinstance(value, _SECRETS):
-        return None
-    return value
+    return None if isinstance(value, _SECRETS) else to_jsonable_python(value)
 
 
 def redact_credentials(text: str) -> str:

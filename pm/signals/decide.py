@@ -142,9 +142,8 @@ def _exclusions(excluded: pl.DataFrame) -> pl.DataFrame:
         Reason.UNORDERED_QUANTILES.value: pl.format("the quantiles do not increase with their level: {}", numbers),
     }
     detail = pl.coalesce(pl.when(pl.col("reason") == reason).then(words) for reason, words in details.items())
-    return excluded.select(stage=pl.lit(_STAGE), ticker="ticker", reason="reason", detail=detail).cast(
-        dict(EXCLUSIONS_SCHEMA)
-    )
+    columns = {"stage": pl.lit(_STAGE), "ticker": pl.col("ticker"), "reason": pl.col("reason"), "detail": detail}
+    return excluded.select(columns[name].cast(dtype).alias(name) for name, dtype in EXCLUSIONS_SCHEMA.items())
 
 
 def _signals(usable: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FilePlan", "find_files", "inspect_file", "read_file"]
 
-"""Source of the bars of a file without a source column."""
 
 _SEARCHED = (".csv", ".csv.gz", ".parquet")
 """Endings of the files that a folder is searched for."""

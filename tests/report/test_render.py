@@ -131,6 +131,20 @@ def test_a_quote_in_a_ticker_stays_inside_the_example_sql(hostile_data: ReportDa
     assert "ticker = 'A&B\"''';" in text
 
 
+def test_example_queries_name_the_runs_and_the_snapshot_of_the_signal(
+    report_data: ReportData, settings: ReportSettings
+) -> None:
+    earlier = report_data.signals.with_columns(
+        run_id=pl.lit("signals-run"), forecast_run_id=pl.lit("forecast-run"), forecast_snapshot_id=pl.lit(5)
+    )
+
+    text = Page(render_report(replace(report_data, signals=earlier), settings=settings)).text()
+
+    assert "from signals where run_id = 'signals-run' and ticker = 'IBM';" in text
+    assert "from forecasts where run_id = 'forecast-run' and ticker = 'IBM'" in text
+    assert "from bars at (version => 5) where ticker = 'IBM'" in text
+
+
 @pytest.mark.parametrize("name", FRAMES)
 def test_any_frame_may_be_empty(report_data: ReportData, settings: ReportSettings, name: str) -> None:
     page = Page(render_report(emptied(report_data, name), settings=settings))

@@ -73,8 +73,8 @@ def test_the_headline_of_holds_names_the_ticker_closest_to_the_threshold(report_
 
     assert headline(held) == [
         (
-            "Every signal is to hold: for no ticker does the probability of a gain beyond the trading costs of 0.2%, or "
-            "of a loss beyond them, reach the threshold of 60%."
+            "Every signal is to hold: for no ticker does the probability of a gain beyond the trading costs of 0.2%, "
+            "or of a loss beyond them, reach the threshold of 60%."
         ),
         "Closest to the threshold is MSFT, with a probability of 51.3% of losing more than 0.2% by 1 April 2013.",
     ]

@@ -58,7 +58,7 @@ def test_a_run_reads_every_key_and_stores_no_password(tmp_path: Path, monkeypatc
             read.add(f"{sections[type(self)]}.{name}")
         return object.__getattribute__(self, name)
 
-    settings = WithPassword(**{name: load_settings().section(name) for name in SECTIONS})
+    settings = WithPassword.model_validate(dict(load_settings()))
     monkeypatch.setattr(BaseModel, "__getattribute__", noting, raising=False)
     workspace = init_workspace(tmp_path)
     with open_lake(workspace, settings) as lake:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -186,9 +185,9 @@ def test_signal_lineage(lake: Lake) -> None:
     for row, signal in zip(
         sorted(found, key=lambda r: (r["signal_run_id"], r["ticker"])), signals.iter_rows(named=True), strict=True
     ):
-        provenance = json.loads(signal["provenance"])
-        assert row["forecast_run_id"] == provenance["forecast_run_id"]
-        assert row["bars_snapshot_id"] == provenance["snapshot_id"]
+        assert row["forecast_run_id"] == signal["forecast_run_id"]
+        assert row["volatility_run_id"] == signal["volatility_run_id"]
+        assert row["bars_snapshot_id"] == signal["forecast_snapshot_id"]
         assert row["last_bar_batch_id"] == batch_of[signal["ticker"], signal["origin_date"]]
         assert row["source"] == origin_of[row["last_bar_batch_id"]] == "sample"
         then = lake.read(
