@@ -191,6 +191,32 @@ class Lake:
         sql = f"SELECT {', '.join(columns)} FROM {rows} WHERE {where} ORDER BY {order}"  # noqa: S608 - declared names
         return self.query(sql, values, **({} if source is None else {"source": source}))
 
+    # merged from h_data
+    def select(
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        order: Sequence[str] = (),
+        limit: int | None = None,
+        **equal: object,
+    ) -> pl.DataFrame:
+        """Return the rows of a table or view whose columns have the given values, as a frame."""
+        return self.query(*_selection(name, columns, order, limit, equal))
+
+    # merged from h_data
+    def select_rows(
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        order: Sequence[str] = (),
+        limit: int | None = None,
+        **equal: object,
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a table or view whose columns have the given values, without making a frame."""
+        return self.rows(*_selection(name, columns, order, limit, equal))
+
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Give a small result as plain rows; no frame is made, and nothing imported to make one."""
         with translated(self.root):
@@ -351,6 +377,17 @@ class Lake:
                     raise
             raise
         return result
+
+
+# merged from h_data
+def _selection(
+    name: str, columns: Sequence[str] | None, order: Sequence[str], limit: int | None, equal: Mapping[str, object]
+) -> tuple[str, list[object]]:
+    listed = "*" if columns is None else ", ".join(f'"{column}"' for column in columns)
+    where = " AND ".join(f'"{column}" IS NOT DISTINCT FROM ?' for column in equal) or "true"
+    sql = f"SELECT {listed} FROM {name} WHERE {where}"  # noqa: S608 - names from the code
+    sql += f" ORDER BY {', '.join(order)}" if order else ""
+    return sql + (f" LIMIT {limit:d}" if limit is not None else ""), list(equal.values())
 
 
 def _named(changes: str, names: dict[str, str]) -> str:
