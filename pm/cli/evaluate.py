@@ -153,22 +153,21 @@ def _coverage(lake: Lake, run_id: str) -> pl.DataFrame:
     """Return the share of outcomes inside the ensemble's intervals, for all forecasts and by volatility regime."""
     import polars as pl
 
-    order = pl.Enum(["all", "low", "middle", "high"])
-    regime = pl.col("regime").fill_null("all")
-    return (
-        lake.select("ensemble_coverage", basis=run_id)
-        .sort("step", regime.cast(order))
-        .select(
-            "step",
-            regime,
-            "forecasts",
-            pl.col("coverage_50").alias("50%"),
-            pl.col("coverage_80").alias("80%"),
-            pl.col("coverage_90").alias("90%"),
-            pl.col("lower_90").alias("90% from"),
-            pl.col("upper_90").alias("to"),
-            pl.col("coverage_95").alias("95%"),
-        )
+    wide = (
+        lake.select("interval_coverage", basis=run_id, model="ensemble", slice=["all", "regime"])
+        .with_columns(regime=pl.col("value").fill_null("all"))
+        .pivot("level", index=("step", "regime"), values=("forecasts", "coverage", "lower", "upper"))
+    )
+    return wide.sort("step", pl.col("regime").cast(pl.Enum(["all", "low", "middle", "high"]))).select(
+        "step",
+        "regime",
+        pl.col("forecasts_0.9").alias("forecasts"),
+        pl.col("coverage_0.5").alias("50%"),
+        pl.col("coverage_0.8").alias("80%"),
+        pl.col("coverage_0.9").alias("90%"),
+        pl.col("lower_0.9").alias("90% from"),
+        pl.col("upper_0.9").alias("to"),
+        pl.col("coverage_0.95").alias("95%"),
     )
 
 

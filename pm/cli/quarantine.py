@@ -62,11 +62,6 @@ def _counts(refused: pl.DataFrame) -> pl.DataFrame:
 
 def _with_originals(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
     """Add to some refused rows the rows as they landed."""
-    from pm.tables.quality import QUARANTINE
-
-    originals = lake.read(
-        QUARANTINE,
-        among={"batch_id": rows["batch_id"].unique().to_list()},
-        columns=("batch_id", "row", "original"),
-    )
-    return rows.join(originals, on=["batch_id", "row"], how="left", maintain_order="left")
+    batches = rows["batch_id"].unique().to_list()
+    originals = lake.select("quarantine", columns=("batch_id", "row", "original"), batch_id=batches)
+    return rows.join(originals, on=("batch_id", "row"), how="left", maintain_order="left")

@@ -44,21 +44,22 @@ def _newest_runs(lake: Lake, limit: int) -> pl.DataFrame:
     from pm.pipeline.lock import is_locked
 
     status = pl.col("status") if is_locked(lake.root) else pl.col("status").replace("running", "cut off")
-    return (
-        lake.select("runs", columns=(*_LISTED, "started_at", "finished_at"))
-        .sort("started_at", "run_id", descending=True)
-        .head(limit)
-        .select(
-            "run_id",
-            "kind",
-            status,
-            ((pl.col("finished_at") - pl.col("started_at")).dt.total_milliseconds() / 1000).round(1).alias("seconds"),
-            "source",
-            "tickers",
-            "as_of",
-            "attempts",
-            pl.col("error").str.split("\n").list.first(),
-        )
+    return lake.select(
+        "runs",
+        columns=(*_LISTED, "started_at", "finished_at"),
+        order=("started_at", "run_id"),
+        descending=("started_at", "run_id"),
+        limit=limit,
+    ).select(
+        "run_id",
+        "kind",
+        status,
+        ((pl.col("finished_at") - pl.col("started_at")).dt.total_milliseconds() / 1000).round(1).alias("seconds"),
+        "source",
+        "tickers",
+        "as_of",
+        "attempts",
+        pl.col("error").str.split("\n").list.first(),
     )
 
 

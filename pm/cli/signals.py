@@ -112,7 +112,7 @@ def print_signals(lake: Lake, run_id: str) -> None:
             "it costs to open and close the position. These are forecasts, not advice.",
         )
         _print_edges(lake, outputs.get("forecast"))
-    _print_exclusions(lake, run_id)
+    _print_exclusions(lake, outputs)
 
 
 def _print_edges(lake: Lake, forecast_run_id: str | None) -> None:
@@ -135,12 +135,20 @@ def _print_edges(lake: Lake, forecast_run_id: str | None) -> None:
         )
 
 
-def _print_exclusions(lake: Lake, run_id: str) -> None:
-    """List the tickers that a run left out or simplified, with the reason."""
+def _print_exclusions(lake: Lake, outputs: dict[str, str]) -> None:
+    """List the tickers that a run left out or simplified, with the reason.
+
+    Parameters
+    ----------
+    outputs
+        For each stage, the run whose rows are its result.
+    """
     from pm.cli.render import print_lines
 
-    rows = lake.select_rows("run_exclusions", columns=("ticker", "detail"), run_id=run_id)
-    exclusions = sorted({(row["ticker"], row["detail"]) for row in rows})
+    rows = lake.select_rows(
+        "exclusions", columns=("run_id", "stage", "ticker", "detail"), run_id=sorted(set(outputs.values()))
+    )
+    exclusions = sorted({(row["ticker"], row["detail"]) for row in rows if outputs.get(row["stage"]) == row["run_id"]})
     if not exclusions:
         return
     print_lines("Left out, or forecast with a simpler model or less data:")

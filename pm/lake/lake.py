@@ -17,7 +17,7 @@ from pm.lake.transaction import Transaction, query
 from pm.resources import sql_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -195,27 +195,31 @@ class Lake:
     def select(
         self,
         name: str,
+        /,
         *,
         columns: Sequence[str] | None = None,
         order: Sequence[str] = (),
+        descending: Collection[str] = (),
         limit: int | None = None,
         **equal: object,
     ) -> pl.DataFrame:
         """Return the rows of a table or view whose columns have the given values, as a frame."""
-        return self.query(*_selection(name, columns, order, limit, equal))
+        return self.query(*_selection(name, columns, order, descending, limit, equal))
 
     # merged from h_data
     def select_rows(
         self,
         name: str,
+        /,
         *,
         columns: Sequence[str] | None = None,
         order: Sequence[str] = (),
+        descending: Collection[str] = (),
         limit: int | None = None,
         **equal: object,
     ) -> list[dict[str, Any]]:
         """Return the rows of a table or view whose columns have the given values, without making a frame."""
-        return self.rows(*_selection(name, columns, order, limit, equal))
+        return self.rows(*_selection(name, columns, order, descending, limit, equal))
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Give a small result as plain rows; no frame is made, and nothing imported to make one."""
@@ -381,13 +385,23 @@ class Lake:
 
 # merged from h_data
 def _selection(
-    name: str, columns: Sequence[str] | None, order: Sequence[str], limit: int | None, equal: Mapping[str, object]
+    name: str,
+    columns: Sequence[str] | None,
+    order: Sequence[str],
+    descending: Collection[str],
+    limit: int | None,
+    equal: Mapping[str, object],
 ) -> tuple[str, list[object]]:
     listed = "*" if columns is None else ", ".join(f'"{column}"' for column in columns)
-    where = " AND ".join(f'"{column}" IS NOT DISTINCT FROM ?' for column in equal) or "true"
-    sql = f"SELECT {listed} FROM {name} WHERE {where}"  # noqa: S608 - names from the code
-    sql += f" ORDER BY {', '.join(order)}" if order else ""
-    return sql + (f" LIMIT {limit:d}" if limit is not None else ""), list(equal.values())
+    conditions, values = ["true"], []
+    for column, value in equal.items():
+        among = isinstance(value, list)
+        conditions.append(f'"{column}" IN (SELECT unnest(?))' if among else f'"{column}" IS NOT DISTINCT FROM ?')
+        values.append(value)
+    sql = f"SELECT {listed} FROM {name} WHERE {' AND '.join(conditions)}"  # noqa: S608 - names from the code
+    keys = ", ".join(f'"{column}" {"DESC" if column in descending else "ASC"} NULLS LAST' for column in order)
+    sql += f" ORDER BY {keys}" if keys else ""
+    return sql + (f" LIMIT {limit:d}" if limit is not None else ""), values
 
 
 def _named(changes: str, names: dict[str, str]) -> str:
