@@ -1,6 +1,6 @@
 """Measure the seconds that `pm --help` and a run with nothing new take.
 
-`python benchmarks/startup.py [--times 9] [--against CHECKOUT]` prints the median of several processes, imports included,
+`python benchmarks/startup.py [--times 9] [--against CHECKOUT]` prints the median of several processes, with imports,
 beside its target and beside the start of Python alone. With `--against`, each process of this checkout is followed by
 one of the other, so that both meet the same load of the machine.
 """

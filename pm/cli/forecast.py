@@ -54,8 +54,9 @@ def forecast(
         )
         print_lines(
             "",
-            "Errors are out of sample: RMSE below 1 is better than naive. DM p: p-value of the",
-            "Diebold-Mariano test against naive; small if the model is significantly better.",
+            "Errors are out of sample: an RMSE below 1 is better than that of naive. DM p:",
+            "p-value of the Diebold-Mariano test; small if the model is significantly better",
+            "than naive. in 90% set: whether it is in the 90% model confidence set.",
         )
 
 

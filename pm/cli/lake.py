@@ -30,10 +30,10 @@ def snapshots(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of snapshots to list.")] = 30,
 ) -> None:
     """List the snapshots, newest first, and the tables each changed."""
-    from pm.cli.render import print_frame
+    from pm.cli.render import SECONDS, print_frame
 
     with open_reader(context) as lake:
-        print_frame(lake.snapshots().reverse().head(limit))
+        print_frame(lake.snapshots().reverse().head(limit), formats={"snapshot_time": SECONDS})
 
 
 @app.command()

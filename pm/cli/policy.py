@@ -121,9 +121,9 @@ def _print_choices(policy_json: str) -> None:
     print_frame(pl.DataFrame(choices), formats={"visits": ",d", "reward": "+z.2f", "fixed": "+z.2f", "gain": "+z.3f"})
     print_lines(
         "",
-        "reward: mean log ratio of the squared error of naive to that of the chosen action;",
-        f"fixed: to that of the fixed action ({FIXED}). gain: reward minus fixed,",
-        "shrunk towards zero where there were few visits.",
+        "reward: mean log ratio of the squared error of naive to that of the chosen",
+        f"action; fixed: to that of the fixed action ({FIXED}). gain: reward",
+        "minus fixed, shrunk towards zero where there were few visits.",
     )
 
 
@@ -149,8 +149,8 @@ def _print_test(row: dict[str, Any]) -> None:
     print_frame(pl.DataFrame(contenders), formats={"loss": ".3f", "p-value": ".3f"})
     print_lines(
         "",
-        f"Diebold-Mariano test of the policy against the fixed action: statistic {row['dm_statistic']:+.2f},",
-        f"p = {row['dm_p_value']:.3f}; above 0 the policy is better.",
+        "Diebold-Mariano test of the policy against the fixed action (above 0 the policy",
+        f"is better): {row['dm_statistic']:+.2f}, p = {row['dm_p_value']:.3f}.",
         f"{'Accepted' if row['accepted'] else 'Refused'}: {row['verdict']}.",
         "Forecasts use the policy from now on." if row["accepted"] else f"Forecasts use the fixed action: {FIXED}.",
     )

@@ -17,10 +17,13 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["NumberFormat", "join_names", "print_frame", "print_lines"]
+__all__ = ["SECONDS", "CellFormat", "join_names", "print_frame", "print_lines"]
 
-NumberFormat = str | Callable[[float], str]
-"""A format specification such as '.2f', or a function that returns the one for a number."""
+CellFormat = str | Callable[[float], str]
+"""A format specification such as '.2f' or '%Y-%m-%d', or a function that returns the one for a number."""
+
+SECONDS = "%Y-%m-%d %H:%M:%S"
+"""Format of a time to the second."""
 
 _MAX_ROWS = 1000
 """Maximum number of rows to print."""
@@ -49,7 +52,7 @@ def join_names(names: Sequence[str], *, limit: int) -> str:
 
 
 def print_frame(
-    frame: pl.DataFrame, *, formats: Mapping[str, NumberFormat] | None = None, title: str | None = None
+    frame: pl.DataFrame, *, formats: Mapping[str, CellFormat] | None = None, title: str | None = None
 ) -> None:
     """Print a frame as a table, one line per row; on a terminal, long texts are folded to fit its width.
 
@@ -58,7 +61,7 @@ def print_frame(
     frame
         Frame; rows after the first 1,000 are counted, not printed.
     formats
-        Number formats of some columns.
+        Formats of the values of some columns.
     title
         Line above the table.
     """
@@ -93,13 +96,13 @@ def print_frame(
         )
 
 
-def _cell(value: Any, number_format: NumberFormat | None) -> str:  # noqa: ANN401 - any SQL value
+def _cell(value: Any, cell_format: CellFormat | None) -> str:  # noqa: ANN401 - any SQL value
     if value is None:
         return "[dim]–[/dim]"
     if isinstance(value, float) and abs(value) >= _EXPONENT_FROM:
         return f"{value:.7g}"
-    if number_format is not None:
-        return format(value, number_format if isinstance(number_format, str) else number_format(value))
+    if cell_format is not None:
+        return format(value, cell_format if isinstance(cell_format, str) else cell_format(value))
     if isinstance(value, float):
         return f"{value:,.0f}" if value.is_integer() and abs(value) >= 1e7 else f"{value:.7g}"
     text = escape(str(value))

@@ -20,11 +20,15 @@ def run(
     jobs: Jobs = 0,
     engine: Annotated[
         str | None,
-        typer.Option(metavar="ENGINE", help="Engine of parallel work: local, dask or ray. [default: run.engine]"),
+        typer.Option(
+            metavar="ENGINE", help="Engine of parallel work: local, dask or ray. [default: setting run.engine]"
+        ),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Address of a running Dask or Ray cluster. [default: run.address]"),
+        typer.Option(
+            metavar="ADDRESS", help="Address of a running Dask or Ray cluster. [default: setting run.address]"
+        ),
     ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Interrupted or failed run to continue; see `pm runs`.")

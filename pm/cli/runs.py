@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _LISTED = ("run_id", "kind", "status", "source", "tickers", "as_of", "attempts", "error")
+_EVENT = (
+    "stage",
+    "attempt",
+    "status",
+    "seconds",
+    "rows",
+    "peak_memory_mb",
+    "snapshot_id",
+    "output_run_id",
+    "summary",
+    "error",
+)
 
 app = typer.Typer(help="List the runs, or show one.", invoke_without_command=True)
 
@@ -33,8 +46,7 @@ def runs(
 
     with open_reader(context) as lake:
         listed = _newest_runs(lake, limit)
-    # Most workspaces never name tickers, and most runs do not fail.
-    print_frame(listed.drop(name for name in ("tickers", "error") if listed[name].is_null().all()))
+    print_frame(_without_empty(listed, "tickers", "error"), formats={"seconds": ",.1f"})
 
 
 def _newest_runs(lake: Lake, limit: int) -> pl.DataFrame:
@@ -69,7 +81,7 @@ def show(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run, as `pm runs` lists it.")],
 ) -> None:
     """Show a run: what it was asked to do, and each of its stages."""
-    from pm.cli.render import print_frame, print_lines
+    from pm.cli.render import SECONDS, print_frame, print_lines
 
     with open_reader(context) as lake:
         known = sorted(lake.select("runs", columns=("run_id",))["run_id"])
@@ -81,25 +93,14 @@ def show(
             )
         for name, value in lake.select("runs", run_id=run_id).drop("settings").row(0, named=True).items():
             if value is not None:
-                print_lines(f"{name:<12} {value}")
+                print_lines(
+                    f"{name:<12} {value:{SECONDS} UTC}" if isinstance(value, datetime) else f"{name:<12} {value}"
+                )
+        events = lake.select("stage_events", columns=_EVENT, order=("attempt", "finished_at"), run_id=run_id)
         print_lines("")
-        print_frame(
-            lake.select(
-                "stage_events",
-                columns=(
-                    "stage",
-                    "attempt",
-                    "status",
-                    "seconds",
-                    "rows",
-                    "peak_memory_mb",
-                    "snapshot_id",
-                    "output_run_id",
-                    "summary",
-                    "error",
-                ),
-                order=("attempt", "finished_at"),
-                run_id=run_id,
-            ),
-            formats={"seconds": ".2f", "rows": ",d", "peak_memory_mb": ",.0f"},
-        )
+        print_frame(_without_empty(events, "error"), formats={"seconds": ".2f", "rows": ",d", "peak_memory_mb": ",.0f"})
+
+
+def _without_empty(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """Drop those of some columns that have no value."""
+    return frame.drop(name for name in columns if frame[name].is_null().all())

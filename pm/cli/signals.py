@@ -10,7 +10,7 @@ from pm.cli.context import open_reader
 from pm.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from pm.cli.render import NumberFormat
+    from pm.cli.render import CellFormat
     from pm.lake import Lake
 
 __all__ = ["print_signals", "signals"]
@@ -95,7 +95,7 @@ def print_signals(lake: Lake, run_id: str) -> None:
         frame = pl.DataFrame(rows, infer_schema_length=None).sort(
             pl.col("action") == "HOLD", -probability, "ticker", nulls_last=True
         )
-        prices: dict[str, NumberFormat] = dict.fromkeys(("close", "stop", "target"), price_specification)
+        prices: dict[str, CellFormat] = dict.fromkeys(("close", "stop", "target"), price_specification)
         print_lines("")
         print_frame(
             frame.select(pl.col(name).alias(heading) for name, heading in _COLUMNS.items()),

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from io import BytesIO, StringIO, TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,7 +43,7 @@ def command() -> list[str]:
 
 @pytest.fixture(scope="session")
 def pm(environment: dict[str, str]) -> Pm:
-    """Run `pm` in a folder, inside this process: `pm(folder, "sql", "-", input="from bars", env={…}, text=False)`.
+    """Run `pm` in a folder, inside this process: `pm(folder, "sql", "from bars", env={…}, text=False)`.
 
     Use `pm_process` where start-up, signals, locks, pipes, disks or the rights of the process are what is tested.
     """
@@ -52,14 +52,12 @@ def pm(environment: dict[str, str]) -> Pm:
         folder: Path,
         *arguments: str | Path,
         env: dict[str, str] | None = None,
-        input: str = "",  # noqa: A002 - as subprocess.run has it
         text: bool = True,
     ) -> subprocess.CompletedProcess[Any]:
         words = [str(argument) for argument in arguments]
         outputs = BytesIO(), BytesIO()
         out, err = (TextIOWrapper(output, encoding="utf-8", write_through=True) for output in outputs)
         with pytest.MonkeyPatch.context() as patch, chdir(folder), redirect_stdout(out), redirect_stderr(err):
-            patch.setattr(sys, "stdin", StringIO(input))
             for name in os.environ.keys() - environment.keys():
                 patch.delenv(name)
             for name, value in (environment | (env or {})).items():

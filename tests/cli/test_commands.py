@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +128,9 @@ def test_sql_takes_the_format_from_the_name_of_the_file(finished: Path, tmp_path
     assert json.loads((tmp_path / "runs.json").read_text())[0]["kind"] == "import"
 
 
-def test_sql_reads_its_query_from_standard_input(finished: Path, pm: Pm) -> None:
-    assert output_of(pm(finished, "sql", "-", "--format", "csv", input="SELECT 42 AS answer")) == "answer\n42\n"
+def test_sql_reads_its_query_from_standard_input(finished: Path, pm: Pm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", StringIO("SELECT 42 AS answer"))
+    assert output_of(pm(finished, "sql", "-", "--format", "csv")) == "answer\n42\n"
 
 
 def test_sql_ends_quietly_when_its_reader_stops_reading(finished: Path, command: list[str]) -> None:
