@@ -6,16 +6,17 @@ import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import pm as package
 from pm.cli import main
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
 
@@ -37,8 +38,8 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def command() -> list[str]:
-    """Return the words that start `pm` as a process."""
-    return [sys.executable, "-c", "import sys; from pm.cli import main; sys.exit(main())"]
+    """Return the words that start `pm` as a process; it is a script, since DuckDB takes `python -c` for a terminal."""
+    return [sys.executable, str(Path(package.__file__).parents[1] / "cli.py")]
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,8 @@ def test_run_in_an_empty_folder_makes_a_workspace_and_ends_with_signals_and_a_re
     assert {line.split()[1] for line in again.stderr.splitlines()} == {"skipped"}
 
 
-def test_the_script_beside_the_package_is_the_same_command(tmp_path: Path) -> None:
-    script = Path(package.__file__).parents[1] / "cli.py"
-    done = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
+def test_the_script_beside_the_package_is_the_same_command(tmp_path: Path, command: list[str]) -> None:
+    done = subprocess.run([*command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "quarantine" in done.stdout
 
 
@@ -89,8 +88,8 @@ def test_run_uses_imported_files_by_default(finished_copy: Path, pm: Pm) -> None
 
 
 def test_run_follows_its_options(finished_copy: Path, pm: Pm) -> None:
-    asked = ("run", "--source", "sample", "--tickers", "MSFT, IBM", "--as-of", "2012-03-01", "--jobs", "2")
-    done = pm(finished_copy, *asked)
+    arguments = ("run", "--source", "sample", "--tickers", "MSFT, IBM", "--as-of", "2012-03-01", "--jobs", "2")
+    done = pm(finished_copy, *arguments)
     assert done.returncode == 0, done.stderr
     query = "SELECT source, tickers, as_of, (SELECT string_agg(ticker, '+' ORDER BY ticker) FROM latest_signals) AS s"
     shown = output_of(pm(finished_copy, "sql", f"{query} FROM latest_run", "--format", "csv"))
@@ -248,16 +247,16 @@ def test_a_wrong_command_line_ends_with_code_2_before_any_work(tmp_path: Path, p
     assert not offenders
 
 
-def test_output_that_cannot_be_written_is_not_reported_as_a_bug(finished_copy: Path, pm: Pm) -> None:
-    command = f"{sys.executable} -c 'import sys; from pm.cli import main; sys.exit(main())'"
+def test_output_that_cannot_be_written_is_not_reported_as_a_bug(
+    finished_copy: Path, command: list[str], pm: Pm
+) -> None:
+    line = " ".join(f"'{word}'" for word in command)
     for query in ("sql 'from bars' --format csv", "signals"):  # larger and smaller than the buffer of the stream
         full = subprocess.run(
-            ["bash", "-c", f"{command} {query} > /dev/full"], cwd=finished_copy, capture_output=True, check=False
+            ["bash", "-c", f"{line} {query} > /dev/full"], cwd=finished_copy, capture_output=True, check=False
         )
         assert (full.returncode, full.stderr.count(b"error"), b"no space" in full.stderr) == (10, 1, True)
-    closed = subprocess.run(
-        ["bash", "-c", f"{command} signals >&-"], cwd=finished_copy, capture_output=True, check=False
-    )
+    closed = subprocess.run(["bash", "-c", f"{line} signals >&-"], cwd=finished_copy, capture_output=True, check=False)
     assert (closed.returncode, closed.stderr) == (0, b"")
     spans = pm(finished_copy, "sql", "SELECT interval 1 day AS span, 'x'::BLOB AS bytes", "--format", "csv")
     assert spans.stdout.splitlines()[0] == "span,bytes"

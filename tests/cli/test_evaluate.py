@@ -137,16 +137,16 @@ def test_a_repeated_evaluation_is_skipped_unless_there_are_new_bars(
     evaluated: tuple[Path, str], tmp_path: Path, pm: Pm
 ) -> None:
     folder = shutil.copytree(evaluated[0], tmp_path / "copy")
-    asked = ("evaluate", "--source", "sample", "--origins", "9", "--horizon", "1,5")
-    again = pm(folder, *asked, env=QUICK)
+    arguments = ("evaluate", "--source", "sample", "--origins", "9", "--horizon", "1,5")
+    again = pm(folder, *arguments, env=QUICK)
     assert "Nothing is new since" in again.stdout
     assert again.stdout.startswith(evaluated[1].rstrip())
     compacted = pm(folder, "lake", "compact")
     assert compacted.returncode == 0, compacted.stderr
-    assert pm(folder, *asked, env=QUICK).stdout.startswith(evaluated[1].rstrip())
+    assert pm(folder, *arguments, env=QUICK).stdout.startswith(evaluated[1].rstrip())
     (folder / "BAD.csv").write_text("date,close\n2013-01-07,6\n")
     assert pm(folder, "import", "BAD.csv").returncode == 0
-    assert "Nothing is new" not in pm(folder, *asked, env=QUICK).stdout
+    assert "Nothing is new" not in pm(folder, *arguments, env=QUICK).stdout
 
 
 @pytest.mark.slow
@@ -163,9 +163,9 @@ def test_an_interrupted_evaluation_writes_nothing_and_is_not_resumed(
     blow: signal.Signals,
 ) -> None:
     before = latest(finished_copy)
-    asked = ["evaluate", "--source", "sample", "--origins", "12", "--horizon", "5"]
+    arguments = ["evaluate", "--source", "sample", "--origins", "12", "--horizon", "5"]
     with subprocess.Popen(
-        [*command, *asked],
+        [*command, *arguments],
         cwd=finished_copy,
         env=environment,
         stderr=subprocess.PIPE,
@@ -189,6 +189,6 @@ def test_an_interrupted_evaluation_writes_nothing_and_is_not_resumed(
     assert run.returncode == 0, run.stderr
     assert cut not in run.stderr
     assert "resumed" not in run.stderr
-    again = pm(finished_copy, *asked, env=QUICK)
+    again = pm(finished_copy, *arguments, env=QUICK)
     assert again.returncode == 0, again.stderr
     assert "resumed" not in again.stderr

@@ -31,30 +31,30 @@ def trained(finished: Path, tmp_path_factory: pytest.TempPathFactory, pm: Pm) ->
 
 
 def test_training_shows_states_choices_losses_and_the_verdict(trained: tuple[Path, str]) -> None:
-    folder, said = trained
+    folder, printed = trained
     with Lake(folder / "lake", load_settings().lake, TABLES, read_only=True) as lake:
         row = lake.read(POLICIES).row(0, named=True)
-    assert f"Policy {row['policy_id']}: trained on IBM, MSFT up to {row['cutoff']}," in said
-    assert "seed 3" in said
-    visits = [int(line.split()[3]) for line in said.splitlines() if re.match(r"(calm|normal|wild) +(re|se)", line)]
+    assert f"Policy {row['policy_id']}: trained on IBM, MSFT up to {row['cutoff']}," in printed
+    assert "seed 3" in printed
+    visits = [int(line.split()[3]) for line in printed.splitlines() if re.match(r"(calm|normal|wild) +(re|se)", line)]
     assert sum(visits) > 50
     for name in ("naive", "fixed", "policy"):
-        (line,) = [line.split() for line in said.splitlines() if line.startswith(f"{name} ")]
+        (line,) = [line.split() for line in printed.splitlines() if line.startswith(f"{name} ")]
         p_value = row[f"{name}_p_value"]
         assert line == [name, f"{row[f'{name}_loss']:.3f}", f"{p_value:.3f}", "yes" if p_value > 0.1 else "no"]
-    assert f"p = {row['dm_p_value']:.3f}" in said
-    # Of two stocks' daily closes nothing of the kind can be learnt.
+    assert f"p = {row['dm_p_value']:.3f}" in printed
+    # The daily closes of two stocks teach nothing useful.
     assert not row["accepted"]
-    assert f"Refused: {row['verdict']}." in said
-    assert said.endswith("Forecasts use the fixed action: rank 4, 250 bars.\n")
+    assert f"Refused: {row['verdict']}." in printed
+    assert printed.endswith("Forecasts use the fixed action: rank 4, 250 bars.\n")
 
 
 def test_show_prints_the_newest_or_the_one_named(trained: tuple[Path, str], pm: Pm) -> None:
-    folder, said = trained
-    name = re.findall(r"Policy (\S+):", said)[0]
+    folder, printed = trained
+    name = re.findall(r"Policy (\S+):", printed)[0]
     for arguments in ((), (name,)):
         done = pm(folder, "policy", "show", *arguments)
-        assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+        assert (done.returncode, done.stdout, done.stderr) == (0, printed, "")
     unknown = pm(folder, "policy", "show", name[:-1] + "x")
     assert unknown.returncode == 5
     assert f"Did you mean '{name}'?" in unknown.stderr

@@ -1,4 +1,4 @@
-"""The tables, the views, what the commands print, and the report show the same numbers."""
+"""The numbers in tables, in views, on the screen and in the report are equal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Tables(HTMLParser):
-    """Collects the text of each row's cells of each table."""
+    """Collects the text of the cells, row by row, of all tables of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,11 +48,11 @@ def rows(finished: Path, pm: Pm, query: str) -> list[dict[str, Any]]:
 
 
 def numbers(text: str) -> list[float]:
-    """Give the numbers of a line, as plain ones: −7.8% is -7.8."""
+    """Return the numbers of a line, without separators, with ASCII signs: −7.8% is -7.8."""
     return [float(word.replace(",", "")) for word in re.findall(r"-?\d[\d,]*\.?\d*", text.replace("−", "-"))]
 
 
-def test_signals_read_the_same_in_sql_on_the_screen_and_in_the_report(finished: Path, pm: Pm) -> None:
+def test_signals_are_equal_in_sql_on_the_screen_and_in_the_report(finished: Path, pm: Pm) -> None:
     signals = rows(finished, pm, "FROM latest_signals")
     stored = rows(finished, pm, "SELECT s.* FROM signals s JOIN latest_run USING (run_id)")
     assert sorted(stored, key=str) == sorted(signals, key=str)
@@ -68,12 +68,12 @@ def test_signals_read_the_same_in_sql_on_the_screen_and_in_the_report(finished: 
         for number, value, digits in zip(shown, expected, (2, 1, 1, 1), strict=False):
             assert abs(number - value) <= 0.5000001 * 10**-digits
         mine = [" ".join(row) for row in report.rows if row and row[0].strip() == signal["ticker"]]
-        told = next(row for row in mine if signal["action"].title() in row.title())
+        line = next(row for row in mine if signal["action"].title() in row.title())
         for value, digits in zip(expected, (2, 1, 1, 1), strict=True):
-            assert any(abs(number - value) <= 0.5000001 * 10**-digits for number in numbers(told)), (value, told)
+            assert any(abs(number - value) <= 0.5000001 * 10**-digits for number in numbers(line)), (value, line)
 
 
-def test_a_forecast_reads_the_same_in_sql_on_the_screen_and_in_the_report(finished: Path, pm: Pm) -> None:
+def test_a_forecast_is_equal_in_sql_on_the_screen_and_in_the_report(finished: Path, pm: Pm) -> None:
     path = rows(finished, pm, "FROM latest_forecasts WHERE ticker = 'IBM' AND model = 'ensemble' ORDER BY step")
     lines = [line.split() for line in pm(finished, "forecast", "IBM").stdout.splitlines() if line.startswith("2013-")]
     names = ["mean", "q05", "q10", "q25", "q50", "q75", "q90", "q95"]
@@ -88,7 +88,7 @@ def test_a_forecast_reads_the_same_in_sql_on_the_screen_and_in_the_report(finish
     assert f"{last['q50']:.2f}"[:-1] in drawn
 
 
-def test_a_signal_is_traced_to_its_bar(finished: Path, pm: Pm) -> None:
+def test_a_signal_can_be_traced_to_its_bar(finished: Path, pm: Pm) -> None:
     for row in rows(finished, pm, "FROM signal_lineage WHERE ticker = 'IBM'"):
         snapshot = row["bars_snapshot_id"]
         at = f"FROM bars AT (VERSION => {snapshot}) WHERE ticker = '{row['ticker']}' AND date <= '{row['origin_date']}'"
