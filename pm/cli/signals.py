@@ -108,8 +108,8 @@ def print_signals(lake: Lake, run_id: str) -> None:
         )
         print_lines(
             "",
-            "P(gain), P(loss): probability that buying, or selling short, gains more than",
-            "it costs to open and close the position. These are forecasts, not advice.",
+            "P(gain), P(loss): probability that a bought position gains, or loses, more than",
+            "it costs to buy and sell it. These are forecasts, not advice.",
         )
         _print_edges(lake, outputs.get("forecast"))
     _print_exclusions(lake, outputs)

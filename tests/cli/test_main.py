@@ -72,7 +72,7 @@ def test_an_ascii_terminal_shows_question_marks(finished: Path) -> None:
     out = TextIOWrapper(BytesIO(), encoding="ascii")
     with chdir(finished), redirect_stdout(out):
         assert main(["forecast", "IBM"]) == 0
-    shown = out.buffer.getvalue()  # type: ignore[attr-defined]
+    shown = out.buffer.getvalue()
     assert b"?" in shown
     assert out.errors == "strict"
 
