@@ -1,6 +1,8 @@
 """Run the `pm` command from a checkout: `python cli.py run`."""
 
+import sys
+
 from pm.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

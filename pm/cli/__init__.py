@@ -1,4 +1,4 @@
-"""The `pm` command: what a user types, and what they read. No logic lives here."""
+"""The `pm` command: a module for each noun or verb that the user types. No calculation is done here."""
 
 from pm.cli.app import main
 

@@ -1,119 +1,210 @@
-"""The command line's root: its groups, its global options, and how errors reach the user."""
+"""The root of the command line: its commands, its global options, and how errors are shown."""
 
 from __future__ import annotations
 
 import os
 import sys
+import traceback
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from errno import ENOSPC
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pm import __version__
-from pm.cli import evaluating, lake, policy, reading, running, state
+from pm.cli import (
+    evaluate,
+    forecast,
+    import_,
+    init,
+    lake,
+    policy,
+    quarantine,
+    run,
+    runs,
+    signals,
+    sql,
+    tables,
+    universe,
+)
+from pm.cli.context import Options
 from pm.errors import PmError, StorageError
 
-__all__ = ["app", "main"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import TextIO
 
-app = typer.Typer(
-    name="pm",
-    help="Portfolio Maximizer: a lake of daily bars, honest forecasts, sized signals and a report, traceable by SQL.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-running.register(app)
-reading.register(app)
-evaluating.register(app)
-app.add_typer(reading.runs_app, name="runs")
-app.add_typer(policy.app, name="policy")
-app.add_typer(lake.app, name="lake")
+__all__ = ["main"]
+
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended: 128 and the number of the signal, as shells have it."""
 
 
-def _version(wanted: bool) -> None:
+class _Root(TyperGroup):
+    """The root command."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - click's own types
+        """Run the command that the arguments name, and write out all that it printed."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader has read enough: `pm sql … | head`
+            raise typer.Exit(0) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        return result
+
+
+def _command_line() -> typer.Typer:
+    """Build the command line."""
+    app = typer.Typer(
+        name="pm",
+        cls=_Root,
+        help="Portfolio Maximizer: forecasts, signals and a report from daily bars, every number traceable by SQL.",
+        no_args_is_help=True,
+        rich_markup_mode=None,  # plain help takes half the time, and reads the same on every terminal
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    app.command("run")(run.run)
+    app.command("import")(import_.import_)
+    app.command("init")(init.init)
+    app.command("evaluate")(evaluate.evaluate)
+    app.command("signals")(signals.signals)
+    app.command("forecast")(forecast.forecast)
+    app.command("sql")(sql.sql)
+    app.command("tables")(tables.tables)
+    app.command("quarantine")(quarantine.quarantine)
+    app.add_typer(runs.app, name="runs")
+    app.add_typer(universe.app, name="universe")
+    app.add_typer(policy.app, name="policy")
+    app.add_typer(lake.app, name="lake")
+    return app
+
+
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"pm {__version__}")
         raise typer.Exit
 
 
-@app.callback()
-def root(
+def _root(
+    context: typer.Context,
     workspace: Annotated[
         Path | None,
-        typer.Option(envvar="PM_WORKSPACE", help="The workspace's folder; else the one this folder lies in."),
+        typer.Option(
+            metavar="DIR",
+            envvar="PM_WORKSPACE",
+            help="Folder of the workspace. [default: the current folder or the nearest parent that is one]",
+        ),
     ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Global options; they may stand before or after the command."""
-    del version
-    state.options = state.Options(workspace=workspace, debug=debug)
+    """Keep the global options for the command; `main` reads --debug itself."""
+    del debug, version
+    context.obj = Options(workspace=workspace)
 
 
-def main() -> None:
-    """Run the command line; leave with the exit codes of docs/errors.md."""
-    if sys.stdout is None:  # closed by the shell: `pm run >&-`
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an ASCII terminal shows `?` instead of failing
-    try:
-        app(_globals_first(sys.argv[1:]))
-    except PmError as error:
-        if state.options.debug:
-            raise
-        _say(f"error: {error}", *getattr(error, "__notes__", ()))
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # `pm sql … | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:  # noqa: BLE001 - the last place that can say it
-        _end(error)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv
+        Arguments after the command's name; those of the process by default.
+
+    Returns
+    -------
+    Exit code: 0, a code of docs/errors.md, 2 for a wrong command line, or 130 after Ctrl-C.
+    """
+    global_options, rest = _split_global_options(sys.argv[1:] if argv is None else argv)
+    command = typer.main.get_command(_command_line())
+    with _writable_streams():
+        try:
+            command.main([*global_options, *rest], prog_name="pm")
+        except SystemExit as leaving:  # Typer's way to end a command, with or without an error of the command line
+            return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        except Exception as error:  # noqa: BLE001 - nothing above can explain it to the user
+            return _explain(error, debug="--debug" in global_options)
+    return 0
 
 
-def _end(error: Exception) -> NoReturn:
-    """Leave because of an error that is nobody's mistake in the lake or the question."""
-    from pm.lake.connection import INTERRUPTED
+def _explain(error: Exception, *, debug: bool) -> int:
+    """Show an error to the user and return the exit code."""
+    from pm.lake.connection import INTERRUPTED as INTERRUPTED_QUERY
 
-    if str(error) == INTERRUPTED:  # Ctrl-C, by way of DuckDB
-        sys.exit(130)
-    if state.options.debug:
-        raise error
+    if str(error) == INTERRUPTED_QUERY:  # Ctrl-C while DuckDB was at work
+        return INTERRUPTED
+    if debug:
+        traceback.print_exception(error)
+        return 1
+    if isinstance(error, PmError):
+        _print_error(f"error: {error}", *getattr(error, "__notes__", ()))
+        return error.exit_code
     if isinstance(error, OSError) and error.errno == ENOSPC:
-        _say(
-            "error: The output cannot be written: no space is left.",
-            "  try:   free some space, or name a file: -o FILE",
+        _print_error(
+            "error: The output cannot be written: no space is left on the device.",
+            "  try:   free some space, or write to a file on another disk: -o FILE",
         )
-        sys.exit(StorageError.exit_code)
-    _say(
+        return StorageError.exit_code
+    _print_error(
         f"error: {type(error).__name__}: {error}",
         "  where: inside pm; this is a bug",
-        "  try:   the same with --debug, and report what it prints",
+        "  try:   the same command with --debug, and report what it prints",
     )
-    sys.exit(1)
+    return 1
 
 
-def _globals_first(arguments: list[str]) -> list[str]:
-    """Move the global options to the front, so that `pm run --workspace DIR` works like `pm --workspace DIR run`."""
-    front: list[str] = []
+def _print_error(*lines: str) -> None:
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+def _split_global_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate the global options from the rest: `pm run --workspace DIR` is `pm --workspace DIR run`."""
+    global_options: list[str] = []
     rest: list[str] = []
     pending = iter(arguments)
     for argument in pending:
         if argument == "--":
             rest += [argument, *pending]
         elif argument == "--debug" or argument.startswith("--workspace="):
-            front.append(argument)
+            global_options.append(argument)
         elif argument == "--workspace":
-            front += [argument, *[value for value in [next(pending, None)] if value is not None]]
+            global_options += [argument, *[value for value in [next(pending, None)] if value is not None]]
         else:
             rest.append(argument)
-    return front + rest
+    return global_options, rest
 
 
-def _say(*lines: str) -> None:
-    for line in lines:
-        typer.echo(line, err=True)
+@contextmanager
+def _writable_streams() -> Iterator[None]:
+    """Make standard output and error writable, whatever they are, and leave them as they were."""
+    with ExitStack() as stack:
+        for stream, redirect in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
+            if stream is None or stream.closed:  # the shell closed it: `pm run >&-`
+                nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+                stack.enter_context(redirect(nowhere))
+                continue
+            if isinstance(stream, TextIOWrapper) and stream.errors != "replace":
+                stack.callback(stream.reconfigure, errors=stream.errors)
+                stream.reconfigure(errors="replace")  # an ASCII terminal shows `?` instead of failing
+            stack.enter_context(redirect(stream))  # Typer replaces it when a pipe breaks
+            stack.callback(_flush, stream)
+        yield
+
+
+def _flush(stream: TextIO) -> None:
+    """Write out what a stream holds; drop it if that fails, or Python would complain when the process ends."""
+    try:
+        stream.flush()
+    except OSError:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())

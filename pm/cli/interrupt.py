@@ -1,8 +1,9 @@
-"""Ctrl-C: end a command that writes with a sentence about what it leaves."""
+"""End a command that writes when the user presses Ctrl-C, and say what is left in the lake."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,19 +19,19 @@ __all__ = ["interruptible"]
 
 
 class _Interrupt:
-    """Hears Ctrl-C, and remembers it."""
+    """Remembers whether Ctrl-C was pressed."""
 
     def __init__(self) -> None:
-        self._heard = False
+        self._pressed = False
 
-    def hear(self, _signal: int, _frame: FrameType | None) -> None:
-        self._heard = True
+    def handle(self, _signal: int, _frame: FrameType | None) -> None:
+        self._pressed = True
         raise KeyboardInterrupt
 
-    def heeding(self, observer: Observer) -> Observer:
+    def wrap(self, observer: Observer) -> Observer:
         def observe(event: Event) -> None:
             # A library may swallow the exception; the run then ends at its next event.
-            if self._heard:
+            if self._pressed:
                 raise KeyboardInterrupt
             observer(event)
 
@@ -38,14 +39,26 @@ class _Interrupt:
 
 
 @contextmanager
-def interruptible(said: str) -> Iterator[Callable[[Observer], Observer]]:
-    """When Ctrl-C comes, say what it leaves and leave with exit code 130; gives what makes an observer heed it."""
+def interruptible(message: str) -> Iterator[Callable[[Observer], Observer]]:
+    """End the command with a message and exit code 130 when the user presses Ctrl-C.
+
+    Parameters
+    ----------
+    message
+        Sentence for the user about what is left in the lake.
+
+    Yields
+    ------
+    A function that wraps an observer, so that a run ends at its next event even if a library swallowed the exception.
+    """
     interrupt = _Interrupt()
-    before = signal.signal(signal.SIGINT, interrupt.hear)
+    in_main_thread = threading.current_thread() is threading.main_thread()  # the only one that may set a handler
+    before = signal.signal(signal.SIGINT, interrupt.handle) if in_main_thread else None
     try:
-        yield interrupt.heeding
+        yield interrupt.wrap
     except KeyboardInterrupt:
-        typer.echo(said, err=True)
+        typer.echo(message, err=True)
         raise typer.Exit(130) from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        if in_main_thread:
+            signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Commands about the lake itself: info, snapshots, compact."""
+"""`pm lake`: show what the lake holds, list its snapshots, and keep it small."""
 
 from __future__ import annotations
 
@@ -6,45 +6,51 @@ from typing import Annotated
 
 import typer
 
-from pm.cli.state import open_reader, open_workspace
+from pm.cli.context import open_reader, open_workspace
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at the lake itself, and keep it small.", no_args_is_help=True)
+app = typer.Typer(help="Show what the lake holds, and keep it small.", no_args_is_help=True)
 
 
 @app.command()
-def info() -> None:
-    """Show where the lake is and what each table holds."""
-    from pm.cli.show import say, show_frame
+def info(context: typer.Context) -> None:
+    """Show the rows, files and bytes of each table."""
+    from pm.cli.render import print_frame, print_lines
     from pm.lake.maintenance import table_sizes
 
-    with open_reader() as lake:
-        say(f"Lake: {lake.root}", f"Newest snapshot: {lake.snapshot}", "")
-        show_frame(table_sizes(lake), formats={"rows": ",d", "files": ",d", "bytes": ",d"})
+    with open_reader(context) as lake:
+        print_lines(f"Lake: {lake.root}", f"Newest snapshot: {lake.snapshot}", "")
+        print_frame(table_sizes(lake), formats=dict.fromkeys(("rows", "files", "bytes"), ",d"))
 
 
 @app.command()
-def snapshots(limit: Annotated[int, typer.Option(min=1, help="Snapshots to list, the newest.")] = 30) -> None:
-    """List snapshots: when, by what, and the tables each changed."""
-    from pm.cli.show import show_frame
+def snapshots(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of snapshots to list.")] = 30,
+) -> None:
+    """List the snapshots, newest first, and the tables each changed."""
+    from pm.cli.render import SECONDS, print_frame
 
-    with open_reader() as lake:
-        show_frame(lake.snapshots().reverse().head(limit))
+    with open_reader(context) as lake:
+        print_frame(lake.snapshots().reverse().head(limit), formats={"snapshot_time": SECONDS})
 
 
 @app.command()
-def compact() -> None:
-    """Merge small files, forget old snapshots that no run has read, and remove files nothing refers to."""
-    from pm.cli.show import say
+def compact(context: typer.Context) -> None:
+    """Merge small files, and delete old snapshots.
+
+    Snapshots that a run has read are kept. Files that nothing refers to any more are removed.
+    """
+    from pm.cli.render import print_lines
     from pm.lake.maintenance import compact as compact_lake
     from pm.pipeline import open_lake, snapshots_to_keep
 
-    workspace, settings = open_workspace()
+    workspace, settings = open_workspace(context)
     with open_lake(workspace, settings) as lake:
         done = compact_lake(lake, keep=snapshots_to_keep(lake))
-    say(
+    print_lines(
         f"Files: {done.files_before:,} before, {done.files_after:,} after.",
         f"Bytes: {done.bytes_before:,} before, {done.bytes_after:,} after.",
-        f"Snapshots forgotten: {done.snapshots_forgotten:,}.",
+        f"Snapshots deleted: {done.snapshots_forgotten:,}.",
     )

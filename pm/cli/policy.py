@@ -1,16 +1,15 @@
-"""Commands about the policy of the mSSA-CP forecaster: train, show."""
+"""`pm policy`: train and show the policy of the mSSA-CP forecaster."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pm.cli.running import named_tickers
-from pm.cli.state import open_reader, open_workspace
+from pm.cli.context import open_reader, open_workspace
+from pm.cli.options import Tickers, parse_tickers
 from pm.errors import InputError, did_you_mean
-from pm.tables.forecast import POLICIES
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -18,58 +17,66 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Train and judge the policy by which mssa_cp picks rank and window (a contextual bandit).",
+    help="Train or show a policy of the forecaster mssa_cp.",
     no_args_is_help=True,
 )
 
 
 @app.command()
 def train(
-    tickers: Annotated[
-        str | None, typer.Option(help="Train on these alone, comma-separated: AAPL,IBM. [default: all]")
-    ] = None,
+    context: typer.Context,
+    tickers: Tickers = None,
     cutoff: Annotated[
         datetime | None,
         typer.Option(
+            metavar="DATE",
             formats=["%Y-%m-%d"],
-            help="Last day to learn from; it is judged on what came after. [default: leaves 30% of the days]",
+            help="Last date to train on; later dates test the policy. [default: the last 30% of the dates test it]",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Learn a policy from the lake's bars and judge it on later ones; the forecast uses it only if it is accepted."""
+    """Train a policy, and test it on later dates.
+
+    A policy chooses the rank and window of the forecaster mssa_cp by the state of the market (a contextual bandit).
+    Forecasts use it only if the test accepts it.
+    """
     from pm.cli.interrupt import interruptible
+    from pm.cli.progress import progress_shown
     from pm.pipeline import Request, open_lake, train_policy
 
-    names = named_tickers(tickers)
-    workspace, settings = open_workspace()
+    names = parse_tickers(tickers)
+    workspace, settings = open_workspace(context)
     with open_lake(workspace, settings) as lake:
-        with interruptible("Interrupted. No policy was written."):
+        with interruptible("Interrupted. No policy was written.") as wrap, progress_shown() as observer:
             result = train_policy(
                 lake,
                 workspace,
                 settings,
-                lambda _: None,
+                wrap(observer),
                 request=Request(tickers=names),
                 cutoff=cutoff.date() if cutoff else None,
                 seed=seed,
             )
-        _show(lake, result.outputs["policy"])
+        trained = lake.select_rows("policies", columns=("policy_id",), run_id=result.outputs["policy"])
+        _print_policy(lake, trained[0]["policy_id"])
 
 
 @app.command()
 def show(
+    context: typer.Context,
     policy: Annotated[
-        str | None, typer.Argument(help="The policy; the newest unless named.", show_default=False)
+        str | None, typer.Argument(metavar="POLICY", help="Name of the policy.", show_default="the newest")
     ] = None,
 ) -> None:
-    """Show a policy: what it chooses in each state, what that gained, and whether it was accepted."""
-    from pm.cli.show import say
+    """Show a policy, and how it did on later dates.
 
-    with open_reader() as lake:
-        # A lake laid by an older version has no such table until something is written.
-        exists = "policies" in lake.table_ids()
-        rows = lake.rows("SELECT policy_id FROM policies ORDER BY trained_at, policy_id") if exists else []
+    It shows the choice in each state, what the choice gained, and whether the policy was accepted.
+    """
+    from pm.cli.render import print_lines
+
+    with open_reader(context) as lake:
+        rows = lake.select_rows("policies", columns=("policy_id",), order=("trained_at", "policy_id"))
         known = [row["policy_id"] for row in rows]
         if policy is not None and policy not in known:
             raise InputError(
@@ -78,20 +85,34 @@ def show(
                 hint="list them with: pm sql 'from policies'; or train one: pm policy train",
             )
         if not known:
-            say("There is no policy yet; train one with `pm policy train`.")
+            print_lines("There is no policy yet; train one with `pm policy train`.")
             return
-        _show(lake, policy or known[-1])
+        _print_policy(lake, policy or known[-1])
 
 
-def _show(lake: Lake, policy_id: str) -> None:
+def _print_policy(lake: Lake, policy_id: str) -> None:
+    """Print a policy's choices, and how it did on later dates."""
+    from pm.cli.render import print_lines
+
+    row = lake.select("policies", policy_id=policy_id).row(0, named=True)
+    print_lines(
+        f"Policy {policy_id}: trained on {row['tickers'].replace(',', ', ')} up to {row['cutoff']},",
+        f"for forecasts {row['horizon']} sessions ahead (seed {row['seed']}, snapshot {row['snapshot_id']}).",
+        "",
+    )
+    _print_choices(row["policy"])
+    print_lines("")
+    _print_test(row)
+
+
+def _print_choices(policy_json: str) -> None:
     import polars as pl
 
-    from pm.cli.show import say, show_frame
-    from pm.forecast.policy import CONTENDERS, FIXED, SIZE, Policy
+    from pm.cli.render import print_frame, print_lines
+    from pm.forecast.policy import FIXED, Policy
 
-    row = lake.read(POLICIES, "policy_id = ?", [policy_id]).row(0, named=True)
-    policy = Policy.from_json(row["policy"])
-    chosen = [
+    policy = Policy.from_json(policy_json)
+    choices = [
         {
             "volatility": state.regime,
             "change": state.age,
@@ -104,34 +125,39 @@ def _show(lake: Lake, policy_id: str) -> None:
         }
         for state, arms in policy.arms.items()
     ]
-    say(
-        f"Policy {policy_id}: trained on {row['tickers'].replace(',', ', ')} up to {row['cutoff']}, "
-        f"{row['horizon']} sessions ahead (seed {row['seed']}, snapshot {row['snapshot_id']}).",
+    print_frame(pl.DataFrame(choices), formats={"visits": ",d", "reward": "+z.2f", "fixed": "+z.2f", "gain": "+z.3f"})
+    print_lines(
         "",
+        "reward: mean log ratio of the squared error of naive to that of the chosen",
+        f"action; fixed: to that of the fixed action ({FIXED}). gain: reward",
+        "minus fixed, shrunk towards zero where there were few visits.",
     )
-    show_frame(pl.DataFrame(chosen), formats={"visits": ",d", "reward": "+z.2f", "fixed": "+z.2f", "gain": "+z.3f"})
-    say(
-        "",
-        "reward: log ratio of naive's squared error to the chosen action's; fixed: to the fixed action's.",
-        f"gain: reward over that of the fixed action ({FIXED}), drawn towards none where visits are few.",
-        "",
-    )
-    say(
-        f"Judged on {row['origins']:,} forecasts from {row['dates']:,} days, {row['first_origin']} to "
-        f"{row['last_target']}; in {row['differing']:.0%} of them it did not choose the fixed action.",
+
+
+def _print_test(row: dict[str, Any]) -> None:
+    import polars as pl
+
+    from pm.cli.render import print_frame, print_lines
+    from pm.forecast.policy import CONTENDERS, FIXED, SIZE
+
+    print_lines(
+        f"Tested on {row['origins']:,} forecasts from {row['dates']:,} dates, {row['first_origin']} to "
+        f"{row['last_target']};",
+        f"in {row['differing']:.0%} of them the policy did not choose the fixed action.",
         "",
     )
     p_values = [row[f"{name}_p_value"] for name in CONTENDERS]
-    judged = {
+    contenders = {
         "forecast": list(CONTENDERS),
         "loss": [row[f"{name}_loss"] for name in CONTENDERS],
         "p-value": p_values,
         f"in the {1 - SIZE:.0%} model confidence set": ["yes" if p > SIZE else "no" for p in p_values],
     }
-    show_frame(pl.DataFrame(judged), formats={"loss": ".3f", "p-value": ".3f"})
-    say(
+    print_frame(pl.DataFrame(contenders), formats={"loss": ".3f", "p-value": ".3f"})
+    print_lines(
         "",
-        f"Policy against fixed, Diebold-Mariano: {row['dm_statistic']:+.2f}, p = {row['dm_p_value']:.3f}.",
+        "Diebold-Mariano test of the policy against the fixed action (above 0 the policy",
+        f"is better): {row['dm_statistic']:+.2f}, p = {row['dm_p_value']:.3f}.",
         f"{'Accepted' if row['accepted'] else 'Refused'}: {row['verdict']}.",
-        "The forecast uses it from now on." if row["accepted"] else f"The forecast uses the fixed action: {FIXED}.",
+        "Forecasts use the policy from now on." if row["accepted"] else f"Forecasts use the fixed action: {FIXED}.",
     )

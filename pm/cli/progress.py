@@ -1,4 +1,4 @@
-"""Show a run while it runs: a bar a stage on a terminal, a line a stage elsewhere."""
+"""Show a run while it runs: one progress bar per stage on a terminal, one line per stage elsewhere."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pm.pipeline.events import Event, Notice, Observer, RunStarted, StageEnded, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["watched"]
+__all__ = ["progress_shown"]
 
 _MARKS = {"done": "[green]✓[/green]", "skipped": "[dim]·[/dim]", "failed": "[red]✗[/red]"}
 
 
 @contextmanager
-def watched() -> Iterator[Observer]:
-    """Give an observer that draws progress on standard error, and end the drawing when the run ends."""
+def progress_shown() -> Iterator[Observer]:
+    """Yield an observer that shows progress on standard error until the run ends."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield _Lines(console)
@@ -39,7 +39,7 @@ def watched() -> Iterator[Observer]:
 
 
 class _Lines:
-    """Prints a line when a stage ends."""
+    """An observer that prints a line when a stage ends."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -49,9 +49,9 @@ class _Lines:
             case RunStarted(run_id, resumed):
                 self._console.print(_headline(run_id, resumed=resumed), soft_wrap=True)
             case StageEnded(stage, status, seconds, summary):
-                # What failed is said once, by the error that ends the command.
-                said = "" if status == "failed" else f"{seconds:6.1f} s  {escape(summary)}"
-                self._console.print(f"{stage:<10} {status:<7} {said}".rstrip(), soft_wrap=True)
+                # The error that ends the command describes a failure.
+                result = "" if status == "failed" else f"{seconds:6.1f} s  {escape(summary)}"
+                self._console.print(f"{stage:<10} {status:<7} {result}".rstrip(), soft_wrap=True)
             case Notice(line):
                 self._console.print(escape(line), soft_wrap=True)
             case StageStarted() | StageProgressed():
@@ -59,7 +59,7 @@ class _Lines:
 
 
 class _Bars:
-    """Draws a bar for each stage."""
+    """An observer that draws a progress bar for each stage."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

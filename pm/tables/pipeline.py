@@ -48,9 +48,7 @@ STAGE_EVENTS = Table(
             TEXT,
             "Hash of everything the stage depends on: tables, settings, code, and what the run was asked for.",
         ),
-        Column(
-            "code_hash", TEXT, "Hash of the stage's code, settings, libraries and table columns alone."
-        ),
+        Column("code_hash", TEXT, "Hash of the stage's code, settings, libraries and table columns alone."),
         Column(
             "output_run_id",
             TEXT,

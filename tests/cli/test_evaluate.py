@@ -48,55 +48,35 @@ def latest(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory, ran: Path, pm: Pm) -> tuple[Path, str]:
-    """Give a workspace after a run and an evaluation, and what the evaluation printed. To be read only."""
-    folder = shutil.copytree(ran, tmp_path_factory.mktemp("evaluated") / "house")
+def evaluated(tmp_path_factory: pytest.TempPathFactory, finished: Path, pm: Pm) -> tuple[Path, str]:
+    """Return a workspace after an evaluation, and what the evaluation printed. Copy it before you change it."""
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("evaluated") / "copy")
     done = pm(folder, "evaluate", "--source", "sample", "--origins", "9", "--horizon", "5,1", env=QUICK)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
 
-@pytest.mark.parametrize("horizon", ["0", "1.5", "300", "", "1,x"])
-def test_a_wrong_horizon_is_met_before_any_work(workspace: Path, pm: Pm, horizon: str) -> None:
-    refused = pm(workspace, "evaluate", f"--horizon={horizon}")
-    assert refused.returncode == 2
-    assert "whole numbers from 1 to 250" in refused.stderr
-    assert not (workspace / "lake" / "catalog.sqlite").exists()
+REFUSED = [
+    (("--source", "nowhere"), 3, "Unknown source 'nowhere'"),
+    (("--tickers", "AAPLE", "--source", "sample"), 6, "Unknown ticker: AAPLE. Did you mean 'AAPL'"),
+    (("--tickers", "FB", "--source", "sample"), 5, "Sessions up to 2013-03-01: 196; an evaluation needs 270"),
+    (("--as-of", "1990-01-01", "--source", "sample"), 5, "lies before the first bar"),
+    (("--source", "files"), 5, "an evaluation needs 270"),
+]
 
 
-@pytest.mark.parametrize("origins", ["0", "many"])
-def test_a_wrong_number_of_origins_is_met_before_any_work(workspace: Path, pm: Pm, origins: str) -> None:
-    refused = pm(workspace, "evaluate", f"--origins={origins}")
-    assert refused.returncode == 2
-    assert "--origins" in refused.stderr
-    assert not (workspace / "lake" / "catalog.sqlite").exists()
+def test_an_evaluation_that_is_impossible_is_refused_with_a_remedy(finished_copy: Path, pm: Pm) -> None:
+    before = latest(finished_copy)
+    for arguments, code, message in REFUSED:
+        done = pm(finished_copy, "evaluate", *arguments)
+        assert done.returncode == code, (arguments, done.stderr)
+        for part in (message, "where:", "try:"):
+            assert part in done.stderr, (arguments, done.stderr)
+    assert latest(finished_copy) == before
+    assert query(finished_copy, "FROM forecast_scores WHERE basis <> 'nights'").is_empty()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (("--source", "nowhere"), 3, "Unknown source 'nowhere'"),
-        (("--tickers", "AAPLE", "--source", "sample"), 6, "Unknown ticker: AAPLE. Did you mean 'AAPL'"),
-        (("--tickers", "FB", "--source", "sample"), 5, "Sessions up to 2013-03-01: 196; an evaluation needs 270"),
-        (("--as-of", "1990-01-01", "--source", "sample"), 5, "lies before the first bar"),
-        (("--source", "files"), 5, "an evaluation needs 270"),
-    ],
-    ids=["source", "ticker", "short", "early", "one bar"],
-)
-def test_what_cannot_be_evaluated_is_said_in_three_parts(
-    house: Path, pm: Pm, arguments: tuple[str, ...], code: int, said: str
-) -> None:
-    before = latest(house)
-    refused = pm(house, "evaluate", *arguments)
-    assert refused.returncode == code, refused.stderr
-    assert said in refused.stderr
-    assert "where:" in refused.stderr
-    assert "try:" in refused.stderr
-    assert latest(house) == before
-    assert query(house, "FROM forecast_scores WHERE basis <> 'nights'").is_empty()
-
-
-def test_tickers_that_never_trade_together_are_said(workspace: Path, pm: Pm) -> None:
+def test_tickers_that_never_trade_together_are_refused(workspace: Path, pm: Pm) -> None:
     days = [date(2022, 1, 3) + timedelta(days=n) for n in range(420)]
     closes = 100 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.01, len(days))))
     bars = pl.DataFrame({"date": days, "close": closes})
@@ -108,7 +88,7 @@ def test_tickers_that_never_trade_together_are_said(workspace: Path, pm: Pm) -> 
     assert "No ticker has a bar on or shortly before 2023-0" in refused.stderr
 
 
-def test_what_it_prints_is_what_the_views_hold(evaluated: tuple[Path, str]) -> None:
+def test_the_printed_scores_are_those_of_the_views(evaluated: tuple[Path, str]) -> None:
     folder, printed = evaluated
     (run_id,) = query(folder, "SELECT run_id FROM runs WHERE kind = 'evaluate'").row(0)
     board = query(
@@ -134,14 +114,14 @@ def test_what_it_prints_is_what_the_views_hold(evaluated: tuple[Path, str]) -> N
     assert sorted(ratios) == pytest.approx(sorted(stored["variance_ratio"].to_list()), rel=5e-4)
 
 
-def test_it_fits_a_narrow_screen(evaluated: tuple[Path, str]) -> None:
+def test_the_output_fits_80_columns(evaluated: tuple[Path, str]) -> None:
     _, printed = evaluated
     assert max(len(line) for line in printed.splitlines() if "pm sql" not in line) <= 80
 
 
-def test_nothing_that_reads_the_newest_run_sees_it(evaluated: tuple[Path, str], ran: Path, pm: Pm) -> None:
+def test_views_of_the_newest_run_do_not_show_an_evaluation(evaluated: tuple[Path, str], finished: Path, pm: Pm) -> None:
     folder, _ = evaluated
-    assert latest(folder) == latest(ran)
+    assert latest(folder) == latest(finished)
     assert "evaluate" in pm(folder, "runs").stdout
     (run_id,) = query(folder, "SELECT run_id FROM runs WHERE kind = 'evaluate'").row(0)
     shown = pm(folder, "runs", "show", run_id)
@@ -153,18 +133,20 @@ def test_nothing_that_reads_the_newest_run_sees_it(evaluated: tuple[Path, str], 
     assert all(name in described for name in ("basis", "relative_crps", "gain_t"))
 
 
-def test_the_same_again_is_skipped_and_new_bars_are_not(evaluated: tuple[Path, str], tmp_path: Path, pm: Pm) -> None:
-    folder = shutil.copytree(evaluated[0], tmp_path / "house")
-    asked = ("evaluate", "--source", "sample", "--origins", "9", "--horizon", "1,5")
-    again = pm(folder, *asked, env=QUICK)
+def test_a_repeated_evaluation_is_skipped_unless_there_are_new_bars(
+    evaluated: tuple[Path, str], tmp_path: Path, pm: Pm
+) -> None:
+    folder = shutil.copytree(evaluated[0], tmp_path / "copy")
+    arguments = ("evaluate", "--source", "sample", "--origins", "9", "--horizon", "1,5")
+    again = pm(folder, *arguments, env=QUICK)
     assert "Nothing is new since" in again.stdout
     assert again.stdout.startswith(evaluated[1].rstrip())
     compacted = pm(folder, "lake", "compact")
     assert compacted.returncode == 0, compacted.stderr
-    assert pm(folder, *asked, env=QUICK).stdout.startswith(evaluated[1].rstrip())
+    assert pm(folder, *arguments, env=QUICK).stdout.startswith(evaluated[1].rstrip())
     (folder / "BAD.csv").write_text("date,close\n2013-01-07,6\n")
     assert pm(folder, "import", "BAD.csv").returncode == 0
-    assert "Nothing is new" not in pm(folder, *asked, env=QUICK).stdout
+    assert "Nothing is new" not in pm(folder, *arguments, env=QUICK).stdout
 
 
 @pytest.mark.slow
@@ -172,31 +154,41 @@ def test_the_same_again_is_skipped_and_new_bars_are_not(evaluated: tuple[Path, s
     "blow",
     [pytest.param(signal.SIGINT, id="interrupted"), pytest.param(signal.SIGKILL, id="killed")],
 )
-def test_cut_off_it_leaves_nothing_and_a_run_does_not_take_it_up(
-    house: Path, pm: Pm, command: list[str], environment: dict[str, str], blow: signal.Signals
+def test_an_interrupted_evaluation_writes_nothing_and_is_not_resumed(
+    finished_copy: Path,
+    pm: Pm,
+    pm_process: Pm,
+    command: list[str],
+    environment: dict[str, str],
+    blow: signal.Signals,
 ) -> None:
-    before = latest(house)
-    asked = ["evaluate", "--source", "sample", "--origins", "12", "--horizon", "5"]
+    before = latest(finished_copy)
+    arguments = ["evaluate", "--source", "sample", "--origins", "12", "--horizon", "5"]
     with subprocess.Popen(
-        [*command, *asked], cwd=house, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [*command, *arguments],
+        cwd=finished_copy,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
     ) as process:
         assert process.stderr is not None
         line = next(text for text in process.stderr if text.startswith("Run "))
-        read = pm(house, "sql", "select count(*) from bars")  # a reader beside it is not kept waiting
+        read = pm_process(finished_copy, "sql", "select count(*) from bars")  # a reader beside it is not kept waiting
         assert process.poll() is None
         assert read.returncode == 0, read.stderr
         time.sleep(0.5)
         process.send_signal(blow)
-        said = process.stderr.read()
+        message = process.stderr.read()
     assert process.returncode == (130 if blow is signal.SIGINT else -signal.SIGKILL)
-    assert ("Nothing of the evaluation was written" in said) == (blow is signal.SIGINT)
+    assert ("Nothing of the evaluation was written" in message) == (blow is signal.SIGINT)
     cut = line.split()[1]
-    assert query(house, "SELECT DISTINCT basis FROM forecast_outcomes")["basis"].to_list() in ([], ["nights"])
-    assert latest(house) == before
-    night = pm(house, "run", "--source", "sample", "--as-of", "2012-11-30", env=QUICK)
-    assert night.returncode == 0, night.stderr
-    assert cut not in night.stderr
-    assert "resumed" not in night.stderr
-    again = pm(house, *asked, env=QUICK)
+    assert query(finished_copy, "SELECT DISTINCT basis FROM forecast_outcomes")["basis"].to_list() in ([], ["nights"])
+    assert latest(finished_copy) == before
+    run = pm(finished_copy, "run", "--source", "sample", "--as-of", "2012-11-30", env=QUICK)
+    assert run.returncode == 0, run.stderr
+    assert cut not in run.stderr
+    assert "resumed" not in run.stderr
+    again = pm(finished_copy, *arguments, env=QUICK)
     assert again.returncode == 0, again.stderr
     assert "resumed" not in again.stderr

@@ -1,4 +1,4 @@
-"""The tables, the views, what the commands print, and the report show the same numbers."""
+"""The numbers in tables, in views, on the screen and in the report are equal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Tables(HTMLParser):
-    """Collects the text of each row's cells of each table."""
+    """Collects the text of the cells, row by row, of all tables of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,25 +40,25 @@ class Tables(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def rows(ran: Path, pm: Pm, query: str) -> list[dict[str, Any]]:
-    done = pm(ran, "sql", query, "--format", "json")
+def rows(finished: Path, pm: Pm, query: str) -> list[dict[str, Any]]:
+    done = pm(finished, "sql", query, "--format", "json")
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
 def numbers(text: str) -> list[float]:
-    """Give the numbers of a line, as plain ones: −7.8% is -7.8."""
+    """Return the numbers of a line, without separators, with ASCII signs: −7.8% is -7.8."""
     return [float(word.replace(",", "")) for word in re.findall(r"-?\d[\d,]*\.?\d*", text.replace("−", "-"))]
 
 
-def test_signals_read_the_same_in_sql_on_the_screen_and_in_the_report(ran: Path, pm: Pm) -> None:
-    signals = rows(ran, pm, "FROM latest_signals")
-    stored = rows(ran, pm, "SELECT s.* FROM signals s JOIN latest_run USING (run_id)")
+def test_signals_are_equal_in_sql_on_the_screen_and_in_the_report(finished: Path, pm: Pm) -> None:
+    signals = rows(finished, pm, "FROM latest_signals")
+    stored = rows(finished, pm, "SELECT s.* FROM signals s JOIN latest_run USING (run_id)")
     assert sorted(stored, key=str) == sorted(signals, key=str)
-    screen = {line.split()[0]: line for line in pm(ran, "signals").stdout.splitlines() if line}
+    screen = {line.split()[0]: line for line in pm(finished, "signals").stdout.splitlines() if line}
     report = Tables()
-    report.feed((ran / "reports" / "latest.html").read_text(encoding="utf-8"))
+    report.feed((finished / "reports" / "latest.html").read_text(encoding="utf-8"))
     for signal in signals:
         words = screen[signal["ticker"]].split()
         assert words[1] == signal["action"]
@@ -68,31 +68,31 @@ def test_signals_read_the_same_in_sql_on_the_screen_and_in_the_report(ran: Path,
         for number, value, digits in zip(shown, expected, (2, 1, 1, 1), strict=False):
             assert abs(number - value) <= 0.5000001 * 10**-digits
         mine = [" ".join(row) for row in report.rows if row and row[0].strip() == signal["ticker"]]
-        told = next(row for row in mine if signal["action"].title() in row.title())
+        line = next(row for row in mine if signal["action"].title() in row.title())
         for value, digits in zip(expected, (2, 1, 1, 1), strict=True):
-            assert any(abs(number - value) <= 0.5000001 * 10**-digits for number in numbers(told)), (value, told)
+            assert any(abs(number - value) <= 0.5000001 * 10**-digits for number in numbers(line)), (value, line)
 
 
-def test_a_forecast_reads_the_same_in_sql_on_the_screen_and_in_the_report(ran: Path, pm: Pm) -> None:
-    path = rows(ran, pm, "FROM latest_forecasts WHERE ticker = 'IBM' AND model = 'ensemble' ORDER BY step")
-    lines = [line.split() for line in pm(ran, "forecast", "IBM").stdout.splitlines() if line.startswith("2013-")]
+def test_a_forecast_is_equal_in_sql_on_the_screen_and_in_the_report(finished: Path, pm: Pm) -> None:
+    path = rows(finished, pm, "FROM latest_forecasts WHERE ticker = 'IBM' AND model = 'ensemble' ORDER BY step")
+    lines = [line.split() for line in pm(finished, "forecast", "IBM").stdout.splitlines() if line.startswith("2013-")]
     names = ["mean", "q05", "q10", "q25", "q50", "q75", "q90", "q95"]
     assert [line[0] for line in lines] == [row["target_date"] for row in path]
     for line, row in zip(lines, path, strict=True):
         assert line[1:9] == [f"{row[name]:,.2f}" for name in names]
     last = path[-1]
-    decided = rows(ran, pm, "FROM latest_signals WHERE ticker = 'IBM'")[0]
+    decided = rows(finished, pm, "FROM latest_signals WHERE ticker = 'IBM'")[0]
     assert decided["target_date"] == last["target_date"]
     assert abs(decided["expected_return"] - (last["q50"] / last["origin_close"] - 1)) < 1e-12
-    drawn = (ran / "reports" / "latest.html").read_text(encoding="utf-8")
+    drawn = (finished / "reports" / "latest.html").read_text(encoding="utf-8")
     assert f"{last['q50']:.2f}"[:-1] in drawn
 
 
-def test_a_signal_is_traced_to_its_bar(ran: Path, pm: Pm) -> None:
-    for row in rows(ran, pm, "FROM signal_lineage WHERE ticker = 'IBM'"):
+def test_a_signal_can_be_traced_to_its_bar(finished: Path, pm: Pm) -> None:
+    for row in rows(finished, pm, "FROM signal_lineage WHERE ticker = 'IBM'"):
         snapshot = row["bars_snapshot_id"]
         at = f"FROM bars AT (VERSION => {snapshot}) WHERE ticker = '{row['ticker']}' AND date <= '{row['origin_date']}'"
-        bar = rows(ran, pm, f"SELECT close, date::VARCHAR AS date {at} ORDER BY date DESC LIMIT 1")[0]
-        signal = rows(ran, pm, f"SELECT close FROM latest_signals WHERE ticker = '{row['ticker']}'")[0]
+        bar = rows(finished, pm, f"SELECT close, date::VARCHAR AS date {at} ORDER BY date DESC LIMIT 1")[0]
+        signal = rows(finished, pm, f"SELECT close FROM latest_signals WHERE ticker = '{row['ticker']}'")[0]
         assert bar == {"close": signal["close"], "date": row["origin_date"]}
         assert row["source"] == "sample"

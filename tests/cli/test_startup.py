@@ -20,9 +20,8 @@ CHECKOUT = Path(package.__file__).parents[1]
 _IMPORTED = """
 import atexit, sys
 atexit.register(lambda: print("IMPORTED", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr))
-sys.argv[0] = "pm"
 from pm.cli import main
-main()
+sys.exit(main())
 """
 
 
@@ -36,12 +35,12 @@ def imported(folder: Path, environment: dict[str, str], *arguments: str) -> set[
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",)])
 def test_help_imports_nothing_heavy(tmp_path: Path, environment: dict[str, str], arguments: tuple[str, ...]) -> None:
-    heavy = {"polars", "duckdb", "pandas", "numpy", "scipy", "yaml", "pyarrow"}
+    heavy = {"polars", "duckdb", "pandas", "numpy", "scipy", "yaml", "pyarrow", "pydantic", "rich"}
     assert not imported(tmp_path, environment, *arguments) & heavy
 
 
-def test_a_night_with_nothing_new_imports_only_what_it_needs(house: Path, environment: dict[str, str]) -> None:
-    seen = imported(house, environment, "run", "--source", "sample")
+def test_a_run_with_nothing_new_imports_only_what_it_needs(finished_copy: Path, environment: dict[str, str]) -> None:
+    seen = imported(finished_copy, environment, "run", "--source", "sample")
     heavy = {"pandas", "statsforecast", "plotly", "dataframely", "arch", "scipy", "exchange_calendars", "jinja2"}
     assert not seen & heavy
     assert {"polars", "duckdb"} <= seen
@@ -53,7 +52,7 @@ def test_an_installed_wheel_works_in_any_folder(tmp_path: Path, environment: dic
     with ZipFile(tmp_path / built.stdout.split()[-1]) as wheel:
         wheel.extractall(tmp_path / "site")
     (tmp_path / "any").mkdir()
-    run = "import pm, sys; print(pm.__file__, file=sys.stderr); from pm.cli import main; main()"
+    run = "import pm, sys; print(pm.__file__, file=sys.stderr); from pm.cli import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", run, "run"],
         cwd=tmp_path / "any",

@@ -112,7 +112,7 @@ def use(folder: Path, *commands: list[str], **more: str) -> Printed:
     environment = kept | QUICK | more | {"PYTHONWARNINGS": "default", "NO_COLOR": "1"}
     out = err = ""
     for arguments in commands:
-        line = [sys.executable, "-c", "from pm.cli import main; main()", *arguments]
+        line = [sys.executable, "-c", "import sys; from pm.cli import main; sys.exit(main())", *arguments]
         done = subprocess.run(line, cwd=folder, env=environment, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         out, err = out + done.stdout, err + done.stderr

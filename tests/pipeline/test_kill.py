@@ -31,7 +31,7 @@ QUICK = {
     "PM_RUN__JOBS": "2",
     "PM_RUN__CHUNK_SIZE": "2",
 }
-PM = [sys.executable, "-c", "from pm.cli import main; main()"]
+PM = [sys.executable, "-c", "import sys; from pm.cli import main; sys.exit(main())"]
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -135,7 +135,7 @@ def test_ctrl_c_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         told += process.communicate()[1]
     assert process.returncode == 130
-    assert told.splitlines()[-1] == "Interrupted. What was committed stays; `pm run` goes on where this stopped."
+    assert told.splitlines()[-1] == "Interrupted. Finished stages are saved; the next `pm run` continues from there."
     with start(folder, "runs") as listing:
         assert "cut off" in listing.communicate()[0]
     told, _ = complete(folder, "run")

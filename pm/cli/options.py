@@ -1,0 +1,50 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+__all__ = ["AsOf", "Jobs", "Source", "Tickers", "parse_tickers"]
+
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        metavar="DATE",
+        formats=["%Y-%m-%d"],
+        help="Date to take as today: later bars are ignored. [default: the date of the last bar]",
+    ),
+]
+Jobs = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Number of parallel processes; 0 takes the setting run.jobs.")
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE",
+        help="Use only tickers whose bars come from this source: sample or files. [default: the watch list]",
+    ),
+]
+Tickers = Annotated[
+    str | None,
+    typer.Option(metavar="TICKERS", help="Comma-separated tickers to use, such as AAPL,IBM. [default: the watch list]"),
+]
+
+
+def parse_tickers(tickers: str | None) -> tuple[str, ...] | None:
+    """Return the tickers of a comma-separated list, sorted and without repetitions; None for no list.
+
+    Raises
+    ------
+    typer.BadParameter
+        The list is empty.
+    """
+    if tickers is None:
+        return None
+    names = tuple(sorted({name.strip() for name in tickers.split(",") if name.strip()}))
+    if not names:
+        raise typer.BadParameter("name at least one ticker", param_hint="--tickers")
+    return names

@@ -1,0 +1,66 @@
+"""`pm run`: take bars to forecasts, signals and a report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pm.cli.context import open_workspace
+from pm.cli.options import AsOf, Jobs, Source, Tickers, parse_tickers
+
+__all__ = ["run"]
+
+
+def run(
+    context: typer.Context,
+    source: Source = None,
+    tickers: Tickers = None,
+    as_of: AsOf = None,
+    jobs: Jobs = 0,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINE", help="Engine of parallel work: local, dask or ray. [default: setting run.engine]"
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Address of a running Dask or Ray cluster. [default: setting run.address]"
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Interrupted or failed run to continue; see `pm runs`.")
+    ] = None,
+) -> None:
+    """Update the lake; compute forecasts, signals and a report.
+
+    Stages whose inputs have not changed are skipped. An interrupted run is continued where it stopped.
+    """
+    from pm.cli.interrupt import interruptible
+    from pm.cli.progress import progress_shown
+    from pm.cli.render import print_lines
+    from pm.cli.signals import print_signals
+    from pm.pipeline import Request, open_lake, run_pipeline
+    from pm.pipeline.stages.report import LATEST, report_path
+
+    if resume is not None and (source, tickers, as_of) != (None, None, None):
+        raise typer.BadParameter(
+            "a run is continued with its own source, tickers and date; leave out --source, --tickers and --as-of",
+            param_hint="--resume",
+        )
+    names = parse_tickers(tickers)
+    workspace, settings = open_workspace(context, create=True)
+    message = "Interrupted. Finished stages are saved; the next `pm run` continues from there."
+    with open_lake(workspace, settings) as lake:
+        with interruptible(message) as wrap, progress_shown() as observer:
+            request = Request(source, names, as_of.date() if as_of else None, jobs, engine, address)
+            result = run_pipeline(lake, workspace, settings, wrap(observer), request=request, resume=resume)
+        print_signals(lake, result.run_id)
+    if not result.worked:
+        print_lines(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")
+    print_lines(
+        f"Report: {report_path(workspace, result.outputs['report'])}",
+        f"Newest report: {workspace.reports / LATEST}",
+    )
