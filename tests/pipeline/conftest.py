@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pm.pipeline.runner import RunResult
     from pm.settings import Settings
 
+    Build = Callable[[str, Callable[[Path], object]], Path]
+
 # Enough to go through every stage; what the models are worth is proven in their own rooms.
 _QUICK: dict[str, dict[str, Any]] = {
     "forecast": {"models": ["naive", "drift"], "origins": 2, "horizon": 5},
@@ -128,11 +130,9 @@ def stocks() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def first_night(tmp_path_factory: pytest.TempPathFactory, run_night: Callable[..., RunResult]) -> Path:
-    """Give a workspace after one run on the sample. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("first_night")
-    run_night(folder)
-    return folder
+def first_night(build_once: Build, run_night: Callable[..., RunResult]) -> Path:
+    """Return a workspace after one run on the sample. Copy it before changing it."""
+    return build_once("first_night", run_night)
 
 
 @pytest.fixture
