@@ -1,27 +1,28 @@
-"""What all tests share: the order of the files, folders that are built once per session, and `pm` run in this process."""
+"""What all tests share: the order of the files, folders built once per session, and `pm` run in this process."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
 
+import pm as package
 from pm.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Build = Callable[[str, Callable[[Path], object]], Path]
-    Pm = Callable[..., subprocess.CompletedProcess[str]]
+    Pm = Callable[..., subprocess.CompletedProcess[Any]]
 
 COSTS = Path(__file__).with_name("costs.json")
 
@@ -124,38 +125,43 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def command() -> list[str]:
-    """Return the words that start `pm` as a process."""
-    return [sys.executable, "-c", "import sys; from pm.cli import main; sys.exit(main())"]
+    """Return the words that start `pm` as a process; it is a script, since DuckDB takes `python -c` for a terminal."""
+    return [sys.executable, str(Path(package.__file__).parents[1] / "cli.py")]
 
 
 @pytest.fixture(scope="session")
 def pm(environment: dict[str, str]) -> Pm:
-    """Run `pm` in a folder, inside this process: `pm(folder, "sql", "from bars")`.
+    """Run `pm` in a folder, inside this process: `pm(folder, "sql", "from bars", env={…}, text=False)`.
 
-    Use `pm_process` where start-up, signals, pipes or the process's own memory are what is tested.
+    Use `pm_process` where start-up, signals, locks, pipes, disks or the rights of the process are what is tested.
     """
 
-    def run(folder: Path, *arguments: str | Path, env: dict[str, str] | None = None, text: bool = True) -> Any:  # noqa: ANN401 - as subprocess.run
+    def run(
+        folder: Path,
+        *arguments: str | Path,
+        env: dict[str, str] | None = None,
+        text: bool = True,
+    ) -> subprocess.CompletedProcess[Any]:
         words = [str(argument) for argument in arguments]
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        outputs = BytesIO(), BytesIO()
+        out, err = (TextIOWrapper(output, encoding="utf-8", write_through=True) for output in outputs)
         with pytest.MonkeyPatch.context() as patch, chdir(folder), redirect_stdout(out), redirect_stderr(err):
             for name in os.environ.keys() - environment.keys():
                 patch.delenv(name)
             for name, value in (environment | (env or {})).items():
                 patch.setenv(name, value)
             code = main(words)
-        printed = [stream.buffer.getvalue() for stream in (out, err)]
-        parts = [part.decode() if text else part for part in printed]
-        return subprocess.CompletedProcess(words, code, *parts)
+        printed = [output.getvalue() for output in outputs]
+        return subprocess.CompletedProcess(words, code, *(part.decode() if text else part for part in printed))
 
     return run
 
 
 @pytest.fixture(scope="session")
 def pm_process(command: list[str], environment: dict[str, str]) -> Pm:
-    """Run `pm` in a folder, as a process of its own: `pm_process(folder, "sql", "from bars", input=…)`."""
+    """Run `pm` in a folder, as a process of its own: `pm_process(folder, "sql", "from bars")`."""
 
-    def run(folder: Path, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - subprocess's
+    def run(folder: Path, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[Any]:  # noqa: ANN401 - subprocess's
         options["env"] = environment | options.get("env", {})
         options.setdefault("text", True)
         prefix = options.pop("prefix", [])
