@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pm.pipeline.runner import RunResult
     from pm.settings import Settings
 
+    Build = Callable[[str, Callable[[Path], object]], Path]
+
 # Enough to go through every stage; what the models are worth is proven in their own rooms.
 _QUICK: dict[str, dict[str, Any]] = {
     "forecast": {"models": ["naive", "drift"], "origins": 2, "horizon": 5},
@@ -133,11 +135,9 @@ def stocks() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory, run_pipeline: Callable[..., RunResult]) -> Path:
-    """Give a workspace after one run on the sample. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("first_run")
-    run_pipeline(folder)
-    return folder
+def first_run(build_once: Build, run_pipeline: Callable[..., RunResult]) -> Path:
+    """Return a workspace after one run on the sample. Copy it before changing it."""
+    return build_once("first_run", run_pipeline)
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sysconfig
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +11,12 @@ from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Build = Callable[[str, Callable[[Path], object]], Path]
+    Pm = Callable[..., subprocess.CompletedProcess[str]]
 
 CSV = """ticker,date,open,high,low,close,volume
 KITE,2023-01-03,10,11,9,10,100
@@ -42,23 +44,24 @@ def mixed() -> str:
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with imported files, an evaluation of them, two runs on the sample, and an evaluation of the sample."""
-    root = tmp_path_factory.mktemp("desk")
-    (root / "mixed.csv").write_text(mixed())
-    (root / "kite.csv").write_text(CSV)
-    (root / "later.csv").write_text(LATER)
-    for command in (
-        ["import", "kite.csv"], ["import", "later.csv"], ["import", "mixed.csv"],
-        ["evaluate", "--tickers", "EARLY,LATE,TIMELY", "--origins", "4", "--horizon", "5"],
-        ["run", "--source", "sample", "--as-of", "2013-01-15", "--jobs", "1"],
-        ["run", "--source", "sample", "--tickers", "AAPL,FB", "--jobs", "1"],
-        ["evaluate", "--tickers", "IBM,MSFT", "--origins", "3", "--horizon", "1,5", "--source", "sample"],
-    ):  # fmt: skip
-        subprocess.run(
-            [str(Path(sysconfig.get_path("scripts")) / "pm"), *command], cwd=root, check=True, capture_output=True
-        )
-    return root
+def workspace(build_once: Build, pm: Pm) -> Path:
+    """Return a workspace with files imported and evaluated, and the sample run early, run in full, and evaluated."""
+
+    def build(root: Path) -> None:
+        (root / "mixed.csv").write_text(mixed())
+        (root / "kite.csv").write_text(CSV)
+        (root / "later.csv").write_text(LATER)
+        for command in (
+            ["import", "kite.csv"], ["import", "later.csv"], ["import", "mixed.csv"],
+            ["evaluate", "--tickers", "EARLY,LATE,TIMELY", "--origins", "4", "--horizon", "5"],
+            ["run", "--source", "sample", "--as-of", "2013-01-15", "--jobs", "1"],
+            ["run", "--source", "sample", "--tickers", "AAPL,FB", "--jobs", "1"],
+            ["evaluate", "--tickers", "IBM,MSFT", "--origins", "3", "--horizon", "1,5", "--source", "sample"],
+        ):  # fmt: skip
+            done = pm(root, *command)
+            assert done.returncode == 0, done.stderr
+
+    return build_once("sql_workspace", build)
 
 
 @pytest.fixture(scope="session")

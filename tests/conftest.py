@@ -1,0 +1,171 @@
+"""What all tests share: the order of the files, folders built once per session, and `pm` run in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from filelock import FileLock
+
+import pm as package
+from pm.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Build = Callable[[str, Callable[[Path], object]], Path]
+    Pm = Callable[..., subprocess.CompletedProcess[Any]]
+
+COSTS = Path(__file__).with_name("costs.json")
+
+# Enough to go through every stage. What the models are worth is proven in tests/forecast and tests/volatility.
+QUICK = {
+    "PM_FORECAST__MODELS": '["naive", "drift"]',
+    "PM_FORECAST__ORIGINS": "2",
+    "PM_VOLATILITY__SIMULATIONS": "500",
+    "PM_RUN__JOBS": "1",
+}
+
+
+# The order of the files ------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-costs", action="store_true", help="write the seconds of each file to tests/costs.json")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("renew_costs") and not _is_worker():
+        config.pluginmanager.register(_Costs(config.rootpath))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the most expensive files first.
+
+    A worker that has nothing left takes the next file. So the last files handed out are to be the cheapest, or one
+    worker would still be busy with a long file when the others are done.
+    """
+    seconds: dict[str, float] = json.loads(COSTS.read_text("utf-8")) if COSTS.is_file() else {}
+
+    def cost(item: pytest.Item) -> float:
+        # A new file comes first, so that it cannot come last.
+        return -seconds.get(item.path.relative_to(config.rootpath).as_posix(), float("inf"))
+
+    items.sort(key=cost)  # stable: a file's own tests keep their order
+
+
+class _Costs:
+    """Adds up the seconds of each file's tests, and writes them when the session ends."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        file = report.nodeid.partition("::")[0]
+        self._seconds[file] = self._seconds.get(file, 0.0) + report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        kept: dict[str, float] = json.loads(COSTS.read_text("utf-8")) if COSTS.is_file() else {}
+        costs = {file: cost for file, cost in kept.items() if (self._root / file).is_file()}
+        costs |= {file: round(seconds, 1) for file, seconds in self._seconds.items()}
+        dearest_first = dict(sorted(costs.items(), key=lambda pair: (-pair[1], pair[0])))
+        COSTS.write_text(json.dumps(dearest_first, indent=1) + "\n", "utf-8")
+
+
+# Folders that are built once -------------------------------------------------------------------------------------
+
+
+def _is_worker() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+@pytest.fixture(scope="session")
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Build a folder once per session, whichever of xdist's workers needs it first: `build_once("name", build)`.
+
+    `build` is called with the empty folder. The other workers wait until it has returned. The folder is shared: copy
+    it before you change it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if _is_worker() else base) / "built"
+    shared.mkdir(exist_ok=True)
+
+    def build(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what a worker left that failed to build it
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return build
+
+
+# The command line ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """Return the environment of a user who wants quick runs and has no workspace elsewhere."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("PM_")}
+    return known | QUICK | {"COLUMNS": "100", "PYTHONWARNINGS": "error", "NO_COLOR": "1"}
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """Return the words that start `pm` as a process; it is a script, since DuckDB takes `python -c` for a terminal."""
+    return [sys.executable, str(Path(package.__file__).parents[1] / "cli.py")]
+
+
+@pytest.fixture(scope="session")
+def pm(environment: dict[str, str]) -> Pm:
+    """Run `pm` in a folder, inside this process: `pm(folder, "sql", "from bars", env={…}, text=False)`.
+
+    Use `pm_process` where start-up, signals, locks, pipes, disks or the rights of the process are what is tested.
+    """
+
+    def run(
+        folder: Path,
+        *arguments: str | Path,
+        env: dict[str, str] | None = None,
+        text: bool = True,
+    ) -> subprocess.CompletedProcess[Any]:
+        words = [str(argument) for argument in arguments]
+        outputs = BytesIO(), BytesIO()
+        out, err = (TextIOWrapper(output, encoding="utf-8", write_through=True) for output in outputs)
+        with pytest.MonkeyPatch.context() as patch, chdir(folder), redirect_stdout(out), redirect_stderr(err):
+            for name in os.environ.keys() - environment.keys():
+                patch.delenv(name)
+            for name, value in (environment | (env or {})).items():
+                patch.setenv(name, value)
+            code = main(words)
+        printed = [output.getvalue() for output in outputs]
+        return subprocess.CompletedProcess(words, code, *(part.decode() if text else part for part in printed))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def pm_process(command: list[str], environment: dict[str, str]) -> Pm:
+    """Run `pm` in a folder, as a process of its own: `pm_process(folder, "sql", "from bars")`."""
+
+    def run(folder: Path, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[Any]:  # noqa: ANN401 - subprocess's
+        options["env"] = environment | options.get("env", {})
+        options.setdefault("text", True)
+        prefix = options.pop("prefix", [])
+        line = [*prefix, *command, *(str(argument) for argument in arguments)]
+        return subprocess.run(line, cwd=folder, check=False, capture_output=True, **options)
+
+    return run
