@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.sessions import sessions_between
+from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import BAR_FLAGS
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["flag_bars"]
 
 _FLAGS = BAR_FLAGS.unstamped_schema
-_MAD_TO_SIGMA = 1.4826
-"""A normal variable's standard deviation over its median absolute deviation."""
 
 
 def flag_bars(
@@ -67,7 +66,7 @@ def _before(name: str) -> pl.Expr:
 def _jumps(closes: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
     moves = closes.with_columns(move=(pl.col("adjusted") / _before("adjusted")).log())
     deviation = (pl.col("move") - pl.col("move").median().over("ticker")).abs()
-    sigma = _MAD_TO_SIGMA * deviation.median().over("ticker")
+    sigma = MAD_TO_SIGMA * deviation.median().over("ticker")
     simple = pl.col("move").exp() - 1
     return (
         moves.with_columns(sigma=sigma, value=simple)

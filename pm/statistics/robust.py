@@ -1,0 +1,28 @@
+"""Robust estimates of scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pm.typing import FloatArray
+
+__all__ = ["MAD_TO_SIGMA", "robust_sigma"]
+
+MAD_TO_SIGMA = 1.4826
+"""Ratio of a normal distribution's standard deviation to its median absolute deviation."""
+
+
+def robust_sigma(deviations: FloatArray) -> float:
+    """Return the standard deviation of normal observations with these deviations from their median.
+
+    It is 1.4826 times the median absolute deviation, which outliers hardly change.
+
+    Parameters
+    ----------
+    deviations
+        Differences from the median, at least one; their signs are ignored.
+    """
+    return MAD_TO_SIGMA * float(np.median(np.abs(deviations)))
