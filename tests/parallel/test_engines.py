@@ -109,7 +109,7 @@ def ray_workers() -> Iterator[Workers]:
 
 @pytest.fixture
 def workers_of(request: pytest.FixtureRequest) -> WorkersOf:
-    """A function that returns an engine's workers, which all tests share, since starting them takes most of the time."""
+    """A function that returns an engine's workers, shared by all tests since they take long to start."""
     return lambda engine: request.getfixturevalue(f"{engine}_workers")
 
 
