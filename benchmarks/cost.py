@@ -14,7 +14,7 @@ from time import process_time
 from typing import TYPE_CHECKING
 
 import polars as pl
-from pm.pipeline.universe import log_returns
+from pm.prices import log_returns
 from scale import simulated
 from threadpoolctl import threadpool_limits
 

@@ -33,7 +33,7 @@ from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.volatility import fit_volatility
 from pm.volatility.base import VolatilityEstimate
 from pm.volatility.garch import GARCH_MODELS
-from pm.volatility.simulate import cumulative_shocks, hypercube
+from pm.volatility.simulate import latin_hypercube, simulate_cumulative_returns
 
 STEPS = (1, 5, 20)
 LEVELS = {"50%": ("q25", "q75"), "80%": ("q10", "q90"), "90%": ("q05", "q95"), "95%": ("q025", "q975")}
@@ -146,7 +146,7 @@ def garch_hs(returns: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
     fit = GARCH_MODELS["garch"].fit({"": values})[""]
     if not isinstance(fit, VolatilityEstimate):
         return own.with_columns(model=pl.lit(GARCH_HS))
-    paths = cumulative_shocks([fit], hypercube(own.height, 5000, ticker_generator(1, own["ticker"][0])))
+    paths = simulate_cumulative_returns([fit], latin_hypercube(own.height, 5000, ticker_generator(1, own["ticker"][0])))
     quantiles = np.exp(np.quantile(paths, QUANTILES, axis=1)) * own["origin_close"][0]
     columns = {name: quantiles[place] for place, name in enumerate(QUANTILE_COLUMNS)}
     return own.with_columns(model=pl.lit(GARCH_HS), **{name: pl.Series(column) for name, column in columns.items()})

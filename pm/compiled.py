@@ -1,13 +1,20 @@
-"""Compile a loop over plain arrays to machine code, once a machine."""
+"""Compile a loop over plain arrays to machine code, and keep it on disk for later processes."""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["compiled"]
 
@@ -16,16 +23,47 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Give the function compiled at its first call; what was compiled is kept on disk for later processes.
+    """Return the function, compiled by numba at its first call; the machine code is kept on disk for later processes.
 
-    It lies beside the module, or in the user's cache where the package cannot be written to; where neither can be,
-    every process compiles anew. A kept function is renewed when its own file changes, and only then: compiled
-    functions that call one another share a file.
+    The code is kept beside the module, in the user's cache where the package cannot be written to, and not at all where
+    neither can be written to or the package is inside an archive: then every process compiles anew.
+
+    A kept function is compiled again when any module of its package's folder changes, since its machine code contains
+    that of the compiled functions it calls, and constants that it imports. Therefore a compiled function must not call
+    one of another package, or use its constants.
 
     Division by zero gives an infinity or NaN, as in numpy, so that one series cannot stop a batch.
     """
-    try:
-        kept: Callable[P, R] = njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # "no locator available": no folder to keep it in
-        kept = njit(nogil=True, error_model="numpy")(function)
-    return kept
+    dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+    with suppress(RuntimeError):  # there is no folder to keep the code in, or the modules are in an archive
+        # What `njit(cache=True)` does with numba's own class.
+        dispatcher._cache = _PackageCache(function)  # noqa: SLF001 - numba has no public way to choose the class
+    result: Callable[P, R] = dispatcher
+    return result
+
+
+class _PackageCache(FunctionCache):
+    """Numba's cache of a function, with a stamp of all modules of the function's package and not of its own file only.
+
+    Numba discards what was kept under another stamp.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call] # numba has no types
+        folder = Path(inspect.getfile(function)).resolve().parent
+        if not folder.is_dir():
+            raise RuntimeError(f"{folder} is not a folder, so that changes of its modules could not be noticed.")
+        stamp = self._impl.locator.get_source_stamp(), _digest(folder)
+        name = self._impl.filename_base
+        self._cache_file = IndexDataCacheFile(self._cache_path, name, stamp)  # type: ignore[no-untyped-call]
+
+
+@cache
+def _digest(folder: Path) -> str:
+    """Return a digest of the names and contents of the modules in a folder."""
+    digest = hashlib.sha256()
+    for module in sorted(folder.glob("*.py")):
+        source = module.read_bytes()
+        digest.update(f"{module.name} {len(source)} ".encode())
+        digest.update(source)
+    return digest.hexdigest()

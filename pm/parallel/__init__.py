@@ -1,7 +1,8 @@
-"""The one seam for running work over chunks of tickers in parallel: on this machine, on Dask or on Ray.
+"""Run work over chunks of tickers in parallel: on this machine, on Dask or on Ray.
 
-Workers are separate processes (never forked: polars' threads do not survive a fork), each with one numeric thread,
-and so is the work done in this process, so that results are the same to the last bit whatever does it.
+No other package knows these engines. Workers are separate processes, each with one numeric thread; work done in this
+process has one numeric thread too, so that on one machine results are bitwise equal on every engine. Workers are never
+forked, since polars' threads do not survive a fork.
 """
 
 from pm.parallel.workers import ENGINES, Workers, chunked, cores, map_chunks

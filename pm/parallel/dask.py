@@ -1,4 +1,4 @@
-"""Engine `dask`: workers of a Dask cluster, one started on this machine or one that is running."""
+"""Engine `dask`: workers of a Dask cluster, either started on this machine or already running."""
 
 from __future__ import annotations
 
@@ -15,44 +15,48 @@ from distributed import Client, KilledWorker, LocalCluster, Security
 from distributed.core import rpc
 
 from pm.errors import EngineError
-from pm.parallel.crew import ONE_THREAD, Crew
 from pm.parallel.futures import FuturesBackend
-from pm.parallel.versions import check_versions, missing, versions
+from pm.parallel.pool import ONE_THREAD, WorkerPool
+from pm.parallel.versions import check_versions, installed_versions, unusable_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["dask_crew", "greets"]
+__all__ = ["dask_pool", "is_scheduler"]
 
-_ASKED_AGAIN_SECONDS = 10
-"""How long a result may be in coming before it is asked whether the client still lives."""
+_CLIENT_CHECK_SECONDS = 10
+"""Seconds to wait for a result before checking that the client is still connected."""
 
-_START = "dask worker ADDRESS --nthreads 1 --nworkers auto"
+_START_WORKERS = "dask worker ADDRESS --nthreads 1 --nworkers auto"
 
 
 @contextmanager
-def dask_crew(address: str | None, jobs: int, memory_mb: int, patience: float) -> Iterator[Crew]:
-    """Give the workers at an address, or new ones of one thread on this machine, which end with the block.
+def dask_pool(
+    address: str | None, jobs: int, memory_mb: int, timeout: float, packages: Sequence[str]
+) -> Iterator[WorkerPool]:
+    """Yield a pool of the workers at an address, or of new ones on this machine, which end with the block.
 
     Parameters
     ----------
     address
-        The scheduler's, as in tcp://host:8786; None for a cluster of our own.
+        Address of the scheduler, as in tcp://host:8786; None to start a cluster.
     jobs
-        How many of our own.
+        Number of workers to start, each with one thread.
     memory_mb
-        Memory at which a worker of our own is killed, its work tried again elsewhere; 0 for an equal share of the
-        machine's.
-    patience
+        Memory in MiB at which a started worker is killed, and its work tried again elsewhere; 0 for an equal share of
+        the machine's memory.
+    timeout
         Seconds to wait for the scheduler, and for workers.
+    packages
+        Names of distributions whose versions must be equal on the workers and here.
 
     Raises
     ------
     EngineError
-        There is no scheduler at the address, it has no workers, or they have more than one thread, or other versions.
+        There is no scheduler at the address, it has no workers, or they have more than one thread or other versions.
     """
     with ExitStack() as stack:
-        # A chunk travels inside its task: data handed out beforehand would be lost with the worker that holds it.
+        # A chunk is sent inside its task: data sent beforehand would be lost with the worker that holds it.
         stack.enter_context(config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
         if address is None:
             scratch = stack.enter_context(TemporaryDirectory(prefix="pm-dask-", ignore_cleanup_errors=True))
@@ -67,15 +71,15 @@ def dask_crew(address: str | None, jobs: int, memory_mb: int, patience: float) -
                 env=ONE_THREAD,
             )
             client = stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
-            alive = partial(_renewed, client, patience, cluster, jobs)
+            count_workers = partial(_count_and_restart, client, timeout, cluster, jobs)
         else:
-            # What a cluster's end does to the client is said once, by us.
+            # We report the end of a cluster ourselves, once.
             stack.enter_context(_silenced(logging.getLogger("distributed.client")))
-            client = stack.enter_context(_connect(address, patience))
-            jobs = _threads(client, address, patience)
-            alive = partial(_alive, client, patience)
+            client = stack.enter_context(_connect(address, timeout))
+            jobs = _check_workers(client, address, timeout, packages)
+            count_workers = partial(_count_workers, client, timeout)
         backend = partial(FuturesBackend, partial(_submit, client), _result, partial(_cancel, client), (KilledWorker,))
-        yield Crew(jobs, backend, alive)
+        yield WorkerPool(jobs, backend, count_workers)
 
 
 @contextmanager
@@ -88,25 +92,25 @@ def _silenced(logger: logging.Logger) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def greets(address: str, patience: float) -> bool:
-    """Whether a Dask scheduler answers at an address within so many seconds.
+def is_scheduler(address: str, timeout: float) -> bool:
+    """Return whether a Dask scheduler answers at an address within `timeout` seconds.
 
-    A client would wait for ever where something else listens, whatever its timeout.
+    A client would wait without end if another program listens there, whatever its timeout.
     """
 
-    async def ask() -> Any:  # noqa: ANN401 - what a scheduler says of itself
+    async def identify() -> Any:  # noqa: ANN401 - the scheduler's description of itself
         async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
             return await scheduler.identity()
 
     try:
-        return bool(asyncio.run(asyncio.wait_for(ask(), patience))["type"] == "Scheduler")
+        return bool(asyncio.run(asyncio.wait_for(identify(), timeout))["type"] == "Scheduler")
     except (OSError, TimeoutError, ValueError, TypeError, KeyError):
         return False
 
 
-def _connect(address: str, patience: float) -> Client:
+def _connect(address: str, timeout: float) -> Client:
     try:
-        return Client(address, timeout=patience, set_as_default=False)
+        return Client(address, timeout=timeout, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise EngineError(
             f"There is no Dask scheduler at {address}: {error}",
@@ -115,32 +119,35 @@ def _connect(address: str, patience: float) -> Client:
         ) from None
 
 
-def _threads(client: Client, address: str, patience: float) -> int:
-    """Count the workers, each of one thread and of our versions."""
+def _check_workers(client: Client, address: str, timeout: float, packages: Sequence[str]) -> int:
+    """Return the number of workers, after checking that each has one thread and our versions."""
     try:
-        client.wait_for_workers(1, timeout=patience)
+        client.wait_for_workers(1, timeout=timeout)
     except TimeoutError:
-        raise EngineError(f"The Dask cluster at {address} has no workers.", hint=f"start some: {_START}") from None
+        raise EngineError(
+            f"The Dask cluster at {address} has no workers.", hint=f"start some: {_START_WORKERS}"
+        ) from None
     threads = client.nthreads()
     if any(count != 1 for count in threads.values()):
         raise EngineError(
-            f"Workers of the Dask cluster at {address} have {max(threads.values())} threads; they need to have one.",
-            hint=f"numeric libraries are not safe in two threads at once; start them as: {_START}",
+            f"Workers of the Dask cluster at {address} have {max(threads.values())} threads; they must have one.",
+            hint=f"numeric libraries are not safe in two threads at once; start them as: {_START_WORKERS}",
         )
     try:
-        check_versions(client.run(versions))
-    except ImportError as error:
-        raise missing(address, error) from None
+        found = client.run(installed_versions, packages)
+    except (ImportError, AttributeError) as error:  # without pm, or with one that does not have this function
+        raise unusable_workers(address, error) from None
+    check_versions(found, packages)
     return len(threads)
 
 
-def _alive(client: Client, patience: float) -> int:
-    """Count the workers; none where the scheduler says nothing."""
+def _count_workers(client: Client, timeout: float) -> int:
+    """Return the number of workers; 0 if the scheduler does not answer."""
     scheduler = client.scheduler
     if scheduler is None or client.status != "running":
         return 0
     try:
-        return len(client.sync(scheduler.ncores, callback_timeout=patience))
+        return len(client.sync(scheduler.ncores, callback_timeout=timeout))
     except (OSError, TimeoutError):
         return 0
 
@@ -154,36 +161,37 @@ def _submit(client: Client, function: Any, done: Any) -> Any:  # noqa: ANN401 - 
 def _result(future: Any) -> Any:  # noqa: ANN401 - the work's result
     while True:
         try:
-            return future.result(timeout=_ASKED_AGAIN_SECONDS)
+            return future.result(timeout=_CLIENT_CHECK_SECONDS)
         except (CancelledError, asyncio.CancelledError):
-            raise _gone() from None
+            raise _scheduler_gone() from None
         except TimeoutError:
-            if future.status == "error":  # the work's own
+            if future.status == "error":  # the work itself raised it
                 raise
-            # A client that is closed answers nobody, and whoever waits for it keeps the process from ending.
+            # A closed client never answers, and a thread that waits for it would keep the process from ending.
             if future.client.status != "running":
-                raise _gone() from None
+                raise _scheduler_gone() from None
 
 
-def _gone() -> EngineError:
+def _scheduler_gone() -> EngineError:
     return EngineError(
-        "The Dask scheduler is gone, and with it the work that it had.",
+        "The Dask scheduler has stopped, and the work it had is lost.",
         where="run.address or --address",
         hint="start it and its workers again (docs/parallel.md), then run again",
     )
 
 
-def _renewed(client: Client, patience: float, cluster: LocalCluster, jobs: int) -> int:
-    """Count the workers of our own, and start those again that the cluster has given up.
+def _count_and_restart(client: Client, timeout: float, cluster: LocalCluster, jobs: int) -> int:
+    """Return the number of started workers, and start again those that the cluster no longer replaces.
 
-    It does so with one that was killed while it started, or that takes 15 seconds to start on a busy machine.
+    The cluster does not replace a worker that was killed while it started, or that took 15 seconds to start on a busy
+    machine.
     """
-    count = _alive(client, patience)
+    count = _count_workers(client, timeout)
     if count < jobs:
         cluster.scale(jobs)
     return count
 
 
 def _cancel(client: Client, futures: list[Any]) -> None:
-    if client.status == "running":  # else there is nobody to tell, and the client would wait for somebody
+    if client.status == "running":  # otherwise the call would wait for a scheduler that is gone
         client.cancel(futures)

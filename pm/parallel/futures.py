@@ -1,8 +1,8 @@
-"""A joblib backend over anything that gives futures.
+"""A joblib backend over any library that returns futures.
 
-The backends that come with joblib and Ray do not do here (joblib 1.6, Dask 2026.8, Ray 2.60): Dask's waits for ever
-when a worker was killed too often, and hands out its input as data that dies with the worker that holds it; Ray's gives
-no results before the last, and ends with the first worker killed.
+The backends that come with joblib and Ray cannot be used (joblib 1.6, Dask 2026.8, Ray 2.60). Dask's waits without end
+when a worker was killed too often, and distributes its input as data that is lost with the worker that holds it. Ray's
+returns no result before the last one, and fails with the first worker that is killed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from joblib.parallel import ParallelBackendBase
 
-from pm.parallel.crew import WorkerLost
+from pm.parallel.pool import WorkerDied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,18 +21,18 @@ __all__ = ["FuturesBackend"]
 
 
 class FuturesBackend(ParallelBackendBase):  # type: ignore[misc] # joblib has no types
-    """Hands work to a cluster.
+    """A backend that submits work to a cluster.
 
     Parameters
     ----------
     submit
-        Takes a function of nothing and what is to be called when its future is done; gives the future.
+        Takes a function without arguments and a callback for when its future is done; returns the future.
     result
-        Gives a done future's result, or raises what the work raised.
+        Returns the result of a future that is done, or raises the error of the work.
     cancel
-        Takes futures whose results nobody wants.
-    lost
-        Errors by which `result` says that the worker died, each time it was tried.
+        Takes futures whose results are no longer needed.
+    died
+        Errors that `result` raises if the worker died in every attempt.
     """
 
     supports_retrieve_callback = True
@@ -42,65 +42,65 @@ class FuturesBackend(ParallelBackendBase):  # type: ignore[misc] # joblib has no
         submit: Callable[[Any, Callable[[Any], None]], Any],
         result: Callable[[Any], Any],
         cancel: Callable[[list[Any]], None],
-        lost: tuple[type[Exception], ...],
+        died: tuple[type[Exception], ...],
     ) -> None:
         super().__init__(nesting_level=0)
         self.submitted = 0
         self._submit = submit
         self._result = result
         self._cancel = cancel
-        self._lost = lost
-        self._waiting: dict[int, Any] = {}
+        self._died = died
+        self._callbacks: dict[int, Any] = {}
         self._futures: dict[int, Any] = {}
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        """Give at least two: joblib does the work of one in this process."""
+        """Return at least two, since joblib does the work of one job in this process."""
         return max(n_jobs, 2)
 
     def submit(self, func: Any, callback: Any = None) -> Any:  # noqa: ANN401 - joblib's
-        """Hand a piece of work to the cluster."""
+        """Submit a piece of work to the cluster."""
         place = self.submitted
         self.submitted += 1
-        self._waiting[place] = callback  # before the cluster has it, for it may be done at once
+        self._callbacks[place] = callback  # set before the work is submitted, since it may be done at once
         future = self._submit(func, partial(self._done, place))
         self._futures[place] = future
         return future
 
     def retrieve_result_callback(self, out: tuple[Any, BaseException | None]) -> Any:  # noqa: ANN401 - the result
-        """Give the result of what is done, or raise its error."""
+        """Return the result of work that is done, or raise its error."""
         result, error = out
         if error is not None:
             raise error
         return result
 
-    def give_up(self, error: Exception) -> None:
-        """End all work that is not done by this error."""
-        for place in list(self._waiting):
-            self._tell(place, None, error)
+    def fail_pending(self, error: Exception) -> None:
+        """Fail all work that is not done with an error."""
+        for place in list(self._callbacks):
+            self._report(place, None, error)
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        """Drop what is not done."""
+        """Cancel all work that is not done."""
         del ensure_ready
-        unwanted = [self._futures[place] for place in list(self._waiting) if place in self._futures]
-        self._waiting.clear()
+        unwanted = [self._futures[place] for place in list(self._callbacks) if place in self._futures]
+        self._callbacks.clear()
         self._futures.clear()
         self._cancel(unwanted)
 
     def _done(self, place: int, future: Any) -> None:  # noqa: ANN401 - the engine's
-        # The result is fetched here, not where joblib asks for it: there joblib holds its lock, and a result that died
-        # with its worker may be long in coming.
+        # The result is fetched here, and not where joblib asks for it: there joblib holds its lock, and a result that
+        # was lost with its worker may take long to be computed again.
         try:
             result = self._result(future)
-        except self._lost:
-            self._tell(place, None, WorkerLost(place))
+        except self._died:
+            self._report(place, None, WorkerDied(place))
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-            self._tell(place, None, error)
+            self._report(place, None, error)
         else:
-            self._tell(place, result, None)
+            self._report(place, result, None)
 
-    def _tell(self, place: int, result: Any, error: BaseException | None) -> None:  # noqa: ANN401 - the result
-        """Let joblib know, once."""
-        callback = self._waiting.pop(place, None)
+    def _report(self, place: int, result: Any, error: BaseException | None) -> None:  # noqa: ANN401 - the result
+        """Call joblib's callback, once."""
+        callback = self._callbacks.pop(place, None)
         self._futures.pop(place, None)
         if callback is not None:
             callback((result, error))

@@ -11,19 +11,19 @@ from typing import Any
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import LokyBackend
 
-from pm.parallel.crew import Crew, WorkerLost
+from pm.parallel.pool import WorkerDied, WorkerPool
 
-__all__ = ["local_crew"]
+__all__ = ["local_pool"]
 
 _IDLE_SECONDS = 3600
-"""How long idle workers stay: long, for when loky lets one go just as new work comes, it warns in its own thread; and
-where warnings are errors, that thread ends, and the work is waited for without end."""
-_PARENT_SECONDS = 1.0
-"""How often a worker looks whether its parent lives."""
+"""Seconds that idle workers are kept. If loky ends one just as new work arrives, it warns in its own thread; where
+warnings are errors that thread ends, and the work would be waited for without end."""
+_PARENT_CHECK_SECONDS = 1.0
+"""Seconds between two checks of a worker that its parent is alive."""
 
 
 class _Backend(LokyBackend):  # type: ignore[misc] # joblib has no types
-    """Loky's own, with one thread for polars too, that tells a worker's death from an error of the work."""
+    """Loky's backend, with one thread for polars too, which tells a worker's death from an error of the work."""
 
     MAX_NUM_THREADS_VARS = (*LokyBackend.MAX_NUM_THREADS_VARS, "POLARS_MAX_THREADS")
 
@@ -32,7 +32,11 @@ class _Backend(LokyBackend):  # type: ignore[misc] # joblib has no types
         self.submitted = 0
 
     def configure(self, *args: Any, **options: Any) -> int:  # noqa: ANN401 - joblib's
-        ours = {"idle_worker_timeout": _IDLE_SECONDS, "initializer": _leave_with, "initargs": (os.getpid(),)}
+        ours = {
+            "idle_worker_timeout": _IDLE_SECONDS,
+            "initializer": _exit_with_parent,
+            "initargs": (os.getpid(),),
+        }
         return int(super().configure(*args, **ours | options))
 
     def submit(self, func: Any, callback: Any = None) -> Any:  # noqa: ANN401 - joblib's
@@ -43,20 +47,20 @@ class _Backend(LokyBackend):  # type: ignore[misc] # joblib has no types
         try:
             return super().retrieve_result_callback(out)
         except TerminatedWorkerError:
-            raise WorkerLost from None
+            raise WorkerDied from None
 
 
-def local_crew(jobs: int) -> Crew:
-    """Give so many processes; they start with the first work, and are shared by calls that follow one another."""
-    return Crew(jobs, partial(_Backend))
+def local_pool(jobs: int) -> WorkerPool:
+    """Return a pool of processes, which start with the first work and are shared by consecutive calls."""
+    return WorkerPool(jobs, partial(_Backend))
 
 
-def _leave_with(parent: int) -> None:
-    """Have this process, a worker, end when its parent was killed: nobody else would tell it to."""
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+def _exit_with_parent(parent: int) -> None:
+    """Make this worker exit once its parent was killed, since no other process would end it."""
+    threading.Thread(target=_wait_for_end_of_parent, args=(parent,), daemon=True).start()
 
 
-def _watch(parent: int) -> None:
+def _wait_for_end_of_parent(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_PARENT_SECONDS)
+        time.sleep(_PARENT_CHECK_SECONDS)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Engine `ray`: workers of a Ray cluster, one started on this machine or one that is running."""
+"""Engine `ray`: workers of a Ray cluster, either started on this machine or already running."""
 
 from __future__ import annotations
 
@@ -13,36 +13,41 @@ from ray.exceptions import LocalRayletDiedError, NodeDiedError, OutOfMemoryError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pm.errors import EngineError
-from pm.parallel.crew import ONE_THREAD, Crew
 from pm.parallel.futures import FuturesBackend
-from pm.parallel.versions import check_versions, missing, versions
+from pm.parallel.pool import ONE_THREAD, WorkerPool
+from pm.parallel.versions import check_versions, installed_versions, unusable_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["ray_crew"]
+__all__ = ["ray_pool"]
 
-_LOST = (WorkerCrashedError, OutOfMemoryError, NodeDiedError)
+_DIED = (WorkerCrashedError, OutOfMemoryError, NodeDiedError)
+"""Errors of work whose worker died."""
 _RETRIES = 3
+"""Number of times that Ray itself tries work again whose worker died."""
 _ENVIRONMENT = {"env_vars": ONE_THREAD}
 _STORE_BYTES = 256 * 1024**2
-"""Shared memory for chunks and results on this machine; more goes to disk."""
+"""Bytes of shared memory for chunks and results on this machine; Ray puts more on disk."""
 
 
 @contextmanager
-def ray_crew(address: str | None, jobs: int, patience: float) -> Iterator[Crew]:
-    """Give the workers at an address, or new ones of one CPU on this machine, which end with the block.
+def ray_pool(address: str | None, jobs: int, timeout: float, packages: Sequence[str]) -> Iterator[WorkerPool]:
+    """Yield a pool of the workers at an address, or of new ones on this machine, which end with the block.
 
-    A program that has connected to Ray itself has its own cluster used, and left as it is.
+    If the program is already connected to Ray, that cluster is used and left running.
 
     Parameters
     ----------
     address
-        The head's, as in 10.0.0.1:6379; 'auto' for the one this machine belongs to; None for a cluster of our own.
+        Address of the head, as in 10.0.0.1:6379; 'auto' for the cluster that this machine belongs to; None to start a
+        cluster.
     jobs
-        How many of our own.
-    patience
-        Seconds that each node has to say its versions.
+        Number of workers to start, each with one CPU.
+    timeout
+        Seconds to wait for the versions of each node.
+    packages
+        Names of distributions whose versions must be equal on the nodes and here.
 
     Raises
     ------
@@ -53,21 +58,22 @@ def ray_crew(address: str | None, jobs: int, patience: float) -> Iterator[Crew]:
         if not ray.is_initialized():
             _connect(address, jobs)
             stack.callback(ray.shutdown)
-        # Ray calls back from the thread that moves its messages, which must not wait for us.
-        callers = stack.enter_context(ThreadPoolExecutor(1))
+        # Ray calls back from the thread that handles its messages, which must not wait for us.
+        callbacks = stack.enter_context(ThreadPoolExecutor(1))
         call = ray.remote(_call).options(num_cpus=1, max_retries=_RETRIES, runtime_env=_ENVIRONMENT)
-        size = _alive()
+        size = _count_cpus()
         if size < 1:
             raise EngineError("The Ray cluster has no CPU.", where=address or "", hint="start a node: ray start")
         if address is not None:
-            _check_versions(address, patience)
-        yield Crew(size, partial(FuturesBackend, partial(_submit, call, callers), _result, _leave, _LOST), _alive)
+            _check_nodes(address, timeout, packages)
+        backend = partial(FuturesBackend, partial(_submit, call, callbacks), _result, _ignore, _DIED)
+        yield WorkerPool(size, backend, _count_cpus)
 
 
 def _connect(address: str | None, jobs: int) -> None:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
-        # 'local' is a cluster of our own even where one is running.
+        # 'local' starts a new cluster even where one is running.
         ray.init("local", num_cpus=jobs, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
         return
     try:
@@ -80,42 +86,45 @@ def _connect(address: str | None, jobs: int) -> None:
         ) from None
 
 
-def _alive() -> int:
-    """Count the CPUs of all nodes, one a worker."""
+def _count_cpus() -> int:
+    """Return the number of CPUs of all nodes, which is that of the workers."""
     return int(ray.cluster_resources().get("CPU", 0))
 
 
-def _check_versions(address: str, patience: float) -> None:
-    """Ask each node that has a CPU; what one says too late is not waited for."""
-    asked = {}
+def _check_nodes(address: str, timeout: float, packages: Sequence[str]) -> None:
+    """Check the versions of each node that has a CPU; nodes that do not answer in time are not checked."""
+    calls = {}
     for node in ray.nodes():
         if node["Alive"] and node["Resources"].get("CPU", 0) >= 1:
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            # No CPU is asked for, so that a node that is busy answers too.
-            call = ray.remote(versions).options(num_cpus=0, scheduling_strategy=there, runtime_env=_ENVIRONMENT)
-            asked[call.remote()] = node["NodeManagerAddress"]
-    done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=patience)
+            on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            # The call requests no CPU, so that a busy node answers too.
+            call = ray.remote(installed_versions).options(
+                num_cpus=0, scheduling_strategy=on_node, runtime_env=_ENVIRONMENT
+            )
+            calls[call.remote(packages)] = node["NodeManagerAddress"]
+    done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=timeout)
     try:
-        check_versions({asked[reference]: ray.get(reference) for reference in done})
+        found = {calls[reference]: ray.get(reference) for reference in done}
     except RayTaskError as error:
-        if isinstance(error.cause, ImportError):
-            raise missing(address, error.cause) from None
+        if isinstance(error.cause, (ImportError, AttributeError)):
+            raise unusable_workers(address, error.cause) from None
         raise
+    check_versions(found, packages)
 
 
 def _call(function: Any) -> Any:  # noqa: ANN401 - joblib's
     return function()
 
 
-def _submit(call: Any, callers: ThreadPoolExecutor, function: Any, done: Any) -> Any:  # noqa: ANN401 - joblib's
+def _submit(call: Any, callbacks: ThreadPoolExecutor, function: Any, done: Any) -> Any:  # noqa: ANN401 - joblib's
     reference = call.remote(function)
-    reference.future().add_done_callback(partial(_tell, callers, done))
+    reference.future().add_done_callback(partial(_run_callback, callbacks, done))
     return reference
 
 
-def _tell(callers: ThreadPoolExecutor, done: Any, future: Any) -> None:  # noqa: ANN401 - joblib's
-    with suppress(RuntimeError):  # what was cancelled may end when nobody listens any more
-        callers.submit(done, future)
+def _run_callback(callbacks: ThreadPoolExecutor, done: Any, future: Any) -> None:  # noqa: ANN401 - joblib's
+    with suppress(RuntimeError):  # cancelled work may end after the thread of the callbacks has
+        callbacks.submit(done, future)
 
 
 def _result(future: Any) -> Any:  # noqa: ANN401 - the work's result
@@ -123,7 +132,7 @@ def _result(future: Any) -> Any:  # noqa: ANN401 - the work's result
         return future.result()
     except LocalRayletDiedError:
         raise EngineError(
-            "The Ray node on this machine is gone, and with it the work that it had.",
+            "The Ray node on this machine has stopped, and the work it had is lost.",
             where="run.address or --address",
             hint="start it again (docs/parallel.md), then run again",
         ) from None
@@ -131,6 +140,6 @@ def _result(future: Any) -> Any:  # noqa: ANN401 - the work's result
         raise error.cause from None
 
 
-def _leave(references: list[Any]) -> None:
-    """Let the few chunks that are on their way come to their end: to cancel one just as it is done ends our process."""
+def _ignore(references: list[Any]) -> None:
+    """Let the few submitted chunks finish: cancelling one just as it is done would end this process."""
     del references

@@ -1,4 +1,4 @@
-"""One numeric thread, wherever the work is done."""
+"""Limit numeric libraries to one thread."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["OneThread", "one_numeric_thread"]
+__all__ = ["SingleThreaded", "single_threaded"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @contextmanager
-def one_numeric_thread() -> Iterator[None]:
-    """Let BLAS, OpenMP and numba use one thread inside."""
+def single_threaded() -> Iterator[None]:
+    """Limit BLAS, OpenMP and numba to one thread inside the block."""
     import numba
     import scipy.linalg  # noqa: F401 - loads its BLAS: one that is loaded later would not be limited
     from threadpoolctl import threadpool_limits
@@ -32,12 +32,12 @@ def one_numeric_thread() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class OneThread(Generic[Item, Result]):
-    """A function of a chunk that works with one numeric thread; gives the chunk's place with the result."""
+class SingleThreaded(Generic[Item, Result]):
+    """A function of a chunk that runs with one numeric thread, and returns the chunk's place with the result."""
 
     function: Callable[[Item], Result]
 
     def __call__(self, place: int, chunk: Item) -> tuple[int, Result]:
-        """Do the work."""
-        with one_numeric_thread():
+        """Apply the function to a chunk."""
+        with single_threaded():
             return place, self.function(chunk)

@@ -1,52 +1,65 @@
-"""Versions on which the last bit of a number depends: those of the workers are to be those of this process."""
+"""Check that workers have the versions of this process: another version of a library can give other last digits."""
 
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pm.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["check_versions", "missing", "versions"]
+__all__ = ["check_versions", "installed_versions", "unusable_workers"]
 
-_PACKAGES = ("portfolio-maximizer", "numpy", "polars", "scipy", "numba", "statsforecast")
-_HINT = "install the same everywhere: python -m pip install -c constraints.txt portfolio-maximizer"
-
-
-def versions() -> dict[str, str]:
-    """Give the versions of this process: Python's without its last part, and the packages that make numbers."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"Python": python} | {name: version(name) for name in _PACKAGES}
+_HINT = "install the same versions on every machine: python -m pip install -c constraints.txt portfolio-maximizer"
 
 
-def check_versions(found: Mapping[str, Mapping[str, str]]) -> None:
-    """Hold workers' versions to this process's.
+def installed_versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """Return the versions in this process of Python (major and minor), portfolio-maximizer and distributions.
 
     Parameters
     ----------
-    found
-        For each worker's name what `versions` gave there.
+    packages
+        Names of distributions. The version of one that is not installed is None.
+    """
+    found: dict[str, str | None] = {"Python": ".".join(platform.python_version_tuple()[:2])}
+    for name in ("portfolio-maximizer", *packages):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def check_versions(workers: Mapping[str, Mapping[str, str | None]], packages: Sequence[str]) -> None:
+    """Check that the versions of workers are those of this process.
+
+    Parameters
+    ----------
+    workers
+        Result of `installed_versions` on each worker, by the worker's name.
+    packages
+        Names of the distributions to check.
 
     Raises
     ------
     EngineError
-        One differs; the first is named.
+        A version differs or a distribution is missing; the message has the first difference.
     """
-    here = versions()
-    for worker, there in found.items():
-        for name, wanted in here.items():
-            if there[name] != wanted:
+    expected = installed_versions(packages)
+    for worker, found in workers.items():
+        for name, here in expected.items():
+            if found[name] != here:
+                there = f"{name} {found[name]}" if found[name] else f"no {name}"
                 raise EngineError(
-                    f"Worker {worker} has {name} {there[name]}, and pm runs here with {wanted}.",
+                    f"Worker {worker} has {there}, but pm runs here with {here or 'none'}.",
                     where="run.address or --address",
                     hint=_HINT,
                 )
 
 
-def missing(address: str, error: ImportError) -> EngineError:
-    """Say that workers cannot even import what they are to run."""
-    return EngineError(f"Workers of the cluster at {address} lack what pm needs: {error}.", hint=_HINT)
+def unusable_workers(address: str, error: Exception) -> EngineError:
+    """Return the error for workers that cannot import what they are to run."""
+    return EngineError(f"Workers of the cluster at {address} cannot import what pm needs: {error}.", hint=_HINT)

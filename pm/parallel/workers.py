@@ -1,4 +1,4 @@
-"""Hand chunks to workers and give the results in the chunks' order; a worker that dies costs no result."""
+"""Map a function over chunks with workers: results in the chunks' order, and none lost if a worker dies."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pm.errors import EngineError, WorkerError, did_you_mean
-from pm.parallel.crew import Crew, WorkerLost
-from pm.parallel.reach import check_reachable
-from pm.parallel.threads import OneThread
-from pm.parallel.watch import watched
+from pm.parallel.addresses import check_address
+from pm.parallel.monitor import fail_without_workers
+from pm.parallel.pool import WorkerDied, WorkerPool
+from pm.parallel.threads import SingleThreaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,53 +22,57 @@ __all__ = ["ENGINES", "Workers", "chunked", "cores", "map_chunks"]
 ENGINES = ("local", "dask", "ray")
 """Names of the engines."""
 
-_PACKAGES = {"dask": "distributed", "ray": "ray"}
-_HERE = "auto"
-"""What Ray calls the cluster that this machine belongs to."""
-_TOGETHER = 2
-"""Deaths a chunk may have been near while others ran, before it is tried alone."""
-_TRIES = 4
-"""Deaths after which a chunk is given up."""
+_MODULES = {"dask": "distributed", "ray": "ray"}
+"""Module whose presence shows that an engine is installed."""
+_OWN_CLUSTER = "auto"
+"""Ray's name for the address of the cluster that this machine belongs to."""
+_MAX_SHARED_DEATHS = 2
+"""Number of deaths of workers while a chunk ran beside others, after which it is run alone."""
+_MAX_DEATHS = 4
+"""Number of deaths of workers over a chunk after which the run fails."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Return the number of cores that this process may use."""
     from joblib import cpu_count  # joblib takes 0.1 s to import
 
     return int(cpu_count())
 
 
 def chunked(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    """Cut a sequence into pieces of at most `size`, in order."""
+    """Cut a sequence into consecutive pieces of at most `size` items."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 class Workers:
-    """Processes that work on chunks: started with the first work, ended with the block.
+    """Processes that work on chunks: they start with the first work and end with the `with` block.
 
     Parameters
     ----------
     engine
         One of `ENGINES`.
     address
-        A running cluster of Dask or Ray, which is left running; None for one of our own on this machine.
+        Address of a running cluster of Dask or Ray, which is left running; None to start one on this machine.
     jobs
-        Processes on this machine; 0 for one a core. With an address it is the cluster that says how many.
+        Number of processes on this machine; 0 for one per core. A cluster with an address has its own number.
     memory_mb
-        Memory of a worker beyond which it is killed, where the engine has such a limit (Dask, without an address); 0
-        for the engine's own.
-    patience
-        Seconds that a cluster has to answer and to have workers. One that has lost them all in its work has twice as
-        long to get new ones.
+        Memory in MiB at which a worker is killed, where the engine has a limit (Dask, without an address); 0 for the
+        engine's default.
+    timeout
+        Seconds that a cluster has to answer, and to have workers. A cluster that has lost all workers while working has
+        twice as many to get new ones.
+    packages
+        Names of installed distributions whose versions must be equal on the workers of a cluster with an address and
+        here. Python's minor version and portfolio-maximizer's version must always be.
 
     Raises
     ------
     EngineError
-        No such engine, one that is not installed, or an address with `local`; and, at the start of the block, an
-        address at which no cluster answers.
+        The engine is unknown or not installed, or there is an address for `local`; and, at the start of the block, no
+        cluster answers at the address.
     """
 
     def __init__(
@@ -78,8 +82,8 @@ class Workers:
         address: str | None = None,
         jobs: int = 0,
         memory_mb: int = 0,
+        timeout: float = 25,
         packages: Sequence[str] = (),
-        patience: float = 25,
     ) -> None:
         if engine not in ENGINES:
             raise EngineError(
@@ -89,11 +93,11 @@ class Workers:
             )
         if engine == "local" and address is not None:
             raise EngineError(
-                "An address is of a cluster, and engine 'local' has none.",
+                "Only a cluster has an address, and engine 'local' is not a cluster.",
                 where="run.address or --address",
                 hint="name the cluster's engine too: --engine dask or --engine ray",
             )
-        if engine != "local" and find_spec(_PACKAGES[engine]) is None:
+        if engine != "local" and find_spec(_MODULES[engine]) is None:
             raise EngineError(
                 f"Engine {engine!r} is not installed.",
                 where="run.engine or --engine",
@@ -103,17 +107,18 @@ class Workers:
         self._address = address
         self._jobs = jobs
         self._memory_mb = memory_mb
-        self._patience = patience
+        self._timeout = timeout
+        self._packages = tuple(packages)
         self._stack = ExitStack()
-        self._crew: Crew | None = None
+        self._pool: WorkerPool | None = None
 
     def __enter__(self) -> Self:
-        if self._address is not None and self._address != _HERE:
-            check_reachable(self._engine, self._address, self._patience)
+        if self._address is not None and self._address != _OWN_CLUSTER:
+            check_address(self._engine, self._address, self._timeout)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._crew = None
+        self._pool = None
         self._stack.close()
 
     def map(
@@ -123,30 +128,30 @@ class Workers:
         *,
         name: Callable[[Item], str] | None = None,
     ) -> Iterator[Result]:
-        """Apply a function to each chunk and give the results in the chunks' order, as they become ready.
+        """Apply a function to each chunk, and yield the results in the chunks' order as they become ready.
 
-        At most twice as many chunks as workers are with the engine at a time. Engine `local` with one job, or one
-        chunk, works in this process.
+        At most twice as many chunks as workers are submitted at a time. Engine `local` with one job, or one chunk,
+        works in this process.
 
         Parameters
         ----------
         function
             A picklable function of one chunk (a module's function, or a `functools.partial` of one).
         chunks
-            Whatever the function takes, one piece of work each.
+            Arguments of the function, one piece of work each.
         name
-            What to call a chunk in an error.
+            Function that names a chunk in an error.
 
         Raises
         ------
         EngineError
-            The cluster cannot be had, its workers have other versions than this process, or all of them are gone.
+            The cluster cannot be reached, its workers have other versions than this process, or all of them are gone.
         WorkerError
-            Workers died over the same chunk again and again; the error names it.
+            Workers died over the same chunk again and again; the error names the chunk.
         Exception
-            Whatever `function` raises.
+            The error that `function` raised.
         """
-        work: OneThread[Item, Result] = OneThread(function)
+        work: SingleThreaded[Item, Result] = SingleThreaded(function)
         jobs = min(self._jobs or cores(), len(chunks))
         if not chunks:
             return
@@ -154,32 +159,32 @@ class Workers:
             for place, chunk in enumerate(chunks):
                 yield work(place, chunk)[1]
             return
-        crew = self._hire(jobs)
+        pool = self._start_pool(jobs)
         ready: dict[int, Result] = {}
-        given = 0
-        for place, result in _whatever_dies(crew, work, chunks, name, self._patience):
+        yielded = 0
+        for place, result in _results_with_retries(pool, work, chunks, name, self._timeout):
             ready[place] = result
-            while given in ready:
-                yield ready.pop(given)
-                given += 1
+            while yielded in ready:
+                yield ready.pop(yielded)
+                yielded += 1
 
-    def _hire(self, jobs: int) -> Crew:
+    def _start_pool(self, jobs: int) -> WorkerPool:
         if self._engine == "local":
-            from pm.parallel.local import local_crew
+            from pm.parallel.local import local_pool
 
-            return local_crew(jobs)
-        if self._crew is None:
+            return local_pool(jobs)
+        if self._pool is None:
             wanted = self._jobs or cores()
             if self._engine == "dask":
-                from pm.parallel.dask import dask_crew
+                from pm.parallel.dask import dask_pool
 
-                hired = dask_crew(self._address, wanted, self._memory_mb, self._patience)
+                pool = dask_pool(self._address, wanted, self._memory_mb, self._timeout, self._packages)
             else:
-                from pm.parallel.ray import ray_crew
+                from pm.parallel.ray import ray_pool
 
-                hired = ray_crew(self._address, wanted, self._patience)
-            self._crew = self._stack.enter_context(hired)
-        return self._crew
+                pool = ray_pool(self._address, wanted, self._timeout, self._packages)
+            self._pool = self._stack.enter_context(pool)
+        return self._pool
 
 
 def map_chunks(
@@ -190,73 +195,77 @@ def map_chunks(
     engine: str = "local",
     address: str | None = None,
 ) -> Iterator[Result]:
-    """Apply a function to each chunk with workers that are there for this one call; see `Workers.map`."""
+    """Apply a function to each chunk with workers that are started for this call; see `Workers.map`."""
     with Workers(engine, address=address, jobs=jobs) as workers:
         yield from workers.map(function, chunks)
 
 
-def _whatever_dies(
-    crew: Crew,
-    work: OneThread[Item, Result],
+def _results_with_retries(
+    pool: WorkerPool,
+    work: SingleThreaded[Item, Result],
     chunks: Sequence[Item],
     name: Callable[[Item], str] | None,
-    patience: float,
+    timeout: float,
 ) -> Iterator[tuple[int, Result]]:
-    """Give each chunk's place and result as they come; hand in again what was lost with a worker.
+    """Yield each chunk's place and result as they become ready; submit again the chunks lost with a worker.
 
-    Who died over which chunk is not known where several were at work: a chunk that was near too many deaths is tried
-    alone, so that the one to blame is found and no other blamed for it.
+    If several chunks were running, it is unknown over which of them the worker died. A chunk that was running at too
+    many deaths is run alone, so that the chunk that kills workers is found and no other is blamed.
     """
     pending = dict.fromkeys(range(len(chunks)))
     deaths: Counter[int] = Counter()
     while pending:
-        alone = next((place for place in pending if deaths[place] >= _TOGETHER), None)
+        alone = next((place for place in pending if deaths[place] >= _MAX_SHARED_DEATHS), None)
         batch = list(pending) if alone is None else [alone]
-        backend = crew.backend()
+        backend = pool.backend()
         try:
-            with _results(crew, backend, work, chunks, batch) as results, watched(crew, backend, 2 * patience):
+            with (
+                _results(pool, backend, work, chunks, batch) as results,
+                fail_without_workers(pool, backend, 2 * timeout),
+            ):
                 for place, result in results:
                     del pending[place]
                     yield place, result
-        except WorkerLost as lost:
-            if lost.place is None:
+        except WorkerDied as death:
+            if death.place is None:
                 deaths.update(place for place in batch[: backend.submitted] if place in pending)
             else:
-                # The engine has tried it again itself; but Dask blames what waited at a worker with what it worked on.
-                deaths[batch[lost.place]] += _TOGETHER
-            if alone is not None and deaths[alone] >= _TRIES:
-                raise _given_up(alone, chunks, name) from None
+                # The engine has tried it again itself. Dask blames chunks that waited at a worker too, so that it is
+                # run alone before it is blamed.
+                deaths[batch[death.place]] += _MAX_SHARED_DEATHS
+            if alone is not None and deaths[alone] >= _MAX_DEATHS:
+                raise _fatal_chunk(alone, chunks, name) from None
 
 
 @contextmanager
 def _results(
-    crew: Crew,
+    pool: WorkerPool,
     backend: Any,  # noqa: ANN401 - joblib has no types
-    work: OneThread[Item, Result],
+    work: SingleThreaded[Item, Result],
     chunks: Sequence[Item],
     batch: list[int],
 ) -> Iterator[Iterator[tuple[int, Result]]]:
     from joblib import Parallel, delayed
 
-    # Two at least, for joblib does the work of one in this process.
+    # At least two jobs, since joblib does the work of one in this process.
     parallel = Parallel(
-        n_jobs=max(crew.size, 2),
+        n_jobs=max(pool.size, 2),
         backend=backend,
         return_as="generator_unordered",
         batch_size=1,
-        pre_dispatch=2 * crew.size,
+        pre_dispatch=2 * pool.size,
     )
     results = parallel(delayed(work)(place, chunks[place]) for place in batch)
     try:
         yield results
     finally:
         with warnings.catch_warnings():
-            # joblib warns that work is thrown away: so it was meant, when the caller has gone.
+            # joblib warns that results are thrown away, as they should be once the caller has stopped.
             warnings.simplefilter("ignore", UserWarning)
             results.close()
 
 
-def _given_up(place: int, chunks: Sequence[Item], name: Callable[[Item], str] | None) -> WorkerError:
+def _fatal_chunk(place: int, chunks: Sequence[Item], name: Callable[[Item], str] | None) -> WorkerError:
     chunk = f"chunk {place + 1} of {len(chunks)}" + (f" ({name(chunks[place])})" if name else "")
     return WorkerError(
         f"Workers died again and again over {chunk}.",

@@ -1,4 +1,4 @@
-"""Settings of config/volatility.yml."""
+"""Settings of config/volatility.yml, which explains each of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["VolatilitySettings"]
 
 
 class VolatilitySettings(Section):
-    """config/volatility.yml."""
+    """Settings of config/volatility.yml."""
 
     models: Annotated[list[str], Field(min_length=1)]
     windows: Annotated[list[Annotated[int, Field(ge=50)]], Field(min_length=1)]
@@ -26,9 +26,9 @@ class VolatilitySettings(Section):
     seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _nothing_repeats(self) -> VolatilitySettings:
+    def _check_models_and_windows(self) -> VolatilitySettings:
         if len(set(self.models)) != len(self.models) or len(set(self.windows)) != len(self.windows):
             raise ValueError("models and windows must not repeat")
         if max(self.windows) < self.min_observations:
-            raise ValueError(f"no window has the {self.min_observations} returns of min_observations")
+            raise ValueError(f"no window has at least min_observations ({self.min_observations}) returns")
         return self

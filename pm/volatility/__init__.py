@@ -1,7 +1,8 @@
-"""Volatility: a conditional variance per ticker, and the distribution of the return over each horizon it implies.
+"""Volatility: a conditional variance per ticker, and the distribution of its return over each horizon.
 
-One protocol (`base`), a model a file (`garch`, `ewma`), one simulation for all of them (`simulate`), and the order in
-which they are tried (`fit`).
+`base` has what all models share; `garch` and `ewma` are the models; `likelihood`, `maximiser` and `estimation` are the
+compiled fit of GARCH; `simulate` draws paths from any model; `conformal` corrects levels of quantiles; `fit` chooses
+the models of each ticker.
 """
 
 from __future__ import annotations

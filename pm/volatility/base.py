@@ -1,46 +1,41 @@
-"""What a volatility model is given, and what it gives back."""
+"""What the models share: their result, the names of their parameters, and limits of what is a market's movement."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
+    from pm.typing import FloatArray
+
 __all__ = [
-    "FARTHEST_SHOCK",
+    "BACKCAST_RETURNS",
+    "OUTLIER_SIGMAS",
+    "PARAMETERS",
     "SMALLEST_SIGMA",
-    "BoolArray",
-    "Exclusion",
-    "FloatArray",
-    "IntArray",
     "Key",
     "VolatilityEstimate",
 ]
 
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.int64]
-BoolArray: TypeAlias = NDArray[np.bool_]
-
 Key = TypeVar("Key", bound="Hashable")
 
+PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu")
+"""Names of the parameters, in the order of every array of parameters."""
+
+BACKCAST_RETURNS = 75
+"""Number of first squared returns whose weighted mean starts the recursion of the variance."""
+
 SMALLEST_SIGMA = 1e-6
-"""A hundredth of a basis point a day: below any tick. A ticker that moves less is not traded, or not a price."""
+"""Smallest volatility per day that is modelled (0.01 basis points, below any tick): a price that moves less is not
+traded."""
 
-FARTHEST_SHOCK = 25.0
-"""Standard deviations beyond which a residual is the end of a quiet regime (a peg, a halt) and no shock of this one."""
-
-
-@dataclass(frozen=True)
-class Exclusion:
-    """Why a ticker could not be served: a short name, and the same in words with its numbers."""
-
-    reason: str
-    detail: str
+OUTLIER_SIGMAS = 25.0
+"""Number of standard deviations beyond which a move is not of the present regime: the end of a peg or a halt, a split
+that was not adjusted for, a wrong quote."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +47,23 @@ class VolatilityEstimate:
     Attributes
     ----------
     model
-        Name of the model that was fitted.
+        Name of the fitted model.
     mu
         Mean log return.
     omega
         Constant of the recursion; 0 where the model has none.
     alpha, gamma, beta
-        Weights of the last squared shock, of the same once more if it was a fall, and of the last variance.
+        Weight of the last squared shock, its additional weight after a fall, and the weight of the last variance.
     nu
-        Degrees of freedom of Student's t; None where the shocks are not taken to have one.
+        Degrees of freedom of Student's t; None where the model does not assume it.
     next_variance
         Variance of the first session after the last return.
     residuals
         Shocks divided by their conditional standard deviation, oldest first.
     log_likelihood
-        Of the returns in percent; None where nothing was maximised.
+        Log-likelihood of the returns in percent; None where no likelihood was maximised.
     errors
-        Robust standard errors by the name of the parameter, where they were asked for.
+        Robust standard errors by name of the parameter; empty where they were not requested.
     """
 
     model: str
@@ -85,19 +80,19 @@ class VolatilityEstimate:
 
     @property
     def shocks(self) -> FloatArray:
-        """The residuals of mean 0 and variance 1, ascending: the law that shocks are drawn from.
+        """The residuals standardised to mean 0 and variance 1, ascending: the distribution that simulations draw from.
 
-        Without those beyond `FARTHEST_SHOCK`: one of them among 600 would be half or more of their variance, and all
-        others drawn too small.
+        Residuals beyond `OUTLIER_SIGMAS` are left out: one of them among 600 would be half or more of their variance,
+        and all other shocks would be drawn too small.
         """
-        drawn = np.sort(self.residuals[np.abs(self.residuals) <= FARTHEST_SHOCK])
+        drawn = np.sort(self.residuals[np.abs(self.residuals) <= OUTLIER_SIGMAS])
         return np.asarray((drawn - drawn.mean()) / drawn.std())
 
     @property
     def persistence(self) -> float:
-        """Share of today's excess variance expected to be left tomorrow: α + γ·E[z²·1[z < 0]] + β.
+        """Share of today's excess variance that is expected to remain tomorrow: α + γ·E[z²·1[z < 0]] + β.
 
-        The expectation is that of the shocks, ½ where they are symmetric.
+        The expectation is taken over `shocks`; it is ½ where they are symmetric.
         """
         if self.gamma == 0.0:
             return self.alpha + self.beta
@@ -106,7 +101,7 @@ class VolatilityEstimate:
         return self.alpha + self.gamma * falls + self.beta
 
     def forecast_variance(self, horizon: int) -> FloatArray:
-        """Give the expected variance of each of the next `horizon` sessions, in closed form.
+        """Return the expected variance of each of the next `horizon` sessions, in closed form.
 
         E h[T+1] is known; E h[T+k] = ω + persistence·E h[T+k−1] (Bollerslev 1986; Glosten, Jagannathan and Runkle
         1993, On the relation between the expected value and the volatility of the nominal excess return on stocks,

@@ -1,4 +1,4 @@
-"""Adaptive conformal inference on levels: which level of a forecast distribution has held the share it should."""
+"""Adaptive conformal inference: the levels at which a forecast distribution's quantiles held their nominal share."""
 
 from __future__ import annotations
 
@@ -6,34 +6,43 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pm.tables.vocabulary import Regime
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pm.typing import FloatArray, IntArray
 
-__all__ = ["REGIMES", "adaptive_levels", "volatility_regimes"]
-
-REGIMES = ("low", "middle", "high")
-"""Thirds of a ticker's volatility, by its own recent past."""
+__all__ = ["adaptive_levels", "volatility_regimes"]
 
 _REGIME_SESSIONS = 250
-_REGIME_LEAST = 60
-_LENT = 0.3
-"""How much an outcome of one regime teaches the other two, against its own: too little, and a regime that was rare of
-late has learnt nothing; all of it, and there are no regimes."""
+"""Number of past sessions that a session's volatility is ranked among."""
+_REGIME_MIN_SESSIONS = 60
+"""Minimum number of past sessions; with fewer the regime is the middle one."""
+_OTHER_REGIME_WEIGHT = 0.3
+"""Weight of an outcome for the two regimes that it was not in, relative to its own. Smaller weights leave a regime that
+was rare recently without any learning; a weight of 1 would be the same as having no regimes."""
 
-_EDGE = 0.002
+_SMALLEST_LEVEL = 0.002
+"""Smallest level; the largest is 1 less this."""
 
 
 def volatility_regimes(sigma: FloatArray, places: IntArray) -> IntArray:
-    """Give the regime of some sessions, as an index of `REGIMES`: the third of the 250 before it that its sigma is in.
+    """Return the regime of some sessions, as a place in `Regime`: the third of the 250 sessions before it.
 
-    One with fewer than 60 before it is in the middle.
+    A session with fewer than 60 before it is in the middle regime.
+
+    Parameters
+    ----------
+    sigma
+        Volatility of every session, oldest first.
+    places
+        Places in `sigma` of the sessions.
     """
-    from pm.volatility.paths import shares_below  # numba takes 0.5 s to import
+    from pm.volatility.paths import trailing_ranks  # numba takes 0.5 s to import
 
-    shares = shares_below(sigma, places, _REGIME_SESSIONS, _REGIME_LEAST)
-    return np.asarray(np.minimum((3 * shares).astype(np.int64), len(REGIMES) - 1))
+    ranks = trailing_ranks(sigma, places, _REGIME_SESSIONS, _REGIME_MIN_SESSIONS)
+    return np.asarray(np.minimum((len(Regime) * ranks).astype(np.int64), len(Regime) - 1))
 
 
 def adaptive_levels(
@@ -45,31 +54,32 @@ def adaptive_levels(
     rate: float,
     stride: int,
 ) -> FloatArray:
-    """Give the levels at which to read a distribution so that its quantiles hold what they say, shape (steps, targets).
+    """Return the level at which to read each quantile so that it holds its nominal share, shape (steps, targets).
 
-    The level θ for target p starts at p and after every outcome, whose own level in its distribution was u, moves by
-    θ ← θ + η·(p − 1[u ≤ θ]), η = rate·√(stride/step): where outcomes fell below it more often than p, it is lowered.
-    Overlapping windows of a long step repeat one another, which is why they move it less.
+    The level θ for target p starts at p. After every outcome, whose own level in its forecast distribution was u, it
+    moves by θ ← θ + η·(p − 1[u ≤ θ]), η = rate·√(stride/step): where more outcomes than a share p fell below it, it is
+    lowered. Overlapping windows of a long step repeat one another, therefore each moves the level less.
 
-    There is a θ for each regime of volatility; an outcome moves those of other regimes 0.3 as far. Of one regime that
-    is lent nothing, and away from the edges at .002 and .998, the long-run error is bounded by 1/(η·outcomes) whatever
-    the outcomes are; with the loans and at the edges there is no such promise.
+    Each regime of volatility has its own θ; an outcome moves those of other regimes by 0.3 of the full move. For a
+    regime that learns from its own outcomes only, and as long as levels do not reach .002 or .998, the long-run error
+    is bounded by 1/(η·outcomes) whatever the outcomes are. With learning across regimes and at those limits there is no
+    such bound.
 
     Parameters
     ----------
     outcomes
-        The level of each outcome in the distribution that was forecast for it, shape (origins, steps), oldest first;
-        NaN where it has not come yet, which is passed over.
+        Level of each outcome in the distribution that was forecast for it, shape (origins, steps), oldest first; NaN,
+        which is passed over, where the outcome is not known yet.
     regimes
-        Of each origin.
+        Regime of each origin.
     regime
-        Of today.
+        Regime of the forecast's origin.
     targets
-        Levels wanted, ascending.
+        Nominal levels, ascending.
     rate
-        How fast to learn; 0 gives the targets.
+        Learning rate; at 0 the levels are the targets.
     stride
-        Sessions from one origin to the next. An outcome teaches once it is known, so that the order of a step's
+        Sessions from one origin to the next. An outcome is learnt from once it is known, so that the order of a step's
         outcomes is the order of their origins.
 
     References
@@ -80,6 +90,14 @@ def adaptive_levels(
     """
     from pm.volatility.paths import track_levels  # numba takes 0.5 s to import
 
-    learning = rate * stride**0.5 / np.sqrt(np.arange(1, outcomes.shape[1] + 1))
-    theta = track_levels(outcomes, regimes, np.asarray(targets, dtype=np.float64), learning, _LENT, _EDGE)
+    rates = rate * stride**0.5 / np.sqrt(np.arange(1, outcomes.shape[1] + 1))
+    theta = track_levels(
+        outcomes,
+        regimes,
+        len(Regime),
+        np.asarray(targets, dtype=np.float64),
+        rates,
+        _OTHER_REGIME_WEIGHT,
+        _SMALLEST_LEVEL,
+    )
     return np.asarray(np.sort(theta[regime], axis=1))

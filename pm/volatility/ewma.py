@@ -1,4 +1,4 @@
-"""Exponentially weighted volatility: what serves a ticker when GARCH cannot."""
+"""Exponentially weighted volatility: the fallback for tickers to which no GARCH model can be fitted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pm.exclusions import Exclusion
 from pm.tables.vocabulary import Reason
-from pm.volatility.base import FARTHEST_SHOCK, SMALLEST_SIGMA, VolatilityEstimate
+from pm.volatility.base import BACKCAST_RETURNS, OUTLIER_SIGMAS, SMALLEST_SIGMA, VolatilityEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,17 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["EwmaModel"]
 
 MIN_RETURNS = 20
-"""A month. With λ = 0.94 a shock's weight has fallen to 0.3 by then: less says more of the start than of the ticker."""
-
-BACKCAST = 75
-"""Returns that the starting variance is taken from."""
+"""Minimum number of returns (one month). With λ = 0.94 the weight of the starting value has fallen to 0.3 by then."""
 
 
 @dataclass(frozen=True)
 class EwmaModel:
-    """RiskMetrics volatility: h[t+1] = (1 − λ)·r[t]² + λ·h[t], with no mean and nothing to estimate.
+    """RiskMetrics volatility: h[t+1] = (1 − λ)·r[t]² + λ·h[t], without a mean and with no parameter to estimate.
 
-    The recursion starts from the first squared returns, weighted λ^0, λ^1, …
+    The recursion starts from the mean of the first squared returns, weighted λ⁰, λ¹, …
 
     Parameters
     ----------
@@ -46,7 +43,7 @@ class EwmaModel:
     name: str = "ewma"
 
     def fit(self, returns: Mapping[Key, FloatArray]) -> dict[Key, VolatilityEstimate | Exclusion]:
-        """Run the recursion over each series of log returns (finite, oldest first), or say why it cannot be done."""
+        """Run the recursion over each series of log returns (finite, oldest first), or return why it is impossible."""
         return {key: self._fit_one(series) for key, series in returns.items()}
 
     def _fit_one(self, returns: FloatArray) -> VolatilityEstimate | Exclusion:
@@ -55,13 +52,15 @@ class EwmaModel:
         variance = self._filter(returns**2)
         sigma = np.sqrt(variance)
         if not sigma[-1] >= SMALLEST_SIGMA:
-            return Exclusion(Reason.CONSTANT, f"volatility is {sigma[-1]:.1e} a day: the price hardly moves")
-        # Where the price stood still there was nothing to be shocked.
-        moved = sigma[:-1] >= SMALLEST_SIGMA
-        residuals = returns[moved] / sigma[:-1][moved]
-        known = int(np.count_nonzero(np.abs(residuals) <= FARTHEST_SHOCK))
+            return Exclusion(Reason.CONSTANT, f"volatility is {sigma[-1]:.1e} per day: the price hardly moves")
+        # Residuals are undefined where the price did not move for long.
+        moving = sigma[:-1] >= SMALLEST_SIGMA
+        residuals = returns[moving] / sigma[:-1][moving]
+        known = int(np.count_nonzero(np.abs(residuals) <= OUTLIER_SIGMAS))
         if known < MIN_RETURNS:
-            return Exclusion(Reason.TOO_FEW_RETURNS, f"needs {MIN_RETURNS} returns since the price moves, has {known}")
+            return Exclusion(
+                Reason.TOO_FEW_RETURNS, f"needs {MIN_RETURNS} returns since the price started to move, has {known}"
+            )
         return VolatilityEstimate(
             model=self.name,
             mu=0.0,
@@ -76,10 +75,10 @@ class EwmaModel:
         )
 
     def _filter(self, squares: FloatArray) -> FloatArray:
-        """Give the variance of each session and of the one after the last."""
+        """Return the variance of each session and of the one after the last, from squared returns."""
         from scipy.signal import lfilter  # scipy.signal takes 0.3 s to import
 
-        weights = self.decay ** np.arange(min(BACKCAST, len(squares)))
+        weights = self.decay ** np.arange(min(BACKCAST_RETURNS, len(squares)))
         start = squares[: len(weights)] @ weights / weights.sum()
         later, _ = lfilter([1.0 - self.decay], [1.0, -self.decay], squares, zi=[self.decay * start])
         return np.concatenate([[start], later])

@@ -1,4 +1,4 @@
-"""The compiled loops: paths from one origin, the place of what came among those of many, and levels that learn."""
+"""The compiled loops of simulation and calibration: paths, ranks of outcomes among them, and levels that learn."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pm.compiled import compiled
 if TYPE_CHECKING:
     from pm.typing import FloatArray, IntArray
 
-__all__ = ["deal_paths", "levels_of_outcomes", "shares_below", "track_levels"]
+__all__ = ["fill_paths", "outcome_levels", "track_levels", "trailing_ranks"]
 
 
 @compiled
-def deal_paths(
+def fill_paths(
     paths: FloatArray,
     first: int,
     stride: int,
@@ -25,20 +25,20 @@ def deal_paths(
     variance: float,
     parameters: FloatArray,
 ) -> None:
-    """Fill every `stride`-th column of `paths` from `first` on with cumulative returns about their mean.
+    """Fill every `stride`-th column of `paths`, from `first` on, with simulated cumulative returns less their mean.
 
     Parameters
     ----------
     paths
         Filled; shape (horizon, simulations).
     first, stride
-        Which columns.
+        First column to fill, and the distance from one column to the next.
     positions
-        Where in the ranked shocks each draw lies, in [0, 1); of the same shape.
+        Position in [0, 1) of each draw among the ranked shocks; shape (horizon, simulations).
     shocks
-        Ascending, of mean 0 and variance 1.
+        Shocks of mean 0 and variance 1, ascending.
     variance
-        Of the first step.
+        Variance of the first step.
     parameters
         ω, α, γ, β.
     """
@@ -56,7 +56,7 @@ def deal_paths(
 
 
 @compiled
-def levels_of_outcomes(
+def outcome_levels(
     returns: FloatArray,
     origins: IntArray,
     variances: FloatArray,
@@ -65,26 +65,28 @@ def levels_of_outcomes(
     parameters: FloatArray,
     positions: FloatArray,
 ) -> FloatArray:
-    """Give the level of each outcome in the distribution forecast for it, shape (origins, horizon); NaN if none came.
+    """Return the level of each outcome in its simulated distribution, shape (origins, horizon); NaN if not known yet.
+
+    This is the probability integral transform: of n paths, k of them below the outcome, the level is (k + ½)/(n + 1).
 
     Parameters
     ----------
     returns
         Log returns, oldest first.
     origins
-        How many returns were known at each origin.
+        Number of returns known at each origin.
     variances
-        Shape (estimates, returns + 1): under each estimate of the pool, the variance of every return and of the next.
+        Variance of every return and of the next one under each estimate, shape (estimates, returns + 1).
     shocks, begins
-        The estimates' shocks, each ascending, end to end, and where each begins; last, the length.
+        Shocks of the estimates, each ascending, end to end; the place where each begins, and last their number.
     parameters
-        Shape (estimates, 4): ω, α, γ, β.
+        ω, α, γ, β of each estimate, shape (estimates, 4).
     positions
-        See `deal_paths`; the paths are dealt out in the same way.
+        Positions of the draws, as in `fill_paths`; paths are shared out evenly among the estimates.
     """
     horizon, simulations = positions.shape
-    pool = len(variances)
-    came, below = np.empty(horizon), np.empty(horizon)
+    estimates = len(variances)
+    outcome, below = np.empty(horizon), np.empty(horizon)
     levels = np.full((len(origins), horizon), math.nan)
     for place in range(len(origins)):
         origin = origins[place]
@@ -92,10 +94,10 @@ def levels_of_outcomes(
         total = 0.0
         for step in range(steps):
             total += returns[origin + step]
-            came[step] = total
+            outcome[step] = total
             below[step] = 0.5
         for path in range(simulations):
-            m = path % pool
+            m = path % estimates
             omega, alpha, gamma, beta = parameters[m, 0], parameters[m, 1], parameters[m, 2], parameters[m, 3]
             begin, count = begins[m], begins[m + 1] - begins[m]
             h = variances[m, origin]
@@ -103,7 +105,7 @@ def levels_of_outcomes(
             for step in range(steps):
                 e = math.sqrt(h) * shocks[begin + int(positions[step, path] * count)]
                 total += e
-                if total < came[step]:
+                if total < outcome[step]:
                     below[step] += 1.0
                 h = omega + (alpha + (gamma if e < 0.0 else 0.0)) * e * e + beta * h
         for step in range(steps):
@@ -112,46 +114,57 @@ def levels_of_outcomes(
 
 
 @compiled
-def shares_below(values: FloatArray, places: IntArray, reach: int, least: int) -> FloatArray:
-    """Give for each place the share of the `reach` values before it that are smaller; ½ if fewer than `least` are."""
-    shares = np.full(len(places), 0.5)
+def trailing_ranks(values: FloatArray, places: IntArray, window: int, min_values: int) -> FloatArray:
+    """Return for each place the share of the `window` values before it that are smaller than its own.
+
+    It is ½ where fewer than `min_values` are before it.
+    """
+    ranks = np.full(len(places), 0.5)
     for i in range(len(places)):
         place = places[i]
-        first = max(0, place - reach)
-        if place - first < least:
+        first = max(0, place - window)
+        if place - first < min_values:
             continue
         smaller = 0
         for earlier in range(first, place):
             if values[earlier] < values[place]:
                 smaller += 1
-        shares[i] = smaller / (place - first)
-    return shares
+        ranks[i] = smaller / (place - first)
+    return ranks
 
 
 @compiled
 def track_levels(
-    outcomes: FloatArray, regimes: IntArray, targets: FloatArray, learning: FloatArray, lent: float, edge: float
+    outcomes: FloatArray,
+    regimes: IntArray,
+    regime_count: int,
+    targets: FloatArray,
+    rates: FloatArray,
+    other_weight: float,
+    smallest: float,
 ) -> FloatArray:
-    """Give the levels learnt from outcomes, shape (3 regimes, steps, targets); see `conformal.adaptive_levels`.
+    """Return the levels learnt from outcomes, shape (regimes, steps, targets); see `conformal.adaptive_levels`.
 
     Parameters
     ----------
     outcomes
-        Shape (origins, steps), oldest first; NaN is passed over.
+        Levels of the outcomes, shape (origins, steps), oldest first; NaN is passed over.
     regimes
-        Of each origin.
+        Regime of each origin.
+    regime_count
+        Number of regimes.
     targets
-        Where the levels begin.
-    learning
+        Nominal levels, from which the levels start.
+    rates
         η of each step.
-    lent
-        How far an outcome moves the levels of the regimes that it was not in.
-    edge
-        Levels stay this far from 0 and 1.
+    other_weight
+        Weight of an outcome for the regimes that it was not in.
+    smallest
+        Smallest level; the largest is 1 less this.
     """
     count, steps = outcomes.shape
-    theta = np.empty((3, steps, len(targets)))
-    for regime in range(3):
+    theta = np.empty((regime_count, steps, len(targets)))
+    for regime in range(regime_count):
         for step in range(steps):
             for place in range(len(targets)):
                 theta[regime, step, place] = targets[place]
@@ -160,10 +173,10 @@ def track_levels(
             level = outcomes[origin, step]
             if not math.isfinite(level):
                 continue
-            for regime in range(3):
-                share = 1.0 if regime == regimes[origin] else lent
+            for regime in range(regime_count):
+                weight = 1.0 if regime == regimes[origin] else other_weight
                 for place in range(len(targets)):
                     below = 1.0 if level <= theta[regime, step, place] else 0.0
-                    moved = theta[regime, step, place] + share * learning[step] * (targets[place] - below)
-                    theta[regime, step, place] = min(max(moved, edge), 1.0 - edge)
+                    moved = theta[regime, step, place] + weight * rates[step] * (targets[place] - below)
+                    theta[regime, step, place] = min(max(moved, smallest), 1.0 - smallest)
     return theta

@@ -1,4 +1,4 @@
-"""A pool of estimates of one series, and what it would have said on past days."""
+"""A pool of models fitted to one series, today and as of past days, and where later outcomes fell in its forecasts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pm.exclusions import Exclusion
 from pm.volatility.conformal import volatility_regimes
-from pm.volatility.simulate import hypercube
+from pm.volatility.simulate import latin_hypercube
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,22 +18,24 @@ if TYPE_CHECKING:
     from pm.volatility.base import VolatilityEstimate
     from pm.volatility.garch import GarchModel
 
-__all__ = ["STRIDE", "Member", "PastOutcomes", "Pool", "fit_pools", "past_outcomes", "pooled_variances"]
+__all__ = ["STRIDE", "FittedModel", "ModelPool", "PastOutcomes", "fit_pools", "past_outcomes", "pooled_variances"]
 
 STRIDE = 2
-"""Sessions from one past origin to the next: neighbours tell almost the same."""
+"""Sessions from one past origin to the next: outcomes of neighbouring sessions are nearly the same."""
 
 
 @dataclass(frozen=True)
-class Member:
+class FittedModel:
     """A model fitted to a window of a series.
 
     Attributes
     ----------
+    estimate
+        Result of the fit.
     window
-        Returns it was to see at most.
+        Maximum number of returns to fit to.
     begin
-        Place in the series of the first return it saw.
+        Place in the series of the first return that the model was fitted to.
     """
 
     estimate: VolatilityEstimate
@@ -42,41 +44,42 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Pool:
-    """What was fitted to the first `cut` returns of a series.
+class ModelPool:
+    """Models fitted to the first `cut` returns of a series.
 
     Attributes
     ----------
     cut
-        How many returns were known.
-    members
-        The fits that came off; their distributions are mixed in equal parts.
+        Number of returns that were known.
+    models
+        Successful fits, whose distributions are mixed with equal weights.
     refusals
-        (model, window) → why a fit did not come off.
+        Why a fit failed, by model and window.
     """
 
     cut: int
-    members: tuple[Member, ...]
+    models: tuple[FittedModel, ...]
     refusals: dict[tuple[str, int], Exclusion]
 
 
 @dataclass(frozen=True)
 class PastOutcomes:
-    """How outcomes fell in the distributions that past pools gave for them.
+    """Where outcomes fell in the distributions that past pools forecast for them.
 
     Attributes
     ----------
     levels
-        Shape (origins, horizon), oldest first: the level of the outcome in its distribution; NaN where none has come.
+        Level of each outcome in its distribution, shape (origins, horizon), oldest first; NaN where it is not known
+        yet.
     regimes
-        Each origin's regime of volatility.
-    regime
-        Today's.
+        Regime of volatility of each origin, as a place in `Regime`.
+    current_regime
+        Regime of today.
     """
 
     levels: FloatArray
     regimes: IntArray
-    regime: int
+    current_regime: int
 
 
 def fit_pools(
@@ -84,131 +87,129 @@ def fit_pools(
     models: Sequence[GarchModel],
     windows: Sequence[int],
     *,
-    refit: int,
-    calibration: int,
-    least: int,
-) -> dict[str, list[Pool]]:
-    """Fit every model to every window of each series: today, and on days past when only older returns were known.
+    refit_sessions: int,
+    calibration_sessions: int,
+    min_returns: int,
+) -> dict[str, list[ModelPool]]:
+    """Fit every model to every window of each series: today, and as of past days with the returns known then.
 
-    Two windows hedge against a break that one is too long for and the other too short (Pesaran and Timmermann 2007,
-    Selection of estimation window in the presence of breaks, J. Econometrics 137).
+    Two windows hedge against a structural break that one is too long for and the other too short (Pesaran and
+    Timmermann 2007, Selection of estimation window in the presence of breaks, J. Econometrics 137).
 
     Parameters
     ----------
     series
-        Log returns, oldest first.
+        Log returns by ticker, oldest first.
     models, windows
-        The pool is made of their pairs; windows longer than what is known are the same one, and fitted once.
-    refit
+        A pool has every pair of model and window. Windows longer than the known returns are the same, and fitted once.
+    refit_sessions
         Sessions from one past cut to the next.
-    calibration
-        How far back cuts go.
-    least
-        Returns that a cut must have before it.
+    calibration_sessions
+        Sessions from the earliest cut to today.
+    min_returns
+        Minimum number of returns before a cut.
 
     Returns
     -------
-    For each series its pools, the newest first: today's, and those of past cuts that have a member at least.
+    For each series its pools, the newest first: today's, and those of past cuts at which a fit succeeded.
     """
-    spans: dict[str, list[int]] = {}
+    cuts_of: dict[str, list[int]] = {}
     for name, returns in series.items():
-        cuts = range(len(returns), max(least, len(returns) - calibration) - 1, -refit)
-        spans[name] = [cut for cut in cuts if cut >= least]
-    work = {
+        cuts = range(len(returns), max(min_returns, len(returns) - calibration_sessions) - 1, -refit_sessions)
+        cuts_of[name] = [cut for cut in cuts if cut >= min_returns]
+    samples = {
         (name, cut, window): returns[max(0, cut - window) : cut]
         for name, returns in series.items()
-        for cut in spans[name]
+        for cut in cuts_of[name]
         for window in _distinct(windows, cut)
     }
-    fitted = {
-        model.name: model.fit({key: part for key, part in work.items() if key[1] < len(series[key[0]])})
-        | model.fit({key: part for key, part in work.items() if key[1] == len(series[key[0]])}, errors=True)
-        for model in models
-    }
-    pools: dict[str, list[Pool]] = {}
-    for name, cuts_of in spans.items():
+    past = {key: sample for key, sample in samples.items() if key[1] < len(series[key[0]])}
+    current = {key: sample for key, sample in samples.items() if key[1] == len(series[key[0]])}
+    fitted = {model.name: model.fit(past) | model.fit(current, errors=True) for model in models}
+    pools: dict[str, list[ModelPool]] = {}
+    for name, cuts_of_series in cuts_of.items():
         pools[name] = []
-        for cut in cuts_of:
-            members: list[Member] = []
+        for cut in cuts_of_series:
+            successes: list[FittedModel] = []
             refusals: dict[tuple[str, int], Exclusion] = {}
             for window in _distinct(windows, cut):
                 for model in models:
-                    outcome = fitted[model.name][name, cut, window]
-                    if isinstance(outcome, Exclusion):
-                        refusals[model.name, window] = outcome
+                    result = fitted[model.name][name, cut, window]
+                    if isinstance(result, Exclusion):
+                        refusals[model.name, window] = result
                     else:
-                        members.append(Member(outcome, window, max(0, cut - window)))
-            if members or cut == len(series[name]):
-                pools[name].append(Pool(cut, tuple(members), refusals))
+                        successes.append(FittedModel(result, window, max(0, cut - window)))
+            if successes or cut == len(series[name]):
+                pools[name].append(ModelPool(cut, tuple(successes), refusals))
     return pools
 
 
 def _distinct(windows: Sequence[int], known: int) -> Iterator[int]:
-    """Give the windows that differ in what they see, of `known` returns."""
+    """Yield the windows that contain different returns when `known` returns are known."""
     seen = set()
     for window in windows:
-        reach = min(window, known)
-        if reach not in seen:
-            seen.add(reach)
+        length = min(window, known)
+        if length not in seen:
+            seen.add(length)
             yield window
 
 
-def pooled_variances(returns: FloatArray, pool: Pool) -> FloatArray:
-    """Give each member's variance of every return and of the next, shape (members, returns + 1); NaN before its own.
+def pooled_variances(returns: FloatArray, pool: ModelPool) -> FloatArray:
+    """Return each model's variance of every return and of the next, shape (models, returns + 1).
 
-    Parameters are the pool's, whatever returns come after its cut.
+    It is NaN before the model's own window. The parameters are the pool's, also for returns after its cut.
     """
-    from pm.volatility import kernel  # numba takes 0.5 s to import
+    from pm.volatility.likelihood import conditional_variances  # numba takes 0.5 s to import
 
-    variances = np.full((len(pool.members), len(returns) + 1), np.nan)
-    for place, member in enumerate(pool.members):
-        own = member.estimate
+    variances = np.full((len(pool.models), len(returns) + 1), np.nan)
+    for place, model in enumerate(pool.models):
+        own = model.estimate
         theta = np.array([own.mu, own.omega, own.alpha, own.gamma, own.beta, np.inf])
-        variances[place, member.begin :] = kernel.conditional_variances(returns[member.begin :], theta)
+        variances[place, model.begin :] = conditional_variances(returns[model.begin :], theta)
     return variances
 
 
 def past_outcomes(
     returns: FloatArray,
-    pools: Sequence[Pool],
+    pools: Sequence[ModelPool],
     *,
     horizon: int,
     simulations: int,
     generator: np.random.Generator,
 ) -> PastOutcomes:
-    """Give the level of past outcomes in the distributions that were forecast for them, and the regimes they were in.
+    """Return where past outcomes fell in the distributions forecast for them, and the regimes of their origins.
 
     From each past cut to the next, at every second session, the pool fitted at the cut forecasts with the returns
-    known at that session. All origins use the same positions of a hypercube.
+    known at that session. All origins use the same Latin hypercube.
 
     Parameters
     ----------
     returns
-        The whole series.
+        All returns of the series.
     pools
-        From `fit_pools`, the newest first.
+        Pools from `fit_pools`, the newest first.
     horizon
-        Sessions ahead.
+        Number of sessions ahead.
     simulations
-        Paths an origin; few will do, for a level is only compared with others.
+        Number of paths per origin; a few hundred are enough, since a level is only compared with other levels.
     generator
-        Draws the positions.
+        Generator of the hypercube.
     """
-    from pm.volatility.paths import levels_of_outcomes  # numba takes 0.5 s to import
+    from pm.volatility.paths import outcome_levels  # numba takes 0.5 s to import
 
-    positions = hypercube(horizon, simulations, generator)
+    positions = latin_hypercube(horizon, simulations, generator)
     levels, regimes = [], []
     end = len(returns)
     for pool in reversed(pools[1:]):
-        following = [other.cut for other in pools if other.cut > pool.cut]
+        later_cuts = [other.cut for other in pools if other.cut > pool.cut]
         # Counted back from today, so that which sessions are origins does not depend on where a cut lies.
         first = pool.cut + (end - pool.cut) % STRIDE
-        origins = np.arange(first, min(following), STRIDE)
+        origins = np.arange(first, min(later_cuts), STRIDE)
         variances = pooled_variances(returns, pool)
-        estimates = [member.estimate for member in pool.members]
+        estimates = [model.estimate for model in pool.models]
         shocks = [estimate.shocks for estimate in estimates]
         levels.append(
-            levels_of_outcomes(
+            outcome_levels(
                 returns,
                 origins,
                 variances,
@@ -219,16 +220,16 @@ def past_outcomes(
             )
         )
         regimes.append(_regimes(variances, origins))
-    (today,) = _regimes(pooled_variances(returns, pools[0]), np.array([end]))
+    (current,) = _regimes(pooled_variances(returns, pools[0]), np.array([end]))
     return PastOutcomes(
         np.concatenate(levels) if levels else np.empty((0, horizon)),
         np.concatenate(regimes) if regimes else np.empty(0, dtype=np.int64),
-        int(today),
+        int(current),
     )
 
 
 def _regimes(variances: FloatArray, places: IntArray) -> IntArray:
-    """Give the regimes of some sessions from the members' variances, from where the first member's window begins."""
+    """Return the regimes of some sessions by the models' mean variance, from the begin of the longest window on."""
     known = np.isfinite(variances)
     count = known.sum(axis=0)
     begin = int(np.argmax(count > 0))

@@ -10,6 +10,7 @@ from pm.workspace import init_workspace
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
     Build = Callable[[str, Callable[[Path], object]], Path]
     Pm = Callable[..., subprocess.CompletedProcess[Any]]

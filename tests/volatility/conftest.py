@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from pm.settings import VolatilitySettings
 
@@ -58,7 +61,7 @@ def real_returns() -> dict[str, NDArray[np.float64]]:
 
 @pytest.fixture(scope="session")
 def simulate_garch() -> Callable[..., NDArray[np.float64]]:
-    """Simulate GARCH(1,1) returns one after the other, from the definition."""
+    """A function that simulates GARCH(1,1) returns one after the other, from the definition."""
 
     def simulate(
         rng: np.random.Generator, length: int, *, omega: float, alpha: float, beta: float, mu: float = 0.0
@@ -76,7 +79,7 @@ def simulate_garch() -> Callable[..., NDArray[np.float64]]:
 
 @pytest.fixture(scope="session")
 def as_frame() -> Callable[..., pl.DataFrame]:
-    """Lay series of returns out as the frame that the features room gives: a null first, then the returns."""
+    """A function that makes the frame of `pm.features` from series of returns: first a null, then the returns."""
 
     def frame(series: dict[str, NDArray[np.float64]]) -> pl.DataFrame:
         parts = [
@@ -93,3 +96,48 @@ def as_frame() -> Callable[..., pl.DataFrame]:
         return pl.concat(parts)
 
     return frame
+
+
+@pytest.fixture(scope="session")
+def fat_tailed() -> Callable[..., NDArray[np.float64]]:
+    """A function that draws Student t returns of 5 degrees of freedom and unit sample variance."""
+
+    def draw(seed: int, length: int = 400) -> NDArray[np.float64]:
+        returns = np.random.default_rng(seed).standard_t(5, length)
+        return np.asarray(returns / returns.std())
+
+    return draw
+
+
+def _variances_one_by_one(returns: NDArray[np.float64], theta: NDArray[np.float64], centre: float) -> list[float]:
+    mu, omega, alpha, gamma, beta, _ = theta
+    weights = [0.94**age for age in range(min(75, len(returns)))]
+    backcast = sum(w * (r - centre) ** 2 for w, r in zip(weights, returns, strict=False)) / sum(weights)
+    h = [omega + (alpha + gamma / 2 + beta) * backcast]
+    for value in returns:
+        shock = value - mu
+        h.append(omega + (alpha + (gamma if shock < 0 else 0)) * shock**2 + beta * h[-1])
+    return h
+
+
+@pytest.fixture(scope="session")
+def variances_one_by_one() -> Callable[[NDArray[np.float64], NDArray[np.float64], float], list[float]]:
+    """A function that computes the conditional variances from their definition.
+
+    Its last argument is the mean that the squared returns of the starting value are taken about.
+    """
+    return _variances_one_by_one
+
+
+@pytest.fixture(scope="session")
+def log_densities() -> Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]:
+    """A function that computes the log-density of each return by scipy, from the definition of the variances."""
+
+    def compute(returns: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        h = np.array(_variances_one_by_one(returns, theta, float(returns.mean())))[:-1]
+        shocks, nu = returns - theta[0], float(theta[5])
+        if math.isinf(nu):
+            return np.asarray(norm.logpdf(shocks, scale=np.sqrt(h)))
+        return np.asarray(student_t.logpdf(shocks, nu, scale=np.sqrt(h * (nu - 2) / nu)))
+
+    return compute

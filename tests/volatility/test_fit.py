@@ -31,7 +31,7 @@ def returns(as_frame: Frame, simulate_garch: Simulate) -> pl.DataFrame:
     return as_frame({t: simulate_garch(rng, n, omega=4e-6, alpha=0.09, beta=0.88) for t, n in lengths.items()})
 
 
-def test_frames_fit_their_tables(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+def test_frames_have_the_columns_of_their_tables(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
     fit = fit_volatility(returns, settings=settings, horizon=10)
     for name, frame in (("volatility", fit.paths), ("volatility_fits", fit.fits), ("exclusions", fit.exclusions)):
         stamped = frame.with_columns(pl.lit(None, dtype=dtype).alias(column) for column, dtype in STAMP.items())
@@ -39,12 +39,19 @@ def test_frames_fit_their_tables(returns: pl.DataFrame, settings: VolatilitySett
     assert fit.paths["step"].to_list() == list(range(1, 11)) * 4
 
 
-def test_short_history_is_served_by_ewma_and_says_so(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+def test_a_short_history_has_exponentially_weighted_volatility_and_an_exclusion(
+    returns: pl.DataFrame, settings: VolatilitySettings
+) -> None:
     fit = fit_volatility(returns, settings=settings, horizon=5)
     models = dict(fit.paths.select("ticker", "model").unique().iter_rows())
     assert models == {"AAA": "garch_pool", "BBB": "garch_pool", "CCC": "ewma", "DDD": "garch_pool"}
     assert fit.exclusions.rows() == [
-        ("volatility", "CCC", "short_history", "GARCH needs 250 returns, has 120; served by ewma")
+        (
+            "volatility",
+            "CCC",
+            "short_history",
+            "GARCH needs 250 returns, has 120; exponentially weighted volatility was used",
+        )
     ]
     path = fit.paths.filter(pl.col("ticker") == "CCC")
     assert path.select("fits", "observations", "outcomes").unique().rows() == [(1, 120, 0)]
@@ -55,7 +62,7 @@ def test_short_history_is_served_by_ewma_and_says_so(returns: pl.DataFrame, sett
     assert ewma["next_sigma"] == pytest.approx(path["sigma"][0])
 
 
-def test_cumulative_sigma_adds_up_the_variances(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+def test_cumulative_variance_is_the_sum_of_the_variances(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
     fit = fit_volatility(returns, settings=settings, horizon=8)
     path = fit.paths.filter(pl.col("ticker") == "AAA")
     sigma = path["sigma"].to_numpy()
@@ -82,7 +89,7 @@ def test_quantiles_are_ordered_and_intervals_widen_at_every_step(
     assert (np.diff(widths, axis=1) > 0).all()
 
 
-def test_neither_company_nor_order_nor_chunks_change_a_bit(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+def test_rows_are_bitwise_equal_for_any_order_and_chunks(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
     whole = fit_volatility(returns, settings=settings, horizon=6)
     shuffled = fit_volatility(returns.sample(fraction=1, shuffle=True, seed=3), settings=settings, horizon=6)
     alone = [fit_volatility(part, settings=settings, horizon=6) for part in returns.partition_by("ticker")]
@@ -93,7 +100,7 @@ def test_neither_company_nor_order_nor_chunks_change_a_bit(returns: pl.DataFrame
     assert_frame_equal(pl.concat(fit.exclusions for fit in alone), whole.exclusions)
 
 
-def test_a_longer_horizon_leaves_the_variance_of_a_step_alone(
+def test_a_longer_horizon_does_not_change_the_variance_of_a_step(
     returns: pl.DataFrame, settings: VolatilitySettings
 ) -> None:
     short = fit_volatility(returns, settings=settings, horizon=3).paths
@@ -101,7 +108,7 @@ def test_a_longer_horizon_leaves_the_variance_of_a_step_alone(
     assert_frame_equal(short.select("ticker", "step", "sigma"), long.select("ticker", "step", "sigma"))
 
 
-def test_only_the_window_is_seen(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+def test_returns_before_the_window_are_not_used(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
     narrow = settings.model_copy(update={"windows": [260]})
     newest = returns.filter(pl.col("ticker") == "AAA").tail(260)
     older = returns.filter(pl.col("ticker") == "AAA").with_columns(pl.col("log_return") * 3).head(-260)
@@ -110,7 +117,7 @@ def test_only_the_window_is_seen(returns: pl.DataFrame, settings: VolatilitySett
     assert fit.paths["observations"][0] == 260
 
 
-def test_the_newest_return_is_seen(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
+def test_the_newest_return_is_used(returns: pl.DataFrame, settings: VolatilitySettings) -> None:
     own = returns.filter(pl.col("ticker") == "AAA")
     shocked = pl.concat([own.head(-1), own.tail(1).with_columns(log_return=pl.lit(-0.2))])
     calm = fit_volatility(own, settings=settings, horizon=1).paths
@@ -119,24 +126,24 @@ def test_the_newest_return_is_seen(returns: pl.DataFrame, settings: VolatilitySe
     assert wild["sigma"][0] > 1.5 * calm["sigma"][0]
 
 
-def test_without_calibration_or_learning_the_distribution_is_read_as_simulated(
+def test_without_calibration_or_learning_the_levels_are_nominal(
     returns: pl.DataFrame, settings: VolatilitySettings
 ) -> None:
     for update in ({"calibration_sessions": 0}, {"conformal_rate": 0.0}):
         paths = fit_volatility(returns, settings=settings.model_copy(update=update), horizon=6).paths
         levels = paths.select(quantile_column("u", level) for level in QUANTILES).to_numpy()
         np.testing.assert_array_equal(levels, np.tile(QUANTILES, (paths.height, 1)))
-    unlearnt = fit_volatility(returns, settings=settings.model_copy(update={"conformal_rate": 0.0}), horizon=6).paths
+    unlearned = fit_volatility(returns, settings=settings.model_copy(update={"conformal_rate": 0.0}), horizon=6).paths
     learnt = fit_volatility(returns, settings=settings, horizon=6).paths.filter(pl.col("ticker") == "AAA")
     assert learnt["outcomes"].min() > 80  # type: ignore[operator]
     assert learnt["u05"][0] != 0.05
     # The levels are all that learning changes.
     same = [name for name in learnt.columns if name[0] not in "ru" and name != "outcomes"]
-    assert_frame_equal(learnt.select(same), unlearnt.filter(pl.col("ticker") == "AAA").select(same), check_exact=True)
+    assert_frame_equal(learnt.select(same), unlearned.filter(pl.col("ticker") == "AAA").select(same), check_exact=True)
 
 
 @pytest.mark.parametrize("rate", [0.005, 0.05, 0.4])
-def test_no_learning_makes_quantiles_cross_or_intervals_narrow(
+def test_quantiles_do_not_cross_and_intervals_do_not_narrow_at_any_learning_rate(
     returns: pl.DataFrame, settings: VolatilitySettings, rate: float
 ) -> None:
     paths = fit_volatility(returns, settings=settings.model_copy(update={"conformal_rate": rate}), horizon=20).paths
@@ -148,7 +155,7 @@ def test_no_learning_makes_quantiles_cross_or_intervals_narrow(
 
 
 def test_intervals_of_95_percent_hold_to_30_sessions(settings: VolatilitySettings, as_frame: Frame) -> None:
-    """On GARCH with Student t shocks; 500 series here, 2,000 in benchmarks/volatility.py."""
+    """Simulated GARCH with Student t shocks; 500 series here, 2,000 in benchmarks/volatility.py."""
     count, known, horizon = 500, 900, 30
     rng = np.random.default_rng(31)
     variance, simulated = np.full(count, 1.5e-4), np.empty((count, known + horizon))
@@ -157,16 +164,16 @@ def test_intervals_of_95_percent_hold_to_30_sessions(settings: VolatilitySetting
         variance = 3e-6 + 0.07 * simulated[:, t] ** 2 + 0.91 * variance
     past = as_frame({f"T{place:03d}": own[:known] for place, own in enumerate(simulated)})
     paths = fit_volatility(past, settings=settings, horizon=horizon).paths
-    came = np.cumsum(simulated[:, known:], axis=1)
+    outcomes = np.cumsum(simulated[:, known:], axis=1)
     low, high = (paths[name].to_numpy().reshape(count, horizon) for name in ("r025", "r975"))
-    held = ((low <= came) & (came <= high)).mean(axis=0)
-    # Two standard errors of a share among 500, .02, beside what is promised of the mean over all steps.
+    held = ((low <= outcomes) & (outcomes <= high)).mean(axis=0)
+    # A share among 500 has a standard error of .01; the mean over all steps is nearer to .95.
     assert held.min() > 0.91
     assert held.max() < 0.985
     assert 0.93 < held.mean() < 0.97
 
 
-def nothing(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.zeros_like(values)
 
 
@@ -182,16 +189,16 @@ def put(value: float, place: int = 50) -> Callable[[NDArray[np.float64]], NDArra
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (nothing, "constant"),
-        (put(np.nan), "non_finite"),
-        (put(-np.inf), "non_finite"),
+        (zeros, "constant"),
+        (put(np.nan), "bad_return"),
+        (put(-np.inf), "bad_return"),
         (lambda values: values[:4], "too_few_returns"),
         (lambda values: values[:0], "too_few_returns"),
         (lambda values: values * 1e-7, "constant"),
     ],
-    ids=["constant", "NaN", "infinite", "5 bars", "1 bar", "dust"],
+    ids=["constant", "NaN", "infinite", "5 bars", "1 bar", "tiny"],
 )
-def test_bad_series_is_refused_and_the_rest_unharmed(
+def test_an_unusable_series_is_refused_and_does_not_change_others(
     spoil: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     reason: str,
     returns: pl.DataFrame,
@@ -209,10 +216,10 @@ def test_bad_series_is_refused_and_the_rest_unharmed(
 
 def test_a_null_after_the_first_bar_is_refused(settings: VolatilitySettings, as_frame: Frame) -> None:
     frame = as_frame({"X": np.random.default_rng(1).normal(0, 0.01, 400)})
-    holed = frame.with_columns(log_return=pl.when(pl.int_range(pl.len()) != 9).then("log_return"))
-    fit = fit_volatility(holed, settings=settings, horizon=4)
+    with_null = frame.with_columns(log_return=pl.when(pl.int_range(pl.len()) != 9).then("log_return"))
+    fit = fit_volatility(with_null, settings=settings, horizon=4)
     assert fit.paths.is_empty()
-    assert fit.exclusions["reason"].to_list() == ["non_finite"]
+    assert fit.exclusions["reason"].to_list() == ["bad_return"]
 
 
 def test_duplicate_dates_are_refused(settings: VolatilitySettings, as_frame: Frame) -> None:
@@ -224,7 +231,7 @@ def test_duplicate_dates_are_refused(settings: VolatilitySettings, as_frame: Fra
 
 @pytest.mark.parametrize("factor", [4, 0.25, 100])
 @pytest.mark.parametrize("place", [50, 389])
-def test_an_unadjusted_split_is_left_out_and_the_interval_stays(
+def test_an_unadjusted_split_is_left_out_and_does_not_widen_the_interval(
     settings: VolatilitySettings, as_frame: Frame, factor: float, place: int
 ) -> None:
     walk = np.random.default_rng(1).normal(0, 0.015, 400)
@@ -244,10 +251,10 @@ def test_the_largest_real_returns_are_kept(
 
 
 @pytest.mark.parametrize("sessions", [0, 2, 40])
-def test_a_crash_is_kept_and_narrows_no_interval(
+def test_a_crash_is_kept_and_widens_the_interval(
     settings: VolatilitySettings, as_frame: Frame, real_returns: dict[str, NDArray[np.float64]], sessions: int
 ) -> None:
-    """AAPL fell by 52% on 2000-09-29; beside days as small as those before 1999 that is 25 standard deviations."""
+    """AAPL fell by 52% on 2000-09-29; after the calm returns simulated here that is beyond 25 standard deviations."""
     crash = int(real_returns["AAPL"].argmin())
     calm = np.random.default_rng(5).normal(0, 0.015, 600)
     crashed = np.concatenate([calm, real_returns["AAPL"][crash : crash + 1 + sessions]])
@@ -263,27 +270,31 @@ def test_a_price_that_moved_once_is_constant(settings: VolatilitySettings, as_fr
     assert fit.exclusions["reason"].to_list() == ["constant"]
 
 
-def test_nothing_in_nothing_out(settings: VolatilitySettings, returns: pl.DataFrame) -> None:
+def test_no_returns_give_empty_frames(settings: VolatilitySettings, returns: pl.DataFrame) -> None:
     fit = fit_volatility(returns.clear(), settings=settings, horizon=4)
     assert fit.paths.is_empty()
     assert fit.exclusions.is_empty()
 
 
-def test_garch_refused_is_served_by_ewma(settings: VolatilitySettings, as_frame: Frame) -> None:
+def test_a_ticker_whose_garch_is_refused_has_exponentially_weighted_volatility(
+    settings: VolatilitySettings, as_frame: Frame
+) -> None:
     rng = np.random.default_rng(2)
     regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
     one = settings.model_copy(update={"models": ["garch"], "windows": [1500]})
     fit = fit_volatility(as_frame({"X": regimes}), settings=one, horizon=4)
     assert fit.paths["model"].unique().to_list() == ["ewma"]
-    served, tried = fit.fits.sort("model").iter_rows(named=True)
-    assert (served["model"], tried["model"]) == ("ewma", "garch")
-    assert tried["alpha"] is None
-    assert "variance has no level" in tried["reason"]
+    used, refused = fit.fits.sort("model").iter_rows(named=True)
+    assert (used["model"], refused["model"]) == ("ewma", "garch")
+    assert refused["alpha"] is None
+    assert "the variance has no long-run level" in refused["reason"]
     assert fit.exclusions["reason"].to_list() == ["not_stationary"]
     assert fit.paths["sigma"][0] == pytest.approx(0.001, rel=0.4)
 
 
-def test_intervals_cover_what_they_say(settings: VolatilitySettings, as_frame: Frame, simulate_garch: Simulate) -> None:
+def test_intervals_have_their_nominal_coverage(
+    settings: VolatilitySettings, as_frame: Frame, simulate_garch: Simulate
+) -> None:
     rng = np.random.default_rng(21)
     known, horizon, count = 600, 10, 300
     simulated = {
@@ -307,7 +318,9 @@ def test_intervals_cover_what_they_say(settings: VolatilitySettings, as_frame: F
         assert half == pytest.approx(0.5, abs=3 * (0.5 * 0.5 / count) ** 0.5)
 
 
-def test_a_move_that_no_percentage_says_is_told_in_logs(settings: VolatilitySettings, as_frame: Frame) -> None:
+def test_a_move_too_large_for_a_percentage_is_written_as_a_log_return(
+    settings: VolatilitySettings, as_frame: Frame
+) -> None:
     walk = np.random.default_rng(1).normal(0, 0.015, 400)
     spike = put(-1381.0, 201)(put(1381.0, 200)(walk))
     fit = fit_volatility(as_frame({"X": spike}), settings=settings, horizon=2)

@@ -8,10 +8,11 @@ import pytest
 
 from pm.errors import SettingsError
 from pm.exclusions import Exclusion
-from pm.volatility import kernel
+from pm.volatility import estimation
 from pm.volatility.base import VolatilityEstimate
 from pm.volatility.garch import GARCH_MODELS, PERCENT, GarchModel, garch_model
-from pm.volatility.simulate import cumulative_shocks, hypercube
+from pm.volatility.likelihood import conditional_variances
+from pm.volatility.simulate import latin_hypercube, simulate_cumulative_returns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ def fit(returns: NDArray[np.float64], name: str = "garch") -> VolatilityEstimate
     return outcome
 
 
-def test_published_fit_of_the_sp500(sp500_percent: NDArray[np.float64]) -> None:
+def test_garch_of_the_sp500_equals_the_published_fit(sp500_percent: NDArray[np.float64]) -> None:
     estimate = fit(sp500_percent / 100)
     assert estimate.log_likelihood == pytest.approx(-6936.718, abs=1e-3)
     assert estimate.mu * 100 == pytest.approx(0.056353, abs=2e-6)
@@ -44,7 +45,7 @@ def by_arch(percent: NDArray[np.float64], model: GarchModel) -> Any:  # noqa: AN
 
 
 def parameters(estimate: VolatilityEstimate, model: GarchModel) -> list[float]:
-    """In arch's order and units."""
+    """Return the parameters in arch's order and units."""
     found = [estimate.mu * PERCENT, estimate.omega * PERCENT**2, estimate.alpha]
     found += [estimate.gamma] if model.leverage else []
     found += [estimate.beta]
@@ -52,12 +53,14 @@ def parameters(estimate: VolatilityEstimate, model: GarchModel) -> list[float]:
 
 
 @pytest.mark.parametrize(("name", "likelihood"), [("garch", -6936.718), ("gjr", -6822.883)])
-def test_published_likelihoods(name: str, likelihood: float, sp500_percent: NDArray[np.float64]) -> None:
+def test_log_likelihoods_of_the_sp500_equal_the_published_ones(
+    name: str, likelihood: float, sp500_percent: NDArray[np.float64]
+) -> None:
     assert fit(sp500_percent / 100, name).log_likelihood == pytest.approx(likelihood, abs=1e-3)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_parameters_and_likelihood_are_those_of_arch(model: GarchModel, sp500_percent: NDArray[np.float64]) -> None:
+def test_parameters_and_likelihood_equal_those_of_arch(model: GarchModel, sp500_percent: NDArray[np.float64]) -> None:
     theirs = by_arch(sp500_percent, model).fit(disp="off")
     ours = fit(sp500_percent / 100, model.name)
     assert ours.log_likelihood is not None
@@ -67,8 +70,10 @@ def test_parameters_and_likelihood_are_those_of_arch(model: GarchModel, sp500_pe
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_as_likely_as_arch_on_real_tickers(model: GarchModel, real_returns: dict[str, NDArray[np.float64]]) -> None:
-    """The newest 1,000 returns of each, and the 1,000 that end 1,500 earlier; a refusal is not a fit."""
+def test_fits_of_real_series_are_as_likely_as_those_of_arch(
+    model: GarchModel, real_returns: dict[str, NDArray[np.float64]]
+) -> None:
+    """The newest 1,000 returns of each, and the 1,000 that end 1,500 earlier; refused fits are not compared."""
     windows = {
         (name, end): values[end - 1000 : end]
         for name, values in real_returns.items()
@@ -76,21 +81,21 @@ def test_as_likely_as_arch_on_real_tickers(model: GarchModel, real_returns: dict
         if end >= 1000
     }
     assert len(windows) >= 10
-    served = 0
+    fitted = 0
     for key, outcome in model.fit(windows).items():
         if isinstance(outcome, VolatilityEstimate):
-            served += 1
+            fitted += 1
             assert outcome.log_likelihood is not None
             theirs = by_arch(windows[key] * PERCENT, model).fit(disp="off", show_warning=False)
             assert outcome.log_likelihood >= theirs.loglikelihood - 1e-3, key
-    assert served >= 0.9 * len(windows)
+    assert fitted >= 0.9 * len(windows)
 
 
 @pytest.mark.parametrize("name", ["gjr", "gjr_t"])
-def test_leverage_path_is_that_of_arch_where_shocks_are_symmetric(
+def test_forecast_variance_with_leverage_equals_that_of_arch_for_symmetric_shocks(
     name: str, sp500_percent: NDArray[np.float64]
 ) -> None:
-    """`arch` takes E[z²·1[z < 0]] as ½; ours is the shocks' own, so they are made symmetric."""
+    """`arch` assumes that E[z²·1[z < 0]] is ½; we compute it from the shocks, which are made symmetric here."""
     model = garch_model(name)
     own = fit(sp500_percent / 100, name)
     symmetric = replace(own, residuals=np.concatenate([own.residuals, -own.residuals]))
@@ -100,43 +105,41 @@ def test_leverage_path_is_that_of_arch_where_shocks_are_symmetric(
     )
 
 
-def test_leverage_path_of_skewed_shocks_is_that_of_their_simulation() -> None:
+def test_forecast_variance_with_leverage_equals_a_simulation_with_skewed_shocks() -> None:
     rng = np.random.default_rng(3)
     skewed = -rng.gamma(1.5, size=4000)
     estimate = VolatilityEstimate("gjr", 0.0, 2e-6, 0.02, 0.09, 0.88, None, 3e-4, skewed, None)
     shocks = estimate.shocks
     falls = np.mean(np.where(shocks < 0, shocks**2, 0.0))
-    assert falls > 0.6  # far from the ½ of a symmetric law
+    assert falls > 0.6  # far from the ½ of a symmetric distribution
     assert estimate.persistence == pytest.approx(0.02 + 0.09 * falls + 0.88)
-    steps = np.diff(cumulative_shocks([estimate], hypercube(20, 60_000, rng)), axis=0, prepend=0)
+    steps = np.diff(simulate_cumulative_returns([estimate], latin_hypercube(20, 60_000, rng)), axis=0, prepend=0)
     np.testing.assert_allclose((steps**2).mean(axis=1), estimate.forecast_variance(20), rtol=0.05)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_what_the_kernel_cannot_settle_is_as_likely_by_arch_or_refused(
-    model: GarchModel, sp500_percent: NDArray[np.float64]
-) -> None:
-    """`arch` may stop below what the kernel reached: that is no fit."""
+def test_a_fit_by_arch_is_as_likely_as_ours_or_refused(model: GarchModel, sp500_percent: NDArray[np.float64]) -> None:
+    """Where `arch` stops below the log-likelihood that we have reached, its result is not a maximum."""
     nothing = np.full(6, np.nan)
     returns = sp500_percent[:2000] / 100
-    settled = fit(returns, model.name)
-    assert settled.log_likelihood is not None
-    reached = settled.log_likelihood + len(returns) * np.log(PERCENT)
-    theta, likelihood, status = model._by_arch(returns, reached)
-    assert status == kernel.CONVERGED
+    ours = fit(returns, model.name)
+    assert ours.log_likelihood is not None
+    reached = ours.log_likelihood + len(returns) * np.log(PERCENT)
+    theta, likelihood, status = model._fit_by_arch(returns, reached)
+    assert status == estimation.CONVERGED
     assert likelihood == pytest.approx(reached, abs=1e-3)
-    np.testing.assert_allclose(kernel.conditional_variances(returns, theta)[-1], settled.next_variance, rtol=0.02)
-    theta, _, status = model._by_arch(returns, reached + 1.0)
-    assert status == kernel.NOT_CONVERGED
+    np.testing.assert_allclose(conditional_variances(returns, theta)[-1], ours.next_variance, rtol=0.02)
+    theta, _, status = model._fit_by_arch(returns, reached + 1.0)
+    assert status == estimation.NOT_CONVERGED
     np.testing.assert_array_equal(theta, nothing)
 
 
-def test_an_unknown_model_names_the_nearest() -> None:
+def test_the_error_of_an_unknown_model_has_the_nearest_name() -> None:
     with pytest.raises(SettingsError, match="gjr_t"):
         garch_model("gjrt")
 
 
-def test_variance_path_is_that_of_arch(sp500_percent: NDArray[np.float64]) -> None:
+def test_forecast_variance_equals_that_of_arch(sp500_percent: NDArray[np.float64]) -> None:
     from arch import arch_model
 
     estimate = fit(sp500_percent / 100)
@@ -156,7 +159,7 @@ def test_residuals_satisfy_the_recursion(sp500_percent: NDArray[np.float64]) -> 
     assert estimate.next_variance == pytest.approx(expected[-1], rel=1e-9)
 
 
-def test_finds_the_parameters_that_simulated_the_data(simulate_garch: Callable[..., NDArray[np.float64]]) -> None:
+def test_parameters_of_simulated_returns_are_recovered(simulate_garch: Callable[..., NDArray[np.float64]]) -> None:
     returns = simulate_garch(np.random.default_rng(5), 20_000, omega=4e-6, alpha=0.08, beta=0.88, mu=5e-4)
     estimate = fit(returns)
     assert estimate.alpha == pytest.approx(0.08, abs=0.015)
@@ -165,7 +168,7 @@ def test_finds_the_parameters_that_simulated_the_data(simulate_garch: Callable[.
     assert estimate.mu == pytest.approx(5e-4, abs=3e-4)
 
 
-def test_forecast_variance_tends_to_its_level() -> None:
+def test_forecast_variance_tends_to_its_long_run_level() -> None:
     estimate = VolatilityEstimate("garch", 0.0, 1e-6, 0.1, 0.0, 0.8, None, 4e-5, np.zeros(1), None)
     path = estimate.forecast_variance(400)
     assert path[0] == 4e-5
@@ -173,7 +176,7 @@ def test_forecast_variance_tends_to_its_level() -> None:
     assert path[-1] == pytest.approx(1e-6 / (1 - 0.9))
 
 
-def test_refuses_a_variance_without_a_level() -> None:
+def test_a_variance_without_a_long_run_level_is_refused() -> None:
     rng = np.random.default_rng(2)
     regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
     outcome = garch_model("garch").fit({"X": regimes})["X"]
@@ -181,8 +184,8 @@ def test_refuses_a_variance_without_a_level() -> None:
     assert outcome.reason == "not_stationary"
 
 
-def test_refuses_a_likelihood_without_a_top() -> None:
-    """Where nine of ten returns are zero, Student's t can be made likelier without bound; `arch` stops anywhere."""
+def test_an_unbounded_likelihood_is_refused() -> None:
+    """If nine of ten returns are zero, the likelihood of Student's t has no maximum, and `arch` stops anywhere."""
     rng = np.random.default_rng(146)
     returns = np.where(rng.random(300) < 0.9, 0.0, rng.normal(0, 0.01, 300))
     outcome = garch_model("garch_t").fit({"X": returns})["X"]
@@ -190,7 +193,7 @@ def test_refuses_a_likelihood_without_a_top() -> None:
     assert outcome.reason == "not_converged"
 
 
-def test_one_bad_series_leaves_the_batch_alone(sp500_percent: NDArray[np.float64]) -> None:
+def test_a_constant_series_does_not_change_the_fits_of_others(sp500_percent: NDArray[np.float64]) -> None:
     good = sp500_percent[-500:] / 100
     batch = garch_model("garch").fit({"BAD": np.full(500, 1e-9), "GOOD": good})
     assert isinstance(batch["BAD"], Exclusion)

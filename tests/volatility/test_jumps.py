@@ -17,59 +17,59 @@ if TYPE_CHECKING:
 DAYS, SERIES = 800, 60
 
 
-def tailed(rng: np.random.Generator, length: int = DAYS) -> NDArray[np.float64]:
-    """Give Student t returns of 4 degrees of freedom, 1.5% a day."""
+def fat_tailed(rng: np.random.Generator, length: int = DAYS) -> NDArray[np.float64]:
+    """Return Student t returns of 4 degrees of freedom, 1.5% a day."""
     return np.asarray(0.015 * rng.standard_t(4, length) / np.sqrt(2))
 
 
 @pytest.mark.parametrize("ratio", [4, 1 / 2, 1 / 10])
 @pytest.mark.parametrize("after", [10, 300])
-def test_most_splits_are_known_once_ten_sessions_have_followed(
+def test_most_splits_are_found_once_ten_sessions_have_followed(
     simulate_garch: Simulate, ratio: float, after: int
 ) -> None:
-    rng, known = np.random.default_rng(1), 0
+    rng, found_splits = np.random.default_rng(1), 0
     for _ in range(SERIES):
         returns = simulate_garch(rng, DAYS, omega=4.5e-6, alpha=0.08, beta=0.9)
         returns[-1 - after] += np.log(ratio)
         found = unit_changes(returns)
-        known += int(found[-1 - after])
+        found_splits += int(found[-1 - after])
         assert found.sum() == found[-1 - after]
         assert ratio == 1 / 10 or not unit_changes(returns[:-after]).any()
-    assert known >= 0.75 * SERIES
+    assert found_splits >= 0.75 * SERIES
 
 
 @pytest.mark.parametrize(("unrest", "most"), [(1.0, 0.3), (2.0, 0.12)])
 def test_few_crashes_are_taken_for_splits(unrest: float, most: float) -> None:
-    rng, cut = np.random.default_rng(2), 0
+    rng, mistaken = np.random.default_rng(2), 0
     for _ in range(SERIES):
-        returns = tailed(rng)
+        returns = fat_tailed(rng)
         returns[-29:] *= unrest
         returns[-30] = np.log(rng.uniform(0.25, 0.6))
-        cut += int(unit_changes(returns).any())
-        assert not unit_changes(returns[:-20]).any()  # nine sessions after it
-    assert cut <= most * SERIES
+        mistaken += int(unit_changes(returns).any())
+        assert not unit_changes(returns[:-20]).any()  # only nine sessions have followed the crash
+    assert mistaken <= most * SERIES
 
 
 @pytest.mark.parametrize("wrong", [1, 5])
 @pytest.mark.parametrize("factor", [4, 0.3, 1000])
-def test_both_legs_of_a_wrong_quote_go(factor: float, wrong: int) -> None:
-    rng, one = np.random.default_rng(3), 0
+def test_both_returns_of_a_wrong_quote_are_found(factor: float, wrong: int) -> None:
+    rng, only_one = np.random.default_rng(3), 0
     for _ in range(SERIES):
-        returns = tailed(rng)
+        returns = fat_tailed(rng)
         returns[500] += np.log(factor)
         returns[500 + wrong] -= np.log(factor)
         found = unit_changes(returns)
-        one += int(found[500] != found[500 + wrong])
+        only_one += int(found[500] != found[500 + wrong])
         assert found.sum() <= 2
-    assert one <= 0.04 * SERIES
+    assert only_one <= 0.04 * SERIES
 
 
-def test_nothing_real_is_left_out(real_returns: dict[str, NDArray[np.float64]]) -> None:
+def test_no_return_of_a_real_series_is_a_unit_change(real_returns: dict[str, NDArray[np.float64]]) -> None:
     for returns in real_returns.values():
         for end in range(300, len(returns), 41):
             assert not unit_changes(returns[max(0, end - 1000) : end]).any()
 
 
 @pytest.mark.parametrize("returns", [[], [0.0, 0.0], [0.01, -0.01] * 40, [0.0] * 50 + [0.3] + [0.0] * 50])
-def test_where_there_is_nothing_to_compare_with_nothing_is_left_out(returns: list[float]) -> None:
+def test_series_without_a_usual_move_have_no_unit_changes(returns: list[float]) -> None:
     assert not unit_changes(np.array(returns)).any()

@@ -8,7 +8,7 @@ import pytest
 from pm.exclusions import Exclusion
 from pm.seeding import ticker_generator
 from pm.volatility.garch import GARCH_MODELS
-from pm.volatility.pool import STRIDE, Pool, fit_pools, past_outcomes, pooled_variances
+from pm.volatility.pool import STRIDE, ModelPool, fit_pools, past_outcomes, pooled_variances
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,92 +32,94 @@ def garch_t(seed: int, length: int) -> NDArray[np.float64]:
     return returns
 
 
-def pools(returns: NDArray[np.float64], *, calibration: int = 400, refit: int = 100) -> list[Pool]:
-    return fit_pools({"X": returns}, MODELS, [500, 900], refit=refit, calibration=calibration, least=250)["X"]
+def pools(returns: NDArray[np.float64], *, calibration: int = 400, refit: int = 100) -> list[ModelPool]:
+    return fit_pools(
+        {"X": returns}, MODELS, [500, 900], refit_sessions=refit, calibration_sessions=calibration, min_returns=250
+    )["X"]
 
 
 def outcomes(
-    returns: NDArray[np.float64], fitted: list[Pool], *, horizon: int = 5, simulations: int = 200
+    returns: NDArray[np.float64], fitted: list[ModelPool], *, horizon: int = 5, simulations: int = 200
 ) -> PastOutcomes:
     generator = ticker_generator(1, "X")
     return past_outcomes(returns, fitted, horizon=horizon, simulations=simulations, generator=generator)
 
 
-def test_cuts_go_back_from_today_and_windows_are_those_known() -> None:
+def test_cuts_are_counted_back_from_today_and_windows_begin_where_returns_are_known() -> None:
     fitted = pools(garch_t(1, 800))
     assert [pool.cut for pool in fitted] == [800, 700, 600, 500, 400]
     newest, oldest = fitted[0], fitted[-1]
-    assert [(member.window, member.begin) for member in newest.members] == [(500, 300), (500, 300), (900, 0), (900, 0)]
-    # Of 400 returns both windows see all: they are one.
-    assert [(member.window, member.begin) for member in oldest.members] == [(500, 0), (500, 0)]
-    assert [len(member.estimate.residuals) for member in newest.members] == [500, 500, 800, 800]
+    assert [(model.window, model.begin) for model in newest.models] == [(500, 300), (500, 300), (900, 0), (900, 0)]
+    # With 400 returns known both windows are the same, and fitted once.
+    assert [(model.window, model.begin) for model in oldest.models] == [(500, 0), (500, 0)]
+    assert [len(model.estimate.residuals) for model in newest.models] == [500, 500, 800, 800]
 
 
 def test_only_the_newest_pool_has_standard_errors() -> None:
     newest, *older = pools(garch_t(2, 700))
-    assert all("beta" in member.estimate.errors for member in newest.members)
-    assert not any(member.estimate.errors for pool in older for member in pool.members)
+    assert all("beta" in model.estimate.errors for model in newest.models)
+    assert not any(model.estimate.errors for pool in older for model in pool.models)
 
 
-def test_a_past_pool_is_what_was_fitted_then() -> None:
-    """Its numbers are those of a fit to the returns there were, to the last bit."""
+def test_a_past_pool_equals_a_fit_to_the_returns_known_then() -> None:
     returns = garch_t(3, 800)
     past = pools(returns)[2]
     then = pools(returns[: past.cut])[0]
-    for ours, theirs in zip(past.members, then.members, strict=True):
+    for ours, theirs in zip(past.models, then.models, strict=True):
         assert (ours.estimate.omega, ours.estimate.beta) == (theirs.estimate.omega, theirs.estimate.beta)
         assert ours.estimate.next_variance == theirs.estimate.next_variance
         np.testing.assert_array_equal(ours.estimate.residuals, theirs.estimate.residuals)
 
 
-def test_variances_are_those_of_the_fits_and_go_on_with_what_came() -> None:
+def test_variances_equal_the_fits_and_continue_with_later_returns() -> None:
     returns = garch_t(4, 800)
     pool = pools(returns)[2]
     variances = pooled_variances(returns, pool)
-    for place, member in enumerate(pool.members):
-        assert np.isnan(variances[place, : member.begin]).all()
-        assert variances[place, pool.cut] == pytest.approx(member.estimate.next_variance, rel=1e-12)
-        own = member.estimate
+    for place, model in enumerate(pool.models):
+        assert np.isnan(variances[place, : model.begin]).all()
+        assert variances[place, pool.cut] == model.estimate.next_variance
+        own = model.estimate
         for t in range(pool.cut, len(returns)):
             shock = returns[t] - own.mu
             weight = own.alpha + (own.gamma if shock < 0 else 0.0)
             expected = own.omega + weight * shock**2 + own.beta * variances[place, t]
-            assert variances[place, t + 1] == pytest.approx(expected, rel=1e-12)
+            # One step from the same variance: each of its positive terms is rounded two or three times.
+            assert variances[place, t + 1] == pytest.approx(expected, rel=8 * np.finfo(float).eps)
 
 
-def test_later_returns_leave_the_levels_already_known_alone() -> None:
-    """Cuts are counted from the end, so the pools are held: what they say of an outcome hangs on returns up to it."""
+def test_later_returns_do_not_change_the_levels_of_earlier_outcomes() -> None:
+    """Cuts are counted from the end, so that the pools are kept fixed here; only the returns differ."""
     returns = garch_t(5, 820)
     fitted = pools(returns[:800])
     known = outcomes(returns[:800], fitted)
-    held = [Pool(820, fitted[0].members, {}), *fitted[1:]]
+    fixed = [ModelPool(820, fitted[0].models, {}), *fitted[1:]]
     shocked = np.concatenate([returns[:800], returns[800:] * 30])
-    later, wild = outcomes(returns, held), outcomes(shocked, held)
+    later, wild = outcomes(returns, fixed), outcomes(shocked, fixed)
     count = len(known.levels)
-    came = np.isfinite(known.levels)
+    finite = np.isfinite(known.levels)
     for more in (later, wild):
-        np.testing.assert_array_equal(more.levels[:count][came], known.levels[came])
+        np.testing.assert_array_equal(more.levels[:count][finite], known.levels[finite])
         np.testing.assert_array_equal(more.regimes[:count], known.regimes)
 
 
-def test_every_second_session_is_an_origin_and_the_last_outcomes_have_not_come() -> None:
+def test_every_second_session_is_an_origin_and_the_last_outcomes_are_not_known_yet() -> None:
     returns = garch_t(6, 701)
     found = outcomes(returns, pools(returns, calibration=200), horizon=5)
     assert found.levels.shape == (200 // STRIDE, 5)
-    came = np.isfinite(found.levels)
-    assert came[:, 0].all()
-    assert came.sum(axis=0).tolist() == [100, 100, 99, 99, 98]
+    finite = np.isfinite(found.levels)
+    assert finite[:, 0].all()
+    assert finite.sum(axis=0).tolist() == [100, 100, 99, 99, 98]
 
 
-def test_no_calibration_no_outcomes() -> None:
+def test_without_calibration_there_are_no_outcomes() -> None:
     returns = garch_t(7, 600)
     found = outcomes(returns, pools(returns, calibration=0))
     assert found.levels.shape == (0, 5)
     assert len(found.regimes) == 0
 
 
-def test_outcomes_of_what_was_modelled_are_uniform() -> None:
-    """Levels of the first step are independent: each tenth has its tenth, within four standard errors."""
+def test_levels_of_outcomes_are_uniform_if_the_model_is_true() -> None:
+    """Levels of the first step are independent: each tenth of them has a share of .1, within four standard errors."""
     levels = []
     for seed in range(12):
         returns = garch_t(100 + seed, 1300)
@@ -127,16 +129,16 @@ def test_outcomes_of_what_was_modelled_are_uniform() -> None:
     first = stacked[:, 0]
     shares = np.histogram(first, bins=10, range=(0, 1))[0] / len(first)
     np.testing.assert_allclose(shares, 0.1, atol=4 * (0.09 / len(first)) ** 0.5)
-    # Windows of ten sessions overlap by all but two: 840 of them are worth a fifth, or less.
+    # Windows of ten sessions that begin two sessions apart overlap: they count as a fifth of their number.
     last = stacked[np.isfinite(stacked[:, 9]), 9]
     for level in (0.05, 0.25, 0.75, 0.95):
         error = (level * (1 - level) / (len(last) / 5)) ** 0.5
         assert (last <= level).mean() == pytest.approx(level, abs=4 * error)
 
 
-def test_a_refusal_is_kept_with_its_pool() -> None:
+def test_a_pool_has_the_refusals_of_its_failed_fits() -> None:
     rng = np.random.default_rng(2)
     regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
     newest = pools(regimes, calibration=0)[0]
     assert isinstance(newest.refusals["garch", 900], Exclusion)
-    assert {member.window for member in newest.members} == {500}
+    assert {model.window for model in newest.models} == {500}

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pm.statistics.robust import robust_sigma
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pm.typing import FloatArray
 
 __all__ = ["Detrending", "Differences", "LineRemoval", "shrunk_mean"]
-
-NORMAL_MAD = 1.4826
-"""A normal distribution's standard deviation over its median absolute deviation."""
 
 FARTHEST = 8.0
 """Returns further from the median than this many robust standard deviations are cut back to it: a hundredfold jump is
@@ -67,7 +66,7 @@ class Differences:
         """Measure the bars that parameters are estimated on."""
         returns = np.diff(log_prices)
         median = float(np.median(returns))
-        spread = NORMAL_MAD * float(np.median(np.abs(returns - median)))
+        spread = robust_sigma(returns - median)
         reach = FARTHEST * spread if spread > 0 else np.inf
         low, high = median - reach, median + reach
         kept = np.clip(returns, low, high)

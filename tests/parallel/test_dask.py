@@ -9,24 +9,24 @@ from pm.errors import EngineError
 from pm.parallel import dask
 
 
-def _timed_out() -> None:
-    raise TimeoutError("the work's own")
+def _time_out() -> None:
+    raise TimeoutError("raised by the work")
 
 
-def test_a_result_is_waited_for_while_the_client_lives_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_is_waited_for_only_while_the_client_is_connected(monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import Client, LocalCluster
 
-    monkeypatch.setattr(dask, "_ASKED_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(dask, "_CLIENT_CHECK_SECONDS", 0.2)
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
         ThreadPoolExecutor(1) as thread,
     ):
         client = Client(cluster)
         assert dask._result(client.submit(time.sleep, 1, pure=False)) is None
-        with pytest.raises(TimeoutError, match="the work's own"):
-            dask._result(client.submit(_timed_out, pure=False))
+        with pytest.raises(TimeoutError, match="raised by the work"):
+            dask._result(client.submit(_time_out, pure=False))
         waiting = thread.submit(dask._result, client.submit(time.sleep, 60, pure=False))
         time.sleep(0.5)
         client.close()
-        with pytest.raises(EngineError, match="gone"):
+        with pytest.raises(EngineError, match="has stopped"):
             waiting.result(timeout=30)

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from pm.settings import Settings
 
-    Crews = Callable[[str], Workers]
+    WorkersOf = Callable[[str], Workers]
 
-# Connects to a running Ray as another program does, and says what came of it.
+# Connects to a running Ray as another program does, and prints the results.
 _RAY_CLIENT = """
 import sys
 from pm.parallel import Workers
@@ -59,8 +59,8 @@ sys.stdin.read()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _clusters_settings() -> Iterator[None]:
-    """Let Ray neither ask for a token nor tell its makers; let Dask give up work on its second dead worker."""
+def _cluster_settings() -> Iterator[None]:
+    """Run Ray without a token and without usage reports; let Dask fail work at the second death of its worker."""
     with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -73,7 +73,7 @@ def _cluster(workers: int) -> LocalCluster:
 
 @pytest.fixture(scope="module")
 def dask_address() -> Iterator[str]:
-    """A running cluster of two workers, which stay however long a busy machine takes to start them again."""
+    """A running cluster of two workers, which waits long for a busy machine to start them again."""
     with dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}), _cluster(2) as cluster:
         yield cluster.scheduler_address
 
@@ -86,31 +86,31 @@ def bare_cluster() -> Iterator[LocalCluster]:
 
 
 @pytest.fixture(scope="module")
-def local_crew() -> Iterator[Workers]:
+def local_workers() -> Iterator[Workers]:
     with Workers(jobs=2) as workers:
         yield workers
 
 
 @pytest.fixture(scope="module")
-def dask_crew(dask_address: str) -> Iterator[Workers]:
+def dask_workers(dask_address: str) -> Iterator[Workers]:
     with Workers("dask", address=dask_address) as workers:
         yield workers
 
 
 @pytest.fixture(scope="module")
-def ray_crew() -> Iterator[Workers]:
-    """Workers of a Ray of our own, whose processes end with it."""
-    before, files = _of_clusters(), set(Path.cwd().iterdir())
+def ray_workers() -> Iterator[Workers]:
+    """Workers of a Ray that is started here, whose processes must end with it."""
+    before, files = _cluster_processes(), set(Path.cwd().iterdir())
     with Workers("ray", jobs=2) as workers:
         yield workers
     assert set(Path.cwd().iterdir()) == files
-    _gone(before)
+    _check_ended(before)
 
 
 @pytest.fixture
-def crews(request: pytest.FixtureRequest) -> Crews:
-    """Give an engine's workers, the same for all tests: starting them takes the most of this module's time."""
-    return lambda engine: request.getfixturevalue(f"{engine}_crew")
+def workers_of(request: pytest.FixtureRequest) -> WorkersOf:
+    """A function that returns an engine's workers, shared by all tests since they take long to start."""
+    return lambda engine: request.getfixturevalue(f"{engine}_workers")
 
 
 def _threads(_: int) -> tuple[int, int, int, set[int]]:
@@ -118,23 +118,23 @@ def _threads(_: int) -> tuple[int, int, int, set[int]]:
     return os.getpid(), pl.thread_pool_size(), numba.get_num_threads(), pools
 
 
-def _solved(seed: int) -> bytes:
+def _solve(seed: int) -> bytes:
     rng = np.random.default_rng(seed)
     design: NDArray[np.float64] = rng.normal(size=(300, 60))
     return np.linalg.solve(design.T @ design, design.T @ rng.normal(size=300)).tobytes()
 
 
-def _refuses(number: int) -> int:
+def _fail_for_two(number: int) -> int:
     if number == 2:
         raise InputError("Two is refused.", where="test", hint="ask for three")
     return number
 
 
 def _killed_once(folder: Path, number: int) -> int:
-    """Note each try; the first try of 6 is killed, as by a system out of memory."""
-    tries = len(list(folder.glob(f"{number}.*")))
-    (folder / f"{number}.{tries}").touch()
-    if number == 6 and tries == 0:
+    """Record each attempt in a file; the first attempt of 6 is killed, as by a system out of memory."""
+    attempts = len(list(folder.glob(f"{number}.*")))
+    (folder / f"{number}.{attempts}").touch()
+    if number == 6 and attempts == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.05)
     return number
@@ -146,16 +146,16 @@ def _killed_always(number: int) -> int:
     return number
 
 
-def _private_mib(values: NDArray[np.float64]) -> float:
-    """Give this process's memory at its most; what it shares with others, as Ray's store of objects, is not its own."""
+def _private_memory_mib(values: NDArray[np.float64]) -> float:
+    """Return this process's memory while it holds a copy, without what it shares with others, as Ray's object store."""
     more = values + 1
     assert more.sum() > 0
     memory = psutil.Process().memory_info()
     return float(memory.rss - memory.shared) / 2**20
 
 
-def _of_clusters() -> set[int]:
-    """Processes below this one that belong to a cluster."""
+def _cluster_processes() -> set[int]:
+    """Return the ids of the processes started from here that belong to a cluster."""
     found = set()
     for child in psutil.Process().children(recursive=True):
         try:
@@ -167,12 +167,12 @@ def _of_clusters() -> set[int]:
     return found
 
 
-def _gone(before: set[int]) -> None:
-    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in _of_clusters() - before], timeout=20)
+def _check_ended(before: set[int]) -> None:
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in _cluster_processes() - before], timeout=20)
     assert not alive
 
 
-def test_workers_on_this_machine_leave_with_a_parent_that_was_killed() -> None:
+def test_local_workers_exit_if_their_parent_is_killed() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _KILLED_PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as parent:
@@ -186,7 +186,7 @@ def test_workers_on_this_machine_leave_with_a_parent_that_was_killed() -> None:
 
 @contextmanager
 def _worker(cluster: LocalCluster, *options: str, path: Path | None = None) -> Iterator[None]:
-    """Have a worker that nobody starts again."""
+    """Start a worker that is not started again when it dies."""
     command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address]
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
     with subprocess.Popen(
@@ -202,10 +202,10 @@ def _worker(cluster: LocalCluster, *options: str, path: Path | None = None) -> I
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_workers_have_one_thread_each(crews: Crews, engine: str) -> None:
-    seen = list(crews(engine).map(_threads, range(6)))
+def test_workers_have_one_thread_each(workers_of: WorkersOf, engine: str) -> None:
+    seen = list(workers_of(engine).map(_threads, range(6)))
     assert all(threads[2:] == (1, {1}) for threads in seen)
-    if engine != "dask":  # whose workers here are not started by us
+    if engine != "dask":  # these Dask workers were not started by pm
         assert all(threads[1] == 1 for threads in seen)
     pids = {pid for pid, *_ in seen}
     assert os.getpid() not in pids
@@ -213,66 +213,66 @@ def test_workers_have_one_thread_each(crews: Crews, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
-def test_results_are_equal_to_the_last_bit_and_in_order(crews: Crews, engine: str) -> None:
-    assert list(crews(engine).map(_solved, range(9))) == list(Workers(jobs=1).map(_solved, range(9)))
+def test_results_are_bitwise_those_of_this_process_and_in_order(workers_of: WorkersOf, engine: str) -> None:
+    assert list(workers_of(engine).map(_solve, range(9))) == list(Workers(jobs=1).map(_solve, range(9)))
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
-def test_errors_reach_the_caller_as_they_are(crews: Crews, engine: str) -> None:
-    with pytest.raises(InputError) as refused:
-        list(crews(engine).map(_refuses, range(6)))
-    assert (refused.value.what, refused.value.hint) == ("Two is refused.", "ask for three")
-    assert list(crews(engine).map(_refuses, [3])) == [3]
+def test_errors_reach_the_caller_unchanged(workers_of: WorkersOf, engine: str) -> None:
+    with pytest.raises(InputError) as caught:
+        list(workers_of(engine).map(_fail_for_two, range(6)))
+    assert (caught.value.what, caught.value.hint) == ("Two is refused.", "ask for three")
+    assert list(workers_of(engine).map(_fail_for_two, [3])) == [3]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_what_a_killed_worker_had_in_hand_is_done_again(crews: Crews, engine: str, tmp_path: Path) -> None:
-    assert list(crews(engine).map(partial(_killed_once, tmp_path), range(12))) == list(range(12))
-    tries = [len(list(tmp_path.glob(f"{number}.*"))) for number in range(12)]
-    assert tries[6] == 2
-    assert tries[:2] == [1, 1]  # what was had is kept: of 12, at most 4 were in flight
-    assert sum(tries) <= 12 + 4
+def test_the_chunk_of_a_killed_worker_is_done_again(workers_of: WorkersOf, engine: str, tmp_path: Path) -> None:
+    assert list(workers_of(engine).map(partial(_killed_once, tmp_path), range(12))) == list(range(12))
+    attempts = [len(list(tmp_path.glob(f"{number}.*"))) for number in range(12)]
+    assert attempts[6] == 2
+    assert attempts[:2] == [1, 1]  # results are kept: at most 4 of 12 chunks were running or waiting
+    assert sum(attempts) <= 12 + 4
 
 
 @pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
-def test_a_chunk_over_which_workers_always_die_is_named(crews: Crews, engine: str) -> None:
-    _names_the_chunk(crews(engine))
+def test_the_error_has_the_name_of_a_chunk_that_always_kills_its_worker(workers_of: WorkersOf, engine: str) -> None:
+    _check_error_of_a_fatal_chunk(workers_of(engine))
 
 
-def _names_the_chunk(crew: Workers) -> None:
+def _check_error_of_a_fatal_chunk(workers: Workers) -> None:
     with pytest.raises(WorkerError, match=r"chunk 3 of 5 \(number 2\)"):
-        list(crew.map(_killed_always, range(5), name=lambda number: f"number {number}"))
-    assert list(crew.map(_killed_always, [7, 8])) == [7, 8]
+        list(workers.map(_killed_always, range(5), name=lambda number: f"number {number}"))
+    assert list(workers.map(_killed_always, [7, 8])) == [7, 8]
 
 
 @pytest.mark.slow
-def test_a_dask_of_our_own_starts_workers_that_it_had_given_up() -> None:
-    before = _of_clusters()
-    # Dask gives up a worker that is gone for so long, as one is that starts slowly: here any that is killed.
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), Workers("dask", jobs=2) as crew:
-        assert all(threads[1:] == (1, 1, {1}) for threads in crew.map(_threads, range(4)))
-        _names_the_chunk(crew)
-    _gone(before)
+def test_a_dask_cluster_started_here_starts_again_workers_that_it_had_given_up() -> None:
+    before = _cluster_processes()
+    # Dask gives up a worker that is gone for longer than this, as a slow start can make it: here any killed worker.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), Workers("dask", jobs=2) as workers:
+        assert all(threads[1:] == (1, 1, {1}) for threads in workers.map(_threads, range(4)))
+        _check_error_of_a_fatal_chunk(workers)
+    _check_ended(before)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_workers_memory_does_not_grow_with_the_number_of_chunks(crews: Crews, engine: str) -> None:
+def test_a_workers_memory_does_not_grow_with_the_number_of_chunks(workers_of: WorkersOf, engine: str) -> None:
     chunks = [np.full(2**19, float(place)) + 1 for place in range(60)]  # 4 MiB each
-    used = list(crews(engine).map(_private_mib, chunks))
+    used = list(workers_of(engine).map(_private_memory_mib, chunks))
     assert sum(chunk.nbytes for chunk in chunks) / 2**20 == 240
-    assert max(used) - max(used[:12]) < 24  # six chunks: what is in flight, and the allocator's slack
+    assert max(used) - max(used[:12]) < 24  # six chunks: those waiting at the worker, and the allocator's slack
 
 
-@pytest.mark.usefixtures("ray_crew")
-def test_another_programs_ray_is_used_at_its_address_and_left_running(crews: Crews) -> None:
-    list(crews("ray").map(abs, [1]))
+@pytest.mark.usefixtures("ray_workers")
+def test_a_ray_cluster_of_another_program_is_used_and_left_running(workers_of: WorkersOf) -> None:
+    list(workers_of("ray").map(abs, [1]))
     address = ray.get_runtime_context().gcs_address
-    done = subprocess.run([sys.executable, "-c", _RAY_CLIENT, address], check=True, capture_output=True, text=True)
-    assert done.stdout.strip().endswith("[3, 2, 1]")
-    assert list(crews("ray").map(abs, [-4])) == [4]
+    finished = subprocess.run([sys.executable, "-c", _RAY_CLIENT, address], check=True, capture_output=True, text=True)
+    assert finished.stdout.strip().endswith("[3, 2, 1]")
+    assert list(workers_of("ray").map(abs, [-4])) == [4]
 
 
-def _quick(engine: str, address: str | None) -> Settings:
+def _quick_settings(engine: str, address: str | None) -> Settings:
     settings = load_settings()
     changes: dict[str, dict[str, Any]] = {
         "forecast": {"models": ["naive", "drift", "theta"], "horizon": 3, "window": 300, "origins": 8},
@@ -285,80 +285,84 @@ def _quick(engine: str, address: str | None) -> Settings:
     )
 
 
-def test_a_night_gives_the_same_numbers_on_each_engine(crews: Crews, dask_address: str, tmp_path: Path) -> None:
-    list(crews("ray").map(abs, [1]))  # a program that has connected to Ray has its own used
-    nights: dict[str, dict[str, pl.DataFrame]] = {}
+def test_a_run_gives_the_same_numbers_on_each_engine(workers_of: WorkersOf, dask_address: str, tmp_path: Path) -> None:
+    list(workers_of("ray").map(abs, [1]))  # connects to Ray, so that the run uses this cluster
+    runs: dict[str, dict[str, pl.DataFrame]] = {}
     for engine in ENGINES:
-        settings = _quick(engine, dask_address if engine == "dask" else None)
+        settings = _quick_settings(engine, dask_address if engine == "dask" else None)
         workspace = init_workspace(tmp_path / engine)
         with open_lake(workspace, settings) as lake:
             request = Request("sample", tickers=("AAPL", "FB", "IBM"))
             run_pipeline(lake, workspace, settings, lambda _: None, request=request)
-            nights[engine] = {
+            runs[engine] = {
                 name: lake.read(TABLES[name]).drop("run_id", "snapshot_id")
                 for name in ("volatility", "forecasts", "exclusions")
             }
-    local = nights.pop("local")
+    local = runs.pop("local")
     assert local["forecasts"]["ticker"].n_unique() == local["volatility"]["ticker"].n_unique() == 3
-    for frames in nights.values():
+    for frames in runs.values():
         for name, frame in frames.items():
             assert frame.write_ipc(None).getvalue() == local[name].write_ipc(None).getvalue()
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
 @pytest.mark.parametrize(
-    ("address", "said"), [("127.0.0.1:1", "Nothing answers at 127.0.0.1:1"), ("nonsense", "'nonsense' is no address")]
+    ("address", "message"),
+    [("127.0.0.1:1", "Nothing answers at 127.0.0.1:1"), ("nonsense", "'nonsense' is no address")],
 )
-def test_an_address_nobody_answers_at_is_said_before_any_work(engine: str, address: str, said: str) -> None:
-    with pytest.raises(EngineError, match=said) as refused, Workers(engine, address=address):
+def test_an_address_without_an_answer_is_reported_before_any_work(engine: str, address: str, message: str) -> None:
+    with pytest.raises(EngineError, match=message) as caught, Workers(engine, address=address):
         pass
-    assert refused.value.hint
+    assert caught.value.hint
 
 
-class _Quiet(http.server.BaseHTTPRequestHandler):
+class _QuietHandler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
-def test_something_else_at_the_address_is_told_from_a_cluster(engine: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent, http.server.HTTPServer(("127.0.0.1", 0), _Quiet) as web:
+def test_another_program_at_the_address_is_not_taken_for_a_cluster(engine: str) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        http.server.HTTPServer(("127.0.0.1", 0), _QuietHandler) as web,
+    ):
         threading.Thread(target=web.serve_forever, daemon=True).start()
         for port in (silent.getsockname()[1], web.server_port):
             with (
                 pytest.raises(EngineError, match=f"at 127.0.0.1:{port} does not answer as a"),
-                Workers(engine, address=f"127.0.0.1:{port}", patience=1),
+                Workers(engine, address=f"127.0.0.1:{port}", timeout=1),
             ):
                 pass
         web.shutdown()
 
 
-def test_a_cluster_without_workers_is_not_waited_for(bare_cluster: LocalCluster) -> None:
+def test_a_cluster_without_workers_is_refused_after_the_timeout(bare_cluster: LocalCluster) -> None:
     with (
-        Workers("dask", address=bare_cluster.scheduler_address, patience=1) as crew,
-        pytest.raises(EngineError, match="has no workers") as refused,
+        Workers("dask", address=bare_cluster.scheduler_address, timeout=1) as workers,
+        pytest.raises(EngineError, match="has no workers") as caught,
     ):
-        list(crew.map(_solved, range(2)))
-    assert "dask worker" in refused.value.hint
+        list(workers.map(_solve, range(2)))
+    assert "dask worker" in caught.value.hint
 
 
-def test_a_cluster_that_loses_all_its_workers_ends_the_work(bare_cluster: LocalCluster) -> None:
+def test_work_fails_when_a_cluster_has_lost_all_its_workers(bare_cluster: LocalCluster) -> None:
     with (
         _worker(bare_cluster, "--nthreads", "1"),
-        Workers("dask", address=bare_cluster.scheduler_address, patience=2) as crew,
+        Workers("dask", address=bare_cluster.scheduler_address, timeout=2) as workers,
         pytest.raises(EngineError, match="for 4 seconds"),
     ):
-        list(crew.map(_killed_always, range(5)))
+        list(workers.map(_killed_always, range(5)))
 
 
 def test_workers_of_several_threads_are_refused(bare_cluster: LocalCluster) -> None:
     with (
         _worker(bare_cluster, "--nthreads", "2"),
-        Workers("dask", address=bare_cluster.scheduler_address) as crew,
-        pytest.raises(EngineError, match="2 threads") as refused,
+        Workers("dask", address=bare_cluster.scheduler_address) as workers,
+        pytest.raises(EngineError, match="2 threads") as caught,
     ):
-        list(crew.map(_solved, range(2)))
-    assert "--nthreads 1" in refused.value.hint
+        list(workers.map(_solve, range(2)))
+    assert "--nthreads 1" in caught.value.hint
 
 
 def test_workers_of_another_version_are_refused(bare_cluster: LocalCluster, tmp_path: Path) -> None:
@@ -367,19 +371,19 @@ def test_workers_of_another_version_are_refused(bare_cluster: LocalCluster, tmp_
     other.write_text("Metadata-Version: 2.1\nName: polars\nVersion: 0.1\n")
     with (
         _worker(bare_cluster, "--nthreads", "1", path=tmp_path),
-        Workers("dask", address=bare_cluster.scheduler_address) as crew,
-        pytest.raises(EngineError, match=f"has polars 0.1, and pm runs here with {version('polars')}"),
+        Workers("dask", address=bare_cluster.scheduler_address, packages=["numpy", "polars"]) as workers,
+        pytest.raises(EngineError, match=f"has polars 0.1, but pm runs here with {version('polars')}"),
     ):
-        list(crew.map(_solved, range(2)))
+        list(workers.map(_solve, range(2)))
 
 
-def test_an_engine_that_cannot_be_is_refused_with_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_unusable_engine_has_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EngineError, match="Did you mean 'dask'"):
         Workers("desk")
-    with pytest.raises(EngineError, match="has none") as local:
+    with pytest.raises(EngineError, match="is not a cluster") as local:
         Workers("local", address="127.0.0.1:8786")
     assert "--engine dask" in local.value.hint
-    monkeypatch.setitem(sys.modules, "distributed", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
     with pytest.raises(EngineError, match="not installed") as missing:
         Workers("dask")
     assert "portfolio-maximizer[dask]" in missing.value.hint

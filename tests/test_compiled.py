@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pm.compiled import compiled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A package of two modules, in which a compiled function calls one of the other module and uses its constant.
+MODULES = {
+    "__init__": "",
+    "inner": """
+from pm.compiled import compiled
+SHIFT = 1.0
+@compiled
+def double(x):
+    return 2.0 * x
+""",
+    "outer": """
+from pm.compiled import compiled
+from kernels.inner import SHIFT, double
+@compiled
+def shifted(x):
+    return double(x) + SHIFT
+""",
+}
+
+# Prints the result, and the number of times that it was compiled and that it was read from disk.
+CALL = """
+from kernels.outer import shifted
+print(shifted(5.0), sum(shifted.stats.cache_misses.values()), sum(shifted.stats.cache_hits.values()))
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "kernels"
+    folder.mkdir()
+    for name, source in MODULES.items():
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    return folder
+
+
+def call(package: Path, **variables: str) -> list[float]:
+    """Call the function in a new process; return its result, and how often it was compiled and read from disk."""
+    path = os.pathsep.join([str(package.parent), *sys.path])
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", CALL], env=environment, capture_output=True, encoding="utf-8", check=True
+    )
+    return [float(number) for number in done.stdout.split()]
+
+
+def test_a_kept_function_is_compiled_again_only_after_an_edit_of_a_module_of_its_package(package: Path) -> None:
+    assert call(package) == [11, 1, 0]
+    assert call(package) == [11, 0, 1]
+    inner = package / "inner.py"
+    edited = inner.read_text(encoding="utf-8").replace("2.0 * x", "3.0 * x").replace("SHIFT = 1.0", "SHIFT = 2.0")
+    inner.write_text(edited, encoding="utf-8")
+    assert call(package) == [17, 1, 0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the folder of the user's cache is not set by a variable")
+def test_a_function_of_a_package_that_cannot_be_written_to_is_kept_in_the_users_cache_or_not_at_all(
+    package: Path, tmp_path: Path
+) -> None:
+    (package / "__pycache__").touch()  # so that there can be no folder of this name
+    cache, file = tmp_path / "cache", tmp_path / "file"
+    file.touch()
+    assert call(package, HOME=str(tmp_path), XDG_CACHE_HOME=str(cache)) == [11, 1, 0]
+    assert list(cache.rglob("outer.shifted*"))
+    assert call(package, HOME=str(file), XDG_CACHE_HOME=str(file)) == [11, 1, 0]
+
+
+def test_a_function_without_a_file_is_compiled() -> None:
+    names: dict[str, Any] = {}
+    exec("def double(x):\n    return 2.0 * x\n", names)  # noqa: S102 - so that it has no file
+    assert compiled(names["double"])(4.0) == 8.0
+
+
+def test_division_by_zero_gives_infinity() -> None:
+    names: dict[str, Any] = {}
+    exec("def inverse(x):\n    return 1.0 / x\n", names)  # noqa: S102 - as above
+    assert math.isinf(compiled(names["inverse"])(0.0))
