@@ -43,7 +43,7 @@ def mixed() -> str:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with imported files, an evaluation of them, two runs on the sample, and an evaluation of the sample."""
+    """A workspace with imported files and their evaluation, two runs on the sample, and its evaluation."""
     root = tmp_path_factory.mktemp("desk")
     (root / "mixed.csv").write_text(mixed())
     (root / "kite.csv").write_text(CSV)
