@@ -163,11 +163,8 @@ def of_parquet(folder: Path, bars: pl.DataFrame, asked: Sequence[str]) -> tuple[
             pl.concat([old.join(new, on="date", how="anti"), new]).sort("date").write_parquet(file)
 
     loaded = timed(load)
-    return (
-        loaded,
-        median_of(read, asked),
-        statistics.median(timed(lambda n=n: write(n)) for n in daily_deliveries(bars)),
-    )  # type: ignore[misc]
+    merged = statistics.median(timed(lambda n=n: write(n)) for n in daily_deliveries(bars))  # type: ignore[misc]
+    return loaded, median_of(read, asked), merged
 
 
 def main() -> None:

@@ -51,10 +51,14 @@ class Selection:
     descending: Sequence[str]
     limit: int | None
 
+    def __post_init__(self) -> None:
+        if not set(self.descending) <= set(self.order):
+            raise ValueError(f"Only columns of `order` can be descending: {self.descending} and {self.order}.")
+
     @property
     def named(self) -> set[str]:
         """Every column that is named."""
-        return {*(self.columns or ()), *self.equal, *self.order, *self.descending}
+        return {*(self.columns or ()), *self.equal, *self.order}
 
     @property
     def relation(self) -> str:
