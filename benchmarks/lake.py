@@ -163,8 +163,8 @@ def of_parquet(folder: Path, bars: pl.DataFrame, asked: Sequence[str]) -> tuple[
             pl.concat([old.join(new, on="date", how="anti"), new]).sort("date").write_parquet(file)
 
     loaded = timed(load)
-    merged = statistics.median(timed(lambda n=n: write(n)) for n in daily_deliveries(bars))  # type: ignore[misc]
-    return loaded, median_of(read, asked), merged
+    merged = [timed(lambda delivery=delivery: write(delivery)) for delivery in daily_deliveries(bars)]  # type: ignore[misc]
+    return loaded, median_of(read, asked), statistics.median(merged)
 
 
 def main() -> None:

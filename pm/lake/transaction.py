@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Transaction", "query"]
 
 _FEW_ROWS = 20
-"""Largest number of rows that are written into the statement: to register a frame imports pandas, which takes 0.3 s."""
+"""Largest number of rows that are written into the statement: for a registered frame DuckDB imports pandas (0.3 s)."""
 
 
 class Transaction:
