@@ -1,9 +1,9 @@
-"""How fast features are computed, and against plain pandas: `python benchmarks/features.py`.
+"""Measure how fast features are computed, also against plain pandas: `python benchmarks/features.py`.
 
-Simulated bars of 2,000 tickers × 5,000 sessions pass through `compute_features` 250 tickers a call, as the pipeline
-hands them over. Simulating is not timed; a chunk's bars and features are dropped before the next one is made, so the
-peak memory is that of one chunk. The pandas twin computes seven of the features for the first 50 tickers, is held
-to the same values, and is compared with all of them computed for the same bars, the best of three runs each.
+`compute_features` is called with simulated bars of 250 tickers at a time, as the pipeline does, for 2,000 tickers ×
+5,000 sessions. The simulation is not timed. The bars and features of a chunk are deleted before the next one is made,
+so that the peak memory is that of one chunk. The program in pandas computes seven of the features for the first 50
+tickers. Its values must be equal, and its time is compared with that of all features; each is the best of three runs.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 Frame = TypeVar("Frame")
 
 TWIN_TICKERS = 50
+"""Number of tickers that are computed in pandas too."""
 
 
 def simulate(first: int, tickers: int, sessions: int) -> pl.DataFrame:
-    """Give consistent OHLCV bars of geometric random walks with overnight gaps, the same for the same tickers."""
+    """Return consistent OHLCV bars of geometric random walks with overnight gaps; equal arguments give equal bars."""
     rng = np.random.default_rng([first, tickers, sessions])
     shape = (tickers, sessions)
     gap, move = rng.normal(0, 0.008, shape), rng.normal(0, 0.015, shape)
@@ -54,7 +55,7 @@ def simulate(first: int, tickers: int, sessions: int) -> pl.DataFrame:
 
 
 def pandas_twin(bars: pd.DataFrame) -> pd.DataFrame:
-    """Give seven of the features as one would first write them in pandas, for bars sorted by ticker and date."""
+    """Return seven of the features, computed in plain pandas, for bars sorted by ticker and date."""
 
     def rolling(values: pd.Series[float], window: int, how: str) -> pd.Series[float]:
         return values.groupby(bars["ticker"]).rolling(window).agg(how).reset_index(level=0, drop=True)
@@ -76,7 +77,7 @@ def pandas_twin(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_of_three(compute: Callable[[], Frame]) -> tuple[Frame, float]:
-    """Give the result and the seconds of the fastest of three runs."""
+    """Return the result, and the seconds of the fastest of three runs."""
     seconds = []
     for _ in range(3):
         started = perf_counter()
@@ -86,7 +87,7 @@ def best_of_three(compute: Callable[[], Frame]) -> tuple[Frame, float]:
 
 
 def compare_with_pandas(sessions: int) -> None:
-    """Print how long pandas takes for seven features, and this package for all, of the same bars."""
+    """Print the seconds that pandas takes for seven features, and this package for all, of the same bars."""
     bars = simulate(0, TWIN_TICKERS, sessions)
     frame = bars.to_pandas()
     theirs, pandas_seconds = best_of_three(lambda: pandas_twin(frame))
@@ -108,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tickers", type=int, default=2000)
     parser.add_argument("--sessions", type=int, default=5000)
-    parser.add_argument("--chunk", type=int, default=250, help="tickers a call")
+    parser.add_argument("--chunk", type=int, default=250, help="tickers per call")
     options = parser.parse_args()
     rows, seconds = 0, 0.0
     for first in range(0, options.tickers, options.chunk):
@@ -119,7 +120,7 @@ def main() -> None:
         rows += features.height
         del bars, features
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(f"polars {pl.__version__}, {pl.thread_pool_size()} threads, {options.chunk} tickers a call")
+    print(f"polars {pl.__version__}, {pl.thread_pool_size()} threads, {options.chunk} tickers per call")
     print(f"rows                                 {rows:>11,}")
     print(f"seconds                              {seconds:8.2f}")
     print(f"rows/s                               {rows / seconds:>11,.0f}")

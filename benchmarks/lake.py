@@ -1,8 +1,9 @@
 """The lake beside SQLite and plain Parquet: load, one ticker's read, a night's upsert.
 
 `python benchmarks/lake.py [--tickers 2000] [--bars 5000] [--csv]` makes simulated bars in a temporary folder, imports
-them by the command line (`pm import`, which lands and checks them), and does the same work with an indexed SQLite table
-and with a folder of Parquet files, one a ticker. Times are medians; a ratio above 1 says how much slower than the lake.
+them with the command line (`pm import`, which stores and checks them), and does the same work with an indexed SQLite
+table and with a folder of Parquet files, one per ticker. Times are medians; a ratio above 1 is that much slower than
+the lake.
 """
 
 from __future__ import annotations
@@ -34,12 +35,15 @@ if TYPE_CHECKING:
 COLUMNS = ["ticker", "date", "open", "high", "low", "close", "volume"]
 PM = str(Path(sysconfig.get_path("scripts")) / "pm")
 READS = 15
-NIGHTS = 5
+"""Number of tickers that are read."""
+DELIVERIES = 5
+"""Number of daily deliveries that are merged."""
 RESTATED = 0.05
+"""Share of the tickers whose newest bar a delivery changes."""
 
 
 def simulated(tickers: int, bars: int) -> pl.DataFrame:
-    """Give random walks with sane highs and lows, all on the same weekdays, the last of them some days ago."""
+    """Return bars of random walks on the same weekdays, with consistent highs and lows; all are in the past."""
     rng = np.random.default_rng(1)
     days = pl.date_range(date(2000, 1, 3), date(2000, 1, 3) + timedelta(days=bars * 7 // 5 + 7), eager=True)
     days = days.filter(days.dt.weekday() <= 5).head(bars)
@@ -59,33 +63,33 @@ def simulated(tickers: int, bars: int) -> pl.DataFrame:
     )
 
 
-def nights(bars: pl.DataFrame) -> list[pl.DataFrame]:
-    """Give each night's delivery, a bar a ticker: a new session for most, the newest bar restated for the rest."""
+def daily_deliveries(bars: pl.DataFrame) -> list[pl.DataFrame]:
+    """Return each day's delivery of one bar per ticker: a new session for most, a changed newest bar for the rest."""
     last = bars.group_by("ticker", maintain_order=True).tail(1)
     restated = last.head(int(last.height * RESTATED))
     out = []
-    for night in range(1, NIGHTS + 1):
-        day = pl.col("date") + pl.duration(days=night)
+    for number in range(1, DELIVERIES + 1):
+        day = pl.col("date") + pl.duration(days=number)
         new = last.tail(last.height - restated.height).with_columns(day.cast(pl.Date))
-        out.append(pl.concat([new, restated.with_columns(pl.col("close") * (1 + 1e-4 * night))]))
+        out.append(pl.concat([new, restated.with_columns(pl.col("close") * (1 + 1e-4 * number))]))
     return out
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Give a call's seconds."""
+    """Return the seconds that a call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def median_of(work: Callable[[object], object], over: Sequence[object]) -> float:
-    """Give the median seconds of a call over its arguments, the first call not counted."""
+    """Return the median seconds of a call over its arguments, after one call that is not counted."""
     work(over[0])
     return statistics.median(timed(lambda item=item: work(item)) for item in over)  # type: ignore[misc]
 
 
 def command(*arguments: str) -> tuple[float, float]:
-    """Run `pm` in a process of its own; give its seconds and its peak resident memory in GiB."""
+    """Run `pm` in a process of its own; return its seconds and its largest resident memory in GiB."""
     start = time.perf_counter()
     with subprocess.Popen([PM, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
@@ -96,17 +100,17 @@ def command(*arguments: str) -> tuple[float, float]:
 
 
 def of_lake(workspace: Path, file: Path, bars: pl.DataFrame, asked: Sequence[str]) -> tuple[float, float, float, float]:
-    """Give the seconds of an import, a read and an upsert, and the import's peak memory."""
+    """Return the seconds of an import, a read and a merge, and the peak memory of the import in GiB."""
     seconds, memory = command("--workspace", str(workspace), "import", str(file))
     stamps = {"fetched_at": utc_now(), "cutoff": utc_now().date()}
-    lines = [
+    deliveries = [
         BARS.conform(
-            night.with_columns(
+            delivery.with_columns(
                 adj_factor=pl.lit(1.0), source=pl.lit("files"), batch_id=pl.lit("b"), row=pl.int_range(pl.len()),
                 run_id=pl.lit("r"), snapshot_id=pl.lit(1), **{name: pl.lit(value) for name, value in stamps.items()},
             )
         )
-        for night in nights(bars)
+        for delivery in daily_deliveries(bars)
     ]  # fmt: skip
     with Lake(workspace / "lake", load_settings().lake, TABLES) as lake:
         held = lake.scalar("SELECT count(*) FROM bars")
@@ -114,14 +118,14 @@ def of_lake(workspace: Path, file: Path, bars: pl.DataFrame, asked: Sequence[str
             raise SystemExit(f"{held:,} of {bars.height:,} bars are in the lake")
         read = median_of(lambda ticker: lake.read(BARS, among={"ticker": [str(ticker)]}), asked)
         upsert = statistics.median(
-            timed(lambda night=night: lake.commit("night", lambda tx: tx.merge(BARS, night)))  # type: ignore[misc]
-            for night in lines
+            timed(lambda delivery=delivery: lake.commit("delivery", lambda tx: tx.merge(BARS, delivery)))  # type: ignore[misc]
+            for delivery in deliveries
         )
     return seconds, read, upsert, memory
 
 
 def of_sqlite(path: Path, bars: pl.DataFrame, asked: Sequence[str]) -> tuple[float, float, float]:
-    """Do the same with a table clustered by ticker and date."""
+    """Return the seconds of the same work with an SQLite table clustered by ticker and date."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
     fields = ", ".join(COLUMNS)
@@ -137,13 +141,13 @@ def of_sqlite(path: Path, bars: pl.DataFrame, asked: Sequence[str]) -> tuple[flo
         return pl.DataFrame(rows, schema=COLUMNS, orient="row").with_columns(pl.col("date").str.to_date())
 
     loaded = timed(lambda: write(bars))
-    found = median_of(read, asked), statistics.median(timed(lambda n=n: write(n)) for n in nights(bars))  # type: ignore[misc]
+    found = median_of(read, asked), statistics.median(timed(lambda n=n: write(n)) for n in daily_deliveries(bars))  # type: ignore[misc]
     connection.close()
     return loaded, *found
 
 
 def of_parquet(folder: Path, bars: pl.DataFrame, asked: Sequence[str]) -> tuple[float, float, float]:
-    """Do the same with a file a ticker, found by a glob; a night rewrites every ticker's file."""
+    """Return the seconds of the same work with a file per ticker; a delivery rewrites every file."""
     folder.mkdir()
 
     def load() -> None:
@@ -160,14 +164,15 @@ def of_parquet(folder: Path, bars: pl.DataFrame, asked: Sequence[str]) -> tuple[
             pl.concat([old.join(new, on="date", how="anti"), new]).sort("date").write_parquet(file)
 
     loaded = timed(load)
-    return loaded, median_of(read, asked), statistics.median(timed(lambda n=n: write(n)) for n in nights(bars))  # type: ignore[misc]
+    merged = [timed(lambda delivery=delivery: write(delivery)) for delivery in daily_deliveries(bars)]  # type: ignore[misc]
+    return loaded, median_of(read, asked), statistics.median(merged)
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--tickers", type=int, default=2000)
-    options.add_argument("--bars", type=int, default=5000, help="a ticker")
+    options.add_argument("--bars", type=int, default=5000, help="bars per ticker")
     options.add_argument("--csv", action="store_true", help="import the same bars from CSV too")
     wanted = options.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -186,7 +191,7 @@ def main() -> None:
             "SQLite": of_sqlite(root / "bars.sqlite", bars, asked),
             "Parquet files": of_parquet(root / "files", bars, asked),
         }
-    work = ("load (the lake: and check)", "one ticker's read", f"a night's upsert of {wanted.tickers:,}")
+    work = ("load (lake: and check)", "read of one ticker", f"merge of {wanted.tickers:,} bars")
     print(f"\n{'':<28}{'lake':>10}" + "".join(f"{name:>24}" for name in others))
     for place, name in enumerate(work):
         cells = [f"{taken[place]:>12.3f} s {taken[place] / ours[place]:>7.1f} x" for taken in others.values()]

@@ -227,7 +227,9 @@ class Lake:
         Raises
         ------
         LakeError
-            The lake has no table or view, or the table or view no column, of a name given.
+            The lake has no table or view, or the table or view has no column, of a given name.
+        ValueError
+            A column is in `descending` and not in `order`.
         """
         selection = Selection(name, columns, equal, order, tuple(descending), limit)
         described, rows = self._select(selection)

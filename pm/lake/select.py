@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Selection", "polars_frame"]
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
-_POLARS = {
+_POLARS: dict[str, pl.DataType | type[pl.DataType]] = {
     "BOOLEAN": pl.Boolean, "VARCHAR": pl.String, "DATE": pl.Date, "TIMESTAMP": pl.Datetime("us"), "TIME": pl.Time,
     "BLOB": pl.Binary, "FLOAT": pl.Float32, "DOUBLE": pl.Float64,
     "TINYINT": pl.Int8, "SMALLINT": pl.Int16, "INTEGER": pl.Int32, "BIGINT": pl.Int64, "HUGEINT": pl.Int128,
@@ -51,10 +51,14 @@ class Selection:
     descending: Sequence[str]
     limit: int | None
 
+    def __post_init__(self) -> None:
+        if not set(self.descending) <= set(self.order):
+            raise ValueError(f"Only columns of `order` can be descending: {self.descending} and {self.order}.")
+
     @property
     def named(self) -> set[str]:
         """Every column that is named."""
-        return {*(self.columns or ()), *self.equal, *self.order, *self.descending}
+        return {*(self.columns or ()), *self.equal, *self.order}
 
     @property
     def relation(self) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Transaction", "query"]
 
 _FEW_ROWS = 20
-"""Largest number of rows that are written into the statement: to register a frame imports pandas, which takes 0.3 s."""
+"""Largest number of rows that are written into the statement: for a registered frame DuckDB imports pandas (0.3 s)."""
 
 
 class Transaction:
@@ -48,14 +48,16 @@ class Transaction:
         Raises
         ------
         ValueError
-            A frame's columns are not those of the table.
+            The columns of the frame or of a file are not those of the table.
         LakeError
-            A file's columns or types do not fit the table.
+            A value of a file cannot be converted to the type of its column.
         """
         if isinstance(rows, pl.DataFrame):
             return self._append_frame(table, rows)
         if not rows:
             return 0
+        for file in rows:  # DuckDB would ignore a column that the first file lacks
+            table.require_columns(pl.read_parquet_schema(file))
         files = f"read_parquet({literal([str(file) for file in rows])})"
         with translated(self._root):
             (count,) = self._connection.execute(f"INSERT INTO {table.qualified} BY NAME FROM {files}").fetchone() or (

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 from polars.datatypes import DataTypeClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["DATE", "FLAG", "INTEGER", "LANDED", "PRICES", "REAL", "STAMP", "TEXT", "TIME", "Column", "Table"]
 
@@ -82,11 +86,21 @@ class Table:
         polars.exceptions.PolarsError
             A value cannot be converted to the type of its column.
         """
-        expected = set(self.polars_schema)
-        if expected != set(frame.columns):
-            missing, extra = sorted(expected - set(frame.columns)), sorted(set(frame.columns) - expected)
-            raise ValueError(f"Frame does not fit {self.qualified}: missing {missing}, unexpected {extra}.")
+        self.require_columns(frame.columns)
         return frame.select(pl.col(name).cast(dtype) for name, dtype in self.polars_schema.items())
+
+    def require_columns(self, names: Iterable[str]) -> None:
+        """Check that these are the names of this table's columns, in any order.
+
+        Raises
+        ------
+        ValueError
+            A declared column is missing, or a column is not declared.
+        """
+        expected, found = set(self.polars_schema), set(names)
+        if expected != found:
+            missing, extra = sorted(expected - found), sorted(found - expected)
+            raise ValueError(f"The columns do not fit {self.qualified}: missing {missing}, unexpected {extra}.")
 
 
 STAMP = (

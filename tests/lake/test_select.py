@@ -113,7 +113,7 @@ def test_a_view_is_selected_from_like_a_table(lake: Lake) -> None:
         ("bars", {"columns": ["closse"]}, r"There is no column 'closse'\. Did you mean 'close'\?"),
         ("bars", {"columns": ["1 AS one"]}, "There is no column '1 AS one'"),
         ("bars", {"order": ["dat"]}, r"There is no column 'dat'\. Did you mean 'date'\?"),
-        ("adjusted_bars", {"order": ["date"], "descending": ["x"]}, "There is no column 'x'"),
+        ("adjusted_bars", {"order": ["x"], "descending": ["x"]}, "There is no column 'x'"),
     ],
 )
 def test_an_unknown_name_is_an_error_that_names_the_nearest(
@@ -123,6 +123,11 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest(
         lake.select(name, **options)
     assert "pm tables" in raised.value.hint
     assert lake.select("bars").height == 4
+
+
+def test_only_a_column_that_is_sorted_by_can_be_descending(lake: Lake) -> None:
+    with pytest.raises(ValueError, match="can be descending"):
+        lake.select("bars", order=["date"], descending=["ticker"])
 
 
 def test_types_beyond_those_of_the_tables_are_kept_too(lake: Lake) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import polars as pl
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pm.sources.dates import DATE_STYLES, date_style, month_first, parse_dates
@@ -69,6 +70,7 @@ def test_a_cell_that_does_not_fit_the_format_of_the_file_is_bad() -> None:
     st.dates(date(1800, 1, 1), date(2199, 12, 31)),
     st.sampled_from([style for style in DATE_STYLES.values() if "%" in style.layout]),
 )
+@hypothesis_settings(deadline=None)
 def test_every_format_parses_what_strftime_writes(day: date, style: object) -> None:
     layout = style.layout  # type: ignore[attr-defined]
     dates, bad = parse_dates(pl.Series([day.strftime(layout)]), style)  # type: ignore[arg-type]
@@ -80,6 +82,7 @@ def test_every_format_parses_what_strftime_writes(day: date, style: object) -> N
     st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - hypothesis adds the zone itself
     st.integers(-12, 14),
 )
+@hypothesis_settings(deadline=None)
 def test_the_date_of_a_time_with_a_zone_is_that_of_its_wall_clock(moment: datetime, offset: int) -> None:
     cell = moment.replace(tzinfo=timezone(timedelta(hours=offset))).isoformat(sep=" ")
     dates, bad = parse_dates(pl.Series([cell]), DATE_STYLES["YYYY-MM-DD"])
@@ -88,6 +91,7 @@ def test_the_date_of_a_time_with_a_zone_is_that_of_its_wall_clock(moment: dateti
 
 
 @given(st.datetimes(datetime(1974, 1, 1), datetime(2199, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001 - as above
+@hypothesis_settings(deadline=None)
 def test_the_date_of_a_count_since_1970_is_that_in_utc(moment: datetime) -> None:
     seconds = int(moment.timestamp())
     for unit, scale in (("seconds", 1), ("milliseconds", 1_000), ("microseconds", 10**6), ("nanoseconds", 10**9)):

@@ -130,6 +130,7 @@ class TestRead:
             min_size=1,
         )
     )
+    @hypothesis_settings(deadline=None)
     def test_everything_the_csv_module_writes_is_read_unchanged(
         self,
         tmp_path_factory: pytest.TempPathFactory,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pm.sources.numbers import MISSING, NumberStyle, number_style, parse_numbers
@@ -67,6 +68,7 @@ def test_the_format_of_a_file_is_detected_from_its_first_numbers() -> None:
 
 
 @given(st.lists(st.floats(allow_nan=False) | st.none()))
+@hypothesis_settings(deadline=None)
 def test_numbers_that_python_writes_are_parsed_to_the_last_bit(numbers: list[float | None]) -> None:
     cells = pl.Series(["" if number is None else repr(number) for number in numbers], dtype=pl.String)
     values, bad = parse_numbers(cells, POINT)
@@ -75,6 +77,7 @@ def test_numbers_that_python_writes_are_parsed_to_the_last_bit(numbers: list[flo
 
 
 @given(st.lists(st.integers(-(10**12), 10**12).map(lambda cents: cents / 100), min_size=1))
+@hypothesis_settings(deadline=None)
 def test_thousands_separators_and_decimal_commas_are_parsed(numbers: list[float]) -> None:
     english = [f"{number:,.2f}" for number in numbers]
     german = [cell.translate(str.maketrans(",.", ".,")) for cell in english]
