@@ -97,9 +97,9 @@ def _print_evaluation(lake: Lake, run_id: str) -> None:
         | dict.fromkeys(("t of RMSE", "t of CRPS"), "+.1f"),
     )
     print_lines(
-        "RMSE measures the error of the mean, CRPS that of the whole distribution. Model",
-        "naive assumes no change, and the volatility of the day. t: t statistic of the",
-        f"improvement; above 2 it is significant. It is not computed below {_MIN_DATES} dates.",
+        "RMSE measures the error of the mean, CRPS that of the whole distribution. The",
+        "model naive assumes no change, with the current volatility. t: t statistic of",
+        f"the improvement on the random walk, significant above 2; from {_MIN_DATES} dates on.",
         "",
         "Share of outcomes inside the ensemble's intervals, by volatility regime",
     )
