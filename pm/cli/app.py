@@ -129,8 +129,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _writable_streams():
         try:
             command.main([*global_options, *rest], prog_name="pm")
-        except SystemExit as leaving:  # Typer's way to end a command, with or without an error of the command line
-            return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        except SystemExit as leaving:  # Typer ends every command this way, whether it went well or not
+            return int(leaving.code or 0)
         except Exception as error:  # noqa: BLE001 - nothing above can explain it to the user
             return _explain(error, debug="--debug" in global_options)
     return 0
@@ -138,9 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception, *, debug: bool) -> int:
     """Show an error to the user and return the exit code."""
-    from pm.lake.connection import INTERRUPTED as INTERRUPTED_QUERY
-
-    if str(error) == INTERRUPTED_QUERY:  # Ctrl-C while DuckDB was at work
+    if _is_interrupted_query(error):
         return INTERRUPTED
     if debug:
         traceback.print_exception(error)
@@ -160,6 +158,15 @@ def _explain(error: Exception, *, debug: bool) -> int:
         "  try:   the same command with --debug, and report what it prints",
     )
     return 1
+
+
+def _is_interrupted_query(error: Exception) -> bool:
+    """Return whether the user pressed Ctrl-C while DuckDB was at work, which it reports as an error of its own."""
+    if not isinstance(error, RuntimeError):
+        return False
+    from pm.lake.connection import INTERRUPTED as MESSAGE
+
+    return str(error) == MESSAGE
 
 
 def _print_error(*lines: str) -> None:

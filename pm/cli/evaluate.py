@@ -78,6 +78,7 @@ def _parse_steps(horizon: str) -> list[int]:
 def _print_evaluation(lake: Lake, run_id: str) -> None:
     """Print the scores of the models, the coverage of the ensemble's intervals, and the scores of the volatilities."""
     from pm.cli.render import print_frame, print_lines
+    from pm.tables.vocabulary import Verdict
 
     scores = _scores(lake, run_id)
     if scores.is_empty():
@@ -96,9 +97,9 @@ def _print_evaluation(lake: Lake, run_id: str) -> None:
         | dict.fromkeys(("t of RMSE", "t of CRPS"), "+.1f"),
     )
     print_lines(
-        "RMSE measures the error of the mean, CRPS that of the whole distribution. Model",
-        "naive assumes no change, and the volatility of the day. t: t statistic of the",
-        f"improvement; above 2 it is significant. It is not computed below {_MIN_DATES} dates.",
+        "RMSE measures the error of the mean, CRPS that of the whole distribution. The",
+        "model naive assumes no change, with the current volatility. t: t statistic of",
+        f"the improvement on the random walk, significant above 2; from {_MIN_DATES} dates on.",
         "",
         "Share of outcomes inside the ensemble's intervals, by volatility regime",
     )
@@ -114,9 +115,10 @@ def _print_evaluation(lake: Lake, run_id: str) -> None:
     )
     print_frame(_volatility(lake, run_id), formats={"forecasts": ",d", "QLIKE": ".4g", "realised / forecast": ".4g"})
     verdicts = lake.select("model_weights", columns=("verdict",), run_id=run_id, model="ensemble")["verdict"]
+    edges = verdicts.to_list().count(Verdict.EDGE)
     print_lines(
         "",
-        f"In {(verdicts == 'edge').sum():,} of {verdicts.len():,} cases (a ticker on a date) the models had done",
+        f"In {edges:,} of {verdicts.len():,} cases (a ticker on a date) the models had done",
         "significantly better than assuming no change; in the others the ensemble",
         "assumes no change.",
     )

@@ -79,6 +79,7 @@ def print_signals(lake: Lake, run_id: str) -> None:
 
     from pm.cli.render import print_frame, print_lines
     from pm.price_format import price_specification
+    from pm.tables.vocabulary import Action
 
     outputs = {
         row["stage"]: row["output_run_id"]
@@ -93,7 +94,7 @@ def print_signals(lake: Lake, run_id: str) -> None:
         day = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
         probability = pl.max_horizontal("probability_gain", "probability_loss")
         frame = pl.DataFrame(rows, infer_schema_length=None).sort(
-            pl.col("action") == "HOLD", -probability, "ticker", nulls_last=True
+            pl.col("action") == Action.HOLD.value, -probability, "ticker", nulls_last=True
         )
         prices: dict[str, CellFormat] = dict.fromkeys(("close", "stop", "target"), price_specification)
         print_lines("")
@@ -118,15 +119,16 @@ def print_signals(lake: Lake, run_id: str) -> None:
 def _print_edges(lake: Lake, forecast_run_id: str | None) -> None:
     """Say for how many tickers the forecasting models were better than assuming no change of the price."""
     from pm.cli.render import join_names, print_lines
+    from pm.tables.vocabulary import Verdict
 
     rows = lake.select_rows(
         "model_weights", columns=("ticker", "verdict"), order=("ticker",), run_id=forecast_run_id, model="ensemble"
     )
-    edges = [row["ticker"] for row in rows if row["verdict"] == "edge"]
+    edges = [row["ticker"] for row in rows if row["verdict"] == Verdict.EDGE]
     if edges:
         print_lines(
-            f"Edge: for {len(edges):,} of {len(rows):,} tickers the models did significantly better out of sample than",
-            f"assuming no change: {join_names(edges, limit=_MAX_NAMED)}.",
+            f"Edge: for {len(edges):,} of {len(rows):,} tickers the models did significantly better than assuming no",
+            f"change, out of sample: {join_names(edges, limit=_MAX_NAMED)}.",
         )
     else:
         print_lines(
