@@ -14,13 +14,13 @@ from time import process_time
 from typing import TYPE_CHECKING
 
 import polars as pl
-from pm.prices import log_returns
 from scale import simulated
 from threadpoolctl import threadpool_limits
 
 from pm.forecast import forecast_tickers, join_results
 from pm.forecast.base import NAIVE
 from pm.forecast.groups import related_groups
+from pm.prices import log_returns
 from pm.settings import load_settings
 from pm.volatility import fit_volatility
 

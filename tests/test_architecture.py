@@ -18,8 +18,8 @@ PACKAGE = Path(pm.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 COMMON = [
-    "pm", "errors", "resources", "typing", "workspace", "sessions", "seeding", "compiled", "price_format", "tables",
-    "exclusions", "settings", "statistics", "parallel",
+    "pm", "errors", "clock", "resources", "typing", "workspace", "sessions", "seeding", "compiled", "price_format",
+    "prices", "tables", "exclusions", "settings", "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "report"]
@@ -130,6 +130,20 @@ def test_a_library_is_known_in_one_place(library: str, homes: set[str]) -> None:
 def test_only_the_lake_speaks_ducklake() -> None:
     speakers = {room_of(path) for path in MODULES if "ducklake_" in text_of(path).lower()}
     assert speakers == {"lake"}
+
+
+def test_the_command_line_contains_no_sql_and_changes_no_global() -> None:
+    sql = re.compile(r"\b(SELECT\s.+\sFROM|FROM\s+\w+\s+(WHERE|ORDER|JOIN)|INSERT INTO|DELETE FROM)\b", re.DOTALL)
+    offenders = []
+    for path in MODULES:
+        if room_of(path) != "cli":
+            continue
+        for node in nodes_of(path):
+            if isinstance(node, ast.Global):
+                offenders.append(f"{path.name}:{node.lineno} global {node.names}")
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and sql.search(node.value):
+                offenders.append(f"{path.name}:{node.lineno} {node.value!r}")
+    assert offenders == []
 
 
 def test_only_settings_read_the_environment() -> None:

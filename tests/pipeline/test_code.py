@@ -33,7 +33,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def digests(package: Path) -> dict[str, str]:
-    reader = CodeReader(package)
+    reader = CodeReader(package, cache=package.parent / "code.json")  # files that have not changed are read once
     return {stage.name: stage_closure(stage, reader).digest for stage in STAGES}
 
 
