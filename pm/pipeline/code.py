@@ -92,8 +92,18 @@ class CodeReader:
         self._sources: dict[str, _Source] = {}
         self._changed = False
 
-    def closure(self, module: str) -> Closure:
-        """Return the code that a module depends on."""
+    def closure(self, module: str, file: Path | None = None) -> Closure:
+        """Return the code that a module depends on.
+
+        Parameters
+        ----------
+        module
+            Name of the module.
+        file
+            Its source file, for a module outside of the package, such as a stage of the user's own.
+        """
+        if file is not None:
+            self._sources[module] = _parse(file)
         found: dict[str, str] = {}
         packages: set[str] = set()
         waiting = [module]

@@ -84,7 +84,7 @@ def run_pipeline(
     PmError
         See docs/errors.md; what was committed before stays.
     """
-    from pm.pipeline.stages import RUN_STAGES
+    from pm.pipeline.run_stages import RUN_STAGES
 
     _refuse_future(request)
     if resume is not None:

@@ -8,6 +8,7 @@ run whose rows stand as the result of an earlier stage, and what the stage says 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,10 @@ def stage_closure(stage: Stage, reader: CodeReader) -> Closure:
     compute = stage.compute
     while isinstance(compute, partial):
         compute = compute.func
-    return reader.closure(compute.__module__)
+    module = compute.__module__
+    if module.partition(".")[0] == pm.__name__:
+        return reader.closure(module)
+    return reader.closure(module, Path(inspect.getfile(inspect.unwrap(compute))))
 
 
 def packages_of(stages: Iterable[Stage], reader: CodeReader) -> list[str]:

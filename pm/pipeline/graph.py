@@ -82,9 +82,3 @@ def _circle(waiting: Sequence[Stage]) -> list[str]:
         if previous in path:
             return [stage.name for stage in reversed([*path[path.index(previous) :], previous])]
         path.append(previous)
-
-
-if __name__ == "__main__":
-    from pm.pipeline.stages import RUN_STAGES
-
-    print(draw(RUN_STAGES))  # noqa: T201 - the drawing for docs/architecture.md

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pm.pipeline.graph import CircularStagesError, draw, in_order, producers
+from pm.pipeline.run_stages import RUN_STAGES
 from pm.pipeline.stage import Stage
-from pm.pipeline.stages import RUN_STAGES
 from pm.pipeline.writes import Result
 from pm.tables.features import FEATURES
 from pm.tables.pipeline import EXCLUSIONS
@@ -54,6 +54,6 @@ def test_the_drawing_in_the_documents_is_the_graph_of_the_stages() -> None:
         re.DOTALL,
     )
     assert drawn is not None
-    assert drawn[1] == draw(RUN_STAGES), "paste the output of: python -m pm.pipeline.graph"
+    assert drawn[1] == draw(RUN_STAGES), f"paste this into docs/architecture.md:\n{draw(RUN_STAGES)}"
     assert 'features -- "features" --> report' in drawn[1]
     assert "features --" not in drawn[1].replace('features -- "features" --> report', "")

@@ -1,16 +1,1 @@
 """The stages of the pipeline, a module each."""
-
-from pm.pipeline.stages import check, features, forecast, land, report, signals, volatility
-
-__all__ = ["RUN_STAGES"]
-
-RUN_STAGES = (
-    land.STAGE,
-    check.STAGE,
-    features.STAGE,
-    volatility.STAGE,
-    forecast.STAGE,
-    signals.STAGE,
-    report.STAGE,
-)
-"""The stages of `pm run`; their order follows from the tables that they read and write."""

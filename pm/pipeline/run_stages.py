@@ -1,0 +1,18 @@
+"""The stages of `pm run`."""
+
+from __future__ import annotations
+
+from pm.pipeline.stages import check, features, forecast, land, report, signals, volatility
+
+__all__ = ["RUN_STAGES"]
+
+RUN_STAGES = (
+    land.STAGE,
+    check.STAGE,
+    features.STAGE,
+    volatility.STAGE,
+    forecast.STAGE,
+    signals.STAGE,
+    report.STAGE,
+)
+"""The stages of a run; their order follows from the tables that they read and write."""
