@@ -82,15 +82,16 @@ def _show(lake: Lake, policy_id: str) -> None:
     import polars as pl
 
     from pm.cli.show import say, show_frame
-    from pm.forecast.policy import CONTENDERS, FIXED, SIZE, Policy
+    from pm.forecast.policy import CONTENDERS, FIXED, Policy
+    from pm.statistics.confidence_set import CONFIDENCE_SET_SIZE
 
     row = lake.read(POLICIES, "policy_id = ?", [policy_id]).row(0, named=True)
     policy = Policy.from_json(row["policy"])
     chosen = [
         {
-            "volatility": state.regime,
-            "change": state.age,
-            "memory": state.memory,
+            "volatility": state.volatility,
+            "change": state.change_age,
+            "memory": state.autocorrelation,
             "visits": arms[FIXED].visits,
             "chosen": str(action := policy.choose(state)),
             "reward": arms[action].reward,
@@ -121,7 +122,9 @@ def _show(lake: Lake, policy_id: str) -> None:
         "forecast": list(CONTENDERS),
         "loss": [row[f"{name}_loss"] for name in CONTENDERS],
         "p-value": p_values,
-        f"in the {1 - SIZE:.0%} model confidence set": ["yes" if p > SIZE else "no" for p in p_values],
+        f"in the {1 - CONFIDENCE_SET_SIZE:.0%} model confidence set": [
+            "yes" if p > CONFIDENCE_SET_SIZE else "no" for p in p_values
+        ],
     }
     show_frame(pl.DataFrame(judged), formats={"loss": ".3f", "p-value": ".3f"})
     say(

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from pm.forecast.base import Panel
-    from pm.forecast.policy import Policy, Verdict
+    from pm.forecast.policy import Policy
+    from pm.forecast.policy import PolicyAssessment as Verdict
     from pm.lake import Lake
     from pm.settings import ForecastSettings
 
@@ -125,7 +126,8 @@ def _grouped(panel: Panel, settings: ForecastSettings, cutoff: date) -> Panel:
 
 
 def _train_and_judge(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed: int) -> tuple[Policy, Verdict]:
-    from pm.forecast.policy import judge_policy, train_policy
+    from pm.forecast.policy import assess_policy as judge_policy
+    from pm.forecast.policy import train_policy
 
     policy = train_policy(panel, settings=settings, cutoff=cutoff, seed=seed)
     return policy, judge_policy(panel, policy, settings=settings, seed=seed)
