@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from pm.forecast.arima_order import LARGEST, conditional_squares, is_admissible, penalty, rank_orders
+from pm.forecast.arima_order import MAX_LAGS, conditional_squares, is_admissible, penalty, rank_orders
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ def arma(phi: list[float], theta: list[float], n: int, *, seed: int, mean: float
 def slow_squares(z: Floats, phi: Floats, theta: Floats, constant: float) -> float:
     """The definition, a change at a time."""
     errors = [0.0] * len(z)
-    for t in range(LARGEST, len(z)):
+    for t in range(MAX_LAGS, len(z)):
         explained = constant + sum(phi[i] * z[t - 1 - i] for i in range(len(phi)))
         explained += sum(theta[j] * errors[t - 1 - j] for j in range(len(theta)))
         errors[t] = z[t] - explained
@@ -54,12 +54,12 @@ def test_autoregressions_are_least_squares() -> None:
     for order in rank_orders(z):
         if order.ma:
             continue
-        lags = [z[LARGEST - i : z.size - i] for i in range(1, order.ar + 1)]
-        design = np.column_stack([*([np.ones(z.size - LARGEST)] * order.mean), *lags, np.zeros(z.size - LARGEST)])
-        beta = np.linalg.lstsq(design, z[LARGEST:], rcond=None)[0]
+        lags = [z[MAX_LAGS - i : z.size - i] for i in range(1, order.ar + 1)]
+        design = np.column_stack([*([np.ones(z.size - MAX_LAGS)] * order.mean), *lags, np.zeros(z.size - MAX_LAGS)])
+        beta = np.linalg.lstsq(design, z[MAX_LAGS:], rcond=None)[0]
         np.testing.assert_allclose(order.phi, beta[order.mean : order.mean + order.ar], atol=1e-6)
-        squares = np.sum((z[LARGEST:] - design @ beta) ** 2)
-        used = z.size - LARGEST
+        squares = np.sum((z[MAX_LAGS:] - design @ beta) ** 2)
+        used = z.size - MAX_LAGS
         price = order.ar * np.log(used) + order.mean * 2 * np.log(np.log(used))
         assert order.criterion == pytest.approx(used * np.log(squares / used) + price, abs=1e-6)
         assert penalty(order.ar, used, mean=order.mean) == pytest.approx(price)

@@ -16,7 +16,7 @@ from pm.forecast.cross_validation import (
     bars_needed,
     outcomes,
     rolling_origins,
-    score,
+    score_models,
     window_overlap,
 )
 from pm.settings import ForecastSettings
@@ -42,7 +42,7 @@ BASE = ForecastSettings(
 
 def origin_bars(panel: Panel, settings: ForecastSettings) -> list[int]:
     origins = rolling_origins(panel, settings)
-    return panel.at(origins)["bar"].to_list()
+    return panel.bars_at(origins)["bar"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_scores_equal_a_plain_loop(tested: tuple[Panel, pl.DataFrame, pl.DataFra
         days, prices = own["date"].to_list(), own["log_price"].to_list()
         assert backtest.last_target == days[-1]
         assert len(backtest.origin_dates) == 8
-        scores = score(backtest, overlap=1)
+        scores = score_models(backtest, overlap=1)
         losses: dict[str, list[float]] = {}
         for model in backtest.models:
             squares, sizes, shares, scaled, right, losses[model] = [], [], [], [], [], []
@@ -182,13 +182,13 @@ def test_scores_equal_a_plain_loop(tested: tuple[Panel, pl.DataFrame, pl.DataFra
 
 def test_products_are_those_of_standardised_errors(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
     backtest = backtests(*tested)["A"]
-    products = backtest.products()
+    products = backtest.error_products()
     weights = np.array([0.2, 0.5, 0.3])
     combined = np.einsum("k,kos->os", weights, backtest.means)
-    joined = backtest.joined_by("mixed", combined)
+    joined = backtest.with_model("mixed", combined)
     assert joined.models == ("naive", "arima", "theta", "mixed")
-    np.testing.assert_allclose(np.einsum("k,okl,l->o", weights, products, weights), joined.products()[:, 3, 3])
-    np.testing.assert_array_equal(joined.products()[:, :3, :3], products)
+    np.testing.assert_allclose(np.einsum("k,okl,l->o", weights, products, weights), joined.error_products()[:, 3, 3])
+    np.testing.assert_array_equal(joined.error_products()[:, :3, :3], products)
 
 
 def test_a_model_that_left_a_step_out_is_not_compared(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
@@ -204,8 +204,8 @@ def test_company_does_not_change_a_ticker(tested: tuple[Panel, pl.DataFrame, pl.
     panel, forecasts, actual = tested
     alone = backtests(panel.only(["B"]), forecasts.filter(pl.col("ticker") == "B"), actual)["B"]
     together = backtests(*tested)["B"]
-    np.testing.assert_array_equal(alone.products(), together.products())
-    assert score(alone, overlap=1) == score(together, overlap=1)
+    np.testing.assert_array_equal(alone.error_products(), together.error_products())
+    assert score_models(alone, overlap=1) == score_models(together, overlap=1)
 
 
 def test_a_price_that_stood_still_before_an_origin_keeps_finite_losses(as_panel: Callable[..., Panel]) -> None:
@@ -215,10 +215,10 @@ def test_a_price_that_stood_still_before_an_origin_keeps_finite_losses(as_panel:
     actual = outcomes(panel, origins, BASE.horizon)
     forecasts = actual.select("ticker", pl.lit("naive").alias("model"), "origin_date", "step", mean=pl.lit(4.0))
     backtest = backtests(panel, forecasts, actual)["X"]
-    assert np.isfinite(backtest.products()).all()
+    assert np.isfinite(backtest.error_products()).all()
     overall = np.mean(np.diff(still) ** 2)
     assert backtest.variance.min() == pytest.approx(0.1 * overall)
-    scores = score(backtest, overlap=1)["naive"]
+    scores = score_models(backtest, overlap=1)["naive"]
     assert scores["mase"] is None  # nothing had moved before the first origins
     assert scores["rmse"] is not None
 
@@ -227,7 +227,7 @@ def test_few_origins_tell_of_errors_but_compare_nothing(tested: tuple[Panel, pl.
     panel, forecasts, actual = tested
     own = actual.filter(pl.col("ticker") == "A")
     late = own.filter(pl.col("origin_date") >= own["origin_date"].unique().sort()[-5])
-    scores = score(backtests(panel, forecasts, late)["A"], overlap=1)
+    scores = score_models(backtests(panel, forecasts, late)["A"], overlap=1)
     assert scores["theta"]["rmse"] is not None
     assert scores["theta"]["mcs_p_value"] is None
     assert scores["theta"]["in_confidence_set"] is None

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from pm.forecast.base import Panel
-from pm.forecast.distribution import SPREADS_SCHEMA, martingale_distribution, past_moves, price_distribution
+from pm.forecast.distribution import SPREADS_SCHEMA, martingale_distribution, return_scales, price_distribution
 from pm.tables.quantiles import QUANTILES, quantile_column
 
 SPREAD = dict(zip(QUANTILES, (-0.25, -0.2, -0.15, -0.05, 0.002, 0.06, 0.14, 0.19, 0.23), strict=True))
@@ -91,6 +91,6 @@ def test_the_martingale_is_a_normal_random_walk() -> None:
 def test_past_moves_by_hand() -> None:
     log_prices = [4.0, 4.1, 4.0, 4.3]
     bars = pl.DataFrame({"ticker": "X", "date": [date(2020, 1, n) for n in range(1, 5)], "log_price": log_prices})
-    row = past_moves(Panel(bars.with_columns(bar=pl.int_range(4)))).row(0, named=True)
+    row = return_scales(Panel(bars.with_columns(bar=pl.int_range(4)))).row(0, named=True)
     assert row["naive_scale"] == pytest.approx((0.1 + 0.1 + 0.3) / 3)
     assert row["constant_sigma"] == pytest.approx(math.sqrt((0.01 + 0.01 + 0.09) / 3))

@@ -134,7 +134,7 @@ def test_bars_after_the_last_origin_change_nothing(
 @pytest.mark.parametrize("name", FORECASTERS)
 def test_company_changes_nothing(name: str, panel: Panel) -> None:
     whole = means_of(name, panel, panel.last_origins())
-    alone = [panel.only([ticker]) for ticker in panel.lengths()]
+    alone = [panel.only([ticker]) for ticker in panel.bar_counts()]
     assert pl.concat(means_of(name, part, part.last_origins()) for part in alone).equals(whole)
 
 

@@ -11,7 +11,7 @@ import pytest
 from pm.forecast.base import Panel
 from pm.forecast.cross_validation import outcomes
 from pm.forecast.models import FORECASTERS
-from pm.forecast.models.mssa_cp import MssaCpForecaster, trust
+from pm.forecast.models.mssa_cp import MssaCpForecaster, skill_weight
 from pm.forecast.policy import FIXED, Action, Policy
 from pm.forecast.policy.bandit import Arm
 from pm.forecast.policy.state import STATES
@@ -44,7 +44,7 @@ def against_naive(panel: Panel, model: MssaCpForecaster = MODEL) -> dict[str, fl
     origins = rolling(panel)
     forecasts = model.forecast(panel, origins, HORIZON)
     assert forecasts.failures == {}
-    now = panel.at(origins).select("ticker", "origin_date", "log_price")
+    now = panel.bars_at(origins).select("ticker", "origin_date", "log_price")
     errors = (
         outcomes(panel, origins, HORIZON)
         .join(forecasts.means, on=["ticker", "origin_date", "step"])
@@ -225,15 +225,15 @@ def test_a_jump_is_no_forecast(jump: float, as_panel: Callable[[Series], Panel])
 def test_trust_is_whole_of_what_came_true_and_none_of_noise() -> None:
     rng = np.random.default_rng(6)
     predicted = rng.normal(size=(20, 10))
-    assert trust(predicted, predicted) == pytest.approx(1)
-    assert trust(predicted, 0.5 * predicted) == pytest.approx(0.5)
-    assert trust(predicted, 3 * predicted) == pytest.approx(1)
-    assert trust(predicted, -predicted) == 0
-    assert trust(np.zeros((20, 10)), predicted) == trust(predicted, np.zeros((20, 10))) == 0
+    assert skill_weight(predicted, predicted) == pytest.approx(1)
+    assert skill_weight(predicted, 0.5 * predicted) == pytest.approx(0.5)
+    assert skill_weight(predicted, 3 * predicted) == pytest.approx(1)
+    assert skill_weight(predicted, -predicted) == 0
+    assert skill_weight(np.zeros((20, 10)), predicted) == skill_weight(predicted, np.zeros((20, 10))) == 0
     walks = np.cumsum(rng.normal(size=(2, 1000, 20, 10)), axis=3)
-    believed = [trust(*pair) > 0 for pair in zip(*walks, strict=True)]
+    believed = [skill_weight(*pair) > 0 for pair in zip(*walks, strict=True)]
     assert np.mean(believed) < 0.02
-    assert trust(predicted, predicted + rng.normal(0, 0.5, (20, 10))) > 0.8
+    assert skill_weight(predicted, predicted + rng.normal(0, 0.5, (20, 10))) > 0.8
 
 
 def test_trust_stops_short_of_doubt() -> None:
@@ -241,7 +241,7 @@ def test_trust_stops_short_of_doubt() -> None:
     for wrong, believed in ((0, True), (2, True), (3, True), (6, False)):
         cosines = np.repeat([-1.0, 1.0], [wrong, 20 - wrong])
         doubt = 2.5 * 1.1 * np.std(cosines, ddof=1) / np.sqrt(20)
-        found = trust(np.ones((20, 1)), cosines[:, None])
+        found = skill_weight(np.ones((20, 1)), cosines[:, None])
         expected = cosines.mean() * (1 - (doubt / cosines.mean()) ** 4)
         assert found == (pytest.approx(expected) if believed else 0)
 
@@ -251,7 +251,7 @@ def test_one_break_does_not_hide_what_all_other_origins_show() -> None:
     predicted = rng.normal(1, 0.1, (20, 1)) * np.arange(1, 11)
     actual = predicted + rng.normal(0, 0.3, (20, 10))
     actual[11] *= -30
-    assert trust(predicted, actual) > 0.6
+    assert skill_weight(predicted, actual) > 0.6
 
 
 def test_it_is_registered_and_travels_to_workers() -> None:

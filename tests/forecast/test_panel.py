@@ -43,7 +43,7 @@ def test_reach_is_the_widest_range_of_a_horizon(walk: Callable[..., pl.DataFrame
     prices = walk("X", 80, seed=4)
     logs = np.log(prices["close"].to_numpy())
     widest = max(np.ptp(logs[start : start + 6]) for start in range(75))
-    assert panel_of(prices, horizon=5).last["reach"][0] == pytest.approx(widest)
+    assert panel_of(prices, horizon=5).last["max_range"][0] == pytest.approx(widest)
 
 
 def test_neither_a_unit_nor_a_dividend_changes_the_panel(walk: Callable[..., pl.DataFrame]) -> None:

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from pm.forecast import ForecastResult, forecast_tickers, join_results
 from pm.forecast.cross_validation import Backtest
-from pm.forecast.pooling import EVIDENCE_SCHEMA, evidence, pool_evidence, pooled_weights, recombine
+from pm.forecast.pooling import ERROR_PRODUCTS_SCHEMA, error_products_frame, combine_pooled, with_pooled_weights, reweight_ensemble
 from pm.forecast.stacking import combine
 from pm.forecast.weights import ENSEMBLE, combine_models, model_weights
 
@@ -69,22 +69,22 @@ REASONS: dict[str, dict[str, str]] = {"naive": {}, "bad": {}, "good": {"PART": "
 
 def test_evidence_holds_every_pair_once() -> None:
     tests = skilled()
-    rows = evidence(tests)
-    assert rows.schema == EVIDENCE_SCHEMA
+    rows = error_products_frame(tests)
+    assert rows.schema == ERROR_PRODUCTS_SCHEMA
     assert rows.height == 6 * 14 * 6 + 4 * 6 + 4 * 3
     assert not rows.select("ticker", "origin_date", "model", "other").is_duplicated().any()
-    products = tests["T3"].products()
+    products = tests["T3"].error_products()
     own = rows.filter(ticker="T3", model="naive", other="good").sort("origin_date")["product"]
     np.testing.assert_array_equal(own, products[:, 0, 2])
-    assert_frame_equal(evidence({}), EVIDENCE_SCHEMA.to_frame())
+    assert_frame_equal(error_products_frame({}), ERROR_PRODUCTS_SCHEMA.to_frame())
 
 
 def test_the_pool_is_the_mean_of_each_period() -> None:
     tests = {ticker: test for ticker, test in skilled().items() if ticker.startswith("T")}
-    pool = pool_evidence(evidence(tests), overlap=1)
+    pool = combine_pooled(error_products_frame(tests), overlap=1)
     assert pool is not None
     assert (pool.models, pool.periods) == (("naive", "bad", "good"), 14)
-    by_hand = combine(np.mean([test.products() for test in tests.values()], axis=0), overlap=2)
+    by_hand = combine(np.mean([test.error_products() for test in tests.values()], axis=0), overlap=2)
     np.testing.assert_allclose(pool.combination.weights, by_hand.weights, atol=1e-12)
     assert pool.combination.test.statistic == pytest.approx(by_hand.test.statistic)
 
@@ -94,15 +94,15 @@ def test_a_missing_model_stands_for_naive() -> None:
     with_copy = dict(tests)
     part = tests["PART"]
     with_copy["PART"] = backtest("PART", part.actual - 4.0, {"bad": part.means[1] - 4.0, "good": part.means[0] - 4.0})
-    one, other = (pool_evidence(evidence(each), overlap=1) for each in (tests, with_copy))
+    one, other = (combine_pooled(error_products_frame(each), overlap=1) for each in (tests, with_copy))
     assert one is not None
     assert other is not None
     np.testing.assert_allclose(one.combination.weights, other.combination.weights, atol=1e-12)
 
 
 def test_order_and_chunks_change_nothing() -> None:
-    rows = evidence(skilled())
-    one, other = (pool_evidence(each, overlap=1) for each in (rows, rows.sample(fraction=1, shuffle=True, seed=1)))
+    rows = error_products_frame(skilled())
+    one, other = (combine_pooled(each, overlap=1) for each in (rows, rows.sample(fraction=1, shuffle=True, seed=1)))
     assert one is not None
     assert other is not None
     np.testing.assert_array_equal(one.combination.weights, other.combination.weights)
@@ -110,22 +110,22 @@ def test_order_and_chunks_change_nothing() -> None:
 
 
 def test_too_few_periods_tell_nothing() -> None:
-    assert pool_evidence(EVIDENCE_SCHEMA.to_frame(), overlap=1) is None
+    assert combine_pooled(ERROR_PRODUCTS_SCHEMA.to_frame(), overlap=1) is None
     rng = np.random.default_rng(0)
     moves = market(rng, 7, 30, common=0.0)
     tests = {f"T{i}": backtest(f"T{i}", moves[i], {"good": 0.9 * moves[i]}) for i in range(30)}
-    assert pool_evidence(evidence(tests), overlap=1) is None
+    assert combine_pooled(error_products_frame(tests), overlap=1) is None
     alone = {"X": backtest("X", moves[0][:1], {"good": moves[0][:1]})}
-    assert pool_evidence(evidence(alone), overlap=1) is None
+    assert combine_pooled(error_products_frame(alone), overlap=1) is None
 
 
 def test_the_short_of_history_are_lent_the_pools_weights() -> None:
     tests = skilled()
     before = model_weights([*tests, "NONE"], combine_models(tests, overlap=1), REASONS, overlap=1)
-    pool = pool_evidence(evidence(tests), overlap=1)
+    pool = combine_pooled(error_products_frame(tests), overlap=1)
     assert pool is not None
     assert pool.combination.edge
-    after = pooled_weights(before, pool)
+    after = with_pooled_weights(before, pool)
     untouched = pl.col("ticker").str.starts_with("T") | (pl.col("ticker") == "NONE")
     assert_frame_equal(after.filter(untouched), before.filter(untouched), check_exact=True)
     shares = dict(zip(pool.models, pool.combination.weights, strict=True))
@@ -137,7 +137,7 @@ def test_the_short_of_history_are_lent_the_pools_weights() -> None:
     part = dict(after.filter(ticker="PART").select("model", "weight").iter_rows())
     assert part["good"] == 0.0
     assert part["naive"] == pytest.approx(shares["naive"] + shares["good"])
-    assert pooled_weights(before, None) is before
+    assert with_pooled_weights(before, None) is before
 
 
 def test_a_pool_without_an_edge_leaves_naive_alone() -> None:
@@ -146,10 +146,10 @@ def test_a_pool_without_an_edge_leaves_naive_alone() -> None:
     tests = {f"T{i}": backtest(f"T{i}", moves[i], {"bad": rng.normal(0, 0.05, moves[i].shape)}) for i in range(5)}
     tests["NEW"] = backtest("NEW", moves[0][:4], {"bad": 0.2 + moves[0][:4]})
     before = model_weights(tests, combine_models(tests, overlap=1), {"naive": {}, "bad": {}}, overlap=1)
-    pool = pool_evidence(evidence(tests), overlap=1)
+    pool = combine_pooled(error_products_frame(tests), overlap=1)
     assert pool is not None
     assert not pool.combination.edge
-    after = pooled_weights(before, pool)
+    after = with_pooled_weights(before, pool)
     changed = ["evidence"]
     assert_frame_equal(after.drop(changed), before.drop(changed))
     assert after.filter(ticker="NEW")["evidence"].unique().to_list() == ["pooled"]
@@ -174,7 +174,7 @@ def test_a_pool_claims_no_edge_on_random_walks_that_move_together(common: float)
             )
             for i in range(8)
         }
-        pool = pool_evidence(evidence(tests), overlap=1)
+        pool = combine_pooled(error_products_frame(tests), overlap=1)
         claimed.append(pool is not None and pool.combination.edge)
     # A 5% test; 200 pools have a standard error of 1.5%.
     assert np.mean(claimed) <= 0.065
@@ -229,4 +229,4 @@ def test_recombining_by_the_same_weights_changes_nothing_but_rounding(
     result = forecast_tickers(
         prices, flat_volatility(prices, 10), next_days(prices, 10), settings=settings, as_of=date(2020, 12, 31)
     )
-    assert_frame_equal(recombine(result.forecasts, result.weights), result.forecasts, rel_tol=1e-12)
+    assert_frame_equal(reweight_ensemble(result.forecasts, result.weights), result.forecasts, rel_tol=1e-12)

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from pm.forecast.base import Forecasts, Panel
 from pm.forecast.models.samossa import SamossaForecaster
-from pm.forecast.spectral.prices import LINE, History, fit_prices, fit_representation
+from pm.forecast.spectral.prices import LINE, PriceHistory, fit_prices, fit_representation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,10 +130,10 @@ def test_real_prices_are_not_harmed(sample_prices: pl.DataFrame) -> None:
 
 def test_waves_about_a_line_are_taken_as_prices_and_walks_as_returns() -> None:
     dates = np.array(DAYS, dtype="datetime64[D]")
-    chosen = fit_prices({"X": History(dates, wavy(1))}, HORIZON)
-    assert chosen.detrendings == fit_representation({"X": History(dates, wavy(1))}, LINE).detrendings
+    chosen = fit_prices({"X": PriceHistory(dates, wavy(1))}, HORIZON)
+    assert chosen.detrendings == fit_representation({"X": PriceHistory(dates, wavy(1))}, LINE).detrendings
     for seed in range(8):
-        assert fit_prices({"X": History(dates, walk(seed))}, HORIZON).detrendings[0].lost == 1
+        assert fit_prices({"X": PriceHistory(dates, walk(seed))}, HORIZON).detrendings[0].lost == 1
 
 
 @pytest.mark.parametrize("period", [5, 15, 27, 29, 30, 60])

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pm.forecast.cross_validation import Backtest
-from pm.forecast.spread import remaining_spread
+from pm.forecast.spread import estimate_spreads
 from pm.forecast.weights import ENSEMBLE, Ensemble
 
 ORIGINS, STEPS = 16, 10
@@ -35,7 +35,7 @@ def ensemble(skill: np.ndarray, *, edge: bool) -> Ensemble:
 
 
 def spread(skill: np.ndarray) -> np.ndarray:
-    frame = remaining_spread({"X": ensemble(skill, edge=True)}).filter(model=ENSEMBLE).sort("step")
+    frame = estimate_spreads({"X": ensemble(skill, edge=True)}).filter(model=ENSEMBLE).sort("step")
     assert frame["step"].to_list() == list(range(1, STEPS + 1))
     return frame["spread"].to_numpy()
 
@@ -46,7 +46,7 @@ def test_a_share_of_the_error_is_a_share_of_the_spread(share: float) -> None:
 
 
 def test_naive_keeps_the_volatility_whole() -> None:
-    frame = remaining_spread({"X": ensemble(np.full(STEPS, 0.5), edge=True)})
+    frame = estimate_spreads({"X": ensemble(np.full(STEPS, 0.5), edge=True)})
     assert frame["model"].unique().to_list() == [ENSEMBLE]
 
 
@@ -75,6 +75,6 @@ def test_it_equals_the_sum_written_out() -> None:
 
 
 def test_without_an_edge_nothing_is_narrowed() -> None:
-    assert remaining_spread({"X": ensemble(np.full(STEPS, 0.1), edge=False)}).is_empty()
-    assert remaining_spread({}).schema == remaining_spread({"X": ensemble(np.full(STEPS, 0.1), edge=True)}).schema
-    assert isinstance(remaining_spread({}), pl.DataFrame)
+    assert estimate_spreads({"X": ensemble(np.full(STEPS, 0.1), edge=False)}).is_empty()
+    assert estimate_spreads({}).schema == estimate_spreads({"X": ensemble(np.full(STEPS, 0.1), edge=True)}).schema
+    assert isinstance(estimate_spreads({}), pl.DataFrame)

@@ -12,9 +12,9 @@ from scipy.optimize import minimize
 from pm.forecast.stacking import (
     _by_inverse_loss,
     _by_stacking,
-    _fitted,
+    _cross_fitted_weights,
     combine,
-    conviction,
+    shrinkage,
     inverse_loss_weights,
     stacking_weights,
 )
@@ -76,11 +76,11 @@ def test_stacking_by_hand_and_its_ridge() -> None:
 
 
 def test_conviction() -> None:
-    assert conviction(DieboldMariano(2.0, 0.03)) == 0.75
-    assert conviction(DieboldMariano(2.0, 0.06)) == 0.0
-    assert conviction(DieboldMariano(-3.0, 0.99)) == 0.0
-    assert conviction(DieboldMariano(np.inf, 0.0)) == 1.0
-    assert conviction(DieboldMariano(np.nan, np.nan)) == 0.0
+    assert shrinkage(DieboldMariano(2.0, 0.03)) == 0.75
+    assert shrinkage(DieboldMariano(2.0, 0.06)) == 0.0
+    assert shrinkage(DieboldMariano(-3.0, 0.99)) == 0.0
+    assert shrinkage(DieboldMariano(np.inf, 0.0)) == 1.0
+    assert shrinkage(DieboldMariano(np.nan, np.nan)) == 0.0
 
 
 def as_products(errors: Array) -> Array:
@@ -93,7 +93,7 @@ def test_weights_are_shares_and_the_unit_does_not_matter(seed: int, origins: int
     rng = np.random.default_rng(seed)
     products = as_products(rng.normal(size=(origins, models, 5)) * rng.uniform(0.2, 2, (models, 1)))
     found = combine(products, overlap=overlap)
-    for weights in (found.weights, *found.left_out):
+    for weights in (found.weights, *found.left_out_weights):
         assert weights.sum() == pytest.approx(1.0)
         assert weights.min() >= 0
     assert found.edge == (found.test.p_value < 0.05)
@@ -110,7 +110,7 @@ def test_an_origin_does_not_touch_the_weights_it_is_judged_by(overlap: int, way:
     spoilt = errors.copy()
     spoilt[8, 1] *= 30
     apart = np.abs(np.subtract.outer(np.arange(16), np.arange(16))) >= overlap
-    before, after = (_fitted(as_products(each), apart, way) for each in (errors, spoilt))
+    before, after = (_cross_fitted_weights(as_products(each), apart, way) for each in (errors, spoilt))
     same = (before == after).all(axis=1)
     # Neither there nor where windows overlap its own; everywhere else, and in the weights of today.
     assert same.tolist() == [abs(origin - 8) < overlap for origin in range(16)] + [False]
@@ -222,4 +222,4 @@ def test_what_explains_half_the_variance_has_most_of_the_weight() -> None:
         found.append(combine(products, overlap=1))
     assert np.mean([one.edge for one in found]) > 0.95
     assert np.median([one.weights[-1] for one in found]) > 0.5
-    assert np.mean([one.left_out[:, -1].mean() for one in found]) > 0.5
+    assert np.mean([one.left_out_weights[:, -1].mean() for one in found]) > 0.5

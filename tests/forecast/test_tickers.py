@@ -233,7 +233,7 @@ def as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
         (without, as_it_is, "no_volatility"),
         (first_step_only, as_it_is, "no_volatility"),
         (no_number, as_it_is, "no_volatility"),
-        (days_late, as_it_is, "volatility_misaligned"),
+        (days_late, as_it_is, "origin_mismatch"),
         (as_it_is, without, "no_targets"),
         (as_it_is, first_step_only, "no_targets"),
         (as_it_is, in_the_past, "no_targets"),
@@ -290,7 +290,7 @@ def test_a_forecast_that_no_number_holds_is_refused_and_the_others_unharmed(
     clean = forecast(prices)
     assert dict(result.exclusions.select("ticker", "reason").iter_rows())["BEYOND"] == "out_of_range"
     assert_same(replace(result, exclusions=result.exclusions.filter(pl.col("ticker") != "BEYOND")), clean)
-    assert_frame_equal(result.evidence, clean.evidence, check_exact=True)
+    assert_frame_equal(result.error_products, clean.error_products, check_exact=True)
 
 
 def test_nothing_in_nothing_out(prices: pl.DataFrame, forecast: Forecast) -> None:

@@ -80,10 +80,10 @@ def test_without_evidence_naive_has_it_all(weights: pl.DataFrame, ticker: str, e
 
 def test_the_ensembles_errors_are_those_of_weights_that_had_not_seen_them(weights: pl.DataFrame) -> None:
     tested = backtest("EDGE", origins=16, skill=0.5)
-    found = combine(tested.products(), overlap=1)
+    found = combine(tested.error_products(), overlap=1)
     squares = []
     for origin in range(16):
-        mixed = sum(found.left_out[origin, model] * tested.means[model, origin] for model in range(3))
+        mixed = sum(found.left_out_weights[origin, model] * tested.means[model, origin] for model in range(3))
         squares.append((mixed - tested.actual[origin]) ** 2)
     row = weights.row(by_predicate=(pl.col("ticker") == "EDGE") & (pl.col("model") == ENSEMBLE), named=True)
     assert row["rmse"] == pytest.approx(np.sqrt(np.mean(squares)))

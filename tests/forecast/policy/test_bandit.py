@@ -7,7 +7,7 @@ import pytest
 
 from pm.errors import LakeError
 from pm.forecast.policy.actions import ACTIONS, FIXED, Action
-from pm.forecast.policy.bandit import PRIOR_VISITS, Arm, Policy, learn
+from pm.forecast.policy.bandit import PRIOR_VISITS, Arm, Policy, estimate_arms
 from pm.forecast.policy.state import State
 
 CALM, WILD = State("calm", "settled", "none"), State("wild", "recent", "much")
@@ -17,7 +17,7 @@ OTHER = Action(2, 125)
 def test_gains_are_means_over_the_fixed_action_drawn_to_zero() -> None:
     actions = (FIXED, OTHER)
     visits = [(CALM, np.array([0.5, 1.0]))] * 3 + [(WILD, np.array([0.0, -1.0])), (CALM, np.array([1.0, 0.5]))]
-    table = learn(visits, actions)
+    table = estimate_arms(visits, actions)
     assert table[CALM][FIXED] == Arm(4, 0.625, 0.0)
     assert table[CALM][OTHER] == Arm(4, 0.875, (3 * 0.5 - 0.5) / (4 + PRIOR_VISITS))
     assert table[WILD][OTHER] == Arm(1, -1.0, -1 / (1 + PRIOR_VISITS))

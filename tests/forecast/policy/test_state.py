@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import percentileofscore
 
-from pm.forecast.policy.cohort import Cohort, Place
-from pm.forecast.policy.state import STATES, State, observe, volatility_shares
+from pm.forecast.policy.aligned import AlignedSeries, TickerView
+from pm.forecast.policy.state import STATES, State, state_at, volatility_percentiles
 
 
-def place(values: np.ndarray) -> Place:
+def place(values: np.ndarray) -> TickerView:
     days = np.datetime64("2010-01-01") + np.arange(values.size)
-    return Place(Cohort(values[None]), 0, days)
+    return TickerView(AlignedSeries(values[None]), 0, days)
 
 
 def walk(bars: int, seed: int) -> np.ndarray:
@@ -22,7 +22,7 @@ def walk(bars: int, seed: int) -> np.ndarray:
 
 def test_a_regime_is_the_place_of_a_volatility_within_its_own_past() -> None:
     values = walk(800, 1)
-    shares = volatility_shares(values)
+    shares = volatility_percentiles(values)
     sigmas = {bar: float(np.std(np.diff(values[bar - 20 : bar + 1]))) for bar in range(20, 800)}
     for bar in (20, 21, 100, 519, 520, 700, 799):
         past = [sigmas[b] for b in range(max(20, bar - 499), bar + 1)]
@@ -36,9 +36,9 @@ def test_a_state_knows_nothing_that_came_later(seed: int, bar: int) -> None:
     values = walk(600, seed)
     spoilt = np.concatenate([values[: bar + 1], 5 * np.random.default_rng(seed).normal(size=599 - bar)])
     seen, known = place(values), place(values[: bar + 1])
-    state = observe(seen, volatility_shares(values), bar)
-    assert state == observe(known, volatility_shares(values[: bar + 1]), bar)
-    assert state == observe(place(spoilt), volatility_shares(spoilt), bar)
+    state = state_at(seen, volatility_percentiles(values), bar)
+    assert state == state_at(known, volatility_percentiles(values[: bar + 1]), bar)
+    assert state == state_at(place(spoilt), volatility_percentiles(spoilt), bar)
     assert state in STATES
 
 
@@ -47,22 +47,22 @@ def test_regimes_follow_the_volatility() -> None:
     sigma = np.concatenate([np.full(400, 0.02), np.full(30, 0.08), np.full(100, 0.004)])
     values = 4.6 + np.cumsum(rng.normal(0, sigma))
     seen = place(values)
-    shares = volatility_shares(values)
-    assert [observe(seen, shares, bar).regime for bar in (425, 529)] == ["wild", "calm"]
+    shares = volatility_percentiles(values)
+    assert [state_at(seen, shares, bar).volatility for bar in (425, 529)] == ["wild", "calm"]
 
 
 def test_age_counts_from_the_last_change_that_was_known() -> None:
     rng = np.random.default_rng(3)
     values = 4.6 + np.cumsum(rng.normal(0, np.where(np.arange(900) < 400, 0.01, 0.05)))
     seen = place(values)
-    shares = volatility_shares(values)
-    points = seen.cohort.changes
+    shares = volatility_percentiles(values)
+    points = seen.aligned.changes
     assert points
     ages = set()
     for bar in (*range(60, 900, 20), points[0].alarm - 1, points[0].alarm):
         since = bar - max((point.change for point in points if point.alarm <= bar), default=0)
         age = "recent" if since < 60 else "settling" if since < 250 else "settled"
-        assert observe(seen, shares, bar).age == age
+        assert state_at(seen, shares, bar).change_age == age
         ages.add(age)
     assert ages == {"recent", "settling", "settled"}
 
@@ -74,8 +74,8 @@ def test_memory_tells_a_walk_from_noise_about_a_wave() -> None:
     wander = 4.6 + np.cumsum(rng.normal(0, 0.02, 400))
 
     def memories(values: np.ndarray) -> list[str]:
-        seen, shares = place(values), volatility_shares(values)
-        return [observe(seen, shares, bar).memory for bar in range(260, 400, 20)]
+        seen, shares = place(values), volatility_percentiles(values)
+        return [state_at(seen, shares, bar).autocorrelation for bar in range(260, 400, 20)]
 
     assert set(memories(wave)) == {"none"}
     assert set(memories(wander)) <= {"some", "much"}

@@ -11,7 +11,7 @@ from pm.errors import InputError
 from pm.forecast.base import Panel
 from pm.forecast.policy import ACTIONS, FIXED, Policy, train_policy
 from pm.forecast.policy.bandit import PRIOR_VISITS
-from pm.forecast.policy.cohort import Cohort
+from pm.forecast.policy.aligned import AlignedSeries
 from pm.forecast.policy.train import _origins
 from pm.forecast.spectral import GAVISH_DONOHO
 
@@ -36,7 +36,7 @@ def test_visits_and_rewards_equal_a_plain_loop(waves: Panel, rolling: ForecastSe
     assert len(origins) == sum(arms[FIXED].visits for arms in policy.arms.values())
     rewards = []
     for bar in origins:
-        cohort = Cohort(alone[None, : bar + 1])
+        cohort = AlignedSeries(alone[None, : bar + 1])
         actual = alone[bar + 1 : bar + 11]
         weights = 1 / np.arange(1, 11)
         naive = np.mean(weights * (actual - alone[bar]) ** 2)

@@ -39,7 +39,7 @@ def test_a_window_never_begins_before_the_series() -> None:
 
 def test_scaled_values_have_mean_0_and_variance_1() -> None:
     series = np.random.default_rng(1).normal(40, 7, 500)
-    scaled = Scaling.of(series).apply(series)
+    scaled = Scaling.fit(series).apply(series)
     assert abs(scaled.mean()) < 1e-12
     assert abs(scaled.std() - 1) < 1e-12
 
@@ -47,7 +47,7 @@ def test_scaled_values_have_mean_0_and_variance_1() -> None:
 @pytest.mark.parametrize("level", [0.0, 4.6, 1e9])
 def test_a_constant_series_becomes_zeros(level: float) -> None:
     series = np.full(100, level)
-    assert np.abs(Scaling.of(series).apply(series)).max() < 1e-6
+    assert np.abs(Scaling.fit(series).apply(series)).max() < 1e-6
 
 
 @pytest.mark.parametrize(("observations", "lags"), [(400, 10), (1000, 16), (5, 2), (20 * 1000, 71)])

@@ -41,7 +41,7 @@ def test_windows_between_the_columns_show_a_period_that_divides_the_rows() -> No
         wave = np.sin(2 * np.pi * np.arange(float(FITTED)) / period + 0.4)
         fitted = fit_recurrence(page_matrix(wave, 20))
         assert fitted.energy > 1 - 1e-12
-        assert least <= fitted.share(trailing_windows(wave, ends, 20)) <= most
+        assert least <= fitted.energy_share(trailing_windows(wave, ends, 20)) <= most
 
 
 def test_beta_is_the_least_squares_one_of_least_norm() -> None:
@@ -57,17 +57,17 @@ def test_beta_is_the_least_squares_one_of_least_norm() -> None:
 
 
 def test_the_roots_of_a_wave_and_a_trend_lie_on_the_circle() -> None:
-    assert fit_recurrence(stacked_pages(pair(23), 20), 4).radius() == pytest.approx(1, abs=1e-6)
+    assert fit_recurrence(stacked_pages(pair(23), 20), 4).spectral_radius() == pytest.approx(1, abs=1e-6)
     growing = fit_recurrence(page_matrix(1.05 ** np.arange(100.0), 10), 1)
-    assert growing.radius() == pytest.approx(1.05)
+    assert growing.spectral_radius() == pytest.approx(1.05)
 
 
 def test_damping_draws_the_roots_in_and_keeps_the_period() -> None:
     t = np.arange(200.0)
     explosive = fit_recurrence(page_matrix(1.02**t * np.sin(2 * np.pi * t / 23), 20), 2)
     damped = explosive.damped(1.0)
-    assert explosive.radius() == pytest.approx(1.02)
-    assert damped.radius() == pytest.approx(1)
+    assert explosive.spectral_radius() == pytest.approx(1.02)
+    assert damped.spectral_radius() == pytest.approx(1)
     assert damped.damped(1.0) is damped
     window = np.sin(2 * np.pi * np.arange(20.0) / 23)[:, None]
     np.testing.assert_allclose(damped.forecast(window, 30)[:, 0], np.sin(2 * np.pi * np.arange(20, 50) / 23), atol=1e-9)
@@ -79,7 +79,7 @@ def test_rank_0_forecasts_zeros() -> None:
     windows = np.ones((15, 3))
     assert not fitted.project(windows).any()
     assert not fitted.forecast(fitted.project(windows), 4).any()
-    assert (fitted.radius(), fitted.energy, fitted.share(windows)) == (0, 0, 0)
+    assert (fitted.spectral_radius(), fitted.energy, fitted.energy_share(windows)) == (0, 0, 0)
 
 
 def test_many_windows_are_forecast_as_one_by_one() -> None:

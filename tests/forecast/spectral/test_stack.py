@@ -91,7 +91,7 @@ def test_equals_the_algorithm_as_it_is_written_down() -> None:
         series.append(size * (np.sin(2 * np.pi * np.arange(bars) / 23) + noise))
     stack = fit_stack(series, rank=2, lags=18, max_order=1)
     assert [fitted.order for fitted in stack.autoregressions] == [1, 1]
-    assert stack.recurrence.radius() < 1.005  # no root had to be drawn in
+    assert stack.recurrence.spectral_radius() < 1.005  # no root had to be drawn in
     for place, (values, expected) in enumerate(zip(series, slow_twin(series, 18, 2, 1, 25), strict=True)):
         ours = stack.forecast(place, values, np.array([values.size - 1]), 25)[0]
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-9)

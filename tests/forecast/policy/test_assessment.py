@@ -10,9 +10,9 @@ from arch.bootstrap import MCS
 from dieboldmariano import dm_test
 
 from pm.errors import InputError
-from pm.forecast.policy import FIXED, Policy, judge_policy, train_policy
+from pm.forecast.policy import FIXED, Policy, assess_policy, train_policy
 from pm.forecast.policy.bandit import Arm
-from pm.forecast.policy.judge import CONTENDERS, SIZE, verdict
+from pm.forecast.policy.assessment import CONTENDERS, assess_losses
 from pm.forecast.policy.state import STATES
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CUTOFF = date(2010, 1, 1) + timedelta(days=1299)
 
 
 def judged(table: NDArray[np.float64], *, overlap: int = 4, differing: float = 0.5) -> Verdict:
-    return verdict(
+    return assess_losses(
         table,
         overlap=overlap,
         seed=3,
@@ -60,10 +60,10 @@ def test_it_is_accepted_only_if_it_beats_the_fixed_action(
     found = judged(table)
     assert (found.accepted, said in found.reason) == (accepted, True)
     # The same set by another package.
-    other = MCS(table, size=SIZE, reps=2000, block_size=4, bootstrap="stationary", seed=5)
+    other = MCS(table, size=CONFIDENCE_SET_SIZE, reps=2000, block_size=4, bootstrap="stationary", seed=5)
     other.compute()
     assert {CONTENDERS[int(str(place))] for place in other.included} == {
-        name for name in CONTENDERS if found.p_values[name] > SIZE
+        name for name in CONTENDERS if found.p_values[name] > CONFIDENCE_SET_SIZE
     }
 
 
@@ -100,19 +100,19 @@ def test_of_no_difference_it_is_seldom_accepted() -> None:
 
 
 def test_what_was_learnt_of_waves_is_accepted(waves: Panel, rolling: ForecastSettings, trained: Policy) -> None:
-    found = judge_policy(waves, trained, settings=rolling, seed=1)
+    found = assess_policy(waves, trained, settings=rolling, seed=1)
     assert found.accepted, found.reason
     assert found.losses["policy"] < 0.9 * found.losses["fixed"] < 0.9 * found.losses["naive"]
     assert found.statistic > 2
     assert CUTOFF < found.first_origin <= CUTOFF + timedelta(days=1)
     assert found.last_target <= date(2010, 1, 1) + timedelta(days=1899)
     assert found.origins == 4 * found.dates
-    assert found == judge_policy(waves, trained, settings=rolling, seed=1)
+    assert found == assess_policy(waves, trained, settings=rolling, seed=1)
 
 
 def test_what_was_learnt_of_random_walks_is_refused(walks: Panel, rolling: ForecastSettings) -> None:
     policy = train_policy(walks, settings=rolling, cutoff=CUTOFF, seed=1)
-    found = judge_policy(walks, policy, settings=rolling, seed=1)
+    found = assess_policy(walks, policy, settings=rolling, seed=1)
     assert not found.accepted
     assert found.losses["naive"] == pytest.approx(1, abs=0.25)  # its errors are sums of returns
     assert found.p_values["naive"] == 1
@@ -120,19 +120,19 @@ def test_what_was_learnt_of_random_walks_is_refused(walks: Panel, rolling: Forec
 
 def test_bars_up_to_the_cutoff_are_not_judged(waves: Panel, rolling: ForecastSettings, trained: Policy) -> None:
     later = replace(trained, cutoff=CUTOFF + timedelta(days=300))
-    found = judge_policy(waves, later, settings=rolling, seed=1)
+    found = assess_policy(waves, later, settings=rolling, seed=1)
     assert found.first_origin == CUTOFF + timedelta(days=301)
 
 
 def test_too_few_dates_are_refused(waves: Panel, rolling: ForecastSettings, trained: Policy) -> None:
     late = replace(trained, cutoff=date(2010, 1, 1) + timedelta(days=1800))
     with pytest.raises(InputError, match="dates to judge a policy on, too few") as raised:
-        judge_policy(waves, late, settings=rolling, seed=1)
+        assess_policy(waves, late, settings=rolling, seed=1)
     assert "earlier cutoff" in raised.value.hint
 
 
 def test_differing_is_the_share_of_other_choices(waves: Panel, rolling: ForecastSettings) -> None:
     fixed = Policy({state: {FIXED: Arm(9, 0.0, 0.0)} for state in STATES}, CUTOFF, 10, 0, ("W0",))
-    found = judge_policy(waves.only(["W0"]), fixed, settings=rolling, seed=1)
+    found = assess_policy(waves.only(["W0"]), fixed, settings=rolling, seed=1)
     assert (found.differing, found.accepted) == (0.0, False)
     assert found.losses["fixed"] == found.losses["policy"]

@@ -9,7 +9,7 @@ import pytest
 
 from pm.forecast.base import Panel
 from pm.forecast.policy.actions import ACTIONS, FIXED, Action
-from pm.forecast.policy.cohort import FEWEST_BARS, Cohort, places
+from pm.forecast.policy.aligned import MIN_BARS, AlignedSeries, align_panel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,14 +28,14 @@ def wave(bars: int, period: float, slope: float = 0.001, noise: float = 0.0, see
 def test_a_wave_about_a_line_goes_on_though_a_period_divides_the_window(period: float, action: Action) -> None:
     # Two components for the wave, two for what the least-squares line is off by.
     series = wave(500 + HORIZON, period)
-    path = Cohort(series[None, :500]).path(0, 499, action, HORIZON)
+    path = AlignedSeries(series[None, :500]).path(0, 499, action, HORIZON)
     np.testing.assert_allclose(path, series[500:], atol=1e-6)
 
 
 def test_a_line_goes_on() -> None:
     line = 4.6 + 0.002 * np.arange(400.0)
     for action in ACTIONS:
-        path = Cohort(line[None, :370]).path(0, 369, action, HORIZON)
+        path = AlignedSeries(line[None, :370]).path(0, 369, action, HORIZON)
         np.testing.assert_allclose(path, line[370:], atol=1e-9)
 
 
@@ -62,7 +62,7 @@ def twin(series: NDArray[np.float64], own: int, bar: int, rank: int, window: int
 @pytest.mark.parametrize("own", [0, 1])
 def test_equals_the_plainest_way(own: int) -> None:
     series = np.stack([wave(400, 21, noise=0.02, seed=1), wave(400, 21, slope=-0.002, noise=0.01, seed=2)])
-    cohort = Cohort(series)
+    cohort = AlignedSeries(series)
     assert cohort.changes == []
     path = cohort.path(own, 380, FIXED, HORIZON)
     np.testing.assert_allclose(path, twin(series, own, 380, 4, 250), rtol=1e-8)
@@ -72,16 +72,16 @@ def test_learns_from_what_came_after_the_last_change_known() -> None:
     rng = np.random.default_rng(3)
     phase = np.cumsum(np.where(np.arange(700) < 400, 1 / 40, 1 / 9))
     series = 4.6 + 0.05 * np.sin(2 * np.pi * phase) + rng.normal(0, 0.004, 700)
-    cohort = Cohort(series[None])
+    cohort = AlignedSeries(series[None])
     (point, *_) = cohort.changes
     assert 395 <= point.change <= 415
     assert cohort.start(point.alarm - 1, 500) == 0
     # At the alarm there are too few bars since the change; then all of them are there, and nothing before.
-    assert cohort.start(point.alarm, 500) == point.alarm + 1 - FEWEST_BARS
+    assert cohort.start(point.alarm, 500) == point.alarm + 1 - MIN_BARS
     assert cohort.start(point.change + 100, 500) == point.change
     assert cohort.start(point.change + 100, 70) == point.change + 31
     bar = point.change + 120
-    blind = Cohort(series[None, point.change :])
+    blind = AlignedSeries(series[None, point.change :])
     np.testing.assert_allclose(
         cohort.path(0, bar, FIXED, HORIZON), blind.path(0, bar - point.change, FIXED, HORIZON), rtol=1e-12
     )
@@ -93,9 +93,9 @@ def test_later_bars_change_nothing(cut: int) -> None:
     series = 4.6 + np.cumsum(rng.normal(0, np.where(np.arange(600) < 300, 0.01, 0.03), (2, 600)), axis=1)
     spoilt = np.concatenate([series[:, : cut + 1], 9 * rng.normal(size=(2, 599 - cut))], axis=1)
     for action in ACTIONS:
-        path = Cohort(series).path(1, cut, action, HORIZON)
-        assert path.tolist() == Cohort(spoilt).path(1, cut, action, HORIZON).tolist()
-        assert path.tolist() == Cohort(series[:, : cut + 1]).path(1, cut, action, HORIZON).tolist()
+        path = AlignedSeries(series).path(1, cut, action, HORIZON)
+        assert path.tolist() == AlignedSeries(spoilt).path(1, cut, action, HORIZON).tolist()
+        assert path.tolist() == AlignedSeries(series[:, : cut + 1]).path(1, cut, action, HORIZON).tolist()
 
 
 def test_a_companion_helps_to_see_through_noise() -> None:
@@ -103,7 +103,7 @@ def test_a_companion_helps_to_see_through_noise() -> None:
         total = 0.0
         for seed in range(10):
             rows = [wave(300 + HORIZON, 23, noise=0.05, seed=100 * seed + i) for i in range(companions + 1)]
-            path = Cohort(np.stack(rows)[:, :300]).path(0, 299, Action(2, 125), HORIZON)
+            path = AlignedSeries(np.stack(rows)[:, :300]).path(0, 299, Action(2, 125), HORIZON)
             total += float(np.mean((path - wave(300 + HORIZON, 23)[300:]) ** 2))
         return total
 
@@ -112,7 +112,7 @@ def test_a_companion_helps_to_see_through_noise() -> None:
 
 def test_a_constant_stays() -> None:
     for action in ACTIONS:
-        np.testing.assert_allclose(Cohort(np.full((1, 200), 4.6)).path(0, 199, action, 3), 4.6, rtol=1e-12)
+        np.testing.assert_allclose(AlignedSeries(np.full((1, 200), 4.6)).path(0, 199, action, 3), 4.6, rtol=1e-12)
 
 
 def test_companions_are_seen_as_of_each_session() -> None:
@@ -135,12 +135,12 @@ def test_companions_are_seen_as_of_each_session() -> None:
             rows("ALONE", [1, 2, 4, 6], [7.0, 7.0, 7.0, 7.0]),
         ]
     )
-    found = places(Panel(bars, groups={"A": "g", "B": "g", "LATE": "g", "TWIN": "g"}))
+    found = align_panel(Panel(bars, groups={"A": "g", "B": "g", "LATE": "g", "TWIN": "g"}))
     expected = [[1.0, 2.0, 4.0, 6.0], [10.0, 10.0, 40.0, 50.0], [1.5, 2.5, 4.5, 6.5]]
-    assert found["A"].cohort.values.tolist() == expected
+    assert found["A"].aligned.values.tolist() == expected
     assert found["A"].log_prices.tolist() == expected[0]
-    assert found["TWIN"].cohort is found["A"].cohort
+    assert found["TWIN"].aligned is found["A"].aligned
     assert found["B"].log_prices.tolist() == [10.0, 30.0, 40.0, 50.0]
-    assert found["B"].cohort.values.tolist()[0] == [1.0, 2.0, 4.0, 4.0]
-    assert len(found["LATE"].cohort.values) == 4
-    assert found["ALONE"].cohort.values.tolist() == [[7.0] * 4]
+    assert found["B"].aligned.values.tolist()[0] == [1.0, 2.0, 4.0, 4.0]
+    assert len(found["LATE"].aligned.values) == 4
+    assert found["ALONE"].aligned.values.tolist() == [[7.0] * 4]

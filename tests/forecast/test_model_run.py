@@ -8,7 +8,7 @@ import polars as pl
 
 from pm.forecast.base import Forecasts, Panel
 from pm.forecast.cross_validation import rolling_origins
-from pm.forecast.member import enlist
+from pm.forecast.model_run import run_model
 from pm.forecast.models.naive import NaiveForecaster
 from pm.forecast.panel import build_panel
 
@@ -37,7 +37,7 @@ def test_a_model_that_breaks_down_is_left_out_for_that_ticker(
     prices = pl.concat(walk(ticker, 200, seed=i) for i, ticker in enumerate(("AAA", "BBB", "CCC", "EEE")))
     priced = build_panel(prices, as_of=date(2020, 12, 31), window=500, horizon=10, max_age_days=10, min_bars=21)
     origins = rolling_origins(priced.panel, settings)
-    member = enlist(Faulty(), priced.panel, priced.last, origins, settings)
+    member = run_model(Faulty(), priced.panel, priced.last, origins, settings)
     assert member.reasons == {
         "AAA": "forecast is not finite",
         "BBB": "absurd: log return of 9 at step 1",
