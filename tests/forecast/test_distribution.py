@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from pm.forecast.base import Panel
-from pm.forecast.distribution import SPREADS_SCHEMA, martingale_distribution, return_scales, price_distribution
+from pm.forecast.distribution import SPREADS_SCHEMA, martingale_distribution, price_distribution, return_scales
 from pm.tables.quantiles import QUANTILES, quantile_column
 
 SPREAD = dict(zip(QUANTILES, (-0.25, -0.2, -0.15, -0.05, 0.002, 0.06, 0.14, 0.19, 0.23), strict=True))

@@ -10,7 +10,13 @@ from polars.testing import assert_frame_equal
 
 from pm.forecast import ForecastResult, forecast_tickers, join_results
 from pm.forecast.cross_validation import Backtest
-from pm.forecast.pooling import ERROR_PRODUCTS_SCHEMA, error_products_frame, combine_pooled, with_pooled_weights, reweight_ensemble
+from pm.forecast.pooling import (
+    ERROR_PRODUCTS_SCHEMA,
+    combine_pooled,
+    error_products_frame,
+    reweight_ensemble,
+    with_pooled_weights,
+)
 from pm.forecast.stacking import combine
 from pm.forecast.weights import ENSEMBLE, combine_models, model_weights
 

@@ -14,8 +14,8 @@ from pm.forecast.stacking import (
     _by_stacking,
     _cross_fitted_weights,
     combine,
-    shrinkage,
     inverse_loss_weights,
+    shrinkage,
     stacking_weights,
 )
 from pm.statistics.diebold_mariano import DieboldMariano, diebold_mariano
