@@ -21,7 +21,7 @@ CUTOFF = date(2010, 1, 1) + timedelta(days=1299)
 
 
 def harmonics(bars: int, seed: int) -> NDArray[np.float64]:
-    """Simulate a wave with two overtones and a changing period: six components, two more than the fixed action keeps."""
+    """Simulate a wave with two overtones and a changing period: six components, while the fixed action keeps four."""
     rng = np.random.default_rng(seed)
     breaks = np.sort(rng.choice(np.arange(200, bars - 100), 4, replace=False))
     period = rng.choice([13, 17, 23, 29, 37], 5)[np.searchsorted(breaks, np.arange(bars), side="right")]

@@ -113,6 +113,7 @@ def test_a_policy_trained_on_waves_is_accepted(waves: Panel, rolling: ForecastSe
 
 
 def test_a_policy_trained_on_random_walks_is_refused(walks: Panel, rolling: ForecastSettings) -> None:
+    walks = walks.only(["R0", "R1"])
     policy = train_policy(walks, settings=rolling, cutoff=CUTOFF, seed=1)
     found = assess_policy(walks, policy, settings=rolling, seed=1)
     assert not found.accepted
@@ -133,9 +134,7 @@ def test_too_few_dates_are_refused(waves: Panel, rolling: ForecastSettings, trai
     assert "earlier cutoff" in raised.value.hint
 
 
-def test_a_policy_of_the_fixed_action_has_no_differing_forecast_and_is_assessed_reproducibly(
-    waves: Panel, rolling: ForecastSettings
-) -> None:
+def test_a_policy_of_the_fixed_action_has_no_differing_forecast(waves: Panel, rolling: ForecastSettings) -> None:
     fixed = Policy({state: {FIXED: Arm(9, 0.0, 0.0)} for state in STATES}, CUTOFF, 10, 0, ("W0",))
     found = assess_policy(waves.only(["W0"]), fixed, settings=rolling, seed=1)
     assert found == assess_policy(waves.only(["W0"]), fixed, settings=rolling, seed=1)

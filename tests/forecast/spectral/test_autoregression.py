@@ -34,8 +34,8 @@ def test_order_and_coefficients_equal_those_of_statsmodels() -> None:
         chosen = ar_select_order(series, maxlag=8, ic="bic", trend="n")
         ours = fit_autoregression(series, 8)
         assert list(range(1, ours.order + 1)) == (chosen.ar_lags or [])
-        # Both use the observations after the first eight. The lags are nearly uncorrelated (a condition number below 10),
-        # so that rounding errors are about 400·ε·10 = 1e-12.
+        # Both use the observations after the first eight. The lags are nearly uncorrelated: with a condition number
+        # below 10, rounding errors are about 400·ε·10 = 1e-12.
         theirs = AutoReg(series, ours.order, trend="n", hold_back=8).fit()
         np.testing.assert_allclose(ours.coefficients, theirs.params, atol=1e-10)
 

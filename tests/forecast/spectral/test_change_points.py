@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 CHANGE = 450
 DETECTOR = ChangeDetector()
 
-# Average run lengths in the docstring of ChangeDetector: threshold → bars of white noise for each false alarm, from 3,000
-# simulations of 2,500 bars with `run_length`.
+# Average run lengths in the docstring of ChangeDetector: threshold → bars of white noise for each false alarm, from
+# 3,000 simulations of 2,500 bars with `run_length`.
 RUN_LENGTHS = {4.0: 1560.0, 6.0: 2740.0, 10.0: 6540.0}
 
 

@@ -28,9 +28,9 @@ def largest_error(series: list[FloatArray], bars: int, *, rank: RankRule, lags: 
     return float(np.abs(errors).max())
 
 
-# Bounds for series without noise: the relative error of a recurrence is about max(shape)·ε times the ratio of the largest
-# to the smallest singular value of the signal (about 100 in the first case), and 40 steps multiply it by the sum of the
-# impulse response. `test_recurrence.rounding_bound` computes 2e-10 for the first case.
+# Bounds for series without noise: the relative error of a recurrence is about max(shape)·ε times the ratio of the
+# largest to the smallest singular value of the signal (about 100 in the first case), and 40 steps multiply it by the
+# sum of the impulse response. `test_recurrence.rounding_bound` computes 2e-10 for the first case.
 
 
 def test_two_waves_and_a_trend_are_extrapolated_up_to_rounding() -> None:
