@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import settings as hypothesis_settings
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# No time limit for an example: on a busy machine a fast one can take long.
+hypothesis_settings.register_profile("no deadline", deadline=None)
+hypothesis_settings.load_profile("no deadline")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
     """Limit BLAS to one thread, as workers do: for small matrices on a busy machine, two take ten times as long."""
@@ -28,7 +34,7 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> ForecastSettings:
     return ForecastSettings(
         horizon=10,

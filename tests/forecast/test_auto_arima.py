@@ -104,7 +104,7 @@ def business_days(first: date, count: int) -> list[date]:
 
 
 def weekly_panel(bars: int, ahead: int, seed: int) -> tuple[Panel, pl.DataFrame, Floats]:
-    """Simulate returns of ±3% by the day of the week with 1% noise; return a panel, later sessions, and all log prices."""
+    """Simulate returns of ±3% by weekday with 1% noise; return a panel, the later sessions, and all log prices."""
     days = business_days(date(2018, 1, 2), bars + ahead)
     effect = np.array([0.03, -0.03, 0.0, 0.03, -0.03])
     noise = np.random.default_rng(seed).normal(0, 0.01, bars + ahead)

@@ -34,7 +34,7 @@ HORIZON, FIRST, GAP = 20, date(2020, 1, 1), 28
 
 
 def backtest(ticker: str, changes: Array, forecasts: dict[str, Array], *, late: int = 0) -> Backtest:
-    """Build a backtest of naive and of models with given forecasts; its origins are `late` days before the usual ones."""
+    """Build a backtest of naive and of models with given forecasts, from `late` days before the usual origins."""
     origins = len(changes)
     days = tuple(FIRST + timedelta(days=GAP * (20 - origins + i) - late) for i in range(origins))
     return Backtest(
