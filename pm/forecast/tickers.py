@@ -60,7 +60,7 @@ class ForecastResult:
         Table `model_weights`: every model of the settings and 'ensemble', for every ticker forecast; sorted by ticker
         and model.
     exclusions
-        Table `exclusions`; sorted by ticker. A ticker that is in `forecasts` too was forecast with naive alone.
+        Table `exclusions`; sorted by ticker. A ticker that is in `forecasts` too was forecast with naive only.
     error_products
         Cross-validated errors, from `pooling.error_products_frame`; see `join_results` for their use.
     """
@@ -111,9 +111,11 @@ def forecast_tickers(
     SettingsError
         `settings.models` has an unknown model.
 
-    Notes ----- Reasons in `exclusions`: short_history for a ticker that is forecast with naive alone; no_prices,
-    duplicate_dates, bad_price, stale, too_few_bars, constant, out_of_range, no_volatility, origin_mismatch and
-    no_targets for one that is not forecast.
+    Notes
+    -----
+    Reasons in `exclusions`: short_history for a ticker that is forecast with naive only; no_prices, duplicate_dates,
+    bad_price, stale, too_few_bars, constant, out_of_range, no_volatility, origin_mismatch and no_targets for one that
+    is not forecast.
     """
     models = [forecaster(name, policy=policy) for name in settings.models]
     targets = targets.with_columns(pl.col("step").cast(pl.Int64))
@@ -155,7 +157,7 @@ def forecast_tickers(
     for ticker, bars in panel.bar_counts().items():
         if bars < needed:
             excluded[ticker] = Exclusion(
-                Reason.SHORT_HISTORY, f"cross-validation needs {needed} bars, has {bars}; forecast with naive alone"
+                Reason.SHORT_HISTORY, f"cross-validation needs {needed} bars, has {bars}; forecast with naive only"
             )
     excluded |= {ticker: Exclusion(Reason.OUT_OF_RANGE, detail) for ticker, detail in out_of_range.items()}
     return ForecastResult(

@@ -206,8 +206,8 @@ def test_a_restricted_panel_keeps_its_tickers_features() -> None:
 @pytest.mark.parametrize(
     ("features", "complaint"),
     [
-        ("[volume]", "volume is not known for the sessions to forecast; use some of day_of_week, month"),
-        ("[month, month]", "features must not repeat"),
+        ("[volume]", "volume is not a feature that is known for future sessions; choose from day_of_week, month"),
+        ("[month, month]", "a feature is listed twice in arima_features"),
     ],
 )
 def test_settings_refuse_unknown_features(features: str, complaint: str, tmp_path: Path) -> None:
