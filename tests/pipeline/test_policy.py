@@ -154,8 +154,8 @@ def test_what_cannot_be_trained_on_is_refused_and_nothing_written(lake: Lake) ->
         ({"tickers": ["TINY"]}, InputError, "No ticker's bars"),
         ({"cutoff": START - timedelta(days=1)}, InputError, "does not lie within"),
         ({"cutoff": START + timedelta(days=LENGTH - 1)}, InputError, "does not lie within"),
-        ({"cutoff": START + timedelta(days=300)}, InputError, "origins to learn from"),
-        ({"cutoff": START + timedelta(days=1450)}, InputError, "dates to judge"),
+        ({"cutoff": START + timedelta(days=300)}, InputError, "origins to train on"),
+        ({"cutoff": START + timedelta(days=1450)}, InputError, "dates to assess"),
     ]
     for options, error, said in asked:
         with pytest.raises(error, match=said):

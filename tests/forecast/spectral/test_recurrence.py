@@ -33,7 +33,8 @@ def rounding_bound(page: FloatArray, fitted: Recurrence, largest: float) -> floa
     impulse = np.zeros((page.shape[0], 1))
     impulse[-1] = 1.0
     response = 1.0 + float(np.abs(fitted.forecast(impulse, AHEAD)).sum())
-    return max(page.shape) * EPSILON * float(values[0] / values[fitted.rank - 1]) * response * largest
+    condition = float(values[0] / values[fitted.rank - 1])
+    return float(max(page.shape) * EPSILON * condition * response * largest)
 
 
 def test_two_waves_and_a_trend_are_extrapolated_up_to_rounding() -> None:
