@@ -135,8 +135,8 @@ def test_a_wave_without_noise_is_extrapolated_with_any_period(period: int) -> No
     values = 4.6 + 0.001 * t + 0.2 * np.sin(2 * np.pi * t / period + 0.3)
     means = means_of(forecast(panel_of({"X": values})), "X")
     actual = values[np.array(ORIGINS)[:, None] + np.arange(1, HORIZON + 1)]
-    # The ratio of the signal's singular values is of the order of 1,000, so that rounding errors of 1,000·ε = 2e-13 grow to
-    # about 2e-10 at most; a wrong rank or number of rows would give errors above 1e-3.
+    # The ratio of the signal's singular values is of the order of 1,000, so that rounding errors of 1,000·ε = 2e-13
+    # grow to about 2e-10 at most; a wrong rank or number of rows would give errors above 1e-3.
     assert np.abs(means - actual).max() < 1e-6
 
 

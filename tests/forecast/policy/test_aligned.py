@@ -26,9 +26,9 @@ def wave(bars: int, period: float, slope: float = 0.001, noise: float = 0.0, see
 @pytest.mark.parametrize("period", [12.0, 24.0, 25.0, 31.7])
 @pytest.mark.parametrize("action", [action for action in ACTIONS if action.rank != 2], ids=str)
 def test_a_wave_is_extrapolated_even_if_its_period_divides_the_window(period: float, action: Action) -> None:
-    # Two components for the wave, and two for the difference of the least-squares line from the true one. The latter have a
-    # double root at 1, which rounding errors of 1e-14 move by their square root, 1e-7. Damping then divides all roots by
-    # up to 1 + 1e-7, which 30 steps turn into 3e-6 of a deviation of at most 0.05.
+    # Two components for the wave, and two for the difference of the least-squares line from the true one. The latter
+    # have a double root at 1, which rounding errors of 1e-14 move by their square root, 1e-7. Damping then divides all
+    # roots by up to 1 + 1e-7, which 30 steps turn into 3e-6 of a deviation of at most 0.05.
     series = wave(500 + HORIZON, period)
     path = AlignedSeries(series[None, :500]).path(0, 499, action, HORIZON)
     np.testing.assert_allclose(path, series[500:], atol=1e-6)

@@ -97,8 +97,8 @@ def test_damping_reduces_the_roots_and_keeps_the_period() -> None:
     np.testing.assert_allclose(damped.damped(1.0).coefficients, damped.coefficients, rtol=1e-9)
     assert damped.damped(1.001) is damped
     window = np.sin(2 * np.pi * np.arange(20.0) / 23)[:, None]
-    # Damping divides the coefficients by at most 1.02**19 = 1.5, so that rounding errors hardly grow; 30 steps of a wave
-    # keep them near 1e-13.
+    # Damping divides the coefficients by at most 1.02**19 = 1.5, so that rounding errors hardly grow; 30 steps of a
+    # wave keep them near 1e-13.
     np.testing.assert_allclose(damped.forecast(window, 30)[:, 0], np.sin(2 * np.pi * np.arange(20, 50) / 23), atol=1e-9)
 
 
