@@ -1,12 +1,12 @@
-"""How the forecasts would have done: `python benchmarks/forecast.py`.
+"""Evaluate past forecasts of real and simulated series: `python benchmarks/forecast.py`.
 
-Walks through real series (the embedded sample, the indices that arch ships, skfolio's 20 American shares; or others, by
-which nothing was chosen: `--only unseen`), and at every 60th session after the first 1,000 makes the forecast a night's
-run would have made from the bars up to it. Prints how often intervals held what came, also in each series' most
-volatile third of origins; the CRPS beside that of a random walk whose constant volatility is that of the last 1,000
-sessions, and beside GARCH(1,1) with historical simulation; errors beside naive's; how often the ensemble was in the
-model confidence set; what the signals said and what followed.
-Then the same for series whose truth is known: GARCH with Student's t, random walks, and series with structure.
+Real series are the embedded sample, the indices that arch ships, and skfolio's 20 US shares; with `--only unseen`, they
+are others that no choice was based on. At every 60th session after the first 1,000, each series is forecast as a run on
+that day would have done, from the bars up to it. Prints the coverage of the intervals, also for each series' most
+volatile third of origins; the CRPS relative to that of a random walk with the constant volatility of the last 1,000
+sessions, and to that of GARCH(1,1) with historical simulation; errors relative to naive's; how often the ensemble was
+in the model confidence set; and the signals with the returns that followed. Simulated series have a known distribution:
+GARCH with Student's t, random walks, and series with structure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pm.seeding import ticker_generator
 from pm.settings import Settings, load_settings
 from pm.signals import decide
 from pm.statistics.bootstrap import stationary_bootstrap
-from pm.statistics.confidence_set import model_confidence_set
+from pm.statistics.confidence_set import CONFIDENCE_SET_SIZE, model_confidence_set
 from pm.statistics.diebold_mariano import DieboldMariano, diebold_mariano
 from pm.statistics.scores import crps_quantiles
 from pm.tables.quantiles import QUANTILES, quantile_column
@@ -47,28 +47,28 @@ def _frame(name: str, log_prices: np.ndarray) -> pl.DataFrame:
 
 
 def garch_t(count: int, sessions: int) -> pl.DataFrame:
-    """Give simulated GARCH(1,1) with Student's t of 6 degrees, about 1.5% a day."""
+    """Simulate GARCH(1,1) with Student's t of 6 degrees of freedom and a volatility of about 1.5% a day."""
     rng = np.random.default_rng(11)
-    made = []
+    frames = []
     for n in range(count):
         h, returns = 2.25e-4, np.empty(sessions + 500)
         for t in range(len(returns)):
             returns[t] = np.sqrt(h) * rng.standard_t(6) / np.sqrt(1.5)
             h = 4.5e-6 + 0.08 * returns[t] ** 2 + 0.9 * h
-        made.append(_frame(f"G{n:03d}", 4.6 + np.cumsum(returns[500:])))
-    return pl.concat(made)
+        frames.append(_frame(f"G{n:03d}", 4.6 + np.cumsum(returns[500:])))
+    return pl.concat(frames)
 
 
 def random_walks(count: int, sessions: int) -> pl.DataFrame:
-    """Give random walks of the log price without drift, 1.5% a day."""
+    """Simulate random walks of the log price without drift, with a volatility of 1.5% a day."""
     rng = np.random.default_rng(7)
     return pl.concat(_frame(f"RW{n:03d}", 4.6 + np.cumsum(rng.normal(0, 0.015, sessions))) for n in range(count))
 
 
 def structured(sessions: int) -> pl.DataFrame:
-    """Give log prices with structure: waves with autoregressive noise, a season, trends that break often or rarely."""
+    """Simulate log prices with waves and autoregressive noise, a season, and trends that break often or rarely."""
     rng, t = np.random.default_rng(5), np.arange(sessions)
-    made = []
+    frames = []
     for n in range(8):
         noise = np.zeros(sessions)
         for k in range(1, sessions):
@@ -76,21 +76,21 @@ def structured(sessions: int) -> pl.DataFrame:
         waves = 0.10 * np.sin(2 * np.pi * t / (29 + 3 * n)) + 0.05 * np.cos(2 * np.pi * t / (73 + 5 * n))
         season = 0.08 * np.sin(2 * np.pi * t / 63 + n) + 0.04 * np.sin(4 * np.pi * t / 63)
         slopes = np.repeat(rng.normal(0, 0.004, sessions // 150 + 1), 150)[:sessions]
-        made += [
+        frames += [
             _frame(f"{n} of waves", 4.6 + waves + noise),
             _frame(f"{n} of seasons", 4.6 + season + noise),
             _frame(f"{n} of breaks", 4.6 + np.cumsum(slopes) + noise),
         ]
-        turns = np.sort(rng.choice(np.arange(150, sessions - 100), 3, replace=False))
+        breaks = np.sort(rng.choice(np.arange(150, sessions - 100), 3, replace=False))
         steep = rng.choice([-1, 1], 4) * rng.uniform(0.003, 0.008, 4)
-        made.append(_frame(f"{n} of turns", 4.6 + np.cumsum(steep[np.searchsorted(turns, t, side="right")]) + noise))
-    return pl.concat(made)
+        frames.append(_frame(f"{n} of turns", 4.6 + np.cumsum(steep[np.searchsorted(breaks, t, side="right")]) + noise))
+    return pl.concat(frames)
 
 
-def night(
+def forecast_series(
     series: pl.DataFrame, *, settings: Settings, first: int, every: int
 ) -> tuple[pl.DataFrame, pl.DataFrame, float]:
-    """Forecast one series from every so many sessions; give forecasts, signals and seconds an origin."""
+    """Forecast one series from every `every`-th session; return forecasts, signals, and seconds per origin."""
     horizon = settings.forecast.horizon
     forecasts, signals, seconds = [], [], 0.0
     ticker = series["ticker"][0]
@@ -140,7 +140,7 @@ def night(
 
 
 def garch_hs(returns: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Give what GARCH(1,1) of the last 1,000 returns with filtered historical simulation says about no change."""
+    """Return forecasts by GARCH(1,1) of the last 1,000 returns with filtered historical simulation and no drift."""
     own = forecasts.filter(model="martingale")
     values = returns["log_return"].drop_nulls().tail(1000).to_numpy()
     fit = GARCH_MODELS["garch"].fit({"": values})[""]
@@ -148,12 +148,12 @@ def garch_hs(returns: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
         return own.with_columns(model=pl.lit(GARCH_HS))
     paths = simulate_cumulative_returns([fit], latin_hypercube(own.height, 5000, ticker_generator(1, own["ticker"][0])))
     quantiles = np.exp(np.quantile(paths, QUANTILES, axis=1)) * own["origin_close"][0]
-    columns = {name: quantiles[place] for place, name in enumerate(QUANTILE_COLUMNS)}
+    columns = {name: quantiles[i] for i, name in enumerate(QUANTILE_COLUMNS)}
     return own.with_columns(model=pl.lit(GARCH_HS), **{name: pl.Series(column) for name, column in columns.items()})
 
 
 def with_outcomes(frame: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
-    """Add what came: outcome, the total log return from the origin to the target date; and trailing volatility."""
+    """Add columns `outcome`, the log return from the origin to the target date, and `trailing`, a past volatility."""
     level = prices.select("ticker", "date", level=(pl.col("close") * pl.col("adj_factor")).log())
     trailing = level.with_columns(trailing=pl.col("level").diff().rolling_std(20).over("ticker"))
     origin = trailing.rename({"date": "origin_date", "level": "start"})
@@ -165,17 +165,17 @@ def with_outcomes(frame: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def walk(prices: pl.DataFrame, settings: Settings, *, first: int, every: int) -> Walk:
-    """Forecast every series, on all cores."""
+def evaluate(prices: pl.DataFrame, settings: Settings, *, first: int, every: int) -> Evaluation:
+    """Forecast all series with one process per core."""
     series = prices.sort("ticker", "date").partition_by("ticker", maintain_order=True)
     long = [own for own in series if own.height >= first + settings.forecast.horizon]
     with Workers("local") as workers:
-        parts = list(workers.map(partial(night, settings=settings, first=first, every=every), long))
+        parts = list(workers.map(partial(forecast_series, settings=settings, first=first, every=every), long))
     scored = pl.concat(part[0] for part in parts if part[0].height)
     quantiles = np.log(scored.select(QUANTILE_COLUMNS).to_numpy() / scored["origin_close"].to_numpy()[:, None])
     crps = crps_quantiles(quantiles, scored["outcome"].to_numpy(), QUANTILES)
     constant = scored.filter(model="martingale", step=1).select("ticker", "origin_date", constant="sigma")
-    return Walk(
+    return Evaluation(
         scored.with_columns(crps=pl.Series(crps), error=pl.col("mean_log_return") - pl.col("outcome")).join(
             constant, on=["ticker", "origin_date"]
         ),
@@ -185,29 +185,29 @@ def walk(prices: pl.DataFrame, settings: Settings, *, first: int, every: int) ->
 
 
 def inside(frame: pl.DataFrame, level: str) -> np.ndarray:
-    """Say of each forecast whether its interval held the price that came."""
+    """Return for each forecast whether its interval contains the realised price."""
     low, high = LEVELS[level]
     price = pl.col("origin_close") * pl.col("outcome").exp()
     return frame.select(price.is_between(low, high)).to_series().to_numpy()
 
 
 def coverage(ensemble: pl.DataFrame, steps: tuple[int, ...] = STEPS) -> None:
-    """Print how often intervals held what came; and in the wildest third of origins, if there are many."""
+    """Print the coverage of the intervals, and that of the most volatile third of origins, if there are many."""
     several = ensemble.filter(step=1).height >= 3 * ensemble["ticker"].n_unique()
-    top = ensemble.with_columns(wild=(pl.col("trailing") > pl.col("trailing").quantile(2 / 3)).over("ticker"))
+    top = ensemble.with_columns(volatile=(pl.col("trailing") > pl.col("trailing").quantile(2 / 3)).over("ticker"))
     print(f"  {'step':>4}  {'n':>5}  " + "  ".join(f"inside {level}" for level in LEVELS), end="")
-    print("   wild third: 90%    95%" if several else "")
+    print("   most volatile third: 90%    95%" if several else "")
     for step in steps:
-        at, wild = top.filter(step=step), top.filter(step=step, wild=True)
+        at, volatile = top.filter(step=step), top.filter(step=step, volatile=True)
         shares = "  ".join(f"{inside(at, level).mean():>10.3f}" for level in LEVELS)
-        wildest = f"{inside(wild, '90%').mean():>16.3f}  {inside(wild, '95%').mean():.3f}" if several else ""
-        print(f"  {step:>4}  {at.height:>5}  {shares}  {wildest}".rstrip())
+        last = f"{inside(volatile, '90%').mean():>25.3f}  {inside(volatile, '95%').mean():.3f}" if several else ""
+        print(f"  {step:>4}  {at.height:>5}  {shares}  {last}".rstrip())
 
 
-def beside(scored: pl.DataFrame, model: str, step: int) -> tuple[float, DieboldMariano]:
-    """Give the ensemble's CRPS over another model's, the mean of the series' ratios, and the test of the difference.
+def relative_crps(scored: pl.DataFrame, model: str, step: int) -> tuple[float, DieboldMariano]:
+    """Return the mean of the series' ratios of the ensemble's CRPS to another model's, and a test of the difference.
 
-    Series move together, so that the test counts a quarter of a year once, as the mean over its origins.
+    Because series move together, the mean over the origins of a quarter counts as one observation in the test.
     """
     pair = (
         scored.filter(step=step, model="ensemble")
@@ -221,59 +221,61 @@ def beside(scored: pl.DataFrame, model: str, step: int) -> tuple[float, DieboldM
 
 
 @dataclass(frozen=True)
-class Walk:
-    """Forecasts and signals with what came, and the seconds an origin took."""
+class Evaluation:
+    """Forecasts and signals with realised returns, and the seconds per origin."""
 
     scored: pl.DataFrame
     signals: pl.DataFrame
     seconds: float
 
-    def of(self, market: str) -> Walk:
-        """Give those of one market."""
-        mine = pl.col("ticker").str.ends_with(f" of {market}")
-        return Walk(self.scored.filter(mine), self.signals.filter(mine), self.seconds)
+    def of(self, market: str) -> Evaluation:
+        """Return the evaluation of one market."""
+        own = pl.col("ticker").str.ends_with(f" of {market}")
+        return Evaluation(self.scored.filter(own), self.signals.filter(own), self.seconds)
 
 
-def report(title: str, walked: Walk, settings: Settings, steps: tuple[int, ...] = STEPS) -> None:
-    """Print what became of the forecasts."""
-    scored = walked.scored
+def report(title: str, evaluation: Evaluation, settings: Settings, steps: tuple[int, ...] = STEPS) -> None:
+    """Print the results of an evaluation."""
+    scored = evaluation.scored
     ensemble = scored.filter(model="ensemble")
-    nights = ensemble.filter(step=1)
-    series = nights["ticker"].n_unique()
-    print(f"\n{title}: {series} series, {nights.height} origins, {walked.seconds:.3f} s an origin", flush=True)
+    origins = ensemble.filter(step=1)
+    series = origins["ticker"].n_unique()
+    print(
+        f"\n{title}: {series:,} series, {origins.height:,} origins, {evaluation.seconds:.3f} s per origin", flush=True
+    )
     coverage(ensemble, steps)
     for step in STEPS:
         for model, name in (("martingale", "random walk"), (GARCH_HS, "GARCH with historical simulation")):
-            ratio, test = beside(scored, model, step)
-            told = "" if np.isnan(test.statistic) else f"; DM {test.statistic:+.1f}, p {test.p_value:.3f}"
-            print(f"  CRPS at {step:>2} beside {name}: {ratio - 1:+.1%}{told}")
+            ratio, test = relative_crps(scored, model, step)
+            tested = "" if np.isnan(test.statistic) else f"; DM {test.statistic:+.1f}, p = {test.p_value:.3f}"
+            print(f"  CRPS at step {step:>2} relative to {name}: {ratio - 1:+.1%}{tested}")
     standard = (pl.col("error") / pl.col("constant")) ** 2 / pl.col("step")
     by_ticker = scored.filter(pl.col("step").is_in(STEPS)).group_by("model", "ticker").agg(rmse=standard.mean().sqrt())
     naive = by_ticker.filter(model="naive").select("ticker", base="rmse")
     ratios = by_ticker.join(naive, on="ticker").group_by("model").agg((pl.col("rmse") / pl.col("base")).median())
     shown = ratios.filter(~pl.col("model").is_in([GARCH_HS, "martingale"])).sort("rmse", "model")
-    print("  median RMSE / naive: " + ", ".join(f"{model} {value:.4f}" for model, value in shown.iter_rows()))
-    edge = nights.select((pl.col("verdict") == "edge").mean()).item()
+    print("  median of RMSE / naive: " + ", ".join(f"{model} {value:.4f}" for model, value in shown.iter_rows()))
+    edge = origins.select((pl.col("verdict") == "edge").mean()).item()
     claimed = scored.filter(pl.col("step").is_in(STEPS), verdict="edge").group_by("model").agg(standard.mean())
     squares = dict(claimed.iter_rows())
-    kept = nights.select(pl.col("in_confidence_set").cast(pl.Float64).mean()).item()
-    print(f"  edge claimed on {edge:.1%} of nights; ensemble in its own 10% confidence set on {kept:.1%} of them")
+    kept = origins.select(pl.col("in_confidence_set").cast(pl.Float64).mean()).item()
+    print(f"  edge claimed at {edge:.1%} of origins; ensemble in the 10% confidence set at {kept:.1%} of them")
     if squares:
-        print(f"  RMSE / naive where an edge was claimed: {np.sqrt(squares['ensemble'] / squares['naive']):.4f}")
-    if nights.height >= 8 * series:
-        shares = ", ".join(f"{in_set(scored, step):.1%} at {step}" for step in STEPS)
-        print(f"  ensemble in the 10% confidence set of realised errors, share of series: {shares}")
+        print(f"  RMSE / naive at origins with an edge: {np.sqrt(squares['ensemble'] / squares['naive']):.4f}")
+    if origins.height >= 8 * series:
+        shares = ", ".join(f"{in_confidence_set(scored, step):.1%} at step {step}" for step in STEPS)
+        print(f"  share of series with the ensemble in the 10% confidence set of realised errors: {shares}")
     cost = settings.signals.round_trip_cost_bps / 10_000
     for action in ("BUY", "SELL", "HOLD"):
-        gain = walked.signals.filter(action=action).select(pl.col("outcome").exp() - 1).to_series().to_numpy()
+        gain = evaluation.signals.filter(action=action).select(pl.col("outcome").exp() - 1).to_series().to_numpy()
         if len(gain):
             up, down = np.mean(gain > cost), np.mean(gain < -cost)
-            beyond = f"beyond costs {up:.0%} up, {down:.0%} down"
-            print(f"  {action:<4} {len(gain):>5}; mean return {gain.mean():+.2%}, {beyond}")
+            shares = f"{up:.0%} gained and {down:.0%} lost more than the costs"
+            print(f"  {action:<4} {len(gain):>5}; mean return {gain.mean():+.2%}; {shares}")
 
 
-def in_set(scored: pl.DataFrame, step: int) -> float:
-    """Give the share of series whose ensemble is in the model confidence set of squared errors at a step."""
+def in_confidence_set(scored: pl.DataFrame, step: int) -> float:
+    """Return the share of series whose ensemble is in the model confidence set of squared errors at a step."""
     found = []
     own = scored.filter(step=step).filter(~pl.col("model").is_in([GARCH_HS, "martingale"]))
     for rows in own.partition_by("ticker", maintain_order=True):
@@ -281,32 +283,32 @@ def in_set(scored: pl.DataFrame, step: int) -> float:
         losses = loss.pivot("model", index="origin_date", values="loss").drop_nulls().drop("origin_date")
         draws = stationary_bootstrap(losses.height, block=2, reps=1000, generator=np.random.default_rng(1))
         kept = model_confidence_set(losses.to_numpy(), draws)
-        found.append(bool(kept[losses.columns.index("ensemble")] > 0.1))
+        found.append(bool(kept[losses.columns.index("ensemble")] > CONFIDENCE_SET_SIZE))
     return float(np.mean(found))
 
 
 def main() -> None:
-    """Print the tables."""
+    """Run the evaluations and print their results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=60, help="sessions from one origin of a real series to the next")
-    parser.add_argument("--simulated", type=int, default=200, help="series of each simulated kind")
-    parser.add_argument("--only", choices=["real", "unseen", "simulated"], help="only these")
+    parser.add_argument("--every", type=int, default=60, help="number of sessions between two origins of a real series")
+    parser.add_argument("--simulated", type=int, default=200, help="number of simulated series of each kind")
+    parser.add_argument("--only", choices=["real", "unseen", "simulated"], help="evaluate only these series")
     arguments = parser.parse_args()
     settings = load_settings()
     if arguments.only != "simulated":
         markets = unseen() if arguments.only == "unseen" else known()
         named = [rows.with_columns(pl.col("ticker") + f" of {market}") for market, rows in markets.items()]
-        walked = walk(pl.concat(named), settings, first=1000, every=arguments.every)
-        report("All real series", walked, settings)
+        evaluation = evaluate(pl.concat(named), settings, first=1000, every=arguments.every)
+        report("All real series", evaluation, settings)
         for market in markets:
-            report(market.capitalize(), walked.of(market), settings)
+            report(market.capitalize(), evaluation.of(market), settings)
     if arguments.only in (None, "simulated"):
         count = arguments.simulated
-        ahead = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon": 30})})
-        walked = walk(garch_t(count, 1530), ahead, first=1500, every=30)
-        report("GARCH with Student's t", walked, ahead, steps=(1, 5, 10, 20, 30))
-        report("Random walks", walk(random_walks(count, 1030), settings, first=1000, every=30), settings)
-        structure = walk(structured(1100), settings, first=1000, every=20)
+        longer = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon": 30})})
+        evaluation = evaluate(garch_t(count, 1530), longer, first=1500, every=30)
+        report("GARCH with Student's t", evaluation, longer, steps=(1, 5, 10, 20, 30))
+        report("Random walks", evaluate(random_walks(count, 1030), settings, first=1000, every=30), settings)
+        structure = evaluate(structured(1100), settings, first=1000, every=20)
         report("Structured series", structure, settings)
         for kind in ("waves", "seasons", "breaks", "turns"):
             report(kind.capitalize(), structure.of(kind), settings)

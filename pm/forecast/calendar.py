@@ -1,4 +1,4 @@
-"""Features known for sessions to come, because they follow from the date alone."""
+"""Features that are known for future sessions, because they depend only on the date."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FRIDAY, _SATURDAY, _SUNDAY = 5, 6, 7
 
 
 def calendar_columns(names: Sequence[str]) -> list[pl.Expr]:
-    """Give the columns of 0 and 1 that stand for features of `date`.
+    """Return expressions for the indicator columns (0 or 1) of features of column `date`.
 
     Parameters
     ----------
     names
-        Of `pm.settings.CALENDAR_FEATURES`: day_of_week and month, a column for each but the first (Monday, January);
-        month_start and month_end, the month's first and last weekday by the date. (Its first and last session are not
-        the same: whether another session follows in the month is not known of the last session forecast.)
+        Names in `pm.settings.CALENDAR_FEATURES`. day_of_week and month have a column for each value but the first
+        (Monday, January). month_start and month_end are the first and last weekday of the month. They are not its first
+        and last session, since it is not known whether another session of the month follows the last one forecast.
     """
     date = pl.col("date")
     weekday, month = date.dt.weekday(), date.dt.month()
@@ -41,7 +41,7 @@ def calendar_columns(names: Sequence[str]) -> list[pl.Expr]:
 
 
 def with_calendar(panel: Panel, targets: pl.DataFrame, names: Sequence[str]) -> Panel:
-    """Give the panel with calendar features of its bars and of the sessions to forecast.
+    """Return the panel with calendar features of its bars and of the sessions to forecast.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def with_calendar(panel: Panel, targets: pl.DataFrame, names: Sequence[str]) -> 
     targets
         Columns ticker, step, target_date: each ticker's sessions after its last bar.
     names
-        See `calendar_columns`; without any, the panel is given as it is.
+        Features; see `calendar_columns`. If there are none, the panel is returned unchanged.
     """
     if not names:
         return panel

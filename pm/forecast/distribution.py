@@ -1,4 +1,4 @@
-"""Put a distribution around every mean: the volatility room's, carried from returns to prices."""
+"""Distributions of the forecast price: the volatility room's distribution of the return about each model's mean."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 __all__ = [
     "MARTINGALE",
     "SPREADS_SCHEMA",
-    "beyond_numbers",
     "martingale_distribution",
-    "past_moves",
     "price_distribution",
+    "return_scales",
+    "unrepresentable_forecasts",
 ]
 
 MARTINGALE = "martingale"
-"""The random walk of constant volatility: what the distributions are measured against, as naive is for the means."""
+"""Name of the random walk with constant volatility: the benchmark of the distributions, as naive is of the means."""
 
 SPREADS_SCHEMA = pl.Schema({"ticker": pl.String, "model": pl.String, "step": pl.Int64, "spread": pl.Float64})
 
-_SCORES = [NormalDist().inv_cdf(level) for level in QUANTILES]
+_NORMAL_QUANTILES = [NormalDist().inv_cdf(level) for level in QUANTILES]
 _LOWER = [quantile_column("r", level) for level in QUANTILES if level < 0.5]
-_SMALLEST, _LARGEST = np.finfo(np.float64).tiny, np.finfo(np.float64).max
 _UPPER = [quantile_column("r", level) for level in QUANTILES if level > 0.5]
+_SMALLEST, _LARGEST = np.finfo(np.float64).tiny, np.finfo(np.float64).max
 
 
-def past_moves(panel: Panel) -> pl.DataFrame:
-    """Give what each ticker's sessions moved by: columns ticker, naive_scale and constant_sigma.
+def return_scales(panel: Panel) -> pl.DataFrame:
+    """Return the size of each ticker's one-session log returns: columns ticker, naive_scale and constant_sigma.
 
-    They are the mean absolute log return of a session, which MASE is counted in, and the returns' root mean square. A
-    change of units is no move: see `unit_changes`.
+    `naive_scale` is their mean absolute value, the unit of MASE; `constant_sigma` is their root mean square. Unadjusted
+    splits and bad quotes are not counted: see `unit_changes`.
     """
     rows = []
-    # By numpy, a ticker at a time: the order of a sum must not depend on who else is in the chunk.
+    # Computed by numpy, one ticker at a time: the order of summation must not depend on the other tickers.
     for (ticker,), bars in panel.bars.partition_by("ticker", as_dict=True, maintain_order=True).items():
         returns = np.diff(bars["log_price"].to_numpy())
-        moves = returns[~unit_changes(returns)]
-        rows.append((ticker, float(np.mean(np.abs(moves))), float(np.sqrt(np.mean(moves**2)))))
+        returns = returns[~unit_changes(returns)]
+        rows.append((ticker, float(np.mean(np.abs(returns))), float(np.sqrt(np.mean(returns**2)))))
     schema = {"ticker": pl.String, "naive_scale": pl.Float64, "constant_sigma": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -53,12 +53,12 @@ def past_moves(panel: Panel) -> pl.DataFrame:
 def price_distribution(
     means: pl.DataFrame, volatility: pl.DataFrame, targets: pl.DataFrame, last: pl.DataFrame, spreads: pl.DataFrame
 ) -> pl.DataFrame:
-    """Give the rows of table `forecasts`, without their stamp.
+    """Return the rows of table `forecasts` of all models and the ensemble, without their stamp.
 
-    The return from the origin to step k has the mean that the model gives and, about it, the quantiles r_p of the
-    ticker's volatility, times the model's spread; the price's p quantile is
-    origin_close·exp(mean_log_return + spread·r_p). A model that foretells nothing leaves all of the volatility about
-    its mean: spread 1. No interval is narrower than that of the step before.
+    The return from the origin to step k is distributed about the model's mean with the quantiles r_p of the ticker's
+    volatility times the model's spread; the p quantile of the price is
+    origin_close·exp(mean_log_return + spread·r_p). A spread of 1 leaves the volatility room's distribution as it is. No
+    interval is narrower than that of the step before.
 
     Parameters
     ----------
@@ -71,15 +71,15 @@ def price_distribution(
     last
         Columns ticker, origin_date, origin_close, naive_scale.
     spreads
-        Columns ticker, model, step, spread (see `spread.remaining_spread`); 1 where there is no row.
+        Columns ticker, model, step, spread, from `spread.estimate_spreads`; a missing row means a spread of 1.
     """
-    shape = volatility.select(
+    quantiles = volatility.select(
         "ticker", "step", "cumulative_sigma", "regime", *_LOWER, quantile_column("r", 0.5), *_UPPER
     )
-    around = (
+    distributions = (
         means.join(spreads, on=["ticker", "model", "step"], how="left")
         .with_columns(pl.col("spread").fill_null(1.0))
-        .join(shape, on=["ticker", "step"])
+        .join(quantiles, on=["ticker", "step"])
         .sort("ticker", "model", "step")
         .with_columns(pl.col(quantile_column("r", level)) * pl.col("spread") for level in QUANTILES)
         .with_columns(
@@ -88,11 +88,11 @@ def price_distribution(
             sigma=pl.col("cumulative_sigma") * pl.col("spread"),
         )
     )
-    return _priced(around, targets, last)
+    return _as_prices(distributions, targets, last)
 
 
 def martingale_distribution(targets: pl.DataFrame, volatility: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
-    """Give the rows of the martingale: no return expected, and a normal whose variance grows with the step.
+    """Return the rows of the martingale: an expected return of 0, and normal quantiles with a variance ∝ step.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def martingale_distribution(targets: pl.DataFrame, volatility: pl.DataFrame, las
         Columns ticker, origin_date, origin_close, naive_scale, constant_sigma.
     """
     sigma = pl.col("constant_sigma") * pl.col("step").sqrt()
-    around = (
+    distributions = (
         volatility.select("ticker", "step", "regime")
         .join(last.select("ticker", "constant_sigma"), on="ticker")
         .select(
@@ -115,17 +115,20 @@ def martingale_distribution(targets: pl.DataFrame, volatility: pl.DataFrame, las
             mean_log_return=pl.lit(0.0),
             spread=pl.lit(1.0),
             sigma=sigma,
-            **{quantile_column("r", level): sigma * score for level, score in zip(QUANTILES, _SCORES, strict=True)},
+            **{
+                quantile_column("r", level): sigma * score
+                for level, score in zip(QUANTILES, _NORMAL_QUANTILES, strict=True)
+            },
         )
     )
-    return _priced(around, targets, last)
+    return _as_prices(distributions, targets, last)
 
 
-def beyond_numbers(forecasts: pl.DataFrame) -> dict[str, str]:
-    """Give the tickers with a forecast that is no positive finite price, each with the first such in words.
+def unrepresentable_forecasts(forecasts: pl.DataFrame) -> dict[str, str]:
+    """Return the tickers with a forecast price that is not a positive finite number: ticker → the first one, in words.
 
-    A return beyond all measure, such as one bar of 1e300 leaves, can carry a quantile to infinity or to zero, of which
-    there is no logarithm to score it by.
+    After an extreme return, as from a bar with a price of 1e300, a quantile can be infinite or zero. It has no finite
+    logarithm, by which forecasts are scored.
 
     Parameters
     ----------
@@ -133,21 +136,22 @@ def beyond_numbers(forecasts: pl.DataFrame) -> dict[str, str]:
         Columns ticker, model, step, origin_close, mean and the quantiles.
     """
     prices = ["mean", *(quantile_column("q", level) for level in QUANTILES)]
-    lost = forecasts.filter(~pl.all_horizontal(pl.col(prices).is_between(_SMALLEST, _LARGEST))).sort(
+    broken = forecasts.filter(~pl.all_horizontal(pl.col(prices).is_between(_SMALLEST, _LARGEST))).sort(
         "ticker", "model", "step"
     )
-    first = lost.unique("ticker", keep="first", maintain_order=True).select("ticker", "model", "step", "origin_close")
+    first = broken.unique("ticker", keep="first", maintain_order=True).select("ticker", "model", "step", "origin_close")
     return {
-        ticker: f"by {model}, step {step} from {close:.3g} reaches prices that no number holds"
+        ticker: f"the forecast of {model} at step {step}, from a close of {close:.3g}, is too large or too small "
+        "a price to compute with"
         for ticker, model, step, close in first.iter_rows()
     }
 
 
-def _priced(around: pl.DataFrame, targets: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
-    """Carry distributions of the log return to prices."""
+def _as_prices(distributions: pl.DataFrame, targets: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    """Convert distributions of the log return to distributions of the price."""
     price, centre = pl.col("origin_close"), pl.col("mean_log_return")
     return (
-        around.join(last.select("ticker", "origin_date", "origin_close", "naive_scale"), on="ticker")
+        distributions.join(last.select("ticker", "origin_date", "origin_close", "naive_scale"), on="ticker")
         .join(targets.select("ticker", "step", "target_date"), on=["ticker", "step"])
         .select(
             "ticker",

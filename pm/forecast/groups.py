@@ -1,4 +1,4 @@
-"""Which tickers move together: groups that a multivariate model may stack."""
+"""Groups of tickers whose returns are correlated, which multivariate models fit together."""
 
 from __future__ import annotations
 
@@ -18,35 +18,39 @@ __all__ = ["GROUPS_SCHEMA", "chunks_of_groups", "related_groups"]
 
 GROUPS_SCHEMA = pl.Schema({"ticker": pl.String, "group": pl.String})
 
-_LEAST_COMMON = 60
-"""Sessions two tickers must share for their correlation to count."""
-_BLOCK = 2000
-"""Tickers compared with one another, by the order of their names: all pairs of 10,000 would take gigabytes."""
+_MIN_COMMON_SESSIONS = 60
+"""Minimum number of sessions that two tickers have in common; with fewer their correlation counts as 0."""
+
+_BLOCK_SIZE = 2000
+"""Number of tickers, in order of their names, that are compared with one another.
+
+The correlations of 10,000 tickers would take gigabytes of memory.
+"""
 
 
 def related_groups(returns: pl.DataFrame, *, correlation: float, size: int) -> pl.DataFrame:
-    """Give groups of two to `size` tickers whose returns are correlated; the others stand alone and have no row.
+    """Return groups of two to `size` tickers whose returns are correlated; tickers without a group have no row.
 
-    Agglomerative clustering with average linkage on 1 − ρ, cut at 1 − `correlation`; a group that is too large is cut
-    in two where its parts are furthest from each other, until none is.
+    Tickers are clustered with average linkage on the distance 1 − ρ, and the tree is cut at 1 − `correlation`. A group
+    that is too large is split at the top of its tree until no group is.
 
     Parameters
     ----------
     returns
-        Columns ticker, date, log_return; for a cross-validation, of sessions before its first origin alone.
+        Columns ticker, date, log_return. Before a cross-validation, only sessions before its first origin.
     correlation
-        Mean correlation that holds a group together.
+        Minimum mean correlation within a group.
     size
-        Most tickers of a group; 1 for no groups.
+        Maximum number of tickers in a group; 1 for no groups.
 
     Returns
     -------
-    Columns ticker and group, which is named after its first ticker; sorted by ticker.
+    Columns ticker and group (the name of its first ticker); sorted by ticker.
     """
     tickers = sorted(returns["ticker"].unique().to_list())
     rows: list[tuple[str, str]] = []
-    for start in range(0, len(tickers) if size > 1 else 0, _BLOCK):
-        block = tickers[start : start + _BLOCK]
+    for start in range(0, len(tickers) if size > 1 else 0, _BLOCK_SIZE):
+        block = tickers[start : start + _BLOCK_SIZE]
         distance = 1.0 - _correlations(returns.filter(pl.col("ticker").is_in(block)), block)
         for members in _clusters(distance, np.arange(len(block)), 1.0 - correlation, size):
             rows += [(block[member], block[members[0]]) for member in members if len(members) > 1]
@@ -54,20 +58,20 @@ def related_groups(returns: pl.DataFrame, *, correlation: float, size: int) -> p
 
 
 def chunks_of_groups(tickers: Sequence[str], groups: Mapping[str, str], size: int) -> list[list[str]]:
-    """Cut tickers into chunks of about `size`, such that no group is in two, in the order of groups' first tickers."""
-    gathered: dict[str, list[str]] = {}
+    """Divide tickers, but no group, into chunks of about `size`, in the order of each group's first ticker."""
+    units: dict[str, list[str]] = {}
     for ticker in tickers:
-        gathered.setdefault(groups.get(ticker, f"alone {ticker}"), []).append(ticker)
+        units.setdefault(groups.get(ticker, f"alone {ticker}"), []).append(ticker)
     chunks: list[list[str]] = [[]]
-    for members in gathered.values():
-        if chunks[-1] and len(chunks[-1]) + len(members) > size:
+    for unit in units.values():
+        if chunks[-1] and len(chunks[-1]) + len(unit) > size:
             chunks.append([])
-        chunks[-1] += members
+        chunks[-1] += unit
     return [chunk for chunk in chunks if chunk]
 
 
 def _correlations(returns: pl.DataFrame, tickers: Iterable[str]) -> FloatArray:
-    """Give the correlations of every pair over the sessions both have, 0 where those are too few."""
+    """Return the correlation of every pair over the sessions that both have, or 0 where these are too few."""
     wide = returns.pivot("ticker", index="date", values="log_return").sort("date").select(tickers)
     values = wide.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     known = np.isfinite(values)
@@ -77,13 +81,17 @@ def _correlations(returns: pl.DataFrame, tickers: Iterable[str]) -> FloatArray:
     deviation = np.sqrt((centred**2).sum(axis=0) / count)
     standard = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
     common = known.astype(np.float64).T @ known
-    correlation = np.divide(standard.T @ standard, common, out=np.zeros_like(common), where=common >= _LEAST_COMMON)
+    correlation = np.divide(
+        standard.T @ standard, common, out=np.zeros_like(common), where=common >= _MIN_COMMON_SESSIONS
+    )
     np.fill_diagonal(correlation, 1.0)
     return np.asarray(np.clip(correlation, -1.0, 1.0))
 
 
-def _clusters(distance: FloatArray, members: NDArray[np.intp], furthest: float, size: int) -> list[NDArray[np.intp]]:
-    """Give the clusters of some tickers, each ascending."""
+def _clusters(
+    distance: FloatArray, members: NDArray[np.intp], max_distance: float, size: int
+) -> list[NDArray[np.intp]]:
+    """Return the clusters of some tickers, given as ascending positions; see `related_groups`."""
     from scipy.cluster.hierarchy import fcluster, linkage  # scipy.cluster takes 0.2 s to import
     from scipy.spatial.distance import squareform
 
@@ -91,14 +99,14 @@ def _clusters(distance: FloatArray, members: NDArray[np.intp], furthest: float, 
         return [members]
     own = distance[np.ix_(members, members)]
     tree = linkage(squareform(np.maximum(own, 0.0), checks=False), method="average")
-    labels = fcluster(tree, furthest, criterion="distance")
+    labels = fcluster(tree, max_distance, criterion="distance")
     if labels.max() == 1 and len(members) > size:
         labels = fcluster(tree, 2, criterion="maxclust")
-        if labels.max() == 1:  # all equally far: no cut is better than another
+        if labels.max() == 1:  # all distances are equal: any division is as good as another
             labels = np.arange(len(members)) // size
     elif labels.max() == 1:
         return [members]
     found = []
     for label in np.unique(labels):
-        found += _clusters(distance, members[labels == label], furthest, size)
+        found += _clusters(distance, members[labels == label], max_distance, size)
     return sorted(found, key=lambda cluster: int(cluster[0]))

@@ -1,4 +1,4 @@
-"""Turn prices into the panel that models see, and refuse the tickers that cannot be read."""
+"""Build the panel of log prices that models use, and exclude the tickers whose prices cannot be used."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 
 __all__ = ["PricedPanel", "build_panel"]
 
-BASE = 100.0
-"""Value of the index on a ticker's first bar; any number above 1 would do, for logs must not be zero there: the
-ARIMA likelihood counts a first observation of exactly zero as one fewer."""
+INDEX_BASE = 100.0
+"""Value of the price index on a ticker's first bar.
+
+Any value other than 1 serves: the log must not be zero, because the ARIMA likelihood does not count a first observation
+of exactly zero.
+"""
 
 
 @dataclass(frozen=True)
 class PricedPanel:
-    """A panel, what its origins cost, and who was refused.
+    """A panel, the prices that its forecasts start from, and the tickers that were excluded.
 
     Attributes
     ----------
     panel
         Log prices of the tickers that can be forecast.
     last
-        One row a ticker: ticker, origin_date, origin_close (as traded), log_price, and reach: the widest range of the
-        log price within any horizon of the window.
+        The last bar of each ticker: columns ticker, origin_date, origin_close (as traded), log_price, and max_range,
+        the largest difference between the highest and the lowest log price within any horizon + 1 consecutive bars.
     refused
         Ticker → why it is not in the panel.
     """
@@ -45,37 +48,37 @@ class PricedPanel:
 def build_panel(
     prices: pl.DataFrame, *, as_of: date, window: int, horizon: int, max_age_days: int, min_bars: int
 ) -> PricedPanel:
-    """Give the last `window` log prices of each ticker up to `as_of`.
+    """Return the panel of the last `window` log prices of each ticker up to `as_of`.
 
     Parameters
     ----------
     prices
-        Columns ticker, date, close (as traded), adj_factor; rows in any order. Those after `as_of` are not looked at.
+        Columns ticker, date, close (as traded) and adj_factor; rows in any order. Rows after `as_of` are ignored.
     as_of
-        The cutoff.
+        Last date whose bars may be used.
     window
-        Bars used, the newest ones.
+        Number of bars used, the newest ones.
     horizon
-        Sessions over which `reach` is measured.
+        Number of sessions over which `PricedPanel.last` measures `max_range`.
     max_age_days
-        A ticker whose last bar is older than this on `as_of` is refused.
+        Maximum age of a ticker's last bar on `as_of`, in days.
     min_bars
-        A ticker with fewer bars is refused.
+        Minimum number of bars of a ticker.
 
     Notes
     -----
-    Reasons of refusal: duplicate_dates, bad_price (null, not finite or not positive), stale, too_few_bars, constant,
-    out_of_range (prices so far apart that the index on one of them is zero or infinite).
+    Reasons of exclusion: no_prices, duplicate_dates, bad_price (missing, not finite or not positive), stale,
+    too_few_bars, constant, out_of_range (the index is zero or infinite on some bar).
     """
-    seen = (
+    known = (
         prices.select("ticker", "date", pl.col("close", "adj_factor").cast(pl.Float64))
         .filter(pl.col("date") <= as_of)
         .sort("ticker", "date")
-        .with_columns((pl.col("close") * pl.col("adj_factor")).alias("price"))
+        .with_columns(price=_adjusted_close())
     )
-    recent = seen.group_by("ticker", maintain_order=True).tail(window)
+    recent = known.group_by("ticker", maintain_order=True).tail(window)
     good = pl.col("price").is_finite() & (pl.col("price") > 0) & (pl.col("close") > 0)
-    index = pl.col("price") / pl.col("price").first() * BASE
+    index = pl.col("price") / pl.col("price").first() * INDEX_BASE
     facts = recent.group_by("ticker", maintain_order=True).agg(
         bars=pl.len(),
         last_date=pl.col("date").last(),
@@ -91,10 +94,10 @@ def build_panel(
         str(ticker): Exclusion(Reason.NO_PRICES, f"no bar up to {as_of}") for ticker in prices["ticker"].unique()
     }
     for row in facts.iter_rows(named=True):
-        refusal = _refuse(row, as_of=as_of, max_age_days=max_age_days, min_bars=min_bars)
+        exclusion = _exclusion(row, as_of=as_of, max_age_days=max_age_days, min_bars=min_bars)
         del refused[row["ticker"]]
-        if refusal is not None:
-            refused[row["ticker"]] = refusal
+        if exclusion is not None:
+            refused[row["ticker"]] = exclusion
     bars = (
         recent.filter(~pl.col("ticker").is_in(list(refused)))
         .with_columns(bar=pl.int_range(pl.len()).over("ticker"))
@@ -106,16 +109,21 @@ def build_panel(
         origin_date=pl.col("date").last(),
         origin_close=pl.col("close").last(),
         log_price=pl.col("log_price").last(),
-        reach=(high - low).max(),
+        max_range=(high - low).max(),
     )
     return PricedPanel(Panel(bars.select("ticker", "date", "bar", "log_price")), last, refused)
 
 
-def _refuse(facts: Mapping[str, Any], *, as_of: date, max_age_days: int, min_bars: int) -> Exclusion | None:
-    """Judge a ticker by what was counted of it; the first complaint is the one reported."""
+def _adjusted_close() -> pl.Expr:
+    """Return the close adjusted for splits and dividends."""
+    return pl.col("close") * pl.col("adj_factor")
+
+
+def _exclusion(facts: Mapping[str, Any], *, as_of: date, max_age_days: int, min_bars: int) -> Exclusion | None:
+    """Return the first reason to exclude a ticker, or None if its prices can be used."""
     last_date, bars, bad, repeated = facts["last_date"], facts["bars"], facts["bad"], facts["repeated"]
     age = (as_of - last_date).days
-    complaints = (
+    checks = (
         (repeated is not None, Reason.DUPLICATE_DATES, f"{repeated} occurs more than once"),
         (
             bad,
@@ -132,7 +140,7 @@ def _refuse(facts: Mapping[str, Any], *, as_of: date, max_age_days: int, min_bar
         (
             not facts["indexed"],
             Reason.OUT_OF_RANGE,
-            f"from {facts['low']} to {facts['high']}: no number is their ratio",
+            f"prices range from {facts['low']} to {facts['high']}; their ratio cannot be computed",
         ),
     )
-    return next((Exclusion(reason, detail) for broken, reason, detail in complaints if broken), None)
+    return next((Exclusion(reason, detail) for failed, reason, detail in checks if failed), None)

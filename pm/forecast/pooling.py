@@ -1,7 +1,7 @@
-"""Lend tickers with a short history the evidence of all tickers of a run.
+"""Weights for tickers with a short history, from the errors of all tickers of a run.
 
-A chunk of tickers is forecast without knowing of the others; this is what is left to do when all chunks are done.
-Everything here depends on the tickers of the run, but neither on their order nor on how they were cut into chunks.
+Chunks of tickers are forecast independently of one another. The functions here run when all chunks are done. Their
+results depend on the tickers of the run, but neither on the tickers' order nor on how they were divided into chunks.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 import polars as pl
 
 from pm.forecast.base import NAIVE
-from pm.forecast.cross_validation import FEWEST_COMPARED
+from pm.forecast.cross_validation import MIN_COMPARED_ORIGINS
 from pm.forecast.stacking import combine
-from pm.forecast.weights import EDGE, ENSEMBLE, NO_EDGE, weighted_means
+from pm.forecast.weights import ENSEMBLE, weighted_means
+from pm.tables.vocabulary import Evidence, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,30 +25,38 @@ if TYPE_CHECKING:
     from pm.forecast.stacking import Combination
     from pm.typing import FloatArray
 
-__all__ = ["EVIDENCE_SCHEMA", "Pool", "evidence", "pool_evidence", "pooled_weights", "recombine"]
+__all__ = [
+    "ERROR_PRODUCTS_SCHEMA",
+    "PooledCombination",
+    "combine_pooled",
+    "error_products_frame",
+    "reweight_ensemble",
+    "with_pooled_weights",
+]
 
-EVIDENCE_SCHEMA = pl.Schema(
+ERROR_PRODUCTS_SCHEMA = pl.Schema(
     {"ticker": pl.String, "origin_date": pl.Date, "model": pl.String, "other": pl.String, "product": pl.Float64}
 )
+"""Columns of `error_products_frame`: the mean product of two models' scaled errors at an origin of a ticker."""
 
-_ERRORS = (
+_ERROR_COLUMNS = (
     *("rmse", "mae", "smape", "mase", "loss", "relative_rmse", "directional_accuracy", "directional_lower"),
     *("directional_upper", "directional_origins", "dm_statistic", "dm_p_value", "mcs_p_value", "in_confidence_set"),
 )
 
 
 @dataclass(frozen=True)
-class Pool:
-    """What all tickers tell together.
+class PooledCombination:
+    """Weights estimated from the errors of all tickers.
 
     Attributes
     ----------
     models
-        Naive first, then the others by name.
+        Names of the models: naive first, then the others by name.
     combination
-        Their weights, and the test of them.
+        Weights of the models, and the test of them.
     periods
-        Stretches of time it rests on.
+        Number of periods that the weights are estimated from.
     """
 
     models: tuple[str, ...]
@@ -55,11 +64,11 @@ class Pool:
     periods: int
 
 
-def evidence(tests: Mapping[str, Backtest]) -> pl.DataFrame:
-    """Give the products of errors (see `Backtest.products`) as a frame of EVIDENCE_SCHEMA, each pair of models once."""
+def error_products_frame(tests: Mapping[str, Backtest]) -> pl.DataFrame:
+    """Return the `Backtest.error_products` of all tickers as rows of ERROR_PRODUCTS_SCHEMA, one a pair of models."""
     frames = []
     for ticker, backtest in sorted(tests.items()):
-        products = backtest.products()
+        products = backtest.error_products()
         first, second = np.triu_indices(len(backtest.models))
         names = np.array(backtest.models, dtype=object)
         columns = {
@@ -69,103 +78,105 @@ def evidence(tests: Mapping[str, Backtest]) -> pl.DataFrame:
             "other": list(names[second]) * len(products),
             "product": products[:, first, second].ravel(),
         }
-        frames.append(pl.DataFrame(columns, schema=EVIDENCE_SCHEMA))
-    return pl.concat(frames) if frames else EVIDENCE_SCHEMA.to_frame()
+        frames.append(pl.DataFrame(columns, schema=ERROR_PRODUCTS_SCHEMA))
+    return pl.concat(frames) if frames else ERROR_PRODUCTS_SCHEMA.to_frame()
 
 
-def pool_evidence(evidence: pl.DataFrame, *, overlap: int) -> Pool | None:
-    """Give the weights that the models earned over all tickers; None with fewer than FEWEST_COMPARED periods.
+def combine_pooled(products: pl.DataFrame, *, overlap: int) -> PooledCombination | None:
+    """Return weights from the errors of all tickers, or None with fewer than MIN_COMPARED_ORIGINS periods.
 
-    Tickers move together, so that a hundred of them at one time are not a hundred proofs: origins are gathered into
-    periods as long as origins usually lie apart, and a period counts once, as the mean over its origins. As windows
-    that begin in one period end in the next, neighbouring periods are taken to overlap. A model that took no part on a
-    ticker stands there for naive, which gets its weight.
+    Tickers move together, so that the errors of a hundred tickers at one time are not a hundred independent
+    observations. Origins are therefore grouped into periods as long as the usual distance of two origins, and a period
+    counts as one observation, the mean over its origins. Windows that begin in one period end in the next, so that
+    adjacent periods are treated as overlapping. For a ticker that a model was not used for, naive's errors take the
+    place of the model's.
 
     Parameters
     ----------
-    evidence
-        From `evidence`, of all tickers; rows in any order.
+    products
+        Error products of all tickers, from `error_products_frame`; rows in any order.
     overlap
-        From `cross_validation.window_overlap`.
+        Number of consecutive origins whose windows overlap, from `cross_validation.window_overlap`.
     """
-    if evidence.is_empty():
+    if products.is_empty():
         return None
-    models = (NAIVE, *sorted({*evidence["model"], *evidence["other"]} - {NAIVE}))
-    origins = evidence.select("ticker", "origin_date").unique().sort("ticker", "origin_date")
-    gaps = origins.select(pl.col("origin_date").diff().over("ticker").dt.total_days()).to_series().drop_nulls()
-    if gaps.is_empty():
+    models = (NAIVE, *sorted({*products["model"], *products["other"]} - {NAIVE}))
+    origins = products.select("ticker", "origin_date").unique().sort("ticker", "origin_date")
+    distances = origins.select(pl.col("origin_date").diff().over("ticker").dt.total_days()).to_series().drop_nulls()
+    if distances.is_empty():
         return None
-    span = int(np.ceil(np.median(gaps.to_numpy())))
+    period_days = int(np.ceil(np.median(distances.to_numpy())))
     last = max(origins["origin_date"].to_list())
     periods: dict[int, list[FloatArray]] = {}
-    place = {model: index for index, model in enumerate(models)}
-    ordered = evidence.sort("ticker", "origin_date", "model", "other")
+    index = {model: i for i, model in enumerate(models)}
+    ordered = products.sort("ticker", "origin_date", "model", "other")
     for (_, day), rows in ordered.partition_by("ticker", "origin_date", as_dict=True, maintain_order=True).items():
-        periods.setdefault((last - day).days // span, []).append(_whole(rows, place))
-    if len(periods) < FEWEST_COMPARED:
+        periods.setdefault((last - day).days // period_days, []).append(_product_matrix(rows, index))
+    if len(periods) < MIN_COMPARED_ORIGINS:
         return None
-    products = np.array([np.mean(periods[back], axis=0) for back in sorted(periods, reverse=True)])
-    return Pool(models, combine(products, overlap=overlap + 1), len(periods))
+    means = np.array([np.mean(periods[age], axis=0) for age in sorted(periods, reverse=True)])
+    return PooledCombination(models, combine(means, overlap=overlap + 1), len(periods))
 
 
-def _whole(rows: pl.DataFrame, place: Mapping[str, int]) -> FloatArray:
-    """Give an origin's products as a matrix of all models, with naive's errors for those of a model that is missing."""
-    found = np.full((len(place), len(place)), np.nan)
-    first = [place[name] for name in rows["model"]]
-    second = [place[name] for name in rows["other"]]
+def _product_matrix(rows: pl.DataFrame, index: Mapping[str, int]) -> FloatArray:
+    """Return an origin's error products as a matrix of all models, with naive's errors in place of missing models'."""
+    found = np.full((len(index), len(index)), np.nan)
+    first = [index[name] for name in rows["model"]]
+    second = [index[name] for name in rows["other"]]
     found[first, second] = found[second, first] = rows["product"].to_numpy()
-    stand_in = np.where(np.isnan(np.diagonal(found)), 0, np.arange(len(place)))
-    return np.asarray(found[np.ix_(stand_in, stand_in)])
+    source = np.where(np.isnan(np.diagonal(found)), 0, np.arange(len(index)))
+    return np.asarray(found[np.ix_(source, source)])
 
 
-def pooled_weights(weights: pl.DataFrame, pool: Pool | None) -> pl.DataFrame:
-    """Give table `model_weights` with the pool's weights where a ticker's own evidence was too little.
+def with_pooled_weights(weights: pl.DataFrame, pooled: PooledCombination | None) -> pl.DataFrame:
+    """Return table `model_weights` with the pooled weights for the tickers that have too few origins of their own.
 
-    There, the weight of a model that took no part goes to naive. If the pool has an edge the ensemble's errors are
-    left empty: those that were there are of naive alone.
+    The weight of a model that was not used for a ticker goes to naive. If the pooled combination has an edge, the
+    ensemble's error columns of such a ticker are set to null, because they belong to naive alone.
 
     Parameters
     ----------
     weights
-        Of all tickers, from `weights.model_weights`.
-    pool
-        From `pool_evidence`.
+        Rows of all tickers, from `weights.model_weights`.
+    pooled
+        From `combine_pooled`.
     """
-    if pool is None:
+    if pooled is None:
         return weights
-    edge = pool.combination.edge
-    shares = dict(zip(pool.models, pool.combination.weights.tolist(), strict=True))
-    takes = (pl.col("evidence") == "none") & (pl.col("origins") > 0).any().over("ticker")
-    member = pl.col("model") != ENSEMBLE
+    edge = pooled.combination.edge
+    shares = dict(zip(pooled.models, pooled.combination.weights.tolist(), strict=True))
+    replaced = (pl.col("evidence") == Evidence.NONE.value) & (pl.col("origins") > 0).any().over("ticker")
+    is_model = pl.col("model") != ENSEMBLE
     share = pl.when(pl.col("rmse").is_not_null()).then(pl.col("model").replace_strict(shares, default=0.0)).otherwise(0)
-    others = share.filter(member & (pl.col("model") != NAIVE)).sum().over("ticker")
-    weight = pl.when(~member).then(None).when(pl.col("model") == NAIVE).then(1.0 - others).otherwise(share)
-    emptied = takes & ~member & pl.lit(value=edge)
+    others = share.filter(is_model & (pl.col("model") != NAIVE)).sum().over("ticker")
+    weight = pl.when(~is_model).then(None).when(pl.col("model") == NAIVE).then(1.0 - others).otherwise(share)
+    cleared = replaced & ~is_model & pl.lit(value=edge)
+    verdict = pl.lit((Verdict.EDGE if edge else Verdict.NO_EDGE).value)
     return weights.with_columns(
-        pl.when(takes).then(weight).otherwise("weight").alias("weight"),
-        pl.when(takes).then(pl.lit(EDGE if edge else NO_EDGE)).otherwise("verdict").alias("verdict"),
-        pl.when(takes).then(pl.lit("pooled")).otherwise("evidence").alias("evidence"),
-        *(pl.when(emptied).then(None).otherwise(pl.col(name)).alias(name) for name in _ERRORS),
+        pl.when(replaced).then(weight).otherwise("weight").alias("weight"),
+        pl.when(replaced).then(verdict).otherwise("verdict").alias("verdict"),
+        pl.when(replaced).then(pl.lit(Evidence.POOLED.value)).otherwise("evidence").alias("evidence"),
+        *(pl.when(cleared).then(None).otherwise(pl.col(name)).alias(name) for name in _ERROR_COLUMNS),
     )
 
 
-def recombine(forecasts: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
-    """Give table `forecasts` with the ensemble's mean by other weights, and its prices moved along.
+def reweight_ensemble(forecasts: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
+    """Return table `forecasts` with the ensemble's mean recomputed with other weights, and its quantiles shifted along.
 
     Parameters
     ----------
     forecasts
-        Every model's, and the ensemble's, of some tickers.
+        Forecasts of some tickers by all models and the ensemble.
     weights
         Columns ticker, model, weight, of the same tickers.
     """
-    means = weighted_means(forecasts, weights).select("ticker", "step", mixed="mean_log_return")
+    means = weighted_means(forecasts, weights).select("ticker", "step", new_mean="mean_log_return")
     ensemble = pl.col("model") == ENSEMBLE
     prices = [name for name in forecasts.columns if name == "mean" or (name[0] == "q" and name[1:].isdigit())]
-    moved = pl.when(ensemble).then((pl.col("mixed") - pl.col("mean_log_return")).exp()).otherwise(1.0)
+    factor = pl.when(ensemble).then((pl.col("new_mean") - pl.col("mean_log_return")).exp()).otherwise(1.0)
     return (
         forecasts.join(means, on=["ticker", "step"], how="left", maintain_order="left")
-        .with_columns(*(pl.col(name) * moved for name in prices))
-        .with_columns(mean_log_return=pl.when(ensemble).then("mixed").otherwise("mean_log_return"))
+        .with_columns(*(pl.col(name) * factor for name in prices))
+        .with_columns(mean_log_return=pl.when(ensemble).then("new_mean").otherwise("mean_log_return"))
         .select(forecasts.columns)
     )

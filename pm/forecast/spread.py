@@ -1,4 +1,4 @@
-"""How much of the volatility a model that foretells something leaves about its mean."""
+"""Width of a distribution about a model's mean, relative to the volatility room's distribution."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from pm.forecast.weights import Ensemble
     from pm.typing import FloatArray
 
-__all__ = ["remaining_spread"]
+__all__ = ["estimate_spreads"]
 
 
-def remaining_spread(ensembles: Mapping[str, Ensemble]) -> pl.DataFrame:
-    """Give the spread of every model but naive of the tickers with an edge: columns ticker, model, step, spread.
+def estimate_spreads(ensembles: Mapping[str, Ensemble]) -> pl.DataFrame:
+    """Return the spread of every model but naive, for the tickers with an edge: columns ticker, model, step, spread.
 
-    The volatility room's distribution is that of a return whose sessions are independent: its sigma grows with the root
-    of the step. Where the mean is foretold they are not, and errors out of sample say what is left: the spread is their
-    root mean square in units of that sigma, over origins and over the steps from half to twice the one in question, for
-    one step of a dozen origins alone is noise. It is widened by √(1 + 2/origins), being itself an estimate, and may be
-    above 1. A ticker without an edge has none: there, the volatility room corrects itself by its own past outcomes.
+    The volatility room's distribution assumes that the returns of the horizon's sessions are independent, so that its
+    sigma grows with the square root of the step. Where the mean can be forecast they are not independent, and the
+    out-of-sample errors measure what remains. The spread is their root mean square in units of that sigma, over origins
+    and over the steps from half to twice the given one, because a single step's errors from a dozen origins are too
+    noisy. It is multiplied by √(1 + 2/origins), since it is itself an estimate, and may exceed 1. A ticker without an
+    edge has no rows: the volatility room corrects its distribution by its own past outcomes.
     """
     frames = [
         pl.DataFrame(
@@ -49,10 +50,9 @@ def remaining_spread(ensembles: Mapping[str, Ensemble]) -> pl.DataFrame:
 
 
 def _spreads(backtest: Backtest) -> FloatArray:
-    """Give the spreads, shape (models, steps)."""
-    steps = np.arange(1, backtest.actual.shape[1] + 1)
-    standard = backtest.errors**2 / (steps * backtest.variance[:, np.newaxis])
-    by_step = standard.mean(axis=1)
+    """Return the spreads of a ticker's models, shape (models, steps)."""
+    by_step = np.square(backtest.scaled_errors()).mean(axis=1)
+    steps = np.arange(1, by_step.shape[1] + 1)
     near = (steps >= steps[:, np.newaxis] / 2) & (steps <= 2 * steps[:, np.newaxis])
     smoothed = by_step @ near.T / near.sum(axis=1)
     return np.asarray(np.sqrt(smoothed * (1.0 + 2.0 / len(backtest.origin_dates))))

@@ -1,4 +1,4 @@
-"""Combine forecasts by their errors out of sample, and judge the combination on origins it was not fitted to."""
+"""Combine forecasts by their out-of-sample errors, and test the combination on origins that it was not fitted to."""
 
 from __future__ import annotations
 
@@ -17,43 +17,44 @@ if TYPE_CHECKING:
 
     from pm.typing import FloatArray
 
-__all__ = ["SIGNIFICANCE", "Combination", "combine", "conviction", "inverse_loss_weights", "stacking_weights"]
+__all__ = ["SIGNIFICANCE", "Combination", "combine", "inverse_loss_weights", "shrinkage", "stacking_weights"]
 
 SIGNIFICANCE = 0.05
-"""An edge is claimed where the one-sided test rejects equal accuracy with naive at this level."""
+"""Significance level of the one-sided test against naive: below it, a combination has an edge."""
 
-SMALLEST_LOSS = 1e-9
-"""Losses below this share of the naive one are taken as equal: they are rounding, not skill."""
+LOSS_FLOOR = 1e-9
+"""Minimum of a loss as a fraction of naive's: smaller losses are rounding, not skill."""
 
 
 @dataclass(frozen=True)
 class Combination:
-    """Weights of the models, naive first, and what is known of them.
+    """Weights of the models, naive first, and the test behind them.
 
     Attributes
     ----------
     weights
-        Shape (models,), summing to 1: what to use now.
-    left_out
-        Shape (origins, models): at each origin, the weights as they would have been without it and the origins whose
-        windows overlap its own. With these the combination's error there is out of sample in its weights too; which of
-        the two ways was taken, and its share, rest on losses of origins whose weights have seen this one.
+        Weights to use now, shape (models,); they sum to 1.
+    left_out_weights
+        Weights at each origin, fitted without that origin and those whose windows overlap its window; shape (origins,
+        models). The combination's error at an origin is therefore out of sample with regard to these weights. Only the
+        choice of the weighting method and the shrinkage depend on losses of other origins, whose weights were fitted
+        to this one too.
     test
-        Of the combination, before it is drawn to naive, against naive: one-sided, over origins left out.
+        One-sided test of the combination, before shrinkage, against naive; over the left-out origins.
     edge
-        Whether that test was passed. If not, naive has all the weight.
+        Whether the test rejects equal accuracy. If not, naive has all the weight.
     """
 
     weights: FloatArray
-    left_out: FloatArray
+    left_out_weights: FloatArray
     test: DieboldMariano
     edge: bool
 
 
 def inverse_loss_weights(products: FloatArray) -> FloatArray:
-    """Give weights in proportion to 1 over each model's mean squared error; see `stacking_weights` for the shapes.
+    """Return weights in inverse proportion to each model's mean squared error; see `stacking_weights` for the shapes.
 
-    It leaves the correlation of errors out: with few origins a covariance matrix is mostly noise.
+    The correlation of errors is ignored: with few origins, an estimated covariance matrix is mostly noise.
 
     References
     ----------
@@ -61,22 +62,22 @@ def inverse_loss_weights(products: FloatArray) -> FloatArray:
     Stock and Watson (2004), Combination forecasts of output growth in a seven-country data set, J. Forecasting 23.
     """
     losses = np.diagonal(products).copy()
-    inverse = 1.0 / np.maximum(losses, SMALLEST_LOSS * losses[0])
+    inverse = 1.0 / np.maximum(losses, LOSS_FLOOR * losses[0])
     return np.asarray(inverse / inverse.sum())
 
 
 def stacking_weights(products: FloatArray, ridge: float) -> FloatArray:
-    """Give the weights, not negative and summing to 1, that make the combination's squared error least.
+    """Return the non-negative weights, summing to 1, with the smallest penalised squared error of the combination.
 
-    Minimises w'(G + λI)w. As the weights sum to 1, this is least squares with a ridge towards equal weights,
-    w'Gw + λ‖w − 1/K‖².
+    They minimise w'(G + λI)w. Because the weights sum to 1, this is the same as w'Gw + λ‖w − 1/K‖²: least squares with
+    a ridge penalty towards equal weights.
 
     Parameters
     ----------
     products
-        G, shape (models, models): mean products of the models' errors, naive first and with a positive loss.
+        Mean products G of the models' errors, shape (models, models); naive first, and its loss positive.
     ridge
-        λ > 0, in the unit of G.
+        Penalty λ > 0, in the unit of G.
 
     References
     ----------
@@ -85,19 +86,19 @@ def stacking_weights(products: FloatArray, ridge: float) -> FloatArray:
     """
     from scipy.optimize import nnls
 
-    # z = argmin ½z'Qz − 1'z over z ≥ 0 has the optimality conditions of the problem but for a factor: w = z / Σz.
-    # With Q = R'R it is the non-negative least squares of ‖Rz − b‖ where R'b = 1.
+    # The minimiser z of ½z'Qz − 1'z over z ≥ 0 satisfies the same optimality conditions up to a factor: w = z / Σz.
+    # With Q = R'R and R'b = 1 it is the solution of the non-negative least-squares problem min ‖Rz − b‖.
     count = len(products)
     root = np.linalg.cholesky(products + ridge * np.eye(count)).T
     solution, _ = nnls(root, np.linalg.solve(root.T, np.ones(count)))
     return np.asarray(solution / solution.sum())
 
 
-def conviction(test: DieboldMariano) -> float:
-    """Give the share of the weight that a combination has earned, the rest being naive's.
+def shrinkage(test: DieboldMariano) -> float:
+    """Return the fraction by which a combination's weights are multiplied; naive gets the rest.
 
-    0 unless the test rejects; then 1 − 1/t², the shrinkage of the garrote for an estimate t standard errors from 0. As
-    the test rejects from about t = 1.75 on, the share is either 0 or more than 0.65.
+    The fraction is 0 unless the test rejects. Then it is 1 − 1/t², the nonnegative garrote's factor for an estimate t
+    standard errors from 0. The test rejects from about t = 1.75, so that the fraction is either 0 or above 0.65.
 
     References
     ----------
@@ -109,43 +110,44 @@ def conviction(test: DieboldMariano) -> float:
 
 
 def combine(products: FloatArray, *, overlap: int) -> Combination:
-    """Give the weights that models earned, drawn to naive as far as the evidence is thin.
+    """Return weights of the models by their out-of-sample losses, shrunk towards naive.
 
-    Two ways of combining compete, `inverse_loss_weights` and `stacking_weights` (its ridge counting as one origin at
-    which all models had independent errors of naive's size). Each is fitted at every origin to all the origins whose
-    windows do not overlap that one, and is judged by its loss there; at each origin the way is taken that lost less at
-    the others. The losses of this combination against those of naive are the evidence: see `conviction`.
+    Two weighting methods are compared: `inverse_loss_weights` and `stacking_weights`, whose ridge penalty has the
+    weight of one origin at which all models have independent errors as large as naive's. For every origin, each method
+    is fitted to the origins whose windows do not overlap that origin's window, and its loss is measured there. The
+    method used at an origin is the one with the smaller loss at the others. The resulting losses are tested against
+    naive's; the result determines the `shrinkage`.
 
     Parameters
     ----------
     products
-        Shape (origins, models, models), oldest origin first and naive the first model: at each origin the mean product
-        of two models' errors over the horizon. The diagonal has the losses.
+        Mean product over the horizon of two models' errors at each origin, shape (origins, models, models); oldest
+        origin first, naive the first model. The diagonal has the losses.
     overlap
-        How many successive origins a forecast window covers; 1 if windows do not overlap.
+        Number of consecutive origins that a forecast window covers; 1 if windows do not overlap.
     """
     origins, models, _ = products.shape
     naive = np.zeros(models)
     naive[0] = 1.0
     if models == 1 or not products[:, 0, 0].any():
-        # Nothing to combine, or a price that did not move in any window: nothing was learnt about the others.
+        # There is nothing to combine, or the price was constant in all windows, which says nothing about the models.
         return Combination(naive, np.tile(naive, (origins, 1)), DieboldMariano(float("nan"), float("nan")), edge=False)
-    apart = np.abs(np.subtract.outer(np.arange(origins), np.arange(origins))) >= overlap
-    ways = [_fitted(products, apart, way) for way in (_by_inverse_loss, _by_stacking)]
-    losses = np.stack([np.einsum("ok,okl,ol->o", way[:-1], products, way[:-1]) for way in ways])
+    disjoint = np.abs(np.subtract.outer(np.arange(origins), np.arange(origins))) >= overlap
+    fitted = [_cross_fitted_weights(products, disjoint, method) for method in (_by_inverse_loss, _by_stacking)]
+    losses = np.stack([np.einsum("ok,okl,ol->o", weights[:-1], products, weights[:-1]) for weights in fitted])
 
-    # At each origin, the way that lost less at the others; in the end, the one that lost less at all of them.
-    chosen = np.argmin(losses @ apart, axis=0)
+    # At each origin, the method with the smaller loss at the others; for the weights to use now, at all origins.
+    chosen = np.argmin(losses @ disjoint, axis=0)
     best = int(np.argmin(losses.sum(axis=1)))
     gain = loss_differential(products[:, 0, 0], np.take_along_axis(losses, chosen[np.newaxis], axis=0)[0])
     test = diebold_mariano(gain, overlap=overlap, alternative="greater")
     left_out = np.empty((origins, models))
     for origin in range(origins):
-        others = diebold_mariano(gain[apart[origin]], overlap=overlap, alternative="greater")
-        share = conviction(others)
-        left_out[origin] = share * ways[chosen[origin]][origin] + (1.0 - share) * naive
-    share = conviction(test)
-    return Combination(share * ways[best][-1] + (1.0 - share) * naive, left_out, test, edge=share > 0)
+        others = diebold_mariano(gain[disjoint[origin]], overlap=overlap, alternative="greater")
+        factor = shrinkage(others)
+        left_out[origin] = factor * fitted[chosen[origin]][origin] + (1.0 - factor) * naive
+    factor = shrinkage(test)
+    return Combination(factor * fitted[best][-1] + (1.0 - factor) * naive, left_out, test, edge=factor > 0)
 
 
 def _by_inverse_loss(products: FloatArray, naive_loss: float, count: int) -> FloatArray:
@@ -157,17 +159,31 @@ def _by_stacking(products: FloatArray, naive_loss: float, count: int) -> FloatAr
     return stacking_weights(products, naive_loss / count)
 
 
-def _fitted(
-    products: FloatArray, apart: NDArray[np.bool_], way: Callable[[FloatArray, float, int], FloatArray]
+def _cross_fitted_weights(
+    products: FloatArray, disjoint: NDArray[np.bool_], method: Callable[[FloatArray, float, int], FloatArray]
 ) -> FloatArray:
-    """Give a way's weights at each origin, fitted to those apart from it, and in the last row fitted to all."""
-    everything = np.vstack([apart, np.ones((1, len(apart)), dtype=np.bool_)])
+    """Return a method's weights fitted without each origin and those that overlap it, and in the last row with all.
+
+    Parameters
+    ----------
+    products
+        See `combine`.
+    disjoint
+        Whether the windows of two origins have no session in common, shape (origins, origins).
+    method
+        Returns weights from mean products, naive's loss and the number of origins.
+
+    Returns
+    -------
+    Shape (origins + 1, models).
+    """
+    fitted_to = np.vstack([disjoint, np.ones((1, len(disjoint)), dtype=np.bool_)])
     models = products.shape[1]
-    fitted = np.full((len(everything), models), 1.0 / models)
-    for row, kept in enumerate(everything):
-        if not kept.any():
+    fitted = np.full((len(fitted_to), models), 1.0 / models)
+    for row, origins in enumerate(fitted_to):
+        if not origins.any():
             continue
-        mean = products[kept].mean(axis=0)
+        mean = products[origins].mean(axis=0)
         if mean[0, 0] > 0:
-            fitted[row] = way(mean, float(mean[0, 0]), int(kept.sum()))
+            fitted[row] = method(mean, float(mean[0, 0]), int(origins.sum()))
     return fitted

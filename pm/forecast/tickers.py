@@ -1,4 +1,4 @@
-"""Forecast a chunk of tickers: every model, their weights, and the ensemble."""
+"""Forecast a chunk of tickers with all models, and combine their forecasts."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.exclusions import Exclusion
+from pm.exclusions import Exclusion, exclusions_frame
 from pm.forecast.base import NAIVE
 from pm.forecast.calendar import with_calendar
 from pm.forecast.cross_validation import backtests, bars_needed, outcomes, rolling_origins, window_overlap
-from pm.forecast.distribution import beyond_numbers, martingale_distribution, past_moves, price_distribution
-from pm.forecast.member import enlist
+from pm.forecast.distribution import (
+    martingale_distribution,
+    price_distribution,
+    return_scales,
+    unrepresentable_forecasts,
+)
+from pm.forecast.model_run import run_model
 from pm.forecast.models import forecaster
 from pm.forecast.panel import build_panel
-from pm.forecast.pooling import EVIDENCE_SCHEMA, evidence, pool_evidence, pooled_weights, recombine
-from pm.forecast.spread import remaining_spread
-from pm.forecast.weights import EDGE, combine_models, model_weights, weighted_means
+from pm.forecast.pooling import (
+    ERROR_PRODUCTS_SCHEMA,
+    combine_pooled,
+    error_products_frame,
+    reweight_ensemble,
+    with_pooled_weights,
+)
+from pm.forecast.spread import estimate_spreads
+from pm.forecast.weights import combine_models, model_weights, weighted_means
 from pm.tables.forecast import FORECASTS
-from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.quantiles import QUANTILES, quantile_column
-from pm.tables.vocabulary import Reason
+from pm.tables.vocabulary import Evidence, Reason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,31 +43,32 @@ if TYPE_CHECKING:
 __all__ = ["ForecastResult", "forecast_tickers", "join_results"]
 
 STAGE = "forecast"
+"""Name of the stage in table `exclusions`."""
 
-FORECASTS_SCHEMA, EXCLUSIONS_SCHEMA = FORECASTS.unstamped_schema, EXCLUSIONS.unstamped_schema
+FORECASTS_SCHEMA = FORECASTS.unstamped_schema
 
 
 @dataclass(frozen=True)
 class ForecastResult:
-    """What `forecast_tickers` gives, each frame a table of the lake without its stamp.
+    """Rows of the tables that the forecast writes, without their stamp.
 
     Attributes
     ----------
     forecasts
-        Table `forecasts`: the models that took part, 'ensemble' and 'martingale'; sorted by ticker, model and step.
+        Table `forecasts`: the models that could be used, 'ensemble' and 'martingale'; sorted by ticker, model and step.
     weights
         Table `model_weights`: every model of the settings and 'ensemble', for every ticker forecast; sorted by ticker
         and model.
     exclusions
-        Table `exclusions`; sorted by ticker. One that is also in `forecasts` was served by naive alone.
-    evidence
-        From `pooling.evidence`: what the tickers tell one another; see `join_results`.
+        Table `exclusions`; sorted by ticker. A ticker that is in `forecasts` too was forecast with naive only.
+    error_products
+        Cross-validated errors, from `pooling.error_products_frame`; see `join_results` for their use.
     """
 
     forecasts: pl.DataFrame
     weights: pl.DataFrame
     exclusions: pl.DataFrame
-    evidence: pl.DataFrame = field(default_factory=EVIDENCE_SCHEMA.to_frame)
+    error_products: pl.DataFrame = field(default_factory=ERROR_PRODUCTS_SCHEMA.to_frame)
 
 
 def forecast_tickers(
@@ -70,39 +81,41 @@ def forecast_tickers(
     as_of: date,
     policy: Policy | None = None,
 ) -> ForecastResult:
-    """Give the forecasts of each ticker's close at each step of the horizon, by every model and by their ensemble.
+    """Forecast each ticker's close at each step of the horizon, with every model and their ensemble.
 
-    Models see the log of the adjusted close of the last `settings.window` bars up to `as_of`. Each is fitted twice a
-    ticker: on the bars before cross-validation begins, whence it is rolled forward over the origins with its
-    parameters held, and on all bars, for today's forecast. A ticker's rows depend on its own bars, its group's, and
-    the settings alone, to the last bit.
+    Models use the log of the adjusted close of the last `settings.window` bars up to `as_of`. Each model is fitted
+    twice to a ticker: to the bars up to the first origin of the cross-validation, and rolled forward over the origins
+    with these parameters; and to all bars, for the current forecast. A ticker's rows depend only on its own bars, those
+    of its group, and the settings: other tickers in the chunk do not even change their rounding.
 
     Parameters
     ----------
     prices
         Columns ticker, date, close (as traded), adj_factor. Bars after `as_of` are ignored.
     volatility
-        Table `volatility` of these tickers, of the same cutoff.
+        Rows of table `volatility` of these tickers, with the same cutoff.
     targets
         Columns ticker, step, target_date: the sessions to forecast.
     groups
-        Columns ticker, group: related tickers, a group's all in this chunk; see `groups.related_groups`.
+        Columns ticker, group: related tickers, from `groups.related_groups`. All tickers of a group must be in this
+        chunk.
     settings
-        Models, window, horizon, cross-validation.
+        Models, window, horizon, and cross-validation.
     as_of
-        The cutoff.
+        Last date whose bars may be used.
     policy
-        An accepted policy for the models that go by one; None for their fixed choices.
+        Accepted policy for `mssa_cp`, or None for its fixed rank and window.
 
     Raises
     ------
     SettingsError
-        `settings.models` names a model that there is not.
+        `settings.models` has an unknown model.
 
     Notes
     -----
-    Reasons in `exclusions`. Served by naive alone: short_history. Not served: no_prices, duplicate_dates, bad_price,
-    stale, too_few_bars, constant, out_of_range, no_volatility, volatility_misaligned, no_targets.
+    Reasons in `exclusions`: short_history for a ticker that is forecast with naive only; no_prices, duplicate_dates,
+    bad_price, stale, too_few_bars, constant, out_of_range, no_volatility, origin_mismatch and no_targets for one that
+    is not forecast.
     """
     models = [forecaster(name, policy=policy) for name in settings.models]
     targets = targets.with_columns(pl.col("step").cast(pl.Int64))
@@ -114,73 +127,73 @@ def forecast_tickers(
         max_age_days=settings.max_age_days,
         min_bars=forecaster(NAIVE).min_observations,
     )
-    refused = priced.refused | _unsupported(priced.last, volatility, targets, settings.horizon)
-    panel = priced.panel.only(priced.panel.lengths().keys() - refused.keys())
+    excluded = priced.refused | _incomplete_inputs(priced.last, volatility, targets, settings.horizon)
+    panel = priced.panel.only(priced.panel.bar_counts().keys() - excluded.keys())
     panel = with_calendar(panel, targets, settings.arima_features)
     if groups is not None:
         panel = replace(panel, groups=dict(groups.select("ticker", "group").iter_rows()))
     origins = rolling_origins(panel, settings)
-    members = {model.name: enlist(model, panel, priced.last, origins, settings) for model in models}
+    runs = {model.name: run_model(model, panel, priced.last, origins, settings) for model in models}
 
-    tested = pl.concat(member.tested for member in members.values())
-    tests = backtests(panel, tested, outcomes(panel, origins, settings.horizon))
-    reasons = {name: member.reasons for name, member in members.items()}
+    cross_validated = pl.concat(run.cross_validated for run in runs.values())
+    tests = backtests(panel, cross_validated, outcomes(panel, origins, settings.horizon))
+    reasons = {name: run.reasons for name, run in runs.items()}
     ensembles = combine_models(tests, overlap=window_overlap(settings))
-    weights = model_weights(panel.lengths(), ensembles, reasons, overlap=window_overlap(settings))
-    means = pl.concat(member.today for member in members.values())
+    weights = model_weights(panel.bar_counts(), ensembles, reasons, overlap=window_overlap(settings))
+    means = pl.concat(run.current for run in runs.values())
     means = pl.concat([means, weighted_means(means, weights)])
-    last = priced.last.join(past_moves(panel), on="ticker")
+    last = priced.last.join(return_scales(panel), on="ticker")
     forecasts = pl.concat(
         [
-            price_distribution(means, volatility, targets, last, remaining_spread(ensembles)),
+            price_distribution(means, volatility, targets, last, estimate_spreads(ensembles)),
             martingale_distribution(targets, volatility, last),
         ]
     ).sort("ticker", "model", "step")
 
-    lost = beyond_numbers(forecasts)
-    held = ~pl.col("ticker").is_in(list(lost))
-    tests = {ticker: test for ticker, test in tests.items() if ticker not in lost}
+    out_of_range = unrepresentable_forecasts(forecasts)
+    kept = ~pl.col("ticker").is_in(list(out_of_range))
+    tests = {ticker: test for ticker, test in tests.items() if ticker not in out_of_range}
     needed = bars_needed(settings)
-    for ticker, bars in panel.lengths().items():
+    for ticker, bars in panel.bar_counts().items():
         if bars < needed:
-            refused[ticker] = Exclusion(
-                Reason.SHORT_HISTORY, f"weights need {needed} bars, has {bars}; served by naive alone"
+            excluded[ticker] = Exclusion(
+                Reason.SHORT_HISTORY, f"cross-validation needs {needed} bars, has {bars}; forecast with naive only"
             )
-    refused |= {ticker: Exclusion(Reason.OUT_OF_RANGE, detail) for ticker, detail in lost.items()}
-    exclusions = [(STAGE, ticker, refusal.reason, refusal.detail) for ticker, refusal in sorted(refused.items())]
+    excluded |= {ticker: Exclusion(Reason.OUT_OF_RANGE, detail) for ticker, detail in out_of_range.items()}
     return ForecastResult(
-        forecasts=forecasts.filter(held).cast(FORECASTS_SCHEMA),
-        weights=weights.filter(held),
-        exclusions=pl.DataFrame(exclusions, schema=EXCLUSIONS_SCHEMA, orient="row"),
-        evidence=evidence(tests),
+        forecasts=forecasts.filter(kept).cast(FORECASTS_SCHEMA),
+        weights=weights.filter(kept),
+        exclusions=exclusions_frame(STAGE, sorted(excluded.items())),
+        error_products=error_products_frame(tests),
     )
 
 
 def join_results(results: Iterable[ForecastResult], settings: ForecastSettings) -> ForecastResult:
-    """Put the results of all chunks together, and lend tickers with a short history the evidence of all.
+    """Join the results of all chunks, and give tickers with a short history weights from the errors of all tickers.
 
-    Only those tickers' weights and ensemble change, and only they depend on what else is in the run. How the tickers
-    were cut into chunks, and in which order those come, changes nothing.
+    Only the weights and the ensemble of those tickers change, and only they depend on the other tickers of the run. The
+    result depends neither on how the tickers were divided into chunks nor on the order of the chunks.
     """
     parts = list(results)
     forecasts = pl.concat(part.forecasts for part in parts).sort("ticker", "model", "step")
     weights = pl.concat(part.weights for part in parts).sort("ticker", "model")
-    told = pl.concat(part.evidence for part in parts)
-    pooled = pooled_weights(weights, pool_evidence(told, overlap=window_overlap(settings)))
-    lent = pl.col("ticker").is_in(pooled.filter(evidence="pooled", verdict=EDGE)["ticker"].unique().to_list())
-    again = recombine(forecasts.filter(lent), pooled.filter(lent))
+    products = pl.concat(part.error_products for part in parts)
+    weights = with_pooled_weights(weights, combine_pooled(products, overlap=window_overlap(settings)))
+    pooled = weights.filter(evidence=Evidence.POOLED.value, verdict=Verdict.EDGE.value)["ticker"].unique()
+    reweighted = pl.col("ticker").is_in(pooled.to_list())
+    changed = reweight_ensemble(forecasts.filter(reweighted), weights.filter(reweighted))
     return ForecastResult(
-        forecasts=pl.concat([forecasts.filter(~lent), again]).sort("ticker", "model", "step"),
-        weights=pooled,
+        forecasts=pl.concat([forecasts.filter(~reweighted), changed]).sort("ticker", "model", "step"),
+        weights=weights,
         exclusions=pl.concat(part.exclusions for part in parts).sort("ticker", maintain_order=True),
-        evidence=told,
+        error_products=products,
     )
 
 
-def _unsupported(
+def _incomplete_inputs(
     last: pl.DataFrame, volatility: pl.DataFrame, targets: pl.DataFrame, horizon: int
 ) -> dict[str, Exclusion]:
-    """Refuse the tickers without a whole path of volatility from their last bar, or without sessions to forecast."""
+    """Return the tickers that lack volatility for every step from their last bar, or sessions to forecast."""
     numbers = ["cumulative_sigma", *(quantile_column("r", p) for p in QUANTILES)]
     paths = (
         volatility.filter(pl.col("step") <= horizon, pl.all_horizontal(pl.col(numbers).is_finite()))
@@ -193,16 +206,18 @@ def _unsupported(
         .group_by("ticker")
         .agg(sessions=pl.col("step").n_unique())
     )
-    refused: dict[str, Exclusion] = {}
+    excluded: dict[str, Exclusion] = {}
     facts = last.join(paths, on="ticker", how="left").join(ahead, on="ticker", how="left")
     for row in facts.iter_rows(named=True):
         ticker, origin = row["ticker"], row["origin_date"]
         if row["steps"] != horizon:
-            refused[ticker] = Exclusion(Reason.NO_VOLATILITY, f"volatility has {row['steps'] or 0} of {horizon} steps")
+            excluded[ticker] = Exclusion(Reason.NO_VOLATILITY, f"volatility has {row['steps'] or 0} of {horizon} steps")
         elif row["from_date"] != origin:
-            refused[ticker] = Exclusion(Reason.ORIGIN_MISMATCH, f"volatility is from {row['from_date']}, not {origin}")
-        elif row["sessions"] != horizon:
-            refused[ticker] = Exclusion(
-                Reason.NO_TARGETS, f"{row['sessions'] or 0} of {horizon} sessions after {origin}"
+            excluded[ticker] = Exclusion(
+                Reason.ORIGIN_MISMATCH, f"volatility starts from {row['from_date']}, the last bar is of {origin}"
             )
-    return refused
+        elif row["sessions"] != horizon:
+            excluded[ticker] = Exclusion(
+                Reason.NO_TARGETS, f"{row['sessions'] or 0} of {horizon} sessions after {origin} are known"
+            )
+    return excluded

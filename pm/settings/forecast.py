@@ -1,4 +1,4 @@
-"""Settings of config/forecast.yml."""
+"""Settings of the forecast, from config/forecast.yml."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pm.settings.base import Count, Section
 __all__ = ["CALENDAR_FEATURES", "ForecastSettings"]
 
 CALENDAR_FEATURES = ("day_of_week", "month", "month_start", "month_end")
-"""What a model may know of sessions to come."""
+"""Names of the features that are known for future sessions."""
 
 
 class ForecastSettings(Section):
-    """config/forecast.yml."""
+    """Settings of the forecast; config/forecast.yml describes each."""
 
     horizon: Annotated[int, Field(ge=1, le=250)]
     window: Annotated[int, Field(ge=30)]
@@ -30,9 +30,9 @@ class ForecastSettings(Section):
     @model_validator(mode="after")
     def _naive_is_among_the_models(self) -> ForecastSettings:
         if "naive" not in self.models:
-            raise ValueError("models must contain naive: every other model is measured against it")
+            raise ValueError("models must contain naive, the benchmark of all other models")
         if len(set(self.models)) != len(self.models):
-            raise ValueError("models must not repeat")
+            raise ValueError("a model is listed twice in models")
         return self
 
     @field_validator("arima_features")
@@ -41,7 +41,7 @@ class ForecastSettings(Section):
         unknown = [name for name in names if name not in CALENDAR_FEATURES]
         if unknown:
             known = ", ".join(CALENDAR_FEATURES)
-            raise ValueError(f"{unknown[0]} is not known for the sessions to forecast; use some of {known}")
+            raise ValueError(f"{unknown[0]} is not a feature that is known for future sessions; choose from {known}")
         if len(set(names)) != len(names):
-            raise ValueError("features must not repeat")
+            raise ValueError("a feature is listed twice in arima_features")
         return names

@@ -1,1 +1,1 @@
-"""Statistics that know nothing of markets: errors and scores of forecasts, tests of accuracy, the bootstrap."""
+"""Statistics without any notion of markets: errors and scores of forecasts, tests of accuracy, the bootstrap."""

@@ -1,4 +1,4 @@
-"""Errors of point forecasts, and the accuracy of their directions."""
+"""Error measures of point forecasts, and the accuracy of their direction."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["directional_accuracy", "mae", "mase", "naive_scale", "rmse", "smape"
 
 
 def rmse(error: ArrayLike) -> float:
-    """Give the root of the mean squared error, in the unit of the errors."""
+    """Return the root mean squared error, in the unit of the errors."""
     return float(np.sqrt(np.mean(np.square(error))))
 
 
 def mae(error: ArrayLike) -> float:
-    """Give the mean absolute error, in the unit of the errors."""
+    """Return the mean absolute error, in the unit of the errors."""
     return float(np.mean(np.abs(error)))
 
 
 def smape(forecast: ArrayLike, actual: ArrayLike) -> float:
-    """Give the symmetric mean absolute percentage error of positive prices, as a share: 0.02 is 2%.
+    """Return the symmetric mean absolute percentage error of positive prices, as a fraction: 0.02 is 2%.
 
-    The mean of 2|F − A| / (F + A), from 0 to 2: the definition of the M4 competition, which writes it times 100.
+    It is the mean of 2|F − A| / (F + A), from 0 to 2. The M4 competition uses this definition, multiplied by 100.
 
     References
     ----------
@@ -38,15 +38,23 @@ def smape(forecast: ArrayLike, actual: ArrayLike) -> float:
 
 
 def naive_scale(series: ArrayLike) -> float:
-    """Give the mean absolute one-step change of a series: the error in sample of the naive forecast."""
+    """Return the mean absolute one-step change of a series: the in-sample error of the naive forecast."""
     return float(np.mean(np.abs(np.diff(np.asarray(series)))))
 
 
 def mase(error: ArrayLike, scale: ArrayLike) -> float:
-    """Give the mean absolute scaled error: each error over the `naive_scale` of the bars before its forecast.
+    """Return the mean absolute scaled error: the mean of |error| / scale.
 
-    1 is the error of a one-step naive forecast in sample; at longer steps even a perfect model of a random walk is
-    above it. NaN where a scale is 0.
+    A value of 1 is the in-sample error of the one-step naive forecast. At longer steps even the best forecast of a
+    random walk is above 1.
+
+    Parameters
+    ----------
+    error
+        Forecast errors.
+    scale
+        `naive_scale` of the observations before each forecast; broadcast against `error`. The result is NaN if any
+        scale is 0.
 
     References
     ----------
@@ -61,18 +69,20 @@ def mase(error: ArrayLike, scale: ArrayLike) -> float:
 def directional_accuracy(
     predicted: ArrayLike, actual: ArrayLike, *, overlap: int = 1, level: float = 0.95
 ) -> Proportion:
-    """Give the share of moves whose sign was foretold.
+    """Return the share of changes whose sign was predicted, with its Wilson interval.
 
-    A move of zero, foretold or come, has no sign: it is left out and counted. (The naive forecast has no direction.)
+    A change of zero, predicted or realised, has no sign: it does not count as a trial, but in `Proportion.left_out`.
+    (The naive forecast predicts no change, and so has no direction.)
 
     Parameters
     ----------
     predicted, actual
-        Moves, of one shape.
+        Predicted and realised changes; arrays of the same shape.
     overlap
-        How many neighbouring moves share days with one another; the interval is that of trials / overlap trials.
+        Number of consecutive changes that share days with one another. The interval is computed as if there were only
+        trials / overlap independent trials.
     level
-        Confidence of the interval.
+        Confidence level of the interval.
     """
     product = np.asarray(np.sign(predicted) * np.sign(actual))
     hits, trials = int((product > 0).sum()), int((product != 0).sum())

@@ -1,4 +1,4 @@
-"""The stationary bootstrap of dependent observations."""
+"""Stationary bootstrap of dependent observations."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ __all__ = ["stationary_bootstrap"]
 
 
 def stationary_bootstrap(n: int, *, block: float, reps: int, generator: np.random.Generator) -> NDArray[np.intp]:
-    """Give resampled indices of a series, shape (reps, n): blocks from anywhere, of geometric length, wrapping round.
+    """Draw bootstrap samples of the positions of a series, in blocks; shape (reps, n).
+
+    Blocks start anywhere in the series, have geometrically distributed lengths, and wrap around at its end.
 
     Parameters
     ----------
     n
         Length of the series.
     block
-        Mean length of a block.
+        Mean length of a block, in observations.
     reps
-        Samples.
+        Number of bootstrap samples.
     generator
-        Source of the draws.
+        Random generator.
 
     References
     ----------
     Politis and Romano (1994), The stationary bootstrap, J. American Statistical Association 89.
     """
     starts = generator.integers(0, n, (reps, n))
-    new = generator.random((reps, n)) < 1.0 / block
-    new[:, 0] = True
-    place = np.arange(n)
-    begun = np.maximum.accumulate(np.where(new, place, 0), axis=1)
-    return (np.take_along_axis(starts, begun, axis=1) + place - begun) % n
+    begins_block = generator.random((reps, n)) < 1.0 / block
+    begins_block[:, 0] = True
+    position = np.arange(n)
+    block_start = np.maximum.accumulate(np.where(begins_block, position, 0), axis=1)
+    return (np.take_along_axis(starts, block_start, axis=1) + position - block_start) % n

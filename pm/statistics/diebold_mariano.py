@@ -1,4 +1,4 @@
-"""The test of Diebold and Mariano for equal forecast accuracy."""
+"""Diebold-Mariano test of equal forecast accuracy."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pm.statistics.losses import ROUNDING
+from pm.statistics.losses import RELATIVE_ROUNDING
 
 if TYPE_CHECKING:
     from pm.typing import FloatArray
 
 __all__ = ["DieboldMariano", "diebold_mariano"]
 
-FEWEST = 3
-"""Loss differentials below which nothing is tested."""
+MIN_DIFFERENTIALS = 3
+"""Minimum number of loss differentials for a test."""
 
 
 @dataclass(frozen=True)
 class DieboldMariano:
-    """A test of equal accuracy.
+    """Result of a test of equal accuracy.
 
     Attributes
     ----------
     statistic
-        Positive where the differential is; NaN where there was too little to test.
+        Has the sign of the mean loss differential; NaN if there were too few differentials to test.
     p_value
-        Probability, were the two equally accurate, of a statistic as far out; NaN with the statistic.
+        Probability of a statistic at least as extreme if both forecasts are equally accurate; NaN if `statistic` is.
     """
 
     statistic: float
@@ -37,27 +37,27 @@ class DieboldMariano:
 def diebold_mariano(
     differential: FloatArray, *, overlap: int = 1, alternative: Literal["two-sided", "greater"] = "two-sided"
 ) -> DieboldMariano:
-    """Test whether a loss differential has mean zero, by Diebold and Mariano with the correction for small samples.
+    """Test whether a loss differential has mean zero, with the correction of Harvey, Leybourne and Newbold.
 
     With d̄ the mean of n differentials, γ_k their autocovariances (divided by n) and h the overlap, the statistic is
-    d̄ / √(V/n) · √((n + 1 − 2h + h(h−1)/n) / n), V = γ_0 + 2 Σ γ_k for k < h, held against Student's t with n − 1
-    degrees of freedom.
+    d̄ / √(V/n) · √((n + 1 − 2h + h(h−1)/n) / n), V = γ_0 + 2 Σ γ_k for k < h. It is compared with Student's t
+    distribution with n − 1 degrees of freedom.
 
     Parameters
     ----------
     differential
-        Loss of the benchmark less that of the forecast at each origin, oldest first.
+        Loss of the benchmark minus that of the forecast at each origin, oldest first.
     overlap
-        h: how many successive origins a forecast window covers, so that differentials this far apart are independent.
-        1 for windows that do not overlap; for forecasts of every single day, the horizon.
+        Number h of consecutive origins that a forecast window covers; differentials at least h origins apart are
+        independent. 1 for windows that do not overlap; the horizon for forecasts from every day.
     alternative
-        'greater': the benchmark loses more.
+        'greater' for the alternative that the benchmark has the larger loss.
 
     Notes
     -----
-    V can come out negative for h > 1; it is then taken with Bartlett's weights 1 − k/h, which cannot. Differentials
-    that are all zero (forecasts that are identical) have statistic 0. Differentials that are all equal but not zero
-    have an infinite one. With fewer than three, or no more than h, both numbers are NaN.
+    For h > 1 the estimate V can be negative; Bartlett's weights 1 − k/h, with which it cannot be, are used then. If all
+    differentials are zero (identical forecasts), the statistic is 0; if all are equal but not zero, it is infinite.
+    Both numbers are NaN with fewer than three differentials, or with no more than h.
 
     References
     ----------
@@ -66,13 +66,13 @@ def diebold_mariano(
     13, equation (9).
     """
     n, h = len(differential), overlap
-    if n < FEWEST or n <= h:
+    if n < MIN_DIFFERENTIALS or n <= h:
         return DieboldMariano(float("nan"), float("nan"))
     mean = float(differential.mean())
     centred = differential - mean
-    size = float(np.abs(differential).max())
-    if float(np.abs(centred).max()) <= ROUNDING * size:
-        statistic = float(np.copysign(np.inf, mean)) if size > 0 else 0.0
+    largest = float(np.abs(differential).max())
+    if float(np.abs(centred).max()) <= RELATIVE_ROUNDING * largest:
+        statistic = float(np.copysign(np.inf, mean)) if largest > 0 else 0.0
     else:
         gamma = np.array([centred[lag:] @ centred[: n - lag] for lag in range(h)]) / n
         variance = gamma[0] + 2.0 * gamma[1:].sum()
@@ -80,13 +80,13 @@ def diebold_mariano(
             variance = gamma[0] + 2.0 * ((1.0 - np.arange(1, h) / h) * gamma[1:]).sum()
         correction = (n + 1 - 2 * h + h * (h - 1) / n) / n
         statistic = float(mean / np.sqrt(variance / n) * np.sqrt(correction))
-    return DieboldMariano(statistic, _tail(statistic, n - 1, alternative))
+    return DieboldMariano(statistic, _p_value(statistic, n - 1, alternative))
 
 
-def _tail(statistic: float, freedom: int, alternative: Literal["two-sided", "greater"]) -> float:
-    """Give the probability of a t at least so far out."""
+def _p_value(statistic: float, degrees_of_freedom: int, alternative: Literal["two-sided", "greater"]) -> float:
+    """Return the probability that Student's t is at least as extreme as a statistic."""
     from scipy.special import stdtr
 
     if alternative == "greater":
-        return float(stdtr(freedom, -statistic))
-    return float(2.0 * stdtr(freedom, -abs(statistic)))
+        return float(stdtr(degrees_of_freedom, -statistic))
+    return float(2.0 * stdtr(degrees_of_freedom, -abs(statistic)))

@@ -1,4 +1,4 @@
-"""Proportions of trials, with their confidence intervals."""
+"""Proportions of successful trials, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ __all__ = ["Proportion", "wilson"]
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share of trials, with its confidence interval.
+    """Share of successful trials, with its confidence interval.
 
     Attributes
     ----------
     share
-        Hits over trials; NaN without trials, and so are its limits.
+        Number of successes divided by the number of trials; NaN, like `lower` and `upper`, if there are no trials.
     lower, upper
-        Ends of the Wilson interval.
+        Limits of the Wilson interval.
     trials
-        Outcomes counted.
+        Number of outcomes that count as a success or a failure.
     left_out
-        Outcomes that could be neither hit nor miss.
+        Number of outcomes that count as neither.
     """
 
     share: float
@@ -32,10 +32,17 @@ class Proportion:
 
 
 def wilson(hits: float, trials: float, *, level: float = 0.95) -> tuple[float, float]:
-    """Give the Wilson score interval of a proportion; NaN and NaN without trials.
+    """Return the lower and upper limit of the Wilson score interval of a proportion; NaN if there are no trials.
 
-    Unlike ±z standard errors it stays within 0 and 1 and keeps its level with few trials. Counts may be fractions:
-    those of trials that depend on one another, divided by how many make an independent one.
+    Unlike ±z standard errors it stays between 0 and 1, and its coverage is close to the level even with few trials.
+
+    Parameters
+    ----------
+    hits, trials
+        Numbers of successes and of trials. They need not be whole numbers: if trials depend on one another, divide
+        both by the number of trials that carry the information of one independent trial.
+    level
+        Confidence level.
 
     References
     ----------

@@ -17,9 +17,9 @@ __all__ = ["crps_quantiles", "pinball", "quantile_weights"]
 
 
 def pinball(quantile: ArrayLike, actual: ArrayLike, level: ArrayLike) -> FloatArray:
-    """Give the pinball loss of each quantile forecast, in the unit of the outcome.
+    """Return the pinball loss of each quantile forecast, in the unit of the outcome.
 
-    p(y − q) where y ≥ q, else (1 − p)(q − y): its expectation is least at the true quantile of level p.
+    The loss is p(y − q) where y ≥ q, else (1 − p)(q − y). Its expectation is smallest at the true quantile of level p.
 
     References
     ----------
@@ -31,15 +31,16 @@ def pinball(quantile: ArrayLike, actual: ArrayLike, level: ArrayLike) -> FloatAr
 
 
 def quantile_weights(levels: Sequence[float]) -> FloatArray:
-    """Give the share of probability that each level speaks for: from the midpoint below it to the midpoint above.
+    """Return the weight of each quantile level in an integral over all levels from 0 to 1.
 
-    The lowest reaches down to 0 and the highest up to 1, so that they sum to 1; levels at the middle of n equal cells
-    weigh 1/n.
+    A level's weight is the distance from the midpoint below it to the midpoint above it. The lowest level's interval
+    starts at 0 and the highest level's ends at 1, so that the weights sum to 1. Levels in the middle of n equal cells
+    have weights of 1/n.
 
     Raises
     ------
     ValueError
-        Levels that do not increase strictly within (0, 1).
+        The levels do not increase strictly within (0, 1).
     """
     points = np.asarray(levels, dtype=np.float64)
     if points.size == 0 or points[0] <= 0 or points[-1] >= 1 or (np.diff(points) <= 0).any():
@@ -49,20 +50,21 @@ def quantile_weights(levels: Sequence[float]) -> FloatArray:
 
 
 def crps_quantiles(quantiles: ArrayLike, actual: ArrayLike, levels: Sequence[float]) -> FloatArray:
-    """Give the continuous ranked probability score of distributions known by some quantiles, in the outcome's unit.
+    """Return the continuous ranked probability score of distributions given by some quantiles, in the outcome's unit.
 
-    CRPS(F, y) = 2 ∫ ρ_p(F⁻¹(p), y) dp: twice the mean pinball loss, here over the levels with their `quantile_weights`.
-    Of all orders of a sample, at levels (i − ½)/n, that is the score of the sample, E|X − y| − ½ E|X − X'|. Coarse
-    levels leave a bias, alike for all forecasts on the same levels: compare only those.
+    CRPS(F, y) = 2 ∫ ρ_p(F⁻¹(p), y) dp is twice the mean pinball loss over all levels, approximated here by the given
+    levels and their `quantile_weights`. For the order statistics of a sample, at levels (i − ½)/n, the result is
+    exactly the score of the sample, E|X − y| − ½ E|X − X'|. With few levels the approximation has a bias that all
+    forecasts on the same levels share: compare only such forecasts.
 
     Parameters
     ----------
     quantiles
-        Shape (..., levels).
+        Forecast quantiles, shape (..., levels).
     actual
-        Shape (...).
+        Realised outcomes, shape (...).
     levels
-        Levels, increasing.
+        Quantile levels, strictly increasing within (0, 1).
 
     References
     ----------

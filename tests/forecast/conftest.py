@@ -8,19 +8,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import settings as hypothesis_settings
 from scipy.stats import norm
+from threadpoolctl import threadpool_limits
 
 from pm.forecast.base import Panel
 from pm.settings import ForecastSettings
 from pm.tables.quantiles import QUANTILES, quantile_column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
 
-@pytest.fixture
+# No time limit for an example: on a busy machine a fast one can take long.
+hypothesis_settings.register_profile("no deadline", deadline=None)
+hypothesis_settings.load_profile("no deadline")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Limit BLAS to one thread, as workers do: for small matrices on a busy machine, two take ten times as long."""
+    with threadpool_limits(limits=1):
+        yield
+
+
+@pytest.fixture(scope="session")
 def settings() -> ForecastSettings:
     return ForecastSettings(
         horizon=10,
@@ -37,7 +51,7 @@ def settings() -> ForecastSettings:
 
 @pytest.fixture(scope="session")
 def sample_prices() -> pl.DataFrame:
-    """The sample's five tickers, with their adjustment factors: FB has 196 bars, the others thousands."""
+    """Prices of the sample's five tickers with their adjustment factors: FB has 196 bars, the others have thousands."""
     packed = (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes()
     return (
         pl.read_csv(gzip.decompress(packed), try_parse_dates=True)
@@ -53,7 +67,7 @@ def sample_prices() -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def walk() -> Callable[..., pl.DataFrame]:
-    """Prices of a geometric random walk on consecutive days, ending on 2020-12-31."""
+    """Build prices of a geometric random walk on consecutive days up to 2020-12-31."""
 
     def build(ticker: str, bars: int, *, seed: int, sigma: float = 0.02) -> pl.DataFrame:
         close = 50 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, sigma, bars)))
@@ -65,19 +79,19 @@ def walk() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def as_panel() -> Callable[..., Panel]:
-    """Lay series of log prices out as a panel, each on its own days: the i-th ticker has a bar every i-th day."""
+    """Build a panel from log prices; the i-th ticker has a bar on every i-th day."""
 
     def build(series: dict[str, NDArray[np.float64]]) -> Panel:
         parts = [
             pl.DataFrame(
                 {
                     "ticker": ticker,
-                    "date": [date(2010, 1, 1) + timedelta(days=place * bar) for bar in range(len(values))],
+                    "date": [date(2010, 1, 1) + timedelta(days=interval * bar) for bar in range(len(values))],
                     "bar": np.arange(len(values)),
                     "log_price": values,
                 }
             )
-            for place, (ticker, values) in enumerate(series.items(), start=1)
+            for interval, (ticker, values) in enumerate(series.items(), start=1)
         ]
         return Panel(pl.concat(parts).sort("ticker", "date"))
 
@@ -86,13 +100,13 @@ def as_panel() -> Callable[..., Panel]:
 
 @pytest.fixture(scope="session")
 def flat_volatility() -> Callable[..., pl.DataFrame]:
-    """Volatility paths of a normal random walk from each ticker's last bar, by the square-root rule."""
+    """Build volatility paths of a normal random walk from each ticker's last bar."""
 
     def build(prices: pl.DataFrame, horizon: int, *, sigma: float = 0.02) -> pl.DataFrame:
         last = prices.group_by("ticker", maintain_order=True).agg(pl.col("date").max().alias("origin_date"))
-        spread = (pl.col("step").sqrt() * sigma).alias("cumulative_sigma")
+        cumulative_sigma = (pl.col("step").sqrt() * sigma).alias("cumulative_sigma")
         return last.join(pl.DataFrame({"step": range(1, horizon + 1)}), how="cross").with_columns(
-            spread,
+            cumulative_sigma,
             pl.lit("middle").alias("regime"),
             *((pl.col("step").sqrt() * sigma * norm.ppf(p)).alias(quantile_column("r", p)) for p in QUANTILES),
         )
@@ -102,7 +116,7 @@ def flat_volatility() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def next_days() -> Callable[..., pl.DataFrame]:
-    """Targets on the days after each ticker's last bar."""
+    """Build the sessions to forecast: the days after each ticker's last bar."""
 
     def build(prices: pl.DataFrame, horizon: int) -> pl.DataFrame:
         last = prices.group_by("ticker", maintain_order=True).agg(pl.col("date").max())

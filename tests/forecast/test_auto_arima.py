@@ -45,7 +45,7 @@ def by_statsmodels(changes: Floats, order: tuple[int, int, int], *, mean: bool) 
     ("phi", "theta", "drift"),
     [([0.4], [], 0.0), ([], [-0.3], 0.0), ([0.5, -0.3], [], 0.004), ([0.7], [-0.3], 0.0)],
 )
-def test_the_fit_and_its_forecasts_are_statsmodels(phi: list[float], theta: list[float], drift: float) -> None:
+def test_fit_and_forecasts_equal_those_of_statsmodels(phi: list[float], theta: list[float], drift: float) -> None:
     y = series(phi, theta, 900, seed=1, drift=drift)
     fitted = fit_arima(y[:800], NO_FEATURES)
     assert (fitted.order, fitted.mean) == ((len(phi), 1, len(theta)), drift != 0)
@@ -55,12 +55,12 @@ def test_the_fit_and_its_forecasts_are_statsmodels(phi: list[float], theta: list
     assert fitted.criterion == pytest.approx(-2 * theirs.llf + penalty(lags, 799, mean=fitted.mean), abs=0.01)
     ahead = y[799] + fitted.scale * np.cumsum(theirs.forecast(15))
     np.testing.assert_allclose(fitted.forecast(y[:800], NO_FEATURES, 15), ahead, atol=2e-4)
-    # Later origins: the parameters are kept, the state is brought up to date.
+    # At later origins the parameters are kept and the state is updated.
     later = y[859] + fitted.scale * np.cumsum(theirs.apply(changes[:859]).forecast(15))
     np.testing.assert_allclose(fitted.forecast(y[:860], NO_FEATURES, 15), later, atol=2e-4)
 
 
-def test_a_random_walk_is_forecast_flat_and_one_with_drift_along_its_mean() -> None:
+def test_a_random_walk_is_forecast_with_its_drift_or_as_constant() -> None:
     walk = series([], [], 600, seed=2)
     fitted = fit_arima(walk, NO_FEATURES)
     assert (fitted.order, fitted.mean, fitted.arma) == ((0, 1, 0), False, None)
@@ -74,7 +74,7 @@ def test_a_random_walk_is_forecast_flat_and_one_with_drift_along_its_mean() -> N
     assert fitted.criterion == pytest.approx(-2 * theirs.llf + penalty(0, 599, mean=True), abs=1e-3)
 
 
-def test_forecasts_equal_the_full_search_where_structure_is_plain() -> None:
+def test_forecasts_equal_those_of_the_full_search_for_a_clear_structure() -> None:
     from statsforecast.models import AutoARIMA
 
     y = series([], [-0.5], 1000, seed=3)
@@ -84,8 +84,8 @@ def test_forecasts_equal_the_full_search_where_structure_is_plain() -> None:
     np.testing.assert_allclose(ours, full.predict(20)["mean"], atol=5e-4)
 
 
-def test_a_slope_is_never_extrapolated_for_ever() -> None:
-    # A slope that wanders: the unit-root test asks for two differences.
+def test_a_slope_is_not_extrapolated_without_end() -> None:
+    # The slope is a random walk, so that unit-root tests choose two differences.
     slope = np.cumsum(np.random.default_rng(4).normal(0, 0.0005, 300))
     y = 4.6 + np.cumsum(slope + np.random.default_rng(5).normal(0, 0.003, 300))
     from statsforecast.models import AutoARIMA
@@ -104,7 +104,7 @@ def business_days(first: date, count: int) -> list[date]:
 
 
 def weekly_panel(bars: int, ahead: int, seed: int) -> tuple[Panel, pl.DataFrame, Floats]:
-    """Returns of 1% noise and ±3% by the day of the week, the sessions after them, and what they brought."""
+    """Simulate returns of ±3% by weekday with 1% noise; return a panel, the later sessions, and all log prices."""
     days = business_days(date(2018, 1, 2), bars + ahead)
     effect = np.array([0.03, -0.03, 0.0, 0.03, -0.03])
     noise = np.random.default_rng(seed).normal(0, 0.01, bars + ahead)
@@ -114,7 +114,7 @@ def weekly_panel(bars: int, ahead: int, seed: int) -> tuple[Panel, pl.DataFrame,
     return Panel(frame.head(bars)), targets, values
 
 
-def test_a_day_of_the_week_that_matters_is_used_where_it_is_asked_for() -> None:
+def test_an_effect_of_the_day_of_the_week_is_used_if_configured() -> None:
     panel, targets, values = weekly_panel(500, 10, seed=6)
     origins = panel.bars.filter(pl.col("bar").is_in([399, 419, 439, 459, 479])).select("ticker", origin_date="date")
     model = AutoArimaForecaster()
@@ -124,19 +124,19 @@ def test_a_day_of_the_week_that_matters_is_used_where_it_is_asked_for() -> None:
         forecasts = model.forecast(given, origins, 10)
         assert forecasts.failures == {}
         means = forecasts.means["mean"].to_numpy().reshape(5, 10)
-        came = np.array([values[o + 1 : o + 11] for o in (399, 419, 439, 459, 479)])
-        changes = np.diff(means, axis=1) - np.diff(came, axis=1)
+        realised = np.array([values[o + 1 : o + 11] for o in (399, 419, 439, 459, 479)])
+        changes = np.diff(means, axis=1) - np.diff(realised, axis=1)
         return float(np.sqrt(np.mean(changes**2)))
 
     assert error(informed) < 0.6 * error(panel)
-    # Today's forecast reads the sessions to come from the targets.
+    # The current forecast takes the features of future sessions from the targets.
     today = model.forecast(informed, informed.last_origins(), 10).means["mean"].to_numpy()
     np.testing.assert_allclose(np.diff(today), np.diff(values[500:]), atol=0.035)
     effect = np.array([0.03, -0.03, 0.0, 0.03, -0.03])[[day.weekday() for day in targets["target_date"]]]
     np.testing.assert_allclose(np.diff(today), effect[1:], atol=0.006)
 
 
-def test_regressors_are_those_of_statsmodels() -> None:
+def test_a_fit_with_regressors_equals_that_of_statsmodels() -> None:
     panel, targets, values = weekly_panel(600, 8, seed=7)
     dummies = with_calendar(panel, targets, ["day_of_week"]).known_ahead
     assert dummies is not None
@@ -151,11 +151,11 @@ def test_regressors_are_those_of_statsmodels() -> None:
     theirs = ARIMA(changes, exog=features[1:600, :4], order=(1, 0, 0), trend="c").fit()
     ahead = disturbed[599] + fitted.scale * np.cumsum(theirs.forecast(8, exog=features[600:, :4]))
     np.testing.assert_allclose(fitted.forecast(disturbed[:600], features, 8), ahead, atol=2e-4)
-    # Every order has the regressors; they cost nothing.
+    # All orders have the regressors, which have no penalty.
     assert fitted.criterion == pytest.approx(-2 * theirs.llf + penalty(1, 599, mean=False), abs=0.01)
 
 
-def test_with_features_too_bars_after_the_last_origin_change_nothing() -> None:
+def test_forecasts_with_features_do_not_depend_on_bars_after_the_last_origin() -> None:
     panel, targets, _ = weekly_panel(400, 5, seed=9)
     origins = panel.bars.filter(pl.col("bar").is_in([300, 349])).select("ticker", origin_date="date")
     late = pl.col("bar") > 349
@@ -168,14 +168,14 @@ def test_with_features_too_bars_after_the_last_origin_change_nothing() -> None:
     assert whole.means.equals(other.means)
 
 
-def test_sessions_that_are_missing_are_a_reason() -> None:
+def test_missing_sessions_are_a_reason_of_failure() -> None:
     panel, targets, _ = weekly_panel(300, 5, seed=10)
     informed = with_calendar(panel, targets.head(3), ["month_end"])
     forecasts = AutoArimaForecaster().forecast(informed, informed.last_origins(), 5)
-    assert "features are known for 3 of 5 sessions" in forecasts.failures["X"]
+    assert "features are known for 3 of the 5 sessions" in forecasts.failures["X"]
 
 
-def test_calendar_features_follow_from_the_date() -> None:
+def test_calendar_features_equal_those_computed_from_the_date() -> None:
     days = pl.DataFrame({"date": pl.date_range(date(2023, 1, 1), date(2024, 12, 31), eager=True)})
     known = days.select("date", *calendar_columns(CALENDAR_FEATURES))
     for row in known.iter_rows(named=True):
@@ -188,12 +188,12 @@ def test_calendar_features_follow_from_the_date() -> None:
             assert row["month_end"] == float(day == month[-1])
 
 
-def test_a_panel_without_features_is_given_as_it_is() -> None:
+def test_a_panel_without_features_is_returned_unchanged() -> None:
     panel, targets, _ = weekly_panel(30, 5, seed=11)
     assert with_calendar(panel, targets, []) is panel
 
 
-def test_features_stay_with_their_tickers() -> None:
+def test_a_restricted_panel_keeps_its_tickers_features() -> None:
     panel, targets, _ = weekly_panel(30, 5, seed=12)
     both = Panel(pl.concat([panel.bars, panel.bars.with_columns(ticker=pl.lit("Y"))]))
     ahead = pl.concat([targets, targets.with_columns(ticker=pl.lit("Y"))])
@@ -206,17 +206,17 @@ def test_features_stay_with_their_tickers() -> None:
 @pytest.mark.parametrize(
     ("features", "complaint"),
     [
-        ("[volume]", "volume is not known for the sessions to forecast; use some of day_of_week, month"),
-        ("[month, month]", "features must not repeat"),
+        ("[volume]", "volume is not a feature that is known for future sessions; choose from day_of_week, month"),
+        ("[month, month]", "a feature is listed twice in arima_features"),
     ],
 )
-def test_settings_refuse_what_is_not_known_ahead(features: str, complaint: str, tmp_path: Path) -> None:
+def test_settings_refuse_unknown_features(features: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "forecast.yml").write_text(f"arima_features: {features}", encoding="utf-8")
     with pytest.raises(SettingsError, match=complaint):
         load_settings(tmp_path)
 
 
-def test_the_settings_features_reach_the_model(
+def test_features_of_the_settings_are_used_by_the_model(
     settings: ForecastSettings,
     sample_prices: pl.DataFrame,
     flat_volatility: Callable[..., pl.DataFrame],
@@ -234,6 +234,6 @@ def test_the_settings_features_reach_the_model(
     chosen = [result.forecasts.filter(pl.col("model") == "auto_arima") for result in (plain, informed)]
     assert [frame.height for frame in chosen] == [settings.horizon] * 2
     assert not np.allclose(chosen[0]["mean"], chosen[1]["mean"], rtol=1e-4)
-    # A week on, the same days of the week bring the same returns, but for what the errors' own pattern still says.
+    # Expected returns repeat after a week, except for a remainder of the ARMA errors.
     returns = np.diff(chosen[1]["mean_log_return"].to_numpy())
     np.testing.assert_allclose(returns[-1], returns[-8], atol=1e-4)

@@ -16,7 +16,7 @@ from pm.forecast.cross_validation import (
     bars_needed,
     outcomes,
     rolling_origins,
-    score,
+    score_models,
     window_overlap,
 )
 from pm.settings import ForecastSettings
@@ -42,7 +42,7 @@ BASE = ForecastSettings(
 
 def origin_bars(panel: Panel, settings: ForecastSettings) -> list[int]:
     origins = rolling_origins(panel, settings)
-    return panel.at(origins)["bar"].to_list()
+    return panel.bars_at(origins)["bar"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def origin_bars(panel: Panel, settings: ForecastSettings) -> list[int]:
         (5, []),
     ],
 )
-def test_origins_of_a_history(bars: int, expected: list[int], as_panel: Callable[..., Panel]) -> None:
+def test_origins_of_histories_of_any_length(bars: int, expected: list[int], as_panel: Callable[..., Panel]) -> None:
     assert origin_bars(as_panel({"X": np.linspace(4, 5, bars)}), BASE) == expected
 
 
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(bars=st.integers(1, 400), horizon=st.integers(1, 60), step=st.integers(1, 50), count=st.integers(2, 12))
-def test_origins_obey_their_definition(bars: int, horizon: int, step: int, count: int) -> None:
+def test_origins_equal_their_definition(bars: int, horizon: int, step: int, count: int) -> None:
     from datetime import date, timedelta
 
     from pm.forecast.base import Panel
@@ -78,7 +78,7 @@ def test_origins_obey_their_definition(bars: int, horizon: int, step: int, count
     assert bool(found) == (bars >= bars_needed(settings))
 
 
-def test_outcomes_are_the_bars_that_came(as_panel: Callable[..., Panel]) -> None:
+def test_outcomes_are_the_bars_after_the_origins(as_panel: Callable[..., Panel]) -> None:
     values = {"A": np.linspace(4, 5, 130), "B": np.linspace(7, 3, 150)}
     panel = as_panel(values)
     origins = rolling_origins(panel, BASE)
@@ -97,7 +97,7 @@ def test_outcomes_are_the_bars_that_came(as_panel: Callable[..., Panel]) -> None
         assert actual.filter(pl.col("ticker") == ticker)["target_date"].max() == days[ticker][-1]
 
 
-def test_windows_overlap_as_often_as_a_session_lies_in_them() -> None:
+def test_window_overlap_counts_the_windows_with_a_common_session() -> None:
     for horizon in range(1, 25):
         for step in range(1, 25):
             settings = BASE.model_copy(update={"horizon": horizon, "origin_step": step})
@@ -107,7 +107,7 @@ def test_windows_overlap_as_often_as_a_session_lies_in_them() -> None:
 
 @pytest.fixture
 def tested(as_panel: Callable[..., Panel]) -> tuple[Panel, pl.DataFrame, pl.DataFrame]:
-    """A panel, forecasts by naive and two models that guess around it, and what came."""
+    """Build a panel, forecasts by naive and by two models that add noise to it, and the realised prices."""
     rng = np.random.default_rng(3)
     panel = as_panel({ticker: 4 + np.cumsum(rng.normal(0, 0.02, n)) for ticker, n in (("A", 300), ("B", 250))})
     actual = outcomes(panel, rolling_origins(panel, BASE), BASE.horizon)
@@ -124,7 +124,7 @@ def tested(as_panel: Callable[..., Panel]) -> tuple[Panel, pl.DataFrame, pl.Data
     return panel, pl.concat([*others, naive]), actual
 
 
-def test_scores_equal_a_plain_loop(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+def test_scores_equal_those_of_a_loop(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
     panel, forecasts, actual = tested
     found = backtests(panel, forecasts.sample(fraction=1, shuffle=True, seed=1), actual)
     assert list(found) == ["A", "B"]
@@ -139,7 +139,7 @@ def test_scores_equal_a_plain_loop(tested: tuple[Panel, pl.DataFrame, pl.DataFra
         days, prices = own["date"].to_list(), own["log_price"].to_list()
         assert backtest.last_target == days[-1]
         assert len(backtest.origin_dates) == 8
-        scores = score(backtest, overlap=1)
+        scores = score_models(backtest, overlap=1)
         losses: dict[str, list[float]] = {}
         for model in backtest.models:
             squares, sizes, shares, scaled, right, losses[model] = [], [], [], [], [], []
@@ -150,16 +150,16 @@ def test_scores_equal_a_plain_loop(tested: tuple[Panel, pl.DataFrame, pl.DataFra
                 scale = sum(map(abs, moves)) / len(moves)
                 standard = []
                 for step in range(1, 21):
-                    mean, came = means[ticker, model, origin, step], truth[ticker, origin, step]
-                    squares.append((mean - came) ** 2)
-                    sizes.append(abs(mean - came))
-                    scaled.append(abs(mean - came) / scale)
-                    price, forecast = math.exp(came), math.exp(mean)
+                    mean, realised = means[ticker, model, origin, step], truth[ticker, origin, step]
+                    squares.append((mean - realised) ** 2)
+                    sizes.append(abs(mean - realised))
+                    scaled.append(abs(mean - realised) / scale)
+                    price, forecast = math.exp(realised), math.exp(mean)
                     shares.append(2 * abs(forecast - price) / (forecast + price))
-                    standard.append((mean - came) ** 2 / step / variance)
+                    standard.append((mean - realised) ** 2 / step / variance)
                 losses[model].append(sum(standard) / 20)
                 if mean != prices[at]:
-                    right.append((mean - prices[at]) * (came - prices[at]) > 0)
+                    right.append((mean - prices[at]) * (realised - prices[at]) > 0)
             row = scores[model]
             assert row["rmse"] == pytest.approx(math.sqrt(sum(squares) / 160))
             assert row["mae"] == pytest.approx(sum(sizes) / 160)
@@ -180,18 +180,20 @@ def test_scores_equal_a_plain_loop(tested: tuple[Panel, pl.DataFrame, pl.DataFra
             assert row["in_confidence_set"] == ((row["mcs_p_value"] or 0.0) > 0.1)
 
 
-def test_products_are_those_of_standardised_errors(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+def test_the_loss_of_a_combination_is_a_quadratic_form(
+    tested: tuple[Panel, pl.DataFrame, pl.DataFrame],
+) -> None:
     backtest = backtests(*tested)["A"]
-    products = backtest.products()
+    products = backtest.error_products()
     weights = np.array([0.2, 0.5, 0.3])
     combined = np.einsum("k,kos->os", weights, backtest.means)
-    joined = backtest.joined_by("mixed", combined)
-    assert joined.models == ("naive", "arima", "theta", "mixed")
-    np.testing.assert_allclose(np.einsum("k,okl,l->o", weights, products, weights), joined.products()[:, 3, 3])
-    np.testing.assert_array_equal(joined.products()[:, :3, :3], products)
+    joined = backtest.with_model("combined", combined)
+    assert joined.models == ("naive", "arima", "theta", "combined")
+    np.testing.assert_allclose(np.einsum("k,okl,l->o", weights, products, weights), joined.error_products()[:, 3, 3])
+    np.testing.assert_array_equal(joined.error_products()[:, :3, :3], products)
 
 
-def test_a_model_that_left_a_step_out_is_not_compared(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+def test_a_model_with_a_missing_forecast_is_not_compared(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
     panel, forecasts, actual = tested
     spoilt = (pl.col("ticker") == "A") & (pl.col("model") == "arima") & (pl.col("step") == 7)
     found = backtests(panel, forecasts.filter(~spoilt), actual)
@@ -200,41 +202,34 @@ def test_a_model_that_left_a_step_out_is_not_compared(tested: tuple[Panel, pl.Da
     assert list(backtests(panel, forecasts.filter(pl.col("ticker") == "B"), actual)) == ["B"]
 
 
-def test_company_does_not_change_a_ticker(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+def test_other_tickers_do_not_change_a_backtest(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
     panel, forecasts, actual = tested
     alone = backtests(panel.only(["B"]), forecasts.filter(pl.col("ticker") == "B"), actual)["B"]
     together = backtests(*tested)["B"]
-    np.testing.assert_array_equal(alone.products(), together.products())
-    assert score(alone, overlap=1) == score(together, overlap=1)
+    np.testing.assert_array_equal(alone.error_products(), together.error_products())
+    assert score_models(alone, overlap=1) == score_models(together, overlap=1)
 
 
-def test_a_price_that_stood_still_before_an_origin_keeps_finite_losses(as_panel: Callable[..., Panel]) -> None:
+def test_losses_are_finite_if_the_price_was_constant_before_an_origin(as_panel: Callable[..., Panel]) -> None:
     still = np.concatenate([np.full(200, 4.0), 4 + np.random.default_rng(0).normal(0, 0.02, 100).cumsum()])
     panel = as_panel({"X": still})
     origins = rolling_origins(panel, BASE)
     actual = outcomes(panel, origins, BASE.horizon)
     forecasts = actual.select("ticker", pl.lit("naive").alias("model"), "origin_date", "step", mean=pl.lit(4.0))
     backtest = backtests(panel, forecasts, actual)["X"]
-    assert np.isfinite(backtest.products()).all()
+    assert np.isfinite(backtest.error_products()).all()
     overall = np.mean(np.diff(still) ** 2)
     assert backtest.variance.min() == pytest.approx(0.1 * overall)
-    scores = score(backtest, overlap=1)["naive"]
-    assert scores["mase"] is None  # nothing had moved before the first origins
+    scores = score_models(backtest, overlap=1)["naive"]
+    assert scores["mase"] is None  # the price was constant before the first origins
     assert scores["rmse"] is not None
 
 
-def test_few_origins_tell_of_errors_but_compare_nothing(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
+def test_models_are_not_compared_on_few_origins(tested: tuple[Panel, pl.DataFrame, pl.DataFrame]) -> None:
     panel, forecasts, actual = tested
     own = actual.filter(pl.col("ticker") == "A")
     late = own.filter(pl.col("origin_date") >= own["origin_date"].unique().sort()[-5])
-    scores = score(backtests(panel, forecasts, late)["A"], overlap=1)
+    scores = score_models(backtests(panel, forecasts, late)["A"], overlap=1)
     assert scores["theta"]["rmse"] is not None
     assert scores["theta"]["mcs_p_value"] is None
     assert scores["theta"]["in_confidence_set"] is None
-
-
-def test_loss_of_a_random_walk_is_one_at_every_step() -> None:
-    # The naive error at step k is a sum of k shocks: dividing its square by k·σ² makes all steps speak as loudly.
-    shocks = np.random.default_rng(0).normal(0, 0.02, (200_000, 10))
-    errors = np.cumsum(shocks, axis=1)
-    np.testing.assert_allclose((errors**2 / np.arange(1, 11) / 0.02**2).mean(axis=0), 1.0, rtol=0.02)

@@ -10,14 +10,14 @@ import pytest
 from scipy.stats import norm
 
 from pm.forecast.base import Panel
-from pm.forecast.distribution import SPREADS_SCHEMA, martingale_distribution, past_moves, price_distribution
+from pm.forecast.distribution import SPREADS_SCHEMA, martingale_distribution, price_distribution, return_scales
 from pm.tables.quantiles import QUANTILES, quantile_column
 
 SPREAD = dict(zip(QUANTILES, (-0.25, -0.2, -0.15, -0.05, 0.002, 0.06, 0.14, 0.19, 0.23), strict=True))
 
 
 def volatility(steps: int = 1) -> pl.DataFrame:
-    """A path that is equally wide at every step."""
+    """Build a path with the same quantiles at every step."""
     quantiles = {quantile_column("r", level): value for level, value in SPREAD.items()}
     return pl.DataFrame(
         [
@@ -50,7 +50,7 @@ def by_model(means: pl.DataFrame, spreads: pl.DataFrame, steps: int = 1) -> dict
     return {(row["model"], row["step"]): row for row in rows}
 
 
-def test_quantiles_by_hand() -> None:
+def test_quantiles_equal_values_computed_by_hand() -> None:
     means = pl.DataFrame(
         {"ticker": ["X", "X"], "model": ["naive", "drift"], "step": [1, 1], "mean_log_return": [0.0, 0.01]}
     )
@@ -73,7 +73,8 @@ def test_no_interval_is_narrower_than_that_of_the_step_before() -> None:
     rows = by_model(means, spreads, steps)
     for low, high in (("q025", "q975"), ("q05", "q95"), ("q10", "q90"), ("q25", "q75")):
         widths = [math.log(rows["m", step][high] / rows["m", step][low]) for step in range(1, steps + 1)]
-        assert (np.diff(widths) > -1e-12).all()
+        # Logarithms of ratios of prices, rounded to a few ε.
+        assert (np.diff(widths) > -1e-14).all()
     for row in rows.values():
         assert (np.diff([row[quantile_column("q", level)] for level in QUANTILES]) > 0).all()
 
@@ -88,9 +89,9 @@ def test_the_martingale_is_a_normal_random_walk() -> None:
             assert row[quantile_column("q", level)] == pytest.approx(80 * math.exp(norm.ppf(level, scale=sigma)))
 
 
-def test_past_moves_by_hand() -> None:
+def test_return_scales_equal_values_computed_by_hand() -> None:
     log_prices = [4.0, 4.1, 4.0, 4.3]
     bars = pl.DataFrame({"ticker": "X", "date": [date(2020, 1, n) for n in range(1, 5)], "log_price": log_prices})
-    row = past_moves(Panel(bars.with_columns(bar=pl.int_range(4)))).row(0, named=True)
+    row = return_scales(Panel(bars.with_columns(bar=pl.int_range(4)))).row(0, named=True)
     assert row["naive_scale"] == pytest.approx((0.1 + 0.1 + 0.3) / 3)
     assert row["constant_sigma"] == pytest.approx(math.sqrt((0.01 + 0.01 + 0.09) / 3))

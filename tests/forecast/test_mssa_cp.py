@@ -11,7 +11,7 @@ import pytest
 from pm.forecast.base import Panel
 from pm.forecast.cross_validation import outcomes
 from pm.forecast.models import FORECASTERS
-from pm.forecast.models.mssa_cp import MssaCpForecaster, trust
+from pm.forecast.models.mssa_cp import MssaCpForecaster, skill_weight
 from pm.forecast.policy import FIXED, Action, Policy
 from pm.forecast.policy.bandit import Arm
 from pm.forecast.policy.state import STATES
@@ -40,11 +40,11 @@ def rolling(panel: Panel, count: int = 8, step: int = 20) -> pl.DataFrame:
 
 
 def against_naive(panel: Panel, model: MssaCpForecaster = MODEL) -> dict[str, float]:
-    """Give each ticker's squared error over naive's, steps weighted as in cross-validation."""
+    """Return each ticker's step-scaled loss relative to naive's."""
     origins = rolling(panel)
     forecasts = model.forecast(panel, origins, HORIZON)
     assert forecasts.failures == {}
-    now = panel.at(origins).select("ticker", "origin_date", "log_price")
+    now = panel.bars_at(origins).select("ticker", "origin_date", "log_price")
     errors = (
         outcomes(panel, origins, HORIZON)
         .join(forecasts.means, on=["ticker", "origin_date", "step"])
@@ -87,14 +87,14 @@ def structured(kind: str, seed: int, bars: int = 1000) -> NDArray[np.float64]:
 @pytest.mark.parametrize(
     ("kind", "ratio"), [("waves", 0.2), ("season", 0.4), ("trend breaks", 0.5), ("wave breaks", 0.2)]
 )
-def test_it_beats_naive_by_far_where_there_is_structure(
+def test_structured_series_are_forecast_much_better_than_by_naive(
     kind: str, ratio: float, as_panel: Callable[[Series], Panel]
 ) -> None:
     found = against_naive(as_panel({f"S{seed:02}": structured(kind, seed) for seed in range(12)}))
     assert np.median(list(found.values())) < ratio
 
 
-def test_it_is_naive_on_random_walks(as_panel: Callable[[Series], Panel]) -> None:
+def test_most_random_walks_are_forecast_as_by_naive(as_panel: Callable[[Series], Panel]) -> None:
     rng = np.random.default_rng(8)
     walks = {f"R{n:02}": 4.6 + np.cumsum(0.01 * rng.standard_t(4, 1000)) for n in range(30)}
     found = list(against_naive(as_panel(walks)).values())
@@ -102,7 +102,7 @@ def test_it_is_naive_on_random_walks(as_panel: Callable[[Series], Panel]) -> Non
     assert np.mean(found) < 1.02
 
 
-def test_it_does_no_harm_on_real_prices(sample_prices: pl.DataFrame) -> None:
+def test_real_prices_are_forecast_about_as_by_naive(sample_prices: pl.DataFrame) -> None:
     priced = sample_prices.with_columns(log_price=(pl.col("close") * pl.col("adj_factor")).log())
     found: list[float] = []
     for years in (2004, 2007, 2010, 2013):
@@ -116,7 +116,7 @@ def test_it_does_no_harm_on_real_prices(sample_prices: pl.DataFrame) -> None:
     assert np.mean(found) < 1.02
 
 
-def test_two_policies_with_other_actions_give_other_forecasts(as_panel: Callable[[Series], Panel]) -> None:
+def test_policies_with_different_actions_give_different_forecasts(as_panel: Callable[[Series], Panel]) -> None:
     panel = as_panel({"X": structured("waves", 1), "Y": structured("season", 2)})
     origins = rolling(panel)
     fixed, same, short, rich = (
@@ -142,7 +142,7 @@ def test_a_policy_is_not_used_up_to_its_cutoff(as_panel: Callable[[Series], Pane
     assert set(changed) == set(origins["origin_date"][4:])
 
 
-def test_each_forecast_knows_nothing_that_came_later(as_panel: Callable[[Series], Panel]) -> None:
+def test_forecasts_do_not_depend_on_later_bars(as_panel: Callable[[Series], Panel]) -> None:
     rng = np.random.default_rng(3)
     series = {
         "X": structured("wave breaks", 3),
@@ -156,7 +156,7 @@ def test_each_forecast_knows_nothing_that_came_later(as_panel: Callable[[Series]
     means = model.forecast(whole, origins, HORIZON).means
     for ticker in series:
         for day in origins.filter(pl.col("ticker") == ticker)["origin_date"]:
-            # Of the group, too, only what was there on the day.
+            # Later bars of the group are changed too.
             spoilt = whole.bars.with_columns(
                 pl.when(pl.col("date") > day).then(9 - pl.col("log_price")).otherwise(pl.col("log_price"))
             )
@@ -167,7 +167,7 @@ def test_each_forecast_knows_nothing_that_came_later(as_panel: Callable[[Series]
                 assert again.equals(same)
 
 
-def test_company_outside_the_group_changes_nothing(as_panel: Callable[[Series], Panel]) -> None:
+def test_forecasts_do_not_depend_on_tickers_outside_the_group(as_panel: Callable[[Series], Panel]) -> None:
     series = {name: structured("waves", seed) for seed, name in enumerate("ABCD")}
     panel = Panel(as_panel(series).bars, {"A": "g", "C": "g"})
     origins = rolling(panel)
@@ -177,7 +177,7 @@ def test_company_outside_the_group_changes_nothing(as_panel: Callable[[Series], 
         assert alone.equals(whole.filter(pl.col("ticker").is_in(part)))
 
 
-def test_a_group_is_read_beside_the_ticker() -> None:
+def test_forecasts_use_the_other_tickers_of_a_group() -> None:
     rng = np.random.default_rng(5)
     signal = 0.04 * np.sin(2 * np.pi * np.arange(700) / 23)
     bars = pl.concat(
@@ -196,13 +196,13 @@ def test_a_group_is_read_beside_the_ticker() -> None:
     assert together < singly < 1
 
 
-def test_a_short_history_is_naive(as_panel: Callable[[Series], Panel]) -> None:
+def test_a_short_history_is_forecast_as_by_naive(as_panel: Callable[[Series], Panel]) -> None:
     panel = as_panel({"X": structured("waves", 1)[:200]})
     means = MODEL.forecast(panel, panel.last_origins(), HORIZON).means
     assert means["mean"].unique().to_list() == [structured("waves", 1)[199]]
 
 
-def test_what_cannot_be_computed_fails_alone(as_panel: Callable[[Series], Panel]) -> None:
+def test_a_ticker_that_cannot_be_fitted_does_not_affect_the_others(as_panel: Callable[[Series], Panel]) -> None:
     broken = structured("waves", 1)
     broken[300] = np.nan
     panel = as_panel({"BAD": broken, "GOOD": structured("waves", 2)})
@@ -213,8 +213,8 @@ def test_what_cannot_be_computed_fails_alone(as_panel: Callable[[Series], Panel]
 
 
 @pytest.mark.parametrize("jump", [0.01, 100.0])
-def test_a_jump_is_no_forecast(jump: float, as_panel: Callable[[Series], Panel]) -> None:
-    # A hundredfold price, once: what is absurd is weeded out by cross-validation; this only must not break.
+def test_a_large_jump_is_not_extrapolated(jump: float, as_panel: Callable[[Series], Panel]) -> None:
+    # Cross-validation would reject an implausible forecast; this test is about numerical failure.
     walk = 4.6 + np.cumsum(np.random.default_rng(1).normal(0, 0.01, 800))
     walk[600:] += np.log(jump)
     panel = as_panel({"X": walk})
@@ -222,39 +222,39 @@ def test_a_jump_is_no_forecast(jump: float, as_panel: Callable[[Series], Panel])
     np.testing.assert_allclose(means, walk[-1], atol=0.1)
 
 
-def test_trust_is_whole_of_what_came_true_and_none_of_noise() -> None:
+def test_skill_weight_is_one_for_true_forecasts_and_zero_for_noise() -> None:
     rng = np.random.default_rng(6)
     predicted = rng.normal(size=(20, 10))
-    assert trust(predicted, predicted) == pytest.approx(1)
-    assert trust(predicted, 0.5 * predicted) == pytest.approx(0.5)
-    assert trust(predicted, 3 * predicted) == pytest.approx(1)
-    assert trust(predicted, -predicted) == 0
-    assert trust(np.zeros((20, 10)), predicted) == trust(predicted, np.zeros((20, 10))) == 0
+    assert skill_weight(predicted, predicted) == pytest.approx(1)
+    assert skill_weight(predicted, 0.5 * predicted) == pytest.approx(0.5)
+    assert skill_weight(predicted, 3 * predicted) == pytest.approx(1)
+    assert skill_weight(predicted, -predicted) == 0
+    assert skill_weight(np.zeros((20, 10)), predicted) == skill_weight(predicted, np.zeros((20, 10))) == 0
     walks = np.cumsum(rng.normal(size=(2, 1000, 20, 10)), axis=3)
-    believed = [trust(*pair) > 0 for pair in zip(*walks, strict=True)]
-    assert np.mean(believed) < 0.02
-    assert trust(predicted, predicted + rng.normal(0, 0.5, (20, 10))) > 0.8
+    positive = [skill_weight(*pair) > 0 for pair in zip(*walks, strict=True)]
+    assert np.mean(positive) < 0.02
+    assert skill_weight(predicted, predicted + rng.normal(0, 0.5, (20, 10))) > 0.8
 
 
-def test_trust_stops_short_of_doubt() -> None:
-    # Paths of one step have cosines of 1 and −1: of 20 origins, right ones and as many wrong as said.
-    for wrong, believed in ((0, True), (2, True), (3, True), (6, False)):
+def test_skill_weight_equals_its_formula() -> None:
+    # Paths of one step have cosines of 1 or −1; `wrong` of the 20 origins have −1.
+    for wrong, significant in ((0, True), (2, True), (3, True), (6, False)):
         cosines = np.repeat([-1.0, 1.0], [wrong, 20 - wrong])
-        doubt = 2.5 * 1.1 * np.std(cosines, ddof=1) / np.sqrt(20)
-        found = trust(np.ones((20, 1)), cosines[:, None])
-        expected = cosines.mean() * (1 - (doubt / cosines.mean()) ** 4)
-        assert found == (pytest.approx(expected) if believed else 0)
+        threshold = 2.5 * 1.1 * np.std(cosines, ddof=1) / np.sqrt(20)
+        found = skill_weight(np.ones((20, 1)), cosines[:, None])
+        expected = cosines.mean() * (1 - (threshold / cosines.mean()) ** 4)
+        assert found == (pytest.approx(expected) if significant else 0)
 
 
-def test_one_break_does_not_hide_what_all_other_origins_show() -> None:
+def test_one_large_error_does_not_outweigh_all_other_origins() -> None:
     rng = np.random.default_rng(7)
     predicted = rng.normal(1, 0.1, (20, 1)) * np.arange(1, 11)
     actual = predicted + rng.normal(0, 0.3, (20, 10))
     actual[11] *= -30
-    assert trust(predicted, actual) > 0.6
+    assert skill_weight(predicted, actual) > 0.6
 
 
-def test_it_is_registered_and_travels_to_workers() -> None:
+def test_the_forecaster_is_registered_and_can_be_pickled() -> None:
     assert FORECASTERS["mssa_cp"] == MODEL
     carried = MssaCpForecaster(always(FIXED))
     assert pickle.loads(pickle.dumps(carried)) == carried  # noqa: S301 - of our own making

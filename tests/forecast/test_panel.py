@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 AS_OF = date(2020, 12, 31)
 
 
-def panel_of(prices: pl.DataFrame, *, as_of: date = AS_OF, window: int = 100, horizon: int = 5) -> PricedPanel:
+def priced_panel(prices: pl.DataFrame, *, as_of: date = AS_OF, window: int = 100, horizon: int = 5) -> PricedPanel:
     return build_panel(prices, as_of=as_of, window=window, horizon=horizon, max_age_days=10, min_bars=21)
 
 
@@ -24,42 +24,44 @@ def test_prices_are_adjusted_and_indexed(walk: Callable[..., pl.DataFrame]) -> N
     prices = walk("X", 150, seed=1).with_columns(
         adj_factor=pl.when(pl.int_range(pl.len()) < 120).then(0.5).otherwise(1.0)
     )
-    priced = panel_of(prices)
+    priced = priced_panel(prices)
     adjusted = (prices["close"] * prices["adj_factor"]).to_numpy()[-100:]
     bars = priced.panel.bars
+    # A quotient, a product and a logarithm of about 4.6, each rounded once: below 4·ε = 1e-15 in all.
     np.testing.assert_allclose(bars["log_price"], np.log(100 * adjusted / adjusted[0]), rtol=1e-14)
     assert bars["bar"].to_list() == list(range(100))
     assert bars["date"].to_list() == prices["date"].to_list()[-100:]
 
 
-def test_last_has_the_close_as_traded(walk: Callable[..., pl.DataFrame]) -> None:
+def test_the_last_bar_has_the_close_as_traded(walk: Callable[..., pl.DataFrame]) -> None:
     prices = walk("X", 60, seed=1).with_columns(adj_factor=pl.lit(0.25))
-    row = panel_of(prices).last.row(0, named=True)
+    row = priced_panel(prices).last.row(0, named=True)
     assert row["origin_date"] == AS_OF
     assert row["origin_close"] == prices["close"][-1]
 
 
-def test_reach_is_the_widest_range_of_a_horizon(walk: Callable[..., pl.DataFrame]) -> None:
+def test_max_range_is_the_largest_range_of_a_horizon(walk: Callable[..., pl.DataFrame]) -> None:
     prices = walk("X", 80, seed=4)
     logs = np.log(prices["close"].to_numpy())
     widest = max(np.ptp(logs[start : start + 6]) for start in range(75))
-    assert panel_of(prices, horizon=5).last["reach"][0] == pytest.approx(widest)
+    assert priced_panel(prices, horizon=5).last["max_range"][0] == pytest.approx(widest)
 
 
 def test_neither_a_unit_nor_a_dividend_changes_the_panel(walk: Callable[..., pl.DataFrame]) -> None:
+    # Factors are powers of two, which change no digit.
     prices = walk("X", 60, seed=1)
     pence = prices.with_columns(pl.col("close") * 128)
     later_dividend = prices.with_columns(pl.col("adj_factor") * 0.5)
-    expected = panel_of(prices).panel.bars
-    assert_frame_equal(panel_of(pence).panel.bars, expected, check_exact=True)
-    assert_frame_equal(panel_of(later_dividend).panel.bars, expected, check_exact=True)
+    expected = priced_panel(prices).panel.bars
+    assert_frame_equal(priced_panel(pence).panel.bars, expected, check_exact=True)
+    assert_frame_equal(priced_panel(later_dividend).panel.bars, expected, check_exact=True)
 
 
-def test_bars_after_the_cutoff_are_not_looked_at(walk: Callable[..., pl.DataFrame]) -> None:
+def test_bars_after_the_cutoff_are_ignored(walk: Callable[..., pl.DataFrame]) -> None:
     prices = walk("X", 60, seed=1)
     cutoff = AS_OF - timedelta(days=5)
     spoilt = prices.with_columns(close=pl.when(pl.col("date") > cutoff).then(float("nan")).otherwise("close"))
-    priced = panel_of(spoilt, as_of=cutoff)
+    priced = priced_panel(spoilt, as_of=cutoff)
     assert priced.refused == {}
     assert priced.panel.bars["date"].max() == cutoff
 
@@ -103,23 +105,23 @@ def spoil_close(value: float | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
         "all later",
     ],
 )
-def test_a_bad_ticker_is_refused_and_the_others_unharmed(
+def test_a_ticker_with_unusable_prices_is_excluded_and_others_are_not_affected(
     spoil: Callable[[pl.DataFrame], pl.DataFrame], reason: str, walk: Callable[..., pl.DataFrame]
 ) -> None:
     good = walk("GOOD", 80, seed=2)
     bad = spoil(walk("BAD", 80, seed=3))
-    priced = panel_of(pl.concat([bad, good]))
+    priced = priced_panel(pl.concat([bad, good]))
     assert {ticker: refusal.reason for ticker, refusal in priced.refused.items()} == {"BAD": reason}
-    assert_frame_equal(priced.panel.bars, panel_of(good).panel.bars, check_exact=True)
-    assert_frame_equal(priced.last, panel_of(good).last, check_exact=True)
+    assert_frame_equal(priced.panel.bars, priced_panel(good).panel.bars, check_exact=True)
+    assert_frame_equal(priced.last, priced_panel(good).last, check_exact=True)
 
 
-def test_a_bad_price_before_the_window_does_no_harm(walk: Callable[..., pl.DataFrame]) -> None:
+def test_a_bad_price_before_the_window_is_ignored(walk: Callable[..., pl.DataFrame]) -> None:
     prices = spoil_close(0.0)(walk("X", 150, seed=3))
-    assert panel_of(prices, window=100).refused == {}
+    assert priced_panel(prices, window=100).refused == {}
 
 
-def test_age_is_judged_to_the_day(walk: Callable[..., pl.DataFrame]) -> None:
+def test_the_maximum_age_is_exact_to_the_day(walk: Callable[..., pl.DataFrame]) -> None:
     prices = walk("X", 60, seed=3)
-    assert panel_of(prices, as_of=AS_OF + timedelta(days=10)).refused == {}
-    assert panel_of(prices, as_of=AS_OF + timedelta(days=11)).refused["X"].reason == "stale"
+    assert priced_panel(prices, as_of=AS_OF + timedelta(days=10)).refused == {}
+    assert priced_panel(prices, as_of=AS_OF + timedelta(days=11)).refused["X"].reason == "stale"

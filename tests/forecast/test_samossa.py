@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
-from threadpoolctl import threadpool_limits
 
 from pm.forecast.base import Forecasts, Panel
 from pm.forecast.models.samossa import SamossaForecaster
-from pm.forecast.spectral.prices import LINE, History, fit_prices, fit_representation
+from pm.forecast.spectral.prices import LINE, PriceHistory, fit_prices, fit_representation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pm.typing import FloatArray
 
@@ -23,7 +22,7 @@ DAYS = [date(2010, 1, 1) + timedelta(days=bar) for bar in range(BARS)]
 
 
 def panel_of(series: dict[str, FloatArray], groups: dict[str, str] | None = None) -> Panel:
-    """Lay series out on common days, all ending on the same one."""
+    """Build a panel of series on common days that all end on the last one."""
     parts = [
         pl.DataFrame(
             {
@@ -52,7 +51,7 @@ def means_of(forecasts: Forecasts, ticker: str) -> FloatArray:
 
 
 def relative_error(values: FloatArray, means: FloatArray) -> float:
-    """Give the RMSE over naive's."""
+    """Return the RMSE relative to naive's."""
     origins = np.array(ORIGINS)
     actual = values[origins[:, None] + np.arange(1, HORIZON + 1)]
     base = actual - values[origins][:, None]
@@ -89,15 +88,8 @@ def broken(seed: int) -> FloatArray:
     return np.asarray(4.6 + np.cumsum(slopes) + autoregressive(seed, 0.5, 0.005))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small matrices, as the workers do them: on a busy machine two threads take ten times as long as one."""
-    with threadpool_limits(limits=1):
-        yield
-
-
 @pytest.mark.parametrize("build", [wavy, seasonal, broken])
-def test_structure_is_forecast_far_better_than_by_no_change(build: Callable[[int], FloatArray]) -> None:
+def test_structured_series_are_forecast_much_better_than_by_naive(build: Callable[[int], FloatArray]) -> None:
     series = {f"S{seed}": build(seed) for seed in range(4)}
     for groups in ({}, dict.fromkeys(series, "all")):
         forecasts = forecast(panel_of(series, groups))
@@ -106,7 +98,7 @@ def test_structure_is_forecast_far_better_than_by_no_change(build: Callable[[int
         assert max(errors) < 0.75
 
 
-def test_a_random_walk_is_left_alone() -> None:
+def test_random_walks_are_forecast_about_as_by_naive() -> None:
     series = {f"W{seed}": walk(seed) for seed in range(12)}
     forecasts = forecast(panel_of(series))
     errors = [relative_error(values, means_of(forecasts, name)) for name, values in series.items()]
@@ -114,7 +106,7 @@ def test_a_random_walk_is_left_alone() -> None:
     assert max(errors) < 1.15
 
 
-def test_real_prices_are_not_harmed(sample_prices: pl.DataFrame) -> None:
+def test_real_prices_are_forecast_about_as_by_naive(sample_prices: pl.DataFrame) -> None:
     series = {
         f"{key[0]}{end}": np.log((rows["close"] * rows["adj_factor"]).to_numpy()[end - BARS : end])
         for key, rows in sample_prices.group_by("ticker", maintain_order=True)
@@ -128,25 +120,27 @@ def test_real_prices_are_not_harmed(sample_prices: pl.DataFrame) -> None:
     assert np.mean(errors) < 1.03
 
 
-def test_waves_about_a_line_are_taken_as_prices_and_walks_as_returns() -> None:
+def test_the_line_is_chosen_for_waves_and_returns_for_random_walks() -> None:
     dates = np.array(DAYS, dtype="datetime64[D]")
-    chosen = fit_prices({"X": History(dates, wavy(1))}, HORIZON)
-    assert chosen.detrendings == fit_representation({"X": History(dates, wavy(1))}, LINE).detrendings
+    chosen = fit_prices({"X": PriceHistory(dates, wavy(1))}, HORIZON)
+    assert chosen.detrendings == fit_representation({"X": PriceHistory(dates, wavy(1))}, LINE).detrendings
     for seed in range(8):
-        assert fit_prices({"X": History(dates, walk(seed))}, HORIZON).detrendings[0].lost == 1
+        assert fit_prices({"X": PriceHistory(dates, walk(seed))}, HORIZON).detrendings[0].lost == 1
 
 
 @pytest.mark.parametrize("period", [5, 15, 27, 29, 30, 60])
-def test_a_wave_without_noise_is_continued_whatever_its_period(period: int) -> None:
+def test_a_wave_without_noise_is_extrapolated_with_any_period(period: int) -> None:
     # √(840 / 4) = 14 lags make 15 rows of returns; twice as many make 29 rows about the line.
     t = np.arange(BARS)
     values = 4.6 + 0.001 * t + 0.2 * np.sin(2 * np.pi * t / period + 0.3)
     means = means_of(forecast(panel_of({"X": values})), "X")
     actual = values[np.array(ORIGINS)[:, None] + np.arange(1, HORIZON + 1)]
+    # The ratio of the signal's singular values is of the order of 1,000, so that rounding errors of 1,000·ε = 2e-13
+    # grow to about 2e-10 at most; a wrong rank or number of rows would give errors above 1e-3.
     assert np.abs(means - actual).max() < 1e-6
 
 
-def test_a_steady_drift_goes_on() -> None:
+def test_a_constant_drift_is_extrapolated() -> None:
     t = np.arange(BARS)
     line = np.asarray(4.6 + 0.001 * t, dtype=np.float64)
     means = means_of(forecast(panel_of({"X": line}), [600]), "X")[0]
@@ -154,7 +148,7 @@ def test_a_steady_drift_goes_on() -> None:
 
 
 @pytest.mark.parametrize("groups", [{}, {"A": "g", "B": "g", "C": "g"}])
-def test_nothing_after_a_date_is_read(groups: dict[str, str]) -> None:
+def test_forecasts_do_not_depend_on_later_bars(groups: dict[str, str]) -> None:
     series = {"A": wavy(1), "B": wavy(2)[-900:], "C": walk(3), "D": seasonal(4)}
     spoilt = {ticker: np.concatenate([v[: v.size - 100], v[v.size - 100 :] * 3 - 7]) for ticker, v in series.items()}
     bars = [800, BARS - 101]
@@ -163,20 +157,21 @@ def test_nothing_after_a_date_is_read(groups: dict[str, str]) -> None:
     assert whole.means.equals(other.means)
 
 
-def test_parameters_are_those_of_the_first_origin() -> None:
+def test_parameters_are_estimated_at_the_first_origin() -> None:
     panel = panel_of({"A": wavy(1), "B": wavy(2)}, {"A": "g", "B": "g"})
     early = forecast(panel, [450, 600])
-    # Changing what lies between the first origin and the second's last window changes nothing.
+    # Bars between the first origin and the last window of the second have no influence.
     values = {ticker: values.copy() for ticker, values in {"A": wavy(1), "B": wavy(2)}.items()}
     for each in values.values():
         each[451:540] += 0.3
     late = forecast(panel_of(values, {"A": "g", "B": "g"}), [450, 600])
     np.testing.assert_array_equal(means_of(early, "A")[0], means_of(late, "A")[0])
+    # The same numbers in the last window, below 10 and combined in 20 steps.
     np.testing.assert_allclose(means_of(early, "A")[1], means_of(late, "A")[1], atol=1e-12)
     assert not np.allclose(means_of(early, "A")[1], means_of(forecast(panel, [600]), "A")[0], atol=1e-9)
 
 
-def test_strangers_change_nothing_and_a_group_does() -> None:
+def test_forecasts_depend_on_the_group_but_not_on_other_tickers() -> None:
     series = {"A": wavy(1), "B": wavy(2), "C": walk(3), "D": wavy(4)[-800:]}
     whole = forecast(panel_of(series, {"A": "g", "B": "g"}))
     pair_alone = forecast(panel_of({"A": series["A"], "B": series["B"]}, {"A": "g", "B": "g"}))
@@ -189,7 +184,7 @@ def test_strangers_change_nothing_and_a_group_does() -> None:
     assert not np.allclose(means_of(whole, "A"), means_of(single, "A"), atol=1e-9)
 
 
-def test_members_with_their_own_first_origins_each_stop_there() -> None:
+def test_tickers_of_a_group_with_different_first_origins_are_fitted_up_to_their_own() -> None:
     panel = panel_of({"A": wavy(1), "B": wavy(2)}, {"A": "g", "B": "g"})
     together = panel.bars.filter(pl.col("bar") == 600).select("ticker", origin_date="date")
     apart = together.with_columns(
@@ -199,7 +194,7 @@ def test_members_with_their_own_first_origins_each_stop_there() -> None:
     np.testing.assert_array_equal(means_of(same, "A"), means_of(own, "A"))
 
 
-def test_a_short_member_stands_alone() -> None:
+def test_a_ticker_with_few_bars_is_fitted_alone() -> None:
     series = {"A": wavy(1), "B": wavy(2), "C": wavy(3), "YOUNG": wavy(4)[-240:]}
     grouped = forecast(panel_of(series, dict.fromkeys(series, "g")), [850, 900])
     alone = forecast(panel_of({"YOUNG": series["YOUNG"]}), [850, 900])
@@ -209,7 +204,7 @@ def test_a_short_member_stands_alone() -> None:
     np.testing.assert_array_equal(means_of(grouped, "A"), means_of(others, "A"))
 
 
-def test_what_cannot_be_fitted_says_why_and_harms_nobody() -> None:
+def test_tickers_that_cannot_be_fitted_have_a_reason_and_do_not_affect_others() -> None:
     broken_off = walk(5)
     broken_off[100] = np.nan
     late = walk(6)
@@ -230,7 +225,7 @@ def test_what_cannot_be_fitted_says_why_and_harms_nobody() -> None:
 
 
 @pytest.mark.parametrize("groups", [{}, dict.fromkeys(["FLAT", "JUMP", "STEPS", "WALK", "WILD"], "g")])
-def test_odd_series_get_sober_forecasts(groups: dict[str, str]) -> None:
+def test_unusual_series_have_plausible_forecasts(groups: dict[str, str]) -> None:
     jump = walk(1)
     jump[300:] += np.log(100)
     series = {
@@ -242,7 +237,7 @@ def test_odd_series_get_sober_forecasts(groups: dict[str, str]) -> None:
     }
     forecasts = forecast(panel_of(series, groups))
     assert forecasts.failures == {}
-    np.testing.assert_allclose(means_of(forecasts, "FLAT"), 4.6, atol=1e-12)
+    np.testing.assert_allclose(means_of(forecasts, "FLAT"), 4.6, rtol=1e-14)
     for ticker, values in series.items():
         moved = means_of(forecasts, ticker) - values[ORIGINS][:, None]
         assert np.abs(moved).max() < 0.5 * max(float(np.ptp(values)), 1e-6)
@@ -250,7 +245,7 @@ def test_odd_series_get_sober_forecasts(groups: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("bars", [30, 31, 45, 60, 100, 139, 200])
-def test_short_histories_are_served(bars: int) -> None:
+def test_short_histories_are_forecast(bars: int) -> None:
     series = {"A": walk(1, bars), "B": walk(2, bars)}
     for groups in ({}, {"A": "g", "B": "g"}):
         panel = panel_of(series, groups)

@@ -7,14 +7,15 @@ import polars as pl
 import pytest
 
 from pm.forecast.cross_validation import Backtest
-from pm.forecast.spread import remaining_spread
+from pm.forecast.spread import estimate_spreads
 from pm.forecast.weights import ENSEMBLE, Ensemble
+from pm.tables.vocabulary import Evidence
 
 ORIGINS, STEPS = 16, 10
 
 
 def ensemble(skill: np.ndarray, *, edge: bool) -> Ensemble:
-    """An ensemble whose errors at each step are naive's times `skill`; steps' variances are not smooth."""
+    """Build an ensemble whose errors are naive's times the `skill` of each step."""
     rng = np.random.default_rng(3)
     naive = rng.normal(0, 0.02, (ORIGINS, STEPS)) * np.sqrt(np.arange(1, STEPS + 1))
     origin = np.full(ORIGINS, 4.6)
@@ -31,37 +32,37 @@ def ensemble(skill: np.ndarray, *, edge: bool) -> Ensemble:
         np.full(ORIGINS, 0.01),
         np.full(ORIGINS, 4e-4),
     )
-    return Ensemble({"naive": 1.0}, edge=edge, evidence="own", backtest=backtest)
+    return Ensemble({"naive": 1.0}, edge=edge, evidence=Evidence.OWN, backtest=backtest)
 
 
 def spread(skill: np.ndarray) -> np.ndarray:
-    frame = remaining_spread({"X": ensemble(skill, edge=True)}).filter(model=ENSEMBLE).sort("step")
+    frame = estimate_spreads({"X": ensemble(skill, edge=True)}).filter(model=ENSEMBLE).sort("step")
     assert frame["step"].to_list() == list(range(1, STEPS + 1))
     return frame["spread"].to_numpy()
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 1.5])
-def test_a_share_of_the_error_is_a_share_of_the_spread(share: float) -> None:
+def test_the_spread_is_proportional_to_the_errors(share: float) -> None:
     np.testing.assert_allclose(spread(np.full(STEPS, share)), share * spread(np.ones(STEPS)))
 
 
-def test_naive_keeps_the_volatility_whole() -> None:
-    frame = remaining_spread({"X": ensemble(np.full(STEPS, 0.5), edge=True)})
+def test_naive_has_no_spread() -> None:
+    frame = estimate_spreads({"X": ensemble(np.full(STEPS, 0.5), edge=True)})
     assert frame["model"].unique().to_list() == [ENSEMBLE]
 
 
-def test_errors_as_large_as_volatility_says_leave_a_spread_of_one() -> None:
-    # Of 16 origins and several steps, with the widening of 1.06.
+def test_errors_as_large_as_the_volatility_give_a_spread_near_one() -> None:
+    # Estimated from 16 origins, and multiplied by √(1 + 2/16) = 1.06.
     np.testing.assert_allclose(spread(np.ones(STEPS)), 1.06, atol=0.25)
 
 
-def test_steps_far_apart_have_spreads_of_their_own() -> None:
+def test_distant_steps_have_different_spreads() -> None:
     found = spread(np.linspace(0.2, 0.8, STEPS))
     assert found[0] < 0.4
     assert found[-1] > 0.6
 
 
-def test_it_equals_the_sum_written_out() -> None:
+def test_the_spread_equals_a_loop() -> None:
     skill = np.linspace(0.2, 0.8, STEPS)
     own = ensemble(skill, edge=True).backtest
     for step, found in enumerate(spread(skill), start=1):
@@ -74,7 +75,7 @@ def test_it_equals_the_sum_written_out() -> None:
         assert found == pytest.approx((np.mean(squares) * (1 + 2 / ORIGINS)) ** 0.5)
 
 
-def test_without_an_edge_nothing_is_narrowed() -> None:
-    assert remaining_spread({"X": ensemble(np.full(STEPS, 0.1), edge=False)}).is_empty()
-    assert remaining_spread({}).schema == remaining_spread({"X": ensemble(np.full(STEPS, 0.1), edge=True)}).schema
-    assert isinstance(remaining_spread({}), pl.DataFrame)
+def test_tickers_without_an_edge_have_no_spread() -> None:
+    assert estimate_spreads({"X": ensemble(np.full(STEPS, 0.1), edge=False)}).is_empty()
+    assert estimate_spreads({}).schema == estimate_spreads({"X": ensemble(np.full(STEPS, 0.1), edge=True)}).schema
+    assert isinstance(estimate_spreads({}), pl.DataFrame)

@@ -26,20 +26,21 @@ if TYPE_CHECKING:
     Walk = Callable[..., pl.DataFrame]
     Build = Callable[..., pl.DataFrame]
     Forecast = Callable[..., ForecastResult]
+    Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 AS_OF = date(2020, 12, 31)
 LENGTHS = {"AAA": 320, "BBB": 150, "CCC": 84, "DDD": 60}
 STAMP = {"run_id": pl.String, "snapshot_id": pl.Int64, "cutoff": pl.Date}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def prices(walk: Walk) -> pl.DataFrame:
     return pl.concat(walk(ticker, bars, seed=seed) for seed, (ticker, bars) in enumerate(LENGTHS.items()))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def forecast(settings: ForecastSettings, flat_volatility: Build, next_days: Build) -> Forecast:
-    """Forecast with volatility and targets as of `known`, by default the prices themselves."""
+    """Forecast with volatility and targets for the last bars of `known`, by default the prices themselves."""
 
     def run(prices: pl.DataFrame, *, known: pl.DataFrame | None = None, **changes: object) -> ForecastResult:
         chosen = settings.model_copy(update=changes)
@@ -50,14 +51,19 @@ def forecast(settings: ForecastSettings, flat_volatility: Build, next_days: Buil
     return run
 
 
+@pytest.fixture(scope="module")
+def result(prices: pl.DataFrame, forecast: Forecast) -> ForecastResult:
+    """Forecast the prices once for all tests."""
+    return forecast(prices)
+
+
 def assert_same(one: ForecastResult, other: ForecastResult) -> None:
     assert_frame_equal(one.forecasts, other.forecasts, check_exact=True)
     assert_frame_equal(one.weights, other.weights, check_exact=True)
     assert_frame_equal(one.exclusions, other.exclusions, check_exact=True)
 
 
-def test_frames_fit_their_tables(prices: pl.DataFrame, forecast: Forecast) -> None:
-    result = forecast(prices)
+def test_frames_have_the_columns_of_their_tables(result: ForecastResult) -> None:
     frames = {"forecasts": result.forecasts, "model_weights": result.weights, "exclusions": result.exclusions}
     for name, frame in frames.items():
         stamped = frame.with_columns(pl.lit(None, dtype=dtype).alias(column) for column, dtype in STAMP.items())
@@ -65,20 +71,20 @@ def test_frames_fit_their_tables(prices: pl.DataFrame, forecast: Forecast) -> No
         assert not frame.select(column for column in TABLES[name].key if column not in STAMP).is_duplicated().any()
 
 
-def test_the_ensemble_is_the_weighted_mean(prices: pl.DataFrame, forecast: Forecast) -> None:
-    result = forecast(prices)
+def test_the_ensemble_is_the_weighted_mean_of_the_models(result: ForecastResult) -> None:
     shares = {row[:2]: row[2] for row in result.weights.select("ticker", "model", "weight").iter_rows()}
     columns = result.forecasts.select("ticker", "model", "step", "mean_log_return")
     means = {row[:3]: row[3] for row in columns.iter_rows()}
     for ticker in LENGTHS:
         for step in range(1, 11):
             parts = [shares[ticker, m] * means.get((ticker, m, step), 0.0) for m in ("naive", "drift", "theta")]
+            # Three products of at most 0.1 are added.
             assert means[ticker, "ensemble", step] == pytest.approx(sum(parts), abs=1e-15)
         assert sum(shares[ticker, m] for m in ("naive", "drift", "theta")) == pytest.approx(1.0)
 
 
-def test_every_model_has_every_step_and_ordered_quantiles(prices: pl.DataFrame, forecast: Forecast) -> None:
-    rows = forecast(prices).forecasts
+def test_every_model_has_every_step_and_ordered_quantiles(result: ForecastResult) -> None:
+    rows = result.forecasts
     steps = rows.group_by("ticker", "model").agg(pl.col("step").sort())
     assert steps["step"].to_list() == [list(range(1, 11))] * steps.height
     assert set(rows.filter(pl.col("ticker") == "AAA")["model"]) == {"naive", "drift", "theta", "ensemble", "martingale"}
@@ -97,7 +103,7 @@ def test_prices_are_in_units_of_the_close_as_traded(prices: pl.DataFrame, foreca
     np.testing.assert_allclose(rows["mean"], rows["origin_close"] * np.exp(rows["mean_log_return"].to_numpy()))
 
 
-def test_neither_company_nor_order_nor_chunks_change_a_bit(
+def test_forecasts_do_not_depend_on_other_tickers_order_or_chunks(
     prices: pl.DataFrame, settings: ForecastSettings, flat_volatility: Build, next_days: Build
 ) -> None:
     everything = settings.model_copy(update={"models": load_settings().forecast.models})
@@ -110,27 +116,28 @@ def test_neither_company_nor_order_nor_chunks_change_a_bit(
     )
     whole = work(prices)
     assert_same(work(prices.sample(fraction=1, shuffle=True, seed=9)), whole)
-    for jobs in (1, 2):
-        parts = list(map_chunks(work, prices.partition_by("ticker"), jobs=jobs))
-        together = ForecastResult(
-            pl.concat(part.forecasts for part in parts),
-            pl.concat(part.weights for part in parts),
-            pl.concat(part.exclusions for part in parts),
-        )
-        assert_same(together, whole)
+    parts = list(map_chunks(work, prices.partition_by("ticker"), jobs=2))
+    together = ForecastResult(
+        pl.concat(part.forecasts for part in parts),
+        pl.concat(part.weights for part in parts),
+        pl.concat(part.exclusions for part in parts),
+    )
+    assert_same(together, whole)
 
 
-def test_bars_after_the_cutoff_change_nothing(prices: pl.DataFrame, walk: Walk, forecast: Forecast) -> None:
+def test_forecasts_do_not_depend_on_bars_after_the_cutoff(
+    prices: pl.DataFrame, walk: Walk, forecast: Forecast, result: ForecastResult
+) -> None:
     later = pl.concat(
         walk(ticker, 30, seed=99, sigma=0.3).with_columns(pl.col("date") + pl.duration(days=30)) for ticker in LENGTHS
     )
     assert later["date"].min() == AS_OF + timedelta(days=1)
-    assert_same(forecast(pl.concat([prices, later]), known=prices), forecast(prices))
+    assert_same(forecast(pl.concat([prices, later]), known=prices), result)
 
 
-def test_the_last_bar_changes_the_forecast(prices: pl.DataFrame, forecast: Forecast) -> None:
+def test_forecasts_use_the_last_bar(prices: pl.DataFrame, forecast: Forecast, result: ForecastResult) -> None:
     moved = prices.with_columns(pl.when(pl.col("date") == AS_OF).then(pl.col("close") * 1.1).otherwise("close"))
-    before, after = forecast(prices).forecasts, forecast(moved).forecasts
+    before, after = result.forecasts, forecast(moved).forecasts
     naive = pl.col("model") == "naive"
     np.testing.assert_allclose(after.filter(naive)["mean"], before.filter(naive)["mean"] * 1.1)
     for model in ("drift", "theta"):
@@ -138,11 +145,11 @@ def test_the_last_bar_changes_the_forecast(prices: pl.DataFrame, forecast: Forec
         assert (after.filter(own)["mean_log_return"] != before.filter(own)["mean_log_return"]).any()
 
 
-def test_cross_validation_ends_on_the_last_bar(prices: pl.DataFrame, forecast: Forecast) -> None:
-    weights = forecast(prices).weights.filter(pl.col("rmse").is_not_null())
+def test_cross_validation_ends_on_the_last_bar(result: ForecastResult) -> None:
+    weights = result.weights.filter(pl.col("rmse").is_not_null())
     assert weights["last_target"].unique().to_list() == [AS_OF]
-    # Four origins ten days apart, each ten days long: the first is forty days before the end, or later if there is
-    # less to learn from.
+    # Four origins are ten days apart, with ten days after each: the first is forty days before the last bar, or later
+    # with a short history.
     first = dict(weights.select("ticker", "first_origin").unique().iter_rows())
     assert first == {
         "AAA": AS_OF - timedelta(days=40),
@@ -151,8 +158,8 @@ def test_cross_validation_ends_on_the_last_bar(prices: pl.DataFrame, forecast: F
     }
 
 
-def test_losses_equal_a_rolling_origin_loop(prices: pl.DataFrame, forecast: Forecast) -> None:
-    weights = forecast(prices).weights
+def test_errors_equal_those_of_a_rolling_origin_loop(prices: pl.DataFrame, result: ForecastResult) -> None:
+    weights = result.weights
     logs = np.log(prices.filter(ticker="AAA")["close"].to_numpy())
     squares: dict[str, list[float]] = {"naive": [], "drift": []}
     for window in range(4):
@@ -168,8 +175,7 @@ def test_losses_equal_a_rolling_origin_loop(prices: pl.DataFrame, forecast: Fore
         assert row["origins"] == 4
 
 
-def test_a_short_history_is_carried_by_naive_alone(prices: pl.DataFrame, forecast: Forecast) -> None:
-    result = forecast(prices)
+def test_a_short_history_is_forecast_with_naive_alone(result: ForecastResult) -> None:
     rows = result.weights.filter(ticker="DDD").sort("model")
     assert rows["model"].to_list() == ["drift", "ensemble", "naive", "theta"]
     assert rows["weight"].to_list() == [0.0, None, 1.0, 0.0]
@@ -210,67 +216,67 @@ def without(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.col("ticker") != "AAA")
 
 
-def days_late(frame: pl.DataFrame) -> pl.DataFrame:
+def from_an_earlier_date(frame: pl.DataFrame) -> pl.DataFrame:
     late = pl.col("origin_date") - pl.duration(days=1)
     return frame.with_columns(origin_date=pl.when(ticker="AAA").then(late).otherwise("origin_date"))
 
 
-def no_number(frame: pl.DataFrame) -> pl.DataFrame:
+def not_finite(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(r05=pl.when(ticker="AAA").then(float("nan")).otherwise("r05"))
 
 
-def in_the_past(frame: pl.DataFrame) -> pl.DataFrame:
+def with_past_target(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(target_date=pl.when(ticker="AAA").then(pl.lit(AS_OF)).otherwise("target_date"))
 
 
-def as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
+def unchanged(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize(
-    ("spoil_volatility", "spoil_targets", "reason"),
-    [
-        (without, as_it_is, "no_volatility"),
-        (first_step_only, as_it_is, "no_volatility"),
-        (no_number, as_it_is, "no_volatility"),
-        (days_late, as_it_is, "volatility_misaligned"),
-        (as_it_is, without, "no_targets"),
-        (as_it_is, first_step_only, "no_targets"),
-        (as_it_is, in_the_past, "no_targets"),
-    ],
-)
-def test_a_ticker_without_support_is_refused_and_the_others_unharmed(
-    spoil_volatility: Callable[[pl.DataFrame], pl.DataFrame],
-    spoil_targets: Callable[[pl.DataFrame], pl.DataFrame],
-    reason: str,
+def test_a_ticker_with_incomplete_inputs_is_excluded_and_others_are_not_affected(
     prices: pl.DataFrame,
     settings: ForecastSettings,
     flat_volatility: Build,
     next_days: Build,
     forecast: Forecast,
 ) -> None:
-    volatility, targets = spoil_volatility(flat_volatility(prices, 10)), spoil_targets(next_days(prices, 10))
-    result = forecast_tickers(prices, volatility, targets, settings=settings, as_of=AS_OF)
+    cases: list[tuple[Change, Change, str]] = [
+        (without, unchanged, "no_volatility"),
+        (first_step_only, unchanged, "no_volatility"),
+        (not_finite, unchanged, "no_volatility"),
+        (from_an_earlier_date, unchanged, "origin_mismatch"),
+        (unchanged, without, "no_targets"),
+        (unchanged, first_step_only, "no_targets"),
+        (unchanged, with_past_target, "no_targets"),
+    ]
     clean = forecast(without(prices))
-    assert result.exclusions.filter(ticker="AAA")["reason"].to_list() == [reason]
-    assert_same(ForecastResult(result.forecasts, result.weights, without(result.exclusions)), clean)
+    volatility, targets = flat_volatility(prices, 10), next_days(prices, 10)
+    found = []
+    for change_volatility, change_targets, _ in cases:
+        result = forecast_tickers(
+            prices, change_volatility(volatility), change_targets(targets), settings=settings, as_of=AS_OF
+        )
+        found.append(result.exclusions.filter(ticker="AAA")["reason"].to_list())
+        assert_same(ForecastResult(result.forecasts, result.weights, without(result.exclusions)), clean)
+    assert found == [[reason] for *_, reason in cases]
 
 
-def test_bad_prices_are_refused_and_the_others_unharmed(prices: pl.DataFrame, walk: Walk, forecast: Forecast) -> None:
+def test_bad_prices_are_excluded_and_others_are_not_affected(
+    prices: pl.DataFrame, walk: Walk, forecast: Forecast, result: ForecastResult
+) -> None:
     flat = walk("FLAT", 200, seed=1).with_columns(close=pl.lit(3.0))
     zero = walk("ZERO", 200, seed=1).with_columns(
         close=pl.when(pl.int_range(pl.len()) == 150).then(0).otherwise("close")
     )
     stub = walk("STUB", 5, seed=1)
-    result = forecast(pl.concat([flat, prices, stub, zero]))
-    reasons = dict(result.exclusions.select("ticker", "reason").iter_rows())
+    with_bad = forecast(pl.concat([flat, prices, stub, zero]))
+    reasons = dict(with_bad.exclusions.select("ticker", "reason").iter_rows())
     assert reasons == {"DDD": "short_history", "FLAT": "constant", "STUB": "too_few_bars", "ZERO": "bad_price"}
-    clean = forecast(prices)
-    assert_frame_equal(result.forecasts, clean.forecasts, check_exact=True)
-    assert_frame_equal(result.weights, clean.weights, check_exact=True)
+    assert_frame_equal(with_bad.forecasts, result.forecasts, check_exact=True)
+    assert_frame_equal(with_bad.weights, result.weights, check_exact=True)
 
 
-def test_a_hundredfold_jump_is_served(walk: Walk, forecast: Forecast) -> None:
+def test_a_series_with_a_hundredfold_jump_is_forecast(walk: Walk, forecast: Forecast) -> None:
     prices = walk("X", 300, seed=1).with_columns(
         close=pl.when(pl.int_range(pl.len()) > 200).then(pl.col("close") * 100).otherwise("close")
     )
@@ -280,32 +286,32 @@ def test_a_hundredfold_jump_is_served(walk: Walk, forecast: Forecast) -> None:
     assert set(result.forecasts["model"]) >= {"naive", "ensemble", "martingale"}
 
 
-@pytest.mark.parametrize("last", [1e304, 1e-320], ids=["huge", "next to nothing"])
-def test_a_forecast_that_no_number_holds_is_refused_and_the_others_unharmed(
-    last: float, prices: pl.DataFrame, walk: Walk, forecast: Forecast
+@pytest.mark.parametrize("last", [1e304, 1e-320], ids=["huge", "tiny"])
+def test_a_forecast_out_of_the_range_of_numbers_is_excluded_and_others_are_not_affected(
+    last: float, prices: pl.DataFrame, walk: Walk, forecast: Forecast, result: ForecastResult
 ) -> None:
     close = pl.when(pl.int_range(pl.len()) == pl.len() - 1).then(pl.lit(last)).otherwise("close")
-    beyond = walk("BEYOND", 200, seed=1).with_columns(close=close)
-    result = forecast(pl.concat([beyond, prices]))
-    clean = forecast(prices)
-    assert dict(result.exclusions.select("ticker", "reason").iter_rows())["BEYOND"] == "out_of_range"
-    assert_same(replace(result, exclusions=result.exclusions.filter(pl.col("ticker") != "BEYOND")), clean)
-    assert_frame_equal(result.evidence, clean.evidence, check_exact=True)
+    extreme = walk("EXTREME", 200, seed=1).with_columns(close=close)
+    with_extreme = forecast(pl.concat([extreme, prices]))
+    assert dict(with_extreme.exclusions.select("ticker", "reason").iter_rows())["EXTREME"] == "out_of_range"
+    kept = with_extreme.exclusions.filter(pl.col("ticker") != "EXTREME")
+    assert_same(replace(with_extreme, exclusions=kept), result)
+    assert_frame_equal(with_extreme.error_products, result.error_products, check_exact=True)
 
 
-def test_nothing_in_nothing_out(prices: pl.DataFrame, forecast: Forecast) -> None:
+def test_no_prices_give_empty_tables(prices: pl.DataFrame, forecast: Forecast) -> None:
     result = forecast(prices.clear(), known=prices)
     assert result.forecasts.is_empty()
     assert result.weights.is_empty()
     assert result.exclusions.is_empty()
 
 
-def test_an_unknown_model_is_met_with_the_nearest(prices: pl.DataFrame, forecast: Forecast) -> None:
+def test_for_an_unknown_model_the_most_similar_is_suggested(prices: pl.DataFrame, forecast: Forecast) -> None:
     with pytest.raises(SettingsError, match="Did you mean 'theta'"):
         forecast(prices, models=["naive", "thetta"])
 
 
-def test_random_walks_yield_no_skill_and_intervals_that_cover(
+def test_random_walks_have_no_edge_and_their_intervals_cover_at_their_level(
     walk: Walk, settings: ForecastSettings, next_days: Build
 ) -> None:
     count, horizon = 300, settings.horizon
@@ -326,22 +332,22 @@ def test_random_walks_yield_no_skill_and_intervals_that_cover(
     )
     verdicts = result.weights.filter(model="ensemble")
     assert (verdicts["evidence"] == "own").all()
-    # A 5% test; 300 walks have a standard error of 1.3%.
+    # The level of the test is 5%; with 300 walks the standard error is 1.3%.
     assert (verdicts["verdict"] == "edge").mean() <= 0.065  # type: ignore[operator]
     assert verdicts["in_confidence_set"].mean() >= 0.9  # type: ignore[operator]
     outcome = whole.select("ticker", pl.col("date").alias("target_date"), pl.col("close").alias("outcome"))
-    judged = result.forecasts.join(outcome, on=["ticker", "target_date"]).with_columns(
+    scored = result.forecasts.join(outcome, on=["ticker", "target_date"]).with_columns(
         error=(pl.col("outcome") / pl.col("mean")).log(), inside=pl.col("outcome").is_between("q05", "q95")
     )
-    assert judged.height == count * horizon * 4
-    rmse = judged.group_by("model", "step").agg((pl.col("error") ** 2).mean().sqrt())
+    assert scored.height == count * horizon * 4
+    rmse = scored.group_by("model", "step").agg((pl.col("error") ** 2).mean().sqrt())
     by_model: dict[str, Any] = {
         str(model): part.sort("step")["error"].to_numpy()
         for (model,), part in rmse.partition_by("model", as_dict=True).items()
     }
     assert np.median(by_model["ensemble"] / by_model["naive"]) == pytest.approx(1.0, abs=0.03)
-    ensemble = judged.filter(model="ensemble")
+    ensemble = scored.filter(model="ensemble")
     assert 0.86 <= ensemble["inside"].mean() <= 0.94  # type: ignore[operator]
     for step in (1, horizon):
-        # Three standard errors of a share among 300 tickers.
+        # Three standard errors of a proportion of 300 tickers.
         assert ensemble.filter(step=step)["inside"].mean() == pytest.approx(0.9, abs=3 * (0.09 / count) ** 0.5)

@@ -15,7 +15,7 @@ HORIZON = 20
 
 
 def backtest(ticker: str, *, origins: int, skill: float, seed: int = 0) -> Backtest:
-    """Give a backtest of naive, of 'good', which foretells a share of each move, and of 'noise'."""
+    """Build a backtest of naive, of 'good', which predicts a fraction `skill` of each change, and of 'noise'."""
     rng = np.random.default_rng(seed)
     moves = np.cumsum(rng.normal(0, 0.02, (origins, HORIZON)), axis=1)
     start = np.full(origins, 4.0)
@@ -47,7 +47,7 @@ def weights() -> pl.DataFrame:
     return model_weights(["WALK", "FEW", "EDGE", "NONE"], combine_models(tests, overlap=1), REASONS, overlap=1)
 
 
-def test_every_ticker_has_every_model_and_the_ensemble(weights: pl.DataFrame) -> None:
+def test_every_ticker_has_a_row_for_each_model_and_the_ensemble(weights: pl.DataFrame) -> None:
     assert weights["ticker"].unique(maintain_order=True).to_list() == ["EDGE", "FEW", "NONE", "WALK"]
     for own in weights.partition_by("ticker"):
         assert own["model"].to_list() == ["ensemble", "good", "late", "naive", "noise"]
@@ -56,11 +56,11 @@ def test_every_ticker_has_every_model_and_the_ensemble(weights: pl.DataFrame) ->
         assert own["verdict"].n_unique() == own["evidence"].n_unique() == 1
 
 
-def test_skill_has_weight_and_the_verdict_says_so(weights: pl.DataFrame) -> None:
+def test_a_model_with_skill_has_weight_and_gives_the_ticker_an_edge(weights: pl.DataFrame) -> None:
     own = {row["model"]: row for row in weights.filter(ticker="EDGE").iter_rows(named=True)}
     assert {row["verdict"] for row in own.values()} == {"edge"}
     assert own["good"]["weight"] > 0.5
-    # Half of each move foretold: half of each error left, and a quarter of its square.
+    # If half of each change is predicted, half of each error remains.
     assert own["good"]["relative_rmse"] == pytest.approx(0.5)
     assert own["good"]["directional_accuracy"] == 1.0
     assert own["good"]["dm_p_value"] < 0.01
@@ -71,19 +71,19 @@ def test_skill_has_weight_and_the_verdict_says_so(weights: pl.DataFrame) -> None
 
 
 @pytest.mark.parametrize(("ticker", "evidence"), [("WALK", "own"), ("FEW", "none"), ("NONE", "none")])
-def test_without_evidence_naive_has_it_all(weights: pl.DataFrame, ticker: str, evidence: str) -> None:
+def test_naive_has_all_the_weight_without_evidence(weights: pl.DataFrame, ticker: str, evidence: str) -> None:
     own = weights.filter(ticker=ticker)
     assert own["verdict"].unique().to_list() == ["no edge"]
     assert own["evidence"].unique().to_list() == [evidence]
     assert own.filter(weight=1.0)["model"].to_list() == ["naive"]
 
 
-def test_the_ensembles_errors_are_those_of_weights_that_had_not_seen_them(weights: pl.DataFrame) -> None:
+def test_the_ensembles_errors_are_those_of_left_out_weights(weights: pl.DataFrame) -> None:
     tested = backtest("EDGE", origins=16, skill=0.5)
-    found = combine(tested.products(), overlap=1)
+    found = combine(tested.error_products(), overlap=1)
     squares = []
     for origin in range(16):
-        mixed = sum(found.left_out[origin, model] * tested.means[model, origin] for model in range(3))
+        mixed = sum(found.left_out_weights[origin, model] * tested.means[model, origin] for model in range(3))
         squares.append((mixed - tested.actual[origin]) ** 2)
     row = weights.row(by_predicate=(pl.col("ticker") == "EDGE") & (pl.col("model") == ENSEMBLE), named=True)
     assert row["rmse"] == pytest.approx(np.sqrt(np.mean(squares)))
@@ -91,20 +91,20 @@ def test_the_ensembles_errors_are_those_of_weights_that_had_not_seen_them(weight
     assert row["relative_rmse"] < 0.8
 
 
-def test_an_ensemble_of_naive_alone_is_neither_better_nor_worse(weights: pl.DataFrame) -> None:
+def test_an_ensemble_of_naive_alone_equals_naive(weights: pl.DataFrame) -> None:
     row = weights.row(by_predicate=(pl.col("ticker") == "FEW") & (pl.col("model") == ENSEMBLE), named=True)
     assert (row["relative_rmse"], row["dm_statistic"], row["dm_p_value"]) == (1.0, 0.0, 0.5)
 
 
-def test_a_model_that_was_not_compared_says_why() -> None:
+def test_a_model_with_missing_forecasts_has_a_reason() -> None:
     rows = model_weights(
         ["X"], combine_models({"X": backtest("X", origins=9, skill=0.1)}, overlap=1), {**REASONS, "odd": {}}, overlap=1
     )
     odd = rows.row(by_predicate=pl.col("model") == "odd", named=True)
-    assert (odd["weight"], odd["reason"]) == (0.0, "left out a step of an origin")
+    assert (odd["weight"], odd["reason"]) == (0.0, "lacks a forecast of some step from some origin")
 
 
-def test_company_does_not_change_a_ticker(weights: pl.DataFrame) -> None:
+def test_other_tickers_do_not_change_the_weights(weights: pl.DataFrame) -> None:
     alone = model_weights(
         ["EDGE"], combine_models({"EDGE": backtest("EDGE", origins=16, skill=0.5)}, overlap=1), REASONS, overlap=1
     )

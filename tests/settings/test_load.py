@@ -58,7 +58,7 @@ def test_settings_are_immutable() -> None:
         ),
         ("forecast.yml", "horizon: soon", "got 'soon'", "forecast.yml"),
         ("forecast.yml", "models: [drift]", "models must contain naive", "forecast.yml"),
-        ("forecast.yml", "models: [naive, naive]", "models must not repeat", "forecast.yml"),
+        ("forecast.yml", "models: [naive, naive]", "a model is listed twice in models", "forecast.yml"),
         ("volatility.yml", "windows: [100]", "no window has at least min_observations (250) returns", "volatility.yml"),
         ("volatility.yml", "simulations: 1000000000", "less than or equal to 1000000", "volatility.yml"),
         ("signals.yml", "stop_quantile: 0.9", "stop_quantile must be below target_quantile", "signals.yml"),

@@ -1,4 +1,4 @@
-"""The forecasters, by name. A new one is a file beside these and a line here."""
+"""Registry of the forecasters by name. To add one, write a module in this folder and register it here."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _ALL: tuple[Forecaster, ...] = (
 )
 
 FORECASTERS: dict[str, Forecaster] = {model.name: model for model in _ALL}
-"""Every forecaster there is."""
+"""Name → forecaster, of all forecasters."""
 
 
 def forecaster(name: str, *, policy: Policy | None = None) -> Forecaster:
-    """Give a forecaster by its name, with the policy if it is one that goes by one.
+    """Return a forecaster by its name, with the policy if it uses one.
 
     Raises
     ------
     SettingsError
-        There is none of that name; the nearest is named.
+        There is no forecaster of that name. The message suggests the most similar name.
     """
     if name not in FORECASTERS:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""The random walk with drift."""
+"""Random walk with drift."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["DriftForecaster"]
 
 @dataclass(frozen=True)
 class DriftForecaster:
-    """The mean log return goes on: E y[T+k] = y[T] + k·(y[T] − y[0])/T, by all bars of the window up to the origin.
+    """The mean log return continues: E y[T+k] = y[T] + k·(y[T] − y[0])/T, over all bars of the window up to the origin.
 
-    The drift has no parameter beyond the two ends, so that carrying it to a later origin is estimating it there anew.
+    At every origin the drift is computed from the first bar and the origin's.
 
     References
     ----------
@@ -30,11 +30,11 @@ class DriftForecaster:
     min_observations: int = 60
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
-        """Give the line from the first bar through the origin; see `Forecaster.forecast`."""
+        """Extrapolate the line from the first bar through the origin; see `Forecaster.forecast`."""
         first = panel.bars.group_by("ticker").agg(pl.col("log_price").first().alias("first"))
         slope = (pl.col("log_price") - pl.col("first")) / pl.col("bar")
         means = (
-            panel.at(origins)
+            panel.bars_at(origins)
             .join(first, on="ticker", maintain_order="left")
             .join(pl.DataFrame({"step": pl.int_range(1, horizon + 1, eager=True)}), how="cross")
             .select("ticker", "origin_date", "step", (pl.col("log_price") + pl.col("step") * slope).alias("mean"))

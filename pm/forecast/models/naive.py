@@ -1,4 +1,4 @@
-"""The martingale: tomorrow's expected log price is today's."""
+"""Martingale: the expected log price is the last one."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["NaiveForecaster"]
 
 @dataclass(frozen=True)
 class NaiveForecaster:
-    """No change: E y[T+k] = y[T]. What every other model is measured against, and the hardest of them to beat.
+    """No change: E y[T+k] = y[T]. The benchmark of all other models.
 
-    It needs 21 bars only so that there are returns enough for a volatility to put around it.
+    The minimum of 21 bars is that of the volatility room, whose distribution its forecasts need.
     """
 
     name: str = "naive"
     min_observations: int = 21
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
-        """Give the log price at the origin for every step; see `Forecaster.forecast`."""
+        """Return the log price at the origin for every step; see `Forecaster.forecast`."""
         means = (
-            panel.at(origins)
+            panel.bars_at(origins)
             .join(pl.DataFrame({"step": pl.int_range(1, horizon + 1, eager=True)}), how="cross")
             .select("ticker", "origin_date", "step", pl.col("log_price").alias("mean"))
         )

@@ -1,4 +1,4 @@
-"""SAMoSSA: multivariate singular spectrum analysis with an autoregression of what it leaves over."""
+"""SAMoSSA: multivariate singular spectrum analysis with an autoregression of the residual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
-from pm.forecast.spectral.prices import FEWEST_BARS, History, PriceStack, fit_prices
+from pm.forecast.spectral.prices import MIN_BARS, PriceHistory, PriceStack, fit_prices
 from pm.forecast.spectral.recurrence import DegenerateError
 
 if TYPE_CHECKING:
@@ -22,17 +22,18 @@ __all__ = ["SamossaForecaster"]
 
 @dataclass(frozen=True)
 class SamossaForecaster:
-    """A signal of low rank, shared by the tickers of a group, and an autoregression of each ticker's residual.
+    """A low-rank signal that the tickers of a group share, and an autoregression of each ticker's residual.
 
-    y[n, t] = f[n, t] + x[n, t]. The windows of f lie in a subspace, learnt from the Page matrices of the group's
-    tickers side by side, and f goes on by that subspace's linear recurrence f[t] = β·(f[t−L], …, f[t−1]), with L near
-    √(NT/4); x is a stationary AR(p) of each ticker. y is the log return, or the log price about a line where that did
-    better on the bars before the first origin: see `spectral.prices`. On a random walk no component stands out of the
-    noise, no lag is worth its price, and the forecast is naive's, but for a drift of more than two standard errors.
+    y[n, t] = f[n, t] + x[n, t]. The windows of the signal f lie in a subspace, estimated from the Page matrices of the
+    group's tickers side by side, and follow its linear recurrence f[t] = β·(f[t−L], …, f[t−1]), with L near √(NT/4); x
+    is a stationary AR(p) of each ticker. y is the log return, or the deviation of the log price from a line if that had
+    the smaller loss on the bars before the first origin: see `spectral.prices`. For a random walk, no component is
+    above the noise and no lag is significant; the forecast is then naive's, except for a drift of more than two
+    standard errors.
 
-    Parameters are estimated at a ticker's first origin, from its bars and its group's up to that date; at later origins
-    its last L + 1 values are projected onto the subspace anew. Members of a group too short for its windows stand
-    alone, as do tickers without a group.
+    Parameters are estimated at a ticker's first origin, from the bars of the ticker and its group up to that date. At
+    later origins the ticker's last L + 1 values are projected onto the same subspace. Tickers with too few bars for the
+    windows of their group are fitted alone, as are tickers without a group.
 
     References
     ----------
@@ -44,22 +45,24 @@ class SamossaForecaster:
     min_observations: int = 100
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
-        """Fit at each ticker's first origin and carry forward; see `Forecaster.forecast`."""
+        """Fit at each ticker's first origin and forecast from all of them; see `Forecaster.forecast`."""
         histories = {
-            str(key[0]): History(rows["date"].to_numpy(), rows["log_price"].to_numpy())
+            str(key[0]): PriceHistory(rows["date"].to_numpy(), rows["log_price"].to_numpy())
             for key, rows in panel.bars.partition_by("ticker", as_dict=True).items()
         }
-        places = {str(key[0]): rows for key, rows in panel.at(origins).partition_by("ticker", as_dict=True).items()}
+        origin_bars = {
+            str(key[0]): rows for key, rows in panel.bars_at(origins).partition_by("ticker", as_dict=True).items()
+        }
         fits: dict[tuple[str, np.datetime64], Mapping[str, PriceStack | str]] = {}
         frames: list[pl.DataFrame] = []
         failures: dict[str, str] = {}
-        for ticker, rows in places.items():
+        for ticker, rows in origin_bars.items():
             cutoff = rows["origin_date"].to_numpy()[0]
             group = panel.groups.get(ticker)
             members = [ticker] if group is None else sorted(t for t in histories if panel.groups.get(t) == group)
             key = (members[0], cutoff)
             if key not in fits:
-                # Members of a group whose first origins fall on one date share a fit.
+                # Tickers of a group with the same first origin share a fit.
                 fits[key] = self._fit({member: histories[member].until(cutoff) for member in members}, horizon)
             fitted = fits[key][ticker]
             if isinstance(fitted, str):
@@ -74,21 +77,26 @@ class SamossaForecaster:
             frames.append(means_frame(ticker, rows["origin_date"], means))
         return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
 
-    def _fit(self, histories: Mapping[str, History], horizon: int) -> dict[str, PriceStack | str]:
-        """Fit the members of a group together, and alone who cannot join; give each its fit, or why it has none."""
+    def _fit(self, histories: Mapping[str, PriceHistory], horizon: int) -> dict[str, PriceStack | str]:
+        """Fit the tickers of a group together, and those with too few bars alone.
+
+        Returns
+        -------
+        Ticker → its fit, or why it has none.
+        """
         fits: dict[str, PriceStack | str] = {}
-        able: dict[str, History] = {}
+        usable: dict[str, PriceHistory] = {}
         for ticker, history in histories.items():
             bars = history.log_prices.size
-            if bars < FEWEST_BARS:
-                fits[ticker] = f"needs {FEWEST_BARS} bars up to its first origin, has {bars}"
+            if bars < MIN_BARS:
+                fits[ticker] = f"needs {MIN_BARS} bars up to its first origin, has {bars}"
             elif not np.isfinite(history.log_prices).all():
                 fits[ticker] = "a log price up to its first origin is not finite"
             else:
-                able[ticker] = history
-        together = _long_enough(able)
+                usable[ticker] = history
+        together = _long_enough(usable)
         batches = [together] if len(together) > 1 else []
-        batches += [{ticker: able[ticker]} for ticker in able if not batches or ticker not in together]
+        batches += [{ticker: usable[ticker]} for ticker in usable if not batches or ticker not in together]
         for batch in batches:
             try:
                 fitted: PriceStack | str = fit_prices(batch, horizon)
@@ -98,8 +106,8 @@ class SamossaForecaster:
         return fits
 
 
-def _long_enough(histories: Mapping[str, History]) -> dict[str, History]:
-    """Give the members with columns enough of the matrix that they form with the others."""
+def _long_enough(histories: Mapping[str, PriceHistory]) -> dict[str, PriceHistory]:
+    """Return the tickers with enough bars for the windows that they have together."""
     kept = dict(histories)
     while kept:
         needed = PriceStack.bars_needed(sum(history.log_prices.size for history in kept.values()))

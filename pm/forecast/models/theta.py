@@ -1,4 +1,4 @@
-"""The dynamic optimised theta model."""
+"""Dynamic optimised theta model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _build() -> Any:  # noqa: ANN401 - the library is untyped
 
 
 THETA = UnivariateForecaster(name="theta", min_observations=60, build=_build)
-"""Exponential smoothing bent towards a trend that is itself updated at every bar.
+"""Dynamic optimised theta: exponential smoothing plus a linear trend that is updated at every bar.
 
 References
 ----------

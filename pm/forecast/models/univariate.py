@@ -1,4 +1,4 @@
-"""One series at a time: the loop over tickers, and the adapter by which a model of statsforecast is a forecaster."""
+"""Forecasters that treat each ticker on its own, among them the adapter for models of statsforecast."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from pm.forecast.base import Panel
     from pm.typing import FloatArray
 
-__all__ = ["History", "UnivariateForecaster", "forecast_each"]
+__all__ = ["ForecastTask", "UnivariateForecaster", "forecast_each"]
 
-FEWEST = 20
-"""Bars up to the first origin without which no parameter is estimated."""
+MIN_BARS = 20
+"""Minimum number of bars up to the first origin for a fit."""
 
 
 @dataclass(frozen=True)
-class History:
-    """A ticker's log prices and where to forecast them from.
+class ForecastTask:
+    """A ticker's log prices and the origins to forecast from.
 
     Attributes
     ----------
     log_prices
         Shape (bars,).
     features
-        Those known ahead, shape (bars and sessions after them, features); of no column where there are none.
+        Features known ahead, shape (bars and following sessions, features); without columns if there are none.
     origins
-        Bars to forecast from, counted from 0, oldest first.
+        Positions of the bars to forecast from, oldest first.
     horizon
-        Sessions ahead.
+        Number of sessions to forecast.
     """
 
     log_prices: FloatArray
@@ -46,54 +46,54 @@ class History:
 
 
 def forecast_each(
-    panel: Panel, origins: pl.DataFrame, horizon: int, roll: Callable[[History], FloatArray]
+    panel: Panel, origins: pl.DataFrame, horizon: int, forecast: Callable[[ForecastTask], FloatArray]
 ) -> Forecasts:
-    """Forecast each ticker on its own; one that cannot be fitted becomes a failure with its reason.
+    """Forecast each ticker on its own; report one that cannot be fitted as a failure with its reason.
 
     Parameters
     ----------
     panel, origins, horizon
         See `Forecaster.forecast`.
-    roll
-        Gives the means of a history, shape (origins, horizon). Whatever it raises is the ticker's failure; what it
-        warns of is not shown, for a user could do nothing about an optimiser's step.
+    forecast
+        Returns the means of a task, shape (origins, horizon). Any exception is reported as the ticker's failure.
+        Warnings are suppressed, because a user cannot act on the details of an optimisation.
     """
     frames: list[pl.DataFrame] = []
     failures: dict[str, str] = {}
-    places = panel.at(origins).partition_by("ticker", as_dict=True)
+    origin_bars = panel.bars_at(origins).partition_by("ticker", as_dict=True)
     series = panel.bars.partition_by("ticker", as_dict=True)
     known = {} if panel.known_ahead is None else panel.known_ahead.partition_by("ticker", as_dict=True)
-    for key, rows in places.items():
+    for key, rows in origin_bars.items():
         ticker = str(key[0])
         log_prices = series[key]["log_price"].to_numpy()
         features = known[key].sort("bar").drop("ticker", "bar").to_numpy() if key in known else None
-        history = History(
+        task = ForecastTask(
             log_prices,
             np.empty((log_prices.size + horizon, 0)) if features is None else features,
             rows["bar"].to_list(),
             horizon,
         )
         try:
-            _refuse_unfit(history)
+            _check(task)
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                means = np.asarray(roll(history), dtype=np.float64)
-        except Exception as error:  # noqa: BLE001 - the library raises whatever comes up, bare Exception included
+                means = np.asarray(forecast(task), dtype=np.float64)
+        except Exception as error:  # noqa: BLE001 - the library raises exceptions of any class, Exception included
             failures[ticker] = f"failed: {type(error).__name__}: {error}"
             continue
         frames.append(means_frame(ticker, rows["origin_date"], means))
     return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
 
 
-def _refuse_unfit(history: History) -> None:
-    """Raise ValueError for what no model can be fitted to, before a library finds its own words for it."""
-    first, last = history.origins[0], history.origins[-1]
-    broken = int((~np.isfinite(history.log_prices[: last + 1])).sum())
+def _check(task: ForecastTask) -> None:
+    """Raise ValueError for a series that no model can be fitted to, with a clearer message than the library's."""
+    first, last = task.origins[0], task.origins[-1]
+    broken = int((~np.isfinite(task.log_prices[: last + 1])).sum())
     if broken:
         raise ValueError(f"{broken} of {last + 1} log prices are not finite numbers")
-    if first + 1 < FEWEST:
-        raise ValueError(f"needs {FEWEST} bars up to the first origin, has {first + 1}")
-    if np.ptp(history.log_prices[: first + 1]) == 0.0:
+    if first + 1 < MIN_BARS:
+        raise ValueError(f"needs {MIN_BARS} bars up to the first origin, has {first + 1}")
+    if np.ptp(task.log_prices[: first + 1]) == 0.0:
         raise ValueError(f"the first {first + 1} log prices are all equal")
 
 
@@ -101,11 +101,11 @@ def _refuse_unfit(history: History) -> None:
 class UnivariateForecaster:
     """A statsforecast model, fitted to each ticker on its own.
 
-    The model objects are called directly, not through `StatsForecast`: the numbers are the same, a ticker that fails
-    does not take its chunk along, and no frame of pandas is made on the way.
+    The model objects are called directly rather than through `StatsForecast`. The numbers are the same, but a ticker
+    that fails does not affect the others, and no pandas frames are built.
 
-    They see log prices from the first one on, in root mean squares of a session's change: an optimiser may stop at
-    steps and at gains of a fixed size, which in a quiet series is before it has begun.
+    Models are given log prices relative to the first one, in units of the root mean square change. An optimiser may
+    stop at steps or gains of a fixed size; without this scaling it could stop at once on a series with small changes.
 
     Parameters
     ----------
@@ -114,7 +114,8 @@ class UnivariateForecaster:
     min_observations
         See `Forecaster.min_observations`.
     build
-        Gives a new, unfitted model with `fit(y)`, `predict(h)` and `forward(y, h)`; imports statsforecast when called.
+        Returns a new, unfitted model with methods `fit(y)`, `predict(h)` and `forward(y, h)`. It imports statsforecast
+        when it is called.
     """
 
     name: str
@@ -122,15 +123,15 @@ class UnivariateForecaster:
     build: Callable[[], Any]
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
-        """Fit at each ticker's first origin and carry forward; see `Forecaster.forecast`."""
-        return forecast_each(panel, origins, horizon, self._roll)
+        """Fit at each ticker's first origin and forecast from all of them; see `Forecaster.forecast`."""
+        return forecast_each(panel, origins, horizon, self._forecast)
 
-    def _roll(self, history: History) -> FloatArray:
-        first, *later = history.origins
-        begin, changes = history.log_prices[0], np.diff(history.log_prices[: first + 1])
+    def _forecast(self, task: ForecastTask) -> FloatArray:
+        first, *later = task.origins
+        start, changes = task.log_prices[0], np.diff(task.log_prices[: first + 1])
         unit = np.sqrt(np.mean(changes**2))
-        scaled = (history.log_prices - begin) / unit
+        scaled = (task.log_prices - start) / unit
         model = self.build().fit(scaled[: first + 1])
-        means = [model.predict(history.horizon)["mean"]]
-        means += [model.forward(scaled[: origin + 1], history.horizon)["mean"] for origin in later]
-        return np.asarray(begin + unit * np.asarray(means))
+        means = [model.predict(task.horizon)["mean"]]
+        means += [model.forward(scaled[: origin + 1], task.horizon)["mean"] for origin in later]
+        return np.asarray(start + unit * np.asarray(means))

@@ -1,4 +1,4 @@
-"""What a policy chooses between: how many components are signal, and how many bars they are learnt from."""
+"""Actions of a policy: the number of components that are signal, and the number of training bars."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Action:
     rank
         See `RankRule`.
     window
-        Newest bars to learn from and to draw the trend through, where the last change is not nearer.
+        Maximum number of training bars, which both the recurrence and the trend line are fitted to. There are fewer if
+        the last change is more recent.
     """
 
     rank: RankRule
@@ -30,8 +31,8 @@ class Action:
 
 
 FIXED = Action(4, 250)
-"""What is done without a policy: two cycles beside the trend, learnt from a year."""
+"""Action that is used without a policy: two waves about the trend, estimated from one year."""
 
 ACTIONS = (FIXED, *(Action(rank, window) for rank in (2, 4, GAVISH_DONOHO) for window in (125, 250, 500)
                     if (rank, window) != (FIXED.rank, FIXED.window)))  # fmt: skip
-"""All there is to choose from; the fixed one first, so that it wins every tie."""
+"""All actions; the fixed one is first, so that it is chosen in a tie."""

@@ -1,4 +1,4 @@
-"""A contextual bandit: for every state, what each action gained over the fixed one, and which is chosen."""
+"""Contextual bandit: the gain of each action over the fixed one in each state, and the choice of the best."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
     from pm.typing import FloatArray
 
-__all__ = ["Arm", "Policy", "learn"]
+__all__ = ["Arm", "Policy", "estimate_arms"]
 
 PRIOR_VISITS = 50.0
-"""Visits' worth of belief that no action gains anything over the fixed one."""
+"""Weight of the prior that no action has a gain over the fixed one, in visits."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What an action was worth in a state.
+    """The estimated value of an action in a state.
 
     Attributes
     ----------
     visits
-        Origins at which the state was met; every action is tried at each.
+        Number of origins with that state; all actions are evaluated at each.
     reward
-        Mean log ratio of naive's squared error to the action's.
+        Mean log ratio of naive's loss to the action's.
     gain
-        Mean reward above the fixed action's, shrunk to zero by `PRIOR_VISITS`.
+        Mean difference of the reward from the fixed action's, shrunk towards 0 by `PRIOR_VISITS`.
     """
 
     visits: int
@@ -45,23 +45,23 @@ class Arm:
 
 @dataclass(frozen=True)
 class Policy:
-    """A table of states and actions; where it knows nothing it is the fixed action.
+    """A table of states and actions. The fixed action is chosen in states that are not in the table.
 
-    Nothing is explored when it is used: how a forecast turns out does not hang on which was made, so that at a past
-    origin every action's reward is known, and the table is learnt from all of them.
+    The policy does not explore. Prices do not depend on which forecast was made, so that the rewards of all actions are
+    known at every past origin, and the table is estimated from all of them.
 
     Attributes
     ----------
     arms
-        State → action → what it was worth.
+        State → action → its estimated value.
     cutoff
-        Last date that any outcome in the training was of. At or before it the policy is not used.
+        Last date whose prices were used. The policy is used only for forecasts from later dates.
     horizon
-        Steps ahead it was rewarded for.
+        Number of sessions of the forecasts in training.
     seed
-        Of the draws in training.
+        Random seed of the training.
     tickers
-        Whose bars it was trained on.
+        Tickers of the training.
     """
 
     arms: Mapping[State, Mapping[Action, Arm]]
@@ -71,7 +71,7 @@ class Policy:
     tickers: tuple[str, ...]
 
     def choose(self, state: State) -> Action:
-        """Give the action of the highest gain in a state; the fixed one unless another gains more than nothing."""
+        """Return the action with the highest gain in a state, or the fixed action if no gain is positive."""
         best, most = FIXED, 0.0
         for action, arm in self.arms.get(state, {}).items():
             if arm.gain > most:
@@ -79,10 +79,10 @@ class Policy:
         return best
 
     def to_json(self) -> str:
-        """Give the policy as JSON; `from_json` gives it back."""
+        """Return the policy as JSON, which `from_json` reads."""
         arms = [
             {
-                "state": [state.regime, state.age, state.memory],
+                "state": [state.volatility, state.change_age, state.autocorrelation],
                 "action": [action.rank, action.window],
                 "visits": arm.visits,
                 "reward": arm.reward,
@@ -108,7 +108,7 @@ class Policy:
         Raises
         ------
         LakeError
-            It did not write this.
+            The text is not a policy.
         """
         arms: dict[State, dict[Action, Arm]] = {}
         try:
@@ -122,29 +122,31 @@ class Policy:
             raise LakeError(
                 f"A policy cannot be read ({type(error).__name__}: {error}).",
                 where="table policies",
-                hint="it was changed outside pm; train a new one: pm policy train",
+                hint="the row was changed by another program; train a new policy: pm policy train",
             ) from error
 
 
-def learn(visits: Iterable[tuple[State, FloatArray]], actions: tuple[Action, ...]) -> dict[State, dict[Action, Arm]]:
-    """Give the table that visits teach: gain(s, a) = Σ(r_a − r_fixed) / (n + prior visits) over the n visits of s.
+def estimate_arms(
+    visits: Iterable[tuple[State, FloatArray]], actions: tuple[Action, ...]
+) -> dict[State, dict[Action, Arm]]:
+    """Estimate the table of a policy: gain(s, a) = Σ(r_a − r_fixed) / (n + PRIOR_VISITS), over the n visits of s.
 
     Parameters
     ----------
     visits
-        A state, and the reward of every action there, in the order of `actions`.
+        State at each origin, and the rewards of all actions there, in the order of `actions`.
     actions
-        The fixed one first.
+        All actions, the fixed one first.
     """
     rewards: dict[State, list[FloatArray]] = {}
     for state, reward in visits:
         rewards.setdefault(state, []).append(reward)
     table = {}
     for state in sorted(rewards, key=str):
-        met = np.stack(rewards[state])
-        gains = (met - met[:, :1]).sum(axis=0) / (len(met) + PRIOR_VISITS)
+        observed = np.stack(rewards[state])
+        gains = (observed - observed[:, :1]).sum(axis=0) / (len(observed) + PRIOR_VISITS)
         table[state] = {
-            action: Arm(len(met), float(reward), float(gain))
-            for action, reward, gain in zip(actions, met.mean(axis=0), gains, strict=True)
+            action: Arm(len(observed), float(reward), float(gain))
+            for action, reward, gain in zip(actions, observed.mean(axis=0), gains, strict=True)
         }
     return table

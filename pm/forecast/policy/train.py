@@ -1,111 +1,112 @@
-"""Train a policy offline, by the gains over naive at rolling origins."""
+"""Offline training of a policy, by the gains of each action over naive at past origins."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pm.errors import InputError
 from pm.forecast.policy.actions import ACTIONS
-from pm.forecast.policy.bandit import Policy, learn
-from pm.forecast.policy.cohort import places
-from pm.forecast.policy.state import State, observe, volatility_shares
+from pm.forecast.policy.aligned import align_panel
+from pm.forecast.policy.bandit import Policy, estimate_arms
+from pm.forecast.policy.state import State, state_at, volatility_percentiles
+from pm.seeding import ticker_generator
+from pm.statistics.losses import step_scaled_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
     from pm.forecast.base import Panel
-    from pm.forecast.policy.cohort import Place
+    from pm.forecast.policy.aligned import TickerView
     from pm.settings import ForecastSettings
     from pm.typing import FloatArray
 
-__all__ = ["SMALLEST", "WARM_UP", "losses", "train_policy"]
+__all__ = ["FIRST_BAR", "LOSS_FLOOR", "path_losses", "train_policy"]
 
-WARM_UP = 250
-"""Bars before the first origin: a year, half of what volatility is compared with."""
+FIRST_BAR = 250
+"""Position of the earliest bar that a policy is trained or assessed at (after one year)."""
 
-FEWEST_VISITS = 50
-"""Origins, over all tickers, below which nothing can be learnt: the prior's own weight."""
+MIN_VISITS = 50
+"""Minimum number of origins over all tickers: as many as the weight of the prior."""
 
-CAP = 2.0
-"""Largest reward and, negative, smallest: a log ratio beyond a factor of seven says that something broke."""
+MAX_REWARD = 2.0
+"""Maximum absolute reward; a log ratio beyond it, a factor of more than seven, is a numerical failure."""
 
-SMALLEST = 1e-16
-"""Squared errors of log prices below this are rounding."""
+LOSS_FLOOR = 1e-16
+"""Squared error of log prices below which an error is rounding."""
 
 
 def train_policy(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed: int) -> Policy:
-    """Learn what each action gains in each state, pooled over tickers.
+    """Estimate the gain of each action in each state, from the origins of all tickers.
 
-    Origins lie `settings.origin_step` sessions apart; each ticker's first is drawn, so that tickers are not all seen
-    on the same days. At each, every action is fitted anew on the bars up to it, and rewarded with the log ratio of
-    naive's loss to its own over the `settings.horizon` sessions after it, capped.
+    Origins are `settings.origin_step` sessions apart. Each ticker's first one is random, so that not all tickers have
+    origins on the same days. At each origin, every action is fitted to the bars up to it. Its reward is the log ratio
+    of naive's loss to its own over the next `settings.horizon` sessions, limited to ±MAX_REWARD.
 
     Parameters
     ----------
     panel
-        Log prices; tickers of a group are stacked.
+        Log prices; the tickers of a group are fitted together.
     settings
-        Horizon and distance of origins.
+        Horizon and distance of the origins.
     cutoff
-        Last date that an outcome may be of.
+        Last date whose prices may be used.
     seed
-        Of the draws.
+        Random seed.
 
     Raises
     ------
     InputError
-        There are too few origins before the cutoff.
+        There are too few origins up to the cutoff.
     """
     visits: list[tuple[State, FloatArray]] = []
     tickers = []
-    found = places(panel)
-    for ticker in sorted(found):
-        place = found.pop(ticker)  # what its cohort has learnt may go with it
-        known = int(np.searchsorted(place.dates, np.datetime64(cutoff, "D"), side="right"))
-        own = list(_visit(place, _origins(ticker, known, settings, seed), settings.horizon))
-        visits += own
-        tickers += [ticker] if own else []
-    if len(visits) < FEWEST_VISITS:
+    views = align_panel(panel)
+    for ticker in sorted(views):
+        view = views.pop(ticker)  # frees the recurrences that its aligned series caches
+        known = int(np.searchsorted(view.dates, np.datetime64(cutoff, "D"), side="right"))
+        of_ticker = list(_visits(view, _origins(ticker, known, settings, seed), settings.horizon))
+        visits += of_ticker
+        tickers += [ticker] if of_ticker else []
+    if len(visits) < MIN_VISITS:
         raise InputError(
-            f"The bars up to {cutoff} have {len(visits)} origins to learn from, too few for a policy.",
-            where="the bars before the cutoff",
-            hint=f"choose a later cutoff or more tickers: {FEWEST_VISITS} origins are needed, {settings.origin_step} "
-            f"sessions apart, after a first {WARM_UP} sessions",
+            f"The bars up to {cutoff} have {len(visits)} origins to train on, too few for a policy.",
+            where="the bars up to the cutoff",
+            hint=f"choose a later cutoff or more tickers: {MIN_VISITS} origins are needed, {settings.origin_step} "
+            f"sessions apart, after the first {FIRST_BAR} sessions of each ticker",
         )
-    return Policy(learn(visits, ACTIONS), cutoff, settings.horizon, seed, tuple(tickers))
+    return Policy(estimate_arms(visits, ACTIONS), cutoff, settings.horizon, seed, tuple(tickers))
 
 
-def losses(place: Place, bar: int, paths: FloatArray) -> FloatArray:
-    """Give the loss of each path of a ticker after a bar: its mean squared error, each step's divided by the step.
-
-    See `Backtest.products` for why.
+def path_losses(view: TickerView, bar: int, paths: FloatArray) -> FloatArray:
+    """Return the `step_scaled_loss` of forecast paths of a ticker from a bar, shape (paths,).
 
     Parameters
     ----------
+    view
+        The ticker's series.
+    bar
+        Position of the bar that the forecasts start from.
     paths
-        Log prices, shape (paths, horizon).
+        Forecast log prices, shape (paths, horizon).
     """
-    steps = np.arange(1, paths.shape[1] + 1)
-    actual = place.log_prices[bar + 1 : bar + 1 + paths.shape[1]]
-    loss: FloatArray = np.mean((paths - actual) ** 2 / steps, axis=1)
-    return loss
+    actual = view.log_prices[bar + 1 : bar + 1 + paths.shape[1]]
+    return step_scaled_loss(paths - actual)
 
 
 def _origins(ticker: str, known: int, settings: ForecastSettings, seed: int) -> range:
-    """Give the bars to learn at, of the first `known`; the ticker's draw depends on its name and the seed alone."""
-    digest = hashlib.blake2b(f"{seed} {ticker}".encode(), digest_size=8).digest()
-    offset = int(np.random.default_rng(int.from_bytes(digest)).integers(settings.origin_step))
-    return range(WARM_UP + offset, known - settings.horizon, settings.origin_step)
+    """Return the origins among the first `known` bars; the first depends only on the ticker's name and the seed."""
+    offset = int(ticker_generator(seed, ticker).integers(settings.origin_step))
+    return range(FIRST_BAR + offset, known - settings.horizon, settings.origin_step)
 
 
-def _visit(place: Place, origins: range, horizon: int) -> Iterator[tuple[State, FloatArray]]:
-    shares = volatility_shares(place.log_prices)
+def _visits(view: TickerView, origins: range, horizon: int) -> Iterator[tuple[State, FloatArray]]:
+    """Yield the state at each origin and the reward of every action there."""
+    percentiles = volatility_percentiles(view.log_prices)
     for bar in origins:
-        paths = [place.path(bar, action, horizon) for action in ACTIONS]
-        naive, *own = losses(place, bar, np.stack([np.full(horizon, place.log_prices[bar]), *paths]))
-        reward = np.log(naive + SMALLEST) - np.log(np.array(own) + SMALLEST)
-        yield observe(place, shares, bar), np.clip(reward, -CAP, CAP)
+        paths = [view.path(bar, action, horizon) for action in ACTIONS]
+        naive, *own = path_losses(view, bar, np.stack([np.full(horizon, view.log_prices[bar]), *paths]))
+        reward = np.log(naive + LOSS_FLOOR) - np.log(np.array(own) + LOSS_FLOOR)
+        yield state_at(view, percentiles, bar), np.clip(reward, -MAX_REWARD, MAX_REWARD)

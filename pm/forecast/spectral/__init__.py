@@ -1,8 +1,9 @@
-"""Singular spectrum analysis, from which the spectral forecasters are built.
+"""Singular spectrum analysis, the basis of the forecasters samossa and mssa_cp.
 
-`page` lays series out as matrices, `rank` says how many of their singular vectors are signal, `recurrence` turns those
-into a linear recurrence that extrapolates, and `autoregression` forecasts what they leave over. `stack` puts them
-together for several series; `detrending` and `prices` bring log prices to it.
+`page` arranges series as matrices; `rank` chooses how many of their singular vectors are signal; `recurrence` derives
+the linear recurrence that extrapolates the signal; `autoregression` forecasts the residual; `stack` combines these for
+several series. `detrending` and `prices` apply them to log prices, and `change_points` detects where a recurrence
+changes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An autoregression of a residual series, its order chosen and its stability made sure."""
+"""Stable autoregressions of residual series, with automatic choice of the order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pm.typing import FloatArray  # noqa: TC001 - an annotation of a dataclass's
 
 __all__ = ["Autoregression", "fit_autoregression"]
 
-LARGEST_ROOT = 0.99
-"""Largest modulus of a root that counts as stable: a shock has lost half its size after 69 bars."""
+MAX_ROOT_MODULUS = 0.99
+"""Maximum modulus of the roots of a stable autoregression: half of a shock remains after 69 bars."""
 
-ROWS_PER_LAG = 10
-"""Observations needed for every order that is tried."""
+OBSERVATIONS_PER_LAG = 10
+"""Minimum number of observations for each lag of the highest order tried."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Autoregression:
     Attributes
     ----------
     coefficients
-        φ, shape (p,), newest lag first; p may be 0.
+        Coefficients φ, shape (p,), newest lag first; p may be 0.
     variance
-        Of e, in the series' own unit, squared.
+        Variance of e, in the squared unit of the series.
     """
 
     coefficients: FloatArray
@@ -35,18 +35,18 @@ class Autoregression:
 
     @property
     def order(self) -> int:
-        """Number of lags, p."""
+        """Number p of lags."""
         return int(self.coefficients.size)
 
     def forecast(self, history: FloatArray, horizon: int) -> FloatArray:
-        """Give the expected path after each history, shape (horizon, histories).
+        """Return the expected path after each history, shape (horizon, histories).
 
         Parameters
         ----------
         history
-            Shape (p or more rows, histories), oldest first.
+            Past values, shape (p or more, histories), oldest first.
         horizon
-            Steps ahead.
+            Number of steps to forecast.
         """
         order = self.order
         path = np.zeros((order + horizon, history.shape[1]))
@@ -59,39 +59,39 @@ class Autoregression:
 
 
 def fit_autoregression(residual: FloatArray, max_order: int) -> Autoregression:
-    """Fit AR(p) by least squares, p from 0 to `max_order` by the Bayesian information criterion.
+    """Fit an AR(p) by least squares, with p from 0 to `max_order` chosen by the Bayesian information criterion.
 
-    All orders are compared on the same observations, n·ln(RSS/n) + p·ln(n), and all come out of one QR: with the lags
-    as columns from the newest on, order p takes the first p of them. An order with a root outside the circle of radius
-    .99 is passed over for the next lower one; AR(1) is drawn in to it.
+    The criterion n·ln(RSS/n) + p·ln(n) compares all orders on the same observations. One QR decomposition of the lags,
+    newest first, serves all orders: order p uses its first p columns. If an order has a root of a modulus above
+    MAX_ROOT_MODULUS, the next lower one is used; the coefficient of an AR(1) is clipped instead.
 
     Parameters
     ----------
     residual
-        Shape (n,), oldest first, of mean about zero.
+        Shape (n,), oldest first, with a mean of about zero.
     max_order
-        Highest order; lowered where there are fewer than ten observations for each.
+        Highest order to try; reduced if there are fewer than OBSERVATIONS_PER_LAG observations for each lag.
     """
-    most = max(0, min(max_order, residual.size // ROWS_PER_LAG))
-    target = residual[most:]
+    highest = max(0, min(max_order, residual.size // OBSERVATIONS_PER_LAG))
+    target = residual[highest:]
     total = float(target @ target)
-    if most == 0 or total <= 0:
+    if highest == 0 or total <= 0:
         return Autoregression(np.empty(0), total / max(target.size, 1))
-    lags = np.column_stack([residual[most - lag : residual.size - lag] for lag in range(1, most + 1)])
+    lags = np.column_stack([residual[highest - lag : residual.size - lag] for lag in range(1, highest + 1)])
     q, r = np.linalg.qr(lags)
-    pieces = q.T @ target
+    projections = q.T @ target
     count = target.size
-    # A residual that is no more than rounding has no dynamics worth the name; the floor keeps the logarithm finite.
-    rss = np.maximum(total - np.concatenate([[0.0], np.cumsum(pieces**2)]), np.finfo(np.float64).eps * total)
-    criterion = count * np.log(rss / count) + np.arange(most + 1) * np.log(count)
+    # The minimum keeps the logarithm finite for a residual that consists of rounding errors.
+    rss = np.maximum(total - np.concatenate([[0.0], np.cumsum(projections**2)]), np.finfo(np.float64).eps * total)
+    criterion = count * np.log(rss / count) + np.arange(highest + 1) * np.log(count)
     independent = np.abs(np.diag(r)) > np.finfo(np.float64).eps * count * np.abs(r[0, 0])
-    usable = most if independent.all() else int(np.argmin(independent))
+    usable = highest if independent.all() else int(np.argmin(independent))
     order = int(np.argmin(criterion[: usable + 1]))
     while order > 0:
-        coefficients = np.linalg.solve(r[:order, :order], pieces[:order])
-        if companion_radius(coefficients) <= LARGEST_ROOT:
+        coefficients = np.linalg.solve(r[:order, :order], projections[:order])
+        if companion_radius(coefficients) <= MAX_ROOT_MODULUS:
             return Autoregression(coefficients, float(rss[order]) / count)
         if order == 1:
-            return Autoregression(np.clip(coefficients, -LARGEST_ROOT, LARGEST_ROOT), float(rss[1]) / count)
+            return Autoregression(np.clip(coefficients, -MAX_ROOT_MODULUS, MAX_ROOT_MODULUS), float(rss[1]) / count)
         order -= 1
     return Autoregression(np.empty(0), total / count)

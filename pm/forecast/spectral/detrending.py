@@ -1,4 +1,4 @@
-"""Two ways to take the trend out of log prices, and to put it back into a forecast."""
+"""Removal of the trend from log prices, and its restoration in forecasts."""
 
 from __future__ import annotations
 
@@ -10,49 +10,52 @@ import numpy as np
 from pm.statistics.robust import robust_sigma
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from pm.typing import FloatArray
 
-__all__ = ["Detrending", "Differences", "LineRemoval", "shrunk_mean"]
+__all__ = ["Detrending", "Differencing", "Line", "LineRemoval", "shrunk_mean"]
 
-FARTHEST = 8.0
-"""Returns further from the median than this many robust standard deviations are cut back to it: a hundredfold jump is
-one event, and would otherwise be the largest component, the unit of all others, and most of the drift."""
+MAX_DEVIATION = 8.0
+"""Distance from the median, in robust standard deviations, that returns are clipped to.
 
-CAUTION = 4.0
-"""Squared standard errors of a mean below which it counts as chance."""
+Without clipping, a single hundredfold jump would be the largest component, the unit of all others, and most of the
+drift.
+"""
+
+MIN_SQUARED_T = 4.0
+"""Squared t statistic up to which a mean return is taken to be 0."""
 
 
 class Detrending(Protocol):
-    """Log prices to a series without trend, and forecasts of it back to log prices."""
+    """A transformation of log prices into a series without trend, and of its forecasts back into log prices."""
 
     @property
     def lost(self) -> int:
-        """How many bars at the beginning have no value in the series: position t there is bar t + lost."""
+        """Number of bars at the beginning without a value in the series: its position t belongs to bar t + lost."""
         ...
 
     def remove(self, log_prices: FloatArray) -> FloatArray:
-        """Give the series of log prices, shape (T − lost,)."""
+        """Return the series without trend, shape (T − lost,)."""
         ...
 
     def restore(self, path: FloatArray, log_prices: FloatArray, origins: NDArray[np.int64]) -> FloatArray:
-        """Give the log prices that forecasts of the series mean, shape (origins, horizon) as `path`."""
+        """Convert forecasts of the series to forecasts of the log price, both of shape (origins, horizon)."""
         ...
 
 
 @dataclass(frozen=True)
-class Differences:
-    """Log returns about their mean; the forecast is the last log price, the drift, and the sum of forecast returns.
+class Differencing:
+    """Log returns minus their mean. A forecast is the last log price plus the sum of forecast returns and the drift.
 
     Attributes
     ----------
     low, high
-        Where returns are cut back to.
+        Limits that returns are clipped to.
     mean
-        Of the returns cut back, over the bars fitted.
+        Mean of the clipped returns over the bars that parameters are estimated on.
     drift
-        What of the mean is expected to go on: `shrunk_mean`.
+        Mean return that is expected to continue; see `shrunk_mean`.
     """
 
     low: float
@@ -62,15 +65,15 @@ class Differences:
     lost: int = 1
 
     @classmethod
-    def of(cls, log_prices: FloatArray) -> Differences:
-        """Measure the bars that parameters are estimated on."""
+    def fit(cls, log_prices: FloatArray) -> Differencing:
+        """Estimate the parameters from log prices."""
         returns = np.diff(log_prices)
         median = float(np.median(returns))
-        spread = robust_sigma(returns - median)
-        reach = FARTHEST * spread if spread > 0 else np.inf
-        low, high = median - reach, median + reach
-        kept = np.clip(returns, low, high)
-        return cls(low, high, float(np.mean(kept)), shrunk_mean(kept))
+        sigma = robust_sigma(returns - median)
+        limit = MAX_DEVIATION * sigma if sigma > 0 else np.inf
+        low, high = median - limit, median + limit
+        clipped = np.clip(returns, low, high)
+        return cls(low, high, float(np.mean(clipped)), shrunk_mean(clipped))
 
     def remove(self, log_prices: FloatArray) -> FloatArray:
         """See `Detrending.remove`."""
@@ -84,50 +87,77 @@ class Differences:
 
 
 @dataclass(frozen=True)
-class LineRemoval:
-    """Log prices about their least-squares line, which goes on.
+class Line:
+    """Least-squares line through a series.
 
     Attributes
     ----------
     level
-        Of the line at bar 0.
+        Mean of the series: the line's value at its middle.
     slope
-        A bar.
+        Change of the line per bar.
+    middle
+        Position of the middle of the series.
     """
 
     level: float
     slope: float
+    middle: float
+
+    @classmethod
+    def fit(cls, series: FloatArray) -> Line:
+        """Fit the line to the values at positions 0, 1, …; a single value has a slope of 0."""
+        middle = (series.size - 1) / 2
+        time = np.arange(series.size) - middle
+        level = float(series.mean())
+        slope = float(time @ (series - level)) / (float(time @ time) or 1.0)
+        return cls(level, slope, middle)
+
+    def at(self, positions: ArrayLike) -> FloatArray:
+        """Return the line's values at some positions."""
+        values: FloatArray = self.level + self.slope * (np.asarray(positions) - self.middle)
+        return values
+
+
+@dataclass(frozen=True)
+class LineRemoval:
+    """Log prices minus their least-squares line, which forecasts extrapolate.
+
+    Attributes
+    ----------
+    line
+        Line through the log prices that parameters are estimated on.
+    """
+
+    line: Line
     lost: int = 0
 
     @classmethod
-    def of(cls, log_prices: FloatArray) -> LineRemoval:
-        """Fit the line to the bars that parameters are estimated on."""
-        bars = np.arange(log_prices.size) - (log_prices.size - 1) / 2
-        slope = float(bars @ log_prices) / float(bars @ bars)
-        return cls(float(np.mean(log_prices)) + slope * float(bars[0]), slope)
+    def fit(cls, log_prices: FloatArray) -> LineRemoval:
+        """Fit the line to log prices."""
+        return cls(Line.fit(log_prices))
 
     def remove(self, log_prices: FloatArray) -> FloatArray:
         """See `Detrending.remove`."""
-        return log_prices - (self.level + self.slope * np.arange(log_prices.size))
+        return log_prices - self.line.at(np.arange(log_prices.size))
 
     def restore(self, path: FloatArray, log_prices: FloatArray, origins: NDArray[np.int64]) -> FloatArray:  # noqa: ARG002 - the line needs no price
         """See `Detrending.restore`."""
-        bars = origins[:, None] + np.arange(1, path.shape[1] + 1)
-        return path + self.level + self.slope * bars
+        return path + self.line.at(origins[:, None] + np.arange(1, path.shape[1] + 1))
 
 
 def shrunk_mean(values: FloatArray) -> float:
-    """Give the mean, drawn towards 0 by the evidence for it: m·max(0, 1 − 4/t²), t = m/(s/√n).
+    """Return the mean m of some values, shrunk towards 0: m·max(0, 1 − 4/t²), where t = m/(s/√n).
 
-    A mean return of a thousand bars is mostly chance: its t is about 1 for a share that doubles in ten years. Below two
-    standard errors nothing is left of it; a mean that is beyond doubt is left as it is.
+    The mean return of a thousand bars is mostly chance: t is about 1 for a share that doubles in ten years. Up to two
+    standard errors the result is 0; a mean of many standard errors is hardly changed.
 
     References
     ----------
-    James and Stein (1961), Estimation with quadratic loss (the positive-part rule, here for one
-    mean, and more cautious).
+    James and Stein (1961), Estimation with quadratic loss: the positive-part rule, here for a single mean and with a
+    larger constant.
     """
-    mean, spread = float(np.mean(values)), float(np.std(values))
+    mean, deviation = float(np.mean(values)), float(np.std(values))
     square = mean**2
-    excess = square - CAUTION * spread**2 / values.size
+    excess = square - MIN_SQUARED_T * deviation**2 / values.size
     return mean * excess / square if excess > 0 else 0.0

@@ -1,4 +1,4 @@
-"""How many singular values of a matrix are signal."""
+"""Rules for the number of singular values of a matrix that are signal."""
 
 from __future__ import annotations
 
@@ -12,51 +12,52 @@ if TYPE_CHECKING:
 __all__ = ["GAVISH_DONOHO", "RankRule", "choose_rank", "numerical_rank", "rank_by_energy", "rank_by_gavish_donoho"]
 
 GAVISH_DONOHO: Literal["gavish_donoho"] = "gavish_donoho"
+"""Name of the rule of Gavish and Donoho; see `rank_by_gavish_donoho`."""
 
 RankRule: TypeAlias = int | float | Literal["gavish_donoho"]
-"""A number of components (int), a share of energy (float, in (0, 1]), or the threshold of Gavish and Donoho."""
+"""A number of components (int), a fraction of the energy (float in (0, 1]), or the threshold of Gavish and Donoho."""
 
 
 def choose_rank(singular_values: FloatArray, shape: tuple[int, int], rule: RankRule) -> int:
-    """Give the rank by a rule, never more than the matrix numerically has, and 0 for a matrix of zeros.
+    """Return the rank by a rule, at most the numerical rank of the matrix, and 0 for a matrix of zeros.
 
     Parameters
     ----------
     singular_values
-        All of them, largest first.
+        All singular values, largest first.
     shape
-        Of the matrix.
+        Shape of the matrix.
     rule
         See `RankRule`.
 
     Raises
     ------
     ValueError
-        A given number is negative, or a share is outside (0, 1].
+        A number of components is negative, or a fraction is outside (0, 1].
     """
-    most = numerical_rank(singular_values, shape)
+    available = numerical_rank(singular_values, shape)
     if isinstance(rule, int):
         if rule < 0:
-            raise ValueError(f"a rank cannot be {rule}")
-        return min(rule, most)
+            raise ValueError(f"the rank must not be negative, got {rule}")
+        return min(rule, available)
     chosen = (
         rank_by_energy(singular_values, rule)
         if isinstance(rule, float)
         else rank_by_gavish_donoho(singular_values, shape)
     )
-    return min(chosen, most)
+    return min(chosen, available)
 
 
 def numerical_rank(singular_values: FloatArray, shape: tuple[int, int]) -> int:
-    """Count the singular values that are more than rounding: above ε · max(shape) · the largest."""
+    """Return the number of singular values above rounding: above ε · max(shape) times the largest one."""
     if not singular_values.size:
         return 0
-    floor = np.finfo(np.float64).eps * max(shape) * singular_values[0]
-    return int(np.count_nonzero(singular_values > floor))
+    rounding = np.finfo(np.float64).eps * max(shape) * singular_values[0]
+    return int(np.count_nonzero(singular_values > rounding))
 
 
 def rank_by_energy(singular_values: FloatArray, share: float = 0.90) -> int:
-    """Give the fewest components that hold this share of the sum of squares; 0 for a matrix of zeros.
+    """Return the smallest number of components with a given share of the sum of squares; 0 for a matrix of zeros.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def rank_by_energy(singular_values: FloatArray, share: float = 0.90) -> int:
         The share is outside (0, 1].
     """
     if not 0 < share <= 1:
-        raise ValueError(f"a share of energy lies in (0, 1], not at {share}")
+        raise ValueError(f"the share of energy must be in (0, 1], got {share}")
     energy = np.cumsum(np.square(singular_values))
     if not energy.size or energy[-1] <= 0:
         return 0
@@ -72,10 +73,10 @@ def rank_by_energy(singular_values: FloatArray, share: float = 0.90) -> int:
 
 
 def rank_by_gavish_donoho(singular_values: FloatArray, shape: tuple[int, int]) -> int:
-    """Count the singular values above ω(b) times their median, ω(b) = .56b³ − .95b² + 1.82b + 1.43.
+    """Return the number of singular values above ω(b) times their median, ω(b) = 0.56b³ − 0.95b² + 1.82b + 1.43.
 
-    b is the shorter side over the longer. Above it a component of a matrix with white noise of unknown variance lowers
-    the squared error by being kept; pure noise keeps none.
+    b is the ratio of the matrix's shorter to its longer side. In a matrix with white noise of unknown variance, keeping
+    a component above this threshold reduces the squared error. In pure noise no component is above it.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The linear recurrence that a subspace of windows implies, and its extrapolation."""
+"""Linear recurrences that follow from a subspace of windows, and their extrapolation."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pm.typing import FloatArray  # noqa: TC001 - an annotation of a dataclass's
 
 __all__ = ["DegenerateError", "Recurrence", "companion_radius", "fit_recurrence"]
 
-STEEPEST = 1 - 1e-8
-"""Largest ‖u‖², u the basis's last row, with which the others can still tell it: β grows as 1 / (1 − ‖u‖²)."""
+MAX_VERTICALITY = 1 - 1e-8
+"""Maximum verticality coefficient ‖u‖², where u is the last row of the basis: β grows as 1 / (1 − ‖u‖²)."""
 
 
 class DegenerateError(ValueError):
-    """No trustworthy recurrence comes out of a matrix; the message says why."""
+    """A matrix does not determine a recurrence; the message says why."""
 
 
 @dataclass(frozen=True)
 class Recurrence:
-    """A subspace of windows and the recurrence f[t] = β·(f[t−L], …, f[t−1]) that every window in it obeys.
+    """A subspace of windows, and the recurrence f[t] = β·(f[t−L], …, f[t−1]) that every window in it satisfies.
 
     Attributes
     ----------
     basis
-        U, orthonormal, shape (L + 1, rank).
+        Orthonormal basis U of the subspace, shape (L + 1, rank).
     coefficients
-        β, shape (L,), oldest lag first.
+        Coefficients β, shape (L,), oldest lag first.
     energy
-        Share of the matrix's sum of squares within the subspace.
+        Share of the matrix's sum of squares that lies in the subspace.
     """
 
     basis: FloatArray
@@ -48,30 +48,34 @@ class Recurrence:
         return int(self.basis.shape[1])
 
     def project(self, windows: FloatArray) -> FloatArray:
-        """Give the denoised windows U Uᵀ w, shape as given: (L + 1, windows)."""
+        """Return the projections U Uᵀ w of windows onto the subspace; both have shape (L + 1, windows)."""
         return self.basis @ (self.basis.T @ windows)
 
-    def share(self, *windows: FloatArray) -> float:
-        """Give the share of these windows' sum of squares that lies in the subspace, from 0 to 1; 0 if there is none.
+    def energy_share(self, *windows: FloatArray) -> float:
+        """Return the share of some windows' sum of squares that lies in the subspace, from 0 to 1; 0 if they are all 0.
 
-        On windows that begin at other places of the same series it tells whether what was learnt holds between the
-        columns too. It does not where a period divides the number of rows: then all columns show one phase. Each
-        argument has shape (L + 1, windows).
+        For windows that begin between the columns of the matrix, the share shows whether the subspace describes the
+        whole series. It does not if a period divides the number of rows, because all columns then show the same phase.
+
+        Parameters
+        ----------
+        windows
+            Arrays of shape (L + 1, windows).
         """
-        total = sum(float(np.sum(np.square(some))) for some in windows)
-        inside = sum(float(np.sum(np.square(self.basis.T @ some))) for some in windows)
+        total = sum(float(np.sum(np.square(batch))) for batch in windows)
+        inside = sum(float(np.sum(np.square(self.basis.T @ batch))) for batch in windows)
         return min(1.0, inside / total) if total > 0 else 0.0
 
-    def radius(self) -> float:
-        """Give the largest modulus of the recurrence's roots: 1 for trends and waves, above 1 for what explodes."""
+    def spectral_radius(self) -> float:
+        """Return the largest modulus of the recurrence's roots: 1 for trends and waves, above 1 for explosive paths."""
         return companion_radius(self.coefficients[::-1])
 
     def damped(self, radius: float) -> Recurrence:
-        """Give the recurrence with its roots drawn in until none has a modulus above `radius`; itself if none has.
+        """Return the recurrence with its roots scaled so that none has a modulus above `radius`; itself if none has.
 
-        Every root is divided by one number, so that periods stay as they were.
+        All roots are divided by the same number, so that periods do not change.
         """
-        excess = self.radius() / radius
+        excess = self.spectral_radius() / radius
         if excess <= 1:
             return self
         lags = np.arange(self.coefficients.size, 0, -1)
@@ -83,9 +87,9 @@ class Recurrence:
         Parameters
         ----------
         windows
-            Shape (L + 1, windows), or more rows, of which the last L are read; denoise them by `project` first.
+            Shape (L + 1, windows) or with more rows; the last L are used. Apply `project` first to remove noise.
         horizon
-            Steps beyond each window's last value.
+            Number of steps to forecast after each window's last value.
         """
         lags = self.coefficients.size
         path = np.empty((lags + horizon, windows.shape[1]))
@@ -96,24 +100,25 @@ class Recurrence:
 
 
 def fit_recurrence(page: FloatArray, rank: RankRule = GAVISH_DONOHO) -> Recurrence:
-    """Learn the subspace of a matrix's columns, and β: its last denoised row regressed on the first L.
+    """Estimate the subspace of a matrix's columns, and the recurrence β of its last row on the first L rows.
 
-    With the truncated SVD Ŷ = U S Vᵀ, U split into its first L rows U₁ and its last u, the least-squares β of least
-    norm is U₁u / (1 − ‖u‖²), and exact on Ŷ. (The textbook regression on Ŷ itself would have to guess which of its
-    singular values are zero.)
+    With the truncated SVD Ŷ = U S Vᵀ, where U consists of its first L rows U₁ and its last row u, the minimum-norm
+    least-squares solution is β = U₁u / (1 − ‖u‖²), and it is exact on Ŷ. (A numerical regression on Ŷ itself would have
+    to decide which of its singular values are zero.)
 
     Parameters
     ----------
     page
-        Shape (L + 1, columns): `page_matrix` or `stacked_pages`.
+        Matrix of shape (L + 1, columns), from `page_matrix` or `stacked_pages`.
     rank
-        See `RankRule`. Rank 0 is allowed: nothing in the matrix stands out of the noise, and β is 0.
+        See `RankRule`. The rank can be 0, if no component is above the noise; β is 0 then.
 
     Raises
     ------
     DegenerateError
-        There are too few rows or columns; a value is not finite; a number of components was asked for that the matrix
-        does not have; or the subspace holds a vector of the last row alone, which the first L cannot tell.
+        There are too few rows or columns; a value is not finite; the matrix has fewer components than `rank` requires;
+        or the subspace contains a vector that is zero but for its last entry, so that the first L rows do not determine
+        the last.
 
     References
     ----------
@@ -129,21 +134,23 @@ def fit_recurrence(page: FloatArray, rank: RankRule = GAVISH_DONOHO) -> Recurren
     chosen = choose_rank(values, page.shape, rank)
     if isinstance(rank, int) and chosen < rank:
         raise DegenerateError(
-            f"asked for {rank} components, but the matrix of {page.shape[0]} rows has only {chosen}: "
+            f"a rank of {rank} is required, but the matrix with {page.shape[0]} rows has only {chosen} components: "
             "a period may divide the number of rows"
         )
     basis = left[:, :chosen]
     last = basis[-1]
-    steepness = float(last @ last)
-    if steepness > STEEPEST:
-        raise DegenerateError(f"the last of {page.shape[0]} rows cannot be told by the others (‖u‖² = {steepness:.9f})")
+    verticality = float(last @ last)
+    if verticality > MAX_VERTICALITY:
+        raise DegenerateError(
+            f"the last of {page.shape[0]} rows is not determined by the others (‖u‖² = {verticality:.9f})"
+        )
     total = float(np.sum(np.square(values)))
     energy = float(np.sum(np.square(values[:chosen]))) / total if total > 0 else 0.0
-    return Recurrence(basis, basis[:-1] @ last / (1.0 - steepness), energy)
+    return Recurrence(basis, basis[:-1] @ last / (1.0 - verticality), energy)
 
 
 def companion_radius(coefficients: FloatArray) -> float:
-    """Give the largest modulus of the eigenvalues of the companion matrix of x[t] = Σ coefficients[i]·x[t−1−i]."""
+    """Return the largest modulus of the eigenvalues of the companion matrix of x[t] = Σ coefficients[i]·x[t−1−i]."""
     if not coefficients.size:
         return 0.0
     companion = np.zeros((coefficients.size, coefficients.size))

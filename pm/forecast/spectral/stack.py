@@ -1,4 +1,4 @@
-"""SAMoSSA: several series that share one subspace of windows, each with an autoregression of its own on top."""
+"""SAMoSSA: several series that share one subspace of windows, each with an autoregression of its residual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pm.forecast.spectral.autoregression import Autoregression, fit_autoregression
 from pm.forecast.spectral.page import (
-    FEWEST_LAGS,
+    MIN_LAGS,
     Scaling,
     page_matrix,
     stacked_pages,
@@ -30,64 +30,65 @@ if TYPE_CHECKING:
 __all__ = ["Stack", "fit_stack"]
 
 MAX_ORDER = 24
-"""Highest order of the autoregressions: a month of sessions, and a little."""
+"""Highest order of the autoregressions: a little more than a month of sessions."""
 
-NEIGHBOURS = (0, -1, 1, -2, 2, -3, 3)
-"""Changes of the number of rows that are tried, in this order: of two neighbours a period cannot divide both."""
+ROW_CHANGES = (0, -1, 1, -2, 2, -3, 3)
+"""Changes of the number of rows that are tried, in this order: no period divides two consecutive numbers."""
 
-SUPPORTED = 0.75
-"""Share of the energy found in the columns that windows between them must show too."""
+MIN_ENERGY_RATIO = 0.75
+"""Minimum ratio of the energy share of all windows to that of the columns; below it there is no recurrent signal."""
 
-MISFIT = 1.25
-"""How much more than the columns' the energy left over between them may be, before another number of rows is tried."""
+MAX_MISFIT = 1.25
+"""Maximum `_misfit`; above it another number of rows is tried."""
 
-GROSS_MISFIT = 2.0
-"""The same, before a number of rows that was asked for is refused."""
+MAX_GIVEN_MISFIT = 2.0
+"""Maximum `_misfit` for a number of lags that the caller chose; above it the fit fails."""
 
-FASTEST = 1.005
-"""Largest modulus of a root: noise may let a wave or a trend grow by a sixth in a month and a half, and no more."""
+MAX_ROOT_MODULUS = 1.005
+"""Maximum modulus of the recurrence's roots: because of noise, a wave or trend may grow by 17% in 31 sessions."""
 
 ROUNDING = 1e-12
+"""Share of energy that is attributed to rounding."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A fitted model: one recurrence for all series, a scaling and an autoregression for each.
+    """A fitted model: one recurrence for all series, and a scaling and an autoregression for each.
 
     Attributes
     ----------
     recurrence
-        Of the scaled series.
+        Recurrence of the scaled series.
     scalings, autoregressions
-        One a series, in the order they were given in; the autoregressions are of the scaled residuals.
+        Scaling of each series and autoregression of its scaled residual, in the order of the series.
     """
 
     recurrence: Recurrence
     scalings: tuple[Scaling, ...]
     autoregressions: tuple[Autoregression, ...]
 
-    def forecast(self, member: int, series: FloatArray, ends: NDArray[np.int64], horizon: int) -> FloatArray:
-        """Give the expected path after each end, shape (ends, horizon), in the series' own unit.
+    def forecast(self, index: int, series: FloatArray, ends: NDArray[np.int64], horizon: int) -> FloatArray:
+        """Return the expected path after each end, shape (ends, horizon), in the unit of the series.
 
-        The last L + 1 values up to an end are projected onto the subspace. The projection goes on by the recurrence,
-        what it leaves over by the autoregression: nothing after an end is read, and no parameter is touched.
+        The last L + 1 values up to an end are projected onto the subspace. The recurrence extrapolates the projection,
+        and the autoregression the residual. Values after an end are not used, and no parameter is changed.
 
         Parameters
         ----------
-        member
-            Place of the series in the fit.
+        index
+            Position of the series among those that the model was fitted to.
         series
-            Shape (T,): the series that was fitted, now perhaps with later values.
+            The series that the model was fitted to, possibly with later values; shape (T,).
         ends
-            Positions in it to forecast from, none before position L.
+            Positions in the series to forecast from, each at least L.
         horizon
-            Steps ahead.
+            Number of steps to forecast.
         """
-        scaling = self.scalings[member]
+        scaling = self.scalings[index]
         windows = trailing_windows(scaling.apply(series), ends, self.recurrence.rows)
         signal = self.recurrence.project(windows)
         path = self.recurrence.forecast(signal, horizon)
-        path += self.autoregressions[member].forecast(windows - signal, horizon)
+        path += self.autoregressions[index].forecast(windows - signal, horizon)
         return path.T * scaling.unit + scaling.centre
 
 
@@ -99,26 +100,26 @@ def fit_stack(
     stretch: float = 1.0,
     max_order: int = MAX_ORDER,
 ) -> Stack:
-    """Fit y[n, t] = f[n, t] + x[n, t]: f of low rank and shared, x an autoregression of each series.
+    """Fit y[n, t] = f[n, t] + x[n, t], where f has low rank and is shared, and x is an autoregression of each series.
 
-    Each series is scaled to mean 0 and variance 1; their Page matrices, aligned to the newest value, stand side by
-    side; the truncated SVD gives the subspace and with it the recurrence, whose roots are drawn in to about the unit
-    circle; what is left over in each series' own columns is its residual.
+    Each series is scaled to mean 0 and variance 1. The Page matrices of all series, aligned to the newest values, are
+    placed side by side. Their truncated SVD determines the subspace and the recurrence, whose roots are limited to
+    about the unit circle. The residual of a series is the part of its columns outside the subspace.
 
-    A Page matrix shows a wave only at the phases its columns begin at: where a period divides the number of rows, or
-    nearly, all columns look alike and the wave's other half is invisible. It gives itself away in windows that begin
-    between the columns, of which the subspace then explains too little. Neighbouring numbers of rows are tried then;
-    if the columns' energy is not found between them with any, there is no recurrent signal (one jump makes a column
-    that stands out), and the recurrence is left empty.
+    A Page matrix shows a wave only at the phases at which its columns begin. If a period divides the number of rows, or
+    nearly so, all columns are alike and do not determine the wave. This shows in the windows that begin between the
+    columns, of which too large a part is outside the subspace. Other numbers of rows close by are then tried. If the
+    columns' energy is not found between them with any number of rows, there is no recurrent signal (for instance, only
+    one column with a jump), and the recurrence has rank 0.
 
     Parameters
     ----------
     series
-        Each of shape (T,), finite, oldest first, at least L + 1 long; lengths may differ.
+        Series of shape (T,), finite, oldest first, with at least L + 1 values; their lengths may differ.
     rank
         See `RankRule`.
     lags
-        L; if None, √(NT/4) times `stretch`, or a neighbour of it.
+        Number L of lags. If None, it is `stretch` times √(NT/4), or a number close to it.
     stretch
         See `lags`.
     max_order
@@ -127,20 +128,20 @@ def fit_stack(
     Raises
     ------
     DegenerateError
-        There are too few values; or `lags` was given, and fails for one of the reasons above.
+        There are too few values, or the given number of lags does not determine a recurrence.
 
     References
     ----------
     Alomar, Dahleh, Mann and Shah (2023), SAMoSSA: Multivariate singular spectrum analysis with stochastic
     autoregressive noise, NeurIPS 36, section 3 and algorithm 1.
     """
-    scalings = tuple(Scaling.of(values) for values in series)
+    scalings = tuple(Scaling.fit(values) for values in series)
     scaled = [scaling.apply(values) for scaling, values in zip(scalings, series, strict=True)]
     recurrence = (
-        _neighbouring(scaled, rank, round(stretch * window_length(sum(values.size for values in series))) + 1)
+        _fit_near(scaled, rank, round(stretch * window_length(sum(values.size for values in series))) + 1)
         if lags is None
-        else _as_asked(scaled, rank, lags + 1)
-    ).damped(FASTEST)
+        else _fit_given(scaled, rank, lags + 1)
+    ).damped(MAX_ROOT_MODULUS)
     autoregressions = []
     for values in scaled:
         page = page_matrix(values, recurrence.rows)
@@ -149,24 +150,24 @@ def fit_stack(
     return Stack(recurrence, scalings, tuple(autoregressions))
 
 
-def _as_asked(scaled: Sequence[FloatArray], rank: RankRule, rows: int) -> Recurrence:
-    """Fit with this number of rows, or say what is wrong with it."""
+def _fit_given(scaled: Sequence[FloatArray], rank: RankRule, rows: int) -> Recurrence:
+    """Fit with a given number of rows; raise DegenerateError if it does not fit the series."""
     recurrence = fit_recurrence(stacked_pages(scaled, rows), rank)
     misfit = _misfit(recurrence, scaled)
-    if misfit > GROSS_MISFIT:
+    if misfit > MAX_GIVEN_MISFIT:
         raise DegenerateError(
-            f"what {rows} rows show in the columns does not hold between them (misfit {misfit:.3g}): "
+            f"the recurrence from {rows} rows holds in the columns but not between them (misfit {misfit:.3g}): "
             "a period may divide the number of rows"
         )
     return recurrence
 
 
-def _neighbouring(scaled: Sequence[FloatArray], rank: RankRule, rows: int) -> Recurrence:
-    """Fit with the first number of rows, of those near to `rows`, that fits between the columns too; or the best."""
+def _fit_near(scaled: Sequence[FloatArray], rank: RankRule, rows: int) -> Recurrence:
+    """Fit with the first number of rows near `rows` whose misfit is small, or else with that of the smallest misfit."""
     found: list[tuple[float, Recurrence]] = []
     failure: DegenerateError | None = None
-    for change in NEIGHBOURS:
-        if rows + change <= FEWEST_LAGS:
+    for change in ROW_CHANGES:
+        if rows + change <= MIN_LAGS:
             continue
         try:
             recurrence = fit_recurrence(stacked_pages(scaled, rows + change), rank)
@@ -174,10 +175,10 @@ def _neighbouring(scaled: Sequence[FloatArray], rank: RankRule, rows: int) -> Re
             failure = failure or error
             continue
         found.append((_misfit(recurrence, scaled), recurrence))
-        if found[-1][0] <= MISFIT:
+        if found[-1][0] <= MAX_MISFIT:
             return recurrence
     if not found:
-        raise failure or DegenerateError("nothing to fit")
+        raise failure or DegenerateError("there are too few values to fit a recurrence to")
     misfit, recurrence = min(found, key=lambda pair: pair[0])
     if np.isfinite(misfit):
         return recurrence
@@ -185,19 +186,20 @@ def _neighbouring(scaled: Sequence[FloatArray], rank: RankRule, rows: int) -> Re
 
 
 def _misfit(recurrence: Recurrence, scaled: Sequence[FloatArray]) -> float:
-    """Give the share of energy left over in all windows, over that in the columns; near 1 if the subspace is right.
+    """Return the ratio of the residual energy of all windows to that of the columns, near 1 if the subspace fits both.
 
-    Fitting r of C columns takes some of the noise along: it lowers what is left in them by about (1 − r/C) and raises
-    it elsewhere by (1 + r/C), which is allowed for. Infinite if not even the energy of the columns is found again.
+    A subspace of rank r fitted to C columns fits some of their noise: this reduces the residual of the columns by a
+    factor of about 1 − r/C and increases that of other windows by 1 + r/C, for which the ratio is corrected. It is
+    infinite if the windows' energy share is less than MIN_ENERGY_RATIO times the columns'.
     """
     if recurrence.rank == 0:
         return 1.0
     rows = recurrence.rows
-    share = recurrence.share(
+    share = recurrence.energy_share(
         *(np.lib.stride_tricks.sliding_window_view(values, rows).T for values in scaled if values.size >= rows)
     )
     columns = sum(values.size // rows for values in scaled)
-    if share < SUPPORTED * recurrence.energy or columns <= recurrence.rank:
+    if share < MIN_ENERGY_RATIO * recurrence.energy or columns <= recurrence.rank:
         return np.inf
-    taken = recurrence.rank / columns
-    return (1 - share + ROUNDING) / (1 - recurrence.energy + ROUNDING) * (1 - taken) / (1 + taken)
+    fitted = recurrence.rank / columns
+    return (1 - share + ROUNDING) / (1 - recurrence.energy + ROUNDING) * (1 - fitted) / (1 + fitted)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from pm.forecast.base import Panel
-    from pm.forecast.policy import Policy, Verdict
+    from pm.forecast.policy import Policy, PolicyAssessment
     from pm.settings import ForecastSettings
 
 __all__ = ["training"]
@@ -64,17 +64,19 @@ def _compute(context: Context, *, cutoff: date | None, seed: int) -> Result:
             hint="name a day between them, or leave the option out",
         )
     panel = _grouped(panel, settings, cutoff)
-    train = partial(_train_and_judge, settings=settings, cutoff=cutoff, seed=seed)
-    policy, verdict = next(context.workers.map(train, [panel]))
-    summary = f"{'accepted' if verdict.accepted else 'refused'}: {verdict.reason}"
-    return Result([Append(POLICIES, _row(context, policy, verdict))], summary)
+    train = partial(_train_and_assess, settings=settings, cutoff=cutoff, seed=seed)
+    policy, assessment = next(context.workers.map(train, [panel]))
+    summary = f"{'accepted' if assessment.accepted else 'refused'}: {assessment.reason}"
+    return Result([Append(POLICIES, _row(context, policy, assessment))], summary)
 
 
-def _train_and_judge(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed: int) -> tuple[Policy, Verdict]:
-    from pm.forecast.policy import judge_policy, train_policy
+def _train_and_assess(
+    panel: Panel, *, settings: ForecastSettings, cutoff: date, seed: int
+) -> tuple[Policy, PolicyAssessment]:
+    from pm.forecast.policy import assess_policy, train_policy
 
     policy = train_policy(panel, settings=settings, cutoff=cutoff, seed=seed)
-    return policy, judge_policy(panel, policy, settings=settings, seed=seed)
+    return policy, assess_policy(panel, policy, settings=settings, seed=seed)
 
 
 def _panel(context: Context, settings: ForecastSettings) -> Panel:
@@ -110,27 +112,27 @@ def _grouped(panel: Panel, settings: ForecastSettings, cutoff: date) -> Panel:
     return replace(panel, groups=dict(groups.iter_rows()))
 
 
-def _row(context: Context, policy: Policy, verdict: Verdict) -> pl.DataFrame:
+def _row(context: Context, policy: Policy, assessment: PolicyAssessment) -> pl.DataFrame:
     row: dict[str, Any] = {
         "policy_id": context.run_id,
         "run_id": context.run_id,
         "trained_at": utc_now(),
-        "accepted": verdict.accepted,
-        "verdict": verdict.reason,
+        "accepted": assessment.accepted,
+        "verdict": assessment.reason,
         "tickers": ",".join(policy.tickers),
         "seed": policy.seed,
         "horizon": policy.horizon,
         "policy": policy.to_json(),
-        "first_origin": verdict.first_origin,
-        "last_target": verdict.last_target,
-        "dates": verdict.dates,
-        "origins": verdict.origins,
-        "differing": verdict.differing,
-        "dm_statistic": verdict.statistic,
-        "dm_p_value": verdict.p_value,
+        "first_origin": assessment.first_origin,
+        "last_target": assessment.last_target,
+        "dates": assessment.dates,
+        "origins": assessment.origins,
+        "differing": assessment.differing,
+        "dm_statistic": assessment.statistic,
+        "dm_p_value": assessment.p_value,
         "snapshot_id": context.snapshot,
         "cutoff": policy.cutoff,
     }
-    for contender, loss in verdict.losses.items():
-        row |= {f"{contender}_loss": loss, f"{contender}_p_value": verdict.p_values[contender]}
+    for contender, loss in assessment.losses.items():
+        row |= {f"{contender}_loss": loss, f"{contender}_p_value": assessment.p_values[contender]}
     return pl.DataFrame([row], schema=POLICIES.polars_schema)

@@ -21,7 +21,7 @@ CUTOFF = date(2010, 1, 1) + timedelta(days=1299)
 
 
 def harmonics(bars: int, seed: int) -> NDArray[np.float64]:
-    """Give a wave with two overtones, whose period changes: six components, where the fixed action keeps four."""
+    """Simulate a wave with two overtones and a changing period: six components, while the fixed action keeps four."""
     rng = np.random.default_rng(seed)
     breaks = np.sort(rng.choice(np.arange(200, bars - 100), 4, replace=False))
     period = rng.choice([13, 17, 23, 29, 37], 5)[np.searchsorted(breaks, np.arange(bars), side="right")]
@@ -35,8 +35,8 @@ def walk(bars: int, seed: int) -> NDArray[np.float64]:
 
 
 @pytest.fixture(scope="session")
-def one_clock() -> Callable[[dict[str, NDArray[np.float64]]], Panel]:
-    """Lay series out as a panel of consecutive days from 2010-01-01 on, the same for all."""
+def daily_panel() -> Callable[[dict[str, NDArray[np.float64]]], Panel]:
+    """Build a panel in which all series have a bar on every day from 2010-01-01 on."""
     import polars as pl
 
     from pm.forecast.base import Panel
@@ -59,13 +59,13 @@ def one_clock() -> Callable[[dict[str, NDArray[np.float64]]], Panel]:
 
 
 @pytest.fixture(scope="session")
-def waves(one_clock: Callable[..., Panel]) -> Panel:
-    return one_clock({f"W{seed}": harmonics(1900, seed) for seed in range(4)})
+def waves(daily_panel: Callable[..., Panel]) -> Panel:
+    return daily_panel({f"W{seed}": harmonics(1900, seed) for seed in range(4)})
 
 
 @pytest.fixture(scope="session")
-def walks(one_clock: Callable[..., Panel]) -> Panel:
-    return one_clock({f"R{seed}": walk(1900, seed) for seed in range(4)})
+def walks(daily_panel: Callable[..., Panel]) -> Panel:
+    return daily_panel({f"R{seed}": walk(1900, seed) for seed in range(4)})
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +78,8 @@ def rolling() -> ForecastSettings:
 @pytest.fixture(scope="session")
 def trained(waves: Panel, rolling: ForecastSettings) -> Policy:
     return train_policy(waves, settings=rolling, cutoff=CUTOFF, seed=1)
+
+
+@pytest.fixture(scope="session")
+def trained_on_w0(waves: Panel, rolling: ForecastSettings) -> Policy:
+    return train_policy(waves.only(["W0"]), settings=rolling, cutoff=CUTOFF, seed=1)

@@ -10,8 +10,8 @@ import pytest
 from pm.errors import InputError
 from pm.forecast.base import Panel
 from pm.forecast.policy import ACTIONS, FIXED, Policy, train_policy
+from pm.forecast.policy.aligned import AlignedSeries
 from pm.forecast.policy.bandit import PRIOR_VISITS
-from pm.forecast.policy.cohort import Cohort
 from pm.forecast.policy.train import _origins
 from pm.forecast.spectral import GAVISH_DONOHO
 
@@ -21,26 +21,28 @@ if TYPE_CHECKING:
 CUTOFF = date(2010, 1, 1) + timedelta(days=1299)
 
 
-def test_it_learns_to_keep_more_components_where_there_are_more(trained: Policy) -> None:
-    often = [state for state, arms in trained.arms.items() if arms[FIXED].visits >= 20]
-    assert often
-    assert {trained.choose(state).rank for state in often} == {GAVISH_DONOHO}
+def test_a_policy_chooses_more_components_for_series_that_have_more(trained: Policy) -> None:
+    frequent = [state for state, arms in trained.arms.items() if arms[FIXED].visits >= 20]
+    assert frequent
+    assert {trained.choose(state).rank for state in frequent} == {GAVISH_DONOHO}
 
 
-def test_visits_and_rewards_equal_a_plain_loop(waves: Panel, rolling: ForecastSettings) -> None:
-    alone = waves.only(["W0"]).bars["log_price"].to_numpy()
-    policy = train_policy(waves.only(["W0"]), settings=rolling, cutoff=CUTOFF, seed=1)
+def test_visits_and_rewards_equal_those_of_a_loop(
+    waves: Panel, rolling: ForecastSettings, trained_on_w0: Policy
+) -> None:
+    log_prices = waves.only(["W0"]).bars["log_price"].to_numpy()
+    policy = trained_on_w0
     origins = _origins("W0", 1300, rolling, 1)
     assert 250 <= origins.start < 250 + rolling.origin_step
     assert origins[-1] + rolling.horizon < 1300 <= origins[-1] + rolling.origin_step + rolling.horizon
     assert len(origins) == sum(arms[FIXED].visits for arms in policy.arms.values())
     rewards = []
     for bar in origins:
-        cohort = Cohort(alone[None, : bar + 1])
-        actual = alone[bar + 1 : bar + 11]
+        aligned = AlignedSeries(log_prices[None, : bar + 1])
+        actual = log_prices[bar + 1 : bar + 11]
         weights = 1 / np.arange(1, 11)
-        naive = np.mean(weights * (actual - alone[bar]) ** 2)
-        own = [np.mean(weights * (actual - cohort.path(0, bar, action, 10)) ** 2) for action in ACTIONS]
+        naive = np.mean(weights * (actual - log_prices[bar]) ** 2)
+        own = [np.mean(weights * (actual - aligned.path(0, bar, action, 10)) ** 2) for action in ACTIONS]
         rewards.append(np.clip(np.log(naive / np.array(own)), -2, 2))
     total = np.sum(rewards, axis=0)
     rows = policy.arms.values()
@@ -49,27 +51,28 @@ def test_visits_and_rewards_equal_a_plain_loop(waves: Panel, rolling: ForecastSe
     np.testing.assert_allclose(gains, total - total[0], atol=1e-6)
 
 
-def test_bars_after_the_cutoff_teach_nothing(waves: Panel, rolling: ForecastSettings) -> None:
-    pair = waves.only(["W0", "W1"])
-    trained = train_policy(pair, settings=rolling, cutoff=CUTOFF, seed=1)
-    spoilt = pair.bars.with_columns(
+def test_bars_after_the_cutoff_do_not_change_a_policy(
+    waves: Panel, rolling: ForecastSettings, trained_on_w0: Policy
+) -> None:
+    bars = waves.only(["W0"]).bars
+    spoilt = bars.with_columns(
         pl.when(pl.col("date") > CUTOFF).then(pl.col("log_price") * 3 - 7).otherwise(pl.col("log_price"))
     )
-    assert train_policy(Panel(spoilt), settings=rolling, cutoff=CUTOFF, seed=1) == trained
-    cut = Panel(pair.bars.filter(pl.col("date") <= CUTOFF))
-    assert train_policy(cut, settings=rolling, cutoff=CUTOFF, seed=1) == trained
+    assert train_policy(Panel(spoilt), settings=rolling, cutoff=CUTOFF, seed=1) == trained_on_w0
+    cut = Panel(bars.filter(pl.col("date") <= CUTOFF))
+    assert train_policy(cut, settings=rolling, cutoff=CUTOFF, seed=1) == trained_on_w0
 
 
-def test_the_seed_decides_the_origins(waves: Panel, rolling: ForecastSettings) -> None:
-    one = waves.only(["W1"])
-    first, again, other = (train_policy(one, settings=rolling, cutoff=CUTOFF, seed=seed) for seed in (5, 5, 7))
-    assert first == again
-    assert first.arms != other.arms
-    assert (first.seed, first.cutoff, first.tickers, first.horizon) == (5, CUTOFF, ("W1",), 10)
+def test_the_seed_determines_the_origins(waves: Panel, rolling: ForecastSettings, trained_on_w0: Policy) -> None:
+    single = waves.only(["W0"])
+    again, other = (train_policy(single, settings=rolling, cutoff=CUTOFF, seed=seed) for seed in (1, 7))
+    assert again == trained_on_w0
+    assert other.arms != trained_on_w0.arms
+    assert (other.seed, other.cutoff, other.tickers, other.horizon) == (7, CUTOFF, ("W0",), 10)
 
 
 def test_too_few_origins_are_refused(waves: Panel, rolling: ForecastSettings) -> None:
-    with pytest.raises(InputError, match="origins to learn from, too few") as raised:
+    with pytest.raises(InputError, match="origins to train on, too few") as raised:
         train_policy(waves, settings=rolling, cutoff=date(2010, 9, 20), seed=1)
     assert "later cutoff" in raised.value.hint
     with pytest.raises(InputError, match="0 origins"):

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from pm.typing import FloatArray
 
 
-def test_energy_by_hand() -> None:
-    # Squares 16, 4, 4, 1 of 25: .64, .80, .96, 1.
+def test_rank_by_energy_equals_values_computed_by_hand() -> None:
+    # The squares 16, 4, 4, 1 add up to shares of 0.64, 0.80, 0.96 and 1.
     values = np.array([4.0, 2.0, 2.0, 1.0])
     assert [rank_by_energy(values, share) for share in (0.5, 0.64, 0.8, 0.9, 1.0)] == [1, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01])
-def test_a_share_is_a_share(share: float) -> None:
+def test_a_share_outside_0_to_1_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match="share of energy"):
         rank_by_energy(np.ones(3), share)
 
 
-def test_the_threshold_of_a_square_matrix_is_the_published_2_858() -> None:
+def test_the_threshold_of_a_square_matrix_is_the_published_one() -> None:
     # Gavish and Donoho, table IV: 2.8582 for a square matrix (the polynomial gives 2.86).
     assert rank_by_gavish_donoho(np.array([2.87, 1.0, 0.5]), (3, 3)) == 1
     assert rank_by_gavish_donoho(np.array([2.85, 1.0, 0.5]), (3, 3)) == 0
@@ -42,7 +42,7 @@ def spectrum(matrix: FloatArray) -> FloatArray:
 
 
 @pytest.mark.parametrize("shape", [(16, 62), (62, 16), (40, 40)])
-def test_noise_has_no_components_and_a_planted_signal_has_its_own(shape: tuple[int, int]) -> None:
+def test_noise_has_rank_0_and_a_signal_of_rank_3_is_found_in_it(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(3)
     noise = rng.normal(size=shape)
     assert rank_by_gavish_donoho(spectrum(noise), shape) == 0
@@ -50,7 +50,7 @@ def test_noise_has_no_components_and_a_planted_signal_has_its_own(shape: tuple[i
     assert rank_by_gavish_donoho(spectrum(planted), shape) == 3
 
 
-def test_rounding_is_no_component() -> None:
+def test_rounding_errors_are_not_components() -> None:
     rng = np.random.default_rng(4)
     matrix = rng.normal(size=(20, 3)) @ rng.normal(size=(3, 50))
     values = spectrum(matrix)
@@ -64,13 +64,13 @@ def test_zeros_have_rank_0() -> None:
         assert choose_rank(np.zeros(5), (5, 9), rule) == 0
 
 
-def test_a_rank_is_not_negative() -> None:
-    with pytest.raises(ValueError, match="a rank cannot be -1"):
+def test_a_negative_rank_is_refused() -> None:
+    with pytest.raises(ValueError, match="must not be negative, got -1"):
         choose_rank(np.ones(3), (3, 3), -1)
 
 
 @given(values=st.lists(st.floats(0, 1e6), min_size=1, max_size=20), share=st.floats(0.01, 1.0))
-def test_the_energy_kept_is_enough_and_one_fewer_is_not(values: list[float], share: float) -> None:
+def test_the_rank_by_energy_is_the_smallest_that_suffices(values: list[float], share: float) -> None:
     ordered = np.sort(np.array(values))[::-1]
     rank = rank_by_energy(ordered, share)
     energy = np.cumsum(ordered**2)

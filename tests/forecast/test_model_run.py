@@ -8,7 +8,7 @@ import polars as pl
 
 from pm.forecast.base import Forecasts, Panel
 from pm.forecast.cross_validation import rolling_origins
-from pm.forecast.member import enlist
+from pm.forecast.model_run import run_model
 from pm.forecast.models.naive import NaiveForecaster
 from pm.forecast.panel import build_panel
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Faulty:
-    """Naive, but for three tickers on which it breaks down in three ways."""
+class FaultyForecaster:
+    """Naive, except for three tickers for which it fails in three ways."""
 
     name: str = "faulty"
     min_observations: int = 21
@@ -31,16 +31,16 @@ class Faulty:
         return Forecasts(means.with_columns(mean=broken.otherwise("mean")), {"EEE": "failed: no reason given"})
 
 
-def test_a_model_that_breaks_down_is_left_out_for_that_ticker(
+def test_a_model_is_not_used_for_the_tickers_it_fails_for(
     walk: Callable[..., pl.DataFrame], settings: ForecastSettings
 ) -> None:
     prices = pl.concat(walk(ticker, 200, seed=i) for i, ticker in enumerate(("AAA", "BBB", "CCC", "EEE")))
     priced = build_panel(prices, as_of=date(2020, 12, 31), window=500, horizon=10, max_age_days=10, min_bars=21)
     origins = rolling_origins(priced.panel, settings)
-    member = enlist(Faulty(), priced.panel, priced.last, origins, settings)
-    assert member.reasons == {
+    run = run_model(FaultyForecaster(), priced.panel, priced.last, origins, settings)
+    assert run.reasons == {
         "AAA": "forecast is not finite",
-        "BBB": "absurd: log return of 9 at step 1",
+        "BBB": "implausible forecast: log return of 9 at step 1",
         "EEE": "failed: no reason given",
     }
-    assert set(member.today["ticker"]) == set(member.tested["ticker"]) == {"CCC"}
+    assert set(run.current["ticker"]) == set(run.cross_validated["ticker"]) == {"CCC"}
