@@ -114,8 +114,8 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     for name in _EXTENSIONS:
         try:
-            # From the file of the package: DuckDB would install a copy of 70 MB in the home directory, which a scheduled
-            # job may lack.
+            # From the file of the package: DuckDB would install a copy of 70 MB in the home directory, which the user
+            # of a scheduled job can lack.
             connection.execute(f"LOAD {quote(str(_packaged(name)))}")
         except (ImportError, OSError, duckdb.Error) as missing:
             try:
