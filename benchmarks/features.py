@@ -54,7 +54,7 @@ def simulate(first: int, tickers: int, sessions: int) -> pl.DataFrame:
     )
 
 
-def pandas_twin(bars: pd.DataFrame) -> pd.DataFrame:
+def features_in_pandas(bars: pd.DataFrame) -> pd.DataFrame:
     """Return seven of the features, computed in plain pandas, for bars sorted by ticker and date."""
 
     def rolling(values: pd.Series[float], window: int, how: str) -> pd.Series[float]:
@@ -90,7 +90,7 @@ def compare_with_pandas(sessions: int) -> None:
     """Print the seconds that pandas takes for seven features, and this package for all, of the same bars."""
     bars = simulate(0, TWIN_TICKERS, sessions)
     frame = bars.to_pandas()
-    theirs, pandas_seconds = best_of_three(lambda: pandas_twin(frame))
+    theirs, pandas_seconds = best_of_three(lambda: features_in_pandas(frame))
     ours, seconds = best_of_three(lambda: compute_features(bars))
     names = [name for name in theirs.columns if name not in {"ticker", "date"}]
     for name in names:

@@ -22,7 +22,6 @@ Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -186,16 +185,7 @@ class WorkerError(EngineError):
     exit_code = 15
 
 
-def did_you_mean(word: str, known: Iterable[str] | Mapping[str, str]) -> str:
-    """Return ' Did you mean …?' for the most similar known word, or an empty string if none is similar.
-
-    Parameters
-    ----------
-    known
-        Known words; a mapping has the text to show for each.
-    """
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Give ' Did you mean …?' for the nearest known word, or an empty string."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    if not near:
-        return ""
-    shown = known[near[0]] if isinstance(known, Mapping) else near[0]
-    return f" Did you mean {shown!r}?"
+    return f" Did you mean {near[0]!r}?" if near else ""

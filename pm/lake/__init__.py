@@ -1,6 +1,6 @@
 """Store tables in DuckLake: the only code that knows DuckLake and DuckDB.
 
-It is handed its tables and views, and knows nothing of what they mean.
+Its tables and views are parameters: it knows nothing of their meaning.
 """
 
 from pm.lake.lake import Lake

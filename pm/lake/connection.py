@@ -114,7 +114,8 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     for name in _EXTENSIONS:
         try:
-            # From the package's own file: to install it would copy 70 MB into a home that a cron job may not have.
+            # From the file of the package: DuckDB would install a copy of 70 MB in the home directory, which the user
+            # of a scheduled job can lack.
             connection.execute(f"LOAD {quote(str(_packaged(name)))}")
         except (ImportError, OSError, duckdb.Error) as missing:
             try:

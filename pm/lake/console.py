@@ -160,7 +160,7 @@ def _plain(found: duckdb.DuckDBPyConnection) -> pl.DataFrame:
         values = [row[place] for row in rows]
         if kind != "INTERVAL" and _BEYOND_POLARS.search(kind):
             values = [None if value is None else str(value) for value in values]
-        # A name may come twice, as in a join; DuckDB itself numbers those it hands to polars.
+        # A join can return two columns of one name, which are numbered as DuckDB numbers them for polars.
         before = sum(other == name for other, _ in columns[:place])
         series.append(pl.Series(f"{name}_{before}" if before else name, values, strict=False))
     return pl.DataFrame(series)

@@ -92,7 +92,7 @@ class Lake:
         retried(lambda: attach(self._connection, root, read_only=read_only, at=at), settings)
         if not read_only:
             self._bring_up_to_date(views)
-        elif at is None:  # a past snapshot may well be of an older version
+        elif at is None:  # a past snapshot can be of an older version
             self._refuse_an_older_version()
 
     @property
@@ -222,7 +222,7 @@ class Lake:
         limit
             Largest number of rows.
         equal
-            Value of a column; a list stands for any of its values, and None for a missing value.
+            Value that a column must have: any of the values of a list; None is a missing value.
 
         Raises
         ------
@@ -293,8 +293,8 @@ class Lake:
 
         - A table is named as in `tables`: 'rows', 'raw.rows'; so is one read at a snapshot, `AT (VERSION => 3)`, or
           by its name in a function, as in `lake.table_changes('rows', 1, 2)`.
-        - A view stands for the tables that it reads; `views_read_by` names it.
-        - A common table expression (WITH) stands for the tables that it reads.
+        - In place of a view, the tables that the view reads are returned; `views_read_by` returns the view.
+        - In place of a common table expression (WITH), the tables that it reads are returned.
         - Anything else keeps its name: a registered frame, a file ('x.parquet'), a table of another catalog
           ('information_schema.tables'), a function that reads neither its arguments alone nor one table
           ('snapshots()'). A caller who knows the tables and frames allowed can refuse the rest.
@@ -489,7 +489,7 @@ class Lake:
                 self._connection.execute(note)
                 self._connection.execute("COMMIT")
         except BaseException:
-            # A failed COMMIT has already rolled back; there may be nothing left to undo.
+            # A failed COMMIT has already rolled back, and then ROLLBACK itself fails.
             try:
                 self._connection.execute("ROLLBACK")
             except duckdb.Error as nothing_left:

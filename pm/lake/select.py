@@ -35,7 +35,7 @@ class Selection:
     columns
         Columns to return, in order; None for all.
     equal
-        Value that a column must have; a list stands for any of its values, None for a missing value.
+        Value that a column must have: any of the values of a list; None is a missing value.
     order
         Columns to sort by. Missing values come last.
     descending

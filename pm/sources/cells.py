@@ -147,13 +147,13 @@ def _read_piece(
             # Only an empty cell is a missing ticker: NA and NULL are tickers on some exchanges.
             text = _as_text(raw[field]).str.strip_chars()
             columns[field] = text.set(text == "", None)
-    frame, faults = pl.DataFrame(columns), pl.DataFrame(bad)
+    frame, bad_cells = pl.DataFrame(columns), pl.DataFrame(bad)
     empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
-    blank = empty & ~faults.select(pl.any_horizontal(pl.all())).to_series()
-    faults = faults.with_columns(pl.col("date") | (frame["date"].is_null() & ~blank))
-    first = faults.select(pl.any_horizontal(pl.all()).arg_max()).item()
-    if first is not None and any(faults.row(first)):
-        field = faults.columns[faults.row(first).index(True)]
+    blank = empty & ~bad_cells.select(pl.any_horizontal(pl.all())).to_series()
+    bad_cells = bad_cells.with_columns(pl.col("date") | (frame["date"].is_null() & ~blank))
+    first = bad_cells.select(pl.any_horizontal(pl.all()).arg_max()).item()
+    if first is not None and any(bad_cells.row(first)):
+        field = bad_cells.columns[bad_cells.row(first).index(True)]
         name, where = content.header[places[field]], content.place_of(start + first)
         raise _bad_cell(raw[field][first], field, name, where, styles)
     return frame.filter(~blank)

@@ -180,7 +180,9 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError:
-        raise InputError("The file may not be read.", where=str(path), hint=f"chmod u+r '{path}'") from None
+        raise InputError(
+            "There is no permission to read the file.", where=str(path), hint=f"chmod u+r '{path}'"
+        ) from None
     except FileNotFoundError:
         raise InputError("There is no such file.", where=str(path), hint="check the path") from None
     except gzip.BadGzipFile as error:

@@ -126,5 +126,10 @@ def _require(places: Mapping[str, int], header: Sequence[str], where: str) -> No
 def _nearest(field: str, header: Sequence[str]) -> str:
     """Return ' Did you mean …?' for the header most similar to a name of the field, or an empty string."""
     shown = {normalised(name): name for name in header}
-    guesses = (did_you_mean(word, shown) for word in SPELLINGS[field] if len(word) > 2)
-    return next(filter(None, guesses), "")
+    for word in SPELLINGS[field]:
+        guess = did_you_mean(word, shown) if len(word) > 2 else ""
+        # Names are compared without case and punctuation, and shown as the file has them.
+        nearest = [name for key, name in shown.items() if guess == did_you_mean(key, [key])]
+        if nearest:
+            return did_you_mean(nearest[0], nearest[:1])
+    return ""
