@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
 
 COSTS = Path(__file__).with_name("costs.json")
+"""Seconds that the tests of each file took, fixtures included. Renewed by `pytest --renew-costs`."""
+
+UNKNOWN_COST = 10.0
+"""Seconds that a file is taken to need which is not in the costs file: more than most do."""
 
 # Enough to go through every stage. What the models are worth is proven in tests/forecast and tests/volatility.
 QUICK = {
@@ -54,13 +58,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     A worker that has nothing left takes the next file. So the last files handed out are to be the cheapest, or one
     worker would still be busy with a long file when the others are done.
     """
-    seconds: dict[str, float] = json.loads(COSTS.read_text("utf-8")) if COSTS.is_file() else {}
+    seconds = _known_costs()
 
     def cost(item: pytest.Item) -> float:
-        # A new file comes first, so that it cannot come last.
-        return -seconds.get(item.path.relative_to(config.rootpath).as_posix(), float("inf"))
+        return -seconds.get(item.path.relative_to(config.rootpath).as_posix(), UNKNOWN_COST)
 
     items.sort(key=cost)  # stable: a file's own tests keep their order
+
+
+def _known_costs() -> dict[str, float]:
+    costs: dict[str, float] = json.loads(COSTS.read_text("utf-8"))
+    return costs
 
 
 class _Costs:
@@ -75,8 +83,7 @@ class _Costs:
         self._seconds[file] = self._seconds.get(file, 0.0) + report.duration
 
     def pytest_sessionfinish(self) -> None:
-        kept: dict[str, float] = json.loads(COSTS.read_text("utf-8")) if COSTS.is_file() else {}
-        costs = {file: cost for file, cost in kept.items() if (self._root / file).is_file()}
+        costs = {file: cost for file, cost in _known_costs().items() if (self._root / file).is_file()}
         costs |= {file: round(seconds, 1) for file, seconds in self._seconds.items()}
         dearest_first = dict(sorted(costs.items(), key=lambda pair: (-pair[1], pair[0])))
         COSTS.write_text(json.dumps(dearest_first, indent=1) + "\n", "utf-8")
