@@ -31,7 +31,7 @@ KITE,2023-01-09,11,12,10,12,100
 
 
 def mixed() -> str:
-    """Give bars of three tickers, one of which is never traded on the weekday that 20 sessions before the end are."""
+    """Return bars of three tickers, of which LATE has none on Fridays, so that it is forecast from an older bar."""
     rng, day, rows = np.random.default_rng(4), date(2020, 1, 6), []
     closes = dict.fromkeys(("EARLY", "LATE", "TIMELY"), 100.0)
     while day <= date(2022, 1, 7):
@@ -45,7 +45,7 @@ def mixed() -> str:
 
 @pytest.fixture(scope="session")
 def workspace(build_once: Build, pm: Pm) -> Path:
-    """Return a workspace with files imported and evaluated, and the sample run early, run in full, and evaluated."""
+    """Return a workspace with imported files and their evaluation, two runs on the sample, and its evaluation."""
 
     def build(root: Path) -> None:
         (root / "mixed.csv").write_text(mixed())
