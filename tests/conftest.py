@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
 
 COSTS = Path(__file__).with_name("costs.json")
-"""Seconds that the tests of each file took, fixtures included. Renewed by `pytest --renew-costs`."""
+"""Seconds that each file took, fixtures included. Renew them by `pytest --renew-costs` on a quiet machine."""
 
 UNKNOWN_COST = 10.0
 """Seconds that a file is taken to need which is not in the costs file: more than most do."""

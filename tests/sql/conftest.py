@@ -45,7 +45,7 @@ def mixed() -> str:
 
 @pytest.fixture(scope="session")
 def workspace(build_once: Build, pm: Pm) -> Path:
-    """Return a workspace with files imported and evaluated, and the sample run early, run in full, and evaluated."""
+    """Return a workspace with imported files and their evaluation, two runs on the sample, and its evaluation."""
 
     def build(root: Path) -> None:
         (root / "mixed.csv").write_text(mixed())
