@@ -66,7 +66,7 @@ def print_frame(
         Line above the table.
     """
     formats = formats or {}
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(header_style="bold", box=None, pad_edge=False)
     rows = [
         [_cell(value, formats.get(name)) for name, value in zip(frame.columns, row, strict=True)]
         for row in frame.head(_MAX_ROWS).iter_rows()
@@ -88,6 +88,8 @@ def print_frame(
     buffer = StringIO()
     width = max(width, needed + gap * frame.width)
     Console(file=buffer, width=width, highlight=False, force_terminal=terminal).print(table)
+    if title is not None:
+        print_lines(title)  # not the table's own: that would be folded to the width of a narrow table
     print_lines(_TRAILING_SPACES.sub(r"\1", buffer.getvalue()).rstrip("\n"))
     if frame.height > _MAX_ROWS:
         print_lines(

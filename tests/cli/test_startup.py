@@ -35,7 +35,7 @@ def imported(folder: Path, environment: dict[str, str], *arguments: str) -> set[
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",)])
 def test_help_imports_nothing_heavy(tmp_path: Path, environment: dict[str, str], arguments: tuple[str, ...]) -> None:
-    heavy = {"polars", "duckdb", "pandas", "numpy", "scipy", "yaml", "pyarrow", "pydantic", "rich"}
+    heavy = {"polars", "duckdb", "pandas", "numpy", "scipy", "yaml", "pyarrow", "rich"}
     assert not imported(tmp_path, environment, *arguments) & heavy
 
 
