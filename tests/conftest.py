@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 import pm as package
 from pm.cli import main
@@ -37,6 +38,11 @@ QUICK = {
     "PM_VOLATILITY__SIMULATIONS": "500",
     "PM_RUN__JOBS": "1",
 }
+
+
+# How fast a machine is, and what else it does, is not what is tested.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 # The order of the files ------------------------------------------------------------------------------------------
