@@ -112,6 +112,7 @@ def connect() -> duckdb.DuckDBPyConnection:
         An extension can be loaded from neither place.
     """
     connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")  # before LOAD, which would draw one on a slow machine
     for name in _EXTENSIONS:
         try:
             # From the file of the package: DuckDB would install a copy of 70 MB in the home directory, which the user
@@ -128,7 +129,6 @@ def connect() -> duckdb.DuckDBPyConnection:
                     hint="reinstall: python -m pip install --force-reinstall portfolio-maximizer",
                 ) from missing
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")
     return connection
 
 

@@ -56,7 +56,7 @@ def settings_with(**sections: dict[str, Any]) -> Settings:
 
 @pytest.fixture(scope="session")
 def run_pipeline() -> Callable[..., RunResult]:
-    """Run a night in a folder: `run_pipeline(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
+    """Run a run_copy in a folder: `run_pipeline(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
 
     def run(folder: Path, **options: Any) -> RunResult:  # noqa: ANN401 - a request's parts, and sections of settings
         asked = {name: options.pop(name) for name in ("tickers", "as_of", "source", "jobs") if name in options}
@@ -141,9 +141,9 @@ def first_run(build_once: Build, run_pipeline: Callable[..., RunResult]) -> Path
 
 
 @pytest.fixture
-def night(first_run: Path, tmp_path: Path) -> Path:
-    """Give a copy of `first_run` that a test may change."""
-    return shutil.copytree(first_run, tmp_path / "night")
+def run_copy(first_run: Path, tmp_path: Path) -> Path:
+    """Return a copy of `first_run` that a test may change."""
+    return shutil.copytree(first_run, tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")

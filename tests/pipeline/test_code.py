@@ -126,14 +126,24 @@ def test_a_table_counts_by_its_columns_and_key_not_by_its_comments() -> None:
     assert hashes(with_runs(key=("run_id", "kind"))) != hashes(stage)
 
 
-def test_a_setting_counts_only_for_the_stages_that_declare_its_section() -> None:
+def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
     settings, reader = load_settings(), CodeReader(ROOT)
-    changed = settings.model_copy(update={"signals": settings.signals.model_copy(update={"threshold": 0.7})})
-    moved = {stage.name for stage in STAGES if code_hash(stage, changed, reader) != code_hash(stage, settings, reader)}
-    assert moved == {"signals"}
-    longer = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon": 21})})
-    moved = {stage.name for stage in STAGES if code_hash(stage, longer, reader) != code_hash(stage, settings, reader)}
-    assert moved == MODEL | {"policy"}
+    before = {stage.name: code_hash(stage, settings, reader) for stage in STAGES}
+    for section, values, expected in [
+        ("signals", {"threshold": 0.52}, {"signals"}),
+        ("report", {"max_rows": 7}, {"report"}),
+        ("volatility", {"seed": 7}, {"volatility", "evaluate"}),
+        ("forecast", {"models": ["naive"]}, {"forecast", "evaluate", "policy"}),
+        ("forecast", {"horizon": 6}, {"volatility", "forecast", "evaluate", "policy"}),
+        ("quality", {"jump_return": 0.05}, {"check"}),
+        ("sources", {"priority": ["sample"]}, {"check"}),
+        ("run", {"chunk_size": 2, "jobs": 1}, set()),
+        ("lake", {"expire_after_days": 3}, set()),
+    ]:
+        changed = settings.section(section).model_copy(update=values)
+        others = settings.model_copy(update={section: changed})
+        moved = {stage.name for stage in STAGES if code_hash(stage, others, reader) != before[stage.name]}
+        assert moved == expected, (section, values)
 
 
 def test_the_packages_are_those_that_the_code_imports_and_those_that_they_require() -> None:

@@ -45,7 +45,7 @@ def of(frame: pl.DataFrame, run: RunResult, day: date) -> pl.DataFrame:
     return frame.filter(run_id=run.run_id, cutoff=day).drop(STAMP)
 
 
-def test_it_says_what_a_night_of_that_day_said(
+def test_an_evaluation_stores_what_a_run_on_that_date_would_have(
     tmp_path: Path,
     evaluate: Callable[..., RunResult],
     run_pipeline: Callable[..., RunResult],
@@ -56,17 +56,17 @@ def test_it_says_what_a_night_of_that_day_said(
     days = read_table(tmp_path, "forecasts")["cutoff"].unique().sort().to_list()
     assert len(days) == 3
     for day in days[1:]:
-        night = run_pipeline(tmp_path, tickers=tickers, as_of=day)
+        past_run = run_pipeline(tmp_path, tickers=tickers, as_of=day)
         for name in WRITTEN:
             stored = read_table(tmp_path, name)
-            expected = of(stored, night, day)
+            expected = of(stored, past_run, day)
             if "step" in expected.columns:
                 expected = expected.filter(pl.col("step").is_in([1, 3]))
             assert not expected.is_empty()
             assert_frame_equal(of(stored, evaluated, day), expected, check_row_order=False, check_exact=True)
 
 
-def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
+def test_tickers_that_pause_or_stop_are_evaluated_as_a_run_would(
     tmp_path: Path,
     evaluate: Callable[..., RunResult],
     run_pipeline: Callable[..., RunResult],
@@ -90,10 +90,10 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_on_a_night(
         pl.DataFrame({"date": days, "close": close}).filter(there).write_csv(tmp_path / f"{ticker}.csv")
     import_files(tmp_path, *(tmp_path / f"{ticker}.csv" for ticker in traded))
     evaluated = evaluate(tmp_path, 1, [1, 5])
-    night = run_pipeline(tmp_path, as_of=day)
+    past_run = run_pipeline(tmp_path, as_of=day)
     for name in (*WRITTEN, "exclusions"):
         stored = read_table(tmp_path, name)
-        expected = of(stored, night, day)
+        expected = of(stored, past_run, day)
         if name == "exclusions":
             expected = expected.filter(pl.col("stage").is_in(["volatility", "forecast"]))
         if "step" in expected.columns:
@@ -207,7 +207,7 @@ def test_a_market_of_seven_days_does_not_set_the_dates() -> None:
     assert any(day.weekday() > 4 for day in _origin_dates(late, days[-1], origins=60, horizon=5))
 
 
-def test_an_evaluation_is_not_resumed_as_a_night(
+def test_an_evaluation_is_not_resumed_as_a_run(
     tmp_path: Path, evaluate: Callable[..., RunResult], run_pipeline: Callable[..., RunResult]
 ) -> None:
     evaluated = evaluate(tmp_path, 1, [1], tickers=("IBM",))
