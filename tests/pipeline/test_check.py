@@ -35,7 +35,7 @@ OTHER_RULES = {"price_tolerance": 0.00011}
 
 
 def deliveries(seed: int) -> Iterator[pl.DataFrame]:
-    """Give the files of some nights, as vendors send them: new days, late days, restated, repeated and broken ones."""
+    """Return files as vendors send them one after another: new days, late days, restated, repeated and broken ones."""
     chance = random.Random(seed)  # noqa: S311 - seeded, so that a failure can be repeated
     known: dict[tuple[str, date], dict[str, Any]] = {}
     reached = 30
@@ -78,32 +78,32 @@ def bar(chance: random.Random, ticker: str, day: date) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_night_by_night_comes_to_what_checking_everything_at_once_does(
+def test_night_in_parts_comes_to_what_checking_everything_at_once_does(
     tmp_path: Path, seed: int, import_files: Run, contents: Contents
 ) -> None:
     landed = 0
     house = tmp_path / "house"
     closes: dict[tuple[str, date], float] = {}
-    for night, rows in enumerate(deliveries(seed)):
-        rows.write_parquet(file := tmp_path / f"{night}.parquet")
+    for number, rows in enumerate(deliveries(seed)):
+        rows.write_parquet(file := tmp_path / f"{number}.parquet")
         import_files(house, file)
         landed += rows.height
         closes |= plain_reading(rows)
-    by_night = contents(house, *CHECKED)
-    read = by_night["bars"].select("ticker", "date", "close").iter_rows()
+    in_parts = contents(house, *CHECKED)
+    read = in_parts["bars"].select("ticker", "date", "close").iter_rows()
     assert {(ticker, day): close for ticker, day, close in read} == closes
-    accounts = by_night["reconciliation"].sum().row(0, named=True)
+    accounts = in_parts["reconciliation"].sum().row(0, named=True)
     assert accounts["landed"] == landed
-    assert accounts["inserted"] == by_night["bars"].height
-    assert accounts["quarantined"] == by_night["quarantine"].height > 0
+    assert accounts["inserted"] == in_parts["bars"].height
+    assert accounts["quarantined"] == in_parts["quarantine"].height > 0
     assert accounts["updated"] > 0
-    assert by_night["restatements"].height > 0
+    assert in_parts["restatements"].height > 0
 
     (tmp_path / "Z.csv").write_text("date,close\n2020-01-02,1\n")
     import_files(house, tmp_path / "Z.csv", quality=OTHER_RULES)
     at_once = contents(house, *CHECKED)
     for name in CHECKED:
-        expected = by_night[name]
+        expected = in_parts[name]
         if name == "reconciliation":  # Z's batch
             assert at_once[name].height == expected.height + 1
             extra = {"landed": 1, "inserted": 1, "updated": 0, "unchanged": 0, "quarantined": 0}
@@ -133,19 +133,19 @@ def test_a_refused_row_is_kept_as_it_was(tmp_path: Path, import_files: Run, read
 
 
 def test_imported_bars_of_a_ticker_take_the_place_of_the_samples(
-    night: Path, tmp_path: Path, stocks: pl.DataFrame, import_files: Run, ask: Read
+    run_copy: Path, tmp_path: Path, stocks: pl.DataFrame, import_files: Run, ask: Read
 ) -> None:
     mine = stocks.filter(pl.col("ticker") == "IBM").tail(300).with_columns(volume=pl.col("volume") + 1)
     mine.write_parquet(tmp_path / "ibm.parquet")
-    import_files(night, tmp_path / "ibm.parquet")
+    import_files(run_copy, tmp_path / "ibm.parquet")
     bars = ask(
-        night, "SELECT ticker, origin, count(*) AS bars FROM bars JOIN raw.batches USING (batch_id) GROUP BY ALL"
+        run_copy, "SELECT ticker, origin, count(*) AS bars FROM bars JOIN raw.batches USING (batch_id) GROUP BY ALL"
     )
     assert bars.filter(ticker="IBM").rows() == [("IBM", "files", 300)]
     assert bars.filter(pl.col("ticker") != "IBM")["origin"].unique().to_list() == ["sample"]
-    refused = ask(night, "SELECT rule, ticker, count(*) FROM quarantine GROUP BY ALL").rows()
+    refused = ask(run_copy, "SELECT rule, ticker, count(*) FROM quarantine GROUP BY ALL").rows()
     assert refused == [("other_source", "IBM", stocks.filter(ticker="IBM").height)]
-    assert ask(night, "SELECT bool_and(balanced), sum(landed)::BIGINT FROM batch_accounts").row(0) == (True, 12_454)
+    assert ask(run_copy, "SELECT bool_and(balanced), sum(landed)::BIGINT FROM batch_accounts").row(0) == (True, 12_454)
 
 
 def test_the_sample_landing_after_files_leaves_their_tickers_alone(
@@ -202,15 +202,15 @@ def land_action(transaction: Transaction, kind: str, value: float) -> None:
     ],
 )
 def test_a_row_removed_behind_its_back_is_missed(
-    night: Path, tmp_path: Path, import_files: Run, run_pipeline: Run, ask: Read, *, name: str, where: str
+    run_copy: Path, tmp_path: Path, import_files: Run, run_pipeline: Run, ask: Read, *, name: str, where: str
 ) -> None:
     (tmp_path / "X.csv").write_text("date,close\n2020-01-02,5\n2020-01-03,-5\n")
-    import_files(night, tmp_path / "X.csv")
-    with Lake(night / "lake", load_settings().lake, TABLES) as lake:
+    import_files(run_copy, tmp_path / "X.csv")
+    with Lake(run_copy / "lake", load_settings().lake, TABLES) as lake:
         lake.commit("theft", lambda tx: tx.delete(TABLES[name], where))
     with pytest.raises(ReconciliationError):
-        run_pipeline(night, source="sample")
-    last = ask(night, "SELECT status, error FROM runs ORDER BY started_at DESC LIMIT 1").row(0)
+        run_pipeline(run_copy, source="sample")
+    last = ask(run_copy, "SELECT status, error FROM runs ORDER BY started_at DESC LIMIT 1").row(0)
     assert last[0] == "failed"
     assert "pm lake snapshots" in last[1]
 
