@@ -186,6 +186,6 @@ class WorkerError(EngineError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Give ' Did you mean …?' for the nearest known word, or an empty string."""
+    """Return ' Did you mean …?' with the known word nearest to `word`, or an empty string if none is near."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

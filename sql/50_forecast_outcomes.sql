@@ -1,5 +1,5 @@
 -- Every forecast whose target date has a bar, with the realised price and return. Errors are of the log price.
--- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
 -- actual: Realised close, in units of the close on the origin date: origin_close × exp(actual_log_return).
 -- actual_log_return: Realised total log return from the origin date to the target date, dividends included.
 -- error: actual_log_return − mean_log_return.
@@ -12,7 +12,7 @@
 WITH outcome AS (
     SELECT
         f.*,
-        CASE r.kind WHEN 'evaluate' THEN f.run_id ELSE 'nights' END AS basis,
+        CASE r.kind WHEN 'evaluate' THEN f.run_id ELSE 'runs' END AS basis,
         ln(target.close) - ln(origin.close) AS actual_log_return
     FROM forecasts AS f
     JOIN runs AS r USING (run_id)

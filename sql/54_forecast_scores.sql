@@ -1,5 +1,5 @@
 -- Errors of each model's realised forecasts by step: of all, and by regime of volatility, month of the target and ticker.
--- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
 -- forecasts: Number of realised forecasts.

@@ -1,5 +1,5 @@
 -- Share of realised closes inside the forecast intervals, beside the level of the intervals: of all forecasts, and by slice.
--- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
 -- level: Level of the interval: the share of outcomes that it should cover.

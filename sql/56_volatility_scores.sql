@@ -1,5 +1,5 @@
 -- QLIKE loss of the variance forecasts against realised squared returns, by model and step: of all, and by slice. Smaller is better.
--- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
 -- model: Model of the forecast ('garch_pool' or 'ewma'); at step 1 also each fitted model and window of the pool.
@@ -26,7 +26,7 @@ forecast_variances AS (
 ),
 realised AS (
     SELECT
-        CASE r.kind WHEN 'evaluate' THEN f.run_id ELSE 'nights' END AS basis,
+        CASE r.kind WHEN 'evaluate' THEN f.run_id ELSE 'runs' END AS basis,
         f.model,
         f.step,
         f.ticker,

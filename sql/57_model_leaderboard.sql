@@ -1,5 +1,5 @@
 -- Models ranked by their realised forecasts at each step, each compared with the martingale of constant volatility.
--- basis: 'nights' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
 -- place: Rank by relative_crps at this step, 1 the best; null for a model that lacks some of the forecasts of others.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,22 @@ _STYLES = {
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines of text."""
+    """Print lines of text; on a terminal, long ones are folded between words, and indented where they go on."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_WIDTH
     for line in lines:
-        print(line)  # noqa: T201 - this is where the command line prints
+        print(_folded(line, width) if len(line) > width else line)  # noqa: T201 - this is where the command line prints
+
+
+def _folded(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(
+        line.strip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,  # a path can be copied in one piece
+        break_on_hyphens=False,
+    )
 
 
 def join_names(names: Sequence[str], *, limit: int) -> str:
@@ -90,7 +104,7 @@ def print_frame(
     Console(file=buffer, width=width, highlight=False, force_terminal=terminal).print(table)
     if title is not None:
         print_lines(title)  # not the table's own: that would be folded to the width of a narrow table
-    print_lines(_TRAILING_SPACES.sub(r"\1", buffer.getvalue()).rstrip("\n"))
+    print(_TRAILING_SPACES.sub(r"\1", buffer.getvalue()).rstrip("\n"))  # noqa: T201 - as in print_lines
     if frame.height > _MAX_ROWS:
         print_lines(
             f"… {frame.height - _MAX_ROWS:,} more rows. Narrow the query, or write all rows to a file: "

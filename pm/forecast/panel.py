@@ -9,6 +9,7 @@ import polars as pl
 
 from pm.exclusions import Exclusion
 from pm.forecast.base import Panel
+from pm.prices import adjusted_close
 from pm.tables.vocabulary import Reason
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def build_panel(
         prices.select("ticker", "date", pl.col("close", "adj_factor").cast(pl.Float64))
         .filter(pl.col("date") <= as_of)
         .sort("ticker", "date")
-        .with_columns(price=_adjusted_close())
+        .with_columns(price=adjusted_close())
     )
     recent = known.group_by("ticker", maintain_order=True).tail(window)
     good = pl.col("price").is_finite() & (pl.col("price") > 0) & (pl.col("close") > 0)
@@ -112,11 +113,6 @@ def build_panel(
         max_range=(high - low).max(),
     )
     return PricedPanel(Panel(bars.select("ticker", "date", "bar", "log_price")), last, refused)
-
-
-def _adjusted_close() -> pl.Expr:
-    """Return the close adjusted for splits and dividends."""
-    return pl.col("close") * pl.col("adj_factor")
 
 
 def _exclusion(facts: Mapping[str, Any], *, as_of: date, max_age_days: int, min_bars: int) -> Exclusion | None:

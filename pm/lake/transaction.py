@@ -43,7 +43,7 @@ class Transaction:
         Parameters
         ----------
         rows
-            A frame with the table's columns, or Parquet files with them, whose rows are added in the files' order.
+            A frame with the table's columns, or Parquet files with them.
 
         Raises
         ------

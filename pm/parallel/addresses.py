@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from pm.errors import EngineError
+from pm.settings import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,12 +62,14 @@ def check_address(engine: str, address: str, timeout: float) -> None:
 def _connected(engine: str, address: str) -> Iterator[socket.socket]:
     parsed = _ADDRESS.match(address)
     if parsed is None:
-        raise EngineError(f"{address!r} is no address.", where=_WHERE, hint=f"write it as in {_EXAMPLES[engine]}")
+        raise EngineError(
+            f"{redact_credentials(address)!r} is no address.", where=_WHERE, hint=f"write it as in {_EXAMPLES[engine]}"
+        )
     try:
         connection = socket.create_connection((parsed["host"], int(parsed["port"])), timeout=_CONNECT_SECONDS)
     except (OSError, OverflowError) as error:
         raise EngineError(
-            f"Nothing answers at {address}: {error}.",
+            f"Nothing answers at {redact_credentials(address)}: {error}.",
             where=_WHERE,
             hint="start the cluster, or leave the address out to have one started on this machine",
         ) from None
@@ -95,7 +98,7 @@ def _answers_http2(connection: socket.socket, timeout: float) -> bool:
 def _no_cluster(engine: str, address: str) -> EngineError:
     name = {"dask": "Dask scheduler", "ray": "Ray head"}[engine]
     return EngineError(
-        f"The program that listens at {address} does not answer as a {name} does.",
+        f"The program that listens at {redact_credentials(address)} does not answer as a {name} does.",
         where=_WHERE,
         hint=f"check the address; that of a {name} looks like {_EXAMPLES[engine]}",
     )

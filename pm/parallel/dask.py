@@ -18,6 +18,7 @@ from pm.errors import EngineError
 from pm.parallel.futures import FuturesBackend
 from pm.parallel.pool import ONE_THREAD, WorkerPool
 from pm.parallel.versions import check_versions, installed_versions, unusable_workers
+from pm.settings import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +114,7 @@ def _connect(address: str, timeout: float) -> Client:
         return Client(address, timeout=timeout, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise EngineError(
-            f"There is no Dask scheduler at {address}: {error}",
+            redact_credentials(f"There is no Dask scheduler at {address}: {error}"),
             where="run.address or --address",
             hint="start one: dask scheduler",
         ) from None
@@ -125,12 +126,13 @@ def _check_workers(client: Client, address: str, timeout: float, packages: Seque
         client.wait_for_workers(1, timeout=timeout)
     except TimeoutError:
         raise EngineError(
-            f"The Dask cluster at {address} has no workers.", hint=f"start some: {_START_WORKERS}"
+            f"The Dask cluster at {redact_credentials(address)} has no workers.", hint=f"start some: {_START_WORKERS}"
         ) from None
     threads = client.nthreads()
     if any(count != 1 for count in threads.values()):
         raise EngineError(
-            f"Workers of the Dask cluster at {address} have {max(threads.values())} threads; they must have one.",
+            f"Workers of the Dask cluster at {redact_credentials(address)} have {max(threads.values())} threads; "
+            "they must have one.",
             hint=f"numeric libraries are not safe in two threads at once; start them as: {_START_WORKERS}",
         )
     try:

@@ -16,6 +16,7 @@ from pm.errors import EngineError
 from pm.parallel.futures import FuturesBackend
 from pm.parallel.pool import ONE_THREAD, WorkerPool
 from pm.parallel.versions import check_versions, installed_versions, unusable_workers
+from pm.settings import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ def _connect(address: str | None, jobs: int) -> None:
         ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise EngineError(
-            f"There is no Ray cluster at {address}: {error}",
+            redact_credentials(f"There is no Ray cluster at {address}: {error}"),
             where="run.address or --address",
             hint="start one: ray start --head",
         ) from None

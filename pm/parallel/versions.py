@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pm.errors import EngineError
+from pm.settings import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,4 +63,5 @@ def check_versions(workers: Mapping[str, Mapping[str, str | None]], packages: Se
 
 def unusable_workers(address: str, error: Exception) -> EngineError:
     """Return the error for workers that cannot import what they are to run."""
-    return EngineError(f"Workers of the cluster at {address} cannot import what pm needs: {error}.", hint=_HINT)
+    what = f"Workers of the cluster at {address} cannot import what pm needs: {error}."
+    return EngineError(redact_credentials(what), hint=_HINT)

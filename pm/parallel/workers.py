@@ -17,7 +17,7 @@ from pm.parallel.threads import SingleThreaded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["ENGINES", "Workers", "chunked", "cores", "map_chunks"]
+__all__ = ["ENGINES", "Workers", "cores", "map_chunks"]
 
 ENGINES = ("local", "dask", "ray")
 """Names of the engines."""
@@ -40,11 +40,6 @@ def cores() -> int:
     from joblib import cpu_count  # joblib takes 0.1 s to import
 
     return int(cpu_count())
-
-
-def chunked(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    """Cut a sequence into consecutive pieces of at most `size` items."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 class Workers:

@@ -93,11 +93,11 @@ def watch_list(context: Context) -> WatchList:
             hint="import some: pm import PATH; or see what was refused: pm quarantine",
         )
     if request.tickers is not None:
-        by_ticker = {row["ticker"]: row for row in members}
-        if request.source is not None:
-            by_ticker = {ticker: row for ticker, row in by_ticker.items() if row["source"] == request.source}
+        by_ticker = {row["ticker"]: row for row in members if request.source in {None, row["source"]}}
         missing = set(request.tickers) - by_ticker.keys()
         if missing:
+            if request.source is None:
+                raise UnknownTickerError.from_missing(missing, _every_ticker(context), where="table bars")
             raise UnknownTickerError.from_missing(missing, by_ticker, where=described)
         members = [by_ticker[ticker] for ticker in request.tickers]
     as_of = run_day(context.rows, request)
@@ -163,6 +163,11 @@ def newest_bars(context: Context, tickers: Sequence[str], as_of: date, count: in
         columns=("ticker", "date", "close", "adj_factor"),
     )
     return bars.group_by("ticker", maintain_order=True).tail(count)
+
+
+def _every_ticker(context: Context) -> list[str]:
+    """Return the tickers that have bars, on the watch list or not."""
+    return [row["ticker"] for row in context.rows("SELECT DISTINCT ticker FROM bars ORDER BY ticker", ())]
 
 
 def _members(rows: Rows, request: Request) -> list[dict[str, Any]]:

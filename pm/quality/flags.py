@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pm.prices import adjusted_close
 from pm.sessions import sessions_between
 from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import BAR_FLAGS
@@ -49,9 +50,7 @@ def flag_bars(
     SettingsError
         The code of an exchange is unknown.
     """
-    closes = bars.select("ticker", "date", "close", adjusted=pl.col("close") * pl.col("adj_factor")).sort(
-        "ticker", "date"
-    )
+    closes = bars.select("ticker", "date", "close", adjusted=adjusted_close()).sort("ticker", "date")
     found = [_jumps(closes, actions, settings), _stale(closes, settings), _gaps(closes, exchanges, settings)]
     return pl.concat(
         [frame.select(pl.col(name).cast(dtype) for name, dtype in _FLAGS.items()) for frame in found]

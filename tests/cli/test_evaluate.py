@@ -59,9 +59,9 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, finished: Path, pm: Pm) 
 REFUSED = [
     (("--source", "nowhere"), 3, "Unknown source 'nowhere'"),
     (("--tickers", "AAPLE", "--source", "sample"), 6, "Unknown ticker: AAPLE. Did you mean 'AAPL'"),
-    (("--tickers", "FB", "--source", "sample"), 5, "Sessions up to 2013-03-01: 196; an evaluation needs 270"),
+    (("--tickers", "FB", "--source", "sample"), 5, "There are 196 sessions up to 2013-03-01; an evaluation needs"),
     (("--as-of", "1990-01-01", "--source", "sample"), 5, "lies before the first bar"),
-    (("--source", "files"), 5, "an evaluation needs 270"),
+    (("--source", "files"), 5, "an evaluation needs at least 270"),
 ]
 
 
@@ -73,7 +73,7 @@ def test_an_evaluation_that_is_impossible_is_refused_with_a_remedy(finished_copy
         for part in (message, "where:", "try:"):
             assert part in done.stderr, (arguments, done.stderr)
     assert latest(finished_copy) == before
-    assert query(finished_copy, "FROM forecast_scores WHERE basis <> 'nights'").is_empty()
+    assert query(finished_copy, "FROM forecast_scores WHERE basis <> 'runs'").is_empty()
 
 
 def test_tickers_that_never_trade_together_are_refused(workspace: Path, pm: Pm) -> None:
@@ -183,7 +183,7 @@ def test_an_interrupted_evaluation_writes_nothing_and_is_not_resumed(
     assert process.returncode == (130 if blow is signal.SIGINT else -signal.SIGKILL)
     assert ("Nothing of the evaluation was written" in message) == (blow is signal.SIGINT)
     cut = line.split()[1]
-    assert query(finished_copy, "SELECT DISTINCT basis FROM forecast_outcomes")["basis"].to_list() in ([], ["nights"])
+    assert query(finished_copy, "SELECT DISTINCT basis FROM forecast_outcomes")["basis"].to_list() in ([], ["runs"])
     assert latest(finished_copy) == before
     run = pm(finished_copy, "run", "--source", "sample", "--as-of", "2012-11-30", env=QUICK)
     assert run.returncode == 0, run.stderr

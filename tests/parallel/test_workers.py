@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pm.errors import InputError
-from pm.parallel import chunked, cores, map_chunks
+from pm.parallel import cores, map_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +48,8 @@ def test_results_are_bitwise_equal_for_any_number_of_jobs_and_size_of_chunks() -
     seeds = list(range(24))
     one = [value for part in map_chunks(_solve, [seeds], jobs=1) for value in part]
     for jobs, size in [(1, 5), (2, 5), (2, 1)]:
-        found = [value for part in map_chunks(_solve, chunked(seeds, size), jobs=jobs) for value in part]
+        chunks = [seeds[start : start + size] for start in range(0, len(seeds), size)]
+        found = [value for part in map_chunks(_solve, chunks, jobs=jobs) for value in part]
         assert [value.tobytes() for value in found] == [value.tobytes() for value in one]
     # With all threads of BLAS sums have another order. The matrices' condition numbers are about 5, so that a solution
     # has an error of some hundred eps of its largest element.
@@ -78,15 +77,6 @@ def test_one_job_or_one_chunk_is_done_in_this_process() -> None:
 
 def test_no_chunks_give_no_results() -> None:
     assert list(map_chunks(_process_id, [], jobs=2)) == []
-    assert chunked([], 3) == []
-
-
-@given(items=st.lists(st.integers()), size=st.integers(1, 7))
-def test_chunks_are_consecutive_items(items: list[int], size: int) -> None:
-    chunks = chunked(items, size)
-    assert [item for chunk in chunks for item in chunk] == items
-    assert all(len(chunk) == size for chunk in chunks[:-1])
-    assert all(0 < len(chunk) <= size for chunk in chunks)
 
 
 def test_there_is_at_least_one_core() -> None:

@@ -78,7 +78,7 @@ def bar(chance: random.Random, ticker: str, day: date) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_night_in_parts_comes_to_what_checking_everything_at_once_does(
+def test_a_delivery_in_parts_comes_to_what_checking_everything_at_once_does(
     tmp_path: Path, seed: int, import_files: Run, contents: Contents
 ) -> None:
     landed = 0
@@ -286,10 +286,10 @@ def test_a_bar_dated_ahead_is_taken_when_its_day_has_come(
 ) -> None:
     lines = [f"{day},{100 + n % 7}" for n, day in enumerate(DAYS)]
     (tmp_path / "A.csv").write_text("\n".join(["date,close", *lines]))
-    monkeypatch.setattr("pm.pipeline.stages.check._today", lambda: DAYS[-2])
+    monkeypatch.setattr("pm.pipeline.stages.check.utc_today", lambda: DAYS[-2])
     import_files(tmp_path, tmp_path / "A.csv")
     assert read_table(tmp_path, "quarantine")["rule"].to_list() == ["future_date"]
-    monkeypatch.setattr("pm.pipeline.stages.check._today", lambda: DAYS[-1])
+    monkeypatch.setattr("pm.pipeline.stages.check.utc_today", lambda: DAYS[-1])
     run_pipeline(tmp_path)
     assert read_table(tmp_path, "quarantine").is_empty()
     assert read_table(tmp_path, "bars")["date"].max() == DAYS[-1]

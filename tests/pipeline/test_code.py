@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -129,7 +129,7 @@ def test_a_table_counts_by_its_columns_and_key_not_by_its_comments() -> None:
 def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
     settings, reader = load_settings(), CodeReader(ROOT)
     before = {stage.name: code_hash(stage, settings, reader) for stage in STAGES}
-    for section, values, expected in [
+    changes: list[tuple[str, dict[str, Any], set[str]]] = [
         ("signals", {"threshold": 0.52}, {"signals"}),
         ("report", {"max_rows": 7}, {"report"}),
         ("volatility", {"seed": 7}, {"volatility", "evaluate"}),
@@ -139,7 +139,8 @@ def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
         ("sources", {"priority": ["sample"]}, {"check"}),
         ("run", {"chunk_size": 2, "jobs": 1}, set()),
         ("lake", {"expire_after_days": 3}, set()),
-    ]:
+    ]
+    for section, values, expected in changes:
         changed = settings.section(section).model_copy(update=values)
         others = settings.model_copy(update={section: changed})
         moved = {stage.name for stage in STAGES if code_hash(stage, others, reader) != before[stage.name]}

@@ -102,7 +102,7 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_a_run_would(
         assert_frame_equal(of(stored, evaluated, day), expected, check_row_order=False, check_exact=True)
     said = of(read_table(tmp_path, "exclusions"), evaluated, day).filter(stage="forecast")
     assert {("PAUSES", "late"), ("STALE", "stale")} <= set(said.select("ticker", "reason").iter_rows())
-    came = ask(tmp_path, "FROM forecast_outcomes WHERE basis <> 'nights' AND model = 'ensemble'")
+    came = ask(tmp_path, "FROM forecast_outcomes WHERE basis <> 'runs' AND model = 'ensemble'")
     assert set(came.select("ticker", "step").iter_rows()) == {
         *(("ALIVE", 1), ("ALIVE", 5), ("STOPS", 1), ("PAUSES", 5), ("HALTS", 5))
     }
@@ -183,7 +183,7 @@ def test_the_same_again_is_skipped_and_others_are_kept(
 
 
 def test_a_history_too_short_is_said(tmp_path: Path, evaluate: Callable[..., RunResult]) -> None:
-    with pytest.raises(InputError, match="2013-03-01: 196; "):
+    with pytest.raises(InputError, match="There are 196 sessions up to 2013-03-01; "):
         evaluate(tmp_path, 3, [20], tickers=("FB",))
 
 

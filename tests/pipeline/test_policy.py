@@ -12,7 +12,7 @@ from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.forecast.policy import FIXED, Policy
 from pm.lake import Lake
 from pm.lake.maintenance import compact
-from pm.pipeline import Request, snapshots_to_keep, train_policy
+from pm.pipeline import Request, import_bars, snapshots_to_keep, train_policy
 from pm.pipeline.policy import accepted_policy
 from pm.pipeline.stage import Stage
 from pm.pipeline.writes import Result
@@ -20,7 +20,6 @@ from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.tables.forecast import POLICIES
 from pm.tables.quality import BARS
-from pm.tables.sources import RAW_BATCHES
 from pm.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ FORECAST = load_settings().forecast.model_copy(update={"horizon": 10, "origin_st
 
 
 def prices(ticker: str, seed: int, *, wave: bool = True) -> pl.DataFrame:
-    """Give bars of a wave with two overtones, whose period changes once, or of a random walk; adjusted by a factor."""
+    """Return bars of a wave with two overtones, whose period changes once, or of a random walk; with a 2:1 split."""
     rng, time = np.random.default_rng(seed), np.arange(LENGTH)
     phase = 2 * np.pi * np.cumsum(np.where(time < 700, 1 / 23, 1 / 31))
     log_price = 4.0 + 0.04 * (np.sin(phase) + 0.5 * np.sin(2 * phase + 1) + 0.4 * np.sin(3 * phase + 1))
@@ -49,24 +48,21 @@ def prices(ticker: str, seed: int, *, wave: bool = True) -> pl.DataFrame:
         "ticker": ticker,
         "date": [START + timedelta(days=int(day)) for day in time],
         "close": np.exp(log_price) / factor,
-        "adj_factor": factor,
+        "adj_close": np.exp(log_price),
     }
     return pl.DataFrame(columns)
 
 
 def insert(lake: Lake, *frames: pl.DataFrame) -> None:
-    schema = BARS.polars_schema
-    bars = pl.concat(frames).with_columns(batch_id=pl.lit("b"))
-    absent = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in bars.columns]
-    lake.commit("bars", lambda transaction: transaction.append(BARS, bars.with_columns(absent)))
+    workspace = Workspace(lake.root.parent)
+    file = workspace.root / "bars.parquet"
+    pl.concat(frames).write_parquet(file)
+    import_bars(lake, workspace, load_settings(), lambda _: None, paths=[file])
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
     with Lake(tmp_path / "lake", load_settings().lake.model_copy(update={"expire_after_days": 0}), TABLES) as opened:
-        batch = dict.fromkeys(RAW_BATCHES.polars_schema) | {"batch_id": "b", "origin": "files", "bars": 0, "actions": 0}
-        frame = pl.DataFrame([batch], schema=RAW_BATCHES.polars_schema)
-        opened.commit("batch", lambda transaction: transaction.append(RAW_BATCHES, frame))
         yield opened
 
 
@@ -104,10 +100,10 @@ def accepted(lake: Lake, make_context: Callable[..., Context]) -> Callable[..., 
 
 def test_a_policy_is_kept_with_what_it_was_learnt_from_and_found_again(lake: Lake, accepted: Accepted) -> None:
     insert(lake, *(prices(f"W{seed}", seed) for seed in range(3)))
-    snapshot = lake.snapshot
+    snapshot, bars = lake.snapshot, lake.read(BARS)
     row = train(lake)
     assert row["accepted"], row["verdict"]
-    assert row["snapshot_id"] == snapshot
+    assert lake.read(BARS, at=row["snapshot_id"]).equals(bars)
     assert row["tickers"] == "W0,W1,W2"
     assert (row["cutoff"], row["seed"], row["horizon"]) == (START + timedelta(days=1049), 1, 10)
     assert row["cutoff"] < row["first_origin"] < row["last_target"] <= START + timedelta(days=LENGTH - 1)
@@ -138,21 +134,19 @@ def test_a_refused_policy_is_written_down_and_not_used(lake: Lake, accepted: Acc
 
 
 def test_prices_are_adjusted(lake: Lake) -> None:
-    insert(lake, prices("W0", 0), prices("W1", 1))
-    split = train(lake)["policy"]
-    whole = pl.concat([prices("W0", 0), prices("W1", 1)]).with_columns(
-        close=pl.col("close") * pl.col("adj_factor"), adj_factor=pl.lit(1.0)
-    )
-    lake.commit("again", lambda transaction: transaction.delete(BARS, "true"))
-    insert(lake, whole)
-    before, after = Policy.from_json(split), Policy.from_json(train(lake)["policy"])
+    split = pl.concat([prices("W0", 0), prices("W1", 1)])
+    insert(lake, split)
+    before = Policy.from_json(train(lake)["policy"])
+    insert(lake, split.with_columns(close=pl.col("adj_close")))
+    assert set(lake.read(BARS)["adj_factor"]) == {1.0}
+    after = Policy.from_json(train(lake)["policy"])
     assert before.arms.keys() == after.arms.keys()
     for state, arms in before.arms.items():
         assert after.arms[state][FIXED].reward == pytest.approx(arms[FIXED].reward, abs=1e-6)
 
 
 def test_a_ticker_that_cannot_be_read_is_left_out(lake: Lake) -> None:
-    flat = prices("FLAT", 5).with_columns(close=pl.lit(5.0), adj_factor=pl.lit(1.0))
+    flat = prices("FLAT", 5).with_columns(close=pl.lit(5.0), adj_close=pl.lit(5.0))
     insert(lake, prices("W0", 0), prices("W1", 1), flat, prices("TINY", 3).head(40))
     assert train(lake)["tickers"] == "W0,W1"
 

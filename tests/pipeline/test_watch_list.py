@@ -85,7 +85,9 @@ def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
         ("NEW", "files"),
     ]
     run_pipeline(mixed)
-    assert newest_tickers(mixed, ask) == ["AAPL", "NEW"]
+    assert newest_tickers(mixed, ask) == ["AAPL"]
+    left_out = ask(mixed, "SELECT ticker, stage, reason FROM latest_exclusions WHERE stage = 'forecast'").rows()
+    assert left_out == [("NEW", "forecast", "stale")]  # its last bar is eight months older than AAPL's
     with open_lake(init_workspace(mixed), load_settings()) as lake:
         assert watched_sources(lake.rows, Request()) == ["files", "sample"]
         assert run_day(lake.rows, Request()) == date(2013, 3, 1)

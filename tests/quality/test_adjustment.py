@@ -103,8 +103,8 @@ def test_an_impossible_action_has_no_effect(landed: Landed, acted: Acted, kind: 
 
 
 def test_actions_that_are_delivered_again_count_once(landed: Landed, acted: Acted) -> None:
-    night, next_night = acted(("A", day(1), "dividend", 10.0)), acted(("A", day(1), "dividend", 20.0), batch_id="b2")
-    repeated = pl.concat([night, night, next_night])
+    first, second = acted(("A", day(1), "dividend", 10.0)), acted(("A", day(1), "dividend", 20.0), batch_id="b2")
+    repeated = pl.concat([first, first, second])
     assert adjustment_factors(closes(landed, 100, 80), repeated)["adj_factor"].to_list() == [0.8, 1.0]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STAMP = ["run_id", "snapshot_id", "cutoff"]
 COMPARED = ("open", "high", "low", "close", "volume", "adj_factor")
 RESTATED = COMPARED[:-1]
-NIGHT = datetime(2020, 6, 1)  # noqa: DTZ001 - the lake's times are UTC without a zone
+DELIVERED = datetime(2020, 6, 1)  # noqa: DTZ001 - the lake's times are UTC without a zone
 
 
 def nothing() -> pl.DataFrame:
@@ -33,8 +33,8 @@ def factored(raw: pl.DataFrame) -> pl.DataFrame:
     return adjustment_factors(raw, RAW_ACTIONS.polars_schema.to_frame())
 
 
-def night(number: int, **change: object) -> dict[str, object]:
-    return {"batch_id": f"b{number}", "fetched_at": NIGHT + timedelta(days=number)} | change
+def delivery(number: int, **change: object) -> dict[str, object]:
+    return {"batch_id": f"b{number}", "fetched_at": DELIVERED + timedelta(days=number)} | change
 
 
 def apply(current: pl.DataFrame, good: pl.DataFrame) -> pl.DataFrame:
@@ -54,7 +54,7 @@ def test_new_bars_are_inserted(landed: Landed) -> None:
 
 
 def test_columns_are_those_of_the_tables_except_their_stamp(landed: Landed) -> None:
-    changed = classify(factored(landed({}, night(2, close=11.5))), nothing())
+    changed = classify(factored(landed({}, delivery(2, close=11.5))), nothing())
     for frame, name in (
         (changed.inserted, "bars"),
         (changed.updated, "bars"),
@@ -67,7 +67,7 @@ def test_columns_are_those_of_the_tables_except_their_stamp(landed: Landed) -> N
 def test_an_equal_bar_is_unchanged_and_keeps_its_first_batch(landed: Landed) -> None:
     current = classify(factored(landed({})), nothing()).inserted
     # as near as rounding in the twelfth digit
-    changed = classify(factored(landed(night(2, close=11.0 * (1 + 1e-14)))), current)
+    changed = classify(factored(landed(delivery(2, close=11.0 * (1 + 1e-14)))), current)
     assert changed.counts.rows() == [("b2", 0, 0, 1)]
     assert changed.inserted.is_empty()
     assert changed.updated.is_empty()
@@ -75,7 +75,7 @@ def test_an_equal_bar_is_unchanged_and_keeps_its_first_batch(landed: Landed) -> 
 
 @pytest.mark.parametrize(("field", "value"), [("open", 10.5), ("high", 13.0), ("low", 8.0), ("volume", None)])
 def test_a_changed_price_or_volume_is_a_restatement(landed: Landed, field: str, value: float | None) -> None:
-    raw = landed({}, night(2) | {field: value})
+    raw = landed({}, delivery(2) | {field: value})
     current = classify(factored(raw.head(1)), nothing()).inserted
     changed = classify(factored(raw.tail(1)), current)
     assert changed.counts.rows() == [("b2", 0, 1, 0)]
@@ -88,8 +88,8 @@ def test_a_changed_price_or_volume_is_a_restatement(landed: Landed, field: str, 
             "field": field,
             "old_value": raw[field][0],
             "new_value": value,
-            "first_seen": NIGHT,
-            "seen_at": NIGHT + timedelta(days=2),
+            "first_seen": DELIVERED,
+            "seen_at": DELIVERED + timedelta(days=2),
             "old_batch_id": "b1",
             "new_batch_id": "b2",
         }
@@ -98,24 +98,24 @@ def test_a_changed_price_or_volume_is_a_restatement(landed: Landed, field: str, 
 
 def test_a_changed_factor_is_an_update_and_not_a_restatement(landed: Landed) -> None:
     current = classify(factored(landed({})), nothing()).inserted
-    changed = classify(factored(landed(night(2, adj_close=5.0))), current)
+    changed = classify(factored(landed(delivery(2, adj_close=5.0))), current)
     assert changed.counts.rows() == [("b2", 0, 1, 0)]
     assert changed.restatements.is_empty()
 
 
 def test_of_several_batches_the_one_fetched_last_is_used(landed: Landed) -> None:
-    good = factored(landed(night(3, close=11.7), night(1, close=11.5), night(2, close=11.5)))
+    good = factored(landed(delivery(3, close=11.7), delivery(1, close=11.5), delivery(2, close=11.5)))
     changed = classify(good, nothing())
     assert changed.inserted.select("close", "batch_id").rows() == [(11.7, "b3")]
     assert sorted(changed.counts.rows()) == [("b1", 1, 0, 0), ("b2", 0, 0, 1), ("b3", 0, 1, 0)]
     # the old value is as old as the batch that first said it
     restated = changed.restatements.select("old_value", "new_value", "old_batch_id", "new_batch_id", "first_seen")
-    assert restated.rows() == [(11.5, 11.7, "b1", "b3", NIGHT + timedelta(days=1))]
+    assert restated.rows() == [(11.5, 11.7, "b1", "b3", DELIVERED + timedelta(days=1))]
 
 
 def test_a_value_that_changes_and_changes_back_is_restated_twice(landed: Landed) -> None:
     current = classify(factored(landed({})), nothing()).inserted
-    changed = classify(factored(landed(night(1, close=11.5, adj_close=5.75), night(2))), current)
+    changed = classify(factored(landed(delivery(1, close=11.5, adj_close=5.75), delivery(2))), current)
     assert changed.updated["close"].to_list() == [11.0]
     assert changed.restatements.select("old_value", "new_value").rows() == [(11.0, 11.5), (11.5, 11.0)]
     assert changed.counts["updated"].sum() == 2
@@ -156,7 +156,7 @@ bar = st.fixed_dictionaries(
 def test_the_classification_is_that_of_a_plain_dictionary(
     landed: Landed, bars: list[dict[str, Any]], split: int
 ) -> None:
-    rows = [night(bar["batch"]) | {name: bar[name] for name in bar if name != "batch"} for bar in bars]
+    rows = [delivery(bar["batch"]) | {name: bar[name] for name in bar if name != "batch"} for bar in bars]
     good = factored(landed(*rows)).sort("row")
     earlier, later = (good.filter(pl.col("batch_id") <= f"b{split}"), good.filter(pl.col("batch_id") > f"b{split}"))
     current = apply(nothing(), earlier)

@@ -220,7 +220,7 @@ def test_crps_and_coverage_of_an_outcome(lake: Lake) -> None:
         for row in lake.read(FORECASTS).iter_rows(named=True)
     }
     outcomes = lake.query("FROM forecast_outcomes")
-    assert set(outcomes["basis"]) == {"nights", *outcomes.filter(pl.col("basis") != "nights")["run_id"]}
+    assert set(outcomes["basis"]) == {"runs", *outcomes.filter(pl.col("basis") != "nights")["run_id"]}
     for row in outcomes.iter_rows(named=True):
         forecast = stored[row["run_id"], row["ticker"], row["model"], row["origin_date"], row["target_date"]]
         quantiles = [math.log(forecast[quantile_column("q", p)] / forecast["origin_close"]) for p in QUANTILES]
@@ -296,7 +296,7 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
     ):
         days = sorted(closes[ticker])
         place = days.index(origin)
-        basis = run_id if runs[run_id] == "evaluate" else "nights"
+        basis = run_id if runs[run_id] == "evaluate" else "runs"
         if place + step >= len(days) or (basis, model, step, ticker, origin) in seen:
             continue
         seen.add((basis, model, step, ticker, origin))
@@ -379,7 +379,7 @@ def test_a_ticker_forecast_from_an_older_bar_adds_no_date(lake: Lake) -> None:
 def test_overlapping_windows_are_not_counted(lake: Lake) -> None:
     """Runs forecast from every session; at five sessions ahead, only every fifth of them starts a new window."""
     counted = dict(
-        lake.query("SELECT step, max(dates) FROM model_leaderboard WHERE basis = 'nights' GROUP BY step").iter_rows()
+        lake.query("SELECT step, max(dates) FROM model_leaderboard WHERE basis = 'runs' GROUP BY step").iter_rows()
     )
-    nights = lake.query("SELECT count(DISTINCT origin_date) FROM scored_forecasts WHERE basis = 'nights'").item()
+    nights = lake.query("SELECT count(DISTINCT origin_date) FROM scored_forecasts WHERE basis = 'runs'").item()
     assert counted[1] == nights
