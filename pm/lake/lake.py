@@ -83,6 +83,7 @@ class Lake:
         self.settings = settings
         self.tables = {**tables, DICTIONARY.qualified: DICTIONARY}
         self._versions: tuple[int, dict[str, int]] | None = None
+        self._sources: dict[str, set[str]] = {}
         if read_only and not (root / CATALOG).is_file():
             raise no_lake(root)
         if not read_only:
@@ -324,7 +325,7 @@ class Lake:
         waiting = [sql]
         with translated(self.root):
             while waiting:
-                for name in sources_of(self._connection, waiting.pop()):
+                for name in self._sources_of(waiting.pop()):
                     if name.lower() in declared:
                         tables.add(declared[name.lower()])
                         continue
@@ -336,6 +337,12 @@ class Lake:
                         views.add(view)
                         waiting.append(definitions[view])
         return tables, views
+
+    def _sources_of(self, sql: str) -> set[str]:
+        """Return what a SELECT names; each is parsed once, which takes as long as running a small one."""
+        if sql not in self._sources:
+            self._sources[sql] = sources_of(self._connection, sql)
+        return self._sources[sql]
 
     def view_definitions(self, names: Iterable[str]) -> dict[str, str]:
         """Return the SELECT of each view named, as DuckDB writes it.

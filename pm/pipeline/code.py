@@ -90,6 +90,7 @@ class CodeReader:
         self._cache = cache
         self._known: dict[str, Any] = _load(cache) if cache is not None else {}
         self._sources: dict[str, _Source] = {}
+        self._closures: dict[str, Closure] = {}
         self._changed = False
 
     def closure(self, module: str, file: Path | None = None) -> Closure:
@@ -103,7 +104,13 @@ class CodeReader:
             Its source file, for a module outside of the package, such as a stage of the user's own.
         """
         if file is not None:
-            self._sources[module] = _parse(file)
+            self._sources[module] = _parse(file, _stamp(file))
+        if module not in self._closures:
+            self._closures[module] = self._closure(module)
+            self._save()
+        return self._closures[module]
+
+    def _closure(self, module: str) -> Closure:
         found: dict[str, str] = {}
         packages: set[str] = set()
         waiting = [module]
@@ -119,7 +126,6 @@ class CodeReader:
                     waiting += self._modules(imported, attribute)
                 elif top not in sys.stdlib_module_names:
                     packages.add(top)
-        self._save()
         return Closure(dict(sorted(found.items())), self._files(found), frozenset(packages))
 
     def _modules(self, imported: str, attribute: str | None) -> Iterator[str]:
@@ -156,12 +162,11 @@ class CodeReader:
 
     def _read(self, path: Path) -> _Source:
         name = path.relative_to(self._root).as_posix()
-        stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns]
+        stamp = _stamp(path)
         kept = self._known.get(name)
-        if kept is not None and kept[0] == stamp:
+        if kept is not None and tuple(kept[0]) == stamp:
             return _Source(kept[1], [(module, attribute) for module, attribute in kept[2]], kept[3])
-        source = _parse(path)
+        source = _parse(path, stamp)
         self._known[name] = [stamp, source.digest, source.imports, source.reexports]
         self._changed = True
         return source
@@ -227,7 +232,15 @@ def _requirements(name: str) -> Iterator[str]:
             yield re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0].lower().replace("_", "-")
 
 
-def _parse(path: Path) -> _Source:
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return a file's size and time of change, which tell whether it is still what was read."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+@cache
+def _parse(path: Path, _: tuple[int, int]) -> _Source:
+    """Return what a source file says; `_` is its stamp, so that a file that has changed is read again."""
     tree = ast.parse(path.read_bytes(), filename=str(path))
     tree = _WithoutWords().visit(tree)
     imports: list[tuple[str, str | None]] = []
