@@ -1,4 +1,4 @@
-"""The lake beside SQLite and plain Parquet: load, one ticker's read, a night's upsert.
+"""The lake beside SQLite and plain Parquet: load, one ticker's read, an upsert of one day's bars.
 
 `python benchmarks/lake.py [--tickers 2000] [--bars 5000] [--csv]` makes simulated bars in a temporary folder, imports
 them with the command line (`pm import`, which stores and checks them), and does the same work with an indexed SQLite

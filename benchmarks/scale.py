@@ -1,12 +1,12 @@
 """What a ticker costs as tickers become many: `python benchmarks/scale.py [--tickers 50 200] [--bars 2500] [--jobs 0]`.
 
-For each number of tickers a workspace is made in a temporary folder, simulated bars are imported (`pm import`) and one
-night is run (`pm run`) with the packaged settings. Prints what table stage_events says of the stages volatility and
-forecast (seconds, their sum a ticker, highest memory of all processes together), and the processor time of the whole
-run. The start (imports, compiled code, workers) costs the same however many tickers there are, so it is measured by
-a night of two tickers, printed first and taken off the processor time: what is left is the cost a ticker, which is to
-stay within 15% of the first row's. On a shared machine only the processor time tells; wall time also has idle workers
-in it, while the last chunk (run.chunk_size tickers) is worked on.
+For each number of tickers a workspace is made in a temporary folder, simulated bars are imported (`pm import`) and the
+pipeline is run once (`pm run`) with the packaged settings. Prints what table stage_events says of the stages volatility
+and forecast (seconds, their sum a ticker, highest memory of all processes together), and the processor time of the
+whole run. The start (imports, compiled code, workers) costs the same however many tickers there are, so it is measured
+by a run over two tickers, printed first and taken off the processor time: what is left is the cost a ticker, which is
+to stay within 15% of the first row's. On a shared machine only the processor time tells; wall time also has idle
+workers in it, while the last chunk (run.chunk_size tickers) is worked on.
 
 On two cores 200 tickers take two minutes or so, 431 (as many as in the full list) five, 2,000 twenty.
 """
@@ -35,7 +35,7 @@ SECTORS = 11
 
 
 def simulated(tickers: int, bars: int) -> pl.DataFrame:
-    """Give closes of GARCH(1,1) walks with fat-tailed shocks, shared by half within a sector, on the same weekdays."""
+    """Return closes of GARCH(1,1) walks with fat-tailed shocks, correlated within a sector, on the same weekdays."""
     rng = np.random.default_rng(11)
     days = pl.date_range(date(2000, 1, 3), date(2000, 1, 3) + pl.duration(days=bars * 7 // 5 + 7), eager=True)
     days = days.filter(days.dt.weekday() <= 5).head(bars)
@@ -61,21 +61,22 @@ def simulated(tickers: int, bars: int) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
-class Night:
-    """What a night's run took."""
+class RunCost:
+    """What a run over some tickers took."""
 
     tickers: int
     seconds: dict[str, float]
-    """Of each stage."""
+    """Wall time of each stage."""
     cpu_seconds: float
-    """Of the run's processes, all of them."""
+    """Processor time of all processes of the run."""
     peak_gib: float
+    """Peak memory of all processes together in the stages measured."""
     whole_seconds: float
-    """Of all stages."""
+    """Wall time of all stages."""
 
 
-def night(tickers: int, bars: int, jobs: int, chunk_size: int | None = None) -> Night:
-    """Import and run."""
+def measure_run(tickers: int, bars: int, jobs: int, chunk_size: int | None = None) -> RunCost:
+    """Import simulated bars into an empty workspace, run once, and return what the run took."""
     with tempfile.TemporaryDirectory(prefix="pm-scale-") as folder:
         workspace, file = Path(folder) / "workspace", Path(folder) / "bars.parquet"
         simulated(tickers, bars).write_parquet(file)
@@ -88,10 +89,10 @@ def night(tickers: int, bars: int, jobs: int, chunk_size: int | None = None) -> 
                 "SELECT stage, seconds, peak_memory_mb FROM stage_events JOIN runs USING (run_id) "
                 "WHERE runs.kind = 'run' AND stage_events.status = 'done'"
             )
-            served = lake.scalar("SELECT count(DISTINCT ticker) FROM forecasts WHERE model = 'ensemble'")
-    if served != tickers:
-        raise SystemExit(f"{served} of {tickers} tickers were forecast")
-    return Night(
+            forecast = lake.scalar("SELECT count(DISTINCT ticker) FROM forecasts WHERE model = 'ensemble'")
+    if forecast != tickers:
+        raise SystemExit(f"{forecast} of {tickers} tickers were forecast")
+    return RunCost(
         tickers,
         {event["stage"]: event["seconds"] for event in events},
         cpu,
@@ -101,31 +102,31 @@ def night(tickers: int, bars: int, jobs: int, chunk_size: int | None = None) -> 
 
 
 def command(*arguments: str, **variables: str) -> float:
-    """Run `pm` in a process of its own; give the processor seconds of it and of its workers."""
-    with tempfile.TemporaryFile("w+") as said:
-        with subprocess.Popen([PM, *arguments], stdout=said, stderr=said, env=os.environ | variables) as process:
+    """Run `pm` in a process of its ownand return its processor time and that of its workers, in seconds."""
+    with tempfile.TemporaryFile("w+") as output:
+        with subprocess.Popen([PM, *arguments], stdout=output, stderr=output, env=os.environ | variables) as process:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            raise SystemExit(f"{said.read()}\npm {' '.join(arguments)} ended with {process.returncode}")
+            output.seek(0)
+            raise SystemExit(f"{output.read()}\npm {' '.join(arguments)} ended with {process.returncode}")
     return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tickers", type=int, nargs="+", default=[50, 200], help="how many; default: 50 200")
-    parser.add_argument("--bars", type=int, default=2500, help="of each ticker; default: 2500")
-    parser.add_argument("--jobs", type=int, default=0, help="processes; default: one a core")
+    parser.add_argument("--tickers", type=int, nargs="+", default=[50, 200], help="numbers of tickers; default: 50 200")
+    parser.add_argument("--bars", type=int, default=2500, help="bars of each ticker; default: 2500")
+    parser.add_argument("--jobs", type=int, default=0, help="number of processes; default: one a core")
     arguments = parser.parse_args()
-    night(2, arguments.bars, arguments.jobs, chunk_size=1)  # what is compiled once and kept, is
-    start = night(2, arguments.bars, arguments.jobs, chunk_size=1)
+    measure_run(2, arguments.bars, arguments.jobs, chunk_size=1)  # compiles the kernels
+    start = measure_run(2, arguments.bars, arguments.jobs, chunk_size=1)
     print(f"{'tickers':>8}{'volatility s':>14}{'forecast s':>12}{'all s':>8}{'ms a ticker':>13}", end="")
     print(f"{'CPU ms a ticker, start off':>28}{'ratio':>7}{'peak GiB':>10}")
     first = None
     for count in [None, *arguments.tickers]:
-        done = start if count is None else night(count, arguments.bars, arguments.jobs)
+        done = start if count is None else measure_run(count, arguments.bars, arguments.jobs)
         seconds = [done.seconds[stage] for stage in STAGES]
         print(f"{done.tickers:>8}{seconds[0]:>14.1f}{seconds[1]:>12.1f}{done.whole_seconds:>8.1f}", end="")
         print(f"{1000 * sum(seconds) / done.tickers:>13.0f}", end="")

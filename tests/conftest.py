@@ -37,6 +37,7 @@ QUICK = {
     "PM_FORECAST__ORIGINS": "2",
     "PM_VOLATILITY__SIMULATIONS": "500",
     "PM_RUN__JOBS": "1",
+    "PM_LAKE__THREADS": "1",
 }
 
 
@@ -53,6 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not _is_worker():
+        os.environ.setdefault("POLARS_MAX_THREADS", "1")  # of xdist's workers, which share the cores
     if config.getoption("renew_costs") and not _is_worker():
         config.pluginmanager.register(_Costs(config.rootpath))
 

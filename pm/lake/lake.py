@@ -89,7 +89,7 @@ class Lake:
         if not read_only:
             with translated(root):
                 (root / DATA).mkdir(parents=True, exist_ok=True)
-        self._connection = connect()
+        self._connection = connect(threads=settings.threads)
         retried(lambda: attach(self._connection, root, read_only=read_only, at=at), settings)
         if not read_only:
             self._bring_up_to_date(views)

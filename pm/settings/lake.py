@@ -22,8 +22,11 @@ class LakeSettings(Section):
         Pause before the second attempt, in seconds; each later pause is twice as long.
     expire_after_days
         Age at which a compaction forgets a snapshot, in days.
+    threads
+        Number of threads of a query; 0 for one per core.
     """
 
     retry_attempts: Count
     retry_base_seconds: Annotated[float, Field(gt=0)]
     expire_after_days: Annotated[int, Field(ge=0)]
+    threads: Annotated[int, Field(ge=0)]

@@ -119,7 +119,7 @@ from pathlib import Path
 from pm.lake import Lake
 from pm.settings import LakeSettings
 from pm.tables.lake import DICTIONARY
-settings = LakeSettings(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30)
+settings = LakeSettings(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30, threads=0)
 with Lake(Path(tempfile.mkdtemp()) / "lake", settings, {}) as lake:
     assert lake.scalar("SELECT ?", ["a"]) == "a"
     assert lake.rows("SELECT ? AS a", [1]) == [{"a": 1}]

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from pm.errors import LakeError, PmError, StorageError
-from pm.lake import Lake
+from pm.lake import Lake, connection
 from pm.lake.binding import quote
 from pm.lake.console import Console
 from pm.tables.catalogue import TABLES
@@ -38,7 +39,7 @@ from pm.tables import TABLES
 from pm.tables.quality import BARS
 from pm.tables.sources import RAW_BARS
 root = Path(sys.argv[1])
-settings = LakeSettings(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30)
+settings = LakeSettings(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30, threads=0)
 nulls = [pl.lit(None, kind).alias(name) for name, kind in RAW_BARS.polars_schema.items() if name != "close"]
 def bars(count):
     return pl.select(close=pl.int_range(count).cast(pl.Float64).sqrt()).with_columns(nulls)
@@ -52,6 +53,19 @@ def append(lake, count):
 def held(lake):
     return lake.scalar("SELECT count(*) FROM raw.bars")
 """
+
+
+def test_only_the_packaged_extensions_are_loaded_without_their_signature(tmp_path: Path) -> None:
+    packaged = connection._packaged("ducklake").read_bytes()
+    file = tmp_path / "other.duckdb_extension"
+    file.write_bytes(packaged[:-256] + bytes(256))  # the signature is at the end
+    with connection.connect() as opened, pytest.raises(duckdb.Error, match="signature"):
+        opened.execute(f"LOAD {quote(str(file))}")
+
+
+def test_threads_limit_a_query(root: Path, settings: LakeSettings) -> None:
+    with Lake(root, settings.model_copy(update={"threads": 3}), TABLES) as lake:
+        assert lake.scalar("SELECT current_setting('threads')") == 3
 
 
 @pytest.fixture

@@ -149,13 +149,11 @@ def test_any_history_equals_a_dictionary_at_every_snapshot(
     shutil.rmtree(root.parent)
 
 
-def _nights(lake: Lake, rows: Rows, count: int) -> list[int]:
+def _commit_days(lake: Lake, rows: Rows, count: int) -> list[int]:
     numbers = []
-    for night in range(count):
-        bars = rows(
-            "bars", *({"ticker": f"T{n}", "date": date(2020, 1, 1 + night), "close": 1.0 * n} for n in range(30))
-        )
-        lake.commit(f"night {night}", lambda tx, bars=bars: tx.merge(BARS, bars))  # type: ignore[misc]
+    for day in range(count):
+        bars = rows("bars", *({"ticker": f"T{n}", "date": date(2020, 1, 1 + day), "close": 1.0 * n} for n in range(30)))
+        lake.commit(f"day {day}", lambda tx, bars=bars: tx.merge(BARS, bars))  # type: ignore[misc]
         numbers.append(lake.snapshot)
     return numbers
 
@@ -164,7 +162,7 @@ def test_compaction_keeps_the_snapshots_asked_for_and_forgets_the_rest(
     root: Path, forgetful: LakeSettings, rows: Rows
 ) -> None:
     with Lake(root, forgetful, TABLES) as lake:
-        numbers = _nights(lake, rows, 6)
+        numbers = _commit_days(lake, rows, 6)
         then, now = lake.read(BARS, at=numbers[2]), lake.read(BARS)
         done = compact(lake, keep=[numbers[2]], grace=NOW)
         kept = set(lake.snapshots()["snapshot_id"])
@@ -179,14 +177,14 @@ def test_compaction_keeps_the_snapshots_asked_for_and_forgets_the_rest(
 
 def test_compaction_keeps_recent_snapshots(root: Path, settings: LakeSettings, rows: Rows) -> None:
     with Lake(root, settings, TABLES) as lake:
-        numbers = _nights(lake, rows, 3)
+        numbers = _commit_days(lake, rows, 3)
         assert compact(lake, keep=(), grace=NOW).snapshots_forgotten == 0
         assert [lake.read(BARS, at=number).height for number in numbers] == [30, 60, 90]
 
 
 def test_a_second_compaction_changes_nothing(root: Path, forgetful: LakeSettings, rows: Rows) -> None:
     with Lake(root, forgetful, TABLES) as lake:
-        _nights(lake, rows, 4)
+        _commit_days(lake, rows, 4)
         compact(lake, keep=(), grace=NOW)
         compact(lake, keep=(), grace=NOW)
         before = sorted((root / "data").rglob("*.parquet"))
@@ -204,7 +202,7 @@ from pm.lake import Lake
 from pm.settings import LakeSettings
 from pm.tables import TABLES
 from pm.tables.sources import RAW_BARS
-settings = LakeSettings(retry_attempts=1, retry_base_seconds=0.1, expire_after_days=1)
+settings = LakeSettings(retry_attempts=1, retry_base_seconds=0.1, expire_after_days=1, threads=0)
 schema = RAW_BARS.polars_schema
 empty = [pl.lit(None, kind).alias(column) for column, kind in schema.items() if column != "row"]
 frame = pl.DataFrame({{"row": list(range(200_000))}}).with_columns(empty)
@@ -232,7 +230,7 @@ Lake(Path({str(root)!r}), settings, TABLES).commit("killed", write)
 
 
 def test_table_sizes_are_those_of_the_files(lake: Lake, rows: Rows) -> None:
-    _nights(lake, rows, 2)
+    _commit_days(lake, rows, 2)
     sizes = table_sizes(lake)
     assert sizes["name"].to_list() == list(TABLES)
     bars = sizes.row(by_predicate=pl.col("name") == "bars", named=True)

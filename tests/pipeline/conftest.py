@@ -32,6 +32,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     "forecast": {"models": ["naive", "drift"], "origins": 2, "horizon": 5},
     "volatility": {"simulations": 500},
     "run": {"jobs": 1},
+    "lake": {"threads": 1},
 }
 _STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_at"} | {
     *("forecast_run_id", "volatility_run_id", "forecast_snapshot_id", "volatility_snapshot_id", "last_bar_batch_id")
@@ -41,7 +42,7 @@ _STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_a
 
 @pytest.fixture(scope="session", name="settings_with")
 def give_settings_with() -> Callable[..., Settings]:
-    """Give quick settings, some sections changed: `settings_with(signals={…})`."""
+    """Return quick settings, some sections changed: `settings_with(signals={…})`."""
     return settings_with
 
 
@@ -56,7 +57,7 @@ def settings_with(**sections: dict[str, Any]) -> Settings:
 
 @pytest.fixture(scope="session")
 def run_pipeline() -> Callable[..., RunResult]:
-    """Run a run_copy in a folder: `run_pipeline(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
+    """Run the pipeline in a folder: `run_pipeline(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
 
     def run(folder: Path, **options: Any) -> RunResult:  # noqa: ANN401 - a request's parts, and sections of settings
         asked = {name: options.pop(name) for name in ("tickers", "as_of", "source", "jobs") if name in options}
@@ -89,7 +90,7 @@ def read_table() -> Callable[..., pl.DataFrame]:
     """Read a table of a folder's lake: `read_table(folder, "bars")`."""
 
     def read(folder: Path, name: str, where: str = "true", *, at: int | None = None) -> pl.DataFrame:
-        with Lake(Workspace(folder).lake, load_settings().lake, TABLES, read_only=True) as lake:
+        with Lake(Workspace(folder).lake, settings_with().lake, TABLES, read_only=True) as lake:
             return lake.read(TABLES[name], where, at=at)
 
     return read
@@ -100,7 +101,7 @@ def ask() -> Callable[..., pl.DataFrame]:
     """Ask a folder's lake in SQL."""
 
     def query(folder: Path, sql: str) -> pl.DataFrame:
-        with Lake(Workspace(folder).lake, load_settings().lake, TABLES, read_only=True) as lake:
+        with Lake(Workspace(folder).lake, settings_with().lake, TABLES, read_only=True) as lake:
             return lake.query(sql)
 
     return query
@@ -108,10 +109,10 @@ def ask() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def contents() -> Callable[..., dict[str, pl.DataFrame]]:
-    """Give the rows of tables without what says when and by which run they were made, in an order of their own."""
+    """Return the rows of tables without what says when and by which run they were made, sorted by all columns."""
 
     def read(folder: Path, *names: str) -> dict[str, pl.DataFrame]:
-        with Lake(Workspace(folder).lake, load_settings().lake, TABLES, read_only=True) as lake:
+        with Lake(Workspace(folder).lake, settings_with().lake, TABLES, read_only=True) as lake:
             frames = {}
             for name in names or tuple(set(TABLES) - {"runs", "stage_events", "dictionary", "raw.batches"}):
                 frame = lake.read(TABLES[name])
@@ -124,7 +125,7 @@ def contents() -> Callable[..., dict[str, pl.DataFrame]]:
 
 @pytest.fixture(scope="session")
 def stocks() -> pl.DataFrame:
-    """Give the five real stocks, in the columns of a file for import."""
+    """Return the five real stocks, in the columns of a file for import."""
     source = files("bokeh_sampledata") / "_data" / "stocks.csv.gz"
     return (
         pl.read_csv(source.read_bytes(), infer_schema_length=None)

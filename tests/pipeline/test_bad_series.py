@@ -79,7 +79,7 @@ NOT_FORECAST = {
     "CONSTANT": "constant", "ONE": "too_few_bars", "FIVE": "too_few_bars", "STOPPED": "stale", "ONCE": "no_volatility",
     "HUGELAST": "out_of_range", "FLIP": "out_of_range",
 }  # fmt: skip
-SERVED_LESS = {"BARS30": "short_history"}
+SIMPLIFIED = {"BARS30": "short_history"}
 JUMPED = {"HUGE", "HUGELAST", "JUMP", "JUMPLAST"}
 
 
@@ -120,8 +120,8 @@ def use(folder: Path, *commands: list[str], **more: str) -> Printed:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Printed, Printed]:
-    """Give a night with all series and one with the good ones alone."""
+def workspaces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Printed, Printed]:
+    """Return a workspace with all series, and one with the good ones alone, after a run each."""
     folders = []
     for name, tickers in (("all", set(SERIES)), ("good", GOOD)):
         folder = tmp_path_factory.mktemp(name)
@@ -131,20 +131,20 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Printed, Printed]:
 
 
 @pytest.fixture(scope="module")
-def night(nights: tuple[Printed, Printed]) -> Printed:
-    return nights[0]
+def printed(workspaces: tuple[Printed, Printed]) -> Printed:
+    return workspaces[0]
 
 
 @pytest.fixture(scope="module")
-def read(night: Printed, read_table: Callable[..., pl.DataFrame]) -> Callable[[str], pl.DataFrame]:
-    return lambda name: read_table(night.folder, name)
+def read(printed: Printed, read_table: Callable[..., pl.DataFrame]) -> Callable[[str], pl.DataFrame]:
+    return lambda name: read_table(printed.folder, name)
 
 
-def test_nothing_is_printed_that_nobody_can_act_on(night: Printed) -> None:
-    assert [line for line in night.err.splitlines() if not PROGRESS.fullmatch(line)] == []
-    assert not re.search(r"[Ww]arn|Traceback|\b(nan|inf)\b", night.out)
+def test_nothing_is_printed_that_nobody_can_act_on(printed: Printed) -> None:
+    assert [line for line in printed.err.splitlines() if not PROGRESS.fullmatch(line)] == []
+    assert not re.search(r"[Ww]arn|Traceback|\b(nan|inf)\b", printed.out)
     # A price of 1e300 does not push the table off the screen.
-    table = [line for line in night.out.splitlines() if re.search(r" (HOLD|BUY|SELL) ", line)]
+    table = [line for line in printed.out.splitlines() if re.search(r" (HOLD|BUY|SELL) ", line)]
     assert max(map(len, table)) < 140
 
 
@@ -156,7 +156,7 @@ def test_each_refused_row_has_its_rule(read: Callable[[str], pl.DataFrame]) -> N
 
 def test_each_ticker_is_forecast_or_has_its_reason(read: Callable[[str], pl.DataFrame]) -> None:
     reasons = dict(read("exclusions").filter(stage="forecast").select("ticker", "reason").iter_rows())
-    assert reasons == NOT_FORECAST | SERVED_LESS
+    assert reasons == NOT_FORECAST | SIMPLIFIED
     unusable = {ticker for ticker in SERIES if ticker not in read("bars")["ticker"]}
     assert unusable == {"EMPTY", "ALLNEG"}
     refused = read("exclusions").filter(reason="no_prices").select("ticker", "detail")
@@ -167,11 +167,11 @@ def test_each_ticker_is_forecast_or_has_its_reason(read: Callable[[str], pl.Data
     assert set(jumped) == JUMPED
 
 
-def test_the_others_are_served_as_without_them(
-    nights: tuple[Printed, Printed], contents: Callable[..., dict[str, pl.DataFrame]]
+def test_the_others_are_forecast_as_without_them(
+    workspaces: tuple[Printed, Printed], contents: Callable[..., dict[str, pl.DataFrame]]
 ) -> None:
     names = ("bars", "features", "volatility", "volatility_fits", "forecasts", "model_weights", "signals", "exclusions")
-    among, alone = (contents(night.folder, *names) for night in nights)
+    among, alone = (contents(workspace.folder, *names) for workspace in workspaces)
     for name in names:
         frame, expected = (frames[name].drop("row", strict=False) for frames in (among, alone))  # the file's
         assert_frame_equal(frame.filter(pl.col("ticker").is_in(GOOD)), expected, check_exact=True)
@@ -203,19 +203,19 @@ def test_each_forecast_is_a_signal_of_a_sane_size(read: Callable[[str], pl.DataF
     assert {*GOOD, *JUMPED, "TICKS", "ZERO"} - {"HUGELAST"} <= set(held["ticker"])
     traded = signals.filter(pl.col("action") != "HOLD")
     assert (traded["size"].is_between(0, 0.25)).all()
-    # Only those that anyone could foretell.
+    # Only those that are predictable.
     assert set(traded["ticker"]) <= {"LINEAR", "SINE", "DOUBLES", "HALVES", "ALTERNATE"}
     for ticker, action in (("DOUBLES", "BUY"), ("HALVES", "SELL")):
         assert signals.filter(ticker=ticker)["action"].to_list() == [action]
 
 
-def test_an_evaluation_of_them_has_finite_scores(night: Printed, ask: Callable[..., pl.DataFrame]) -> None:
-    printed = use(night.folder, ["evaluate", "--origins", "2", "--horizon", "1,10"], **CHEAP)
-    assert [line for line in printed.err.splitlines() if not PROGRESS.fullmatch(line)] == []
-    assert not re.search(r"[Ww]arn|Traceback|\b(nan|inf)\b", printed.out)
-    assert re.search(r"more than 25 forecast standard deviations away.*\n.*JUMPLAST", printed.out)
+def test_an_evaluation_of_them_has_finite_scores(printed: Printed, ask: Callable[..., pl.DataFrame]) -> None:
+    evaluated = use(printed.folder, ["evaluate", "--origins", "2", "--horizon", "1,10"], **CHEAP)
+    assert [line for line in evaluated.err.splitlines() if not PROGRESS.fullmatch(line)] == []
+    assert not re.search(r"[Ww]arn|Traceback|\b(nan|inf)\b", evaluated.out)
+    assert re.search(r"more than 25 forecast standard deviations away.*\n.*JUMPLAST", evaluated.out)
     for view in ("model_leaderboard", "forecast_scores", "interval_coverage", "volatility_scores"):
-        scores = ask(night.folder, f"FROM {view} WHERE basis <> 'runs'")
+        scores = ask(printed.folder, f"FROM {view} WHERE basis <> 'runs'")
         assert not scores.is_empty()
         numbers: Any = scores.select(pl.selectors.float().is_finite().all()).row(0)
         assert all(kept in {True, None} for kept in numbers), (view, scores)

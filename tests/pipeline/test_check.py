@@ -114,7 +114,7 @@ def test_a_delivery_in_parts_comes_to_what_checking_everything_at_once_does(
 
 
 def plain_reading(rows: pl.DataFrame) -> dict[tuple[str, date], float]:
-    """Give the closes of a file whose row is sound and not contradicted, one row after the other."""
+    """Return the closes of a file whose row is sound and not contradicted, one row after the other."""
     seen: dict[tuple[str, date], list[dict[str, Any]]] = {}
     for row in rows.iter_rows(named=True):
         sound = row["ticker"] and row["close"] and row["close"] > 0 and row["volume"] >= 0

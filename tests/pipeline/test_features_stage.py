@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def house(tmp_path: Path, stocks: pl.DataFrame, run_pipeline: Run, import_files: Run) -> Path:
-    """Give a workspace with features of two tickers up to 2012-06-29."""
+    """Return a workspace with features of two tickers up to 2012-06-29."""
     two = stocks.filter(pl.col("ticker").is_in(["IBM", "MSFT"]), pl.col("date").is_between(BEGIN, date(2012, 6, 29)))
     two.write_parquet(tmp_path / "first.parquet")
     import_files(tmp_path / "house", tmp_path / "first.parquet")

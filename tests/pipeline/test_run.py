@@ -172,7 +172,10 @@ def test_a_ticker_alone_gets_the_numbers_it_gets_in_company(
 ) -> None:
     together = read_table(run_copy, "runs")["run_id"][0]
     alone = run_pipeline(run_copy, tickers=("AAPL", "FB")).run_id
-    stamps = ["run_id", "snapshot_id", "provenance"]
+    stamps = [
+        "run_id", "snapshot_id",
+        "forecast_run_id", "forecast_snapshot_id", "volatility_run_id", "volatility_snapshot_id",
+    ]  # fmt: skip
     for name in RUN_TABLES:
         both = [
             read_table(run_copy, name, f"run_id = '{run}' AND ticker IN ('AAPL', 'FB')").drop(stamps, strict=False)

@@ -220,7 +220,7 @@ def test_crps_and_coverage_of_an_outcome(lake: Lake) -> None:
         for row in lake.read(FORECASTS).iter_rows(named=True)
     }
     outcomes = lake.query("FROM forecast_outcomes")
-    assert set(outcomes["basis"]) == {"runs", *outcomes.filter(pl.col("basis") != "nights")["run_id"]}
+    assert set(outcomes["basis"]) == {"runs", *outcomes.filter(pl.col("basis") != "runs")["run_id"]}
     for row in outcomes.iter_rows(named=True):
         forecast = stored[row["run_id"], row["ticker"], row["model"], row["origin_date"], row["target_date"]]
         quantiles = [math.log(forecast[quantile_column("q", p)] / forecast["origin_close"]) for p in QUANTILES]
@@ -381,5 +381,5 @@ def test_overlapping_windows_are_not_counted(lake: Lake) -> None:
     counted = dict(
         lake.query("SELECT step, max(dates) FROM model_leaderboard WHERE basis = 'runs' GROUP BY step").iter_rows()
     )
-    nights = lake.query("SELECT count(DISTINCT origin_date) FROM scored_forecasts WHERE basis = 'runs'").item()
-    assert counted[1] == nights
+    days = lake.query("SELECT count(DISTINCT origin_date) FROM scored_forecasts WHERE basis = 'runs'").item()
+    assert counted[1] == days
