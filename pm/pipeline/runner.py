@@ -130,9 +130,11 @@ class Runner:
         self._observer(StageStarted(stage.name))
         entry = StageRecord(stage.name, context.snapshot, context.code_hash)
         try:
-            entry.fingerprint = fingerprint(stage, context)
-            equal = record.equal_result(stage, entry)
-            if equal is not None and stage.is_intact(context, equal):
+            with self._lake.reading():
+                entry.fingerprint = fingerprint(stage, context)
+                equal = record.equal_result(stage, entry)
+                stands = equal is not None and stage.is_intact(context, equal)
+            if equal is not None and stands:
                 record.skip(entry, equal)
                 return equal
             record.begin([later.name for later in stages[place:]])
@@ -152,7 +154,8 @@ class Runner:
     def _compute_and_commit(self, context: Context, record: RunRecord, entry: StageRecord, meter: Meter) -> None:
         stage = context.stage
         try:
-            result = stage.compute(context)
+            with self._lake.reading():
+                result = stage.compute(context)
             _check_declared(stage, result.writes)
             entry.summary = result.summary
 
@@ -169,7 +172,8 @@ class Runner:
         """Check that every row that landed is accounted for; a run whose rows are not has failed."""
         entry = StageRecord("reconcile", self._lake.snapshot, code_hash="")
         try:
-            verify_reconciliation(self._lake)
+            with self._lake.reading():
+                verify_reconciliation(self._lake)
         except PmError as failure:
             self._observer(StageStarted(entry.stage))
             record.fail(entry, failure)

@@ -60,7 +60,7 @@ REFUSED = [
     (("--source", "nowhere"), 3, "Unknown source 'nowhere'"),
     (("--tickers", "AAPLE", "--source", "sample"), 6, "Unknown ticker: AAPLE. Did you mean 'AAPL'"),
     (("--tickers", "FB", "--source", "sample"), 5, "There are 196 sessions up to 2013-03-01; an evaluation needs"),
-    (("--as-of", "1990-01-01", "--source", "sample"), 5, "lies before the first bar"),
+    (("--as-of", "1990-01-01", "--source", "sample"), 5, "is before the first bar"),
     (("--source", "files"), 5, "an evaluation needs at least 270"),
 ]
 

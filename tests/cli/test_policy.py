@@ -69,7 +69,7 @@ def test_before_there_is_a_policy(finished: Path, pm: Pm) -> None:
 REFUSED = [
     (("--tickers", "IBM,MSTF"), 6, ("MSTF", "Did you mean 'MSFT'?")),
     (("--tickers", "FB"), 5, ("too few", "later cutoff or more tickers")),
-    (("--cutoff", "1999-12-31"), 5, ("1999-12-31", "2000-03-01")),
+    (("--tickers", "IBM,MSFT", "--cutoff", "1999-12-31"), 5, ("1999-12-31", "2000-03-01")),
 ]
 
 

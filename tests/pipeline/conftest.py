@@ -56,7 +56,23 @@ def settings_with(**sections: dict[str, Any]) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def run_pipeline() -> Callable[..., RunResult]:
+def workspace_in(build_once: Build) -> Callable[[Path], Workspace]:
+    """Return a folder's workspace; where it has none, one with an empty lake, which is made once and copied."""
+
+    def make(folder: Path) -> None:
+        with open_lake(init_workspace(folder), settings_with()):
+            pass
+
+    def prepare(folder: Path) -> Workspace:
+        if not (folder / "lake").exists():
+            shutil.copytree(build_once("empty_workspace", make), folder, dirs_exist_ok=True)
+        return init_workspace(folder)
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def run_pipeline(workspace_in: Callable[[Path], Workspace]) -> Callable[..., RunResult]:
     """Run the pipeline in a folder: `run_pipeline(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
 
     def run(folder: Path, **options: Any) -> RunResult:  # noqa: ANN401 - a request's parts, and sections of settings
@@ -64,7 +80,7 @@ def run_pipeline() -> Callable[..., RunResult]:
         resume = options.pop("resume", None)
         heard: list[Event] = options.pop("heard", [])
         settings = settings_with(**options)
-        workspace = init_workspace(folder)
+        workspace = workspace_in(folder)
         with open_lake(workspace, settings) as lake:
             request = Request(**asked)
             return pipeline.run_pipeline(lake, workspace, settings, heard.append, request=request, resume=resume)
@@ -73,12 +89,12 @@ def run_pipeline() -> Callable[..., RunResult]:
 
 
 @pytest.fixture(scope="session")
-def import_files() -> Callable[..., RunResult]:
+def import_files(workspace_in: Callable[[Path], Workspace]) -> Callable[..., RunResult]:
     """Import files into a folder's workspace: `import_files(folder, path, …, quality={…})`."""
 
     def run(folder: Path, *paths: Path, **sections: dict[str, Any]) -> RunResult:
         settings = settings_with(**sections)
-        workspace = init_workspace(folder)
+        workspace = workspace_in(folder)
         with open_lake(workspace, settings) as lake:
             return import_bars(lake, workspace, settings, lambda _: None, paths=paths)
 

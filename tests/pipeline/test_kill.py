@@ -74,7 +74,7 @@ def expect_no_row_twice(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "moments",
-    [pytest.param([0.4, 0.7], id="few"), pytest.param(range(24), id="many", marks=pytest.mark.slow)],
+    [pytest.param([0.6], id="one"), pytest.param(range(24), id="many", marks=pytest.mark.slow)],
 )
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(
     tmp_path: Path, contents: Contents, moments: list[float] | range
@@ -101,7 +101,7 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(
     assert cut >= len(moments) / 4
 
 
-@pytest.mark.parametrize("kills", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [pytest.param(1, id="one"), pytest.param(20, id="many", marks=pytest.mark.slow)])
 def test_an_import_killed_at_any_moment_lands_whole_or_not_at_all(
     tmp_path: Path, contents: Contents, stocks: pl.DataFrame, kills: int
 ) -> None:

@@ -287,15 +287,14 @@ def test_a_signals_lineage_stays_when_its_bar_is_restated(
     assert_frame_equal(ask(tmp_path, "FROM signal_lineage"), before)
 
 
-def test_only_reports_of_runs_are_forgotten_and_the_newest_is_made_again(tmp_path: Path, run_pipeline: Run) -> None:
-    reports = tmp_path / "reports"
-    reports.mkdir()
+def test_only_reports_of_runs_are_forgotten_and_the_newest_is_made_again(run_copy: Path, run_pipeline: Run) -> None:
+    reports = run_copy / "reports"
     mine = reports / "mine.html"
     mine.write_text("a user's own")
-    for horizon in (2, 3, 4):
-        run_pipeline(tmp_path, forecast={"horizon": horizon}, report={"keep": 2})
+    for rows in (2, 3, 4):
+        run_pipeline(run_copy, report={"keep": 2, "max_rows": rows})
     assert mine.exists()
     assert len(list(reports.glob("2*.html"))) == 2
     (reports / "latest.html").unlink()
-    run_pipeline(tmp_path, forecast={"horizon": 4}, report={"keep": 2})
+    run_pipeline(run_copy, report={"keep": 2, "max_rows": 4})
     assert (reports / "latest.html").exists()
