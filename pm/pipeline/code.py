@@ -2,8 +2,11 @@
 
 Found by reading the source files, not by running them. Comments, docstrings and imports that only type checkers see do
 not count. A package whose `__init__` only re-exports names is looked through: who imports a name from it depends on the
-module that defines the name. Declarations of tables (`pm.tables`) are left out: a stage depends on the tables that it
-declares, by their columns and keys, not by their comments.
+module that defines the name.
+
+Three kinds of modules are left out, since no result depends on them: the package itself, which holds the version; the
+error messages; and the declarations of tables, because a stage depends on the tables that it declares by their columns
+and keys, not by their comments.
 """
 
 from __future__ import annotations
@@ -25,8 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["Closure", "CodeReader", "library_versions"]
 
 _PACKAGE = "pm"
-_LEFT_OUT = f"{_PACKAGE}.tables"
-_FORMAT = f"1 {sys.version_info.major}.{sys.version_info.minor}"
+_INIT = "__init__.py"
+_TABLES = f"{_PACKAGE}.tables"
+_COMPUTED_WITH = frozenset({f"{_TABLES}.declaration", f"{_TABLES}.quantiles", f"{_TABLES}.vocabulary"})
+"""Modules beside the declarations of tables that are no declarations."""
+_RESOURCES = frozenset({".css", ".j2", ".js"})
+"""Suffixes of the files beside the modules that are read at run time."""
+_FORMAT = f"2 {sys.version_info.major}.{sys.version_info.minor}"
 """Version of what the cache file holds; a syntax tree is written differently by another Python."""
 
 
@@ -81,8 +89,8 @@ class CodeReader:
     root
         Folder of the package.
     cache
-        File that keeps what was read, by the size and time of each source file; None to keep nothing. To read all
-        files takes half a second, which a run that finds nothing new need not wait for.
+        File that keeps what was read, by the hash of each source file; None to keep nothing. To parse all files takes
+        half a second, which a run that finds nothing new need not wait for.
     """
 
     def __init__(self, root: Path, *, cache: Path | None = None) -> None:
@@ -91,6 +99,7 @@ class CodeReader:
         self._known: dict[str, Any] = _load(cache) if cache is not None else {}
         self._sources: dict[str, _Source] = {}
         self._closures: dict[str, Closure] = {}
+        self._outside: dict[str, Path] = {}
         self._changed = False
 
     def closure(self, module: str, file: Path | None = None) -> Closure:
@@ -101,22 +110,23 @@ class CodeReader:
         module
             Name of the module.
         file
-            Its source file, for a module outside of the package, such as a stage of the user's own.
+            Its source file, for a module outside of the package, such as a stage of the user's own. The modules beside
+            it that it imports belong to its code.
         """
         if file is not None:
-            self._sources[module] = _parse(file, _stamp(file))
+            self._outside[module] = file
         if module not in self._closures:
-            self._closures[module] = self._closure(module)
+            self._closures[module] = self._closure(module, file.parent if file is not None else None)
             self._save()
         return self._closures[module]
 
-    def _closure(self, module: str) -> Closure:
+    def _closure(self, module: str, folder: Path | None) -> Closure:
         found: dict[str, str] = {}
         packages: set[str] = set()
         waiting = [module]
         while waiting:
             name = waiting.pop()
-            if name in found or name == _LEFT_OUT or name.startswith(f"{_LEFT_OUT}."):
+            if name in found or _is_left_out(name):
                 continue
             source = self._source(name)
             found[name] = source.digest
@@ -124,6 +134,9 @@ class CodeReader:
                 top = imported.partition(".")[0]
                 if top == _PACKAGE:
                     waiting += self._modules(imported, attribute)
+                elif folder is not None and (beside := _beside(folder, imported)):
+                    self._outside |= beside
+                    waiting += beside
                 elif top not in sys.stdlib_module_names:
                     packages.add(top)
         return Closure(dict(sorted(found.items())), self._files(found), frozenset(packages))
@@ -154,31 +167,27 @@ class CodeReader:
 
     def _source(self, module: str) -> _Source:
         if module not in self._sources:
-            path = self._path(module)
+            path = self._outside.get(module) or self._path(module)
             if path is None:
                 raise ModuleNotFoundError(f"{module} is imported, and there is no such module in {self._root}")
             self._sources[module] = self._read(path)
         return self._sources[module]
 
     def _read(self, path: Path) -> _Source:
-        name = path.relative_to(self._root).as_posix()
-        stamp = _stamp(path)
-        kept = self._known.get(name)
-        if kept is not None and tuple(kept[0]) == stamp:
-            return _Source(kept[1], [(module, attribute) for module, attribute in kept[2]], kept[3])
-        source = _parse(path, stamp)
-        self._known[name] = [stamp, source.digest, source.imports, source.reexports]
+        content = path.read_bytes()
+        stamp = f"{path.name == _INIT} {_hash(content)}"
+        kept = self._known.get(stamp)
+        if kept is not None:
+            return _Source(kept[0], [(module, attribute) for module, attribute in kept[1]], kept[2])
+        source = _parse(content, is_package=path.name == _INIT)
+        self._known[stamp] = [source.digest, source.imports, source.reexports]
         self._changed = True
         return source
 
     def _files(self, modules: Iterable[str]) -> dict[str, str]:
         folders = {path.parent for module in modules if (path := self._path(module)) is not None}
-        files = {file for folder in folders for file in folder.iterdir() if file.is_file() and not _is_python(file)}
-        return {
-            file.relative_to(self._root).as_posix(): _hash(file.read_bytes())
-            for file in sorted(files)
-            if file.name != "py.typed"
-        }
+        files = {file for folder in folders for file in folder.iterdir() if file.suffix in _RESOURCES}
+        return {file.relative_to(self._root).as_posix(): _hash(file.read_bytes()) for file in sorted(files)}
 
     def _save(self) -> None:
         if self._cache is None or not self._changed:
@@ -232,16 +241,27 @@ def _requirements(name: str) -> Iterator[str]:
             yield re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0].lower().replace("_", "-")
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Return a file's size and time of change, which tell whether it is still what was read."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+def _is_left_out(module: str) -> bool:
+    declares_tables = module == _TABLES or module.startswith(f"{_TABLES}.")
+    return module in {_PACKAGE, f"{_PACKAGE}.errors"} or (declares_tables and module not in _COMPUTED_WITH)
+
+
+def _beside(folder: Path, imported: str) -> dict[str, Path]:
+    """Return the modules of a folder that an import runs, by name."""
+    found: dict[str, Path] = {}
+    parts = imported.split(".")
+    for length in range(1, len(parts) + 1):
+        path = folder.joinpath(*parts[:length])
+        source = next((each for each in (path / _INIT, path.with_suffix(".py")) if each.is_file()), None)
+        if source is not None:
+            found[".".join(parts[:length])] = source
+    return found
 
 
 @cache
-def _parse(path: Path, _: tuple[int, int]) -> _Source:
-    """Return what a source file says; `_` is its stamp, so that a file that has changed is read again."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
+def _parse(content: bytes, *, is_package: bool) -> _Source:
+    """Return what the content of a source file says."""
+    tree = ast.parse(content)
     tree = _WithoutWords().visit(tree)
     imports: list[tuple[str, str | None]] = []
     for node in ast.walk(tree):
@@ -249,7 +269,7 @@ def _parse(path: Path, _: tuple[int, int]) -> _Source:
             imports += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__":
             imports += [(node.module, alias.name) for alias in node.names]
-    return _Source(_hash(ast.dump(tree).encode()), imports, _reexports(tree) if path.name == "__init__.py" else None)
+    return _Source(_hash(ast.dump(tree).encode()), imports, _reexports(tree) if is_package else None)
 
 
 def _reexports(tree: ast.Module) -> dict[str, str] | None:
@@ -258,16 +278,14 @@ def _reexports(tree: ast.Module) -> dict[str, str] | None:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {alias.asname or alias.name: node.module for alias in node.names}
-        elif not (
-            isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"
-        ):
+        else:
             return None
     names.pop("annotations", None)
     return names
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Removes docstrings, `__all__`, and what only type checkers see."""
+    """Removes docstrings, `__all__`, the meanings of words, and what only type checkers see."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         """Remove a text that stands alone."""
@@ -275,15 +293,24 @@ class _WithoutWords(ast.NodeTransformer):
             return None
         return node
 
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        """Remove `__all__`."""
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        return None if names == ["__all__"] else node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Remove the meanings of the words of a vocabulary, which are the second elements of its members."""
+        if any(isinstance(base, ast.Name) and base.id == "Vocabulary" for base in node.bases):
+            for member in node.body:
+                if isinstance(member, ast.Assign) and isinstance(member.value, ast.Tuple):
+                    del member.value.elts[1:]
+        return self.generic_visit(node)
+
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt] | None:
         """Remove `if TYPE_CHECKING:`."""
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return [self.visit(statement) for statement in node.orelse]
         return self.generic_visit(node)
-
-
-def _is_python(file: Path) -> bool:
-    return file.suffix in {".py", ".pyc", ".pyi"}
 
 
 def _hash(content: bytes) -> str:

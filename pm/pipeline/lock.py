@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from pm.clock import utc_now
 from pm.errors import LakeBusyError, StorageError
+from pm.settings import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def writer_lock(lake: Path) -> Iterator[None]:
         raise StorageError(
             f"The lake's folder cannot be written: {error.strerror or error}.",
             where=str(lake),
-            hint="mend its permissions, or choose another workspace: pm --workspace DIR",
+            hint="correct its permissions, or choose another workspace: pm --workspace DIR",
         ) from error
     try:
         _sign(owner)
@@ -75,7 +76,7 @@ def is_locked(lake: Path) -> bool:
 
 
 def _sign(owner: Path) -> None:
-    command = " ".join(["pm", *sys.argv[1:]])
+    command = " ".join(["pm", *map(redact_credentials, sys.argv[1:])])
     try:
         owner.write_text(
             json.dumps({"pid": os.getpid(), "command": command, "since": f"{utc_now():%Y-%m-%d %H:%M:%S}"})
@@ -91,4 +92,4 @@ def _describe(owner: Path) -> str:
         signed = json.loads(owner.read_text())
         return f"pid {signed['pid']}, `{signed['command']}`, since {signed['since']} UTC"
     except (OSError, ValueError, KeyError):  # it is just starting, or just ending
-        return "it has not said which"
+        return "its process is starting or ending"

@@ -130,11 +130,9 @@ class Runner:
         self._observer(StageStarted(stage.name))
         entry = StageRecord(stage.name, context.snapshot, context.code_hash)
         try:
-            with self._lake.reading():
-                entry.fingerprint = fingerprint(stage, context)
-                equal = record.equal_result(stage, entry)
-                stands = equal is not None and stage.is_intact(context, equal)
-            if equal is not None and stands:
+            entry.fingerprint = fingerprint(stage, context)
+            equal = record.equal_result(stage, entry)
+            if equal is not None and stage.is_intact(context, equal):
                 record.skip(entry, equal)
                 return equal
             record.begin([later.name for later in stages[place:]])
@@ -154,8 +152,7 @@ class Runner:
     def _compute_and_commit(self, context: Context, record: RunRecord, entry: StageRecord, meter: Meter) -> None:
         stage = context.stage
         try:
-            with self._lake.reading():
-                result = stage.compute(context)
+            result = stage.compute(context)
             _check_declared(stage, result.writes)
             entry.summary = result.summary
 

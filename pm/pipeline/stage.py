@@ -107,7 +107,7 @@ class Context:
         parameters: Sequence[object] = (),
         *,
         among: Mapping[str, Sequence[str]] | None = None,
-        columns: Sequence[str] = ("*",),
+        columns: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """Return a table's rows at the context's snapshot, in the order of its key; see `Lake.read`.
 

@@ -41,10 +41,11 @@ FROM (
     FROM bars b JOIN raw.batches a USING (batch_id)
     GROUP BY b.ticker
 )
-WHERE CASE WHEN ? IS NOT NULL THEN source = ?
-           WHEN EXISTS (FROM universe) THEN ticker IN (SELECT ticker FROM universe)
-           ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
-      END OR list_contains(?, ticker)
+WHERE (CASE WHEN EXISTS (FROM universe) THEN ticker IN (SELECT ticker FROM universe)
+            WHEN ? IS NOT NULL THEN true
+            ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
+       END AND (? IS NULL OR source = ?))
+   OR list_contains(?, ticker)
 ORDER BY ticker
 """
 
@@ -132,10 +133,10 @@ def run_day(rows: Rows, request: Request) -> date | None:
     """
     if request.as_of is not None:
         return request.as_of
-    found = rows(_LAST_DATE, [request.source, request.source, FILES, None])
+    found = rows(_LAST_DATE, _parameters(request))
     day: date | None = found[0]["day"]
     if day is None and request.tickers is not None:
-        day = rows(_LAST_DATE, [request.source, request.source, FILES, list(request.tickers)])[0]["day"]
+        day = rows(_LAST_DATE, _parameters(request, request.tickers))[0]["day"]
     return day
 
 
@@ -174,5 +175,10 @@ def _every_ticker(context: Context) -> list[str]:
 
 
 def _members(rows: Rows, request: Request) -> list[dict[str, Any]]:
-    named = list(request.tickers) if request.tickers is not None else None
-    return rows(_MEMBERS, [request.source, request.source, FILES, named])
+    return rows(_MEMBERS, _parameters(request, request.tickers))
+
+
+def _parameters(request: Request, tickers: Sequence[str] | None = None) -> list[object]:
+    """Return the values of the `?` of `_MEMBERS`."""
+    source = request.source
+    return [source, FILES, source, source, None if tickers is None else list(tickers)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,7 @@ class Spool:
     def __init__(self, table: Table, folder: Path) -> None:
         self._table = table
         self._folder = folder
+        self._token = secrets.token_hex(4)  # a stage can have several spools of a table
         self._frames: list[pl.DataFrame] = []
         self._held = 0
         self._files: list[Path] = []
@@ -133,7 +135,7 @@ class Spool:
         return Append(self._table, tuple(self._files))
 
     def _write(self) -> None:
-        file = self._folder / f"{self._table.qualified}-{len(self._files):06d}.parquet"
+        file = self._folder / f"{self._table.qualified}-{self._token}-{len(self._files):06d}.parquet"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             pl.concat(self._frames).write_parquet(file)

@@ -144,7 +144,7 @@ STAGE = Stage(
     ),
     views=("adjusted_bars", "ticker_quality"),
     sections=("report",),
-    depends=scope,
+    depends=lambda context: [*scope(context), __version__],
     replaces=True,  # latest.html
     is_intact=_is_intact,
 )

@@ -29,7 +29,7 @@ WITH refused AS (
 watched AS (
     SELECT ticker FROM universe WHERE ? IS NULL OR source = ?
     UNION
-    SELECT ticker FROM refused WHERE origin = ? OR (NOT EXISTS (FROM universe) AND list_contains(?, origin))
+    SELECT ticker FROM refused WHERE NOT EXISTS (FROM universe) AND list_contains(?, origin)
 )
 SELECT w.ticker, coalesce(sum(r.rows), 0)::BIGINT AS rows
 FROM watched w LEFT JOIN refused r USING (ticker)
@@ -75,7 +75,7 @@ def _without_prices(context: Context) -> pl.DataFrame:
     request = context.request
     named = list(request.tickers) if request.tickers is not None else None
     sources = watched_sources(context.rows, request)
-    found = context.rows(_WITHOUT_PRICES, [request.source, request.source, request.source, sources, named, named])
+    found = context.rows(_WITHOUT_PRICES, [request.source, request.source, sources, named, named])
     excluded = []
     for row in found:
         detail = f"{row['rows']} rows, all refused; see pm quarantine" if row["rows"] else "no bars in the lake"
