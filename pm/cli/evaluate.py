@@ -20,8 +20,6 @@ _MAX_STEP = 250
 """Largest horizon in sessions."""
 _MIN_DATES = 8
 """Minimum number of non-overlapping forecast dates for a t statistic to mean anything."""
-_OUTLIER_SIGMAS = 25
-"""Ratio of a forecast's error to its standard deviation above which bad data is the likeliest cause."""
 _MAX_NAMED = 5
 """Maximum number of tickers named in a sentence."""
 
@@ -195,12 +193,13 @@ def _print_outliers(lake: Lake, run_id: str) -> None:
     import polars as pl
 
     from pm.cli.render import join_names, print_lines
+    from pm.statistics.robust import OUTLIER_SIGMAS
 
     outcomes = lake.select("forecast_outcomes", columns=("ticker", "error", "sigma"), basis=run_id, model="ensemble")
-    outliers = outcomes.filter(pl.col("error").abs() > _OUTLIER_SIGMAS * pl.col("sigma"))
+    outliers = outcomes.filter(pl.col("error").abs() > OUTLIER_SIGMAS * pl.col("sigma"))
     if not outliers.is_empty():
         print_lines(
-            f"Returns more than {_OUTLIER_SIGMAS} forecast standard deviations away dominate the averages above:",
+            f"Returns more than {OUTLIER_SIGMAS:g} forecast standard deviations away dominate the averages above:",
             f"  {join_names(sorted(set(outliers['ticker'])), limit=_MAX_NAMED)}",
             "Is a split missing from the adjustment factors? See: pm sql 'from bar_flags'",
         )

@@ -45,7 +45,7 @@ class Meter:
         self.read()
 
     def read(self) -> tuple[float, float]:
-        """Measure until now; give seconds and peak_memory_mb."""
+        """Return the seconds since the start and the peak memory in MiB, both up to now."""
         self._sample()
         self.seconds = time.perf_counter() - self._start
         return self.seconds, self.peak_memory_mb

@@ -33,7 +33,7 @@ _HINT = "something outside pm has changed the lake; look with `pm lake snapshots
 
 
 def verify_reconciliation(lake: Lake) -> None:
-    """Hold the lake to its accounts.
+    """Check that every row that landed is accounted for.
 
     Of every batch: the rows it said it landed = those in raw.bars = inserted + updated + unchanged + quarantined, and
     the quarantined are in quarantine. Of all: no landed row is of an unknown batch, and bars has as many rows as were
@@ -59,5 +59,7 @@ def verify_reconciliation(lake: Lake) -> None:
     there, inserted = lake.rows(_INSERTED)[0].values()
     if there != inserted:
         raise ReconciliationError(
-            f"Of {inserted} bars inserted {there} are there.", where="tables bars, reconciliation", hint=_HINT
+            f"Table bars has {there} rows, and {inserted} were inserted.",
+            where="tables bars, reconciliation",
+            hint=_HINT,
         )

@@ -124,7 +124,7 @@ class RunRecord:
 
         A run that was cut off continues under its name from where it stopped. If a stage that it had done must be
         computed again, because its inputs or the settings have changed since, a new run takes its place: the name of a
-        run stands for one result.
+        run belongs to one result.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class RunRecord:
         self._observer(RunStarted(self.run_id, resumed=self._attempt > 1))
 
     def equal_result(self, stage: Stage, entry: StageRecord) -> str | None:
-        """Return the newest run with a result of the same fingerprint; None if there is none that stands."""
+        """Return the newest run with a result of the same fingerprint; None if there is none."""
         if entry.fingerprint is None:
             return None
         if stage.replaces and self._done.newest.get(stage.name) != entry.fingerprint:

@@ -1,7 +1,7 @@
 """Compute stages as of past dates, each date as a run on that day would have computed it.
 
 The stages are those of a run, unchanged: they get a context whose day is the past date, in which what one stage
-computed stands in for the table that the next one reads. Nothing is written.
+computed replaces the table that the next one reads. Nothing is written.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ __all__ = ["RunResult", "Runner"]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to.
+    """Outcome of a run.
 
     Parameters
     ----------

@@ -53,8 +53,8 @@ class Stage:
         Returns what else the result depends on, such as parts of the request, as a value that JSON can hold. None says
         that only running the stage can tell, so that it is never skipped.
     replaces
-        Whether its result takes the place of the result before, so that only the newest can stand. The results of a
-        stage whose rows carry their run stand side by side.
+        Whether its result takes the place of the result before, so that only the newest can be used again. The results
+        of a stage whose rows carry their run are all kept.
     is_intact
         Returns whether the result of an earlier, equal run is still there. Rows in the lake always are.
     """

@@ -1,6 +1,7 @@
 """The watch list: which tickers a run is about, where their bars come from, and which day the run takes for today.
 
-A ticker's bars come from one source, and its sessions are those of one exchange. Every stage asks here for both.
+A ticker's bars come from one source, which the stage `check` chooses, and its sessions are those of one exchange. Every
+stage that reads table `bars` finds both here.
 
 The watch list is table `universe`. While it is empty, it is all tickers of imported files or, where nothing was
 imported, those of the embedded sample. A request can restrict it to a source or to some tickers, and a ticker that a
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
     from pm.pipeline.request import Request
     from pm.pipeline.stage import Context
 
-__all__ = ["WATCH_LIST_TABLES", "WatchList", "newest_bars", "run_day", "scope", "watch_list", "watched_sources"]
+__all__ = [
+    "TICKERS_OF_BARS",
+    "WATCH_LIST_TABLES",
+    "WatchList",
+    "newest_bars",
+    "run_day",
+    "scope",
+    "watch_list",
+    "watched_sources",
+]
 
 WATCH_LIST_TABLES = (BARS, RAW_BATCHES, UNIVERSE)
 """Tables that decide what a run is about: a stage that asks for the watch list declares that it reads them."""
@@ -34,20 +44,23 @@ WATCH_LIST_TABLES = (BARS, RAW_BATCHES, UNIVERSE)
 Rows = Callable[[str, Sequence[object]], list[dict[str, Any]]]
 """A function that returns the rows of a query, as `Context.rows` and `Lake.rows` do."""
 
-_MEMBERS = """
+TICKERS_OF_BARS = """
+SELECT b.ticker, arg_max(a.origin, b.date) AS source, min(b.date) AS first_date, max(b.date) AS last_date
+FROM bars b JOIN raw.batches a USING (batch_id)
+GROUP BY b.ticker
+"""
+"""Query for each ticker that has bars: the source that they come from, and the dates of the first and the last."""
+
+_MEMBERS = f"""
 SELECT ticker, source, first_date, last_date
-FROM (
-    SELECT b.ticker, arg_max(a.origin, b.date) AS source, min(b.date) AS first_date, max(b.date) AS last_date
-    FROM bars b JOIN raw.batches a USING (batch_id)
-    GROUP BY b.ticker
-)
+FROM ({TICKERS_OF_BARS})
 WHERE (CASE WHEN EXISTS (FROM universe) THEN ticker IN (SELECT ticker FROM universe)
             WHEN ? IS NOT NULL THEN true
             ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
        END AND (? IS NULL OR source = ?))
    OR list_contains(?, ticker)
 ORDER BY ticker
-"""
+"""  # noqa: S608 - a constant
 
 _LAST_DATE = f"SELECT max(last_date) AS day FROM ({_MEMBERS})"  # noqa: S608 - a constant
 
@@ -91,7 +104,7 @@ def watch_list(context: Context) -> WatchList:
         raise SourceError(
             f"There are no usable bars{'' if request.source is None else f' from {request.source!r}'}.",
             where="table bars",
-            hint="import some: pm import PATH; or see what was refused: pm quarantine",
+            hint="import some: pm import PATH; or see what was refused (pm quarantine) and watched (pm universe list)",
         )
     if request.tickers is not None:
         by_ticker = {row["ticker"]: row for row in members if request.source in {None, row["source"]}}

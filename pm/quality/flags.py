@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.prices import adjusted_close
+from pm.prices import adjusted_close, log_return
 from pm.sessions import sessions_between
 from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import BAR_FLAGS
@@ -63,7 +63,7 @@ def _before(name: str) -> pl.Expr:
 
 
 def _jumps(closes: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
-    moves = closes.with_columns(move=(pl.col("adjusted") / _before("adjusted")).log())
+    moves = closes.with_columns(move=log_return(pl.col("adjusted")))
     deviation = (pl.col("move") - pl.col("move").median().over("ticker")).abs()
     sigma = MAD_TO_SIGMA * deviation.median().over("ticker")
     simple = pl.col("move").exp() - 1

@@ -12,7 +12,21 @@ __all__ = ["RunSettings"]
 
 
 class RunSettings(Section):
-    """config/run.yml."""
+    """Settings of config/run.yml.
+
+    Attributes
+    ----------
+    engine
+        Where chunks of tickers are computed: processes of this machine, Dask or Ray.
+    address
+        Address of a running cluster; None to start one on this machine.
+    jobs
+        Number of processes on this machine; 0 for one per core.
+    worker_memory_mb
+        Memory in MiB at which a worker is killed; 0 for the engine's default.
+    chunk_size
+        Number of tickers in a chunk.
+    """
 
     engine: Literal["local", "dask", "ray"]
     address: Annotated[str, Field(min_length=1)] | None
@@ -23,5 +37,5 @@ class RunSettings(Section):
     @model_validator(mode="after")
     def _an_address_is_of_a_cluster(self) -> RunSettings:
         if self.engine == "local" and self.address is not None:
-            raise ValueError("address is of a cluster: set engine to dask or ray, or address to null")
+            raise ValueError("only a cluster has an address: set engine to dask or ray, or address to null")
         return self

@@ -9,10 +9,14 @@ import numpy as np
 if TYPE_CHECKING:
     from pm.typing import FloatArray
 
-__all__ = ["MAD_TO_SIGMA", "robust_sigma"]
+__all__ = ["MAD_TO_SIGMA", "OUTLIER_SIGMAS", "robust_sigma"]
 
 MAD_TO_SIGMA = 1.4826
 """Ratio of a normal distribution's standard deviation to its median absolute deviation."""
+
+OUTLIER_SIGMAS = 25.0
+"""Number of standard deviations beyond which a move is not of the present regime: the end of a peg or a halt, a split
+that was not adjusted for, a wrong quote."""
 
 
 def robust_sigma(deviations: FloatArray) -> float:

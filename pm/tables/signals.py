@@ -1,4 +1,4 @@
-"""Decisions about tickers."""
+"""Declare the tables of signals."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ UNIVERSE = Table(
     (
         Column("ticker", TEXT, "Ticker."),
         Column("source", TEXT, "Source that its bars come from."),
-        Column("added_at", TIME, "When it was added, UTC."),
+        Column("added_at", TIME, "Time at which it was added, in UTC."),
         Column("run_id", TEXT, "Run that added it; see runs."),
     ),
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from pm.statistics.robust import OUTLIER_SIGMAS
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKCAST_RETURNS",
-    "OUTLIER_SIGMAS",
     "PARAMETERS",
     "SMALLEST_SIGMA",
     "Key",
@@ -32,10 +33,6 @@ BACKCAST_RETURNS = 75
 SMALLEST_SIGMA = 1e-6
 """Smallest volatility per day that is modelled (0.01 basis points, below any tick): a price that moves less is not
 traded."""
-
-OUTLIER_SIGMAS = 25.0
-"""Number of standard deviations beyond which a move is not of the present regime: the end of a peg or a halt, a split
-that was not adjusted for, a wrong quote."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pm.exclusions import Exclusion
+from pm.statistics.robust import OUTLIER_SIGMAS
 from pm.tables.vocabulary import Reason
-from pm.volatility.base import BACKCAST_RETURNS, OUTLIER_SIGMAS, SMALLEST_SIGMA, VolatilityEstimate
+from pm.volatility.base import BACKCAST_RETURNS, SMALLEST_SIGMA, VolatilityEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.statistics.robust import robust_sigma
-from pm.volatility.base import OUTLIER_SIGMAS
+from pm.statistics.robust import OUTLIER_SIGMAS, robust_sigma
 
 if TYPE_CHECKING:
     from pm.typing import BoolArray, FloatArray

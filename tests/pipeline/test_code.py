@@ -56,6 +56,13 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("cli/app.py", "\nEXTRA = 1\n", set()),
     ("parallel/workers.py", "\nEXTRA = 1\n", set()),
     ("settings/load.py", "\nEXTRA = 1\n", set()),
+    ("__init__.py", '\n__version__ = "9.9.9"\n', set()),
+    ("errors.py", "\nEXTRA = 1\n", set()),
+    ("tables/vocabulary.py", "\nEXTRA = 1\n", MODEL | {"policy", "signals", "report"}),
+    ("tables/quantiles.py", "\nEXTRA = 1\n", MODEL | {"signals", "report"}),
+    ("signals/sizing.py", '\n__all__ = ["EXTRA"]\n', set()),
+    ("signals/.DS_Store", "x", set()),
+    ("report/notes.txt~", "x", set()),
     ("tables/pipeline.py", "\n# a comment\n", set()),
     ("tables/forecast.py", '\n"""Another text."""\n', set()),
     ("volatility/base.py", "\n# a comment\n", set()),
@@ -69,7 +76,7 @@ def test_an_edit_moves_exactly_the_stages_that_depend_on_it(package: Path) -> No
     wrong = []
     for name, text, expected in EDITS:
         file = package / name
-        original = file.read_bytes()
+        original = file.read_bytes() if file.exists() else b""
         file.write_bytes(original + text.encode())
         after = digests(package)
         file.write_bytes(original)
@@ -91,6 +98,37 @@ def test_a_docstring_or_comment_inside_a_function_is_no_change_of_code(package: 
     assert digests(package) == before
     file.write_text(text.replace("\n    return", "\n    pass\n    return"), encoding="utf-8")
     assert digests(package) != before
+
+
+def test_a_word_counts_and_its_meaning_does_not(package: Path) -> None:
+    before = digests(package)
+    file = package / "tables" / "vocabulary.py"
+    text = file.read_text(encoding="utf-8")
+    for old, new, moves in (
+        ("Left out: two bars", "Left out, since two bars", False),
+        ('"bad_price"', '"odd_price"', True),
+    ):
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new), encoding="utf-8")
+        assert (digests(package) != before) == moves, new
+
+
+def test_every_resource_of_the_package_has_a_suffix_that_counts() -> None:
+    files = {file for file in ROOT.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
+    assert {file.name for file in files if file.suffix not in {".py", ".css", ".j2", ".js"}} == {"py.typed"}
+
+
+def test_a_stage_of_the_users_own_depends_on_the_modules_beside_it(tmp_path: Path) -> None:
+    stage, helper = tmp_path / "mystage.py", tmp_path / "helpers" / "prices.py"
+    helper.parent.mkdir()
+    (helper.parent / "__init__.py").write_text("")
+    stage.write_text("import numpy\nfrom helpers.prices import twice\n")
+    helper.write_text("import scipy\ndef twice(x): return 2 * x\n")
+    before = CodeReader(ROOT).closure("mystage", stage)
+    assert before.packages == {"numpy", "scipy"}
+    assert before.modules.keys() == {"mystage", "helpers", "helpers.prices"}
+    helper.write_text("import scipy\ndef twice(x): return 3 * x\n")
+    assert CodeReader(ROOT).closure("mystage", stage).digest != before.digest
 
 
 def test_what_was_read_is_kept_until_a_file_changes(package: Path, tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
 
 
+def test_credentials_on_the_command_line_are_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["pm", "run", "--address", "tcp://user:hunter2@10.0.0.1:8786"])
+    with writer_lock(tmp_path):
+        assert (
+            json.loads((tmp_path / "writer.json").read_text())["command"] == "pm run --address tcp://***@10.0.0.1:8786"
+        )
+
+
 def test_the_lock_of_a_dead_process_is_no_lock(tmp_path: Path) -> None:
     with hold(tmp_path) as holder:
         holder.kill()

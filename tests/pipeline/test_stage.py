@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -175,6 +177,72 @@ def test_what_a_killed_run_left_on_its_way_is_removed(run: Callable[..., Any], w
     left.write_bytes(b"half")
     run(Stage("only", lambda _: Result([], ""), writes=(UNIVERSE,)))
     assert not left.exists()
+
+
+def test_two_spools_of_a_table_keep_their_rows_apart(
+    run: Callable[..., Any], lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "_ROWS_IN_MEMORY", 1)
+
+    def compute(context: Context) -> Result:
+        spools = context.spool(UNIVERSE), context.spool(UNIVERSE)
+        for spool, ticker in zip((*spools, *spools), "ABCD", strict=True):
+            spool.add(watched(ticker))
+        return Result([spool.append() for spool in spools], "done")
+
+    run(Stage("only", compute, writes=(UNIVERSE,)))
+    assert lake.read(UNIVERSE)["ticker"].to_list() == ["A", "B", "C", "D"]
+
+
+def test_a_stage_computes_outside_of_a_transaction(run: Callable[..., Any]) -> None:
+    times = []
+
+    def compute(context: Context) -> Result:
+        for _ in range(2):  # inside a transaction the time stands still
+            times.append(context.lake.scalar("SELECT now()"))
+            time.sleep(0.01)
+        return Result([], "done")
+
+    def depends(context: Context) -> str:
+        compute(context)
+        return ""
+
+    run(Stage("only", compute, depends=depends))
+    assert len(times) == len(set(times)) == 4
+
+
+def test_what_has_an_effect_outside_is_done_once_by_two_stages(run: Callable[..., Any], lake: Lake) -> None:
+    """Intents are committed, then carried out by a stage that an effect's receiver knows by the intent's key."""
+    orders: dict[str, int] = {}
+    broken = True
+
+    def intend(_: Context) -> Result:
+        return Result([Merge(UNIVERSE, watched("A", "B"))], "two orders")
+
+    def carry_out(context: Context) -> Result:
+        done = context.read(BAR_FLAGS)["ticker"].to_list()
+        sent = [ticker for ticker in context.read(UNIVERSE)["ticker"] if ticker not in done]
+        for ticker in sent:
+            orders[ticker] = orders.get(ticker, 0) + (ticker not in orders)  # the receiver refuses a key it has
+        if broken:
+            raise OSError("the power failed between the effect and the commit")
+        return Result([Append(BAR_FLAGS, flags(*sent))], f"{len(sent)} sent")
+
+    intents = Stage("intend", intend, writes=(UNIVERSE,))
+    effects = Stage("carry_out", carry_out, reads=(UNIVERSE,), writes=(BAR_FLAGS,))
+    with pytest.raises(StageError, match="the power failed"):
+        run(intents, effects)
+    assert lake.read(UNIVERSE)["ticker"].to_list() == ["A", "B"]
+    broken = False
+    run(intents, effects)
+    run(intents, effects)
+    assert orders == {"A": 1, "B": 1}
+    assert lake.read(BAR_FLAGS)["ticker"].to_list() == ["A", "B"]
+
+
+def flags(*tickers: str) -> pl.DataFrame:
+    rows = [{"ticker": ticker, "date": date(2020, 1, 1), "rule": "sent"} for ticker in tickers]
+    return pl.DataFrame(rows, schema=BAR_FLAGS.polars_schema)
 
 
 def test_an_empty_spool_adds_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from pm.errors import SettingsError, UnknownTickerError
+from pm.errors import SettingsError, SourceError, UnknownTickerError
 from pm.pipeline import Request, add_to_universe, open_lake, remove_from_universe
 from pm.pipeline.watch_list import run_day, watched_sources
 from pm.settings import load_settings
@@ -94,6 +94,15 @@ def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
     change(mixed, remove=["AAPL"])
     run_pipeline(mixed)
     assert newest_tickers(mixed, ask) == ["NEW"]
+
+
+def test_a_source_restricts_the_watch_list(mixed: Path, change: Run, run_pipeline: Run, ask: Read) -> None:
+    change(mixed, add=["AAPL", "NEW"])
+    run_pipeline(mixed, source="sample")
+    assert newest_tickers(mixed, ask) == ["AAPL"]
+    change(mixed, remove=["NEW"])
+    with pytest.raises(SourceError, match="no usable bars"):
+        run_pipeline(mixed, source="files")
 
 
 def test_the_watch_list_chooses_between_two_sources_of_a_ticker(

@@ -1,7 +1,7 @@
 """Stage `features`: a ticker's features on each of its days.
 
-A feature looks only backwards, so what was computed before a ticker's first changed bar stands: only the days from
-there on are written again.
+A feature looks only backwards, so what was computed before a ticker's first changed bar is still right. Only the days
+from there on are written again.
 """
 
 from __future__ import annotations

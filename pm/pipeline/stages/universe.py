@@ -10,6 +10,7 @@ import polars as pl
 from pm.clock import utc_now
 from pm.errors import UnknownTickerError
 from pm.pipeline.stage import Context, Stage
+from pm.pipeline.watch_list import TICKERS_OF_BARS
 from pm.pipeline.writes import Delete, Merge, Result
 from pm.tables.quality import BARS
 from pm.tables.sources import RAW_BATCHES, UNIVERSE
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["adding", "removing"]
-
-_SOURCES = """
-SELECT b.ticker, arg_max(a.origin, b.date) AS source
-FROM bars b JOIN raw.batches a USING (batch_id)
-GROUP BY b.ticker
-"""
 
 
 def adding(tickers: Sequence[str], source: str | None) -> Stage:
@@ -51,7 +46,7 @@ def _add(context: Context, *, tickers: Sequence[str], source: str | None) -> Res
 
     if source is not None and source != FILES:
         find_source(source)  # refuses an unknown name
-    known = {row["ticker"]: row["source"] for row in context.rows(_SOURCES)}
+    known = {row["ticker"]: row["source"] for row in context.rows(TICKERS_OF_BARS)}
     missing = [ticker for ticker in tickers if ticker not in known]
     if source is None and missing:
         raise UnknownTickerError.from_missing(missing, known, where="table bars")
