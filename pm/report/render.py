@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -11,6 +12,8 @@ from pm.report.words import FILTERS, headline
 from pm.tables.vocabulary import Action
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from pm.report.data import ReportData
     from pm.settings import ReportSettings
 
@@ -33,26 +36,15 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
     settings
         Section `report`: the number of charts, of sessions in a chart, and of rows in a table.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("pm.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
 
     ranked = data.signals.with_columns(strength=pl.max_horizontal("probability_gain", "probability_loss")).sort(
         pl.col("action") == Action.HOLD.value, "strength", "ticker", descending=[False, True, False]
     )
     charts = _charts(data, ranked.head(settings.max_charts), settings)
     rows = settings.max_rows
-    return environment.get_template("template.html.j2").render(
+    return _template().render(
         data=data,
         max_rows=rows,
         sentences=headline(ranked),
@@ -70,6 +62,23 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
         timings=_timings(data.timings),
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - the script of plotly itself, which is meant to be inlined
     )
+
+
+@cache
+def _template() -> Template:
+    """Return the compiled template."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("pm.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment.get_template("template.html.j2")
 
 
 def _example(data: ReportData, ranked: pl.DataFrame) -> Row:

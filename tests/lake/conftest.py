@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def settings() -> LakeSettings:
-    return LakeSettings(retry_attempts=8, retry_base_seconds=0.02, expire_after_days=30, threads=0)
+    return LakeSettings(retry_attempts=8, retry_base_seconds=0.02, expire_after_days=30, threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -64,8 +64,9 @@ def test_only_the_packaged_extensions_are_loaded_without_their_signature(tmp_pat
 
 
 def test_threads_limit_a_query(root: Path, settings: LakeSettings) -> None:
-    with Lake(root, settings.model_copy(update={"threads": 3}), TABLES) as lake:
-        assert lake.scalar("SELECT current_setting('threads')") == 3
+    for threads, expected in ((3, 3), (1, 1), (0, os.cpu_count())):
+        with Lake(root, settings.model_copy(update={"threads": threads}), TABLES) as lake:
+            assert lake.scalar("SELECT current_setting('threads')") == expected
 
 
 @pytest.fixture

@@ -215,6 +215,16 @@ def test_another_duckdb_reads_tables_and_views(root: Path, settings: LakeSetting
             connection.execute("DELETE FROM bars")
 
 
+def test_a_column_of_a_newer_version_is_kept_and_not_read(root: Path, settings: LakeSettings, rows: Rows) -> None:
+    with Lake(root, settings, TABLES) as lake:
+        lake.commit("bar", lambda tx: tx.append(BARS, rows("bars", {"ticker": "A", "close": 2.0})))
+        before = lake.snapshot
+    _alter(root, settings, "ALTER TABLE bars ADD COLUMN later DOUBLE", "UPDATE bars SET later = 7")
+    with Lake(root, settings, TABLES) as lake:
+        assert lake.read(BARS).columns == lake.read(BARS, at=before).columns == BARS.polars_schema.names()
+        assert lake.rows("SELECT ticker, later FROM bars") == [{"ticker": "A", "later": 7.0}]
+
+
 def test_a_reader_refuses_an_older_lake_and_a_writer_updates_it(root: Path, settings: LakeSettings) -> None:
     with Lake(root, settings, TABLES) as lake:
         whole = lake.snapshot

@@ -11,6 +11,8 @@ from pm import pipeline
 from pm.lake import Lake
 from pm.parallel import Workers
 from pm.pipeline import Request, import_bars, open_lake
+from pm.pipeline.run_stages import RUN_STAGES
+from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.writes import Result
 from pm.settings import load_settings
@@ -73,16 +75,22 @@ def workspace_in(build_once: Build) -> Callable[[Path], Workspace]:
 
 @pytest.fixture(scope="session")
 def run_pipeline(workspace_in: Callable[[Path], Workspace]) -> Callable[..., RunResult]:
-    """Run the pipeline in a folder: `run_pipeline(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`."""
+    """Run the pipeline in a folder: `run_pipeline(folder, tickers=…, as_of=…, source=…, resume=…, signals={…})`.
+
+    With `upto="check"` only the stages up to this one are run.
+    """
 
     def run(folder: Path, **options: Any) -> RunResult:  # noqa: ANN401 - a request's parts, and sections of settings
         asked = {name: options.pop(name) for name in ("tickers", "as_of", "source", "jobs") if name in options}
-        resume = options.pop("resume", None)
+        resume, upto = options.pop("resume", None), options.pop("upto", None)
         heard: list[Event] = options.pop("heard", [])
         settings = settings_with(**options)
         workspace = workspace_in(folder)
         with open_lake(workspace, settings) as lake:
             request = Request(**asked)
+            if upto is not None:
+                stages = RUN_STAGES[: [stage.name for stage in RUN_STAGES].index(upto) + 1]
+                return Runner(lake, settings, workspace, heard.append).run(stages, request)
             return pipeline.run_pipeline(lake, workspace, settings, heard.append, request=request, resume=resume)
 
     return run

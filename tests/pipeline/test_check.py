@@ -153,7 +153,7 @@ def test_the_sample_landing_after_files_leaves_their_tickers_alone(
 ) -> None:
     stocks.filter(ticker="IBM").tail(300).write_parquet(tmp_path / "ibm.parquet")
     import_files(tmp_path / "w", tmp_path / "ibm.parquet")
-    run_pipeline(tmp_path / "w", source="sample", tickers=("FB",))
+    run_pipeline(tmp_path / "w", upto="check", source="sample", tickers=("FB",))
     assert ask(tmp_path / "w", "SELECT count(*) FROM bars WHERE ticker = 'IBM'").item() == 300
     rules = ask(tmp_path / "w", "SELECT DISTINCT rule, ticker FROM quarantine").rows()
     assert rules == [("other_source", "IBM")]
@@ -209,7 +209,7 @@ def test_a_row_removed_behind_its_back_is_missed(
     with Lake(run_copy / "lake", load_settings().lake, TABLES) as lake:
         lake.commit("theft", lambda tx: tx.delete(TABLES[name], where))
     with pytest.raises(ReconciliationError):
-        run_pipeline(run_copy, source="sample")
+        run_pipeline(run_copy, upto="check", source="sample")
     last = ask(run_copy, "SELECT status, error FROM runs ORDER BY started_at DESC LIMIT 1").row(0)
     assert last[0] == "failed"
     assert "pm lake snapshots" in last[1]
@@ -273,7 +273,7 @@ def test_an_action_leaves_a_vendors_own_factors_alone(tmp_path: Path, import_fil
 def test_a_file_without_a_good_row_displaces_no_source(
     tmp_path: Path, run_pipeline: Run, import_files: Run, read_table: Read
 ) -> None:
-    run_pipeline(tmp_path)
+    run_pipeline(tmp_path, upto="check")
     before = read_table(tmp_path, "bars", "ticker = 'AAPL'").height
     (tmp_path / "AAPL.csv").write_text("date,close\n2013-03-04,-5\n")
     import_files(tmp_path, tmp_path / "AAPL.csv")
@@ -290,6 +290,6 @@ def test_a_bar_dated_ahead_is_taken_when_its_day_has_come(
     import_files(tmp_path, tmp_path / "A.csv")
     assert read_table(tmp_path, "quarantine")["rule"].to_list() == ["future_date"]
     monkeypatch.setattr("pm.pipeline.stages.check.utc_today", lambda: DAYS[-1])
-    run_pipeline(tmp_path)
+    run_pipeline(tmp_path, upto="check")
     assert read_table(tmp_path, "quarantine").is_empty()
     assert read_table(tmp_path, "bars")["date"].max() == DAYS[-1]

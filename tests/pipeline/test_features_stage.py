@@ -30,7 +30,7 @@ def house(tmp_path: Path, stocks: pl.DataFrame, run_pipeline: Run, import_files:
     two = stocks.filter(pl.col("ticker").is_in(["IBM", "MSFT"]), pl.col("date").is_between(BEGIN, date(2012, 6, 29)))
     two.write_parquet(tmp_path / "first.parquet")
     import_files(tmp_path / "house", tmp_path / "first.parquet")
-    run_pipeline(tmp_path / "house")
+    run_pipeline(tmp_path / "house", upto="features")
     return tmp_path / "house"
 
 
@@ -65,7 +65,7 @@ def test_what_is_added_comes_to_what_computing_everything_gives(
     moved = stocks.filter(came).with_columns(pl.col("open", "high", "low", "close", "adj_close") * 1.01)
     moved.write_parquet(house / "more.parquet")
     import_files(house, house / "more.parquet")
-    run_pipeline(house)
+    run_pipeline(house, upto="features")
     expect_from_scratch(house, read_table)
     rows = read_table(house, "stage_events", "stage = 'features' AND status = 'done'").sort("finished_at")["rows"]
     assert written[0] <= rows.to_list()[-1] <= written[1]
@@ -81,7 +81,7 @@ def test_features_of_a_ticker_that_vanished_vanish(house: Path, run_pipeline: Ru
             transaction.merge(RAW_BATCHES, ibm)
 
         lake.commit("forget", forget)
-    run_pipeline(house, quality={"stale_sessions": 6})  # checks everything again
+    run_pipeline(house, upto="features", quality={"stale_sessions": 6})  # checks everything again
     assert read_table(house, "features")["ticker"].unique().to_list() == ["IBM"]
     expect_from_scratch(house, read_table)
 

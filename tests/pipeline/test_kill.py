@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 QUICK = {
     "PM_FORECAST__MODELS": '["naive", "drift"]',
     "PM_FORECAST__ORIGINS": "2",
+    "PM_FORECAST__HORIZON": "5",
     "PM_VOLATILITY__SIMULATIONS": "500",
     "PM_RUN__JOBS": "2",
     "PM_RUN__CHUNK_SIZE": "2",
@@ -57,12 +58,27 @@ def complete(folder: Path, *arguments: str) -> tuple[str, float]:
     return told, time.monotonic() - began
 
 
-def kill(folder: Path, *arguments: str, after: float) -> int:
+def kill(folder: Path, *arguments: str, after: float | str) -> int:
+    """Kill a command and its workers some seconds after its start, or once it has printed something."""
     with start(folder, *arguments) as process:
-        time.sleep(after)
+        if isinstance(after, str):
+            wait_for(process, after)
+        else:
+            time.sleep(after)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     return process.returncode
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> str:
+    """Return what a process has printed to the end of the line that contains the text."""
+    assert process.stderr is not None
+    printed = ""
+    while text not in printed or not printed.endswith("\n"):
+        character = process.stderr.read(1)
+        assert character, printed
+        printed += character
+    return printed
 
 
 def expect_no_row_twice(folder: Path) -> None:
@@ -74,19 +90,18 @@ def expect_no_row_twice(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "moments",
-    [pytest.param([0.6], id="one"), pytest.param(range(24), id="many", marks=pytest.mark.slow)],
+    [pytest.param(["volatility done"], id="one"), pytest.param(range(24), id="many", marks=pytest.mark.slow)],
 )
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(
-    tmp_path: Path, contents: Contents, moments: list[float] | range
+    tmp_path: Path, contents: Contents, first_run: Path, moments: list[str] | range
 ) -> None:
-    _, seconds = complete(tmp_path / "undisturbed", "run")
-    expected = contents(tmp_path / "undisturbed")
+    expected = contents(first_run)  # by another number of processes, and of tickers in a chunk
+    seconds = complete(tmp_path / "undisturbed", "run")[1] if isinstance(moments, range) else 0
     chance = random.Random(20130301)  # noqa: S311 - seeded
     cut = 0
     for number, moment in enumerate(moments):
         folder = tmp_path / str(number)
-        share = moment if isinstance(moment, float) else chance.uniform(0.05, 1)
-        code = kill(folder, "run", after=share * seconds)
+        code = kill(folder, "run", after=moment if isinstance(moment, str) else chance.uniform(0.05, 1) * seconds)
         complete(folder, "run")
         found = contents(folder)
         for name, frame in expected.items():
@@ -128,10 +143,7 @@ def test_an_import_killed_at_any_moment_lands_whole_or_not_at_all(
 def test_ctrl_c_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     with start(folder, "run") as process:
-        assert process.stderr is not None
-        told = ""
-        while not told.endswith("\n") or "check" not in told:
-            told += process.stderr.read(1)
+        told = wait_for(process, "check")
         process.send_signal(signal.SIGINT)
         told += process.communicate()[1]
     assert process.returncode == 130
