@@ -100,6 +100,7 @@ class CodeReader:
         self._sources: dict[str, _Source] = {}
         self._closures: dict[str, Closure] = {}
         self._outside: dict[str, Path] = {}
+        self._paths: dict[str, Path | None] = {}
         self._changed = False
 
     def closure(self, module: str, file: Path | None = None) -> Closure:
@@ -161,6 +162,11 @@ class CodeReader:
             yield from self._modules(reexports[attribute], attribute)
 
     def _path(self, module: str) -> Path | None:
+        if module not in self._paths:
+            self._paths[module] = self._find(module)
+        return self._paths[module]
+
+    def _find(self, module: str) -> Path | None:
         parts = module.split(".")[1:]
         package, file = self._root.joinpath(*parts, "__init__.py"), self._root.joinpath(*parts).with_suffix(".py")
         return package if package.is_file() else file if parts and file.is_file() else None

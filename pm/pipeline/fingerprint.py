@@ -80,17 +80,14 @@ def fingerprint(stage: Stage, context: Context) -> str | None:
         return None
     inputs = [table for table in stage.reads if table not in (*stage.writes, *_RECORD)]
     by_run = {table.qualified for table in inputs if "run_id" in table.key and table.qualified in context.producers}
-    with context.lake.reading():
-        versions = context.lake.versions(table.qualified for table in inputs if table.qualified not in by_run)
-        views = context.lake.view_definitions(stage.views)
     return _hash(
         {
             "depends": depends,
-            "tables": versions,
+            "tables": context.lake.versions(table.qualified for table in inputs if table.qualified not in by_run),
             "outputs": {
                 name: [context.outputs[producer] for producer in context.producers[name]] for name in sorted(by_run)
             },
-            "views": views,
+            "views": context.lake.view_definitions(stage.views),
             "code": context.code_hash,
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from pm.tables.vocabulary import RunKind, StageStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from pm.lake import Lake, Transaction
     from pm.parallel import Workers
@@ -130,16 +132,16 @@ class Runner:
         self._observer(StageStarted(stage.name))
         entry = StageRecord(stage.name, context.snapshot, context.code_hash)
         try:
-            entry.fingerprint = fingerprint(stage, context)
-            equal = record.equal_result(stage, entry)
-            if equal is not None and stage.is_intact(context, equal):
+            with self._reading(stage):
+                entry.fingerprint = fingerprint(stage, context)
+                equal = record.equal_result(stage, entry)
+                usable = equal is not None and stage.is_intact(context, equal)
+            if equal is not None and usable:
                 record.skip(entry, equal)
                 return equal
             record.begin([later.name for later in stages[place:]])
-            context = replace(context, run_id=record.run_id, snapshot=self._lake.snapshot)
-            entry.snapshot_id = context.snapshot
             with Meter() as meter:
-                self._compute_and_commit(context, record, entry, meter)
+                self._compute_and_commit(replace(context, run_id=record.run_id), record, entry, meter)
             self._observer(StageEnded(stage.name, StageStatus.DONE, meter.seconds, entry.summary))
         except Exception as error:
             failure = error if isinstance(error, PmError) else _unexpected(error, stage, record)
@@ -152,7 +154,9 @@ class Runner:
     def _compute_and_commit(self, context: Context, record: RunRecord, entry: StageRecord, meter: Meter) -> None:
         stage = context.stage
         try:
-            result = stage.compute(context)
+            with self._reading(stage):
+                entry.snapshot_id = self._lake.snapshot
+                result = stage.compute(replace(context, snapshot=entry.snapshot_id))
             _check_declared(stage, result.writes)
             entry.summary = result.summary
 
@@ -164,6 +168,10 @@ class Runner:
             self._lake.commit(stage.name, write, run_id=record.run_id, stage=stage.name)
         finally:
             shutil.rmtree(context.spool_folder, ignore_errors=True)
+
+    def _reading(self, stage: Stage) -> AbstractContextManager[None]:
+        """Return the transaction in which a stage reads, or none for a stage that talks to the network."""
+        return nullcontext() if stage.network else self._lake.reading()
 
     def _reconcile(self, record: RunRecord) -> None:
         """Check that every row that landed is accounted for; a run whose rows are not has failed."""

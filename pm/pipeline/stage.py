@@ -57,6 +57,9 @@ class Stage:
         of a stage whose rows carry their run are all kept.
     is_intact
         Returns whether the result of an earlier, equal run is still there. Rows in the lake always are.
+    network
+        Whether it talks to the network. All reads of any other stage are one transaction, so that it reads one snapshot
+        of the lake; a stage that may wait for an answer reads without a transaction.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Stage:
     depends: Callable[[Context], Any] = field(default=lambda _: "")
     replaces: bool = False
     is_intact: Callable[[Context, str], bool] = field(default=lambda *_: True)
+    network: bool = False
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,24 @@ def test_two_spools_of_a_table_keep_their_rows_apart(
     assert lake.read(UNIVERSE)["ticker"].to_list() == ["A", "B", "C", "D"]
 
 
-def test_a_stage_computes_outside_of_a_transaction(run: Callable[..., Any]) -> None:
+def test_a_stage_reads_one_snapshot(run: Callable[..., Any], lake: Lake, workspace: Workspace) -> None:
+    seen = []
+
+    def compute(context: Context) -> Result:
+        for _ in range(2):
+            seen.append((context.read(UNIVERSE).height, len(context.rows("FROM universe")), context.snapshot))
+            with Lake(workspace.lake, load_settings().lake, TABLES) as other:
+                other.commit("more", lambda tx: tx.append(UNIVERSE, watched(f"T{len(seen)}")))
+        with pytest.raises(RuntimeError, match="Nothing can be committed"):
+            lake.commit("inside", lambda tx: tx.append(UNIVERSE, watched("X")))
+        return Result([], "done")
+
+    run(Stage("only", compute, reads=(UNIVERSE,)))
+    assert seen[0] == seen[1] == (0, 0, seen[0][2])
+    assert lake.read(UNIVERSE)["ticker"].to_list() == ["T1", "T2"]
+
+
+def test_a_stage_that_talks_to_the_network_computes_outside_of_a_transaction(run: Callable[..., Any]) -> None:
     times = []
 
     def compute(context: Context) -> Result:
@@ -207,7 +224,7 @@ def test_a_stage_computes_outside_of_a_transaction(run: Callable[..., Any]) -> N
         compute(context)
         return ""
 
-    run(Stage("only", compute, depends=depends))
+    run(Stage("only", compute, depends=depends, network=True))
     assert len(times) == len(set(times)) == 4
 
 

@@ -60,6 +60,7 @@ STAGE = Stage(
     reads=(UNIVERSE,),
     writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES),
     depends=_versions,
+    network=True,
 )
 """Fetch what the sources of the watch list have not delivered yet; imported files have landed already."""
 
