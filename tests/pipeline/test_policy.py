@@ -61,8 +61,9 @@ def insert(lake: Lake, *frames: pl.DataFrame) -> None:
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with Lake(tmp_path / "lake", load_settings().lake.model_copy(update={"expire_after_days": 0}), TABLES) as opened:
+def lake(tmp_path: Path, workspace_in: Callable[[Path], Workspace]) -> Iterator[Lake]:
+    settings = load_settings().lake.model_copy(update={"expire_after_days": 0, "threads": 1})
+    with Lake(workspace_in(tmp_path).lake, settings, TABLES) as opened:
         yield opened
 
 

@@ -23,16 +23,17 @@ from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE
 from pm.tables.sources import RAW_BARS, UNIVERSE
-from pm.workspace import Workspace, init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from pm.workspace import Workspace
+
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return init_workspace(tmp_path / "workspace")
+def workspace(tmp_path: Path, workspace_in: Callable[[Path], Workspace]) -> Workspace:
+    return workspace_in(tmp_path / "workspace")
 
 
 @pytest.fixture
