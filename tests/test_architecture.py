@@ -18,8 +18,8 @@ PACKAGE = Path(pm.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 COMMON = [
-    "pm", "errors", "clock", "resources", "typing", "workspace", "sessions", "seeding", "compiled", "price_format",
-    "prices", "tables", "exclusions", "settings", "statistics", "parallel",
+    "pm", "errors", "clock", "counted", "resources", "typing", "workspace", "sessions", "seeding", "compiled",
+    "price_format", "prices", "tables", "exclusions", "settings", "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "report"]

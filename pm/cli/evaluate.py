@@ -59,7 +59,7 @@ def evaluate(
             )
         _print_evaluation(lake, result.outputs["evaluate"])
     if not result.worked:
-        print_lines(f"Nothing is new since {result.outputs['evaluate']}. ({result.seconds:.2f} s)")
+        print_lines(f"Nothing is new since run {result.outputs['evaluate']}. ({result.seconds:.2f} s)")
 
 
 def _parse_steps(horizon: str) -> list[int]:

@@ -32,6 +32,9 @@ def forecast(
 
     with open_reader(context) as lake:
         known = lake.select("latest_forecasts", columns=("ticker", "model"), step=1)
+        if known.is_empty():
+            print_lines("There are no forecasts yet; compute some with `pm run`.")
+            return
         if ticker not in set(known["ticker"]):
             exclusions = lake.select("latest_exclusions", columns=("detail",), ticker=ticker)["detail"]
             if not exclusions.is_empty():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pm.cli.context import open_workspace
-from pm.cli.options import Tickers, parse_tickers
+from pm.cli.options import parse_tickers
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -19,7 +19,12 @@ __all__ = ["import_"]
 def import_(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="CSV or Parquet files, or folders of them.")],
-    tickers: Tickers = None,
+    tickers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TICKERS", help="Comma-separated tickers to import, such as AAPL,IBM. [default: all in the files]"
+        ),
+    ] = None,
 ) -> None:
     """Import daily bars from CSV or Parquet files.
 

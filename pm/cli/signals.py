@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pm.cli.context import open_reader
+from pm.counted import counted
 from pm.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -127,13 +128,13 @@ def _print_edges(lake: Lake, forecast_run_id: str | None) -> None:
     edges = [row["ticker"] for row in rows if row["verdict"] == Verdict.EDGE]
     if edges:
         print_lines(
-            f"Edge: for {len(edges):,} of {len(rows):,} tickers the models did significantly better than assuming no",
-            f"change, out of sample: {join_names(edges, limit=_MAX_NAMED)}.",
+            f"Edge: for {len(edges):,} of {counted(len(rows), 'ticker')} the models did significantly better than",
+            f"assuming no change, out of sample: {join_names(edges, limit=_MAX_NAMED)}.",
         )
     else:
         print_lines(
-            f"No edge: for none of the {len(rows):,} tickers did the models do significantly better than",
-            "assuming no change.",
+            "No edge: the models did not do significantly better than assuming no change",
+            f"(0 of {counted(len(rows), 'ticker')}).",
         )
 
 

@@ -61,7 +61,10 @@ def remove(context: typer.Context, tickers: _Names) -> None:
 
 
 def _unique(tickers: list[str]) -> list[str]:
-    return sorted({ticker.strip() for ticker in tickers if ticker.strip()})
+    names = {name.strip() for words in tickers for name in words.split(",") if name.strip()}
+    if not names:
+        raise typer.BadParameter("name at least one ticker", param_hint="TICKER")
+    return sorted(names)
 
 
 def _print_universe(lake: Lake) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 from pm import __version__
 from pm.clock import utc_now
 from pm.errors import PmError
-from pm.pipeline.events import Observer, RunStarted, StageEnded
+from pm.pipeline.events import Notice, Observer, RunStarted, StageEnded
 from pm.pipeline.watch_list import run_day
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
 from pm.tables.vocabulary import RunStatus, StageStatus
@@ -145,6 +145,13 @@ class RunRecord:
         self._lake.commit("begin", write, run_id=self.run_id, stage="begin")
         self.begun = True
         self._observer(RunStarted(self.run_id, resumed=self._attempt > 1))
+        if replaced is not None:
+            self._observer(
+                Notice(
+                    f"Run {replaced['run_id']} is not continued: what its finished stages depend on has changed. "
+                    f"Run {self.run_id} takes its place."
+                )
+            )
 
     def equal_result(self, stage: Stage, entry: StageRecord) -> str | None:
         """Return the newest run with a result of the same fingerprint; None if there is none."""

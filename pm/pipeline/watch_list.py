@@ -123,7 +123,7 @@ def watch_list(context: Context) -> WatchList:
     if not begun:
         first = min(row["first_date"] for row in members)
         raise InputError(
-            f"--as-of {as_of} is before the first bar, {first}.", where=described, hint="choose a later day"
+            f"--as-of {as_of} is before the first bar, {first}.", where="--as-of", hint="choose a later day"
         )
     exchange_of = context.settings.sources.exchanges.exchange_of
     return WatchList(

@@ -142,6 +142,16 @@ def test_unknown_tickers_and_sources_are_refused_and_change_nothing(mixed: Path,
     assert read_table(mixed, "universe").is_empty()
 
 
+def test_what_is_on_the_list_already_is_not_written_again(mixed: Path, change: Run, read_table: Read) -> None:
+    change(mixed, add=["NOBODY"], source="sample")
+    before = read_table(mixed, "universe")
+    change(mixed, add=["NOBODY"])
+    change(mixed, add=["NOBODY"], source="sample")
+    assert read_table(mixed, "universe").equals(before)
+    change(mixed, add=["NOBODY"], source="files")
+    assert read_table(mixed, "universe")["source"].to_list() == ["files"]
+
+
 def test_a_change_of_the_watch_list_is_a_run(mixed: Path, change: Run, ask: Read) -> None:
     result = change(mixed, add=["AAPL"])
     assert ask(mixed, f"SELECT kind, status FROM runs WHERE run_id = '{result.run_id}'").rows() == [

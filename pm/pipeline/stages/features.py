@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from pm.counted import counted
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.writes import Delete, Result, Write
 from pm.tables.features import FEATURES
@@ -61,7 +62,9 @@ def _compute(context: Context) -> Result:
         computed = compute_features(bars).join(piece, on="ticker").filter(pl.col("date") >= pl.col("since"))
         features.add(context.stamp(computed.drop("since")))
     context.progress(changed.height, changed.height)
-    return Result([*writes, features.append()], f"{features.rows:,} rows for {changed.height:,} tickers")
+    return Result(
+        [*writes, features.append()], f"{counted(features.rows, 'row')} for {counted(changed.height, 'ticker')}"
+    )
 
 
 STAGE = Stage("features", _compute, reads=(BARS,), writes=(FEATURES,), replaces=True)

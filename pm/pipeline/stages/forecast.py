@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pm.counted import counted
 from pm.pipeline.chunks import map_chunks
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, newest_bars, scope, watch_list
@@ -53,7 +54,7 @@ def _compute(context: Context) -> Result:
             Append(MODEL_WEIGHTS, context.stamp(result.weights, cutoff=watched.as_of)),
             Append(EXCLUSIONS, context.stamp(pl.concat(excluded), cutoff=watched.as_of)),
         ],
-        f"{known:,} of {len(watched.tickers):,} tickers, {settings.horizon} sessions from {watched.as_of}"
+        f"{known:,} of {counted(len(watched.tickers), 'ticker')}, {settings.horizon} sessions from {watched.as_of}"
         f"{computed.failures}",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pm.errors import InputError
 from pm.pipeline.landing import Landing
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import watched_sources
@@ -103,6 +104,12 @@ def _import(context: Context, *, paths: Sequence[Path], tickers: Sequence[str] |
             path=str(plan.path.resolve()),
         )
     context.progress(len(plans), len(plans))
+    if tickers and landing.batches and not any(batch.bars for batch in landing.batches):
+        raise InputError(
+            f"The files have no bars of {', '.join(tickers)}.",
+            where="--tickers",
+            hint="leave --tickers out to import every ticker of the files",
+        )
     files = len(landing.batches)
     before = len(plans) - files
     summary = f"{sum(batch.bars for batch in landing.batches):,} bars from {files:,} file{'' if files == 1 else 's'}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.clock import utc_now
+from pm.counted import counted
 from pm.errors import UnknownTickerError
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import TICKERS_OF_BARS
@@ -46,10 +47,15 @@ def _add(context: Context, *, tickers: Sequence[str], source: str | None) -> Res
 
     if source is not None and source != FILES:
         find_source(source)  # refuses an unknown name
-    known = {row["ticker"]: row["source"] for row in context.rows(TICKERS_OF_BARS)}
+    listed = {row["ticker"]: row["source"] for row in context.rows("SELECT ticker, source FROM universe")}
+    known = {row["ticker"]: row["source"] for row in context.rows(TICKERS_OF_BARS)} | listed
     missing = [ticker for ticker in tickers if ticker not in known]
     if source is None and missing:
-        raise UnknownTickerError.from_missing(missing, known, where="table bars")
+        raise UnknownTickerError(
+            UnknownTickerError.from_missing(missing, known, where="table bars").what,
+            where="table bars",
+            hint="import bars of it (pm import PATH), or name the source to fetch them from: --source sample",
+        )
     rows = [
         {
             "ticker": ticker,
@@ -58,8 +64,13 @@ def _add(context: Context, *, tickers: Sequence[str], source: str | None) -> Res
             "run_id": context.run_id,
         }
         for ticker in tickers
+        if listed.get(ticker) != (source or known[ticker])
     ]
-    return Result([Merge(UNIVERSE, pl.DataFrame(rows, schema=UNIVERSE.polars_schema))], f"{len(rows):,} tickers added")
+    if not rows:
+        return Result([], "already on the watch list")
+    return Result(
+        [Merge(UNIVERSE, pl.DataFrame(rows, schema=UNIVERSE.polars_schema))], f"{counted(len(rows), 'ticker')} added"
+    )
 
 
 def _remove(context: Context, *, tickers: Sequence[str]) -> Result:
@@ -67,4 +78,6 @@ def _remove(context: Context, *, tickers: Sequence[str]) -> Result:
     missing = set(tickers) - set(watched)
     if missing:
         raise UnknownTickerError.from_missing(missing, watched, where="the watch list")
-    return Result([Delete(UNIVERSE, "list_contains(?, ticker)", [list(tickers)])], f"{len(tickers):,} tickers removed")
+    return Result(
+        [Delete(UNIVERSE, "list_contains(?, ticker)", [list(tickers)])], f"{counted(len(tickers), 'ticker')} removed"
+    )
