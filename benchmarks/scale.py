@@ -102,7 +102,7 @@ def measure_run(tickers: int, bars: int, jobs: int, chunk_size: int | None = Non
 
 
 def command(*arguments: str, **variables: str) -> float:
-    """Run `pm` in a process of its ownand return its processor time and that of its workers, in seconds."""
+    """Run `pm` in a process of its own and return its processor time and that of its workers, in seconds."""
     with tempfile.TemporaryFile("w+") as output:
         with subprocess.Popen([PM, *arguments], stdout=output, stderr=output, env=os.environ | variables) as process:
             _, status, usage = os.wait4(process.pid, 0)

@@ -109,7 +109,9 @@ class UnknownTickerError(PmError):
     exit_code = 6
 
     @classmethod
-    def from_missing(cls, missing: Iterable[str], available: Iterable[str], *, where: str) -> UnknownTickerError:
+    def from_missing(
+        cls, missing: Iterable[str], available: Iterable[str], *, where: str, hint: str | None = None
+    ) -> UnknownTickerError:
         """Return an error that lists the missing tickers and some of the available ones.
 
         Parameters
@@ -120,6 +122,8 @@ class UnknownTickerError(PmError):
             Tickers that have bars.
         where
             Where the bars were looked for.
+        hint
+            What to do about it; by default, to use one of the available tickers.
         """
         missing, available = sorted(missing), sorted(available)
         shown = ", ".join(available[:12]) + (f", … ({len(available)} in all)" if len(available) > 12 else "")
@@ -127,7 +131,8 @@ class UnknownTickerError(PmError):
         return cls(
             f"Unknown ticker{'s' if len(missing) > 1 else ''}: {', '.join(missing)}.{guess}",
             where=where,
-            hint=f"use one of: {shown}" if available else "there are no bars yet; import some: pm import PATH",
+            hint=hint
+            or (f"use one of: {shown}" if available else "there are no bars yet; import some: pm import PATH"),
         )
 
 

@@ -18,7 +18,7 @@ PACKAGE = Path(pm.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 COMMON = [
-    "pm", "errors", "clock", "counted", "resources", "typing", "workspace", "sessions", "seeding", "compiled",
+    "pm", "errors", "clock", "plural", "resources", "typing", "workspace", "sessions", "seeding", "compiled",
     "price_format", "prices", "tables", "exclusions", "settings", "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""

@@ -8,6 +8,7 @@ import typer
 
 from pm.cli.context import open_workspace
 from pm.cli.options import AsOf, Jobs, Source, Tickers, parse_tickers
+from pm.plural import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -212,7 +213,7 @@ def _print_exclusions(lake: Lake, run_id: str) -> None:
     count = lake.select("exclusions", columns=("ticker",), run_id=run_id)["ticker"].n_unique()
     if count:
         print_lines(
-            f"Left out on some date, or forecast with a simpler model or less data: {count:,}",
-            f"{'ticker' if count == 1 else 'tickers'}. For the reasons:",
+            f"Left out on some date, or forecast with a simpler model or less data: {plural(count, 'ticker')}.",
+            "For the reasons:",
             f"  pm sql \"from exclusions where run_id = '{run_id}'\"",
         )

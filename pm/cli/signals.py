@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pm.cli.context import open_reader
-from pm.counted import counted
 from pm.errors import InputError, did_you_mean
+from pm.plural import plural
 
 if TYPE_CHECKING:
     from pm.cli.render import CellFormat
@@ -128,13 +128,13 @@ def _print_edges(lake: Lake, forecast_run_id: str | None) -> None:
     edges = [row["ticker"] for row in rows if row["verdict"] == Verdict.EDGE]
     if edges:
         print_lines(
-            f"Edge: for {len(edges):,} of {counted(len(rows), 'ticker')} the models did significantly better than",
+            f"Edge: for {len(edges):,} of {plural(len(rows), 'ticker')} the models did significantly better than",
             f"assuming no change, out of sample: {join_names(edges, limit=_MAX_NAMED)}.",
         )
     else:
         print_lines(
             "No edge: the models did not do significantly better than assuming no change",
-            f"(0 of {counted(len(rows), 'ticker')}).",
+            f"(0 of {plural(len(rows), 'ticker')}).",
         )
 
 

@@ -59,9 +59,9 @@ def sql(
     from pm.cli.write import FileFormat, write_frame
     from pm.lake.console import Console
 
-    workspace, _ = open_workspace(context)
+    workspace, settings = open_workspace(context)
     at = _snapshot(context, as_of) if as_of is not None else None
-    with Console(workspace.lake, at=at) as console:
+    with Console(workspace.lake, at=at, threads=settings.lake.threads) as console:
         frame = console.query(sys.stdin.read() if query == "-" else query)
     if output is not None and output_format in {None, _OutputFormat.TABLE}:
         ending = output.suffix.lstrip(".")

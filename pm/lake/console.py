@@ -62,6 +62,8 @@ class Console:
         The workspace's lake folder.
     at
         Snapshot to read; the newest by default.
+    threads
+        Number of threads of a query; 0 for one per core.
 
     Raises
     ------
@@ -69,12 +71,12 @@ class Console:
         There is no lake, or its catalog is damaged.
     """
 
-    def __init__(self, root: Path, *, at: int | None = None) -> None:
+    def __init__(self, root: Path, *, at: int | None = None, threads: int = 0) -> None:
         if not (root / CATALOG).is_file():
             raise no_lake(root)
         self._root = root
         self._parser = duckdb.connect()
-        self._connection = connect()
+        self._connection = connect(threads=threads)
         attach(self._connection, root, read_only=True, at=at)
         # DuckDB reads files in the lake's data folder, and nowhere else.
         self._connection.execute(f"SET allowed_directories = [{quote(str(root / DATA) + '/')}]")

@@ -34,7 +34,7 @@ _COMPUTED_WITH = frozenset({f"{_TABLES}.declaration", f"{_TABLES}.quantiles", f"
 """Modules beside the declarations of tables that are no declarations."""
 _RESOURCES = frozenset({".css", ".j2", ".js"})
 """Suffixes of the files beside the modules that are read at run time."""
-_FORMAT = f"2 {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
 """Version of what the cache file holds; a syntax tree is written differently by another Python."""
 
 
@@ -168,7 +168,7 @@ class CodeReader:
 
     def _find(self, module: str) -> Path | None:
         parts = module.split(".")[1:]
-        package, file = self._root.joinpath(*parts, "__init__.py"), self._root.joinpath(*parts).with_suffix(".py")
+        package, file = self._root.joinpath(*parts, _INIT), self._root.joinpath(*parts).with_suffix(".py")
         return package if package.is_file() else file if parts and file.is_file() else None
 
     def _source(self, module: str) -> _Source:
@@ -181,12 +181,13 @@ class CodeReader:
 
     def _read(self, path: Path) -> _Source:
         content = path.read_bytes()
-        stamp = f"{path.name == _INIT} {_hash(content)}"
-        kept = self._known.get(stamp)
-        if kept is not None:
-            return _Source(kept[0], [(module, attribute) for module, attribute in kept[1]], kept[2])
+        name = path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
+        stamp = _hash(content)
+        kept = self._known.get(name)
+        if kept is not None and kept[0] == stamp:
+            return _Source(kept[1], [(module, attribute) for module, attribute in kept[2]], kept[3])
         source = _parse(content, is_package=path.name == _INIT)
-        self._known[stamp] = [source.digest, source.imports, source.reexports]
+        self._known[name] = [stamp, source.digest, source.imports, source.reexports]
         self._changed = True
         return source
 

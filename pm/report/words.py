@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from pm.plural import plural
 from pm.price_format import price_specification
 from pm.tables.vocabulary import Action
 
@@ -69,11 +70,6 @@ def seconds(value: Number) -> str:
 def day(value: date | None) -> str:
     """Format a date as '1 March 2013'."""
     return f"{value.day} {value:%B %Y}" if value is not None else MISSING
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """Format a count with its noun: 2 and 'ticker' as '2 tickers'."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 FILTERS: dict[str, Callable[..., str]] = {

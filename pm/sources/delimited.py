@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 import polars as pl
 
 from pm.errors import InputError
+from pm.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -121,7 +122,7 @@ class DelimitedText:
             for record in self._records():
                 line = record.last_line + 1
                 if len(record.fields) != len(self.header):
-                    fields = "1 field" if len(record.fields) == 1 else f"{len(record.fields)} fields"
+                    fields = plural(len(record.fields), "field")
                     return InputError(
                         f"A row has {fields}, the header has {len(self.header)}.",
                         where=f"{self.path}, line {record.line}",

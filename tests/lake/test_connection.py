@@ -67,6 +67,8 @@ def test_threads_limit_a_query(root: Path, settings: LakeSettings) -> None:
     for threads, expected in ((3, 3), (1, 1), (0, os.cpu_count())):
         with Lake(root, settings.model_copy(update={"threads": threads}), TABLES) as lake:
             assert lake.scalar("SELECT current_setting('threads')") == expected
+        with Console(root, threads=threads) as console:
+            assert console.query("SELECT current_setting('threads') AS threads").item() == expected
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from pm.counted import counted
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.writes import Delete, Result, Write
+from pm.plural import plural
 from pm.tables.features import FEATURES
 from pm.tables.quality import BARS
 
@@ -63,7 +63,7 @@ def _compute(context: Context) -> Result:
         features.add(context.stamp(computed.drop("since")))
     context.progress(changed.height, changed.height)
     return Result(
-        [*writes, features.append()], f"{counted(features.rows, 'row')} for {counted(changed.height, 'ticker')}"
+        [*writes, features.append()], f"{plural(features.rows, 'row')} for {plural(changed.height, 'ticker')}"
     )
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.counted import counted
 from pm.pipeline.chunks import map_chunks
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, newest_bars, scope, watch_list
 from pm.pipeline.writes import Append, Result
+from pm.plural import plural
 from pm.sessions import next_sessions
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.pipeline import EXCLUSIONS
@@ -54,7 +54,7 @@ def _compute(context: Context) -> Result:
             Append(MODEL_WEIGHTS, context.stamp(result.weights, cutoff=watched.as_of)),
             Append(EXCLUSIONS, context.stamp(pl.concat(excluded), cutoff=watched.as_of)),
         ],
-        f"{known:,} of {counted(len(watched.tickers), 'ticker')}, {settings.horizon} sessions from {watched.as_of}"
+        f"{known:,} of {plural(len(watched.tickers), 'ticker')}, {settings.horizon} sessions from {watched.as_of}"
         f"{computed.failures}",
     )
 

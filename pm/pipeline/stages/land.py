@@ -10,6 +10,7 @@ from pm.pipeline.landing import Landing
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import watched_sources
 from pm.pipeline.writes import Result
+from pm.plural import plural
 from pm.sources.names import FILES
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
 
@@ -112,7 +113,7 @@ def _import(context: Context, *, paths: Sequence[Path], tickers: Sequence[str] |
         )
     files = len(landing.batches)
     before = len(plans) - files
-    summary = f"{sum(batch.bars for batch in landing.batches):,} bars from {files:,} file{'' if files == 1 else 's'}"
+    summary = f"{plural(sum(batch.bars for batch in landing.batches), 'bar')} from {plural(files, 'file')}"
     return Result(landing.writes(), summary + (f"; {before:,} imported before" if before else ""))
 
 

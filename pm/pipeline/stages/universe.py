@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.clock import utc_now
-from pm.counted import counted
 from pm.errors import UnknownTickerError
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import TICKERS_OF_BARS
 from pm.pipeline.writes import Delete, Merge, Result
+from pm.plural import plural
 from pm.tables.quality import BARS
 from pm.tables.sources import RAW_BATCHES, UNIVERSE
 
@@ -51,8 +51,9 @@ def _add(context: Context, *, tickers: Sequence[str], source: str | None) -> Res
     known = {row["ticker"]: row["source"] for row in context.rows(TICKERS_OF_BARS)} | listed
     missing = [ticker for ticker in tickers if ticker not in known]
     if source is None and missing:
-        raise UnknownTickerError(
-            UnknownTickerError.from_missing(missing, known, where="table bars").what,
+        raise UnknownTickerError.from_missing(
+            missing,
+            known,
             where="table bars",
             hint="import bars of it (pm import PATH), or name the source to fetch them from: --source sample",
         )
@@ -69,7 +70,7 @@ def _add(context: Context, *, tickers: Sequence[str], source: str | None) -> Res
     if not rows:
         return Result([], "already on the watch list")
     return Result(
-        [Merge(UNIVERSE, pl.DataFrame(rows, schema=UNIVERSE.polars_schema))], f"{counted(len(rows), 'ticker')} added"
+        [Merge(UNIVERSE, pl.DataFrame(rows, schema=UNIVERSE.polars_schema))], f"{plural(len(rows), 'ticker')} added"
     )
 
 
@@ -79,5 +80,5 @@ def _remove(context: Context, *, tickers: Sequence[str]) -> Result:
     if missing:
         raise UnknownTickerError.from_missing(missing, watched, where="the watch list")
     return Result(
-        [Delete(UNIVERSE, "list_contains(?, ticker)", [list(tickers)])], f"{counted(len(tickers), 'ticker')} removed"
+        [Delete(UNIVERSE, "list_contains(?, ticker)", [list(tickers)])], f"{plural(len(tickers), 'ticker')} removed"
     )
