@@ -265,7 +265,7 @@ def report(title: str, evaluation: Evaluation, settings: Settings, steps: tuple[
     if origins.height >= 8 * series:
         shares = ", ".join(f"{in_confidence_set(scored, step):.1%} at step {step}" for step in STEPS)
         print(f"  share of series with the ensemble in the 10% confidence set of realised errors: {shares}")
-    cost = settings.signals.round_trip_cost_bps / 10_000
+    cost = settings.signals.round_trip_cost
     for action in ("BUY", "SELL", "HOLD"):
         gain = evaluation.signals.filter(action=action).select(pl.col("outcome").exp() - 1).to_series().to_numpy()
         if len(gain):

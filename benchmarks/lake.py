@@ -101,6 +101,7 @@ def command(*arguments: str) -> tuple[float, float]:
 
 def of_lake(workspace: Path, file: Path, bars: pl.DataFrame, asked: Sequence[str]) -> tuple[float, float, float, float]:
     """Return the seconds of an import, a read and a merge, and the peak memory of the import in GiB."""
+    workspace.mkdir()
     seconds, memory = command("--workspace", str(workspace), "import", str(file))
     stamps = {"fetched_at": utc_now(), "cutoff": utc_now().date()}
     deliveries = [
@@ -185,6 +186,7 @@ def main() -> None:
         print(f"pm import, Parquet: {ours[0]:.1f} s, peak {memory:.2f} GiB", flush=True)
         if wanted.csv:
             bars.write_csv(root / "bars.csv")
+            (root / "csv").mkdir()
             seconds, memory = command("--workspace", str(root / "csv"), "import", str(root / "bars.csv"))
             print(f"pm import, CSV: {seconds:.1f} s, peak {memory:.2f} GiB", flush=True)
         others = {

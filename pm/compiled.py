@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from contextlib import suppress
+import sys
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from numba import njit
+from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Iterator
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "counting_compilations", "keeps_code", "uncompiled"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +42,59 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
         dispatcher._cache = _PackageCache(function)  # noqa: SLF001 - numba has no public way to choose the class
     result: Callable[P, R] = dispatcher
     return result
+
+
+def uncompiled(package: str) -> list[str]:
+    """Return the names of the compiled functions of a package that no process has compiled yet.
+
+    That is the case after installing or updating, and in every process where no code can be kept. Only modules that are
+    imported are searched.
+    """
+    return [
+        f"{function.py_func.__module__}.{function.py_func.__qualname__}"
+        for function in _functions(package)
+        if not function.signatures and not _kept(function)
+    ]
+
+
+def keeps_code(package: str) -> bool:
+    """Return whether the machine code of all compiled functions of a package is kept for later processes."""
+    return all(isinstance(function._cache, _PackageCache) for function in _functions(package))  # noqa: SLF001 - as above
+
+
+@contextmanager
+def counting_compilations(package: str, on_compiled: Callable[[int], None]) -> Iterator[None]:
+    """Call a function with the number of a package's functions that this process has compiled, each time it has one."""
+    names: set[str] = set()
+
+    class Listener(event.Listener):
+        def on_start(self, event: Any) -> None:  # noqa: ANN401
+            pass
+
+        def on_end(self, event: Any) -> None:  # noqa: ANN401
+            function = event.data["dispatcher"].py_func
+            if function.__module__.startswith(f"{package}."):  # numba also compiles functions of its own
+                names.add(f"{function.__module__}.{function.__qualname__}")
+                on_compiled(len(names))
+
+    with event.install_listener("numba:compile", Listener()):
+        yield
+
+
+def _functions(package: str) -> list[Any]:
+    """Return the compiled functions of a package's imported modules."""
+    modules = sorted(name for name in sys.modules if name == package or name.startswith(f"{package}."))
+    return [
+        value
+        for module in modules
+        for value in vars(sys.modules[module]).values()
+        if isinstance(value, Dispatcher) and value.py_func.__module__ == module
+    ]
+
+
+def _kept(function: Any) -> bool:  # noqa: ANN401 - numba has no types
+    cache: Any = function._cache  # noqa: SLF001 - numba has no public way to ask
+    return isinstance(cache, _PackageCache) and bool(cache._cache_file._load_index())  # type: ignore[no-untyped-call] # noqa: SLF001
 
 
 class _PackageCache(FunctionCache):

@@ -4,18 +4,19 @@
 
     PmError                          1   base class; an error without a code of its own
     ├── SettingsError                3   a file of config/ or a PM_… variable is wrong
-    ├── WorkspaceError               4   there is no workspace, or its path is a file
+    ├── WorkspaceError               4   there is no workspace or no such folder, or its path is a file
     ├── InputError                   5   a file cannot be read as bars, or a named date, run or model does not exist
     ├── UnknownTickerError           6   there are no bars of a named ticker
     ├── SourceError                  7   a source failed or gave no usable bars
     ├── LakeError                    8   the lake or a snapshot does not exist, or the lake is damaged
     │   └── LakeBusyError            9   another process is writing
     ├── StorageError                10   the disk is full, or a folder cannot be written
-    ├── QueryError                  11   SQL fails, or the console refuses it
+    ├── QueryError                  11   SQL fails, the console refuses it, or it exceeds a limit
     ├── StageError                  12   a stage failed for an unforeseen reason
     ├── ReconciliationError         13   rows that landed are neither in the bars nor in the quarantine
-    └── EngineError                 14   the engine or its cluster is not available
-        └── WorkerError             15   workers died repeatedly while they computed the same tickers
+    ├── EngineError                 14   the engine or its cluster is not available
+    │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
+    └── NoResultsError              16   no run is done yet, or every ticker was left out
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -33,6 +34,7 @@ __all__ = [
     "InputError",
     "LakeBusyError",
     "LakeError",
+    "NoResultsError",
     "PmError",
     "QueryError",
     "ReconciliationError",
@@ -92,7 +94,7 @@ class SettingsError(PmError):
 
 
 class WorkspaceError(PmError):
-    """There is no workspace in this folder, or the path of the workspace is a file."""
+    """There is no workspace in this folder, or no such folder, or the path of the workspace is a file."""
 
     exit_code = 4
 
@@ -161,7 +163,7 @@ class StorageError(PmError):
 
 
 class QueryError(PmError):
-    """SQL fails, or the read-only console refuses it."""
+    """SQL fails, the read-only console refuses it, or it exceeds a limit of time, memory or rows."""
 
     exit_code = 11
 
@@ -190,7 +192,21 @@ class WorkerError(EngineError):
     exit_code = 15
 
 
+class NoResultsError(PmError):
+    """There is nothing to show: no run is done yet, or every ticker was left out."""
+
+    exit_code = 16
+
+
+_COMPARED = 100
+"""Number of characters of a word that are compared with the known ones: comparing takes quadratic time."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ' Did you mean …?' with the known word nearest to `word`, or an empty string if none is near."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    """Return ' Did you mean …?' with the known word nearest to `word`, or an empty string if none is near.
+
+    Capital letters are no difference.
+    """
+    by_lower_case = {name.lower(): name for name in known}
+    near = get_close_matches(word[:_COMPARED].lower(), list(by_lower_case), n=1, cutoff=0.6)
+    return f" Did you mean {by_lower_case[near[0]]!r}?" if near else ""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pm.errors import SettingsError, did_you_mean
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["SESSIONS_PER_YEAR", "next_sessions", "sessions_between"]
+__all__ = ["SESSIONS_PER_YEAR", "exchange_codes", "next_sessions", "sessions_between"]
 
 SESSIONS_PER_YEAR = 252
 """Sessions per year by which volatility is annualised, for every market; docs/decisions has why."""
+
+_SATURDAY = 5
+"""Number of the weekday."""
 
 
 def sessions_between(exchange: str, start: date, end: date) -> list[date]:
@@ -33,7 +33,7 @@ def sessions_between(exchange: str, start: date, end: date) -> list[date]:
     return [stamp.date() for stamp in calendar.sessions_in_range(first, last)] if first <= last else []
 
 
-def next_sessions(after: date, count: int, *, exchange: str | None = None, observed: Sequence[date] = ()) -> list[date]:
+def next_sessions(after: date, count: int, *, exchange: str | None = None) -> list[date]:
     """Return the first `count` sessions after a day.
 
     Parameters
@@ -43,10 +43,8 @@ def next_sessions(after: date, count: int, *, exchange: str | None = None, obser
     count
         Number of sessions to return.
     exchange
-        ISO 10383 code of the exchange. If it is None, and beyond the last day of its calendar, every day whose weekday
-        occurs in `observed` counts as a session; holidays are then not skipped.
-    observed
-        Recent days that had a bar. If there are none, the weekdays are Monday to Friday.
+        ISO 10383 code of the exchange. If it is None, and beyond the last day of its calendar, Monday to Friday count
+        as sessions; holidays are then not skipped. `pm.markets` learns the sessions of a market without a calendar.
 
     Raises
     ------
@@ -57,13 +55,20 @@ def next_sessions(after: date, count: int, *, exchange: str | None = None, obser
     if exchange is not None:
         ahead = sessions_between(exchange, after, after + timedelta(days=count * 2 + 15))
         days = [day for day in ahead if day > after][:count]
-    weekdays = {day.weekday() for day in observed} or {0, 1, 2, 3, 4}
     day = days[-1] if days else after
     while len(days) < count:
         day += timedelta(days=1)
-        if day.weekday() in weekdays:
+        if day.weekday() < _SATURDAY:
             days.append(day)
     return days
+
+
+def exchange_codes() -> list[str]:
+    """Return the codes of all exchanges that have a calendar."""
+    import exchange_calendars  # takes 0.4 s to import
+
+    names: list[str] = exchange_calendars.get_calendar_names(include_aliases=True)
+    return names
 
 
 @cache

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from pm.errors import StorageError, WorkspaceError
 from pm.resources import config_dir
+from pm.windows_paths import long_paths_enabled, windows_problem
 
-__all__ = ["Workspace", "find_workspace", "init_workspace"]
+__all__ = ["Workspace", "absolute", "find_workspace", "init_workspace", "require_folder"]
 
 _MARK = Path("config") / "lake.yml"
 """The file by which a folder is recognised as a workspace."""
+_DEEPEST = 100
+"""Maximum number of characters of the path of a file below the workspace: a data file of the lake."""
 
 _READMES = {
     "lake": (
@@ -55,6 +59,11 @@ class Workspace:
         return self.lake / "spool"
 
     @property
+    def kept(self) -> Path:
+        """What a command had computed when it was interrupted: empty but after that."""
+        return self.lake / "kept"
+
+    @property
     def views(self) -> Path:
         """Folder of the user's own views."""
         return self.root / "sql"
@@ -65,12 +74,96 @@ class Workspace:
         return self.root / "reports"
 
 
-def find_workspace(start: Path) -> Workspace | None:
-    """Return the workspace that a folder is, or is inside of; None if there is none."""
-    for folder in (start, *start.parents):
-        if (folder / _MARK).is_file():
+def absolute(folder: Path) -> Path:
+    """Return the path of a folder from the root of the file system, without links; the folder need not exist.
+
+    Raises
+    ------
+    WorkspaceError
+        The current folder was deleted, or links form a circle.
+    """
+    try:
+        return folder.resolve()
+    except FileNotFoundError:
+        raise WorkspaceError(
+            "The current folder no longer exists.",
+            where="the shell's current folder",
+            hint="change to another folder, or name one by its whole path",
+        ) from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links, before Python 3.13
+        problem = getattr(error, "strerror", None) or "it is a circle of links"
+        raise WorkspaceError(
+            f"The folder cannot be found: {problem}.", where=str(folder), hint="name another folder"
+        ) from None
+
+
+def find_workspace(start: Path, *, parents: bool = True) -> Workspace | None:
+    """Return the workspace that a folder is, or is inside of; None if there is none.
+
+    Parameters
+    ----------
+    start
+        An absolute path; see `absolute`.
+    parents
+        Whether a workspace that contains the folder counts.
+
+    Raises
+    ------
+    WorkspaceError
+        The path of the workspace has a character that the lake cannot have in it.
+    StorageError
+        There is no permission to look into the folder.
+    """
+    for folder in (start, *(start.parents if parents else ())):
+        try:
+            os.lstat(folder / _MARK)  # a link to nothing is found too, and then refused as a settings file
+        except PermissionError as error:
+            if folder == start:
+                raise StorageError(
+                    f"The folder cannot be read: {error.strerror}.", where=str(folder), hint="correct its permissions"
+                ) from None
+        except (OSError, ValueError):  # not there, or a path that cannot be
+            continue
+        else:
+            _refuse_unusable(folder)
             return Workspace(folder)
     return None
+
+
+def _refuse_unusable(root: Path) -> None:
+    """Refuse a folder in which DuckLake could not make a lake."""
+    problem = None
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        problem = "a character that is not UTF-8"
+    else:
+        if os.name == "nt":
+            problem = windows_problem(str(root), below=_DEEPEST, long_paths=long_paths_enabled())
+        elif "\\" in str(root):
+            problem = "a backslash, which DuckLake takes for the separator of folders"
+    if problem is None:
+        return
+    raise WorkspaceError(
+        f"The path of the workspace has {problem}.",
+        where=str(root),
+        hint="rename the folder, or choose another: --workspace DIR",
+    )
+
+
+def require_folder(root: Path) -> None:
+    """Check that a folder in which a workspace is to be made exists: a mistyped name must not make one.
+
+    Raises
+    ------
+    WorkspaceError
+        There is no such folder, or its path has a character that the lake cannot have in it.
+    """
+    _refuse_unusable(root)
+    if not os.path.exists(root):  # noqa: PTH110 - Path.exists raises for a name that is too long
+        raise WorkspaceError(
+            "There is no such folder.", where=str(root), hint="check its name, or make a workspace there: pm init DIR"
+        )
 
 
 def init_workspace(root: Path) -> Workspace:
@@ -79,14 +172,18 @@ def init_workspace(root: Path) -> Workspace:
     Raises
     ------
     WorkspaceError
-        The path is a file.
+        The path is a file, or has a character that the lake cannot have in it; or the current folder was deleted.
     StorageError
         The folder cannot be written.
     """
-    if root.exists() and not root.is_dir():
-        raise WorkspaceError("A workspace must be a folder, and this is a file.", where=str(root), hint="name a folder")
+    root = absolute(root)
+    _refuse_unusable(root)
     try:
-        workspace = Workspace(root.resolve())
+        if root.exists() and not root.is_dir():
+            raise WorkspaceError(
+                "A workspace must be a folder, and this is a file.", where=str(root), hint="name a folder"
+            )
+        workspace = Workspace(root)
         workspace.config.mkdir(parents=True, exist_ok=True)
         for name, text in _READMES.items():
             readme = workspace.root / name / "README.md"
@@ -102,6 +199,6 @@ def init_workspace(root: Path) -> Workspace:
         raise StorageError(
             f"The workspace cannot be written: {error.strerror}.",
             where=str(error.filename or root),
-            hint="fix the permissions of the folder, or choose another: pm init DIR",
+            hint="correct the permissions of the folder, or choose another: pm init DIR",
         ) from error
     return workspace

@@ -1,7 +1,8 @@
--- Every forecast whose target date has a bar, with the realised price and return. Errors are of the log price.
--- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- Every forecast with its outcome, the step-th bar of the ticker after the origin date. Errors are of the log price.
+-- basis: 'runs' for forecasts made as the days passed; for those of an evaluation or of a look at a past day, its run_id.
+-- outcome_date: Date of the outcome's bar; at most 14 + step days after target_date, or the ticker had stopped trading.
 -- actual: Realised close, in units of the close on the origin date: origin_close × exp(actual_log_return).
--- actual_log_return: Realised total log return from the origin date to the target date, dividends included.
+-- actual_log_return: Realised total log return from the origin date to outcome_date, dividends included.
 -- error: actual_log_return − mean_log_return.
 -- inside_50: Whether the realised close is between q25 and q75.
 -- inside_80: Whether the realised close is between q10 and q90.
@@ -9,43 +10,53 @@
 -- inside_95: Whether the realised close is between q025 and q975.
 -- pinball: Mean pinball loss of the log return's quantiles, each weighted by the probability around its level.
 -- crps: Continuous ranked probability score of the log return, computed from the quantiles: 2 × pinball.
-WITH outcome AS (
+WITH closes AS (
+    SELECT ticker, date, ln(close) AS log_close, row_number() OVER (PARTITION BY ticker ORDER BY date) AS place
+    FROM adjusted_bars
+    WHERE date >= (SELECT min(origin_date) FROM forecasts)
+),
+outcome AS (
+    -- The pair (ticker, place) is compared as one value: as two, DuckDB can join bars to bars by ticker alone.
     SELECT
         f.*,
-        CASE r.kind WHEN 'evaluate' THEN f.run_id ELSE 'runs' END AS basis,
-        ln(target.close) - ln(origin.close) AS actual_log_return
+        target.date AS outcome_date,
+        r.basis,
+        target.log_close - origin.log_close AS actual_log_return
     FROM forecasts AS f
-    JOIN runs AS r USING (run_id)
-    JOIN adjusted_bars AS origin ON origin.ticker = f.ticker AND origin.date = f.origin_date
-    JOIN adjusted_bars AS target ON target.ticker = f.ticker AND target.date = f.target_date
+    JOIN run_basis AS r USING (run_id)
+    JOIN closes AS origin ON origin.ticker = f.ticker AND origin.date = f.origin_date
+    JOIN closes AS target
+        ON {'ticker': target.ticker, 'place': target.place} = {'ticker': f.ticker, 'place': origin.place + f.step}
+    WHERE target.date <= f.target_date + (14 + f.step)::INTEGER
 ),
 surprise AS (
     SELECT
         *,
         origin_close * exp(actual_log_return) AS actual,
-        actual_log_return - (ln(q025) - ln(origin_close)) AS d025,
-        actual_log_return - (ln(q05) - ln(origin_close)) AS d05,
-        actual_log_return - (ln(q10) - ln(origin_close)) AS d10,
-        actual_log_return - (ln(q25) - ln(origin_close)) AS d25,
-        actual_log_return - (ln(q50) - ln(origin_close)) AS d50,
-        actual_log_return - (ln(q75) - ln(origin_close)) AS d75,
-        actual_log_return - (ln(q90) - ln(origin_close)) AS d90,
-        actual_log_return - (ln(q95) - ln(origin_close)) AS d95,
-        actual_log_return - (ln(q975) - ln(origin_close)) AS d975
+        actual_log_return + ln(origin_close) - ln(q025) AS d025,
+        actual_log_return + ln(origin_close) - ln(q05) AS d05,
+        actual_log_return + ln(origin_close) - ln(q10) AS d10,
+        actual_log_return + ln(origin_close) - ln(q25) AS d25,
+        actual_log_return + ln(origin_close) - ln(q50) AS d50,
+        actual_log_return + ln(origin_close) - ln(q75) AS d75,
+        actual_log_return + ln(origin_close) - ln(q90) AS d90,
+        actual_log_return + ln(origin_close) - ln(q95) AS d95,
+        actual_log_return + ln(origin_close) - ln(q975) AS d975
     FROM outcome
 ),
 scored AS (
+    -- The pinball loss of a difference d at level p, p·d if d > 0 and (p − 1)·d if not, is (p − 0.5)·d + 0.5·|d|.
     SELECT
         *,
-        0.0375 * CASE WHEN d025 > 0 THEN 0.025 * d025 ELSE -0.975 * d025 END
-        + 0.0375 * CASE WHEN d05 > 0 THEN 0.05 * d05 ELSE -0.95 * d05 END
-        + 0.1 * CASE WHEN d10 > 0 THEN 0.1 * d10 ELSE -0.9 * d10 END
-        + 0.2 * CASE WHEN d25 > 0 THEN 0.25 * d25 ELSE -0.75 * d25 END
-        + 0.25 * CASE WHEN d50 > 0 THEN 0.5 * d50 ELSE -0.5 * d50 END
-        + 0.2 * CASE WHEN d75 > 0 THEN 0.75 * d75 ELSE -0.25 * d75 END
-        + 0.1 * CASE WHEN d90 > 0 THEN 0.9 * d90 ELSE -0.1 * d90 END
-        + 0.0375 * CASE WHEN d95 > 0 THEN 0.95 * d95 ELSE -0.05 * d95 END
-        + 0.0375 * CASE WHEN d975 > 0 THEN 0.975 * d975 ELSE -0.025 * d975 END AS pinball
+        0.0375 * (-0.475 * d025 + 0.5 * abs(d025))
+        + 0.0375 * (-0.45 * d05 + 0.5 * abs(d05))
+        + 0.1 * (-0.4 * d10 + 0.5 * abs(d10))
+        + 0.2 * (-0.25 * d25 + 0.5 * abs(d25))
+        + 0.25 * 0.5 * abs(d50)
+        + 0.2 * (0.25 * d75 + 0.5 * abs(d75))
+        + 0.1 * (0.4 * d90 + 0.5 * abs(d90))
+        + 0.0375 * (0.45 * d95 + 0.5 * abs(d95))
+        + 0.0375 * (0.475 * d975 + 0.5 * abs(d975)) AS pinball
     FROM surprise
 )
 SELECT
@@ -55,6 +66,7 @@ SELECT
     model,
     origin_date,
     target_date,
+    outcome_date,
     step,
     origin_close,
     mean_log_return,

@@ -1,9 +1,22 @@
--- Each signal with its realised return up to its target date, or up to the newest bar where that is earlier.
--- last_date: Date of the bar that realised_return ends at.
+-- Each signal with its realised return up to the last bar of its horizon, or up to the newest bar while that is to come.
+-- basis: 'runs' for signals made as the days passed; for those of an evaluation or of a look at a past day, its run_id.
+-- last_date: Date of the bar that realised_return ends at: the horizon-th after the origin date, or the newest.
 -- realised_return: Simple total return from the origin date to last_date, before costs.
--- complete: Whether there is a bar on or after the target date.
+-- complete: Whether the horizon-th bar after the origin date is there.
+WITH closes AS (
+    SELECT
+        ticker,
+        date,
+        close,
+        row_number() OVER (PARTITION BY ticker ORDER BY date) AS place,
+        count(*) OVER (PARTITION BY ticker) AS newest_place
+    FROM adjusted_bars
+    WHERE date >= (SELECT min(origin_date) FROM signals)
+)
+-- The pair (ticker, place) is compared as one value: as two, DuckDB can join bars to bars by ticker alone.
 SELECT
     s.run_id,
+    r.basis,
     s.ticker,
     s.action,
     s.origin_date,
@@ -13,13 +26,16 @@ SELECT
     s.upper,
     s.confidence,
     s.size,
-    later.date AS last_date,
-    later.close / origin.close - 1 AS realised_return,
-    newest.date >= s.target_date AS complete,
+    s.round_trip_cost,
+    last.date AS last_date,
+    last.close / origin.close - 1 AS realised_return,
+    origin.newest_place >= origin.place + s.horizon AS complete,
     s.snapshot_id,
     s.cutoff
 FROM signals AS s
-JOIN adjusted_bars AS origin ON origin.ticker = s.ticker AND origin.date = s.origin_date
-JOIN adjusted_bars AS later ON later.ticker = s.ticker AND later.date > s.origin_date AND later.date <= s.target_date
-JOIN latest_bars AS newest ON newest.ticker = s.ticker
-QUALIFY row_number() OVER (PARTITION BY s.run_id, s.ticker ORDER BY later.date DESC) = 1;
+JOIN run_basis AS r USING (run_id)
+JOIN closes AS origin ON origin.ticker = s.ticker AND origin.date = s.origin_date
+JOIN closes AS last
+    ON {'ticker': last.ticker, 'place': last.place}
+    = {'ticker': s.ticker, 'place': least(origin.newest_place, origin.place + s.horizon)}
+WHERE last.date > s.origin_date;

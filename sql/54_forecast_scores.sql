@@ -1,5 +1,5 @@
 -- Errors of each model's realised forecasts by step: of all, and by regime of volatility, month of the target and ticker.
--- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- basis: 'runs' for forecasts made as the days passed; for those of an evaluation or of a look at a past day, its run_id; 'evaluations' for all evaluations.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
 -- forecasts: Number of realised forecasts.
@@ -13,24 +13,48 @@
 -- directional_lower: Lower end of the 95% Wilson interval of directional_accuracy, for independent outcomes.
 -- directional_upper: Upper end of the 95% Wilson interval of directional_accuracy, for independent outcomes.
 -- directional_forecasts: Number of forecasts with a sign of returns that are not 0.
-WITH scored AS (
+WITH summed AS (
     SELECT
         basis,
         model,
         step,
-        slice,
-        value,
+        regime,
+        date_trunc('month', target_date) AS month,
+        ticker,
         count(*) AS forecasts,
-        sqrt(avg(error ** 2)) AS rmse,
-        avg(abs(error)) AS mae,
-        avg(2 * tanh(abs(error) / 2)) AS smape,
-        avg(abs(error) / nullif(naive_scale, 0)) AS mase,
-        avg(pinball) AS pinball,
-        avg(crps) AS crps,
+        sum(error ** 2) AS squares,
+        sum(abs(error)) AS absolutes,
+        sum(2 * tanh(abs(error) / 2)) AS percentages,
+        sum(abs(error) / nullif(naive_scale, 0)) AS scaled,
+        count(nullif(naive_scale, 0)) AS with_scale,
+        sum(pinball) AS pinball,
+        sum(crps) AS crps,
         count(*) FILTER (mean_log_return * actual_log_return <> 0) AS directional_forecasts,
         count(*) FILTER (mean_log_return * actual_log_return > 0) AS hits
-    FROM forecast_slices
-    GROUP BY basis, model, step, slice, value
+    FROM scored_forecasts
+    GROUP BY ALL
+),
+scored AS (
+    SELECT
+        basis,
+        model,
+        step,
+        CASE GROUPING(regime, month, ticker) WHEN 3 THEN 'regime' WHEN 5 THEN 'month' WHEN 6 THEN 'ticker' ELSE 'all' END
+            AS slice,
+        coalesce(regime, strftime(month, '%Y-%m'), ticker) AS value,
+        sum(forecasts)::BIGINT AS forecasts,
+        sqrt(sum(squares) / sum(forecasts)) AS rmse,
+        sum(absolutes) / sum(forecasts) AS mae,
+        sum(percentages) / sum(forecasts) AS smape,
+        sum(scaled) / nullif(sum(with_scale), 0) AS mase,
+        sum(pinball) / sum(forecasts) AS pinball,
+        sum(crps) / sum(forecasts) AS crps,
+        sum(directional_forecasts)::BIGINT AS directional_forecasts,
+        sum(hits)::BIGINT AS hits
+    FROM summed
+    GROUP BY GROUPING SETS (
+        (basis, model, step), (basis, model, step, regime), (basis, model, step, month), (basis, model, step, ticker)
+    )
 )
 SELECT
     basis,

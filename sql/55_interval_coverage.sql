@@ -1,5 +1,5 @@
 -- Share of realised closes inside the forecast intervals, beside the level of the intervals: of all forecasts, and by slice.
--- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- basis: 'runs' for forecasts made as the days passed; for those of an evaluation or of a look at a past day, its run_id; 'evaluations' for all evaluations.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
 -- level: Level of the interval: the share of outcomes that it should cover.
@@ -7,7 +7,41 @@
 -- coverage: Share of outcomes that the interval covered.
 -- lower: Lower end of the 95% Wilson interval of coverage, for independent outcomes.
 -- upper: Upper end of the 95% Wilson interval of coverage, for independent outcomes.
-WITH intervals AS (
+WITH summed AS (
+    SELECT
+        basis,
+        model,
+        step,
+        regime,
+        date_trunc('month', target_date) AS month,
+        ticker,
+        count(inside_50) AS forecasts_50,
+        count(inside_80) AS forecasts_80,
+        count(inside_90) AS forecasts_90,
+        count(inside_95) AS forecasts_95,
+        count(*) FILTER (inside_50) AS held_50,
+        count(*) FILTER (inside_80) AS held_80,
+        count(*) FILTER (inside_90) AS held_90,
+        count(*) FILTER (inside_95) AS held_95
+    FROM scored_forecasts
+    GROUP BY ALL
+),
+sliced AS (
+    SELECT
+        basis,
+        model,
+        step,
+        CASE GROUPING(regime, month, ticker) WHEN 3 THEN 'regime' WHEN 5 THEN 'month' WHEN 6 THEN 'ticker' ELSE 'all' END
+            AS slice,
+        coalesce(regime, strftime(month, '%Y-%m'), ticker) AS value,
+        [sum(forecasts_50), sum(forecasts_80), sum(forecasts_90), sum(forecasts_95)] AS forecasts,
+        [sum(held_50), sum(held_80), sum(held_90), sum(held_95)] AS held
+    FROM summed
+    GROUP BY GROUPING SETS (
+        (basis, model, step), (basis, model, step, regime), (basis, model, step, month), (basis, model, step, ticker)
+    )
+),
+counted AS (
     SELECT
         basis,
         model,
@@ -15,13 +49,9 @@ WITH intervals AS (
         slice,
         value,
         unnest([0.5, 0.8, 0.9, 0.95]) AS level,
-        unnest([inside_50, inside_80, inside_90, inside_95]) AS inside
-    FROM forecast_slices
-),
-counted AS (
-    SELECT basis, model, step, slice, value, level, count(inside) AS forecasts, count(*) FILTER (inside) AS held
-    FROM intervals
-    GROUP BY ALL
+        unnest(forecasts)::BIGINT AS forecasts,
+        unnest(held)::BIGINT AS held
+    FROM sliced
 )
 SELECT
     basis,

@@ -1,5 +1,5 @@
 -- QLIKE loss of the variance forecasts against realised squared returns, by model and step: of all, and by slice. Smaller is better.
--- basis: 'runs' for forecasts of runs made as the days passed; for those of an evaluation of past dates, its run_id.
+-- basis: 'runs' for forecasts made as the days passed; for those of an evaluation or of a look at a past day, its run_id; 'evaluations' for all evaluations.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
 -- model: Model of the forecast ('garch_pool' or 'ewma'); at step 1 also each fitted model and window of the pool.
@@ -12,8 +12,9 @@ WITH numbered AS (
         ticker,
         date,
         row_number() OVER by_ticker AS place,
-        sum(log_return ** 2) OVER by_ticker AS squares
+        sum(coalesce(log_return, 0) ** 2) OVER by_ticker AS squares
     FROM returns
+    WHERE date >= (SELECT min(origin_date) FROM volatility)
     WINDOW by_ticker AS (PARTITION BY ticker ORDER BY date)
 ),
 forecast_variances AS (
@@ -24,39 +25,89 @@ forecast_variances AS (
     JOIN (SELECT DISTINCT run_id, ticker, cutoff, regime FROM volatility) AS v USING (run_id, ticker, cutoff)
     WHERE f.next_sigma IS NOT NULL AND f.model <> 'ewma'
 ),
-realised AS (
+realised AS NOT MATERIALIZED (
+    -- The pair (ticker, place) is compared as one value: as two, DuckDB can join bars to bars by ticker alone.
     SELECT
-        CASE r.kind WHEN 'evaluate' THEN f.run_id ELSE 'runs' END AS basis,
+        r.basis,
         f.model,
         f.step,
         f.ticker,
+        f.origin_date,
+        f.run_id,
+        r.started_at,
         f.regime,
-        strftime(target.date, '%Y-%m') AS month,
+        date_trunc('month', target.date) AS month,
         ln(f.sigma ** 2) AS log_variance,
         greatest(0, target.squares - origin.squares) / f.sigma ** 2 AS ratio
     FROM forecast_variances AS f
-    JOIN runs AS r USING (run_id)
+    JOIN run_basis AS r USING (run_id)
     JOIN numbered AS origin ON origin.ticker = f.ticker AND origin.date = f.origin_date
-    JOIN numbered AS target ON target.ticker = f.ticker AND target.place = origin.place + f.step
-    QUALIFY row_number() OVER (
-        PARTITION BY basis, f.model, f.step, f.ticker, f.origin_date ORDER BY r.started_at, f.run_id
-    ) = 1
+    JOIN numbered AS target
+        ON {'ticker': target.ticker, 'place': target.place} = {'ticker': f.ticker, 'place': origin.place + f.step}
 ),
-sliced AS (
+repeated AS (
+    SELECT ticker, origin_date
+    FROM volatility
+    JOIN run_basis USING (run_id)
+    WHERE basis = 'runs'
+    GROUP BY ALL
+    HAVING min(run_id) <> max(run_id)
+),
+first_run AS (
     SELECT
-        *,
-        unnest(['all', 'regime', 'month', 'ticker']) AS slice,
-        unnest([NULL, regime, month, ticker]) AS value
+        basis,
+        model,
+        step,
+        ticker,
+        origin_date,
+        arg_min(run_id, {'started_at': started_at, 'run_id': run_id}) AS first_run_id
     FROM realised
+    SEMI JOIN repeated USING (ticker, origin_date)
+    GROUP BY ALL
+),
+newest_evaluation AS (
+    SELECT model, step, ticker, origin_date, arg_max(run_id, {'started_at': started_at, 'run_id': run_id}) AS run_id
+    FROM forecast_variances
+    JOIN runs USING (run_id)
+    WHERE kind = 'evaluate'
+    GROUP BY ALL
+),
+counted AS (
+    SELECT basis, model, step, regime, month, ticker, log_variance, ratio
+    FROM realised
+    LEFT JOIN first_run USING (basis, model, step, ticker, origin_date)
+    WHERE run_id = coalesce(first_run_id, run_id)
+    UNION ALL
+    SELECT 'evaluations', model, step, regime, month, ticker, log_variance, ratio
+    FROM realised
+    SEMI JOIN newest_evaluation USING (model, step, ticker, origin_date, run_id)
+    WHERE basis <> 'runs'
+),
+summed AS (
+    SELECT
+        basis,
+        model,
+        step,
+        regime,
+        month,
+        ticker,
+        count(*) AS forecasts,
+        sum(log_variance + ratio) AS qlike,
+        sum(ratio) AS ratios
+    FROM counted
+    GROUP BY ALL
 )
 SELECT
     basis,
-    slice,
-    value,
+    CASE GROUPING(regime, month, ticker) WHEN 3 THEN 'regime' WHEN 5 THEN 'month' WHEN 6 THEN 'ticker' ELSE 'all' END
+        AS slice,
+    coalesce(regime, strftime(month, '%Y-%m'), ticker) AS value,
     model,
     step,
-    count(*) AS forecasts,
-    avg(log_variance + ratio) AS qlike,
-    avg(ratio) AS variance_ratio
-FROM sliced
-GROUP BY basis, slice, value, model, step;
+    sum(forecasts)::BIGINT AS forecasts,
+    sum(qlike) / sum(forecasts) AS qlike,
+    sum(ratios) / sum(forecasts) AS variance_ratio
+FROM summed
+GROUP BY GROUPING SETS (
+    (basis, model, step), (basis, model, step, regime), (basis, model, step, month), (basis, model, step, ticker)
+);

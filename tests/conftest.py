@@ -72,6 +72,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     def cost(item: pytest.Item) -> float:
         return -seconds.get(item.path.relative_to(config.rootpath).as_posix(), UNKNOWN_COST)
 
+    if os.name == "nt":
+        for item in items:
+            if item.get_closest_marker("posix"):
+                item.add_marker(pytest.mark.skip(reason="POSIX only"))
     items.sort(key=cost)  # stable: a file's own tests keep their order
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pm.compiled import compiled
+from pm.compiled import compiled, keeps_code, uncompiled
+from pm.settings import load_settings
+from pm.volatility.warm_up import warm_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,13 +50,13 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
-def call(package: Path, **variables: str) -> list[float]:
-    """Call the function in a new process; return its result, and how often it was compiled and read from disk."""
+def call(package: Path, *, script: str = CALL, **variables: str) -> list[float]:
+    """Run a script in a new process, by default one that calls the function; return the numbers that it prints."""
     path = os.pathsep.join([str(package.parent), *sys.path])
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     environment |= {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
     done = subprocess.run(
-        [sys.executable, "-c", CALL], env=environment, capture_output=True, encoding="utf-8", check=True
+        [sys.executable, "-c", script], env=environment, capture_output=True, encoding="utf-8", check=True
     )
     return [float(number) for number in done.stdout.split()]
 
@@ -68,7 +70,7 @@ def test_a_kept_function_is_compiled_again_only_after_an_edit_of_a_module_of_its
     assert call(package) == [17, 1, 0]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there the folder of the user's cache is not set by a variable")
+@pytest.mark.posix  # a variable that names the folder of the user's cache
 def test_a_function_of_a_package_that_cannot_be_written_to_is_kept_in_the_users_cache_or_not_at_all(
     package: Path, tmp_path: Path
 ) -> None:
@@ -90,3 +92,37 @@ def test_division_by_zero_gives_infinity() -> None:
     names: dict[str, Any] = {}
     exec("def inverse(x):\n    return 1.0 / x\n", names)  # noqa: S102 - as above
     assert math.isinf(compiled(names["inverse"])(0.0))
+
+
+# Prints how many functions no process has compiled, how many are while one is called, how many are left, and whether
+# they are kept.
+WATCH = """
+import kernels.outer
+from pm.compiled import counting_compilations, keeps_code, uncompiled
+before, counts = len(uncompiled("kernels")), []
+with counting_compilations("kernels", counts.append):
+    kernels.outer.shifted(5.0)
+print(before, *counts, len(uncompiled("kernels")), int(keeps_code("kernels")))
+"""
+
+
+def test_what_was_never_compiled_is_known_and_counted_while_it_is_compiled(package: Path) -> None:
+    assert call(package, script=WATCH) == [2, 1, 2, 0, 1]
+    assert call(package, script=WATCH) == [0, 0, 1]
+    (package / "inner.py").write_text(MODULES["inner"] + "# edited\n", encoding="utf-8")
+    assert call(package, script=WATCH) == [2, 1, 2, 0, 1]
+
+
+@pytest.mark.posix
+def test_code_that_cannot_be_kept_is_uncompiled_in_every_process(package: Path, tmp_path: Path) -> None:
+    (package / "__pycache__").touch()
+    file = tmp_path / "file"
+    file.touch()
+    for _ in range(2):
+        assert call(package, script=WATCH, HOME=str(file), XDG_CACHE_HOME=str(file)) == [2, 1, 2, 0, 0]
+
+
+def test_the_warm_up_of_volatility_compiles_all_that_it_compiles() -> None:
+    warm_up(load_settings().volatility)
+    assert not uncompiled("pm.volatility")
+    assert keeps_code("pm.volatility")

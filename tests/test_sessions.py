@@ -58,14 +58,6 @@ def test_holidays_are_skipped_where_the_exchange_is_known() -> None:
     assert next_sessions(date(2023, 6, 30), 3) == [date(2023, 7, 3), date(2023, 7, 4), date(2023, 7, 5)]
 
 
-def test_without_an_exchange_the_weekdays_of_recent_bars_are_sessions() -> None:
-    friday = date(2023, 6, 30)
-    every_day = [friday - timedelta(days=day) for day in range(14)]
-    assert next_sessions(friday, 3, observed=every_day) == [date(2023, 7, 1), date(2023, 7, 2), date(2023, 7, 3)]
-    sunday_to_thursday = [day for day in every_day if day.weekday() not in {4, 5}]
-    assert next_sessions(friday, 2, observed=sunday_to_thursday) == [date(2023, 7, 2), date(2023, 7, 3)]
-
-
 def test_beyond_the_end_of_a_calendar_weekdays_are_sessions() -> None:
     ahead = next_sessions(date(2090, 12, 1), 30, exchange="XHKG")
     assert len(ahead) == 30

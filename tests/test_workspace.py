@@ -58,6 +58,7 @@ def test_a_file_cannot_become_a_workspace(tmp_path: Path) -> None:
         init_workspace(tmp_path / "file")
 
 
+@pytest.mark.posix
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     prefix: list[str] = []
     if os.geteuid() == 0:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import sys
 import traceback
+from codecs import lookup
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from errno import ENOSPC
+from errno import EINVAL, ENOSPC
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +18,7 @@ from typer.core import TyperGroup
 
 from pm import __version__
 from pm.cli import (
+    actions,
     evaluate,
     forecast,
     import_,
@@ -31,6 +34,8 @@ from pm.cli import (
     universe,
 )
 from pm.cli.context import Options
+from pm.cli.paths import workspace_path
+from pm.cli.visible import visible
 from pm.errors import PmError, StorageError
 
 if TYPE_CHECKING:
@@ -51,11 +56,29 @@ class _Root(TyperGroup):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except BrokenPipeError:  # the reader has read enough: `pm sql … | head`
+        except OSError as error:
+            if not _reader_is_gone(error):
+                raise
             raise typer.Exit(0) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         return result
+
+
+def _reader_is_gone(error: OSError) -> bool:
+    """Return whether the reader of standard output has read enough, as in `pm sql … | head`.
+
+    Windows calls that an invalid argument, as it does other errors: then the output itself is asked.
+    """
+    if isinstance(error, BrokenPipeError):
+        return True
+    if error.errno != EINVAL:
+        return False
+    try:
+        sys.stdout.flush()  # what could not be written is still held
+    except OSError:
+        return True
+    return False
 
 
 def _command_line() -> typer.Typer:
@@ -80,6 +103,7 @@ def _command_line() -> typer.Typer:
     app.command("tables")(tables.tables)
     app.command("quarantine")(quarantine.quarantine)
     app.add_typer(runs.app, name="runs")
+    app.add_typer(actions.app, name="actions")
     app.add_typer(universe.app, name="universe")
     app.add_typer(policy.app, name="policy")
     app.add_typer(lake.app, name="lake")
@@ -98,6 +122,7 @@ def _root(
         Path | None,
         typer.Option(
             metavar="DIR",
+            parser=workspace_path,
             envvar="PM_WORKSPACE",
             help="Folder of the workspace. [default: the current folder or the nearest parent that is one]",
         ),
@@ -141,7 +166,7 @@ def _explain(error: Exception, *, debug: bool) -> int:
     if _is_interrupted_query(error):
         return INTERRUPTED
     if debug:
-        traceback.print_exception(error)
+        _print_error("".join(traceback.format_exception(error)).rstrip())
         return 1
     if isinstance(error, PmError):
         _print_error(f"error: {error}", *getattr(error, "__notes__", ()))
@@ -150,6 +175,13 @@ def _explain(error: Exception, *, debug: bool) -> int:
         _print_error(
             "error: The output cannot be written: no space is left on the device.",
             "  try:   free some space, or write to a file on another disk: -o FILE",
+        )
+        return StorageError.exit_code
+    if isinstance(error, PermissionError):
+        _print_error(
+            f"error: There is no permission: {error.strerror}.",
+            f"  where: {error.filename}",
+            "  try:   correct its permissions, or those of its folder",
         )
         return StorageError.exit_code
     _print_error(
@@ -171,7 +203,7 @@ def _is_interrupted_query(error: Exception) -> bool:
 
 def _print_error(*lines: str) -> None:
     for line in lines:
-        typer.echo(line, err=True)
+        typer.echo(visible(line), err=True)
 
 
 def _split_global_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -200,9 +232,11 @@ def _writable_streams() -> Iterator[None]:
                 nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
                 stack.enter_context(redirect(nowhere))
                 continue
-            if isinstance(stream, TextIOWrapper) and stream.errors != "replace":
-                stack.callback(stream.reconfigure, errors=stream.errors)
-                stream.reconfigure(errors="replace")  # an ASCII terminal shows `?` instead of failing
+            if isinstance(stream, TextIOWrapper):
+                keeps = stream.isatty() or lookup(stream.encoding) != lookup(locale.getencoding())  # PYTHONIOENCODING
+                stack.callback(stream.reconfigure, encoding=stream.encoding, errors=stream.errors)
+                # A file or a pipe gets UTF-8, also where the system's encoding lacks `σ`; an ASCII terminal shows `?`.
+                stream.reconfigure(encoding=stream.encoding if keeps else "utf-8", errors="replace")
             stack.enter_context(redirect(stream))  # Typer replaces it when a pipe breaks
             stack.callback(_flush, stream)
         yield

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from pm.errors import WorkspaceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     import typer
 
     from pm.lake import Lake
     from pm.settings import Settings
     from pm.workspace import Workspace
 
-__all__ = ["Options", "open_reader", "open_workspace"]
+__all__ = ["Options", "find_settings", "open_reader", "open_workspace", "open_writer"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,9 @@ class Options:
     workspace: Path | None = None
 
 
-def open_workspace(context: typer.Context, *, create: bool = False) -> tuple[Workspace, Settings]:
+def open_workspace(
+    context: typer.Context, *, create: bool = False, check: Callable[[Settings], object] | None = None
+) -> tuple[Workspace, Settings]:
     """Find the workspace and read its settings.
 
     Parameters
@@ -39,43 +44,51 @@ def open_workspace(context: typer.Context, *, create: bool = False) -> tuple[Wor
     context
         Context of the command, which holds the global options.
     create
-        Make a workspace in the named or current folder if there is none.
+        Make a workspace in the named or current folder if there is none. A named folder must exist.
+    check
+        Function that is called with the default settings before a workspace is made. If it raises, none is.
 
     Raises
     ------
     WorkspaceError
-        There is no workspace and `create` is false.
+        There is no workspace and `create` is false, or the named folder does not exist.
+    SettingsError
+        A setting is wrong. No workspace is made then.
     """
     from pm.settings import load_settings
-    from pm.workspace import find_workspace, init_workspace
+    from pm.workspace import init_workspace, require_folder
 
-    options: Options = context.obj
-    named = options.workspace
-    if named is not None:
-        inside = find_workspace(named.resolve())
-        found = inside if inside is not None and inside.root == named.resolve() else None
-    else:
-        found = find_workspace(_current_folder())
+    found, folder = _find(context)
     if found is None:
         if not create:
             raise WorkspaceError(
                 "There is no workspace here.",
-                where=str(named or _current_folder()),
+                where=str(folder),
                 hint="make one with `pm init` or `pm run`, or name one with --workspace DIR",
             )
-        found = init_workspace(named or _current_folder())
+        require_folder(folder)
+        settings = load_settings()
+        if check is not None:
+            check(settings)
+        found = init_workspace(folder)
     return found, load_settings(found.config)
 
 
-def _current_folder() -> Path:
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        raise WorkspaceError(
-            "The current folder no longer exists.",
-            where="the shell's current folder",
-            hint="change to another folder, or name a workspace: --workspace DIR",
-        ) from None
+def find_settings(context: typer.Context) -> tuple[Workspace | None, Settings]:
+    """Return the workspace and its settings; None and the default settings where there is no workspace."""
+    from pm.settings import load_settings
+
+    found, _ = _find(context)
+    return found, load_settings(found.config) if found is not None else load_settings()
+
+
+def _find(context: typer.Context) -> tuple[Workspace | None, Path]:
+    """Return the workspace, or None, and the folder in which it was looked for."""
+    from pm.workspace import absolute, find_workspace
+
+    options: Options = context.obj
+    folder = absolute(options.workspace or Path())
+    return find_workspace(folder, parents=options.workspace is None), folder
 
 
 def open_reader(context: typer.Context) -> Lake:
@@ -83,3 +96,24 @@ def open_reader(context: typer.Context) -> Lake:
     from pm.pipeline import read_lake
 
     return read_lake(*open_workspace(context))
+
+
+def open_writer(workspace: Workspace, settings: Settings, *, no_wait: bool) -> AbstractContextManager[Lake]:
+    """Open the workspace's lake for writing, after a wait for another process that is writing.
+
+    Parameters
+    ----------
+    no_wait
+        Do not wait: the command is refused while another process is writing.
+    """
+    import typer
+
+    from pm.cli.visible import visible
+    from pm.pipeline import open_lake
+
+    return open_lake(
+        workspace,
+        settings,
+        wait_seconds=0 if no_wait else settings.lake.wait_seconds,
+        on_wait=lambda sentence: typer.echo(visible(sentence), err=True),
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pm.cli.context import open_workspace
-from pm.cli.options import AsOf, Jobs, Source, Tickers, parse_tickers
+from pm.cli.context import open_workspace, open_writer
+from pm.cli.options import AsOf, Jobs, NoWait, Source, Tickers, parse_tickers
 from pm.plural import plural
 
 if TYPE_CHECKING:
@@ -25,40 +27,90 @@ _MAX_NAMED = 5
 """Maximum number of tickers named in a sentence."""
 
 
-def evaluate(
+class _Slice(StrEnum):
+    """What the scores can be printed for."""
+
+    TICKER = "ticker"
+    MONTH = "month"
+    REGIME = "regime"
+
+
+def evaluate(  # noqa: PLR0913, PLR0917 - an option each
     context: typer.Context,
-    origins: Annotated[int, typer.Option(metavar="N", min=1, help="Number of past dates to forecast from.")] = 20,
+    origins: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Largest number of past dates to forecast from. [default: 20; all with --from]"
+        ),
+    ] = None,
     horizon: Annotated[
         str, typer.Option(metavar="STEPS", help="Comma-separated numbers of sessions ahead to score.")
     ] = "1,5,20",
+    every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of sessions from one date to the next. [default: the horizon, so that windows do not overlap]",
+        ),
+    ] = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", metavar="DATE", formats=["%Y-%m-%d"], help="First date to forecast from."),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", metavar="DATE", formats=["%Y-%m-%d"], help="Last date to forecast from."),
+    ] = None,
+    by: Annotated[
+        _Slice | None,
+        typer.Option(help="Print the ensemble's scores for each of these as well: its errors and its 90% intervals."),
+    ] = None,
     source: Source = None,
     tickers: Tickers = None,
     as_of: AsOf = None,
     jobs: Jobs = 0,
+    no_wait: NoWait = False,
 ) -> None:
     """Forecast from past dates, and score the forecasts.
 
     From each date the forecast is the one that `pm run` would have made, from the bars up to that date.
 
-    The forecasts are stored in the same tables as those of a run. The views forecast_scores, interval_coverage,
-    volatility_scores and model_leaderboard score them.
+    Without --from, the dates are counted back from the last one that has the whole horizon after it.
+
+    If the command is interrupted, the same command continues after the dates that were done.
+
+    The forecasts and signals are stored in the same tables as those of a run. The views forecast_scores,
+    interval_coverage, volatility_scores, model_leaderboard and signal_scores score them: one evaluation under its run,
+    all of them together under the basis 'evaluations'.
     """
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import progress_shown
     from pm.cli.render import print_lines
-    from pm.pipeline import Request, evaluate_history, open_lake
+    from pm.pipeline import Request, check_first_run, evaluate_history
+    from pm.pipeline.origin_dates import ChosenDates
 
     steps = _parse_steps(horizon)
     names = parse_tickers(tickers)
-    workspace, settings = open_workspace(context, create=True)
-    message = "Interrupted. Nothing of the evaluation was written."
-    with open_lake(workspace, settings) as lake:
+    if first is not None and last is not None and first > last:
+        raise typer.BadParameter(f"{first:%Y-%m-%d} is after --to {last:%Y-%m-%d}", param_hint="--from")
+    request = Request(source, names, as_of.date() if as_of else None, jobs)
+    workspace, settings = open_workspace(
+        context, create=True, check=lambda settings: check_first_run(settings, request)
+    )
+    message = "Interrupted. The dates done are kept: the same command continues after them."
+    with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with interruptible(message) as wrap, progress_shown() as observer:
-            request = Request(source, names, as_of.date() if as_of else None, jobs)
             result = evaluate_history(
-                lake, workspace, settings, wrap(observer), request=request, origins=origins, steps=steps
+                lake,
+                workspace,
+                settings,
+                wrap(observer),
+                request=request,
+                steps=steps,
+                dates=ChosenDates(origins, every, first and first.date(), last and last.date()),
             )
-        _print_evaluation(lake, result.outputs["evaluate"])
+        _print_evaluation(lake, result.outputs["evaluate"], by)
     if not result.worked:
         print_lines(f"Nothing is new since run {result.outputs['evaluate']}. ({result.seconds:.2f} s)")
 
@@ -74,8 +126,8 @@ def _parse_steps(horizon: str) -> list[int]:
     return steps
 
 
-def _print_evaluation(lake: Lake, run_id: str) -> None:
-    """Print the scores of the models, the coverage of the ensemble's intervals, and the scores of the volatilities."""
+def _print_evaluation(lake: Lake, run_id: str, by: _Slice | None) -> None:
+    """Print the scores of models, the coverage of the ensemble's intervals, the scores of volatilities and signals."""
     from pm.cli.render import print_frame, print_lines
     from pm.tables.vocabulary import Verdict
 
@@ -90,7 +142,7 @@ def _print_evaluation(lake: Lake, run_id: str) -> None:
         "below 1 is better",
     )
     print_frame(
-        scores,
+        scores.drop("missing"),
         formats=dict.fromkeys(("forecasts", "dates"), ",d")
         | dict.fromkeys(("RMSE", "CRPS"), ".4f")
         | dict.fromkeys(("t of RMSE", "t of CRPS"), "+.1f"),
@@ -99,6 +151,7 @@ def _print_evaluation(lake: Lake, run_id: str) -> None:
         "RMSE measures the error of the mean, CRPS that of the whole distribution. The",
         "model naive assumes no change, with the current volatility. t: t statistic of",
         f"the improvement on the random walk, significant above 2; from {_MIN_DATES} dates on.",
+        *_unplaced(scores, run_id),
         "",
         "Share of outcomes inside the ensemble's intervals, by volatility regime",
     )
@@ -113,6 +166,13 @@ def _print_evaluation(lake: Lake, run_id: str) -> None:
         "that the forecast variance was too low",
     )
     print_frame(_volatility(lake, run_id), formats={"forecasts": ",d", "QLIKE": ".4g", "realised / forecast": ".4g"})
+    _print_signals(lake, run_id)
+    if by is not None:
+        print_lines("", f"The ensemble by {by.value}")
+        print_frame(
+            _sliced(lake, run_id, by),
+            formats={"forecasts": ",d", "RMSE": ".4f", "CRPS": ".4f", "inside 90%": ".1%"},
+        )
     verdicts = lake.select("model_weights", columns=("verdict",), run_id=run_id, model="ensemble")["verdict"]
     edges = verdicts.to_list().count(Verdict.EDGE)
     print_lines(
@@ -124,7 +184,10 @@ def _print_evaluation(lake: Lake, run_id: str) -> None:
     _print_outliers(lake, run_id)
     _print_exclusions(lake, run_id)
     print_lines(
-        "For the scores by month, ticker and regime:", f"  pm sql \"from forecast_scores where basis = '{run_id}'\""
+        "For the scores by month, ticker and regime:",
+        f"  pm sql \"from forecast_scores where basis = '{run_id}'\"",
+        "For those of all evaluations together:",
+        "  pm sql \"from model_leaderboard where basis = 'evaluations' and slice = 'all'\"",
     )
 
 
@@ -141,11 +204,78 @@ def _scores(lake: Lake, run_id: str) -> pl.DataFrame:
             "place",
             "model",
             "forecasts",
+            "missing",
             "dates",
             pl.col("relative_rmse").alias("RMSE"),
             pl.col("relative_crps").alias("CRPS"),
             pl.when(enough).then("gain_t").alias("t of RMSE"),
             pl.when(enough).then("crps_gain_t").alias("t of CRPS"),
+        )
+    )
+
+
+def _unplaced(scores: pl.DataFrame, run_id: str) -> list[str]:
+    """Return a sentence for each model without a place that says why, and where the reasons are."""
+    import polars as pl
+
+    lacking = (
+        scores.filter(pl.col("place").is_null())
+        .group_by("model", maintain_order=True)
+        .agg(pl.col("missing").max(), (pl.col("forecasts") + pl.col("missing")).max().alias("all"))
+    )
+    if lacking.is_empty():
+        return []
+    reasons = f"from model_weights where run_id = '{run_id}' and reason is not null"
+    return [
+        f"{model} has no place: it lacks {missing:,} of {count:,} forecasts that others made."
+        for model, missing, count in lacking.iter_rows()
+    ] + ["For the reasons:", f'  pm sql "{reasons}"']
+
+
+def _print_signals(lake: Lake, run_id: str) -> None:
+    """Print what became of the signals."""
+    from pm.cli.render import print_frame, print_lines
+
+    scores = lake.select("signal_scores", basis=run_id, slice="all").sort("action")
+    if scores.is_empty():
+        return
+    print_lines("", "Signals over the whole horizon")
+    shares = ("confidence", "came true", "expected", "realised", "after costs")
+    print_frame(
+        scores.select(
+            "action",
+            "signals",
+            "confidence",
+            scores["came_true"].alias("came true"),
+            scores["expected_return"].alias("expected"),
+            scores["mean_return"].alias("realised"),
+            scores["net_return"].alias("after costs"),
+        ),
+        formats={"signals": ",d", **dict.fromkeys(shares, ".1%")},
+    )
+    print_lines(
+        "came true: share with a gain (BUY), a loss (SELL) or neither (HOLD) beyond the",
+        "costs, which should be near the confidence. expected: mean of the median",
+        "returns; after costs: mean return of following the signals, short for SELL.",
+    )
+
+
+def _sliced(lake: Lake, run_id: str, by: _Slice) -> pl.DataFrame:
+    """Return the errors of the ensemble relative to the random walk, and its coverage, for each ticker, say."""
+    import polars as pl
+
+    covered = lake.select("interval_coverage", basis=run_id, model="ensemble", slice=by.value, level=0.9)
+    return (
+        lake.select("model_leaderboard", basis=run_id, model="ensemble", slice=by.value)
+        .join(covered.select("step", "value", "coverage"), on=["step", "value"], how="left")
+        .sort("value", "step")
+        .select(
+            pl.col("value").alias(by.value),
+            "step",
+            "forecasts",
+            pl.col("relative_rmse").alias("RMSE"),
+            pl.col("relative_crps").alias("CRPS"),
+            pl.col("coverage").alias("inside 90%"),
         )
     )
 

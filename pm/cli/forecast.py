@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pm.cli.context import open_reader
-from pm.errors import InputError, UnknownTickerError, did_you_mean
+from pm.age import age
+from pm.cli.context import open_workspace
+from pm.cli.results import outputs_of, print_age, print_look, run_to_show
+from pm.clock import utc_today
+from pm.errors import InputError, NoResultsError, UnknownTickerError, did_you_mean
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["forecast"]
 
+_AT_MEAN = "geo mean"
+"""Heading of the geometric mean of the price."""
+_OPTIONAL = (("q25", "q75"), ("q10", "q90"), (_AT_MEAN,))
+"""Columns that a narrow terminal can do without, the first ones first: the 90% interval and the median stay."""
 _PRICES = ("mean", "q05", "q10", "q25", "q50", "q75", "q90", "q95")
 
 
@@ -23,24 +30,26 @@ def forecast(
     context: typer.Context,
     ticker: Annotated[str, typer.Argument(metavar="TICKER", help="Ticker whose forecast to show.")],
     model: Annotated[str, typer.Option(metavar="MODEL", help="Model whose forecast to show.")] = "ensemble",
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Run whose forecast to show. [default: the newest whole run]"),
+    ] = None,
 ) -> None:
     """Show the newest forecast of a ticker.
 
     It shows quantiles of the price on each session, and the weights and errors of the models.
     """
     from pm.cli.render import print_frame, print_lines
+    from pm.pipeline import read_lake
 
-    with open_reader(context) as lake:
-        known = lake.select("latest_forecasts", columns=("ticker", "model"), step=1)
-        if known.is_empty():
-            print_lines("There are no forecasts yet; compute some with `pm run`.")
-            return
+    workspace, settings = open_workspace(context)
+    with read_lake(workspace, settings) as lake, lake.reading():
+        shown = run_to_show(lake, run)
+        outputs = outputs_of(lake, shown)
+        made_by = outputs.get("forecast")
+        known = lake.select("forecasts", columns=("ticker", "model", "origin_date"), run_id=made_by, step=1)
         if ticker not in set(known["ticker"]):
-            exclusions = lake.select("latest_exclusions", columns=("detail",), ticker=ticker)["detail"]
-            if not exclusions.is_empty():
-                print_lines(f"{ticker} was not forecast: {'; '.join(exclusions)}")
-                return
-            raise UnknownTickerError.from_missing([ticker], set(known["ticker"]), where="the newest run's forecasts")
+            _refuse(lake, shown, outputs, ticker, set(known["ticker"]))
         models = sorted(known.filter(known["ticker"] == ticker)["model"])
         if model not in models:
             raise InputError(
@@ -48,10 +57,14 @@ def forecast(
                 where="--model",
                 hint=f"use one of: {', '.join(models)}",
             )
-        _print_path(lake, ticker, model)
+        print_look(lake, shown)
+        print_age(
+            known.filter(known["ticker"] == ticker)["origin_date"][0], max_age_days=settings.forecast.max_age_days
+        )
+        _print_path(lake, made_by, ticker, model)
         print_lines("")
         print_frame(
-            _weights(lake, ticker),
+            _weights(lake, made_by, ticker),
             formats={"weight": ".1%", "RMSE": ".3f", "DM p": ".3f"},
             title="Weights of the models, and RMSE relative to that of naive (no change)",
         )
@@ -63,33 +76,64 @@ def forecast(
         )
 
 
-def _print_path(lake: Lake, ticker: str, model: str) -> None:
+def _refuse(lake: Lake, run_id: str, outputs: dict[str, str], ticker: str, known: set[str]) -> NoReturn:
+    """Say why a run has no forecast of a ticker.
+
+    Raises
+    ------
+    NoResultsError
+        The run left the ticker out; the message has the reasons.
+    UnknownTickerError
+        The run was not about the ticker.
+    """
+    rows = lake.select_rows(
+        "exclusions", columns=("run_id", "stage", "detail"), run_id=sorted(set(outputs.values())), ticker=ticker
+    )
+    reasons = sorted({row["detail"] for row in rows if outputs.get(row["stage"]) == row["run_id"]})
+    if reasons:
+        raise NoResultsError(
+            f"{ticker} was not forecast: {'; '.join(reasons)}.",
+            where=f"run {run_id}",
+            hint="import newer or more bars: pm import PATH",
+        )
+    raise UnknownTickerError.from_missing([ticker], known, where=f"the forecasts of run {run_id}")
+
+
+def _print_path(lake: Lake, made_by: str | None, ticker: str, model: str) -> None:
     """Print the quantiles of the price on each session."""
-    from pm.cli.render import print_frame
+    from pm.cli.render import print_frame, print_lines
     from pm.price_format import price_specification
 
     path = lake.select(
-        "latest_forecasts",
+        "forecasts",
         columns=("target_date", *_PRICES, "sigma", "origin_date", "origin_close"),
         order=("step",),
+        run_id=made_by,
         ticker=ticker,
         model=model,
     )
     origin = path.row(0, named=True)
     price = price_specification(origin["origin_close"])
     print_frame(
-        path.drop("origin_date", "origin_close"),
-        formats=dict.fromkeys(_PRICES, price) | {"sigma": ".4f"},
-        title=f"{ticker} by {model}, from {origin['origin_close']:{price}} on {origin['origin_date']}",
+        path.drop("origin_date", "origin_close").rename({"mean": _AT_MEAN, "target_date": "date"}),
+        formats=dict.fromkeys((*_PRICES, _AT_MEAN), price) | {"sigma": ".4f"},
+        title=f"{ticker} by {model}, from {origin['origin_close']:{price}} on {origin['origin_date']} "
+        f"({age(origin['origin_date'], utc_today())})",
+        optional=_OPTIONAL,
+    )
+    print_lines(
+        "",
+        "geo mean: geometric mean of the price, the last close × exp(mean log return).",
+        "q05 to q95: its quantiles. sigma: standard deviation of the total log return.",
     )
 
 
-def _weights(lake: Lake, ticker: str) -> pl.DataFrame:
+def _weights(lake: Lake, made_by: str | None, ticker: str) -> pl.DataFrame:
     """Return the models' weights and out-of-sample errors, the ensemble first, then by weight."""
     import polars as pl
 
     return (
-        lake.select("latest_weights", ticker=ticker)
+        lake.select("model_weights", run_id=made_by, ticker=ticker)
         .sort("weight", pl.col("model"), descending=[True, False], nulls_last=False)
         .select(
             "model",

@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 
+from pm.cli.paths import workspace_path
+
 __all__ = ["init"]
 
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder to make the workspace in.", show_default="current folder")
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            parser=workspace_path,
+            help="Folder to make the workspace in.",
+            show_default="current folder",
+        ),
     ] = Path(),
 ) -> None:
     """Make a workspace in a folder.

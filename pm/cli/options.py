@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsOf", "Jobs", "Source", "Tickers", "parse_tickers"]
+__all__ = ["AsOf", "Jobs", "NoWait", "Source", "Tickers", "parse_tickers"]
 
 AsOf = Annotated[
     datetime | None,
@@ -20,6 +20,13 @@ AsOf = Annotated[
 ]
 Jobs = Annotated[
     int, typer.Option(metavar="N", min=0, help="Number of parallel processes; 0 takes the setting run.jobs.")
+]
+NoWait = Annotated[
+    bool,
+    typer.Option(
+        "--no-wait",
+        help="End at once if another process is writing to the lake, instead of waiting until it has finished.",
+    ),
 ]
 Source = Annotated[
     str | None,

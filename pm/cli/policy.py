@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pm.cli.context import open_reader, open_workspace
-from pm.cli.options import Tickers, parse_tickers
+from pm.cli.context import open_reader, open_workspace, open_writer
+from pm.cli.options import NoWait, Tickers, parse_tickers
 from pm.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed.")] = 0,
+    no_wait: NoWait = False,
 ) -> None:
     """Train a policy, and test it on later dates.
 
@@ -43,11 +44,11 @@ def train(
     """
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import progress_shown
-    from pm.pipeline import Request, open_lake, train_policy
+    from pm.pipeline import Request, train_policy
 
     names = parse_tickers(tickers)
     workspace, settings = open_workspace(context)
-    with open_lake(workspace, settings) as lake:
+    with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with interruptible("Interrupted. No policy was written.") as wrap, progress_shown() as observer:
             result = train_policy(
                 lake,
@@ -82,7 +83,7 @@ def show(
             raise InputError(
                 f"There is no policy {policy!r}.{did_you_mean(policy, known)}",
                 where="table policies",
-                hint="list them with: pm sql 'from policies'; or train one: pm policy train",
+                hint='list them with: pm sql "from policies"; or train one: pm policy train',
             )
         if not known:
             print_lines("There is no policy yet; train one with `pm policy train`.")

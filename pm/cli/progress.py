@@ -1,7 +1,8 @@
-"""Show a run while it runs: one progress bar per stage on a terminal, one line per stage elsewhere."""
+"""Show a run while it runs: one progress bar per stage on a terminal, and lines elsewhere."""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,20 +11,23 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
+from pm.cli.visible import visible, visible_line
 from pm.pipeline.events import Event, Notice, Observer, RunStarted, StageEnded, StageProgressed, StageStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["progress_shown"]
 
+_PAUSE = 30.0
+"""Seconds between two lines of a stage where there is no terminal."""
 _MARKS = {"done": "[green]✓[/green]", "skipped": "[dim]·[/dim]", "failed": "[red]✗[/red]"}
 
 
 @contextmanager
 def progress_shown() -> Iterator[Observer]:
     """Yield an observer that shows progress on standard error until the run ends."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -38,11 +42,45 @@ def progress_shown() -> Iterator[Observer]:
         yield _Bars(progress)
 
 
-class _Lines:
-    """An observer that prints a line when a stage ends."""
+class _TimeLeft:
+    """An estimate of the time that a stage still needs, from the time that its parts have taken so far.
 
-    def __init__(self, console: Console) -> None:
+    Parameters
+    ----------
+    clock
+        Returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun = clock()
+
+    def text(self, done: int, total: int) -> str:
+        """Return the time left in words; nothing before the first part is done, and none after the last."""
+        if not 0 < done < total:
+            return ""
+        seconds = (self._clock() - self._begun) * (total - done) / done
+        if seconds < 90:
+            return f"about {max(1, round(seconds)):,} s left"
+        if seconds < 5400:
+            return f"about {round(seconds / 60)} min left"
+        return f"about {seconds / 3600:.1f} h left"
+
+
+class _Lines:
+    """An observer that prints a line when a stage ends, and now and then one while it goes on.
+
+    Parameters
+    ----------
+    clock
+        Returns the time in seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
+        self._left = _TimeLeft(clock)
+        self._printed = clock()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -50,12 +88,17 @@ class _Lines:
                 self._console.print(_headline(run_id, resumed=resumed), soft_wrap=True)
             case StageEnded(stage, status, seconds, summary):
                 # The error that ends the command describes a failure.
-                result = "" if status == "failed" else f"{seconds:6.1f} s  {escape(summary)}"
+                result = "" if status == "failed" else f"{seconds:6.1f} s  {escape(visible_line(summary))}"
                 self._console.print(f"{stage:<10} {status:<7} {result}".rstrip(), soft_wrap=True)
             case Notice(line):
-                self._console.print(escape(line), soft_wrap=True)
-            case StageStarted() | StageProgressed():
-                pass
+                self._console.print(escape(visible(line)), soft_wrap=True)
+            case StageStarted():
+                self._left, self._printed = _TimeLeft(self._clock), self._clock()
+            case StageProgressed(stage, done, total):
+                if self._clock() - self._printed >= _PAUSE and done < total:
+                    self._printed = self._clock()
+                    left = self._left.text(done, total)
+                    self._console.print(f"{stage:<10} {done / total:4.0%}    {left}".rstrip(), soft_wrap=True)
 
 
 class _Bars:
@@ -64,15 +107,18 @@ class _Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._left = _TimeLeft(time.monotonic)
 
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted(run_id, resumed):
                 self._progress.console.print(_headline(run_id, resumed=resumed), soft_wrap=True)
             case StageStarted(stage):
+                self._left = _TimeLeft(time.monotonic)
                 self._tasks[stage] = self._progress.add_task(stage, total=None, mark=" ", summary="")
             case StageProgressed(stage, done, total):
-                self._progress.update(self._tasks[stage], completed=done, total=total)
+                left = self._left.text(done, total)
+                self._progress.update(self._tasks[stage], completed=done, total=total, summary=left)
             case StageEnded(stage, status, _, summary):
                 task = self._tasks[stage]
                 self._progress.update(
@@ -80,11 +126,11 @@ class _Bars:
                     total=1,
                     completed=1,
                     mark=_MARKS[status],
-                    summary="" if status == "failed" else escape(summary),
+                    summary="" if status == "failed" else escape(visible_line(summary)),
                 )
                 self._progress.stop_task(task)
             case Notice(line):
-                self._progress.console.print(escape(line), soft_wrap=True)
+                self._progress.console.print(escape(visible(line)), soft_wrap=True)
 
 
 def _headline(run_id: str, *, resumed: bool) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["quarantine"]
 
+_FOLDER = re.compile(r".*[\\/]")
+"""Folders before the name of a file, in a path of this system or of another."""
+_EXPONENT_FROM = 1e15
+"""Number from which values are written with an exponent."""
+
 
 def quarantine(
     context: typer.Context,
@@ -26,18 +34,21 @@ def quarantine(
 
     It shows the number of rows by the rule that refused them, and the newest of the rows.
     """
+    import polars as pl
+
     from pm.cli.render import print_frame, print_lines
 
+    rules = pl.col("rule").str.replace_all(",", "\n" if sys.stdout.isatty() else ",")  # a line each, where it is short
     with open_reader(context) as lake:
         refused = _refused(lake, ticker, rule)
         if refused.is_empty():
             filtered = ticker is not None or rule is not None
             print_lines("No refused row matches." if filtered else "No row has been refused.")
             return
-        print_frame(_counts(refused), formats={"rows": ",d", "tickers": ",d"})
+        print_frame(_counts(refused).with_columns(rules), formats={"rows": ",d", "tickers": ",d"})
         print_lines("")
         shown = refused.sort("batch_id", "row", descending=[True, False]).head(limit)
-        print_frame(_with_originals(lake, shown))
+        print_frame(_described(lake, shown).with_columns(rules))
 
 
 def _refused(lake: Lake, ticker: str | None, rule: str | None) -> pl.DataFrame:
@@ -60,8 +71,33 @@ def _counts(refused: pl.DataFrame) -> pl.DataFrame:
     return counts.sort("rows", "rule", descending=[True, False])
 
 
-def _with_originals(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
-    """Add to some refused rows the rows as they landed."""
+def _described(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+    """Describe some refused rows: ticker, date, rule, and a text with the file, the row and its numbers."""
+    import polars as pl
+
     batches = rows["batch_id"].unique().to_list()
     originals = lake.select("quarantine", columns=("batch_id", "row", "original"), batch_id=batches)
-    return rows.join(originals, on=("batch_id", "row"), how="left", maintain_order="left")
+    origins = {
+        row["batch_id"]: row["origin"] if row["path"] is None else _FOLDER.sub("", row["path"])
+        for row in lake.select_rows("raw.batches", columns=("batch_id", "origin", "path"), batch_id=batches)
+    }
+    found = rows.join(originals, on=("batch_id", "row"), how="left", maintain_order="left")
+    texts = [
+        f"{origins[row['batch_id']]}, row {row['row']:,}: {_numbers(row['original'])}"
+        for row in found.iter_rows(named=True)
+    ]
+    return found.select("ticker", "date", "rule", pl.Series("row as delivered", texts, pl.String))
+
+
+def _numbers(original: str) -> str:
+    """Return the numbers of a row that landed, each after its name: 'close -5, volume 1,200'."""
+    from pm.quality.rules import NUMBERS
+
+    values = json.loads(original)
+    return ", ".join(f"{name} {_number(values[name])}" for name in NUMBERS if values[name] is not None) or "no numbers"
+
+
+def _number(value: float | str) -> str:
+    if isinstance(value, str):  # NaN or an infinity
+        return value
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < _EXPONENT_FROM else f"{value:,.7g}"

@@ -8,17 +8,22 @@ import sys
 import textwrap
 from collections.abc import Callable
 from io import StringIO
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, detect_legacy_windows
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from pm.cli.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SECONDS", "CellFormat", "join_names", "print_frame", "print_lines"]
+__all__ = ["MAX_ROWS", "SECONDS", "CellFormat", "join_names", "print_frame", "print_lines"]
 
 CellFormat = str | Callable[[float], str]
 """A format specification such as '.2f' or '%Y-%m-%d', or a function that returns the one for a number."""
@@ -26,7 +31,7 @@ CellFormat = str | Callable[[float], str]
 SECONDS = "%Y-%m-%d %H:%M:%S"
 """Format of a time to the second."""
 
-_MAX_ROWS = 1000
+MAX_ROWS = 1000
 """Maximum number of rows to print."""
 _FILE_WIDTH = 100_000
 """Width in columns where output goes to a file or a pipe: no line is folded there."""
@@ -34,6 +39,10 @@ _FOLDED_WIDTH = 30
 """Number of characters from which a column of text is folded on a terminal."""
 _EXPONENT_FROM = 1e15
 """Number from which values are written with an exponent: one broken price must not push a table off the screen."""
+_SIGNIFICANT = 7
+"""Significant digits of floating-point numbers without a format; whole numbers above have all of theirs."""
+_WIDEST_ALIGNED = 16
+"""Largest number of characters of a number in a column whose decimal points are aligned."""
 _TRAILING_SPACES = re.compile(r" +(\x1b\[0m)?$", re.MULTILINE)
 _STYLES = {
     "BUY": "green", "SELL": "red", "HOLD": "dim", "failed": "red", "abandoned": "yellow", "cut off": "yellow",
@@ -44,7 +53,8 @@ def print_lines(*lines: str) -> None:
     """Print lines of text; on a terminal, long ones are folded between words, and indented where they go on."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_WIDTH
     for line in lines:
-        print(_folded(line, width) if len(line) > width else line)  # noqa: T201 - this is where the command line prints
+        shown = visible(line)
+        print(_folded(shown, width) if len(shown) > width else shown)  # noqa: T201 - this is where the command line prints
 
 
 def _folded(line: str, width: int) -> str:
@@ -62,11 +72,16 @@ def _folded(line: str, width: int) -> str:
 def join_names(names: Sequence[str], *, limit: int) -> str:
     """Return at most `limit` names, comma-separated, and the number of the others."""
     others = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {others:,} more" if others > 0 else "")
+    return ", ".join(map(visible_line, names[:limit])) + (f" and {others:,} more" if others > 0 else "")
 
 
 def print_frame(
-    frame: pl.DataFrame, *, formats: Mapping[str, CellFormat] | None = None, title: str | None = None
+    frame: pl.DataFrame,
+    *,
+    formats: Mapping[str, CellFormat] | None = None,
+    title: str | None = None,
+    total: int | None = None,
+    optional: Sequence[Sequence[str]] = (),
 ) -> None:
     """Print a frame as a table, one line per row; on a terminal, long texts are folded to fit its width.
 
@@ -78,38 +93,77 @@ def print_frame(
         Formats of the values of some columns.
     title
         Line above the table.
+    total
+        Number of rows of which the frame has the first ones, 1,000 if there are as many; by default the frame has all.
+    optional
+        Groups of columns to leave out on a terminal that is too narrow for the table, the first group first. A line
+        below the table names those left out.
     """
-    formats = formats or {}
+    formats = dict(formats or {})
     table = Table(header_style="bold", box=None, pad_edge=False)
-    rows = [
-        [_cell(value, formats.get(name)) for name, value in zip(frame.columns, row, strict=True)]
-        for row in frame.head(_MAX_ROWS).iter_rows()
-    ]
+    shown = frame.head(MAX_ROWS)
+    formats = {name: _number_format(shown[name]) for name in frame.columns if frame[name].dtype.is_float()} | formats
+    cells = {name: [_cell(value, formats.get(name)) for value in shown[name].to_list()] for name in frame.columns}
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else _FILE_WIDTH
-    needed = 0
-    for place, (name, dtype) in enumerate(frame.schema.items()):
-        longest = max((len(line) for row in rows for line in row[place].splitlines()), default=0)
-        folded = terminal and dtype == pl.String and longest > _FOLDED_WIDTH
-        needed += _FOLDED_WIDTH if folded else max(longest, len(name))
-        table.add_column(
-            escape(name), justify="right" if dtype.is_numeric() or dtype == pl.Null else "left", no_wrap=not folded
-        )
-    gap = 2 if needed + 2 * frame.width <= width else 1
+    widths = {}
+    folded = set()
+    for name, dtype in frame.schema.items():
+        longest = max((_width(line) for cell in cells[name] for line in cell.splitlines()), default=0)
+        if terminal and dtype == pl.String and longest > _FOLDED_WIDTH:
+            folded.add(name)
+        widths[name] = _FOLDED_WIDTH if name in folded else max(longest, len(visible_line(name)))
+    left_out: list[str] = []
+    for group in optional:
+        if sum(widths.values()) + len(widths) - 1 > width:
+            left_out += [name for name in group if widths.pop(name, None) is not None]
+    needed = sum(widths.values())
+    gap = 2 if needed + 2 * len(widths) <= width else 1
     table.padding = (0, gap, 0, 0)
-    for row in rows:
+    for name in widths:
+        dtype = frame.schema[name]
+        table.add_column(
+            escape(visible_line(name)),
+            justify="right" if dtype.is_numeric() or dtype == pl.Null else "left",
+            no_wrap=name not in folded,
+        )
+    for row in zip(*(cells[name] for name in widths), strict=True):
         table.add_row(*row)
     buffer = StringIO()
-    width = max(width, needed + gap * frame.width)
-    Console(file=buffer, width=width, highlight=False, force_terminal=terminal).print(table)
+    width = max(width, needed + gap * len(widths))
+    styled = terminal and not detect_legacy_windows()  # an old console would print the codes
+    Console(file=buffer, width=width, highlight=False, emoji=False, force_terminal=styled).print(table)
     if title is not None:
         print_lines(title)  # not the table's own: that would be folded to the width of a narrow table
     print(_TRAILING_SPACES.sub(r"\1", buffer.getvalue()).rstrip("\n"))  # noqa: T201 - as in print_lines
-    if frame.height > _MAX_ROWS:
+    if left_out:
+        print_lines(f"Left out, for the terminal is too narrow: {', '.join(left_out)}")
+    total = frame.height if total is None else total
+    if total > MAX_ROWS:
         print_lines(
-            f"… {frame.height - _MAX_ROWS:,} more rows. Narrow the query, or write all rows to a file: "
+            f"… {total - MAX_ROWS:,} more rows. Narrow the query, or write all rows to a file: "
             "pm sql … --format csv -o FILE"
         )
+
+
+def _number_format(column: pl.Series) -> CellFormat:
+    """Return the format of a column of floating-point numbers that has none.
+
+    Values have seven significant digits, all of them thousands separators, and as many decimals as the one that needs
+    most, so that their points are aligned; unless the values differ so much in size that the column would be wide.
+    """
+    values = [value for value in column if value is not None and isfinite(value) and abs(value) < _EXPONENT_FROM]
+    exact = [f"{value:.{_SIGNIFICANT}g}" for value in values if abs(value) < 10**_SIGNIFICANT]
+    decimals = max((len(text.partition(".")[2]) for text in exact), default=0)
+    widest = max((len(f"{value:,.{decimals}f}") for value in values), default=0)
+    if any("e" in text for text in exact) or widest > _WIDEST_ALIGNED:
+        return lambda value: ",.0f" if abs(value) >= 10**_SIGNIFICANT else f",.{_SIGNIFICANT}g"
+    return f",.{decimals}f"
+
+
+def _width(line: str) -> int:
+    """Return the number of columns that a line of a cell takes on a terminal."""
+    return Text.from_markup(line).cell_len if "[" in line else cell_len(line)
 
 
 def _cell(value: Any, cell_format: CellFormat | None) -> str:  # noqa: ANN401 - any SQL value
@@ -119,7 +173,5 @@ def _cell(value: Any, cell_format: CellFormat | None) -> str:  # noqa: ANN401 - 
         return f"{value:.7g}"
     if cell_format is not None:
         return format(value, cell_format if isinstance(cell_format, str) else cell_format(value))
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 1e7 else f"{value:.7g}"
-    text = escape(str(value))
+    text = escape(visible(str(value)))
     return f"[{_STYLES[text]}]{text}[/]" if text in _STYLES else text

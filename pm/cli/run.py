@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from pm.cli.context import open_workspace
-from pm.cli.options import AsOf, Jobs, Source, Tickers, parse_tickers
+from pm.cli.context import open_workspace, open_writer
+from pm.cli.options import AsOf, Jobs, NoWait, Source, Tickers, parse_tickers
 
 __all__ = ["run"]
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     context: typer.Context,
     source: Source = None,
     tickers: Tickers = None,
@@ -33,16 +33,18 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Interrupted or failed run to continue; see `pm runs`.")
     ] = None,
+    no_wait: NoWait = False,
 ) -> None:
     """Update the lake; compute forecasts, signals and a report.
 
-    Stages whose inputs have not changed are skipped. An interrupted run is continued where it stopped.
+    Stages whose inputs have not changed are skipped. An interrupted run is continued where it stopped. With --as-of,
+    --tickers or --source it is a look at the past or at a part, which never replaces the newest run and report.
     """
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import progress_shown
     from pm.cli.render import print_lines
-    from pm.cli.signals import print_signals
-    from pm.pipeline import Request, open_lake, run_pipeline
+    from pm.cli.signals import no_signals, print_signals
+    from pm.pipeline import Request, check_first_run, run_pipeline
     from pm.pipeline.stages.report import LATEST, report_path
 
     if resume is not None and (source, tickers, as_of) != (None, None, None):
@@ -51,16 +53,21 @@ def run(
             param_hint="--resume",
         )
     names = parse_tickers(tickers)
-    workspace, settings = open_workspace(context, create=True)
+    request = Request(source, names, as_of.date() if as_of else None, jobs, engine, address)
+    workspace, settings = open_workspace(
+        context, create=True, check=lambda settings: check_first_run(settings, request, resume=resume)
+    )
     message = "Interrupted. Finished stages are saved; the next `pm run` continues from there."
-    with open_lake(workspace, settings) as lake:
+    with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with interruptible(message) as wrap, progress_shown() as observer:
-            request = Request(source, names, as_of.date() if as_of else None, jobs, engine, address)
             result = run_pipeline(lake, workspace, settings, wrap(observer), request=request, resume=resume)
-        print_signals(lake, result.run_id)
+        with lake.reading():
+            found = print_signals(lake, result.run_id, max_age_days=settings.forecast.max_age_days)
     if not result.worked:
         print_lines(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")
     print_lines(
         f"Report: {report_path(workspace, result.outputs['report'])}",
         f"Newest report: {workspace.reports / LATEST}",
     )
+    if not found:
+        raise no_signals(result.run_id)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-_LISTED = ("run_id", "kind", "status", "source", "tickers", "as_of", "attempts", "error")
+_LISTED = ("run_id", "kind", "status", "scope", "source", "tickers", "as_of", "attempts", "error")
 _EVENT = (
     "stage",
     "attempt",
@@ -42,11 +42,14 @@ def runs(
     """List the runs, newest first, or show one."""
     if context.invoked_subcommand is not None:
         return
-    from pm.cli.render import print_frame
+    from pm.cli.render import print_frame, print_lines
 
     with open_reader(context) as lake:
         listed = _newest_runs(lake, limit)
-    print_frame(_without_empty(listed, "tickers", "error"), formats={"seconds": ",.1f"})
+    if listed.is_empty():
+        print_lines("There are no runs yet: pm run")
+        return
+    print_frame(_without_empty(listed, "scope", "source", "tickers", "error"), formats={"seconds": ",.1f"})
 
 
 def _newest_runs(lake: Lake, limit: int) -> pl.DataFrame:
@@ -67,6 +70,7 @@ def _newest_runs(lake: Lake, limit: int) -> pl.DataFrame:
         "kind",
         status,
         ((pl.col("finished_at") - pl.col("started_at")).dt.total_milliseconds() / 1000).round(1).alias("seconds"),
+        "scope",
         "source",
         "tickers",
         "as_of",

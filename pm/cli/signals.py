@@ -6,21 +6,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pm.cli.context import open_reader
-from pm.errors import InputError, did_you_mean
+from pm.age import age
+from pm.cli.context import open_workspace
+from pm.cli.results import outputs_of, print_age, print_look, run_to_show
+from pm.cli.visible import visible_line
+from pm.clock import utc_today
+from pm.errors import NoResultsError
 from pm.plural import plural
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from pm.cli.render import CellFormat
     from pm.lake import Lake
 
-__all__ = ["print_signals", "signals"]
+__all__ = ["no_signals", "print_signals", "signals"]
 
+_OPTIONAL = (("P(gain)", "P(loss)"), ("lower", "upper"), ("edge",))
+"""Columns that a narrow terminal can do without, the first ones first."""
 _COLUMNS = {
     "ticker": "ticker",
     "action": "action",
     "close": "close",
-    "expected_return": "expected",
+    "expected_return": "median",
     "lower": "lower",
     "upper": "upper",
     "probability_gain": "P(gain)",
@@ -40,41 +48,42 @@ _MAX_EXCLUSIONS = 10
 def signals(
     context: typer.Context,
     run: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Run whose signals to show. [default: the newest]")
+        str | None,
+        typer.Option(metavar="RUN", help="Run whose signals to show. [default: the newest whole run]"),
     ] = None,
 ) -> None:
-    """Show the newest signals.
+    """Show the newest signals, and how old the newest bar is.
 
-    A signal has an action, the expected return with its interval, a position size, a stop and a target price.
+    A run with --as-of or --tickers is a look at the past or at a part: name it with --run to see it. A signal has an
+    action, the median return with its interval, a position size, a stop and a target price.
     """
-    from pm.cli.render import print_lines
+    from pm.pipeline import read_lake
 
-    with open_reader(context) as lake:
-        if run is not None:
-            _check_run(lake, run)
-        else:
-            newest = lake.select_rows("latest_run", columns=("run_id",))
-            if not newest:
-                print_lines("There are no signals yet; compute some with `pm run`.")
-                return
-            run = newest[0]["run_id"]
-        print_signals(lake, run)
+    workspace, settings = open_workspace(context)
+    with read_lake(workspace, settings) as lake, lake.reading():
+        shown = run_to_show(lake, run)
+        if not print_signals(lake, shown, max_age_days=settings.forecast.max_age_days):
+            raise no_signals(shown, is_computed="signals" in outputs_of(lake, shown))
 
 
-def _check_run(lake: Lake, run_id: str) -> None:
-    known = sorted(row["run_id"] for row in lake.select_rows("runs", columns=("run_id",), kind="run"))
-    if run_id not in known:
-        raise InputError(
-            f"There is no run {run_id!r}.{did_you_mean(run_id, known)}",
-            where="table runs",
-            hint="list the runs with `pm runs`",
+def no_signals(run_id: str, *, is_computed: bool = True) -> NoResultsError:
+    """Return the error of a run without signals: the run computed none, or it ended before it could."""
+    if not is_computed:
+        return NoResultsError(
+            "The run ended before it computed signals.", where=f"run {run_id}", hint=f"pm runs show {run_id}"
         )
+    return NoResultsError(
+        "There are no signals: every ticker was left out.",
+        where=f"run {run_id}",
+        hint=f"see why each was left out, in the list above; `pm runs show {run_id}` shows the stages",
+    )
 
 
-def print_signals(lake: Lake, run_id: str) -> None:
+def print_signals(lake: Lake, run_id: str, *, max_age_days: int) -> bool:
     """Print the signals of a run, how good its forecasts were, and the tickers that were left out.
 
-    Reads rows, not frames: what makes frames of query results takes longer to import than a run with nothing new.
+    Returns whether there are signals. Reads rows, not frames: what makes frames of query results takes longer to import
+    than a run with nothing new.
     """
     import polars as pl
 
@@ -82,14 +91,12 @@ def print_signals(lake: Lake, run_id: str) -> None:
     from pm.price_format import price_specification
     from pm.tables.vocabulary import Action
 
-    outputs = {
-        row["stage"]: row["output_run_id"]
-        for row in lake.select_rows("run_outputs", columns=("stage", "output_run_id"), run_id=run_id)
-    }
+    outputs = outputs_of(lake, run_id)
     columns = (*_COLUMNS, "origin_date", "target_date", "horizon", "interval_level")
     rows = lake.select_rows("signals", columns=columns, run_id=outputs.get("signals"))
+    verdicts = _verdicts(lake, outputs.get("forecast"))
     if not rows:
-        print_lines(f"Run {run_id} has no signals.")
+        print_look(lake, run_id)
     else:
         days = sorted({str(row["origin_date"]) for row in rows})
         day = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
@@ -98,43 +105,64 @@ def print_signals(lake: Lake, run_id: str) -> None:
             pl.col("action") == Action.HOLD.value, -probability, "ticker", nulls_last=True
         )
         prices: dict[str, CellFormat] = dict.fromkeys(("close", "stop", "target"), price_specification)
-        print_lines("")
+        newest = max(row["origin_date"] for row in rows)
+        print_lines("", f"Signals of {day}. The newest bar is of {age(newest, utc_today())}.")
+        print_look(lake, run_id)
+        print_age(newest, max_age_days=max_age_days)
+        table = frame.select(pl.col(name).alias(heading) for name, heading in _COLUMNS.items())
         print_frame(
-            frame.select(pl.col(name).alias(heading) for name, heading in _COLUMNS.items()),
+            table.insert_column(2, _edges(table["ticker"], verdicts)),
             formats=prices
-            | dict.fromkeys(("expected", "lower", "upper"), "+z.1%")
+            | dict.fromkeys(("median", "lower", "upper"), "+z.1%")
             | dict.fromkeys(("P(gain)", "P(loss)"), ".0%")
             | {"size": ".1%"},
-            title=f"Signals of {day}: return over the next {rows[0]['horizon']} sessions, "
-            f"with its {rows[0]['interval_level']:.0%} interval",
+            title=f"Median return over {rows[0]['horizon']} sessions, and its "
+            f"{rows[0]['interval_level']:.0%} interval:",
+            optional=_OPTIONAL,
         )
         print_lines(
             "",
             "P(gain), P(loss): probability that a bought position gains, or loses, more than",
             "it costs to buy and sell it. These are forecasts, not advice.",
         )
-        _print_edges(lake, outputs.get("forecast"))
+        _print_edges(verdicts)
     _print_exclusions(lake, outputs)
+    return bool(rows)
 
 
-def _print_edges(lake: Lake, forecast_run_id: str | None) -> None:
+def _verdicts(lake: Lake, forecast_run_id: str | None) -> dict[str, str]:
+    """Return for each ticker whether its models have an edge, by ticker."""
+    rows = lake.select_rows(
+        "model_weights", columns=("ticker", "verdict"), order=("ticker",), run_id=forecast_run_id, model="ensemble"
+    )
+    return {row["ticker"]: row["verdict"] for row in rows}
+
+
+def _edges(tickers: pl.Series, verdicts: dict[str, str]) -> pl.Series:
+    """Return a column that says whether the models of each ticker have an edge."""
+    import polars as pl
+
+    from pm.tables.vocabulary import Verdict
+
+    words = {Verdict.EDGE.value: "yes", Verdict.NO_EDGE.value: "no"}
+    return pl.Series("edge", [words.get(verdicts.get(ticker, "")) for ticker in tickers], pl.String)
+
+
+def _print_edges(verdicts: dict[str, str]) -> None:
     """Say for how many tickers the forecasting models were better than assuming no change of the price."""
     from pm.cli.render import join_names, print_lines
     from pm.tables.vocabulary import Verdict
 
-    rows = lake.select_rows(
-        "model_weights", columns=("ticker", "verdict"), order=("ticker",), run_id=forecast_run_id, model="ensemble"
-    )
-    edges = [row["ticker"] for row in rows if row["verdict"] == Verdict.EDGE]
+    edges = [ticker for ticker, verdict in verdicts.items() if verdict == Verdict.EDGE]
     if edges:
         print_lines(
-            f"Edge: for {len(edges):,} of {plural(len(rows), 'ticker')} the models did significantly better than",
+            f"Edge: for {len(edges):,} of {plural(len(verdicts), 'ticker')} the models did significantly better than",
             f"assuming no change, out of sample: {join_names(edges, limit=_MAX_NAMED)}.",
         )
     else:
         print_lines(
             "No edge: the models did not do significantly better than assuming no change",
-            f"(0 of {plural(len(rows), 'ticker')}).",
+            f"(0 of {plural(len(verdicts), 'ticker')}).",
         )
 
 
@@ -156,6 +184,6 @@ def _print_exclusions(lake: Lake, outputs: dict[str, str]) -> None:
         return
     print_lines("Left out, or forecast with a simpler model or less data:")
     for ticker, detail in exclusions[:_MAX_EXCLUSIONS]:
-        print_lines(f"  {ticker}: {detail}")
+        print_lines(f"  {visible_line(ticker)}: {visible_line(detail)}")
     if len(exclusions) > _MAX_EXCLUSIONS:
         print_lines(f"  … {len(exclusions) - _MAX_EXCLUSIONS:,} more: pm sql 'from latest_exclusions'")

@@ -6,12 +6,19 @@ import sys
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pm.cli.context import open_reader, open_workspace
 from pm.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+    from pm.cli.write import FileFormat
 
 __all__ = ["sql"]
 
@@ -50,26 +57,99 @@ def sql(
             metavar="MOMENT", help="Past state of the lake to query: a date (its end, UTC) or a snapshot's number."
         ),
     ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Time after which the query is ended; 0 for no limit. [default: the setting lake.query_seconds]",
+        ),
+    ] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MB",
+            min=100,
+            help="Memory beyond which the query uses the disk. [default: the setting lake.query_memory_mb]",
+        ),
+    ] = None,
+    max_rows: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Largest number of rows of the result; 0 for no limit. [default: the setting lake.query_rows]",
+        ),
+    ] = None,
 ) -> None:
     """Query the lake in SQL.
 
     The query can read tables and views of the lake, which `pm tables` lists, and nothing else.
     """
-    from pm.cli.render import print_frame
-    from pm.cli.write import FileFormat, write_frame
+    from pm.cli.write import write_frames
     from pm.lake.console import Console
+    from pm.lake.limits import QueryLimits
 
+    file_format = _file_format(output_format, output)
     workspace, settings = open_workspace(context)
     at = _snapshot(context, as_of) if as_of is not None else None
-    with Console(workspace.lake, at=at, threads=settings.lake.threads) as console:
-        frame = console.query(sys.stdin.read() if query == "-" else query)
-    if output is not None and output_format in {None, _OutputFormat.TABLE}:
-        ending = output.suffix.lstrip(".")
-        write_frame(frame, FileFormat(ending) if ending in set(FileFormat) else FileFormat.CSV, output)
-    elif output_format in {None, _OutputFormat.TABLE}:
-        print_frame(frame)
-    else:
-        write_frame(frame, FileFormat(str(output_format)), output)
+    chosen = settings.lake
+    limits = QueryLimits(
+        seconds=chosen.query_seconds if timeout is None else timeout,
+        memory_mb=chosen.query_memory_mb if memory is None else memory,
+        rows=chosen.query_rows if max_rows is None else max_rows,
+    )
+    with Console(workspace.lake, at=at, threads=chosen.threads, limits=limits) as console:
+        frames = console.stream(_standard_input() if query == "-" else query)
+        if file_format is None:
+            _print_table(frames)
+        else:
+            write_frames(frames, file_format, output)
+
+
+def _print_table(frames: Iterator[pl.DataFrame]) -> None:
+    """Print the first rows, and count the others without keeping them."""
+    import polars as pl
+
+    from pm.cli.render import MAX_ROWS, print_frame
+
+    first: list[pl.DataFrame] = []
+    total = 0
+    for frame in frames:
+        if total <= MAX_ROWS:
+            first.append(frame.head(MAX_ROWS))
+        total += frame.height
+    print_frame(pl.concat(first), total=total)
+
+
+def _standard_input() -> str:
+    """Return the text of standard input, which is UTF-8 whatever the system's encoding."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(
+            "The statement on standard input is not UTF-8.", where="standard input", hint="save or send it as UTF-8"
+        ) from None
+
+
+def _file_format(output_format: _OutputFormat | None, output: Path | None) -> FileFormat | None:
+    """Return the format in which the result is written to a file or to standard output; None for a printed table."""
+    from pm.cli.write import FileFormat, is_device
+
+    if output_format not in {None, _OutputFormat.TABLE}:
+        return FileFormat(str(output_format))
+    if output is None:
+        return None
+    if is_device(output):
+        return FileFormat.CSV
+    ending = output.suffix.lower().lstrip(".")
+    if ending not in set(FileFormat):
+        raise InputError(
+            f"The ending of {output.name!r} names no format.",
+            where="--output",
+            hint=f"end it in {', '.join(f'.{known}' for known in FileFormat)}, or say which with --format",
+        )
+    return FileFormat(ending)
 
 
 def _snapshot(context: typer.Context, moment: str) -> int:

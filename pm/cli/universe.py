@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pm.cli.context import open_reader, open_workspace
+from pm.cli.context import open_reader, open_workspace, open_writer
+from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -35,27 +36,28 @@ def add(
             metavar="SOURCE", help="Source of the bars: sample or files. [default: the source of the bars in the lake]"
         ),
     ] = None,
+    no_wait: NoWait = False,
 ) -> None:
     """Add tickers to the watch list.
 
     While the watch list is empty, runs are about all tickers of imported files, or about the embedded sample if nothing
     was imported.
     """
-    from pm.pipeline import add_to_universe, open_lake
+    from pm.pipeline import add_to_universe
 
     workspace, settings = open_workspace(context)
-    with open_lake(workspace, settings) as lake:
+    with open_writer(workspace, settings, no_wait=no_wait) as lake:
         add_to_universe(lake, workspace, settings, lambda _: None, tickers=_unique(tickers), source=source)
         _print_universe(lake)
 
 
 @app.command()
-def remove(context: typer.Context, tickers: _Names) -> None:
+def remove(context: typer.Context, tickers: _Names, no_wait: NoWait = False) -> None:
     """Remove tickers from the watch list; their bars stay in the lake."""
-    from pm.pipeline import open_lake, remove_from_universe
+    from pm.pipeline import remove_from_universe
 
     workspace, settings = open_workspace(context)
-    with open_lake(workspace, settings) as lake:
+    with open_writer(workspace, settings, no_wait=no_wait) as lake:
         remove_from_universe(lake, workspace, settings, lambda _: None, tickers=_unique(tickers))
         _print_universe(lake)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -15,8 +15,10 @@ from pm.statistics.bootstrap import stationary_bootstrap
 from pm.statistics.confidence_set import CONFIDENCE_SET_SIZE, model_confidence_set
 from pm.statistics.diebold_mariano import diebold_mariano
 from pm.statistics.losses import loss_differential, step_scaled_errors
+from pm.volatility.jumps import known_as_now
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from numpy.typing import NDArray
@@ -28,13 +30,18 @@ if TYPE_CHECKING:
 __all__ = [
     "MIN_COMPARED_ORIGINS",
     "Backtest",
+    "Scores",
     "backtests",
     "bars_needed",
     "outcomes",
     "rolling_origins",
     "score_models",
+    "settled_origins",
     "window_overlap",
 ]
+
+Scores: TypeAlias = "dict[str, float | int | bool | None]"
+"""Columns of `model_weights` about the errors of a model, and their values; None for one that cannot be computed."""
 
 TRAINING_BARS = 60
 """Minimum number of bars up to the first origin (one quarter)."""
@@ -83,6 +90,57 @@ def rolling_origins(panel: Panel, settings: ForecastSettings) -> pl.DataFrame:
         pl.col("sessions_before") // settings.origin_step < pl.min_horizontal("possible", pl.lit(settings.origins)),
     )
     return origins.select("ticker", pl.col("date").alias("origin_date"))
+
+
+def settled_origins(origins: pl.DataFrame, quoted: pl.DataFrame, groups: Mapping[str, str]) -> pl.DataFrame:
+    """Return the origins at which it was known what the panel takes for changes of units up to them.
+
+    The panel is cleaned by what is known today. A wrong quote is known to be wrong once it is undone, and a split once
+    ten sessions have followed: at an origin before that, a run would have seen other prices than those of the panel,
+    and its errors say nothing about the models. At the origins that remain, it would have seen exactly the panel's.
+
+    Parameters
+    ----------
+    origins
+        Origins, from `rolling_origins`.
+    quoted
+        Log prices as quoted, from `PricedPanel.quoted`.
+    groups
+        Ticker → its group. The prices of all tickers of a group must be settled, because models read them together. A
+        ticker without an entry is in no group.
+
+    Returns
+    -------
+    Rows of `origins`, in their order. A ticker that has fewer than MIN_ORIGINS left has none.
+    """
+    series = {
+        str(ticker): (own["date"].to_numpy(), np.diff(own["log_price"].to_numpy()))
+        for (ticker,), own in quoted.partition_by("ticker", as_dict=True, maintain_order=True).items()
+    }
+    members: dict[str, list[str]] = {}
+    for ticker, group in groups.items():
+        members.setdefault(group, []).append(ticker)
+    dates: dict[str, set[date]] = {}
+    for ticker, day in origins.iter_rows():
+        for member in members.get(groups.get(ticker, ""), [ticker]):
+            dates.setdefault(member, set()).add(day)
+    unsettled: set[tuple[str, date]] = set()
+    for ticker, asked in dates.items():
+        if ticker not in series:
+            continue
+        days, returns = series[ticker]
+        ordered = sorted(asked)
+        # Bars up to a day are one more than their returns.
+        counts = np.maximum(np.searchsorted(days, np.array(ordered, dtype=days.dtype), side="right") - 1, 0)
+        known = known_as_now(returns, counts.tolist())
+        unsettled |= {(ticker, day) for day, same in zip(ordered, known.tolist(), strict=True) if not same}
+    if not unsettled:
+        return origins
+    kept = [
+        all((member, day) not in unsettled for member in members.get(groups.get(ticker, ""), [ticker]))
+        for ticker, day in origins.iter_rows()
+    ]
+    return origins.filter(pl.Series(kept, dtype=pl.Boolean)).filter(pl.len().over("ticker") >= MIN_ORIGINS)
 
 
 def outcomes(panel: Panel, origins: pl.DataFrame, horizon: int) -> pl.DataFrame:
@@ -217,7 +275,7 @@ def _return_scales(log_prices: FloatArray, origins: list[int]) -> tuple[FloatArr
     return np.array(scale), np.maximum(recent, floor)
 
 
-def score_models(backtest: Backtest, *, overlap: int) -> dict[str, dict[str, float | int | bool | None]]:
+def score_models(backtest: Backtest, *, overlap: int) -> dict[str, Scores]:
     """Compute each model's out-of-sample errors and compare the models: model → column of `model_weights` → value.
 
     Parameters
@@ -240,7 +298,7 @@ def score_models(backtest: Backtest, *, overlap: int) -> dict[str, dict[str, flo
     if len(losses) >= MIN_COMPARED_ORIGINS:
         p_values = model_confidence_set(losses, _resampled_origins(backtest.ticker, len(losses), overlap))
     naive_rmse = rmse(errors[0])
-    scores: dict[str, dict[str, float | int | bool | None]] = {}
+    scores: dict[str, Scores] = {}
     for i, model in enumerate(backtest.models):
         test = diebold_mariano(gains[:, i], overlap=overlap, alternative="greater")
         direction = directional_accuracy(backtest.means[i, :, -1] - backtest.origin, changes, overlap=overlap)

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from pm.tables.quantiles import QUANTILES, quantile_column
-from pm.volatility.jumps import unit_changes
 
 if TYPE_CHECKING:
     from pm.forecast.base import Panel
@@ -37,14 +36,13 @@ _SMALLEST, _LARGEST = np.finfo(np.float64).tiny, np.finfo(np.float64).max
 def return_scales(panel: Panel) -> pl.DataFrame:
     """Return the size of each ticker's one-session log returns: columns ticker, naive_scale and constant_sigma.
 
-    `naive_scale` is their mean absolute value, the unit of MASE; `constant_sigma` is their root mean square. Unadjusted
-    splits and bad quotes are not counted: see `unit_changes`.
+    `naive_scale` is their mean absolute value, the unit of MASE; `constant_sigma` is their root mean square. In the
+    panel, unadjusted splits and wrong quotes are returns of 0.
     """
     rows = []
     # Computed by numpy, one ticker at a time: the order of summation must not depend on the other tickers.
     for (ticker,), bars in panel.bars.partition_by("ticker", as_dict=True, maintain_order=True).items():
         returns = np.diff(bars["log_price"].to_numpy())
-        returns = returns[~unit_changes(returns)]
         rows.append((ticker, float(np.mean(np.abs(returns))), float(np.sqrt(np.mean(returns**2)))))
     schema = {"ticker": pl.String, "naive_scale": pl.Float64, "constant_sigma": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -58,7 +56,7 @@ def price_distribution(
     The return from the origin to step k is distributed about the model's mean with the quantiles r_p of the ticker's
     volatility times the model's spread; the p quantile of the price is
     origin_close·exp(mean_log_return + spread·r_p). A spread of 1 leaves the volatility room's distribution as it is. No
-    interval is narrower than that of the step before.
+    interval is narrower than that of the step before, and no quantile is below the smallest price that can be quoted.
 
     Parameters
     ----------
@@ -69,7 +67,8 @@ def price_distribution(
     targets
         Columns ticker, step, target_date.
     last
-        Columns ticker, origin_date, origin_close, naive_scale.
+        Columns ticker, origin_date, origin_close, naive_scale, and tick: the smallest price that can be quoted, 0 if
+        unknown.
     spreads
         Columns ticker, model, step, spread, from `spread.estimate_spreads`; a missing row means a spread of 1.
     """
@@ -101,7 +100,7 @@ def martingale_distribution(targets: pl.DataFrame, volatility: pl.DataFrame, las
     volatility
         Columns ticker, step, regime.
     last
-        Columns ticker, origin_date, origin_close, naive_scale, constant_sigma.
+        Columns ticker, origin_date, origin_close, naive_scale, tick, constant_sigma.
     """
     sigma = pl.col("constant_sigma") * pl.col("step").sqrt()
     distributions = (
@@ -151,7 +150,7 @@ def _as_prices(distributions: pl.DataFrame, targets: pl.DataFrame, last: pl.Data
     """Convert distributions of the log return to distributions of the price."""
     price, centre = pl.col("origin_close"), pl.col("mean_log_return")
     return (
-        distributions.join(last.select("ticker", "origin_date", "origin_close", "naive_scale"), on="ticker")
+        distributions.join(last.select("ticker", "origin_date", "origin_close", "naive_scale", "tick"), on="ticker")
         .join(targets.select("ticker", "step", "target_date"), on=["ticker", "step"])
         .select(
             "ticker",
@@ -164,7 +163,9 @@ def _as_prices(distributions: pl.DataFrame, targets: pl.DataFrame, last: pl.Data
             "sigma",
             (price * centre.exp()).alias("mean"),
             *(
-                (price * (centre + pl.col(quantile_column("r", p))).exp()).alias(quantile_column("q", p))
+                pl.max_horizontal(price * (centre + pl.col(quantile_column("r", p))).exp(), "tick").alias(
+                    quantile_column("q", p)
+                )
                 for p in QUANTILES
             ),
             "spread",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from pm.exclusions import Exclusion
 from pm.forecast.base import Panel
 from pm.prices import adjusted_close
+from pm.quality.precision import unit_of
 from pm.tables.vocabulary import Reason
+from pm.volatility.jumps import clean_returns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +28,9 @@ Any value other than 1 serves: the log must not be zero, because the ARIMA likel
 of exactly zero.
 """
 
+_TICK_BARS = 250
+"""Number of newest closes by whose decimals the smallest price is known: earlier ones can be in other units."""
+
 
 @dataclass(frozen=True)
 class PricedPanel:
@@ -35,26 +41,35 @@ class PricedPanel:
     panel
         Log prices of the tickers that can be forecast.
     last
-        The last bar of each ticker: columns ticker, origin_date, origin_close (as traded), log_price, and max_range,
-        the largest difference between the highest and the lowest log price within any horizon + 1 consecutive bars.
+        The last bar of each ticker: columns ticker, origin_date, origin_close (as traded), log_price; max_range, the
+        largest difference between the highest and the lowest log price within any horizon + 1 consecutive bars; and
+        tick, the smallest price that can be written with the decimals of the ticker's newest closes, 0 if unknown.
     refused
         Ticker → why it is not in the panel.
+    quoted
+        Log prices of the panel's tickers as quoted, with changes of units: columns ticker, date, log_price, by ticker
+        and date. They include the bars before the window by which changes of units were judged.
     """
 
     panel: Panel
     last: pl.DataFrame
     refused: dict[str, Exclusion]
+    quoted: pl.DataFrame
 
 
 def build_panel(
     prices: pl.DataFrame, *, as_of: date, window: int, horizon: int, max_age_days: int, min_bars: int
 ) -> PricedPanel:
-    """Return the panel of the last `window` log prices of each ticker up to `as_of`.
+    """Return the panel of the last `window` log prices of each ticker up to `as_of`, without changes of units.
+
+    The panel's prices have the returns of `clean_returns`, so that models, cross-validation and spreads see what
+    volatility is fitted to. All bars up to `as_of` decide, also those before the window.
 
     Parameters
     ----------
     prices
         Columns ticker, date, close (as traded) and adj_factor; rows in any order. Rows after `as_of` are ignored.
+        Changes of units are found as for volatility if the same bars are given.
     as_of
         Last date whose bars may be used.
     window
@@ -104,6 +119,8 @@ def build_panel(
         .with_columns(bar=pl.int_range(pl.len()).over("ticker"))
         .with_columns(log_price=index.over("ticker").log())
     )
+    quoted = _quoted(known, bars, good)
+    bars = bars.with_columns(log_price=_cleaned(bars, quoted))
     high = pl.col("log_price").rolling_max(horizon + 1, min_samples=1)
     low = pl.col("log_price").rolling_min(horizon + 1, min_samples=1)
     last = bars.group_by("ticker", maintain_order=True).agg(
@@ -111,8 +128,47 @@ def build_panel(
         origin_close=pl.col("close").last(),
         log_price=pl.col("log_price").last(),
         max_range=(high - low).max(),
+        tick=pl.col("close").tail(_TICK_BARS).map_batches(_tick, return_dtype=pl.Float64, returns_scalar=True),
     )
-    return PricedPanel(Panel(bars.select("ticker", "date", "bar", "log_price")), last, refused)
+    return PricedPanel(Panel(bars.select("ticker", "date", "bar", "log_price")), last, refused, quoted)
+
+
+def _tick(closes: pl.Series) -> float:
+    return unit_of(closes.to_numpy())
+
+
+def _quoted(known: pl.DataFrame, bars: pl.DataFrame, good: pl.Expr) -> pl.DataFrame:
+    """Return `PricedPanel.quoted`: the known bars of the panel's tickers that no price that is not good follows.
+
+    Parameters
+    ----------
+    known
+        All bars up to the day: columns ticker, date, close, price; by ticker and date.
+    bars
+        Bars of the panel.
+    good
+        Whether a price can be used. It is true for the bars of the panel.
+    """
+    usable = good.fill_null(value=False)
+    return (
+        known.filter(pl.col("ticker").is_in(bars["ticker"].unique().to_list()))
+        .filter(usable.reverse().cum_min().reverse().over("ticker"))
+        .select("ticker", "date", log_price=pl.col("price").log())
+    )
+
+
+def _cleaned(bars: pl.DataFrame, quoted: pl.DataFrame) -> pl.Series:
+    """Return the log prices of all bars without changes of units, in the order of the bars."""
+    judged = quoted.partition_by("ticker", as_dict=True, maintain_order=True)
+    values = []
+    for key, own in bars.partition_by("ticker", as_dict=True, maintain_order=True).items():
+        log_prices = own["log_price"].to_numpy()
+        clean = clean_returns(np.diff(judged[key]["log_price"].to_numpy()))
+        first = len(clean.returns) - len(log_prices) + 1
+        if clean.changes[first:].any():
+            log_prices = log_prices[0] + np.concatenate([[0.0], np.cumsum(clean.returns[first:])])
+        values.append(log_prices)
+    return pl.Series("log_price", np.concatenate(values) if values else [], dtype=pl.Float64)
 
 
 def _exclusion(facts: Mapping[str, Any], *, as_of: date, max_age_days: int, min_bars: int) -> Exclusion | None:

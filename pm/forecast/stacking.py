@@ -35,12 +35,12 @@ class Combination:
     weights
         Weights to use now, shape (models,); they sum to 1.
     left_out_weights
-        Weights at each origin, fitted without that origin and those whose windows overlap its window; shape (origins,
-        models). The combination's error at an origin is therefore out of sample with regard to these weights. Only the
-        choice of the weighting method and the shrinkage depend on losses of other origins, whose weights were fitted
-        to this one too.
+        Weights at each origin, fitted and shrunk without that origin and those whose windows overlap its window; shape
+        (origins, models). The combination's error at an origin is therefore out of sample with regard to these weights.
+        Only the choice of the weighting method and the shrinkage depend on losses of other origins, whose weights were
+        fitted to this one too.
     test
-        One-sided test of the combination, before shrinkage, against naive; over the left-out origins.
+        One-sided test against naive of the combination with `left_out_weights`.
     edge
         Whether the test rejects equal accuracy. If not, naive has all the weight.
     """
@@ -115,8 +115,10 @@ def combine(products: FloatArray, *, overlap: int) -> Combination:
     Two weighting methods are compared: `inverse_loss_weights` and `stacking_weights`, whose ridge penalty has the
     weight of one origin at which all models have independent errors as large as naive's. For every origin, each method
     is fitted to the origins whose windows do not overlap that origin's window, and its loss is measured there. The
-    method used at an origin is the one with the smaller loss at the others. The resulting losses are tested against
-    naive's; the result determines the `shrinkage`.
+    method used at an origin is the one with the smaller loss at the others, and its weights there are shrunk as far as
+    a test of the losses at the others tells (`shrinkage`). The losses with these weights, which are what a user of the
+    combination would have had, are tested against naive's. That test decides whether there is an edge, and how far the
+    weights to use now are shrunk.
 
     Parameters
     ----------
@@ -127,10 +129,9 @@ def combine(products: FloatArray, *, overlap: int) -> Combination:
         Number of consecutive origins that a forecast window covers; 1 if windows do not overlap.
     """
     origins, models, _ = products.shape
-    naive = np.zeros(models)
-    naive[0] = 1.0
     if models == 1 or not products[:, 0, 0].any():
         # There is nothing to combine, or the price was constant in all windows, which says nothing about the models.
+        naive = _shrunk(np.zeros(models), 0.0)
         return Combination(naive, np.tile(naive, (origins, 1)), DieboldMariano(float("nan"), float("nan")), edge=False)
     disjoint = np.abs(np.subtract.outer(np.arange(origins), np.arange(origins))) >= overlap
     fitted = [_cross_fitted_weights(products, disjoint, method) for method in (_by_inverse_loss, _by_stacking)]
@@ -140,14 +141,22 @@ def combine(products: FloatArray, *, overlap: int) -> Combination:
     chosen = np.argmin(losses @ disjoint, axis=0)
     best = int(np.argmin(losses.sum(axis=1)))
     gain = loss_differential(products[:, 0, 0], np.take_along_axis(losses, chosen[np.newaxis], axis=0)[0])
-    test = diebold_mariano(gain, overlap=overlap, alternative="greater")
     left_out = np.empty((origins, models))
     for origin in range(origins):
         others = diebold_mariano(gain[disjoint[origin]], overlap=overlap, alternative="greater")
-        factor = shrinkage(others)
-        left_out[origin] = factor * fitted[chosen[origin]][origin] + (1.0 - factor) * naive
+        left_out[origin] = _shrunk(fitted[chosen[origin]][origin], shrinkage(others))
+    shrunk_losses = np.einsum("ok,okl,ol->o", left_out, products, left_out)
+    gain = loss_differential(products[:, 0, 0], shrunk_losses)
+    test = diebold_mariano(gain, overlap=overlap, alternative="greater")
     factor = shrinkage(test)
-    return Combination(factor * fitted[best][-1] + (1.0 - factor) * naive, left_out, test, edge=factor > 0)
+    return Combination(_shrunk(fitted[best][-1], factor), left_out, test, edge=factor > 0)
+
+
+def _shrunk(weights: FloatArray, factor: float) -> FloatArray:
+    """Return weights multiplied by a factor, with the rest given to naive, the first model."""
+    shrunk = factor * weights
+    shrunk[0] += 1.0 - factor
+    return shrunk
 
 
 def _by_inverse_loss(products: FloatArray, naive_loss: float, count: int) -> FloatArray:

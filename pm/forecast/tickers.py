@@ -10,7 +10,14 @@ import polars as pl
 from pm.exclusions import Exclusion, exclusions_frame
 from pm.forecast.base import NAIVE
 from pm.forecast.calendar import with_calendar
-from pm.forecast.cross_validation import backtests, bars_needed, outcomes, rolling_origins, window_overlap
+from pm.forecast.cross_validation import (
+    backtests,
+    bars_needed,
+    outcomes,
+    rolling_origins,
+    settled_origins,
+    window_overlap,
+)
 from pm.forecast.distribution import (
     martingale_distribution,
     price_distribution,
@@ -91,7 +98,8 @@ def forecast_tickers(
     Parameters
     ----------
     prices
-        Columns ticker, date, close (as traded), adj_factor. Bars after `as_of` are ignored.
+        Columns ticker, date, close (as traded), adj_factor. Bars after `as_of` are ignored; those before the last
+        `settings.window` only help to find changes of units.
     volatility
         Rows of table `volatility` of these tickers, with the same cutoff.
     targets
@@ -132,14 +140,14 @@ def forecast_tickers(
     panel = with_calendar(panel, targets, settings.arima_features)
     if groups is not None:
         panel = replace(panel, groups=dict(groups.select("ticker", "group").iter_rows()))
-    origins = rolling_origins(panel, settings)
+    origins = settled_origins(rolling_origins(panel, settings), priced.quoted, panel.groups)
     runs = {model.name: run_model(model, panel, priced.last, origins, settings) for model in models}
 
     cross_validated = pl.concat(run.cross_validated for run in runs.values())
     tests = backtests(panel, cross_validated, outcomes(panel, origins, settings.horizon))
     reasons = {name: run.reasons for name, run in runs.items()}
     ensembles = combine_models(tests, overlap=window_overlap(settings))
-    weights = model_weights(panel.bar_counts(), ensembles, reasons, overlap=window_overlap(settings))
+    weights = model_weights(panel.bar_counts(), ensembles, reasons)
     means = pl.concat(run.current for run in runs.values())
     means = pl.concat([means, weighted_means(means, weights)])
     last = priced.last.join(return_scales(panel), on="ticker")

@@ -10,14 +10,14 @@ import polars as pl
 
 from pm.forecast.base import NAIVE
 from pm.forecast.cross_validation import MIN_COMPARED_ORIGINS, score_models
-from pm.forecast.stacking import combine
+from pm.forecast.stacking import SIGNIFICANCE, combine
 from pm.tables.forecast import MODEL_WEIGHTS
 from pm.tables.vocabulary import Evidence, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pm.forecast.cross_validation import Backtest
+    from pm.forecast.cross_validation import Backtest, Scores
 
 __all__ = ["ENSEMBLE", "Ensemble", "combine_models", "model_weights", "weighted_means"]
 
@@ -36,18 +36,22 @@ class Ensemble:
     weights
         Model → its weight; they sum to 1.
     edge
-        Whether the combination was significantly better than naive out of sample.
+        Whether the ensemble was significantly better than naive out of sample, by its `scores`: the p-value of the
+        Diebold-Mariano test is below 5%, and the RMSE is smaller.
     evidence
         What the weights are based on: the ticker's own errors, or nothing if there are too few origins.
     backtest
         Backtest of the models and, as the last of them, of the ensemble. The ensemble's forecast at an origin uses the
-        weights fitted without that origin.
+        weights fitted and shrunk without that origin.
+    scores
+        Errors of the models and of the ensemble, from `cross_validation.score_models`.
     """
 
     weights: dict[str, float]
     edge: bool
     evidence: Evidence
     backtest: Backtest
+    scores: dict[str, Scores]
 
 
 def combine_models(tests: Mapping[str, Backtest], *, overlap: int) -> dict[str, Ensemble]:
@@ -66,23 +70,35 @@ def combine_models(tests: Mapping[str, Backtest], *, overlap: int) -> dict[str, 
     ensembles: dict[str, Ensemble] = {}
     for ticker, backtest in tests.items():
         if len(backtest.origin_dates) < MIN_COMPARED_ORIGINS:
-            with_ensemble = backtest.with_model(ENSEMBLE, backtest.means[0])
-            ensembles[ticker] = Ensemble({NAIVE: 1.0}, edge=False, evidence=Evidence.NONE, backtest=with_ensemble)
-            continue
-        combination = combine(backtest.error_products(), overlap=overlap)
-        means = np.einsum("ok,kos->os", combination.left_out_weights, backtest.means)
-        weights = dict(zip(backtest.models, combination.weights.tolist(), strict=True))
+            combination, means, evidence = None, backtest.means[0], Evidence.NONE
+        else:
+            combination = combine(backtest.error_products(), overlap=overlap)
+            means = np.einsum("ok,kos->os", combination.left_out_weights, backtest.means)
+            evidence = Evidence.OWN
         with_ensemble = backtest.with_model(ENSEMBLE, means)
-        ensembles[ticker] = Ensemble(weights, edge=combination.edge, evidence=Evidence.OWN, backtest=with_ensemble)
+        scores = score_models(with_ensemble, overlap=overlap)
+        edge = combination is not None and combination.edge and _is_better(scores[ENSEMBLE])
+        weights = {NAIVE: 1.0}
+        if combination is not None and edge:
+            weights = dict(zip(backtest.models, combination.weights.tolist(), strict=True))
+        ensembles[ticker] = Ensemble(weights, edge=edge, evidence=evidence, backtest=with_ensemble, scores=scores)
     return ensembles
+
+
+def _is_better(scores: Scores) -> bool:
+    """Return whether a model was significantly better than naive: by its loss, and also by its RMSE.
+
+    A loss divides each error by the volatility before its origin, and the RMSE does not: a model can have the smaller
+    loss and the larger RMSE.
+    """
+    p_value, relative = scores["dm_p_value"], scores["relative_rmse"]
+    return p_value is not None and p_value < SIGNIFICANCE and relative is not None and relative < 1.0
 
 
 def model_weights(
     tickers: Iterable[str],
     ensembles: Mapping[str, Ensemble],
     reasons: Mapping[str, Mapping[str, str]],
-    *,
-    overlap: int,
 ) -> pl.DataFrame:
     """Return a row for every ticker and model, and for the ensemble: its weight and errors, or why it was not used.
 
@@ -94,8 +110,6 @@ def model_weights(
         Ensembles, from `combine_models`. A model that is not in a ticker's backtest was not used for it.
     reasons
         Model → ticker → why the model was not used. The keys are all models of the settings.
-    overlap
-        Number of consecutive origins whose windows overlap, from `cross_validation.window_overlap`.
 
     Returns
     -------
@@ -110,7 +124,7 @@ def model_weights(
             "origins": 0,
         }
         weights = {NAIVE: 1.0}
-        scores: dict[str, dict[str, float | int | bool | None]] = {}
+        scores: dict[str, Scores] = {}
         if ticker in ensembles:
             ensemble = ensembles[ticker]
             weights = ensemble.weights
@@ -121,7 +135,7 @@ def model_weights(
                 "verdict": (Verdict.EDGE if ensemble.edge else Verdict.NO_EDGE).value,
                 "evidence": ensemble.evidence.value,
             }
-            scores = score_models(ensemble.backtest, overlap=overlap)
+            scores = ensemble.scores
         for model in sorted([*reasons, ENSEMBLE]):
             row = common | {"model": model}
             if model != ENSEMBLE:
@@ -130,8 +144,10 @@ def model_weights(
                 row |= scores[model]
             elif model != ENSEMBLE:
                 row |= {"origins": 0, "first_origin": None, "last_target": None}
-                if scores and row["reason"] is None:
+                if row["reason"] is None and scores:
                     row["reason"] = "lacks a forecast of some step from some origin"
+                elif row["reason"] is None and model != NAIVE:
+                    row["reason"] = "no origin: wrong quotes or splits were known too late"
             rows.append(row)
     return pl.DataFrame(rows, schema=WEIGHTS_SCHEMA)
 

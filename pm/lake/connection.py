@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import random
 import re
+import secrets
+import shutil
 import time
-from contextlib import contextmanager
+import zlib
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,13 +19,14 @@ import duckdb
 
 from pm.errors import LakeBusyError, LakeError, PmError, StorageError
 from pm.lake.binding import quote
+from pm.open_files import delete, is_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pm.settings import LakeSettings
 
-__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "no_lake", "recognised", "retried", "translated"]
+__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "explained", "no_lake", "retried", "translated"]
 
 CATALOG = "catalog.sqlite"
 """File in the lake's folder that holds DuckLake's catalog."""
@@ -31,21 +37,47 @@ INTERRUPTED = "Query interrupted"
 
 Result = TypeVar("Result")
 
+_SPILL = "spill"
+"""Start of the name of a folder, in the lake's, to which a connection writes what exceeds its memory; numbers for the
+machine, the process and the connection follow."""
+_ABANDONED_SECONDS = 86_400
+"""Age in seconds at which such a folder of another machine counts as left behind."""
+
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
-_DAMAGED_HINT = "restore lake/ from a backup, or move it away, then import or fetch its data again"
+_DAMAGED_HINT = (
+    "list the damage with `pm lake verify`; restore lake/ from a backup, or move it away, then import or fetch its "
+    "data again"
+)
+
+_BUSY, _BUSY_HINT = "The lake is locked by another writer.", "wait for it to finish, then run this again"
+_HALF_READ = ("Failed to commit DuckLake transaction", "Failed to load DuckLake")
+"""Phrases of the error of a commit that read the catalog again while another writer was changing it."""
+_CLOSED_HINT = "correct the permissions of the lake's folder and of each file in it; what was committed before is safe"
 
 _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
     (
         ("database is locked", "database table is locked", "transaction conflict", "write-write conflict"),
         LakeBusyError,
-        "The lake is locked by another writer.",
-        "wait for it to finish, then run this again",
+        _BUSY,
+        _BUSY_HINT,
     ),
     (
         ("creating a new ducklake is explicitly disabled",),
         LakeError,
         "The lake's catalog is empty.",
         "create the lake with `pm run` or `pm import`",
+    ),
+    (
+        ("catalog version mismatch",),
+        LakeError,
+        "Another version of pm made this lake: {}",
+        "upgrade pm: python -m pip install --upgrade portfolio-maximizer, or `.` in a newer checkout",
+    ),
+    (
+        ("no snapshot found in ducklake",),
+        LakeError,
+        "The lake's catalog is damaged, its snapshots are lost: {}",
+        _DAMAGED_HINT,
     ),
     (
         ("no snapshot found",),
@@ -77,15 +109,23 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
     ),
     (
         (
+            "permission denied",
+            "access is denied",
+            "read-only file system",
+            "attempt to write a readonly",
+            "unable to open database file",
+        ),
+        StorageError,
+        "The lake cannot be read or written: {}",
+        _CLOSED_HINT,
+    ),
+    (
+        (
             "no space left",
             "disk quota",
             "file too large",
             "database or disk is full",
             "disk i/o error",
-            "permission denied",
-            "read-only file system",
-            "attempt to write a readonly",
-            "unable to open database file",
             "cannot open file",
             "could not write",
         ),
@@ -97,6 +137,27 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
 """Phrases in the messages of DuckDB, DuckLake and SQLite, in lower case; and the error raised for them, its message, in
 which {} stands for the original one, and its hint. The first entry that matches applies."""
 
+_LOST_SNAPSHOT = """
+SELECT max(begin_snapshot)
+FROM (
+    SELECT max(snapshot_id) AS begin_snapshot FROM __ducklake_metadata_lake.ducklake_snapshot_changes
+    UNION ALL SELECT max(begin_snapshot) FROM __ducklake_metadata_lake.ducklake_data_file
+)
+WHERE begin_snapshot > (SELECT max(snapshot_id) FROM __ducklake_metadata_lake.ducklake_snapshot)
+"""
+"""Query for the newest snapshot that the catalog refers to and does not have."""
+
+_WITHOUT_FILES = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.InterruptException,
+    duckdb.OutOfMemoryException,
+    duckdb.ParserException,
+    duckdb.PermissionException,
+)
+"""Errors that no data file can cause."""
+
+_NAMED_FILE = re.compile(r'"([^"\n]+\.parquet)"', re.IGNORECASE)
 _HALF_WRITTEN = re.compile(r'could not write[^"]*"(?P<file>[^"]+\.parquet)"', re.IGNORECASE)
 
 
@@ -150,8 +211,10 @@ def _load_packaged(connection: duckdb.DuckDBPyConnection, name: str) -> Exceptio
 
 
 def no_lake(root: Path) -> LakeError:
-    """Return the error for a folder without a lake."""
-    return LakeError("There is no lake here yet.", where=str(root), hint="create one with `pm run` or `pm import`")
+    """Return the error for a folder without a catalog: nothing was made yet, or the catalog was lost."""
+    return _lost_catalog(root) or LakeError(
+        "There is no lake here yet.", where=str(root), hint="create one with `pm run` or `pm import`"
+    )
 
 
 def _packaged(name: str) -> Path:
@@ -188,35 +251,82 @@ def attach(
         options.append("META_JOURNAL_MODE 'WAL'")  # readers are never blocked by the writer
     if at is not None:
         options.append(f"SNAPSHOT_VERSION {at:d}")
-    if not read_only:
-        _refuse_lost_catalog(root)
-    with translated(root):
+    if (lost := _lost_catalog(root)) is not None:
+        raise lost
+    _remove_abandoned_spill(root)
+    with translated(root, files=False):
+        connection.execute(f"SET temp_directory = {quote(str(_spill_folder(root)))}")  # by default, the current folder
         connection.execute(f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
+        _refuse_lost_snapshots(connection, root)
 
 
-def _refuse_lost_catalog(root: Path) -> None:
-    """Refuse to create a catalog where there is data already: the data's own catalog was lost, and restoring it helps.
+def _spill_folder(root: Path) -> Path:
+    """Return a folder for what exceeds the memory of one connection; DuckDB makes it if needed, and removes it."""
+    return root / f"{_SPILL}-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
 
-    Raises
-    ------
-    LakeError
-        The catalog is missing or empty, and there is data.
+
+def _machine() -> int:
+    """Return a number for this machine: another one that shares the folder has other processes of the same numbers."""
+    return zlib.crc32(platform.node().encode())
+
+
+def _remove_abandoned_spill(root: Path) -> None:
+    """Remove what connections of processes that were killed have written beyond their memory."""
+    for folder in root.glob(f"{_SPILL}-*-*-*"):
+        if _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    machine, process = folder.name.split("-")[1:3]
+    if machine == str(_machine()) and process.isdecimal():
+        import psutil
+
+        return not psutil.pid_exists(int(process))
+    try:
+        return time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS
+    except OSError:  # another process has just removed it
+        return False
+
+
+def _lost_catalog(root: Path) -> LakeError | None:
+    """Return the error for data without their catalog, to which restoring it is the remedy; None if there are none.
+
+    A new catalog must not be created beside them.
     """
     catalog, log = root / CATALOG, root / f"{CATALOG}-wal"
     if any(file.is_file() and file.stat().st_size for file in (catalog, log)):
-        return
-    if next((root / DATA).rglob("*.parquet"), None) is not None:
+        return None
+    if next((root / DATA).rglob("*.parquet"), None) is None:
+        return None
+    return LakeError(
+        f"The lake's catalog is {'empty' if catalog.exists() else 'missing'}, but its data is there.",
+        where=str(catalog),
+        hint=_DAMAGED_HINT,
+    )
+
+
+def _refuse_lost_snapshots(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+    """Refuse a catalog that lists changes or files of snapshots later than its newest one.
+
+    A commit would take the number of the lost snapshot again and fail, as if another writer had been first.
+    """
+    row = connection.execute(_LOST_SNAPSHOT).fetchone()
+    if row is not None and row[0] is not None:
         raise LakeError(
-            f"The lake's catalog is {'empty' if catalog.exists() else 'missing'}, but its data is there.",
-            where=str(catalog),
-            hint=_DAMAGED_HINT,
+            f"The lake's catalog is damaged: snapshot {row[0]} is lost.", where=str(root / CATALOG), hint=_DAMAGED_HINT
         )
 
 
 @contextmanager
-def translated(root: Path) -> Iterator[None]:
+def translated(root: Path, *, files: bool = True) -> Iterator[None]:
     """Turn DuckDB's and the system's errors about the lake into errors with a remedy.
+
+    Parameters
+    ----------
+    files
+        Whether to look for a damaged data file behind an error, which needs the lake to be attached.
 
     Raises
     ------
@@ -232,7 +342,7 @@ def translated(root: Path) -> Iterator[None]:
     except (duckdb.Error, OSError) as error:
         _discard_half_written(error)
         unknown = LakeError(_first_line(error), where=str(root), hint="run again with --debug and report it")
-        raise recognised(error, root) or unknown from error
+        raise (explained(error, root) if files else recognised(error, root)) or unknown from error
     except RuntimeError as error:
         if str(error) == INTERRUPTED:
             raise KeyboardInterrupt from error
@@ -262,21 +372,88 @@ def _discard_half_written(error: BaseException) -> None:
     """Remove the file whose writing failed: the catalog does not list it, and it takes up a disk that may be full."""
     named = _HALF_WRITTEN.search(str(error))
     if named is not None:
-        Path(named["file"]).unlink(missing_ok=True)
+        with suppress(OSError):  # compaction removes it later
+            delete(Path(named["file"]))
 
 
 def recognised(error: duckdb.Error | OSError, root: Path) -> PmError | None:
     """Return the error with a remedy for an error about the lake in a folder; None if it is of no known kind."""
     if isinstance(error, OSError):
+        if error.filename is not None and is_held(Path(os.fsdecode(error.filename))):
+            return _open_elsewhere(Path(os.fsdecode(error.filename)))
         return StorageError(
             f"The lake's folder cannot be used: {error.strerror or error}.",
             where=str(error.filename or root),
             hint="correct its permissions, or choose another workspace: pm --workspace DIR",
         )
+    if all(phrase in str(error) for phrase in _HALF_READ):
+        return LakeBusyError(_BUSY, where=str(root), hint=_BUSY_HINT)
+    about_file = _about_named_file(error)
+    if about_file is not None:
+        return about_file
     for phrases, kind, what, hint in _KNOWN:
         for line in str(error).splitlines():
             if any(phrase in line.lower() for phrase in phrases):
-                return kind(what.format(line), where=str(root), hint=hint)
+                where = _closed(root) if hint is _CLOSED_HINT else root
+                return kind(what.format(line), where=str(where), hint=hint)
+    return None
+
+
+def explained(error: duckdb.Error | OSError, root: Path) -> PmError | None:
+    """Return what `recognised` returns, or the error for a damaged data file that DuckDB's error may come from.
+
+    A damaged page of a file has as many messages as there are ways to store a page. So the files are compared with
+    their checksums, unless the message says what is wrong.
+    """
+    known = recognised(error, root)
+    if (known is None or known.hint == _DAMAGED_HINT) and not isinstance(error, (OSError, *_WITHOUT_FILES)):
+        return _damaged_file(root) or known
+    return known
+
+
+def _damaged_file(root: Path) -> PmError | None:
+    """Return the error for the data files that are damaged; None if all are whole."""
+    from pm.lake.integrity import catalog_files, faults_of, refuse_faults
+
+    try:
+        with connect() as connection:
+            attach(connection, root, read_only=True)
+            refuse_faults(faults_of(connection, root, catalog_files(connection)), root)
+    except LakeError as damage:
+        return damage
+    except (PmError, duckdb.Error, OSError):  # the error in hand says as much
+        return None
+    return None
+
+
+def _closed(root: Path) -> Path:
+    """Return the file of the catalog that may not be read or written, such as another user's; else the folder."""
+    files = [root / f"{CATALOG}{ending}" for ending in ("-shm", "-wal", "")]
+    return next((file for file in files if os.path.lexists(file) and not os.access(file, os.R_OK | os.W_OK)), root)
+
+
+def _open_elsewhere(file: Path) -> StorageError:
+    return StorageError(
+        "A file of the lake is open in another program.",
+        where=str(file),
+        hint="run it again later, when that program has closed the file",
+    )
+
+
+def _about_named_file(error: duckdb.Error) -> PmError | None:
+    """Return the error for a data file that a message names and that is missing or held; None if there is none.
+
+    The files themselves are asked, since the system words its reason in the user's language.
+    """
+    if not isinstance(error, duckdb.IOException):
+        return None
+    message = str(error)
+    for file in (Path(name) for name in _NAMED_FILE.findall(message)):
+        if is_held(file):
+            return _open_elsewhere(file)
+        # Where the folder cannot be written, the file may be one that was to be made.
+        if not file.exists() and os.access(file.parent, os.W_OK) and not _HALF_WRITTEN.search(message):
+            return LakeError("The lake is damaged: a data file is missing.", where=str(file), hint=_DAMAGED_HINT)
     return None
 
 

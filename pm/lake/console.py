@@ -8,20 +8,27 @@ files into the folders it is allowed to read.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Self
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import duckdb
 import polars as pl
 
 from pm.errors import QueryError, did_you_mean
-from pm.lake.binding import quote
-from pm.lake.connection import CATALOG, DATA, attach, connect, no_lake, recognised
+from pm.lake.binding import identifier, quote
+from pm.lake.connection import CATALOG, DATA, attach, connect, explained, no_lake
+from pm.lake.limits import QueryLimits, Watch
 from pm.lake.reads import parsed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import pyarrow as pa
+
 __all__ = ["Console"]
+
+Result = TypeVar("Result")
 
 _TABLE_FUNCTIONS = frozenset(
     {
@@ -49,8 +56,14 @@ _ABOUT_THE_QUESTION = (
 
 _BEYOND_POLARS = re.compile(r"\b(INTERVAL|UNION|VARIANT|BIGNUM|BIT|TIME WITH TIME ZONE)\b")
 """Types, alone or inside another, that DuckDB cannot hand over to polars."""
+_BATCH_ROWS = 32_768
+"""Number of rows that are held at once, beside what DuckDB holds."""
 
 _READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
+_KIND = re.compile(r"^[A-Z][A-Za-z-]*(?: [A-Z][a-z]+)* Error: ")
+"""Kind of an error at the head of DuckDB's messages, such as 'Catalog Error: '."""
+_BELOW_WHERE = "\n         "
+"""Start of a further line of what stands after `where:`, below the first."""
 
 
 class Console:
@@ -64,6 +77,8 @@ class Console:
         Snapshot to read; the newest by default.
     threads
         Number of threads of a query; 0 for one per core.
+    limits
+        Limits of a query; none by default.
 
     Raises
     ------
@@ -71,13 +86,20 @@ class Console:
         There is no lake, or its catalog is damaged.
     """
 
-    def __init__(self, root: Path, *, at: int | None = None, threads: int = 0) -> None:
+    def __init__(
+        self, root: Path, *, at: int | None = None, threads: int = 0, limits: QueryLimits | None = None
+    ) -> None:
         if not (root / CATALOG).is_file():
             raise no_lake(root)
         self._root = root
         self._parser = duckdb.connect()
         self._connection = connect(threads=threads)
         attach(self._connection, root, read_only=True, at=at)
+        self._limits = limits or QueryLimits()
+        self._watch = Watch(self._connection, self._limits)
+        self._reader: pa.RecordBatchReader | None = None
+        if self._limits.memory_mb:
+            self._connection.execute(f"SET memory_limit = '{self._limits.memory_mb:d}MB'")
         # DuckDB reads files in the lake's data folder, and nowhere else.
         self._connection.execute(f"SET allowed_directories = [{quote(str(root / DATA) + '/')}]")
         self._connection.execute("SET python_enable_replacements = false")
@@ -88,34 +110,72 @@ class Console:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._connection.close()
+        if not self._watch.left_behind:  # it would wait for what cannot be ended
+            if self._reader is not None:  # rows that nobody has fetched keep the connection open
+                self._reader.close()
+            self._connection.close()
         self._parser.close()
 
     def query(self, sql: str) -> pl.DataFrame:
-        """Run one statement that reads, and return its result.
+        """Run one statement that reads, and return its result; see `stream` for the errors."""
+        return pl.concat(self.stream(sql), rechunk=True)
+
+    def stream(self, sql: str) -> Iterator[pl.DataFrame]:
+        """Run one statement that reads, and yield its result in parts, of which only one need be in memory.
+
+        Yields
+        ------
+        Frames of the same columns, at least one. Intervals are durations; what polars has no type for is text.
 
         Raises
         ------
         QueryError
-            The text is not one statement, does more than read tables and views, or fails.
+            The text is not one statement, does more than read tables and views, fails, or exceeds a limit.
         LakeError
             The lake is damaged.
+        KeyboardInterrupt
+            Ctrl-C was pressed.
         """
         self._refuse_unless_reading(sql)
+        self._watch.start()
+        rows = 0
+        reader, names, durations = self._run(lambda: self._opened(sql))
+        self._reader = reader
+        yield _frame(reader.schema.empty_table(), names, durations)
+        while (batch := self._run(lambda: _next(reader))) is not None:
+            rows += batch.num_rows
+            self._limits.refuse_rows(rows)
+            yield _frame(batch, names, durations)
+
+    def _opened(self, sql: str) -> tuple[pa.RecordBatchReader, list[str], list[str]]:
+        """Start a statement.
+
+        Returns
+        -------
+        What its rows can be fetched from, the names of its columns, and those whose numbers are durations.
+        """
+        found = self._connection.execute(sql)
+        columns = [(column[0], str(column[1])) for column in found.description or ()]
+        names = _unique([name for name, _ in columns])
+        if not any(_BEYOND_POLARS.search(kind) for _, kind in columns):
+            return found.to_arrow_reader(_BATCH_ROWS), names, []
+        (statement,) = self._connection.extract_statements(sql)
+        selected = ", ".join(
+            f"{_as_polars_type(place, kind)} AS {identifier(name)}"
+            for place, (name, (_, kind)) in enumerate(zip(names, columns, strict=True), start=1)
+        )
+        found = self._connection.execute(f"SELECT {selected} FROM (\n{statement.query.rstrip().rstrip(';')}\n)")  # noqa: S608 - it was found to only read
+        durations = [name for name, (_, kind) in zip(names, columns, strict=True) if kind == "INTERVAL"]
+        return found.to_arrow_reader(_BATCH_ROWS), names, durations
+
+    def _run(self, work: Callable[[], Result]) -> Result:
         try:
-            found = self._connection.execute(sql)
-            odd = any(_BEYOND_POLARS.search(str(column[1])) for column in found.description or ())
-            return _plain(found) if odd else found.pl()
+            return self._watch.run(work)
         except duckdb.Error as error:
-            known = None if isinstance(error, _ABOUT_THE_QUESTION) else recognised(error, self._root)
+            known = None if isinstance(error, _ABOUT_THE_QUESTION) else explained(error, self._root)
             if known is not None:
                 raise known from error
-            message, _, detail = str(error).strip().partition("\n")
-            raise QueryError(
-                message,
-                where=detail.strip().replace("\n", "\n         "),
-                hint="list the tables and views with `pm tables`",
-            ) from error
+            raise _failed(error, hint="list the tables and views with `pm tables`") from error
 
     def _refuse_unless_reading(self, sql: str) -> None:
         if "\x00" in sql:
@@ -124,7 +184,9 @@ class Console:
         kinds = [statement.type for statement in statements]
         if kinds == [duckdb.StatementType.CREATE, duckdb.StatementType.SELECT] and not statements[0].query.strip():
             raise QueryError("A PIVOT must name its columns here.", hint="write PIVOT … ON column IN ('a', 'b') …")
-        if len(kinds) != 1:
+        if not kinds:
+            raise QueryError("The statement is empty.", hint=f"start with {_READS}")
+        if len(kinds) > 1:
             raise QueryError(f"One statement at a time, not {len(kinds)}.", hint=f"start with {_READS}")
         inner = sql
         if kinds == [duckdb.StatementType.EXPLAIN]:
@@ -149,23 +211,44 @@ class Console:
         try:
             return self._parser.extract_statements(sql)
         except duckdb.Error as error:
-            message, _, detail = str(error).strip().partition("\n")
-            raise QueryError(message, where=detail.strip(), hint=f"start with {_READS}") from error
+            raise _failed(error, hint=f"start with {_READS}") from error
 
 
-def _plain(found: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Return a result by way of Python's values: intervals as durations, other types that polars lacks as text."""
-    columns = [(name, str(kind)) for name, kind, *_ in found.description or ()]
-    rows = found.fetchall()
-    series = []
-    for place, (name, kind) in enumerate(columns):
-        values = [row[place] for row in rows]
-        if kind != "INTERVAL" and _BEYOND_POLARS.search(kind):
-            values = [None if value is None else str(value) for value in values]
-        # A join can return two columns of one name, which are numbered as DuckDB numbers them for polars.
-        before = sum(other == name for other, _ in columns[:place])
-        series.append(pl.Series(f"{name}_{before}" if before else name, values, strict=False))
-    return pl.DataFrame(series)
+def _failed(error: duckdb.Error, *, hint: str) -> QueryError:
+    """Return DuckDB's error as one sentence or more, and the line of the statement with a mark at the place."""
+    text, line, statement = str(error).strip().partition("LINE ")
+    what = " ".join(_KIND.sub("", text).split())
+    return QueryError(what, where=(line.lower() + statement).replace("\n", _BELOW_WHERE), hint=hint)
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Return the names of columns, those that repeat one with a number: a, a becomes a, a_1."""
+    given: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        given[name if name not in given else next(new for new in numbered if new not in {*given, *names})] = None
+    return list(given)
+
+
+def _as_polars_type(place: int, kind: str) -> str:
+    """Return, in SQL, the column at a place as a type that polars has: a duration as its number of microseconds."""
+    if kind == "INTERVAL":
+        return f"epoch_us(#{place})"
+    return f"CAST(#{place} AS VARCHAR)" if _BEYOND_POLARS.search(kind) else f"#{place}"
+
+
+def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    """Return the next rows; None after the last."""
+    try:
+        return reader.read_next_batch()
+    except StopIteration:  # it must not leave a generator
+        return None
+
+
+def _frame(rows: pa.RecordBatch | pa.Table, names: list[str], durations: list[str]) -> pl.DataFrame:
+    frame = pl.from_arrow(rows.rename_columns(names))
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a series is made of an array only
+    return frame.with_columns(pl.col(durations).cast(pl.Duration("us"))) if durations else frame
 
 
 def _is_in_the_lake(table: dict[str, Any]) -> bool:

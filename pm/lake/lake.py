@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import duckdb
 
 from pm.errors import LakeError, did_you_mean
+from pm.lake import snapshots
 from pm.lake.binding import execute, identifier, quote
 from pm.lake.connection import CATALOG, DATA, attach, connect, no_lake, retried, translated
-from pm.lake.reads import sources_of
-from pm.lake.schema import create_schemas, is_current, lacking, migrate, read_views
+from pm.lake.durability import DataFiles, sync_new_lake
+from pm.lake.integrity import (
+    CatalogFile,
+    FileFault,
+    catalog_files,
+    create_checksums,
+    faults_of,
+    forget_checksums,
+    inline_all_checksums,
+    record_checksums,
+    recorded_checksums,
+    restore_files,
+)
+from pm.lake.reads import resolved, sources_of
+from pm.lake.schema import create_schemas, inline_no_raw_rows, is_current, lacking, migrate, read_views
 from pm.lake.select import Selection, polars_frame
+from pm.lake.snapshots import MAINTENANCE
 from pm.lake.transaction import Transaction, query
-from pm.tables.lake import DICTIONARY
+from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import date, datetime
     from pathlib import Path
     from types import TracebackType
 
@@ -32,14 +48,13 @@ __all__ = ["Lake"]
 
 Result = TypeVar("Result")
 
-_ROW_CHANGES = ("tables_inserted_into", "tables_deleted_from", "inlined_insert", "inlined_delete")
-"""Names of the changes of rows in DuckLake's list of changes; all other changes are of comments, views and types."""
 
-_MAINTENANCE = '{"maintenance": true}'
-"""Mark of the commits of maintenance, which move rows between files: DuckLake lists some of them as deletions."""
+@dataclass
+class _Reading:
+    """What was asked of the snapshot that is being read, and is not to be asked again."""
 
-_TABLES_LISTED = 6
-"""Largest number of tables that the list of snapshots names for one change; of more it shows their number."""
+    snapshot: int | None = None
+    views: dict[str, str] | None = None
 
 
 class Lake:
@@ -53,7 +68,7 @@ class Lake:
         Number of attempts of a commit, and age at which snapshots are forgotten.
     tables
         The tables of the lake by their name as SQL writes it, such as 'raw.rows'. Missing ones are created when the
-        lake is opened for writing. Table `dictionary`, which the lake fills itself, is added.
+        lake is opened for writing. Tables `dictionary` and `file_checksums`, which the lake fills itself, are added.
     read_only
         Refuse writes. Readers are never blocked by a writer, and do not block it.
     at
@@ -82,15 +97,19 @@ class Lake:
     ) -> None:
         self.root = root
         self.settings = settings
-        self.tables = {**tables, DICTIONARY.qualified: DICTIONARY}
+        self.tables = {**tables, **{table.qualified: table for table in (DICTIONARY, FILE_CHECKSUMS)}}
         self._versions: tuple[int, dict[str, int]] | None = None
         self._sources: dict[str, set[str]] = {}
-        self._is_reading = False
+        self._known: dict[tuple[str, str], tuple[dict[str, int], list[dict[str, Any]]]] = {}
+        self._reading: _Reading | None = None
         if read_only and not (root / CATALOG).is_file():
             raise no_lake(root)
         if not read_only:
             with translated(root):
                 (root / DATA).mkdir(parents=True, exist_ok=True)
+                if not (root / CATALOG).exists():
+                    sync_new_lake(root)
+                self._files = DataFiles(root / DATA)
         self._connection = connect(threads=settings.threads)
         retried(lambda: attach(self._connection, root, read_only=read_only, at=at), settings)
         if not read_only:
@@ -121,7 +140,18 @@ class Lake:
 
         def create() -> None:
             with translated(self.root):
-                create_schemas(self._connection, self._declared)
+                self._connection.execute("BEGIN")
+            try:
+                with translated(self.root):
+                    create_schemas(self._connection, self._declared)
+                    create_checksums(self._connection)
+                    self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+            with translated(self.root):
+                inline_no_raw_rows(self._connection, self._declared)
+                inline_all_checksums(self._connection)
 
         def bring_up() -> None:
             with translated(self.root):
@@ -153,11 +183,11 @@ class Lake:
         """
         with translated(self.root):
             self._connection.execute("BEGIN")
-        self._is_reading = True
+        self._reading = _Reading()
         try:
             yield
         finally:
-            self._is_reading = False
+            self._reading = None
             with translated(self.root):
                 self._roll_back()
 
@@ -305,6 +335,15 @@ class Lake:
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
+    def known_rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Return what `rows` returns, without running the query again while the rows of its tables are the same."""
+        asked = (sql, repr(parameters))
+        versions = self.versions(self.tables_read_by(sql))
+        known = self._known.get(asked)
+        if known is None or known[0] != versions:
+            known = self._known[asked] = versions, self.rows(sql, parameters)
+        return [dict(row) for row in known[1]]
+
     def scalar(self, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - any SQL value
         """Return the first value of the first row, or None if there are no rows."""
         with translated(self.root):
@@ -342,25 +381,8 @@ class Lake:
         return self._read_by(sql)[1]
 
     def _read_by(self, sql: str) -> tuple[set[str], set[str]]:
-        declared = {name.lower(): name for name in self.tables}
-        definitions: dict[str, str] | None = None
-        tables: set[str] = set()
-        views: set[str] = set()
-        waiting = [sql]
         with translated(self.root):
-            while waiting:
-                for name in self._sources_of(waiting.pop()):
-                    if name.lower() in declared:
-                        tables.add(declared[name.lower()])
-                        continue
-                    definitions = self._views() if definitions is None else definitions
-                    view = next((known for known in definitions if known.lower() == name.lower()), None)
-                    if view is None:
-                        tables.add(name)
-                    elif view not in views:
-                        views.add(view)
-                        waiting.append(definitions[view])
-        return tables, views
+            return resolved(self._sources_of(sql), self.tables, self._views, self._sources_of)
 
     def _sources_of(self, sql: str) -> set[str]:
         """Return what a SELECT names; each is parsed once, which takes as long as running a small one."""
@@ -384,30 +406,33 @@ class Lake:
 
     def _views(self) -> dict[str, str]:
         """Return the SELECT of each view."""
+        if self._reading is not None and self._reading.views is not None:
+            return self._reading.views
         statements = self._fetch(
             "SELECT view_name, sql FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal"
         )
-        return {name: statement.partition(" AS ")[2].rstrip(";") for name, statement in statements}
+        views = {name: statement.partition(" AS ")[2].rstrip(";") for name, statement in statements}
+        if self._reading is not None:
+            self._reading.views = views
+        return views
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
     @property
     def snapshot(self) -> int:
-        """The newest snapshot."""
-        return int(self.scalar("SELECT id FROM lake.current_snapshot()"))
+        """The newest snapshot, or within `reading` the one that is read."""
+        if self._reading is not None and self._reading.snapshot is not None:
+            return self._reading.snapshot
+        with translated(self.root):
+            number = snapshots.newest(self._connection)
+        if self._reading is not None:
+            self._reading.snapshot = number
+        return number
 
     def snapshots(self) -> pl.DataFrame:
         """Return every snapshot kept: snapshot_id, snapshot_time (UTC), author, message, and changes by table."""
-        import polars as pl
-
-        frame = self.query(
-            "SELECT snapshot_id, snapshot_time::TIMESTAMP AS snapshot_time, author, commit_message AS message, "
-            "changes::VARCHAR AS changes FROM lake.snapshots() ORDER BY snapshot_id"
-        )
-        names = {str(number): name for name, number in self.table_ids().items()}
-        return frame.with_columns(
-            pl.col("changes").map_elements(lambda text: _named(text, names), return_dtype=pl.String)
-        )
+        with translated(self.root):
+            return snapshots.listed(self._connection)
 
     def snapshot_at(self, moment: int | date | datetime) -> int:
         """Return the snapshot that was the newest at a time.
@@ -422,59 +447,78 @@ class Lake:
         LakeError
             There was no lake yet, or no snapshot of this number is kept.
         """
-        if isinstance(moment, int):
-            found = self.scalar("SELECT snapshot_id FROM lake.snapshots() WHERE snapshot_id = ?", [moment])
-        else:
-            end = (
-                moment
-                if isinstance(moment, datetime)
-                else datetime.combine(moment + timedelta(days=1), datetime.min.time())
-            )
-            found = self.scalar(
-                "SELECT max(snapshot_id) FROM lake.snapshots() WHERE snapshot_time::TIMESTAMP < ?", [end]
-            )
-        if found is None:
-            first = self.scalar("SELECT min(snapshot_time)::TIMESTAMP FROM lake.snapshots()")
-            raise LakeError(
-                f"There is no snapshot {moment}." if isinstance(moment, int) else f"There was no lake on {moment}.",
-                where=str(self.root),
-                hint=f"the oldest is of {first:%Y-%m-%d %H:%M} UTC; list the snapshots with `pm lake snapshots`",
-            )
-        return int(found)
+        with translated(self.root):
+            return snapshots.at(self._connection, moment, self.root)
 
     def versions(self, names: Iterable[str]) -> dict[str, int]:
         """Return, for each table, the snapshot that last changed its rows; 0 for a table that never had any."""
         newest = self.snapshot
         if self._versions is None or self._versions[0] != newest:
-            self._versions = newest, self._last_changes()
+            with translated(self.root):
+                self._versions = newest, snapshots.last_changes(self._connection)
         return {name: self._versions[1][name] for name in names}
-
-    def _last_changes(self) -> dict[str, int]:
-        last: dict[str, int] = {}
-        rows = self.rows("SELECT snapshot_id, changes, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id")
-        for snapshot, changes, extra in (row.values() for row in rows):
-            for kind in _ROW_CHANGES if extra != _MAINTENANCE else ():
-                last.update(dict.fromkeys(changes.get(kind, ()), int(snapshot)))
-        return {name: last.get(str(number), 0) for name, number in self.table_ids().items()}
 
     def table_ids(self) -> dict[str, int]:
         """Return the number by which the catalog knows each table."""
-        rows = self._fetch(
-            "SELECT s.schema_name, t.table_name, t.table_id FROM __ducklake_metadata_lake.ducklake_table t "
-            "JOIN __ducklake_metadata_lake.ducklake_schema s USING (schema_id) "
-            "WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
-        )
-        return {name if schema == "main" else f"{schema}.{name}": int(number) for schema, name, number in rows}
+        with translated(self.root):
+            return snapshots.table_ids(self._connection)
 
     def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
         with translated(self.root):
             return self._connection.execute(sql).fetchall()
 
+    # -- data files --------------------------------------------------------------------------------------------------
+
+    def files(self, tables: Collection[str] | None = None, *, current: bool = False) -> list[CatalogFile]:
+        """Return the data files that the catalog names.
+
+        Parameters
+        ----------
+        tables
+            Tables whose files are returned; all by default.
+        current
+            Return only files of the newest snapshot, not those that only earlier ones read.
+        """
+        with translated(self.root):
+            found = catalog_files(self._connection)
+        return [
+            file for file in found if (tables is None or file.table in tables) and (not current or file.end is None)
+        ]
+
+    def verify(
+        self, files: Collection[CatalogFile], *, on_progress: Callable[[int], object] = lambda _: None
+    ) -> list[FileFault]:
+        """Read data files, and return those that are missing, changed, or without a checksum; see `faults_of`."""
+        with translated(self.root):
+            return faults_of(self._connection, self.root, files, on_progress=on_progress)
+
+    def record(self, files: Iterable[CatalogFile]) -> None:
+        """Record checksums of files, as they are now."""
+        places = [self.root / DATA / file.path for file in files]
+        if places:
+            self._commit("checksums", MAINTENANCE, lambda: record_checksums(self._connection, self.root, places))
+
+    def restore(self, faults: Iterable[FileFault], backup: Path) -> list[FileFault]:
+        """Replace damaged files by the same files of a backup, and return the faults that remain."""
+        with translated(self.root):
+            return restore_files(self._connection, self.root, faults, backup)
+
+    def forget_checksums(self) -> None:
+        """Delete the checksums of files that the catalog no longer names."""
+        named = {file.path for file in self.files()}
+        with translated(self.root):
+            gone = sorted(recorded_checksums(self._connection).keys() - named)
+        if gone:
+            self._commit("checksums", MAINTENANCE, lambda: forget_checksums(self._connection, gone))
+
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def maintain(self, statement: str) -> None:
         """Run one of DuckLake's maintenance calls, as a commit that changes no rows."""
-        self._commit("compact", _MAINTENANCE, lambda: self._fetch(statement))
+        before = {file.path for file in self.files()}
+        self._commit("compact", MAINTENANCE, lambda: self._fetch(statement), record=False)
+        # In a commit of their own: DuckLake refuses changes of rows in a transaction that merges files.
+        self.record(file for file in self.files() if file.path not in before)
 
     def commit(
         self, message: str, work: Callable[[Transaction], Result], *, run_id: str = "", stage: str = ""
@@ -507,12 +551,12 @@ class Lake:
             f"{run_id} {message}".strip(), extra, lambda: work(Transaction(self._connection, self.root))
         )
 
-    def _commit(self, message: str, extra: str, work: Callable[[], Result]) -> Result:
+    def _commit(self, message: str, extra: str, work: Callable[[], Result], *, record: bool = True) -> Result:
         note = f"CALL lake.set_commit_message('pm', {quote(message)}, extra_info => {quote(extra)})"
-        return retried(lambda: self._atomically(work, note), self.settings)
+        return retried(lambda: self._atomically(work, note, record=record), self.settings)
 
-    def _atomically(self, work: Callable[[], Result], note: str) -> Result:
-        if self._is_reading:
+    def _atomically(self, work: Callable[[], Result], note: str, *, record: bool) -> Result:
+        if self._reading is not None:
             raise RuntimeError("Nothing can be committed while the lake is being read.")
         with translated(self.root):
             self._connection.execute("BEGIN")
@@ -520,6 +564,10 @@ class Lake:
             result = work()  # an error of its own, such as a file it cannot read, is not the lake's
             with translated(self.root):
                 self._connection.execute(note)
+                # The catalog must not name what a power cut could still take away.
+                new = self._files.sync_new()
+                if record:
+                    record_checksums(self._connection, self.root, new)
                 self._connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
@@ -533,14 +581,3 @@ class Lake:
         except duckdb.Error as error:
             if "no transaction" not in str(error).lower():
                 raise
-
-
-def _named(changes: str, names: dict[str, str]) -> str:
-    """Replace the numbers of tables in DuckLake's list of changes by their names."""
-    parts = []
-    for part in changes.strip("{}").split("], "):
-        kind, _, items = part.partition("=")
-        listed = [names.get(item.strip(), item.strip()) for item in items.strip("[]").split(",") if item.strip()]
-        shown = ", ".join(listed) if len(listed) <= _TABLES_LISTED else f"{len(listed)}"
-        parts.append(f"{kind.replace('_', ' ')}: {shown}")
-    return "; ".join(parts)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.clock import utc_now
+from pm.lake.connection import CATALOG, DATA
+from pm.lake.integrity import refuse_faults
+from pm.tables.lake import FILE_CHECKSUMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +19,14 @@ if TYPE_CHECKING:
     from pm.lake.lake import Lake
 
 __all__ = ["Compaction", "compact", "table_sizes"]
+
+_MANY_ROWS = 1_000
+"""Number of a table's rows in the catalog from which a compaction writes them to a file: below, a file is larger."""
+_INLINED = """
+SELECT name FROM sqlite_scan(?, 'sqlite_master')
+WHERE regexp_matches(name, '^ducklake_inlined_(data|delete)_\\d+(_\\d+)?$')
+"""
+"""Query for the tables in which DuckLake keeps a table's rows, or deletions of its rows, in the catalog."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +36,14 @@ class Compaction:
     Attributes
     ----------
     files_before, files_after
-        Number of Parquet files.
+        Number of Parquet files in use: those that a snapshot reads.
     bytes_before, bytes_after
         Their size, in bytes.
     snapshots_forgotten
         Number of snapshots that can no longer be read.
+    files_waiting, bytes_waiting
+        Number and size of the files on the disk that are no longer in use, and are kept for readers that have them
+        open.
     """
 
     files_before: int
@@ -37,6 +51,14 @@ class Compaction:
     bytes_before: int
     bytes_after: int
     snapshots_forgotten: int
+    files_waiting: int
+    bytes_waiting: int
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether files were merged or removed, or snapshots forgotten."""
+        in_use = (self.files_before, self.bytes_before) != (self.files_after, self.bytes_after)
+        return in_use or self.snapshots_forgotten > 0
 
 
 def table_sizes(lake: Lake) -> pl.DataFrame:
@@ -65,7 +87,9 @@ def table_sizes(lake: Lake) -> pl.DataFrame:
 def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hours=1)) -> Compaction:
     """Merge small files, drop deleted rows, forget old snapshots, and remove files nothing refers to.
 
-    The last snapshot that changed each table is always kept, however old.
+    Every file is verified first, since what is merged from a damaged file would get a checksum of its own. Rows that
+    are few enough to be stored in the catalog stay there: as files they would take more room. The last snapshot that
+    changed each table is always kept, however old.
 
     Parameters
     ----------
@@ -74,21 +98,66 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     grace
         Time for which files are kept after they became unneeded, because readers can still have them open.
 
+    Raises
+    ------
+    LakeError
+        A data file is damaged. Nothing was changed.
+
     Notes
     -----
     Call it only while nobody else writes to the lake: it would remove a file that is being written, to which nothing
     refers yet.
     """
-    before = _files(lake)
-    lake.maintain("CALL ducklake_flush_inlined_data('lake')")
+    refuse_faults(lake.verify(lake.files()), lake.root)
+    before = _in_use(lake)
+    _clean_up(lake, grace)
+    for schema, name in _many_inlined(lake):
+        lake.maintain(f"CALL ducklake_flush_inlined_data('lake', schema_name => '{schema}', table_name => '{name}')")
     lake.maintain("CALL ducklake_merge_adjacent_files('lake')")
     lake.maintain("CALL ducklake_rewrite_data_files('lake')")
     forgotten = _expire(lake, keep)
-    horizon = f"older_than => TIMESTAMP '{utc_now() - grace:%Y-%m-%d %H:%M:%S.%f}'"
-    lake.maintain(f"CALL ducklake_cleanup_old_files('lake', {horizon})")
-    lake.maintain(f"CALL ducklake_delete_orphaned_files('lake', {horizon})")
-    after = _files(lake)
-    return Compaction(before[0], after[0], before[1], after[1], forgotten)
+    _clean_up(lake, grace)
+    horizon = f"TIMESTAMP '{utc_now() - grace:%Y-%m-%d %H:%M:%S.%f}'"
+    lake.maintain(f"CALL ducklake_delete_orphaned_files('lake', older_than => {horizon})")
+    lake.forget_checksums()
+    after = _in_use(lake)
+    waiting = [size for path, size in _on_disk(lake).items() if path not in after]
+    return Compaction(
+        len(before), len(after), sum(before.values()), sum(after.values()), forgotten, len(waiting), sum(waiting)
+    )
+
+
+def _clean_up(lake: Lake, grace: timedelta) -> None:
+    """Remove the files that have been out of use for longer than `grace`, unless some have not.
+
+    DuckLake's own limit of age compares dates alone where the catalog is in SQLite: it would remove what became
+    unneeded an hour or a second ago.
+    """
+    newest = lake.scalar(
+        "SELECT max(schedule_start::TIMESTAMP) FROM __ducklake_metadata_lake.ducklake_files_scheduled_for_deletion"
+    )
+    if newest is None:
+        return
+    if newest <= utc_now() - grace:
+        lake.maintain("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
+    else:
+        day_before = utc_now() - grace - timedelta(days=1)
+        lake.maintain(f"CALL ducklake_cleanup_old_files('lake', older_than => TIMESTAMP '{day_before:%Y-%m-%d}')")
+
+
+def _many_inlined(lake: Lake) -> list[tuple[str, str]]:
+    """Return the schema and name of each table with so many rows or deletions in the catalog that a file is better."""
+    names = {number: name for name, number in lake.table_ids().items() if name in lake.tables}
+    rows: dict[str, int] = {}
+    for (stored,) in lake.query(_INLINED, [str(lake.root / CATALOG)]).iter_rows():
+        kind, number = stored.removeprefix("ducklake_inlined_").split("_")[:2]
+        name = names.get(int(number))
+        if name is not None and name != FILE_CHECKSUMS.qualified:
+            valid = "end_snapshot IS NULL" if kind == "data" else "true"
+            count = f"SELECT count(*) FROM __ducklake_metadata_lake.{stored} WHERE {valid}"  # noqa: S608 - DuckLake's name
+            rows[name] = rows.get(name, 0) + lake.scalar(count)
+    many = [lake.tables[name] for name, count in sorted(rows.items()) if count >= _MANY_ROWS]
+    return [(table.schema, table.name) for table in many]
 
 
 def _expire(lake: Lake, keep: Iterable[int]) -> int:
@@ -103,7 +172,12 @@ def _expire(lake: Lake, keep: Iterable[int]) -> int:
     return len(versions)
 
 
-def _files(lake: Lake) -> tuple[int, int]:
-    """Return the number of Parquet files on disk, and their bytes."""
-    files = list(lake.root.rglob("*.parquet"))
-    return len(files), sum(file.stat().st_size for file in files)
+def _in_use(lake: Lake) -> dict[str, int]:
+    """Return the sizes in bytes of the files that a snapshot reads, by their paths below the folder of the data."""
+    return {file.path: file.bytes for file in lake.files()}
+
+
+def _on_disk(lake: Lake) -> dict[str, int]:
+    """Return the sizes in bytes of all Parquet files, by their paths below the folder of the data."""
+    data = lake.root / DATA
+    return {file.relative_to(data).as_posix(): file.stat().st_size for file in data.rglob("*.parquet")}

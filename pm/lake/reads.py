@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pm.lake.binding import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import duckdb
 
-__all__ = ["parsed", "sources_of"]
+__all__ = ["parsed", "resolved", "sources_of"]
 
 _LAKE = "lake"
 _READ_NOTHING = frozenset({"generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest"})
@@ -51,6 +51,45 @@ def sources_of(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
     if tree.get("error"):
         raise ValueError(f"This is not a SELECT ({tree.get('error_message')}): {sql}")
     return set(_walk(tree["statements"], frozenset()))
+
+
+def resolved(
+    names: set[str],
+    tables: Iterable[str],
+    views: Callable[[], Mapping[str, str]],
+    sources: Callable[[str], set[str]],
+) -> tuple[set[str], set[str]]:
+    """Return the tables and the views that a SELECT reads; what is read through a view is among them.
+
+    Parameters
+    ----------
+    names
+        What the SELECT names.
+    tables
+        Names of the lake's tables. What is neither a table nor a view stands among the tables by its own name.
+    views
+        Returns the SELECT of each view. It is called at most once, and only for a name that is no table's.
+    sources
+        Returns what a SELECT names.
+    """
+    declared = {name.lower(): name for name in tables}
+    definitions: Mapping[str, str] | None = None
+    found: set[str] = set()
+    seen: set[str] = set()
+    waiting = sorted(names)
+    while waiting:
+        name = waiting.pop()
+        if name.lower() in declared:
+            found.add(declared[name.lower()])
+            continue
+        definitions = views() if definitions is None else definitions
+        view = next((known for known in definitions if known.lower() == name.lower()), None)
+        if view is None:
+            found.add(name)
+        elif view not in seen:
+            seen.add(view)
+            waiting += sources(definitions[view])
+    return found, seen
 
 
 def _walk(node: Any, common: frozenset[str]) -> Iterator[str]:  # noqa: ANN401 - JSON

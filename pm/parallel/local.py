@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from functools import partial
 from typing import Any
 
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+import psutil
+from joblib.externals.loky import process_executor
 from joblib.parallel import LokyBackend
 
 from pm.parallel.pool import WorkerDied, WorkerPool
@@ -34,7 +36,7 @@ class _Backend(LokyBackend):  # type: ignore[misc] # joblib has no types
     def configure(self, *args: Any, **options: Any) -> int:  # noqa: ANN401 - joblib's
         ours = {
             "idle_worker_timeout": _IDLE_SECONDS,
-            "initializer": _exit_with_parent,
+            "initializer": _prepare_worker,
             "initargs": (os.getpid(),),
         }
         return int(super().configure(*args, **ours | options))
@@ -46,7 +48,7 @@ class _Backend(LokyBackend):  # type: ignore[misc] # joblib has no types
     def retrieve_result_callback(self, out: Any) -> Any:  # noqa: ANN401 - joblib's
         try:
             return super().retrieve_result_callback(out)
-        except TerminatedWorkerError:
+        except process_executor.TerminatedWorkerError:
             raise WorkerDied from None
 
 
@@ -55,12 +57,23 @@ def local_pool(jobs: int) -> WorkerPool:
     return WorkerPool(jobs, partial(_Backend))
 
 
-def _exit_with_parent(parent: int) -> None:
-    """Make this worker exit once its parent was killed, since no other process would end it."""
+def _prepare_worker(parent: int) -> None:
+    """Make this worker exit once its parent was killed, and stay however much memory it comes to use.
+
+    Loky would replace a worker whose memory has grown by 300 MB since its first chunk, which the import of the
+    forecasting libraries can do. It would warn of that in its own thread: see `_IDLE_SECONDS`.
+    """
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize  # noqa: SLF001 - there is no setting for it
     threading.Thread(target=_wait_for_end_of_parent, args=(parent,), daemon=True).start()
 
 
 def _wait_for_end_of_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_PARENT_CHECK_SECONDS)
+    try:
+        process = psutil.Process(parent)
+        # On Windows the parent's number does not change when it ends; elsewhere a dead parent that nobody has waited
+        # for is still listed.
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(_PARENT_CHECK_SECONDS)
+    except psutil.NoSuchProcess:
+        pass
     os._exit(1)

@@ -23,6 +23,9 @@ ENGINES = ("local", "dask", "ray")
 """Names of the engines."""
 
 _MODULES = {"dask": "distributed", "ray": "ray"}
+_PACKAGES = {"dask": "dask distributed", "ray": "ray"}
+"""Packages to install for an engine. The extra of the same name has them, but an index may lack this project, as for a
+checkout."""
 """Module whose presence shows that an engine is installed."""
 _OWN_CLUSTER = "auto"
 """Ray's name for the address of the cluster that this machine belongs to."""
@@ -96,7 +99,7 @@ class Workers:
             raise EngineError(
                 f"Engine {engine!r} is not installed.",
                 where="run.engine or --engine",
-                hint=f"python -m pip install 'portfolio-maximizer[{engine}]'",
+                hint=f"python -m pip install {_PACKAGES[engine]}",
             )
         self._engine = engine
         self._address = address

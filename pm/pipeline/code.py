@@ -14,18 +14,16 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import re
 import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Closure", "CodeReader", "library_versions"]
+__all__ = ["Closure", "CodeReader"]
 
 _PACKAGE = "pm"
 _INIT = "__init__.py"
@@ -194,7 +192,11 @@ class CodeReader:
     def _files(self, modules: Iterable[str]) -> dict[str, str]:
         folders = {path.parent for module in modules if (path := self._path(module)) is not None}
         files = {file for folder in folders for file in folder.iterdir() if file.suffix in _RESOURCES}
-        return {file.relative_to(self._root).as_posix(): _hash(file.read_bytes()) for file in sorted(files)}
+        return {
+            # Line endings are the checkout's, not the code's.
+            file.relative_to(self._root).as_posix(): _hash(file.read_bytes().replace(b"\r\n", b"\n"))
+            for file in sorted(files)
+        }
 
     def _save(self) -> None:
         if self._cache is None or not self._changed:
@@ -206,63 +208,6 @@ class CodeReader:
         except OSError:  # it only saves time
             return
         self._changed = False
-
-
-@cache
-def library_versions(packages: frozenset[str]) -> dict[str, str]:
-    """Return the versions of the distributions that packages come from, and of those that these require.
-
-    Parameters
-    ----------
-    packages
-        Names under which packages are imported. One that is not installed (an optional engine) is left out.
-    """
-    names = {name for package in packages for name in _distributions(package)}
-    wanted = names | {required for name in names for required in _metadata(name).requires}
-    versions = {name: _metadata(name).version for name in sorted(wanted)}
-    return {name: found for name, found in versions.items() if found is not None}
-
-
-def _distributions(package: str) -> list[str]:
-    if _metadata(package).version is None:
-        return packages_distributions().get(package, [])
-    return [package]
-
-
-@dataclass(frozen=True)
-class _Metadata:
-    """What an installed distribution says of itself.
-
-    Attributes
-    ----------
-    version
-        Version; None for a distribution that is not installed: it is optional, or for another system.
-    requires
-        Names of the distributions that it requires, extras left out.
-    """
-
-    version: str | None = None
-    requires: tuple[str, ...] = ()
-
-
-@cache
-def _metadata(name: str) -> _Metadata:
-    """Read the metadata of a distribution.
-
-    `importlib.metadata` would parse it as an email, description included, which takes half a second for all.
-    """
-    try:
-        found = distribution(name)
-    except PackageNotFoundError:
-        return _Metadata()
-    headers = (found.read_text("METADATA") or found.read_text("PKG-INFO") or "").split("\n\n", 1)[0]
-    number = re.search(r"^Version: *(.+)$", headers, re.MULTILINE)
-    requires = []
-    for line in re.findall(r"^Requires-Dist: *(.+)$", headers, re.MULTILINE):
-        requirement, _, marker = line.partition(";")
-        if "extra" not in marker:
-            requires.append(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0].lower().replace("_", "-"))
-    return _Metadata(number[1].strip() if number else None, tuple(requires))
 
 
 def _is_left_out(module: str) -> bool:

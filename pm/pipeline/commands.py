@@ -6,36 +6,45 @@ Each is a run: a row in table `runs`, and a row in `stage_events` for each of it
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pm.clock import utc_today
 from pm.errors import InputError, did_you_mean
 from pm.lake import Lake
+from pm.open_files import delete
+from pm.pipeline.events import Notice
 from pm.pipeline.lock import writer_lock
+from pm.pipeline.rehearsal import rehearsal
 from pm.pipeline.request import Request
-from pm.pipeline.runner import Runner, RunResult
+from pm.pipeline.request_check import check_request
+from pm.pipeline.runner import Runner, RunResult, workers_of
 from pm.resources import sql_dir
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS
 from pm.tables.vocabulary import RunKind, RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
-    from pathlib import Path
 
     from pm.pipeline.events import Observer
+    from pm.pipeline.origin_dates import ChosenDates
     from pm.settings import Settings
+    from pm.sources import Inspected
     from pm.workspace import Workspace
 
 __all__ = [
+    "ImportResult",
+    "add_actions",
     "add_to_universe",
+    "check_first_run",
     "evaluate_history",
     "import_bars",
     "open_lake",
     "read_lake",
+    "remove_actions",
     "remove_from_universe",
     "run_pipeline",
     "snapshots_to_keep",
@@ -44,10 +53,29 @@ __all__ = [
 
 
 @contextmanager
-def open_lake(workspace: Workspace, settings: Settings) -> Iterator[Lake]:
-    """Open the workspace's lake for writing, and create it if it is not there; holds the writer's lock meanwhile."""
+def open_lake(
+    workspace: Workspace,
+    settings: Settings,
+    *,
+    wait_seconds: float = 0,
+    on_wait: Callable[[str], object] | None = None,
+) -> Iterator[Lake]:
+    """Open the workspace's lake for writing, and create it if it is not there; holds the writer's lock meanwhile.
+
+    Parameters
+    ----------
+    wait_seconds
+        Longest wait for another process that is writing, in seconds.
+    on_wait
+        Function that is told once, in a sentence, which process is waited for.
+
+    Raises
+    ------
+    LakeBusyError
+        Another process is still writing.
+    """
     with (
-        writer_lock(workspace.lake),
+        writer_lock(workspace.lake, wait_seconds=wait_seconds, on_wait=on_wait),
         Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views]) as lake,
     ):
         yield lake
@@ -86,12 +114,54 @@ def run_pipeline(
     """
     from pm.pipeline.run_stages import RUN_STAGES
 
-    _refuse_future(request)
-    if resume is not None:
-        request = _request_of(lake, resume).with_workers_of(request)
-    else:
-        resume = _cut_off(lake, request)
+    request = _checked(lake, request, resume)
+    if _end_sample(lake, workspace, settings, observer, request):
+        check_request(lake, request)
+    resume = resume or _cut_off(lake, request)
     return Runner(lake, settings, workspace, observer).run(RUN_STAGES, request, resume=resume)
+
+
+def check_first_run(settings: Settings, request: Request, *, resume: str | None = None) -> None:
+    """Check that a run or an evaluation in a new workspace could do what it is asked, before the workspace is made.
+
+    Parameters
+    ----------
+    settings
+        The settings that the workspace would have.
+    request, resume
+        See `run_pipeline`.
+
+    Raises
+    ------
+    InputError
+        There is no run to resume, or the day is in the future or before the first bar.
+    SettingsError, EngineError
+        There is no source, or no engine, of this name.
+    SourceError, UnknownTickerError
+        The source, or a ticker, has no bars.
+    """
+    if request.engine is not None or request.address is not None:
+        workers_of(request, settings.run)  # starts nothing
+    if request.scope == Request() and resume is None:
+        return
+    with rehearsal(None, settings) as (_, lake):
+        _checked(lake, request, resume)
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """Outcome of an import.
+
+    Attributes
+    ----------
+    run_id
+        The run that landed the files.
+    refused
+        An error for each file that did not land; none unless the import was told to keep going.
+    """
+
+    run_id: str
+    refused: list[InputError]
 
 
 def import_bars(
@@ -100,22 +170,39 @@ def import_bars(
     settings: Settings,
     observer: Observer,
     *,
-    paths: Sequence[Path],
+    files: Inspected,
     tickers: Sequence[str] | None = None,
-) -> RunResult:
-    """Land the bars of files, those of some tickers only if named, and check them: all of the files, or none.
+    keep_going: bool = False,
+) -> ImportResult:
+    """Land the bars of files and check them: of all files, or of none. Usable bars end the sample.
+
+    Parameters
+    ----------
+    files
+        The files, as `pm.sources.inspect_files` returns them.
+    tickers
+        The only tickers that were asked for; None for all.
+    keep_going
+        Whether the other files land if one cannot be read.
 
     Raises
     ------
     InputError
-        A file cannot be read as bars; the lake is as it was.
+        A file cannot be read as bars (if told to keep going: none can); the lake is as it was. The error names all
+        such files.
     """
-    from pm.pipeline.stages import check, land
+    from pm.pipeline.stages import check, land, sample
     from pm.sources.names import FILES
 
-    stages = (land.importing(paths, tickers), check.STAGE)
+    refused: list[InputError] = []
+    landing = land.importing(files, refused, keep_going=keep_going, tickers=tickers)
+    has_sample = sample.has_sample(lake.known_rows)
+    stages = (landing, *([sample.STAGE] if has_sample else []), check.STAGE)
     request = Request(FILES, tuple(tickers) if tickers else None)
-    return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.IMPORT)
+    result = Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.IMPORT)
+    if has_sample:
+        _delete_report_of_sample(lake, workspace, observer)
+    return ImportResult(result.run_id, refused)
 
 
 def evaluate_history(
@@ -125,8 +212,8 @@ def evaluate_history(
     observer: Observer,
     *,
     request: Request,
-    origins: int,
     steps: Sequence[int],
+    dates: ChosenDates | None = None,
 ) -> RunResult:
     """Forecast from past dates as runs on those days would have, and store the forecasts beside those of the runs.
 
@@ -134,22 +221,31 @@ def evaluate_history(
     ----------
     request
         What the run is asked to do; its day is the last whose bars are read.
-    origins
-        Number of dates to forecast from.
     steps
         Steps to keep, in sessions ahead.
+    dates
+        Dates to forecast from; None for the last 20 whose windows do not overlap.
 
     Raises
     ------
     InputError
-        The history is too short, or the day is in the future.
+        The history is too short, there is no date within the bounds, or the day is in the future.
+
+    Notes
+    -----
+    The dates that are done are kept in the workspace until the whole evaluation is in the lake. If it is interrupted,
+    the next one with the same arguments, of the same bars and by the same code, computes only the other dates.
     """
+    from pm.pipeline.kept import discard_kept
+    from pm.pipeline.origin_dates import ChosenDates
     from pm.pipeline.stages import check, land
     from pm.pipeline.stages.evaluate import evaluating
 
-    _refuse_future(request)
-    stages = (land.STAGE, check.STAGE, evaluating(origins, steps))
-    return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.EVALUATE)
+    check_request(lake, request)
+    stages = (land.STAGE, check.STAGE, evaluating(steps, dates or ChosenDates()))
+    result = Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.EVALUATE)
+    discard_kept(workspace)
+    return result
 
 
 def train_policy(
@@ -182,6 +278,7 @@ def train_policy(
     """
     from pm.pipeline.stages.policy import training
 
+    check_request(lake, request)
     stages = (training(cutoff=cutoff, seed=seed),)
     return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.POLICY)
 
@@ -230,18 +327,108 @@ def remove_from_universe(
     return Runner(lake, settings, workspace, observer).run((removing(tickers),), Request(), kind=RunKind.UNIVERSE)
 
 
+def add_actions(
+    lake: Lake,
+    workspace: Workspace,
+    settings: Settings,
+    observer: Observer,
+    *,
+    actions: pl.DataFrame,
+    where: str,
+) -> RunResult:
+    """Land dividends and splits that the user tells, and adjust the bars by them: all, or none.
+
+    Parameters
+    ----------
+    actions
+        Columns of `ACTIONS_SCHEMA`.
+    where
+        Where they come from, for error messages.
+
+    Raises
+    ------
+    UnknownTickerError
+        There are no bars of a ticker.
+    InputError
+        A ratio or an amount is impossible, there is no bar on a day or none before it, or the action is known already.
+    """
+    from pm.pipeline.stages import check
+    from pm.pipeline.stages.actions import adding
+
+    stages = (adding(actions, where), check.STAGE)
+    return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.ACTIONS)
+
+
+def remove_actions(
+    lake: Lake,
+    workspace: Workspace,
+    settings: Settings,
+    observer: Observer,
+    *,
+    ticker: str,
+    day: date,
+    kind: str | None,
+) -> RunResult:
+    """Take back dividends and splits that the user told, and adjust the bars anew.
+
+    Parameters
+    ----------
+    ticker, day
+        Ticker and ex-date.
+    kind
+        'dividend' or 'split'; None for both.
+
+    Raises
+    ------
+    InputError
+        The user told none.
+    """
+    from pm.pipeline.stages import check
+    from pm.pipeline.stages.actions import removing
+
+    stages = (removing(ticker, day, kind), check.STAGE)
+    return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.ACTIONS)
+
+
 def snapshots_to_keep(lake: Lake) -> list[int]:
     """Return the snapshots that derived rows can be traced to: those that stages have read."""
     rows = lake.rows("SELECT snapshot_id FROM stage_events UNION SELECT snapshot_id FROM policies")
     return [row["snapshot_id"] for row in rows]
 
 
-def _refuse_future(request: Request) -> None:
-    today = utc_today()
-    if request.as_of is not None and request.as_of > today:
-        raise InputError(
-            f"--as-of {request.as_of} is in the future; today is {today}.", where="--as-of", hint="name a past day"
-        )
+def _checked(lake: Lake, request: Request, resume: str | None) -> Request:
+    """Return the request of a run, that of the run to be resumed if there is one; refuse what no stage could do."""
+    if resume is not None:
+        request = _request_of(lake, resume).with_workers_of(request)
+    check_request(lake, request)
+    return request
+
+
+def _end_sample(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, request: Request) -> bool:
+    """Remove the sample where it is left beside the user's own files, and was not asked for since: see decision 0042.
+
+    An import removes it itself. It is left after a look at it (`--source sample`), after the watch list asked for it,
+    by an import that was cut off, and by older versions. Returns whether it was removed.
+    """
+    from pm.pipeline.stages import check, sample
+
+    if sample.outlived_since(lake.known_rows, request) is None:
+        return False
+    Runner(lake, settings, workspace, observer).run((sample.STAGE, check.STAGE), Request(), kind=RunKind.SAMPLE)
+    _delete_report_of_sample(lake, workspace, observer)
+    return True
+
+
+def _delete_report_of_sample(lake: Lake, workspace: Workspace, observer: Observer) -> None:
+    """Delete the newest report if the newest run that it shows was one on the sample."""
+    from pm.pipeline.stages.report import LATEST
+
+    if lake.rows("FROM latest_run"):
+        return
+    try:
+        delete(workspace.reports / LATEST)
+    except OSError as error:
+        observer(Notice(f"{LATEST} still shows the sample, since it cannot be deleted: {error.strerror}"))
 
 
 def _cut_off(lake: Lake, request: Request) -> str | None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pm
-from pm.pipeline.code import CodeReader, library_versions
+from pm.pipeline.code import CodeReader
+from pm.pipeline.libraries import library_versions
 from pm.settings.root import section_values
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.clock import utc_now
+from pm.errors import InputError
 from pm.pipeline.writes import Append
+from pm.quality.precision import Precision
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import date, datetime
 
     from pm.pipeline.stage import Context
@@ -68,17 +71,29 @@ class Landing:
             Read once, in order; its rows are numbered from 1.
         origin, fingerprint, path
             Source, hash of the content if there is one, and the file it came from, for raw.batches.
+
+        Raises
+        ------
+        InputError
+            The delivery cannot be read to its end; nothing of it is taken over.
         """
         fetched_at = utc_now()
         batch_id = f"{fetched_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         bars = 0
         tickers: set[str | None] = set()
         dates: list[date] = []
-        for piece in delivery.bars:
-            bars += self._bars.add(_stamped(piece, batch_id, fetched_at, bars))
-            tickers.update(piece["ticker"].unique())
-            span = piece.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
-            dates += [day for day in span if day is not None]
+        precision = {name: Precision() for name in ("close", "adj_close")}
+        try:
+            for piece in delivery.bars:
+                bars += self._bars.add(_stamped(piece, batch_id, fetched_at, bars))
+                tickers.update(piece["ticker"].unique())
+                for name, values in precision.items():
+                    values.add(piece[name])
+                span = piece.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
+                dates += [day for day in span if day is not None]
+        except InputError:
+            self._bars.remove(pl.col("batch_id") == batch_id)
+            raise
         actions = self._actions.add(_stamped(delivery.actions, batch_id, fetched_at, 0))
         batch = Batch(batch_id, bars, actions, min(dates, default=None), max(dates, default=None))
         self.batches.append(batch)
@@ -94,10 +109,20 @@ class Landing:
                 "tickers": len(tickers),
                 "first_date": batch.first_date,
                 "last_date": batch.last_date,
+                "decimals": precision["close"].decimals,
+                "adj_decimals": precision["adj_close"].decimals,
                 "landed_at": fetched_at,
             }
         )
         return batch
+
+    def remove(self, batch_ids: Collection[str]) -> None:
+        """Take back batches, with their bars and actions."""
+        of_batches = pl.col("batch_id").is_in(list(batch_ids))
+        self._bars.remove(of_batches)
+        self._actions.remove(of_batches)
+        self.batches = [batch for batch in self.batches if batch.batch_id not in batch_ids]
+        self._rows = [row for row in self._rows if row["batch_id"] not in batch_ids]
 
     def writes(self) -> list[Write]:
         """Return the changes that land everything taken over."""

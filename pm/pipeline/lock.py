@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from pm.clock import utc_now
 from pm.errors import LakeBusyError, StorageError
+from pm.open_files import delete, is_held, write_whole
 from pm.settings import redact_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["is_locked", "writer_lock"]
@@ -23,17 +24,30 @@ __all__ = ["is_locked", "writer_lock"]
 _LOCK = "writer.lock"
 _OWNER = "writer.json"
 _PATIENCE = 0.5
-"""Seconds to try for the lock: `is_locked` holds it for a moment too."""
+"""Seconds to try for the lock before another process counts as its holder: `is_locked` holds it for a moment too."""
+_POLL = 0.1
+"""Seconds between two tries for the lock."""
 
 
 @contextmanager
-def writer_lock(lake: Path) -> Iterator[None]:
+def writer_lock(
+    lake: Path, *, wait_seconds: float = 0, on_wait: Callable[[str], object] | None = None
+) -> Iterator[None]:
     """Hold the workspace's only right to write; the system gives it back when the process ends, however it ends.
+
+    Parameters
+    ----------
+    lake
+        The workspace's lake folder.
+    wait_seconds
+        Longest wait for another process that holds it, in seconds.
+    on_wait
+        Function that is told once, in a sentence, which process is waited for.
 
     Raises
     ------
     LakeBusyError
-        Another process holds it; the message names its pid, its command, and since when.
+        Another process still holds it; the message names its pid, its command, and since when.
     StorageError
         The folder cannot be written.
     """
@@ -41,12 +55,12 @@ def writer_lock(lake: Path) -> Iterator[None]:
     owner = lake / _OWNER
     try:
         lake.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_PATIENCE)
+        _acquire(lock, owner, wait_seconds, on_wait)
     except Timeout:
         raise LakeBusyError(
             f"Another run is writing to this workspace: {_describe(owner)}.",
             where=str(lake),
-            hint="wait for it to end; reading (pm sql, pm signals, …) works meanwhile",
+            hint="wait for it to end, or raise lake.wait_seconds; reading (pm sql, pm signals, …) works meanwhile",
         ) from None
     except OSError as error:
         raise StorageError(
@@ -58,8 +72,26 @@ def writer_lock(lake: Path) -> Iterator[None]:
         _sign(owner)
         yield
     finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
+        try:
+            with suppress(OSError):  # who waits may be reading it; the next writer replaces it
+                delete(owner)
+        finally:
+            lock.release()
+
+
+def _acquire(lock: FileLock, owner: Path, wait_seconds: float, on_wait: Callable[[str], object] | None) -> None:
+    """Take the lock, and wait for it if another process holds it; raise `Timeout` if the wait was too short."""
+    try:
+        lock.acquire(timeout=_PATIENCE, poll_interval=_POLL)
+    except Timeout:
+        if not wait_seconds:
+            raise
+        if on_wait is not None:
+            on_wait(
+                f"Waiting up to {wait_seconds:,g} s for another process to finish writing to this workspace: "
+                f"{_describe(owner)}."
+            )
+        lock.acquire(timeout=wait_seconds, poll_interval=_POLL)
 
 
 def is_locked(lake: Path) -> bool:
@@ -77,11 +109,12 @@ def is_locked(lake: Path) -> bool:
 
 def _sign(owner: Path) -> None:
     command = " ".join(["pm", *map(redact_credentials, sys.argv[1:])])
+    signed = {"pid": os.getpid(), "command": command, "since": f"{utc_now():%Y-%m-%d %H:%M:%S}"}
     try:
-        owner.write_text(
-            json.dumps({"pid": os.getpid(), "command": command, "since": f"{utc_now():%Y-%m-%d %H:%M:%S}"})
-        )
+        write_whole(owner, json.dumps(signed))
     except OSError as error:
+        if is_held(owner):  # it only tells others who writes: the lock itself does not need it
+            return
         raise StorageError(
             f"The lake's folder cannot be written: {error.strerror}.", where=str(owner), hint="free some space"
         ) from error
@@ -89,7 +122,7 @@ def _sign(owner: Path) -> None:
 
 def _describe(owner: Path) -> str:
     try:
-        signed = json.loads(owner.read_text())
+        signed = json.loads(owner.read_text(encoding="utf-8"))
         return f"pid {signed['pid']}, `{signed['command']}`, since {signed['since']} UTC"
     except (OSError, ValueError, KeyError):  # it is just starting, or just ending
         return "its process is starting or ending"

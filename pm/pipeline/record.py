@@ -12,20 +12,19 @@ from pm import __version__
 from pm.clock import utc_now
 from pm.errors import PmError
 from pm.pipeline.events import Notice, Observer, RunStarted, StageEnded
-from pm.pipeline.watch_list import run_day
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
 from pm.tables.vocabulary import RunStatus, StageStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from pm.lake import Lake, Transaction
     from pm.pipeline.request import Request
     from pm.pipeline.stage import Stage
     from pm.settings import Settings
     from pm.tables.declaration import Table
-    from pm.tables.vocabulary import RunKind
+    from pm.tables.vocabulary import RunKind, RunScope
 
 __all__ = ["RunRecord", "StageRecord", "new_run_id"]
 
@@ -189,12 +188,12 @@ class RunRecord:
         except PmError as unwritten:  # a full disk, say: the failure itself is what the user must read
             failure.add_note(f"(the failure could not be recorded either: {unwritten.what})")
 
-    def finish(self) -> None:
-        """Record the end of the run."""
+    def finish(self, as_of: date | None, scope: RunScope | None) -> None:
+        """Record the end of the run, the day that it took for today, and the scope of a run of the whole pipeline."""
 
         def write(transaction: Transaction) -> None:
             self._write_skipped(transaction)
-            self._write_row(transaction, RunStatus.DONE)
+            self._write_row(transaction, RunStatus.DONE, as_of=as_of, scope=scope)
 
         self._lake.commit("end", write, run_id=self.run_id, stage="end")
 
@@ -202,14 +201,22 @@ class RunRecord:
         events = [self._event(entry, StageStatus.SKIPPED, output_run_id) for entry, output_run_id in self._skipped]
         transaction.append(STAGE_EVENTS, _frame(STAGE_EVENTS, events))
 
-    def _write_row(self, transaction: Transaction, status: RunStatus, *, error: str | None = None) -> None:
-        row = _frame(RUNS, [self._row(status, error=error)])
+    def _write_row(
+        self,
+        transaction: Transaction,
+        status: RunStatus,
+        *,
+        as_of: date | None = None,
+        scope: RunScope | None = None,
+        error: str | None = None,
+    ) -> None:
+        row = _frame(RUNS, [self._row(status, as_of, error) | {"scope": scope.value if scope else None}])
         if self.begun or self._attempt > 1:
             transaction.merge(RUNS, row)
         else:
             transaction.append(RUNS, row)
 
-    def _row(self, status: RunStatus, *, error: str | None) -> dict[str, Any]:
+    def _row(self, status: RunStatus, as_of: date | None, error: str | None) -> dict[str, Any]:
         request = self._request
         return {
             "run_id": self.run_id,
@@ -220,7 +227,7 @@ class RunRecord:
             "source": request.source,
             "tickers": ",".join(request.tickers) if request.tickers else None,
             # A run that is not done keeps the day that was asked for, so that it can be resumed as it was asked.
-            "as_of": run_day(self._lake.rows, request) if status is RunStatus.DONE else request.as_of,
+            "as_of": as_of or request.as_of,
             "attempts": self._attempt,
             "version": __version__,
             "settings": self._settings.recorded(),

@@ -6,11 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import date
 
-    from pm.parallel import Workers
-    from pm.settings import RunSettings
 
 __all__ = ["Request"]
 
@@ -50,20 +47,3 @@ class Request:
     def with_workers_of(self, other: Request) -> Request:
         """Return this request, to be computed by the workers that another request names."""
         return replace(self, jobs=other.jobs, engine=other.engine, address=other.address)
-
-    def workers(self, settings: RunSettings, packages: Sequence[str] = ()) -> Workers:
-        """Return the workers that compute the run; no process starts before there is work.
-
-        Parameters
-        ----------
-        settings
-            Section `run`, for what the request leaves open.
-        packages
-            Distributions whose versions must be the same on the workers of a cluster as here.
-        """
-        from pm.parallel import Workers
-
-        engine = self.engine or settings.engine
-        address = self.address or (settings.address if engine == settings.engine else None)
-        jobs = self.jobs or settings.jobs
-        return Workers(engine, address=address, jobs=jobs, memory_mb=settings.worker_memory_mb, packages=packages)

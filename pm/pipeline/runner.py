@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
+import time
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pm.errors import PmError, StageError
+from pm.lake.integrity import refuse_faults
 from pm.pipeline.events import Notice, Observer, StageEnded, StageProgressed, StageStarted
 from pm.pipeline.fingerprint import code_hash, code_reader, fingerprint, packages_of
 from pm.pipeline.graph import in_order, producers
 from pm.pipeline.meter import Meter
 from pm.pipeline.reconciliation import verify_reconciliation
 from pm.pipeline.record import RunRecord, StageRecord
+from pm.pipeline.run_scope import run_scope
 from pm.pipeline.stage import Context, Stage, UndeclaredAccessError
+from pm.pipeline.watch_list import run_day
 from pm.pipeline.writes import Append, Delete, Merge, Write
 from pm.tables.vocabulary import RunKind, StageStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from datetime import date
 
     from pm.lake import Lake, Transaction
     from pm.parallel import Workers
     from pm.pipeline.request import Request
-    from pm.settings import Settings
+    from pm.settings import RunSettings, Settings
     from pm.workspace import Workspace
 
-__all__ = ["RunResult", "Runner"]
+__all__ = ["RunResult", "Runner", "workers_of"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Runner:
         self._workspace = workspace
         self._observer = observer
         self._code = code_reader(workspace)
+        self._verified: set[str] = set()
 
     def run(
         self, stages: Sequence[Stage], request: Request, *, kind: RunKind = RunKind.RUN, resume: str | None = None
@@ -96,24 +102,58 @@ class Runner:
         record = RunRecord(self._lake, self._settings, request, kind=kind, resume=resume, observer=self._observer)
         outputs: dict[str, str] = {}
         packages = packages_of(stages, self._code)
-        with Meter() as meter, request.workers(self._settings.run, packages) as workers:
-            for place in range(len(stages)):
-                outputs[stages[place].name] = self._run_stage(stages, place, request, record, outputs, workers)
-            self._reconcile(record)
-            record.finish()
-        return RunResult(record.run_id, record.begun, outputs, meter.seconds)
+        started = time.perf_counter()
+        with workers_of(request, self._settings.run, packages) as workers:
+            try:
+                while (due := self._skip_unchanged(stages, request, record, outputs, workers)) is not None:
+                    outputs[due[0].stage.name] = self._run_stage(*due, stages, record)
+                as_of = self._reconcile(request)
+                scope = run_scope(self._lake.known_rows, request) if kind is RunKind.RUN else None
+            except _FailedError as failed:
+                error = failed.error
+                failure = error if isinstance(error, PmError) else _unexpected(error, failed.entry.stage, record)
+                record.fail(failed.entry, failure)
+                raise failure from (error.__cause__ if failure is error else error)
+            record.finish(as_of, scope)
+        return RunResult(record.run_id, record.begun, outputs, time.perf_counter() - started)
 
-    def _run_stage(
+    def _skip_unchanged(
         self,
         stages: Sequence[Stage],
-        place: int,
         request: Request,
         record: RunRecord,
         outputs: dict[str, str],
         workers: Workers,
-    ) -> str:
-        stage = stages[place]
-        context = Context(
+    ) -> tuple[Context, StageRecord] | None:
+        """Skip the stages next in order that have nothing to do, and return the first that has; None after the last.
+
+        All is read in one transaction. The run whose result stands for a skipped stage is added to `outputs`.
+        """
+        with self._lake.reading():
+            for place in range(len(outputs), len(stages)):
+                stage = stages[place]
+                context = self._context(stage, stages[:place], request, record, outputs, workers)
+                entry = StageRecord(stage.name, context.snapshot, context.code_hash)
+                self._observer(StageStarted(stage.name))
+                with _failing_as(entry):
+                    entry.fingerprint = fingerprint(stage, context)
+                    equal = record.equal_result(stage, entry)
+                    if equal is None or not stage.is_intact(context, equal):
+                        return context, entry
+                    record.skip(entry, equal)
+                outputs[stage.name] = equal
+        return None
+
+    def _context(
+        self,
+        stage: Stage,
+        before: Sequence[Stage],
+        request: Request,
+        record: RunRecord,
+        outputs: dict[str, str],
+        workers: Workers,
+    ) -> Context:
+        return Context(
             stage=stage,
             lake=self._lake,
             settings=self._settings,
@@ -122,33 +162,22 @@ class Runner:
             run_id=record.run_id,
             snapshot=self._lake.snapshot,
             outputs=dict(outputs),
-            producers=producers(stages[:place]),
+            producers=producers(before),
             workers=workers,
             code_hash=code_hash(stage, self._settings, self._code),
             previous_code_hash=record.previous_code_hash(stage.name),
             progress=lambda done, total: self._observer(StageProgressed(stage.name, done, total)),
             notify=lambda line: self._observer(Notice(line)),
         )
-        self._observer(StageStarted(stage.name))
-        entry = StageRecord(stage.name, context.snapshot, context.code_hash)
-        try:
-            with self._reading(stage):
-                entry.fingerprint = fingerprint(stage, context)
-                equal = record.equal_result(stage, entry)
-                usable = equal is not None and stage.is_intact(context, equal)
-            if equal is not None and usable:
-                record.skip(entry, equal)
-                return equal
-            record.begin([later.name for later in stages[place:]])
+
+    def _run_stage(self, context: Context, entry: StageRecord, stages: Sequence[Stage], record: RunRecord) -> str:
+        """Run a stage, and return the run under whose name its rows stand."""
+        stage = context.stage
+        with _failing_as(entry):
+            record.begin([later.name for later in stages[stages.index(stage) :]])
             with Meter() as meter:
                 self._compute_and_commit(replace(context, run_id=record.run_id), record, entry, meter)
             self._observer(StageEnded(stage.name, StageStatus.DONE, meter.seconds, entry.summary))
-        except Exception as error:
-            failure = error if isinstance(error, PmError) else _unexpected(error, stage, record)
-            record.fail(entry, failure)
-            if failure is error:
-                raise
-            raise failure from error
         return record.run_id
 
     def _compute_and_commit(self, context: Context, record: RunRecord, entry: StageRecord, meter: Meter) -> None:
@@ -156,7 +185,8 @@ class Runner:
         try:
             with self._reading(stage):
                 entry.snapshot_id = self._lake.snapshot
-                result = stage.compute(replace(context, snapshot=entry.snapshot_id))
+                self._verify(stage)
+                result = stage.compute(replace(context, snapshot=entry.snapshot_id, fingerprint=entry.fingerprint))
             _check_declared(stage, result.writes)
             entry.summary = result.summary
 
@@ -169,20 +199,45 @@ class Runner:
         finally:
             shutil.rmtree(context.spool_folder, ignore_errors=True)
 
+    def _verify(self, stage: Stage) -> None:
+        """Refuse damaged files of the tables that a stage reads or merges into; each is read once in a run."""
+        names = {table.qualified for table in (*stage.reads, *stage.writes)}
+        files = [file for file in self._lake.files(names, current=True) if file.path not in self._verified]
+        refuse_faults(self._lake.verify(files), self._lake.root)
+        self._verified |= {file.path for file in files}
+
     def _reading(self, stage: Stage) -> AbstractContextManager[None]:
         """Return the transaction in which a stage reads, or none for a stage that talks to the network."""
         return nullcontext() if stage.network else self._lake.reading()
 
-    def _reconcile(self, record: RunRecord) -> None:
-        """Check that every row that landed is accounted for; a run whose rows are not has failed."""
+    def _reconcile(self, request: Request) -> date | None:
+        """Check that every row that landed is accounted for, and return the day of the run, now that all is there."""
         entry = StageRecord("reconcile", self._lake.snapshot, code_hash="")
-        try:
-            with self._lake.reading():
+        with _failing_as(entry), self._lake.reading():
+            try:
                 verify_reconciliation(self._lake)
-        except PmError as failure:
-            self._observer(StageStarted(entry.stage))
-            record.fail(entry, failure)
-            raise
+            except PmError:
+                self._observer(StageStarted(entry.stage))
+                raise
+            return run_day(self._lake.known_rows, request)
+
+
+class _FailedError(Exception):
+    """A stage failed; the error is its cause. It is raised so that the failure is recorded when no reading is open."""
+
+    def __init__(self, entry: StageRecord, error: Exception) -> None:
+        super().__init__(entry.stage)
+        self.entry = entry
+        self.error = error
+
+
+@contextmanager
+def _failing_as(entry: StageRecord) -> Iterator[None]:
+    """Raise any error of a stage as the failure of that stage."""
+    try:
+        yield
+    except Exception as error:
+        raise _FailedError(entry, error) from error
 
 
 def _apply(transaction: Transaction, change: Write) -> int:
@@ -203,9 +258,22 @@ def _check_declared(stage: Stage, writes: Sequence[Write]) -> None:
             raise UndeclaredAccessError(f"Stage {stage.name} writes {change.table.qualified} and does not declare it.")
 
 
-def _unexpected(error: Exception, stage: Stage, record: RunRecord) -> StageError:
+def _unexpected(error: Exception, stage: str, record: RunRecord) -> StageError:
     return StageError(
-        f"Stage {stage.name} failed: {type(error).__name__}: {error}",
+        f"Stage {stage} failed: {type(error).__name__}: {error}",
         where=f"run {record.run_id}",
         hint="run again with --debug for the traceback; nothing of this stage was written",
     )
+
+
+def workers_of(request: Request, settings: RunSettings, packages: Sequence[str] = ()) -> Workers:
+    """Return the workers that compute a run; no process starts before there is work.
+
+    Settings decide what the request leaves open. The packages must have the same versions on the workers of a cluster.
+    """
+    from pm.parallel import Workers
+
+    engine = request.engine or settings.engine
+    address = request.address or (settings.address if engine == settings.engine else None)
+    jobs = request.jobs or settings.jobs
+    return Workers(engine, address=address, jobs=jobs, memory_mb=settings.worker_memory_mb, packages=packages)

@@ -51,7 +51,7 @@ class Stage:
         Sections of the settings that it depends on, or single settings of one: 'signals', 'forecast.horizon'.
     depends
         Returns what else the result depends on, such as parts of the request, as a value that JSON can hold. None says
-        that only running the stage can tell, so that it is never skipped.
+        that only running the stage can tell, so that it is never skipped. It never talks to the network.
     replaces
         Whether its result takes the place of the result before, so that only the newest can be used again. The results
         of a stage whose rows carry their run are all kept.
@@ -101,6 +101,8 @@ class Context:
     """Called with how much is done, of how much."""
     notify: Callable[[str], None]
     """Called with a line that the user should read."""
+    fingerprint: str | None = None
+    """Hash of all that the stage's result depends on; None if only running it can tell."""
     frames: Mapping[str, pl.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
     """Frames to read in the place of tables, by the tables' names: what a replay of past dates computed."""
 
@@ -153,6 +155,11 @@ class Context:
         """Return the small result of a query over declared tables and views as dictionaries; see `Lake.rows`."""
         self._check_query(sql, {})
         return self.lake.rows(sql, parameters)
+
+    def known_rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Return what `rows` returns, from memory if an earlier stage has asked the same; see `Lake.known_rows`."""
+        self._check_query(sql, {})
+        return self.lake.known_rows(sql, parameters)
 
     def stamp(self, frame: pl.DataFrame, *, cutoff: date | None = None) -> pl.DataFrame:
         """Return the frame with the columns that every derived row carries.

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 
     from pm.pipeline.request import Request
     from pm.pipeline.stage import Context
+    from pm.settings import Settings
 
 __all__ = [
     "TICKERS_OF_BARS",
     "WATCH_LIST_TABLES",
+    "Rows",
     "WatchList",
+    "judged_bars",
     "newest_bars",
     "run_day",
+    "run_tickers",
     "scope",
     "watch_list",
     "watched_sources",
@@ -42,7 +46,7 @@ WATCH_LIST_TABLES = (BARS, RAW_BATCHES, UNIVERSE)
 """Tables that decide what a run is about: a stage that asks for the watch list declares that it reads them."""
 
 Rows = Callable[[str, Sequence[object]], list[dict[str, Any]]]
-"""A function that returns the rows of a query, as `Context.rows` and `Lake.rows` do."""
+"""A function that returns the rows of a query, as `Context.known_rows` and `Lake.known_rows` do."""
 
 TICKERS_OF_BARS = """
 SELECT b.ticker, arg_max(a.origin, b.date) AS source, min(b.date) AS first_date, max(b.date) AS last_date
@@ -98,7 +102,7 @@ def watch_list(context: Context) -> WatchList:
         The day is before the first bar.
     """
     request = context.request
-    members = _members(context.rows, request)
+    members = _members(context.known_rows, request)
     described = "the watch list" if request.source is None else f"bars from {request.source!r}"
     if not members:
         raise SourceError(
@@ -117,7 +121,7 @@ def watch_list(context: Context) -> WatchList:
     if request.as_of is None and request.tickers is None:
         as_of = max(row["last_date"] for row in members)  # what `run_day` would find, and it need not look again
     else:
-        as_of = run_day(context.rows, request)
+        as_of = run_day(context.known_rows, request)
         assert as_of is not None  # noqa: S101 - there are bars
     begun = [row for row in members if row["first_date"] <= as_of]
     if not begun:
@@ -153,6 +157,21 @@ def run_day(rows: Rows, request: Request) -> date | None:
     return day
 
 
+def run_tickers(rows: Rows, request: Request) -> set[str]:
+    """Return the tickers that a run is about, those without bars left out.
+
+    Parameters
+    ----------
+    rows
+        Returns the rows of a query.
+    request
+        What the run is asked to do. Its day does not matter.
+    """
+    if request.tickers is not None:
+        return set(request.tickers)
+    return {row["ticker"] for row in _members(rows, request)}
+
+
 def watched_sources(rows: Rows, request: Request) -> list[str]:
     """Return the sources that the tickers of a run come from."""
     if request.source is not None:
@@ -180,6 +199,14 @@ def newest_bars(context: Context, tickers: Sequence[str], as_of: date, count: in
         columns=("ticker", "date", "close", "adj_factor"),
     )
     return bars.group_by("ticker", maintain_order=True).tail(count)
+
+
+def judged_bars(settings: Settings) -> int:
+    """Return the number of newest bars that volatility and forecast both read: as many as either of them needs.
+
+    They find changes of units among the same bars, so that both leave out the same returns.
+    """
+    return max(settings.forecast.window, max(settings.volatility.windows) + 1)
 
 
 def _every_ticker(context: Context) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import polars as pl
 from pm.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pm.tables.declaration import Table
@@ -124,6 +125,24 @@ class Spool:
             self._write()
         return frame.height
 
+    def remove(self, condition: pl.Expr) -> None:
+        """Take back the rows that meet a condition.
+
+        Raises
+        ------
+        StorageError
+            The folder cannot be written.
+        """
+        self._frames = [frame.filter(~condition) for frame in self._frames]
+        self._held = sum(frame.height for frame in self._frames)
+        kept = self._held
+        with _writing(self._table, self._folder):
+            for file in self._files:
+                rows = pl.read_parquet(file).filter(~condition)
+                rows.write_parquet(file)
+                kept += rows.height
+        self.rows = kept
+
     def append(self) -> Append:
         """Return the change that adds the rows to the table."""
         if not self._files:
@@ -136,17 +155,24 @@ class Spool:
 
     def _write(self) -> None:
         file = self._folder / f"{self._table.qualified}-{self._token}-{len(self._files):06d}.parquet"
-        try:
+        with _writing(self._table, file):
             self._folder.mkdir(parents=True, exist_ok=True)
             pl.concat(self._frames).write_parquet(file)
-        except (OSError, pl.exceptions.ComputeError) as error:
-            raise StorageError(
-                f"Rows for table {self._table.qualified} cannot be written to disk: {_reason(error)}.",
-                where=str(file),
-                hint="free some space, then run this again; the lake is as it was",
-            ) from error
         self._files.append(file)
         self._frames, self._held = [], 0
+
+
+@contextmanager
+def _writing(table: Table, path: Path) -> Iterator[None]:
+    """Turn the system's errors about the files of a spool into a StorageError."""
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise StorageError(
+            f"Rows for table {table.qualified} cannot be written to disk: {_reason(error)}.",
+            where=str(path),
+            hint="free some space, then run this again; the lake is as it was",
+        ) from error
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401 - errors of polars and of the system

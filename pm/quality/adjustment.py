@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 
-__all__ = ["adjustment_factors"]
+from pm.quality.rebasing import scales
+from pm.sources.names import USER
+
+__all__ = ["adjustment_factors", "effective_actions"]
 
 
-def adjustment_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+def adjustment_factors(
+    bars: pl.DataFrame, actions: pl.DataFrame, rebasings: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Add `adj_factor` to bars: adjusted price = price as traded × adj_factor.
 
     If the source sends adjusted closes, the factor is adj_close / close; a bar without an adjusted close has the factor
@@ -17,7 +22,16 @@ def adjustment_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFram
     - 1 / ratio for a split of `ratio` new shares for an old one;
     - 1 − dividend / close before the ex-date for a dividend, both as traded, per share before a split of that day.
 
+    Actions count only where the closes really fall by them, since the prices can be adjusted already: a split if the
+    close moves nearer to its ratio than to none; the dividends of a ticker if a split of it counts, or if its closes on
+    their ex-dates together are nearer to a fall by the dividends than to none.
+
     This is the total return of reinvesting each dividend at the close before its ex-date. Without actions it is 1.
+
+    Dividends and splits that the user told (source 'user') always count, beside adjusted closes too, and in place of
+    those that files tell of the same day.
+
+    Where a later delivery has another basis, the factor is multiplied by the ratio of the two, as rebasings say.
 
     Parameters
     ----------
@@ -27,6 +41,8 @@ def adjustment_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFram
         Dividends and splits, with the columns of raw.actions. If several batches have a ticker, date and kind, the
         batch fetched last counts. An impossible value (not positive, not finite, a dividend not below the close) is
         ignored.
+    rebasings
+        Ratios between the bases of deliveries, with the columns of rebasings; none if absent.
 
     Returns
     -------
@@ -40,21 +56,50 @@ def adjustment_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFram
     """
     bars = bars.sort("ticker", "date", "fetched_at", "row")
     sent = (pl.col("adj_close") / pl.col("close")).alias("adj_factor")
-    bars = bars.with_columns(sent)
-    if bars["adj_factor"].null_count():
-        bars = bars.with_columns(pl.col("adj_factor").backward_fill().forward_fill().over("ticker"))
+    told = effective_actions(actions.filter(source=USER))
+    actions = actions.filter(pl.col("source") != USER).join(told, on=["ticker", "date", "kind"], how="anti")
+    if rebasings is None or rebasings.is_empty():
+        return _with_told(_with_actions(_filled(bars.with_columns(sent)), actions), told)
+    scale = scales(bars, rebasings)
+    filled = _filled(bars.with_columns(sent * scale["adj_scale"]))
+    # Prices without adjusted closes are brought to the later basis themselves.
+    factored = _with_actions(filled.with_columns(close=pl.col("close") * scale["close_scale"]), actions)
+    factored = _with_told(factored, told)
+    return factored.with_columns(close=bars["close"], adj_factor=pl.col("adj_factor") * scale["close_scale"])
+
+
+def _filled(bars: pl.DataFrame) -> pl.DataFrame:
+    """Give bars without a factor that of the next bar that has one, or else of the previous."""
+    if not bars["adj_factor"].null_count():
+        return bars
+    return bars.with_columns(pl.col("adj_factor").backward_fill().forward_fill().over("ticker"))
+
+
+def _with_actions(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Give bars of tickers without any factor that of the actions."""
     if not bars["adj_factor"].null_count():
         return bars
     if actions.is_empty():
         return bars.with_columns(pl.col("adj_factor").fill_null(1.0))
-    steps = _steps(bars, actions)
-    from_actions = bars.select("ticker", "date").join_asof(
-        steps, on="date", by="ticker", strategy="forward", allow_exact_matches=False, check_sortedness=False
-    )["cumulative"]
+    from_actions = _product(bars, _steps(bars, actions, are_certain=False))
     return bars.with_columns(pl.col("adj_factor").fill_null(from_actions).fill_null(1.0))
 
 
-def _steps(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+def _with_told(bars: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Multiply the factors by those of the dividends and splits that the user told."""
+    if told.is_empty():
+        return bars
+    return bars.with_columns(pl.col("adj_factor") * _product(bars, _steps(bars, told, are_certain=True)).fill_null(1.0))
+
+
+def _product(bars: pl.DataFrame, steps: pl.DataFrame) -> pl.Series:
+    """Return, for each bar, the product of the factors after it; null if there are none."""
+    return bars.select("ticker", "date").join_asof(
+        steps, on="date", by="ticker", strategy="forward", allow_exact_matches=False, check_sortedness=False
+    )["cumulative"]
+
+
+def _steps(bars: pl.DataFrame, actions: pl.DataFrame, *, are_certain: bool) -> pl.DataFrame:
     """Return each ticker's ex-dates with the product of the factors from that date on: ticker, date, cumulative."""
     value, before = pl.col("value"), pl.col("close")
     factor = (
@@ -63,9 +108,8 @@ def _steps(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
         .when(pl.col("kind") == "dividend", value < before)
         .then(1 - value / before)
     )
-    return (
-        _latest(actions)
-        .filter(value.is_finite(), value > 0)
+    falls = (
+        effective_actions(actions)
         .sort("ticker", "date")
         .join_asof(
             bars.select("ticker", "date", "close"),
@@ -77,6 +121,16 @@ def _steps(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
         )
         .with_columns(factor=factor)
         .drop_nulls("factor")
+        .join_asof(
+            bars.select("ticker", "date", after="close"),
+            on="date",
+            by="ticker",
+            strategy="forward",
+            check_sortedness=False,
+        )
+    )
+    return (
+        (falls if are_certain else _real(falls))
         .group_by("ticker", "date")
         .agg(pl.col("factor").product())
         .sort("ticker", "date")
@@ -84,10 +138,38 @@ def _steps(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _latest(actions: pl.DataFrame) -> pl.DataFrame:
-    """Return the actions of the last batch for each ticker, date and kind; a source sends its whole list each time."""
-    day = ("ticker", "date", "kind")
-    newest = pl.struct("fetched_at", "batch_id")
-    return actions.filter(newest == newest.sort_by("fetched_at", "batch_id").last().over(day)).unique(
-        subset=[*day, "value"], keep="first", maintain_order=True
+def _real(actions: pl.DataFrame) -> pl.DataFrame:
+    """Return the actions by which the closes really fall; those after the last bar too, of which nothing can tell.
+
+    Parameters
+    ----------
+    actions
+        Columns ticker, date, kind, factor, and the closes before (`close`) and on (`after`) the ex-date.
+    """
+    is_split, expected = pl.col("kind") == "split", pl.col("factor").log()
+    move = (pl.col("after") / pl.col("close")).log()
+    nearer = (expected * (2 * move - expected)).fill_null(float("inf"))
+    splits = actions.with_columns(counts=is_split & (nearer > 0), is_known=move.is_not_null())
+    # Of a day with a split, the rest of the move is the dividend's.
+    by_splits = pl.when("counts").then(expected).otherwise(0.0).sum().over("ticker", "date")
+    rest = (expected * (2 * (move - by_splits) - expected)).fill_null(float("inf"))
+    is_raw = (pl.col("counts") & pl.col("is_known")).any().over("ticker")
+    dividends = pl.when(is_split).then(0.0).otherwise(rest).sum().over("ticker") > 0
+    return splits.filter(pl.col("counts") | (~is_split & (is_raw | dividends)))
+
+
+def effective_actions(actions: pl.DataFrame) -> pl.DataFrame:
+    """Return the possible actions of the last batch for each ticker, date and kind.
+
+    A source sends its whole list each time; the user takes one back by a value that is missing. What the user told
+    is apart from what files tell.
+    """
+    day = ("ticker", "date", "kind", "told")
+    newest, value = pl.struct("fetched_at", "batch_id"), pl.col("value")
+    marked = actions.with_columns(told=pl.col("source") == USER)
+    return (
+        marked.filter(newest == newest.sort_by("fetched_at", "batch_id").last().over(day))
+        .unique(subset=[*day, "value"], keep="first", maintain_order=True)
+        .filter(value.is_finite(), value > 0)
+        .drop("told")
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.quality.rules import NUMBERS, raw_bar_schema, row_rules
+from pm.quality.rules import EARLIER_VOLUME, NUMBERS, RANGE, lacks_range, raw_bar_schema, row_rules
 from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ class Checked:
     Attributes
     ----------
     good
-        Rows that keep every rule, with the columns of raw.bars.
+        Rows that keep every rule, with the columns of raw.bars. Where the high and the low contradict the other prices,
+        or one of open, high and low is missing, all three are null.
     refused
         The other rows, with the columns batch_id, row, ticker, date, rule and original of quarantine.
     """
@@ -53,6 +54,8 @@ def check_bars(raw: pl.DataFrame, *, today: date, settings: QualitySettings) -> 
     raw = RAW_BARS.conform(raw)
     passed, broken = _by_row(raw, today, settings.price_tolerance)
     good, repeated = _by_batch(passed)
+    dropped = lacks_range(settings.price_tolerance)
+    good = good.with_columns(pl.when(~dropped).then(pl.col(name)).alias(name) for name in RANGE)
     refused = pl.concat([broken, repeated])
     return Checked(
         good=good, refused=refused.select(*_KEY[:1], "row", "ticker", "date", "rule", original_json(refused))
@@ -74,17 +77,34 @@ def _by_row(raw: pl.DataFrame, today: date, tolerance: float) -> tuple[pl.DataFr
 
 
 def _by_batch(passed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split rows by the rules about duplicates: of equal rows the first is kept, of contradicting rows none."""
+    """Split rows by the rules about duplicates.
+
+    Of equal rows the first is kept; of rows that differ in volume alone the latest that has one, since a vendor repeats
+    the day that has not ended; of contradicting rows none.
+    """
     repeats = passed.select(pl.struct(_KEY).is_duplicated()).to_series()
-    twice = passed.filter(repeats).with_columns(
-        rule=pl.when(pl.any_horizontal(_varies(name) for name in NUMBERS))
+    if not repeats.any():
+        return passed, passed.clear().with_columns(rule=pl.lit(None, pl.String))
+    twice = passed.filter(repeats).join(_last_rows_first(passed), on=["batch_id", "ticker"], how="left")
+    later = pl.when("descending").then(-pl.col("row")).otherwise(pl.col("row"))
+    latest = pl.struct(pl.col("volume").is_not_null(), later)
+    twice = twice.with_columns(
+        rule=pl.when(pl.any_horizontal(_varies(name) for name in NUMBERS if name != "volume"))
         .then(pl.lit("conflicting_duplicate"))
+        .when(_varies("volume"))
+        .then(pl.when(latest != latest.sort().last().over(_KEY)).then(pl.lit(EARLIER_VOLUME)))
         .when(pl.col("row") != pl.col("row").min().over(_KEY))
         .then(pl.lit("duplicate"))
-    )
+    ).drop("descending")
     kept = twice.filter(pl.col("rule").is_null()).drop("rule")
     good = pl.concat([passed.filter(~repeats), kept])
     return good, twice.filter(pl.col("rule").is_not_null())
+
+
+def _last_rows_first(passed: pl.DataFrame) -> pl.DataFrame:
+    """Return whether the rows of each batch and ticker begin with the newest date: batch_id, ticker, descending."""
+    ends = pl.col("date").sort_by("row")
+    return passed.group_by("batch_id", "ticker").agg(descending=ends.first() > ends.last())
 
 
 def _varies(name: str) -> pl.Expr:

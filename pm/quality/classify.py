@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
-from pm.tables.quality import BARS
+from pm.quality.rebasing import BEFORE
+from pm.tables.quality import BARS, REBASINGS
 
 __all__ = ["Classified", "classify"]
 
 _KEY = ("ticker", "date")
 _RESTATED = ("open", "high", "low", "close", "volume")
 _COMPARED = (*_RESTATED, "adj_factor")
-_RELATIVE_TOLERANCE = 1e-12
-"""Relative difference up to which two values are equal."""
+_RELATIVE_TOLERANCE = 1e-6
+"""Relative difference up to which two values are equal: vendors compute prices anew, and their last digits vary."""
+_INSERTED, _UNCHANGED, _UPDATED = range(3)
+"""What becomes of a delivered bar."""
+_OUTCOMES = ("inserted", "unchanged", "updated")
+_EXACT = pl.DataFrame(schema={"batch_id": pl.String, "decimals": pl.Int64, "adj_decimals": pl.Int64})
 _BARS = BARS.unstamped_schema.names()
 
 
@@ -40,12 +46,21 @@ class Classified:
     restatements: pl.DataFrame
 
 
-def classify(good: pl.DataFrame, current: pl.DataFrame) -> Classified:
+def classify(
+    good: pl.DataFrame,
+    current: pl.DataFrame,
+    rebasings: pl.DataFrame | None = None,
+    batches: pl.DataFrame = _EXACT,
+) -> Classified:
     """Classify good bars as inserted, updated or unchanged.
 
     For each ticker and date, the bar of the lake and the delivered bars, in the order in which they were fetched, form
-    a sequence. A delivered bar without a predecessor is inserted; one equal to its predecessor (each value within a
-    relative 1e-12) is unchanged; any other is updated. The lake keeps the last bar that is not unchanged.
+    a sequence. The first is kept. A delivered bar without a kept one is inserted; one equal to the kept one is
+    unchanged; any other is updated, and so is one whose delivery has another basis than the bars before it; then it is
+    the one that is kept. Many small changes therefore add up until they are one.
+
+    Two values are equal if they differ by at most a relative 1e-6, or if the prices are equal at the precision of the
+    delivery with fewer decimals.
 
     Parameters
     ----------
@@ -53,8 +68,13 @@ def classify(good: pl.DataFrame, current: pl.DataFrame) -> Classified:
         Rows of `Checked.good`, with adj_factor.
     current
         Bars of these tickers in the lake, with the columns of bars; the stamp can be absent.
+    rebasings
+        Rebasings of these deliveries, with the columns of rebasings; none if absent.
+    batches
+        Numbers of decimals of the deliveries: batch_id, decimals, adj_decimals. One that is absent is exact.
     """
-    sequence = _sequence(good, current)
+    empty = REBASINGS.polars_schema.to_frame()
+    sequence = _sequence(good, current, empty if rebasings is None else rebasings, batches)
     landed = sequence.filter(pl.col("landed"))
     changing = landed.filter(pl.col("outcome") != "unchanged")
     last = changing.filter(~_same_key(-1)).select(*_BARS, "known")
@@ -69,33 +89,97 @@ def classify(good: pl.DataFrame, current: pl.DataFrame) -> Classified:
     )
 
 
-def _sequence(good: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
-    """Return each key's rows in sequence, each with the values of its predecessor in columns `before_…`."""
+def _sequence(
+    good: pl.DataFrame, current: pl.DataFrame, rebasings: pl.DataFrame, batches: pl.DataFrame
+) -> pl.DataFrame:
+    """Return each key's rows in sequence, each with the values of the one kept before it in columns `before_…`."""
+    moved = rebasings.filter(pl.col("ratio") != 1.0, pl.col("scope") == BEFORE)
+    basis = good.join(moved.select("ticker", "batch_id", until="date"), on=["ticker", "batch_id"], how="left")
+    known = current.join(good.select(_KEY), on=_KEY, how="semi")
     rows = pl.concat(
         [
-            current.select(*_BARS, landed=pl.lit(value=False)),
-            good.select(*_BARS, landed=pl.lit(value=True)),
+            known.select(*_BARS, landed=pl.lit(value=False), rebased=pl.lit(value=False)),
+            basis.select(
+                *_BARS,
+                landed=pl.lit(value=True),
+                rebased=(pl.col("date") < pl.col("until")).fill_null(value=False),
+            ),
         ]
     ).sort("ticker", "date", "landed", "fetched_at", "batch_id", "row")
-    follows = _same_key(1)
-    outcome = (
-        pl.when(~follows)
-        .then(pl.lit("inserted"))
-        .when(pl.all_horizontal(_equal(pl.col(name), pl.col(name).shift(1)) for name in _COMPARED))
-        .then(pl.lit("unchanged"))
-        .otherwise(pl.lit("updated"))
+    units = rows.select("batch_id").join(
+        batches.select(
+            "batch_id",
+            *((pl.lit(10.0) ** -pl.col(name).cast(pl.Float64)).alias(name) for name in ("decimals", "adj_decimals")),
+        ),
+        on="batch_id",
+        how="left",
+        maintain_order="left",
     )
-    rows = rows.with_columns(
-        *(pl.col(name).shift(1).alias(f"before_{name}") for name in _RESTATED), outcome=outcome, first=~follows
-    )
-    # The lake has a key if the sequence starts with its bar. An old value dates from the first row that had it.
-    starts = pl.when("first").then(~pl.col("landed")).forward_fill()
-    changed = pl.when(pl.col("outcome") != "unchanged")
+    comparison = _Comparison(rows, units.fill_null(0.0))
+    outcome, kept, first = comparison.run(rows["rebased"].to_numpy())
+    before = rows.select(*_RESTATED, "fetched_at", "batch_id")[kept]
     return rows.with_columns(
-        known=starts,
-        before_fetched_at=changed.then("fetched_at").forward_fill().shift(1),
-        before_batch_id=changed.then("batch_id").forward_fill().shift(1),
+        *(before[name].alias(f"before_{name}") for name in before.columns),
+        *(pl.Series(f"same_{name}", comparison.equal(name, np.arange(rows.height), kept)) for name in _RESTATED),
+        outcome=pl.Series(np.array(_OUTCOMES)[outcome], dtype=pl.String),
+        # The lake has a key if the sequence starts with its bar.
+        known=~rows["landed"][first],
     )
+
+
+class _Comparison:
+    """Rows in sequence, compared with the row of their key that was kept last.
+
+    Parameters
+    ----------
+    rows
+        Rows sorted by key and then by time, with the columns of bars and `landed`.
+    units
+        For each row, the smallest difference that its delivery can write: `decimals` of prices, and `adj_decimals` of
+        adjusted closes; 0 if unknown.
+    """
+
+    def __init__(self, rows: pl.DataFrame, units: pl.DataFrame) -> None:
+        self._values = {name: rows[name].to_numpy() for name in _COMPARED}
+        self._values["adj_close"] = self._values["close"] * self._values["adj_factor"]
+        self._unit, self._adj_unit = units["decimals"].to_numpy(), units["adj_decimals"].to_numpy()
+        is_same = rows.select(_same_key(1)).to_series().to_numpy()
+        self._starts = np.flatnonzero(~is_same)
+        self._sizes = np.diff(np.append(self._starts, rows.height))
+        self._landed = rows["landed"].to_numpy()
+
+    def run(self, rebased: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return each row's outcome, the place of the row kept before it, and the place of its key's first row."""
+        height = self._landed.size
+        outcome = np.full(height, _INSERTED)
+        before = np.arange(height)
+        kept = self._starts.copy()
+        for step in range(1, int(self._sizes.max(initial=1))):
+            longer = np.flatnonzero(self._sizes > step)
+            row = self._starts[longer] + step
+            before[row] = kept[longer]
+            equal = ~rebased[row]
+            for name in _COMPARED:
+                equal &= self.equal(name, row, kept[longer])
+            outcome[row] = np.where(equal, _UNCHANGED, _UPDATED)
+            kept[longer] = np.where(equal, kept[longer], row)
+        return outcome, before, np.repeat(self._starts, self._sizes)
+
+    def equal(self, name: str, row: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return whether a value equals that of another row: both are missing, or they differ by noise or rounding."""
+        if name == "volume":
+            return self._near(name, row, other, np.zeros(row.size))
+        if name == "adj_factor":
+            rounding = np.maximum(self._adj_unit[row], self._adj_unit[other])
+            by_factor = self._near(name, row, other, np.zeros(row.size))
+            return np.asarray(by_factor | self._near("adj_close", row, other, rounding))
+        return self._near(name, row, other, np.maximum(self._unit[row], self._unit[other]))
+
+    def _near(self, name: str, row: np.ndarray, other: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        new, old = self._values[name][row], self._values[name][other]
+        allowed = np.maximum(_RELATIVE_TOLERANCE * np.maximum(np.abs(new), np.abs(old)), 0.5 * unit * (1 + 1e-9))
+        near = np.abs(new - old) <= allowed
+        return np.asarray(near | (np.isnan(new) & np.isnan(old)))
 
 
 def _same_key(offset: int) -> pl.Expr:
@@ -103,16 +187,10 @@ def _same_key(offset: int) -> pl.Expr:
     return pl.all_horizontal((pl.col(name) == pl.col(name).shift(offset)).fill_null(value=False) for name in _KEY)
 
 
-def _equal(value: pl.Expr, before: pl.Expr) -> pl.Expr:
-    """Return whether a value equals its predecessor: both are missing, or they differ by rounding only."""
-    near = (value - before).abs() <= _RELATIVE_TOLERANCE * pl.max_horizontal(value.abs(), before.abs())
-    return near.fill_null(value=False) | (value.is_null() & before.is_null())
-
-
 def _restatements(updated: pl.DataFrame) -> pl.DataFrame:
     """Return a row for each price or volume in which an updated bar differs from its predecessor."""
     pieces = [
-        updated.filter(~_equal(pl.col(name), pl.col(f"before_{name}"))).select(
+        updated.filter(~pl.col(f"same_{name}")).select(
             *_KEY,
             field=pl.lit(name),
             old_value=f"before_{name}",

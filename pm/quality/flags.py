@@ -1,4 +1,4 @@
-"""Flag bars that are kept but look unusual: jumps, unchanged closes, gaps."""
+"""Flag bars that are kept but look unusual: jumps, unchanged closes, gaps, breaks between deliveries."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.prices import adjusted_close, log_return
+from pm.quality.rebasing import ADJUSTED
+from pm.quality.rules import EARLIER_VOLUME
+from pm.quality.splits import SMALLEST, likely_splits
 from pm.sessions import sessions_between
 from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import BAR_FLAGS
+from pm.tables.vocabulary import Basis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,17 +26,32 @@ _FLAGS = BAR_FLAGS.unstamped_schema
 
 
 def flag_bars(
-    bars: pl.DataFrame, *, actions: pl.DataFrame, exchanges: Mapping[str, str], settings: QualitySettings
+    bars: pl.DataFrame,
+    *,
+    actions: pl.DataFrame,
+    rebasings: pl.DataFrame,
+    refused: pl.DataFrame,
+    exchanges: Mapping[str, str],
+    settings: QualitySettings,
 ) -> pl.DataFrame:
     """Return the flags of bars, one a row: ticker, date, rule, value, detail.
 
     - `jump`: the simple return of the adjusted close is larger than `jump_return`, up or down, and its log return
       larger than `jump_sigmas` robust standard deviations of the ticker's log returns (1.4826 × their median absolute
       deviation), on a day without a dividend or a split. The value is the simple return.
+    - `split`: the adjusted close moved by more than `split_sigmas` robust standard deviations, near the ratio of a
+      split, on a day without a dividend or a split and with ordinary trading; see `likely_splits`. The value is the
+      ratio.
     - `stale`: at least `stale_sessions` consecutive bars have the close of the bar before. The date is that of the
       first of them, the value their number.
-    - `gap`: at least `gap_sessions` sessions of the exchange between two bars have no bar. The date is that of the bar
-      after them, the value their number. Only tickers whose exchange is known have this flag.
+    - `gap`: at least `gap_sessions` sessions of the exchange between two bars have no bar, or there are days between
+      them all rows of which were refused. The date is that of the bar after them, the value the number of sessions or,
+      where the exchange is unknown or the sessions are fewer than `gap_sessions`, of such days.
+    - `break`: the bars before come from another delivery, and nothing shows whether a dividend or a split fell between
+      the two. Of deliveries with adjusted closes, the last break of a ticker has this flag; of all, each whose log
+      return is larger than `break_sigmas` robust standard deviations. The value is the simple return.
+    - `repeated`: the delivery had the day again with equal prices and another volume, and the later row was kept. The
+      value is the volume.
 
     Parameters
     ----------
@@ -40,6 +59,10 @@ def flag_bars(
         All bars of each ticker, with the columns of bars, in any order.
     actions
         Dividends and splits, with the columns of raw.actions.
+    rebasings
+        Breaks between deliveries, with the columns of rebasings.
+    refused
+        Rows of these tickers that were refused by a rule: ticker, date, batch_id, rule.
     exchanges
         Ticker, to the code of its exchange; tickers without a known exchange are absent.
     settings
@@ -51,7 +74,17 @@ def flag_bars(
         The code of an exchange is unknown.
     """
     closes = bars.select("ticker", "date", "close", adjusted=adjusted_close()).sort("ticker", "date")
-    found = [_jumps(closes, actions, settings), _stale(closes, settings), _gaps(closes, exchanges, settings)]
+    moves = _moves(closes)
+    gaps = _gaps(closes, exchanges, settings)
+    found = [
+        _jumps(moves, actions, settings),
+        _splits(bars, moves, actions, settings),
+        _stale(closes, settings),
+        gaps,
+        _refused_days(closes, refused).join(gaps, on=["ticker", "date"], how="anti"),
+        _breaks(moves, rebasings, settings),
+        _repeated(bars, refused.filter(rule=EARLIER_VOLUME)),
+    ]
     return pl.concat(
         [frame.select(pl.col(name).cast(dtype) for name, dtype in _FLAGS.items()) for frame in found]
     ).sort("ticker", "date", "rule")
@@ -62,14 +95,17 @@ def _before(name: str) -> pl.Expr:
     return pl.when(pl.col("ticker") == pl.col("ticker").shift(1)).then(pl.col(name).shift(1))
 
 
-def _jumps(closes: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
+def _moves(closes: pl.DataFrame) -> pl.DataFrame:
+    """Add each bar's log return (move), its simple return (value), and the robust deviation of the ticker's (sigma)."""
     moves = closes.with_columns(move=log_return(pl.col("adjusted")))
     deviation = (pl.col("move") - pl.col("move").median().over("ticker")).abs()
     sigma = MAD_TO_SIGMA * deviation.median().over("ticker")
-    simple = pl.col("move").exp() - 1
+    return moves.with_columns(sigma=sigma, value=pl.col("move").exp() - 1)
+
+
+def _jumps(moves: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
     return (
-        moves.with_columns(sigma=sigma, value=simple)
-        .filter(
+        moves.filter(
             pl.col("value").abs() > settings.jump_return,
             pl.col("move").abs() > settings.jump_sigmas * pl.col("sigma"),
         )
@@ -82,6 +118,62 @@ def _jumps(closes: pl.DataFrame, actions: pl.DataFrame, settings: QualitySetting
                 (pl.col("sigma") * 100).round(1),
             ),
         )
+    )
+
+
+def _splits(bars: pl.DataFrame, moves: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
+    size = pl.col("move").abs()
+    large = moves.filter(size > SMALLEST, size > settings.split_sigmas * pl.col("sigma"))["ticker"].unique()
+    found = []
+    suspects = bars.filter(pl.col("ticker").is_in(large.implode())).sort("ticker", "date")
+    for (ticker,), own in suspects.group_by("ticker", maintain_order=True):
+        adjusted = own.with_columns(pl.col("open", "high", "low", "close") * pl.col("adj_factor"))
+        found += [
+            (ticker, own["date"][place], ratio)
+            for place, ratio in likely_splits(adjusted, sigmas=settings.split_sigmas)
+        ]
+    schema = {name: _FLAGS[name] for name in ("ticker", "date", "value")}
+    return (
+        pl.DataFrame(found, schema=schema, orient="row")
+        .join(actions.select("ticker", "date"), on=["ticker", "date"], how="anti")
+        .join(moves.select("ticker", "date", move=pl.col("move").exp() - 1), on=["ticker", "date"])
+        .with_columns(
+            rule=pl.lit("split"),
+            detail=pl.format(
+                "The adjusted close moved by {}%, near a ratio of {}, and trading took no notice; is a split not "
+                "adjusted for?",
+                (pl.col("move") * 100).round(1),
+                pl.col("value").round(4),
+            ),
+        )
+    )
+
+
+def _breaks(moves: pl.DataFrame, rebasings: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
+    unknown = rebasings.filter(pl.col("evidence").is_in([Basis.NONE.value, Basis.UNCLEAR.value]))
+    last = unknown.filter(field=ADJUSTED).group_by("ticker").agg(pl.col("date").max(), is_last=pl.lit(value=True))
+    return (
+        moves.join(unknown.select("ticker", "date").unique(), on=["ticker", "date"])
+        .join(last, on=["ticker", "date"], how="left")
+        .filter(pl.col("is_last") | (pl.col("move").abs() > settings.break_sigmas * pl.col("sigma")))
+        .with_columns(
+            rule=pl.lit("break"),
+            detail=pl.format(
+                "The bars before were delivered apart, and no common date shows whether a dividend or a split fell "
+                "between; the adjusted close moved by {}%. Import a file that reaches back over this date.",
+                (pl.col("value") * 100).round(1),
+            ),
+        )
+    )
+
+
+def _repeated(bars: pl.DataFrame, repeated: pl.DataFrame) -> pl.DataFrame:
+    return bars.join(repeated.select("ticker", "date", "batch_id").unique(), on=["ticker", "date", "batch_id"]).select(
+        "ticker",
+        "date",
+        rule=pl.lit("repeated"),
+        value="volume",
+        detail=pl.lit("The file has the day twice, with equal prices and another volume; the later row was kept."),
     )
 
 
@@ -122,3 +214,34 @@ def _gaps(closes: pl.DataFrame, exchanges: Mapping[str, str], settings: QualityS
             )
         )
     return pl.concat(found) if found else _FLAGS.to_frame()
+
+
+def _refused_days(closes: pl.DataFrame, refused: pl.DataFrame) -> pl.DataFrame:
+    """Flag the bars after days that have no bar because their rows were refused."""
+    days = refused.select("ticker", "date").drop_nulls().unique()
+    return (
+        days.join(closes, on=["ticker", "date"], how="anti")
+        .join(closes.group_by("ticker").agg(first=pl.col("date").min()), on="ticker")
+        .filter(pl.col("date") > pl.col("first"))
+        .sort("date")
+        .join_asof(
+            closes.select("ticker", next="date").sort("next"),
+            left_on="date",
+            right_on="next",
+            by="ticker",
+            strategy="forward",
+            check_sortedness=False,
+        )
+        .drop_nulls("next")
+        .group_by("ticker", "next")
+        .agg(value=pl.len(), day=pl.col("date").min())
+        .select(
+            "ticker",
+            pl.col("next").alias("date"),
+            "value",
+            rule=pl.lit("gap"),
+            detail=pl.format(
+                "Days without a bar because their rows were refused: {}; the first is {}.", "value", "day"
+            ),
+        )
+    )

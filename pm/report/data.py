@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from pm.tables.vocabulary import RunScope
+
 __all__ = ["ReportData"]
 
 
@@ -25,6 +27,12 @@ class ReportData:
     run_id, as_of, source, snapshot_id, version, started_at
         Description of the run: its identifier, the date up to which it used bars, the source of the bars, the snapshot
         of the lake it read, the version of Portfolio Maximizer, and its start (UTC).
+    scope
+        Whether the run is about the whole watch list as of now, a part of it, or the past.
+    watched
+        Number of tickers on the watch list that have bars.
+    made_on, max_age_days
+        Present day on which the report is made (UTC), and the age of the newest bar, in days, from which it warns.
     signals
         Table `signals`, one row per ticker.
     forecasts
@@ -57,6 +65,10 @@ class ReportData:
     snapshot_id: int
     version: str
     started_at: datetime
+    scope: RunScope
+    watched: int
+    made_on: date
+    max_age_days: int
     signals: pl.DataFrame
     forecasts: pl.DataFrame
     volatility: pl.DataFrame

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pm.report.charts import TickerFrames, ticker_figure
-from pm.report.words import FILTERS, headline
+from pm.report.words import FILTERS, headline, look, newest_bar
 from pm.tables.vocabulary import Action
 
 if TYPE_CHECKING:
@@ -42,12 +42,20 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
     ranked = data.signals.with_columns(strength=pl.max_horizontal("probability_gain", "probability_loss")).sort(
         pl.col("action") == Action.HOLD.value, "strength", "ticker", descending=[False, True, False]
     )
+    verdicts = dict(data.weights.select("ticker", "verdict").unique("ticker").iter_rows())
+    ranked = ranked.with_columns(
+        verdict=pl.col("ticker").replace_strict(verdicts, default=None, return_dtype=pl.String)
+    )
     charts = _charts(data, ranked.head(settings.max_charts), settings)
+    age_of_newest, is_old = newest_bar(data)
     rows = settings.max_rows
     return _template().render(
         data=data,
         max_rows=rows,
-        sentences=headline(ranked),
+        sentences=headline(ranked, verdicts),
+        look=look(data),
+        newest_bar=age_of_newest,
+        is_old=is_old,
         counts={action.value: data.signals.filter(pl.col("action") == action.value).height for action in Action},
         signals=_signal_rows(ranked.head(rows), charts),
         signals_total=ranked.height,

@@ -28,6 +28,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
+// A report that is read days after it was made says how old its newest bar is now.
+const newestBar = document.getElementById("newest-bar");
+if (newestBar.dataset.date) {
+  const day = 86400000;
+  const since = (date) => Math.floor((Date.now() - Date.parse(date)) / day);
+  const old = since(newestBar.dataset.date);
+  if (since(newestBar.dataset.made) > 0) newestBar.append(` Today that is ${old.toLocaleString("en")} days ago.`);
+  if (old > Number(newestBar.dataset.limit)) newestBar.classList.add("warn");
+}
+
 // Colours and fonts of the figures are names of custom properties of the stylesheet. Replace them by the properties'
 // values, and again when the reader's light or dark scheme changes. Draw one figure at a time, so that the page stays
 // responsive.

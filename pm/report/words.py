@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from pm.age import age
 from pm.plural import plural
 from pm.price_format import price_specification
-from pm.tables.vocabulary import Action
+from pm.tables.vocabulary import Action, RunScope, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
     import polars as pl
 
-__all__ = ["FILTERS", "headline"]
+    from pm.report.data import ReportData
+
+__all__ = ["FILTERS", "headline", "look", "newest_bar"]
 
 Number = float | int | None
 
@@ -85,13 +88,39 @@ FILTERS: dict[str, Callable[..., str]] = {
 """Filters of the template, by name."""
 
 
-def headline(signals: pl.DataFrame) -> list[str]:
-    """Summarise the signals in one to three sentences.
+def newest_bar(data: ReportData) -> tuple[str, bool]:
+    """Return the date and the age of the newest bar in a sentence, and whether it is too old for the present day."""
+    newest: date | None = data.history["date"].max()  # type: ignore[assignment] # polars knows no types of values
+    if newest is None:
+        return "There are no bars.", False
+    known = f"The newest bar is of {day(newest)}, {age(newest, data.made_on)} when this report was made."
+    if (data.made_on - newest).days <= data.max_age_days:
+        return known, False
+    return f"{known} That is more than {plural(data.max_age_days, 'day')}: these signals are not about today.", True
+
+
+def look(data: ReportData) -> str | None:
+    """Return what the report is about, in a sentence, if it is not the whole watch list as of now."""
+    if data.scope is RunScope.WHOLE:
+        return None
+    tickers = data.quality.height
+    if data.scope is RunScope.PART:
+        return (
+            f"A look at {plural(tickers, 'ticker')}, while {plural(data.watched, 'ticker')} with bars "
+            f"{'is' if data.watched == 1 else 'are'} on the watch list."
+        )
+    return f"A look at another day: as of {day(data.as_of)}, without any later bar."
+
+
+def headline(signals: pl.DataFrame, verdicts: Mapping[str, str]) -> list[str]:
+    """Summarise the signals in one to four sentences.
 
     Parameters
     ----------
     signals
         Rows of table `signals`, the most probable gain or loss first.
+    verdicts
+        For each ticker, whether its models have an edge: column `verdict` of table `model_weights`.
     """
     if signals.is_empty():
         return ["No ticker has a signal. Below is a list of the tickers that were left out, and why."]
@@ -105,22 +134,31 @@ def headline(signals: pl.DataFrame) -> list[str]:
         f"{'gaining' if gain >= loss else 'losing'} more than {cost} by {day(first['target_date'])}."
     )
     if not buys and not sells:
-        threshold = f"{first['threshold'] * 100:.6g}%"
+        if max(gain, loss) >= first["threshold"]:  # both are one half, and so is the threshold
+            return ["Every signal is to hold."]
+        likely = f"{first['threshold'] * 100:.6g}% likely"
         return [
             (
-                f"Every signal is to hold: for no ticker does the probability of a gain beyond the trading costs of "
-                f"{cost}, or of a loss beyond them, reach the threshold of {threshold}."
+                f"Every signal is to hold: no ticker is {likely} to gain more than the trading costs of {cost}, and "
+                f"none is {likely} to lose more than them."
             ),
-            f"Closest to the threshold is {strongest}",
+            f"Closest is {strongest}",
         ]
     actions = []
     if buys:
         actions.append(f"buy {_names(buys)}")
     if sells:
-        actions.append(f"sell {_names(sells)}")
+        short = bool((signals.filter(signals["ticker"].is_in(sells))["size"] < 0).any())
+        actions.append(f"sell {_names(sells)}" + ("" if short else " where you hold any"))
     if held := signals.height - len(buys) - len(sells):
         actions.append(f"hold the other {held:,}" if held > 1 else "hold the other one")
     sentences = [f"The signals are to {_joined(actions)}.", f"The strongest signal is {strongest}"]
+    if unproven := [ticker for ticker in (*buys, *sells) if verdicts.get(ticker) != Verdict.EDGE]:
+        whose = _names(unproven) if len(unproven) < len(buys) + len(sells) else "any of them"
+        sentences.append(
+            f"There is no edge behind {whose}: out of sample, the models did not do significantly better than assuming "
+            "no change."
+        )
     if (gross := float(signals["size"].abs().sum())) > 0:
         sentences.append(
             "The size of each position is computed for its ticker alone, whatever else you hold; all of them together "

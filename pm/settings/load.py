@@ -7,20 +7,23 @@ the environment.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from pm.errors import SettingsError, did_you_mean
 from pm.resources import config_dir
+from pm.settings.base import Section, is_share
 from pm.settings.recorded import is_secret_at, redact_credentials
-from pm.settings.root import DELIMITER, PREFIX, Settings
+from pm.settings.root import Settings
+from pm.settings.variables import check_variables, variable_at
+from pm.settings.yaml_file import read_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from pydantic.fields import FieldInfo
 
 __all__ = ["RETIRED", "load_settings"]
 
@@ -30,8 +33,12 @@ RETIRED = {
 }
 """Keys of earlier versions, and what replaces them."""
 
-_QUOTED_IN_YAML = ("found undefined alias", "could not determine a constructor for the tag")
-"""Problems whose message quotes the value, which may be a secret."""
+_ENDINGS = (".yml", ".yaml")
+"""Endings of the names of settings files."""
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+"""Words for the bounds of a value, by pydantic's names for them."""
+_SHOWN = 60
+"""Maximum number of characters of a key or a value in a message."""
 
 
 def load_settings(config: Path | None = None) -> Settings:
@@ -45,46 +52,68 @@ def load_settings(config: Path | None = None) -> Settings:
     Raises
     ------
     SettingsError
-        A file is not YAML, a section or a key is unknown (the message suggests the nearest known one), or a value is
-        not allowed. The message never contains the value of a secret.
+        A file cannot be read or is not YAML, a section or a key is unknown (the message suggests the nearest known
+        one), a section has two files, or a value is not allowed. The message never contains the value of a secret.
     """
     known = sorted(Settings.model_fields)
-    values = {name: _read_yaml(config_dir() / f"{name}.yml") for name in known}
+    values = {name: read_mapping(config_dir() / f"{name}.yml") for name in known}
     origin: dict[str, str] = {name: str(config_dir() / f"{name}.yml") for name in known}
-    for file in sorted(config.glob("*.y*ml")) if config and config.is_dir() else []:
-        if file.stem not in known:
-            raise SettingsError(
-                f"Unknown settings file {file.name!r}.{did_you_mean(file.stem, known)}",
-                where=str(file),
-                hint=f"name it after a section: {', '.join(known)}",
-            )
-        values[file.stem] = _overlay(values[file.stem], _read_yaml(file))
-        origin[file.stem] = str(file)
-    _refuse_unknown_variables(known)
+    for section, file in _own_files(config, known).items():
+        values[section] = _overlay(values[section], _renamed(section, read_mapping(file), file))
+        origin[section] = str(file)
+    check_variables(Settings)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise _explain(error, origin) from None
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def _own_files(config: Path | None, known: Sequence[str]) -> dict[str, Path]:
+    """Return the workspace's own settings files by section. Hidden files, such as those of editors, are ignored."""
+    found: dict[str, Path] = {}
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_SafeLoader)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        if problem.startswith(_QUOTED_IN_YAML):
-            problem = problem.partition(" '")[0]
-        raise SettingsError(f"Not YAML: {problem}.", where=f"{file}{line}", hint="fix the file") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise SettingsError("A settings file holds `key: value` lines.", where=str(file), hint="fix the file")
-    return content
+        entries = sorted(config.iterdir()) if config and config.is_dir() else []
+    except OSError as error:
+        raise SettingsError(
+            f"The folder of the settings cannot be read: {error.strerror}.",
+            where=str(config),
+            hint="correct its permissions",
+        ) from None
+    for file in entries:
+        if file.suffix.lower() not in _ENDINGS or file.name.startswith("."):
+            continue
+        if file.stem not in known:
+            raise SettingsError(
+                f"Unknown settings file {_shortened(file.name)!r}.{did_you_mean(file.stem, known)}",
+                where=str(file),
+                hint=f"name it after a section: {', '.join(known)}",
+            )
+        if file.stem in found:
+            raise SettingsError(
+                f"Section {file.stem!r} has two files, {found[file.stem].name} and {file.name}.",
+                where=str(config),
+                hint="move the settings into one of them and delete the other",
+            )
+        found[file.stem] = file
+    return found
 
 
-_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _renamed(section: str, values: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Return the values of a file with former spellings of keys replaced by the present ones."""
+    kind = Settings.model_fields[section].annotation
+    assert isinstance(kind, type) and issubclass(kind, Section)  # noqa: S101, PT018 - every field of Settings is a section
+    for old in kind.former.keys() & values.keys():
+        new = kind.former[old][0]
+        if new in values:
+            raise SettingsError(
+                f"{section}.{old} is the former spelling of {section}.{new}, and both are set.",
+                where=str(file),
+                hint=f"delete the line of {old}",
+            )
+    try:
+        return kind.renamed(values)
+    except ValueError as error:
+        raise SettingsError(f"{section}: {error}.", where=str(file), hint="change the value") from None
 
 
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,71 +125,13 @@ def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _refuse_unknown_variables(sections: list[str]) -> None:
-    for variable in os.environ:
-        name = variable.upper()
-        if not name.startswith(PREFIX):
-            continue
-        if DELIMITER not in name:
-            _refuse_near_miss(variable, sections)
-            continue
-        section, _, rest = name.removeprefix(PREFIX).partition(DELIMITER)
-        if section.lower() not in sections:
-            raise SettingsError(
-                f"Unknown section {section.lower()!r}.{did_you_mean(section.lower(), sections)}",
-                where=f"environment variable {variable}",
-                hint=f"use one of: {', '.join(sections)}",
-            )
-        annotation = Settings.model_fields[section.lower()].annotation
-        keys = list(annotation.model_fields) if isinstance(annotation, type) else []
-        key = rest.split(DELIMITER)[0].lower()
-        if key not in keys:
-            raise SettingsError(
-                f"Unknown key {key!r}.{did_you_mean(key, keys)}",
-                where=f"environment variable {variable}",
-                hint=f"use one of: {', '.join(keys)}",
-            )
-
-
-def _refuse_near_miss(variable: str, sections: list[str]) -> None:
-    """Refuse a variable that is nearly one of ours, such as `PM_RUN_JOBS` for `PM_RUN__JOBS`.
-
-    Others are ignored: variables of other programs may begin with PM_ too.
-    """
-    name = variable.upper().removeprefix(PREFIX).lower()
-    section, _, key = name.partition("_")
-    if section in sections and key:
-        raise SettingsError(
-            f"{variable} has one underscore between section and key.",
-            where=f"environment variable {variable}",
-            hint=f"write two: {PREFIX}{section.upper()}{DELIMITER}{key.upper()}",
-        )
-    guess = did_you_mean(name, sections)
-    if guess and name not in sections:
-        raise SettingsError(
-            f"Unknown section {name!r}.{guess}",
-            where=f"environment variable {variable}",
-            hint=f"use one of: {', '.join(sections)}",
-        )
-
-
 def _explain(error: ValidationError, origin: Mapping[str, str]) -> SettingsError:
     """Return the first of pydantic's errors as an error of ours."""
     problem = error.errors()[0]
     path = [str(part) for part in problem["loc"]]
     message = problem["msg"].removeprefix("Value error, ")
-    if not path:  # a variable that is not JSON where its key is a list or a mapping
-        named = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and DELIMITER in name)
-        return SettingsError(
-            f"A list or a mapping must be written as JSON in an environment variable ({message}).",
-            where=f"environment variable {' or '.join(named)}",
-            hint="""for example PM_FORECAST__MODELS='["naive", "drift"]'""",
-        )
-    variable = next(
-        (name for name in os.environ if name.upper() == PREFIX + DELIMITER.join(path[:2]).upper()),
-        None,
-    )
-    where = f"environment variable {variable}" if variable else origin.get(path[0], "settings")
+    variable = variable_at(path)
+    where = f"environment variable {variable}" if variable else origin.get(path[0] if path else "", "settings")
     dotted = ".".join(path)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(path[:-1])
@@ -168,15 +139,42 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> SettingsError
             removed = f"Key {dotted!r} was removed: {RETIRED[dotted]}."
             return SettingsError(removed, where=where, hint="delete the line; CHANGELOG.md has the change")
         return SettingsError(
-            f"Unknown key {dotted!r}.{did_you_mean(path[-1], known)}",
+            f"Unknown key {_shortened(dotted)!r}.{did_you_mean(path[-1], known)}",
             where=where,
             hint=f"use one of: {', '.join(known)}",
         )
-    value = problem["input"]
+    hint = "change the value"
+    if (field := _field_at(problem["loc"])) is not None and is_share(field):
+        hint = "write it in percent, such as 60%, or as a fraction, such as 0.6"
+        for bound, words in _BOUNDS.items():
+            if bound in problem.get("ctx", {}):
+                message = f"Input should be {words} {problem['ctx'][bound] * 100:.6g}%"
     shown = ""
-    if not isinstance(value, (dict, BaseModel)) and not is_secret_at(Settings, problem["loc"]):
-        shown = f", got {redact_credentials(value)!r}" if isinstance(value, str) else f", got {value!r}"
-    return SettingsError(f"{dotted}: {message}{shown}.", where=where, hint="change the value")
+    if not is_secret_at(Settings, problem["loc"]) and (text := _shown(problem["input"])):
+        shown = f", got {text}"
+    end = "" if message.endswith("?") else "."
+    return SettingsError(f"{_shortened(dotted)}: {message}{shown}{end}", where=where, hint=hint)
+
+
+def _field_at(path: Sequence[int | str]) -> FieldInfo | None:
+    """Return the field of a section at a path, which names the section and the key; None if there is none."""
+    if len(path) != 2:
+        return None
+    section, key = path
+    kind = Settings.model_fields[section].annotation if section in Settings.model_fields else None
+    return kind.model_fields.get(str(key)) if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: short, and without credentials; nothing of a list or a mapping."""
+    if isinstance(value, str):
+        return repr(_shortened(redact_credentials(value)))
+    return _shortened(repr(value)) if value is None or isinstance(value, (bool, int, float)) else ""
+
+
+def _shortened(text: str) -> str:
+    """Return the beginning of a text that is too long for a message."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _known_keys(path: list[str]) -> list[str]:

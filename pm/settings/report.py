@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pm.settings.base import Count, Section
+from pm.settings.base import LARGEST, Count, Section
 
 __all__ = ["ReportSettings"]
 
@@ -14,7 +14,7 @@ __all__ = ["ReportSettings"]
 class ReportSettings(Section):
     """Settings of the report; config/report.yml describes each key."""
 
-    max_charts: Annotated[int, Field(ge=0)]
-    history_sessions: Annotated[int, Field(ge=20)]
+    max_charts: Annotated[int, Field(ge=0, le=LARGEST)]
+    history_sessions: Annotated[int, Field(ge=20, le=LARGEST)]
     max_rows: Count
     keep: Count

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pm.settings.base import Count, Section
+from pm.settings.base import LARGEST, Count, Section, Threads
 
 __all__ = ["RunSettings"]
 
@@ -30,8 +30,8 @@ class RunSettings(Section):
 
     engine: Literal["local", "dask", "ray"]
     address: Annotated[str, Field(min_length=1)] | None
-    jobs: Annotated[int, Field(ge=0)]
-    worker_memory_mb: Annotated[int, Field(ge=0)]
+    jobs: Threads
+    worker_memory_mb: Annotated[int, Field(ge=0, le=LARGEST)]
     chunk_size: Count
 
     @model_validator(mode="after")

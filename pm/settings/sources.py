@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from pm.settings.base import Section
+from pm.sessions import exchange_codes
+from pm.settings.base import Section, known_names
 
-__all__ = ["ExchangeSettings", "SourceSettings"]
+__all__ = ["EXCHANGES", "SOURCE_NAMES", "ExchangeSettings", "SourceSettings"]
+
+SOURCE_NAMES = ("files", "sample")
+"""Names of the sources; pm.sources has the sources."""
+
+EXCHANGES = frozenset(
+    {
+        "24/5", "24/7", "AIXK", "ASEX", "BVMF", "CMES", "IEPA", "XAMS", "XASX", "XBDA", "XBKK", "XBOG",
+        "XBOM", "XBRA", "XBRU", "XBSE", "XBUD", "XBUE", "XCBF", "XCSE", "XCYS", "XDUB", "XDUS", "XEEE",
+        "XETR", "XEUR", "XFRA", "XHAM", "XHEL", "XHKG", "XICE", "XIDX", "XIST", "XJSE", "XKAR", "XKLS",
+        "XKRX", "XLIM", "XLIS", "XLIT", "XLJU", "XLON", "XLUX", "XMAD", "XMEX", "XMIL", "XMOS", "XNAS",
+        "XNYS", "XNZE", "XOSL", "XPAR", "XPHS", "XPRA", "XRIS", "XSAU", "XSES", "XSGO", "XSHG", "XSTO",
+        "XSTU", "XSWX", "XTAE", "XTAI", "XTAL", "XTKS", "XTSE", "XWAR", "XWBO", "XZAG",
+    }
+)  # fmt: skip
+"""Codes that are known without asking the library of calendars, which takes 0.4 s to import."""
 
 
 class ExchangeSettings(Section):
@@ -23,6 +39,20 @@ class ExchangeSettings(Section):
     tickers: dict[str, str]
     suffixes: dict[str, str]
     sources: dict[str, str]
+
+    @field_validator("tickers", "suffixes", "sources")
+    @classmethod
+    def _exchanges_are_known(cls, codes: dict[str, str]) -> dict[str, str]:
+        others = [code for code in codes.values() if code not in EXCHANGES]
+        if others:
+            known_names(others, exchange_codes(), kind="exchange")
+        return codes
+
+    @field_validator("sources")
+    @classmethod
+    def _sources_are_known(cls, codes: dict[str, str]) -> dict[str, str]:
+        known_names(list(codes), SOURCE_NAMES, kind="source")
+        return codes
 
     def exchange_of(self, ticker: str, source: str) -> str | None:
         """Return the code of the ticker's exchange, or None if no entry matches."""
@@ -47,3 +77,10 @@ class SourceSettings(Section):
 
     priority: Annotated[list[str], Field(min_length=1)]
     exchanges: ExchangeSettings
+
+    @field_validator("priority")
+    @classmethod
+    def _sources_are_known(cls, names: list[str]) -> list[str]:
+        if len(set(names)) != len(names):
+            raise ValueError("a source is listed twice in priority")
+        return known_names(names, SOURCE_NAMES, kind="source")

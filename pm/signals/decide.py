@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["Decisions", "decide"]
 
 _STAGE = "signals"
-_LEVELS = {"50%": 0.5, "80%": 0.8, "90%": 0.9}
-"""Levels of setting `signals.interval_level`."""
 _QUANTILES = [quantile_column("q", level) for level in QUANTILES]
+_WIDEST_RATIO = 5.0
+"""Ratio of the 95% to the 5% quantile of a price at the horizon, above which a distribution from a short history says
+nothing. Over 20 sessions, it is that of a volatility of 170% per year."""
+_WITHOUT_GARCH = "ewma"
+"""Model of volatility of tickers without a GARCH fit, mostly because of too few returns; column `model` of table
+`volatility`."""
 _COLUMNS = {name: dtype for name, dtype in SIGNALS.unstamped_schema.items() if name != "last_bar_batch_id"}
 """Columns of `Decisions.signals`. Only the lake knows the batch of a bar, so the stage adds it."""
 
@@ -66,17 +70,22 @@ def decide(forecasts: pl.DataFrame, volatility: pl.DataFrame, *, settings: Signa
 
     Notes
     -----
+    A ticker without an edge is forecast with no change: its `mean_log_return` is 0. The median of its simulated returns
+    need not be 0, since returns are skewed and few, but says nothing about the future. Therefore all its quantiles are
+    divided by their median and multiplied by the close: the distribution is centred on no change.
+
     `expected_return` is the median simple return, `lower` and `upper` are the ends of its central interval; all three
-    come from the stored quantiles. `confidence` is the probability of a gain for BUY, of a loss for SELL, and of
+    come from these quantiles. `confidence` is the probability of a gain for BUY, of a loss for SELL, and of
     neither for HOLD; it does not enter the size. `stop` and `target` are the quantiles of the price at levels
-    `stop_quantile` and `target_quantile`; for a SELL, at 1 − `stop_quantile` and 1 − `target_quantile`. A quantile on
-    the wrong side of the close is null.
+    `stop_quantile` and `target_quantile`; for a SELL, at 1 − `stop_quantile` and 1 − `target_quantile`. Both are null
+    where size is 0, and where the quantile is on the wrong side of the close.
 
     A ticker is excluded, with the first of these reasons that applies, for `ambiguous_forecast` (two rows at its last
     step), `no_volatility` (none at that step), `origin_mismatch` (forecast and volatility start at different dates),
-    `non_finite_forecast`, `non_positive_forecast` or `unordered_quantiles`.
+    `non_finite_forecast`, `non_positive_forecast`, `unordered_quantiles`, or `too_little_history`: no edge, no GARCH
+    fit because there are too few returns or none converged, and a 95% quantile of more than 5 times the 5% quantile.
     """
-    checked = _at_horizon(forecasts, volatility).with_columns(reason=_reason_to_exclude())
+    checked = _at_horizon(forecasts, volatility).with_columns(reason=_reason_to_exclude()).with_columns(_centred())
     excluded = checked.filter(pl.col("reason").is_not_null()).unique("ticker", keep="first", maintain_order=True)
     usable = checked.filter(pl.col("reason").is_null())
     return Decisions(_signals(usable, settings), _exclusions(excluded))
@@ -91,6 +100,7 @@ def _at_horizon(forecasts: pl.DataFrame, volatility: pl.DataFrame) -> pl.DataFra
         "ticker",
         "step",
         "cumulative_sigma",
+        volatility_model=pl.col("model"),
         volatility_origin=pl.col("origin_date"),
         volatility_run_id=pl.col("run_id"),
         volatility_snapshot_id=pl.col("snapshot_id"),
@@ -98,12 +108,23 @@ def _at_horizon(forecasts: pl.DataFrame, volatility: pl.DataFrame) -> pl.DataFra
     return last.join(sigmas, on=["ticker", "step"], how="left").sort("ticker")
 
 
+def _centred() -> list[pl.Expr]:
+    """Return the quantiles, those of a forecast of no change centred on the close."""
+    factor = pl.when(pl.col("mean_log_return") == 0.0).then(pl.col("origin_close") / pl.col(quantile_column("q", 0.5)))
+    return [pl.col(name) * factor.otherwise(1.0) for name in _QUANTILES]
+
+
 def _reason_to_exclude() -> pl.Expr:
     """Return the first reason to exclude a row, null if there is none."""
     numbers = [pl.col(name) for name in ("origin_close", *_QUANTILES, "sigma", "cumulative_sigma")]
     finite = pl.all_horizontal(number.is_finite().fill_null(value=False) for number in numbers)
     positive = pl.all_horizontal(number > 0 for number in numbers)
-    ordered = pl.all_horizontal(pl.col(low) < pl.col(high) for low, high in pairwise(_QUANTILES))
+    no_edge = pl.col("mean_log_return") == 0.0
+    wide = pl.col(quantile_column("q", 0.95)) > _WIDEST_RATIO * pl.col(quantile_column("q", 0.05))
+    # The lowest can be equal: the smallest price that can be quoted.
+    lowest = pl.col(_QUANTILES[0])
+    rising = [(pl.col(low) < pl.col(high)) | (pl.col(high) == lowest) for low, high in pairwise(_QUANTILES)]
+    ordered = pl.all_horizontal(*rising, pl.col(_QUANTILES[-2]) < pl.col(_QUANTILES[-1]))
     return (
         pl.when(pl.col("row_count") > 1)
         .then(pl.lit(Reason.AMBIGUOUS_FORECAST.value))
@@ -117,6 +138,8 @@ def _reason_to_exclude() -> pl.Expr:
         .then(pl.lit(Reason.NON_POSITIVE_FORECAST.value))
         .when(~ordered)
         .then(pl.lit(Reason.UNORDERED_QUANTILES.value))
+        .when(no_edge & (pl.col("volatility_model") == _WITHOUT_GARCH) & wide)
+        .then(pl.lit(Reason.TOO_LITTLE_HISTORY.value))
     )
 
 
@@ -140,6 +163,14 @@ def _exclusions(excluded: pl.DataFrame) -> pl.DataFrame:
         Reason.NON_FINITE_FORECAST.value: pl.format("a number is missing or not finite: {}", numbers),
         Reason.NON_POSITIVE_FORECAST.value: pl.format("a number is not positive: {}", numbers),
         Reason.UNORDERED_QUANTILES.value: pl.format("the quantiles do not increase with their level: {}", numbers),
+        Reason.TOO_LITTLE_HISTORY.value: pl.format(
+            "the 90% interval at step {} is from {}% to {}% of the close: too little history to say",
+            "step",
+            *(
+                (pl.col(quantile_column("q", level)) / pl.col("origin_close") * 100).round(0).cast(pl.Int64)
+                for level in (0.05, 0.95)
+            ),
+        ),
     }
     detail = pl.coalesce(pl.when(pl.col("reason") == reason).then(words) for reason, words in details.items())
     columns = {"stage": pl.lit(_STAGE), "ticker": pl.col("ticker"), "reason": pl.col("reason"), "detail": detail}
@@ -149,7 +180,7 @@ def _exclusions(excluded: pl.DataFrame) -> pl.DataFrame:
 def _signals(usable: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
     distribution = PriceDistribution.from_forecasts(usable)
     close = usable["origin_close"].to_numpy()
-    cost = settings.round_trip_cost_bps / 10_000
+    cost = settings.round_trip_cost
     decided = usable.with_columns(
         probability_gain=pl.Series(distribution.probability_above(close * (1 + cost)), dtype=pl.Float64),
         probability_loss=pl.Series(distribution.probability_below(close * (1 - cost)), dtype=pl.Float64),
@@ -158,8 +189,8 @@ def _signals(usable: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
     sells = (decided["action"] == Action.SELL.value).to_numpy()
     stop = distribution.quantile(np.where(sells, 1 - settings.stop_quantile, settings.stop_quantile))
     target = distribution.quantile(np.where(sells, 1 - settings.target_quantile, settings.target_quantile))
-    level = _LEVELS[settings.interval_level]
-    is_traded = pl.col("action") != Action.HOLD.value
+    level = settings.interval_level
+    size = position_size(pl.col("action"), pl.col("annual_volatility"), settings=settings)
     side = pl.when(pl.col("action") == Action.SELL.value).then(-1).otherwise(1)
     rows = decided.with_columns(
         pl.Series("stop", stop, dtype=pl.Float64),
@@ -173,10 +204,11 @@ def _signals(usable: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
         upper=_simple_return((1 + level) / 2),
         interval_level=pl.lit(level),
         confidence=_confidence(),
-        size=position_size(pl.col("action"), pl.col("annual_volatility"), settings=settings),
-        # A quantile on the wrong side of the close is no price to limit a loss or to take a profit at.
-        stop=pl.when(is_traded & (side * (pl.col("stop") - pl.col("origin_close")) < 0)).then("stop"),
-        target=pl.when(is_traded & (side * (pl.col("target") - pl.col("origin_close")) > 0)).then("target"),
+        size=size,
+        # Without a position (HOLD, or SELL where short positions are off) there is nothing to close. A quantile on the
+        # wrong side of the close is no price to limit a loss or to take a profit at.
+        stop=pl.when((size != 0) & (side * (pl.col("stop") - pl.col("origin_close")) < 0)).then("stop"),
+        target=pl.when((size != 0) & (side * (pl.col("target") - pl.col("origin_close")) > 0)).then("target"),
         source=pl.col("model"),
         rule=_rule(settings.threshold, cost),
         threshold=pl.lit(settings.threshold),

@@ -40,8 +40,8 @@ class PriceDistribution:
     Parameters
     ----------
     log_quantiles
-        Logarithms of the prices at the levels `pm.tables.QUANTILES`, of shape (tickers, levels); finite and strictly
-        increasing along each row.
+        Logarithms of the prices at the levels `pm.tables.QUANTILES`, of shape (tickers, levels); finite and increasing
+        along each row. The first of them can be equal: the smallest price that can be quoted, below which no price is.
     """
 
     log_quantiles: FloatArray
@@ -79,7 +79,8 @@ class PriceDistribution:
         segment = self._segment(self.log_quantiles, log_price)
         z0, z1 = _SCORES[segment], _SCORES[segment + 1]
         y0, y1 = self._ends(segment)
-        return np.asarray(z0 + (log_price - y0) / (y1 - y0) * (z1 - z0))
+        with np.errstate(divide="ignore"):  # below several equal quantiles: a score of -inf
+            return np.asarray(z0 + (log_price - y0) / (y1 - y0) * (z1 - z0))
 
     def _ends(self, segment: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
         """Return the log quantiles at both ends of a segment of each ticker."""

@@ -1,7 +1,10 @@
 """Deliver bars: from sources that are fetched from, and from files that are imported."""
 
+from pm.sources.actions import actions_in, split_ratio
 from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Delivery, Source, no_actions
-from pm.sources.files import FilePlan, find_files, inspect_file, read_file
+from pm.sources.files import FilePlan, Inspected, actions_of, inspect_file, inspect_files, read_file
+from pm.sources.finding import find_files
+from pm.sources.refusal import refusal_of
 from pm.sources.registry import SOURCES, source
 from pm.sources.sample import SampleSource
 
@@ -11,11 +14,17 @@ __all__ = [
     "SOURCES",
     "Delivery",
     "FilePlan",
+    "Inspected",
     "SampleSource",
     "Source",
+    "actions_in",
+    "actions_of",
     "find_files",
     "inspect_file",
+    "inspect_files",
     "no_actions",
     "read_file",
+    "refusal_of",
     "source",
+    "split_ratio",
 ]

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pm.clock import utc_today
 from pm.errors import InputError
-from pm.sources.dates import date_style, month_first, parse_dates
-from pm.sources.delimited import DelimitedText
-from pm.sources.numbers import NumberStyle, number_style, parse_numbers
+from pm.sources.dates import EARLIEST, LATEST, date_style, fitting, month_first, parse_dates, short_years
+from pm.sources.delimited import ACTION_CELL, DelimitedText
+from pm.sources.numbers import AmbiguousNumbersError, NumberStyle, number_style, parse_numbers
+from pm.sources.refusal import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pm.sources.columnar import ParquetFile
     from pm.sources.dates import DateStyle
 
-__all__ = ["CellStyles", "cell_styles", "read_cells"]
+__all__ = ["CellStyles", "cell_styles", "read_cells", "read_columns_of_tickers"]
 
 NUMBERS = ("open", "high", "low", "close", "adj_close", "volume")
 """Columns of a bar that hold numbers."""
 _SAMPLE_ROWS = 1_000
 """Number of rows from which the format of numbers is detected."""
+_EPOCH = date(1970, 1, 1)
+"""Day from which Parquet counts dates and times."""
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+"""Units of a time in a day."""
+_OTHER_COLUMNS = 50
+"""Maximum number of further columns whose numbers can decide the format."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,74 @@ def cell_styles(content: DelimitedText | ParquetFile, places: Mapping[str, int])
         A column's type is not one of dates or numbers, the first date has no known format, or the day and the month
         of the dates cannot be told apart in the whole file.
     """
-    with closing(content.pieces(places)) as pieces:
-        head = next(pieces, pl.DataFrame(schema=list(places)))
+    read = set(places.values())
+    others: dict[str, int] = {}
+    if isinstance(content, DelimitedText):
+        unread = [place for place in range(len(content.header)) if place not in read]
+        others = {f"column {place}": place for place in unread[:_OTHER_COLUMNS]}
+    with closing(content.pieces({**places, **others})) as pieces:
+        head = next(pieces, pl.DataFrame(schema=[*places, *others]))
     head = head.head(_SAMPLE_ROWS)
     for field, place in places.items():
         _require_readable_type(content, content.header[place], field, head[field].dtype)
-    texts = [head[field] for field in NUMBERS if field in places and head[field].dtype == pl.String]
+    dates = _date_style(content, places, head["date"])
+    return CellStyles(dates, _number_style(content, places, head, list(others), dates))
+
+
+def _number_style(
+    content: DelimitedText | ParquetFile,
+    places: Mapping[str, int],
+    head: pl.DataFrame,
+    others: Sequence[str],
+    dates: DateStyle | None,
+) -> NumberStyle:
+    """Detect the format of the numbers from the first rows, or where no separator is in these, from all."""
+    texts = {field: places[field] for field in NUMBERS if field in places and head[field].dtype == pl.String}
+    further = [head[name] for name in others if head[name].dtype == pl.String]
     delimiter = content.delimiter if isinstance(content, DelimitedText) else ","
-    numbers = number_style((cell for text in texts for cell in text.drop_nulls()), delimiter)
-    return CellStyles(dates=_date_style(content, places, head["date"]), numbers=numbers)
+    dotted = dates is not None and dates.name.startswith("DD.MM.")
+    try:
+        style = number_style({field: head[field] for field in texts}, further, delimiter=delimiter, dotted_dates=dotted)
+        if style.thousands or head.height < _SAMPLE_ROWS:
+            return style
+        with closing(content.pieces(texts)) as pieces:
+            for piece in pieces:
+                style = number_style({field: piece[field] for field in texts}, delimiter=delimiter, dotted_dates=dotted)
+                if style.thousands:
+                    break
+    except AmbiguousNumbersError as error:
+        raise InputError(
+            f"The numbers in column {quoted(content.header[places[error.column]])} can be read with a decimal "
+            f"separator or with a thousands separator: {quoted(error.cell)}.",
+            where=str(content),
+            hint="write decimals with a point, such as 1.087, and thousands without a separator",
+        ) from None
+    return style
+
+
+def read_columns_of_tickers(
+    content: DelimitedText | ParquetFile, groups: Mapping[str, Mapping[str, int]], styles: CellStyles
+) -> Iterator[pl.DataFrame]:
+    """Yield frames of the rows of a file that has columns of its own for each ticker, with a column `ticker`.
+
+    A row without a number in any of a ticker's columns is no row of this ticker.
+
+    Parameters
+    ----------
+    groups
+        For each ticker, the positions of its columns by column of a bar.
+    """
+    named = {f"{field} {ticker}": place for ticker, places in groups.items() for field, place in places.items()}
+    start = 0
+    for raw in content.pieces(named):
+        for ticker, places in groups.items():
+            own = raw.select(pl.col(f"{field} {ticker}").alias(field) for field in places)
+            for field in places:
+                _require_readable_type(content, content.header[places[field]], field, own[field].dtype)
+            read = _read_piece(own, content, places, styles, start)
+            numbers = [name for name in read.columns if name in NUMBERS]
+            yield read.filter(pl.any_horizontal(pl.col(numbers).is_not_null())).with_columns(ticker=pl.lit(ticker))
+        start += raw.height
 
 
 def read_cells(
@@ -93,7 +161,7 @@ def _require_readable_type(content: DelimitedText | ParquetFile, name: str, fiel
         readable = readable or dtype in (pl.Categorical, pl.Enum)
     if not readable:
         raise InputError(
-            f"Column {name!r} holds {dtype}, not {kind}.", where=str(content.path), hint="convert the column"
+            f"Column {quoted(name)} holds {dtype}, not {kind}.", where=str(content), hint="convert the column"
         )
 
 
@@ -102,18 +170,32 @@ def _date_style(content: DelimitedText | ParquetFile, places: Mapping[str, int],
         return None
     texts = _as_text(dates).str.strip_chars()
     filled = (texts.is_not_null() & (texts != "")).arg_true()
-    name = content.header[places["date"]]
+    name = quoted(content.header[places["date"]])
     if filled.is_empty():
-        raise InputError(f"Column {name!r} is empty.", where=str(content.path), hint="write a date in each row")
+        raise InputError(f"Column {name} is empty.", where=str(content), hint="write a date in each row")
     first = texts[int(filled[0])]
     style = date_style(first)
     if style is None:
+        excel = ": the number looks like a day of Excel's; format the column as a date"
         raise InputError(
-            f"{first!r} in column {name!r} is not a date.",
+            f"{quoted(first)} in column {name} is not a date.",
             where=content.place_of(int(filled[0])),
-            hint="write dates as YYYY-MM-DD",
+            hint="write dates as YYYY-MM-DD" + (excel if _looks_like_excel(first) else ""),
         )
     month_first_style = month_first(style)
+    orders = short_years(style)
+    if orders:
+        with closing(content.pieces({"date": places["date"]})) as pieces:
+            every = pl.concat([_as_text(piece["date"]) for piece in pieces])
+        orders = fitting(every, orders, utc_today())
+        if len(orders) == 1:
+            return orders[0]
+        finding = "can be read in several ways" if orders else "have no order of day, month and year that fits all"
+        raise InputError(
+            f"The dates in column {name}, such as {quoted(first)}, {finding}.",
+            where=str(content),
+            hint="write dates as YYYY-MM-DD",
+        )
     if month_first_style is None:
         return style
     for piece in content.pieces({"date": places["date"]}):
@@ -122,10 +204,15 @@ def _date_style(content: DelimitedText | ParquetFile, places: Mapping[str, int],
         if any(over.row(0)):
             return style if over.item(0, 0) else month_first_style
     raise InputError(
-        f"The dates in column {name!r} can be read with the day or the month first.",
-        where=str(content.path),
+        f"The dates in column {name} can be read with the day or the month first.",
+        where=str(content),
         hint="write dates as YYYY-MM-DD",
     )
+
+
+def _looks_like_excel(cell: str) -> bool:
+    """Return whether a text can be a day in Excel's count, between 1954 and 2064."""
+    return cell.isdecimal() and len(cell) == 5 and 20_000 <= int(cell) < 60_000
 
 
 def _read_piece(
@@ -140,7 +227,7 @@ def _read_piece(
     bad: dict[str, pl.Series] = {}
     for field in places:
         if field in NUMBERS:
-            columns[field], bad[field] = _numbers(raw[field], styles.numbers)
+            columns[field], bad[field] = _numbers(raw[field], styles.numbers, volume=field == "volume")
         elif field == "date":
             columns[field], bad[field] = _dates(raw[field], styles.dates)
         else:
@@ -148,29 +235,52 @@ def _read_piece(
             text = _as_text(raw[field]).str.strip_chars()
             columns[field] = text.set(text == "", None)
     frame, bad_cells = pl.DataFrame(columns), pl.DataFrame(bad)
+    is_action = _actions(raw, content, places)
+    if is_action.any():
+        frame = frame.select(pl.when(~is_action).then(pl.all()))
+        bad_cells = bad_cells.select(pl.all() & ~is_action)
     empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
     blank = empty & ~bad_cells.select(pl.any_horizontal(pl.all())).to_series()
     bad_cells = bad_cells.with_columns(pl.col("date") | (frame["date"].is_null() & ~blank))
     first = bad_cells.select(pl.any_horizontal(pl.all()).arg_max()).item()
     if first is not None and any(bad_cells.row(first)):
         field = bad_cells.columns[bad_cells.row(first).index(True)]
-        name, where = content.header[places[field]], content.place_of(start + first)
-        raise _bad_cell(raw[field][first], field, name, where, styles)
+        name, where = quoted(content.header[places[field]]), content.place_of(start + first)
+        raise _bad_cell(raw[field], first, field, name, where, styles)
     return frame.filter(~blank)
 
 
-def _bad_cell(value: object, field: str, name: str, where: str, styles: CellStyles) -> InputError:
+def _actions(raw: pl.DataFrame, content: DelimitedText | ParquetFile, places: Mapping[str, int]) -> pl.Series:
+    """Return whether each row is no bar but a dividend or a split."""
+    cells = [pl.col(field) for field in places if field in NUMBERS and raw[field].dtype == pl.String]
+    if not isinstance(content, DelimitedText) or not content.has_actions or not cells:
+        return pl.repeat(value=False, n=raw.height, eager=True)
+    pattern = ACTION_CELL.replace("?P<dividend>", "?:").replace("?P<split>", "?:")
+    return raw.select(
+        pl.any_horizontal(cell.str.contains(pattern) for cell in cells).fill_null(value=False)
+    ).to_series()
+
+
+def _bad_cell(cells: pl.Series, row: int, field: str, name: str, where: str, styles: CellStyles) -> InputError:
+    """Return the error about a cell; `name` is the column's, in quotes."""
+    if cells.dtype in (pl.Date, pl.Datetime) and cells[row : row + 1].null_count() == 0:
+        return InputError(
+            f"A date in column {name} is before {EARLIEST} or after {LATEST}.", where=where, hint="correct it"
+        )
+    value = cells[row]
     if field != "date":
         return InputError(
-            f"{value!r} in column {name!r} is not a number.", where=where, hint="correct it, or leave the cell empty"
+            f"{quoted(value)} in column {name} is not a number.",
+            where=where,
+            hint="correct it, or leave the cell empty",
         )
     if value is None or not str(value).strip():
         return InputError(
-            f"The row has no date in column {name!r}.", where=where, hint="write the date, or delete the row"
+            f"The row has no date in column {name}.", where=where, hint="write the date, or delete the row"
         )
     written = styles.dates.name if styles.dates else "YYYY-MM-DD"
     return InputError(
-        f"{value!r} in column {name!r} is not a date in the format of the first one, {written}.",
+        f"{quoted(value)} in column {name} is not a date in the format of the first one, {written}.",
         where=where,
         hint="write all dates in one format; YYYY-MM-DD is best",
     )
@@ -179,13 +289,19 @@ def _bad_cell(value: object, field: str, name: str, where: str, styles: CellStyl
 def _dates(cells: pl.Series, style: DateStyle | None) -> tuple[pl.Series, pl.Series]:
     if style is not None:
         return parse_dates(_as_text(cells), style)
+    # Far from today, a conversion to a date or to a zone's wall clock would overflow.
+    count = cells.to_physical().cast(pl.Int64)
+    per_day = _PER_DAY[cells.dtype.time_unit] if isinstance(cells.dtype, pl.Datetime) else 1
+    first, last = (EARLIEST - _EPOCH).days, (LATEST - _EPOCH).days
+    inside = (count // per_day).is_between(first, last).fill_null(value=True)
+    cells = cells.set(~inside, None)
     # Of a time with a zone, the date is that of the wall clock in its zone.
-    return cells if cells.dtype == pl.Date else cells.dt.date(), _all_false(cells)
+    return cells if cells.dtype == pl.Date else cells.dt.date(), ~inside
 
 
-def _numbers(cells: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series]:
+def _numbers(cells: pl.Series, style: NumberStyle, *, volume: bool) -> tuple[pl.Series, pl.Series]:
     if cells.dtype == pl.String:
-        return parse_numbers(cells, style)
+        return parse_numbers(cells, style, volume=volume)
     return cells.cast(pl.Float64), _all_false(cells)
 
 

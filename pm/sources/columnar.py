@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
 from pm.errors import InputError
-from pm.sources.delimited import reading
+from pm.sources.refusal import quoted, words_of
+from pm.sources.text_file import reading
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -38,6 +39,10 @@ class ParquetFile:
     path: Path
     header: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Return the name of the file for messages."""
+        return str(self.path)
+
     def pieces(self, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
         """Yield frames of the rows, in the file's order and with its types.
 
@@ -59,14 +64,13 @@ class ParquetFile:
             try:
                 with parquet.ParquetFile(self.path) as file:
                     for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
-                        frame = cast("pl.DataFrame", pl.from_arrow(batch))
+                        frame = cast("pl.DataFrame", pl.from_arrow(_without_wide_decimals(batch)))
                         yield frame.select(pl.col(self.header[place]).alias(name) for name, place in places.items())
-            except pa.ArrowException as error:
+            except (pa.ArrowException, UnicodeError) as error:
                 raise _damaged(self.path, error) from None
             except pl.exceptions.PolarsError as error:  # of a type that polars lacks, such as an unknown time zone
-                detail = str(error).splitlines()[0]
                 raise InputError(
-                    f"A column cannot be read: {detail}", where=str(self.path), hint="convert the column"
+                    f"A column cannot be read: {words_of(error)}.", where=str(self.path), hint="convert the column"
                 ) from None
 
     def place_of(self, index: int) -> str:
@@ -100,15 +104,34 @@ def open_parquet(path: Path) -> ParquetFile:
             with parquet.ParquetFile(path) as file:
                 header = tuple(file.schema_arrow.names)
                 rows = file.metadata.num_rows
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeError) as error:
             raise _damaged(path, error) from None
     if rows == 0:
         raise InputError("The file has columns and no rows.", where=str(path), hint="check how it was exported")
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
-        raise InputError(f"Two columns are called {repeated[0]!r}.", where=str(path), hint="rename one of them")
+        raise InputError(f"Two columns are called {quoted(repeated[0])}.", where=str(path), hint="rename one of them")
     return ParquetFile(path=path, header=header)
 
 
+def _without_wide_decimals(batch: Any) -> Any:  # noqa: ANN401 - pyarrow is imported where it is used
+    """Return a record batch with decimal numbers of at most 38 digits, of which alone polars has a type."""
+    import pyarrow as pa
+
+    columns = []
+    for column in batch.columns:
+        kind = column.type
+        if pa.types.is_decimal256(kind):
+            try:
+                columns.append(column.cast(pa.decimal128(38, kind.scale)))
+            except pa.ArrowInvalid:  # a number of more digits
+                columns.append(column.cast(pa.float64()))
+        else:
+            columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"The file is damaged or incomplete: {error}", where=str(path), hint="download it again")
+    return InputError(
+        f"The file is damaged or incomplete: {words_of(error)}.", where=str(path), hint="download it again"
+    )

@@ -7,35 +7,61 @@ step, refuses a record, the file is read again with Python's csv module, which k
 
 from __future__ import annotations
 
+import codecs
 import csv
-import gzip
 import io
-import zlib
-from contextlib import contextmanager
+import re
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import polars as pl
 
 from pm.errors import InputError
 from pm.plural import plural
+from pm.sources.text_file import reading, refuse_expansion
+from pm.sources.wide import joined_header
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-__all__ = ["DelimitedText", "open_bytes", "reading", "sniff"]
+    from pyarrow.csv import InvalidRow
+
+    from pm.sources.text_file import TextFile
+
+__all__ = ["ACTION_CELL", "DelimitedText", "sniff"]
 
 _BLOCK_BYTES = 8 << 20
 """Size of the blocks that Arrow reads."""
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = (",", ";", "\t", "|")
+_SEP = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
+"""First line of a file for Excel, which names the delimiter."""
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""Marks at the start of text in UTF-16."""
+_FALLBACK = "cp1252"
+"""Encoding of text that is not UTF-8: that of Windows in western Europe and America."""
+_PREAMBLE = 20
+"""Maximum number of records among which the header is looked for."""
+_REMARK = re.compile(r"(?:[^\W\d]\S* \S|#|https?:)")
+"""Start of a line that is a remark and not the start of a row that was cut off: words, or an address."""
+_PREAMBLE_LINES = 1_000
+"""Maximum number of lines, blank ones among them, among which the header is looked for."""
+_LINE_BYTES = 1 << 20
+"""Number of bytes without a line end from which a file is refused."""
+_COLUMNS = 20_000
+"""Maximum number of columns."""
+ACTION_CELL = (
+    r"^\s*(?:(?P<dividend>[\d.,]+)\s+(?:Dividend|Capital Gain)s?"
+    r"|(?P<split>[\d.,]+\s*[:/]\s*[\d.,]+)\s+Stock Splits?)\s*$"
+)
+"""Pattern of a cell between the bars that is a dividend or a split, as Yahoo's page of historical prices has them."""
+_ACTION_WORDS = (" Dividend", " Capital Gain", " Stock Split")
+"""Texts one of which is in each such cell."""
+_FOOTERS = 5
+"""Maximum number of lines after the rows that are taken for remarks."""
 _NOT_TEXT = {
     b"PAR1": ("Parquet", "rename it to end in .parquet"),
-    b"PK\x03\x04": ("a zip archive or an Excel workbook", "unzip it, or save the sheet as CSV"),
     b"\x1f\x8b": ("compressed by gzip", "rename it to end in .csv.gz"),
-    b"\xff\xfe": ("text in UTF-16", "save it as UTF-8"),
-    b"\xfe\xff": ("text in UTF-16", "save it as UTF-8"),
 }
 
 
@@ -51,23 +77,29 @@ class DelimitedText:
 
     Attributes
     ----------
-    path
-        The file.
-    compressed
-        Whether the file is compressed by gzip.
+    file
+        The text.
     delimiter
         Delimiter of the fields: a comma, a semicolon or a tab.
     header
-        Names of the columns, in the first line that is not blank.
+        Names of the columns: the first record that names the columns of a bar, or the first of all.
     header_lines
         Number of lines up to the end of the header.
+    encoding
+        Encoding of the text, as Python names it: 'utf-8', 'utf-16' or 'cp1252'.
+    remarks
+        Lines before the header and after the rows that are no rows, such as the vendor's address.
+    has_actions
+        Whether there can be rows between the bars that are dividends or splits.
     """
 
-    path: Path
-    compressed: bool
+    file: TextFile
     delimiter: str
     header: tuple[str, ...]
     header_lines: int
+    encoding: str = "utf-8"
+    remarks: tuple[str, ...] = ()
+    has_actions: bool = False
 
     def pieces(self, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
         """Yield frames of the records as strings, in the file's order; an empty field is an empty string, not null.
@@ -87,14 +119,21 @@ class DelimitedText:
 
         # The names in the header can repeat.
         names = [f"column {place}" for place in range(len(self.header))]
-        with reading(self.path):
+        with reading(self.file.path):
             try:
                 reader = arrow_csv.open_csv(
-                    pa.input_stream(str(self.path), compression="gzip" if self.compressed else None),
+                    self._stream(pa),
                     read_options=arrow_csv.ReadOptions(
-                        block_size=_BLOCK_BYTES, column_names=names, skip_rows=self.header_lines
+                        block_size=_BLOCK_BYTES,
+                        column_names=names,
+                        skip_rows=self.header_lines,
+                        encoding=self.encoding.replace("utf-8", "utf8"),
                     ),
-                    parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+                    parse_options=arrow_csv.ParseOptions(
+                        delimiter=self.delimiter,
+                        newlines_in_values=True,
+                        invalid_row_handler=self._skip_no_bar if self.remarks or self.has_actions else None,
+                    ),
                     convert_options=arrow_csv.ConvertOptions(
                         include_columns=[names[place] for place in sorted(set(places.values()))],
                         column_types=dict.fromkeys(names, pa.string()),
@@ -104,127 +143,221 @@ class DelimitedText:
                 for batch in reader:
                     frame = cast("pl.DataFrame", pl.from_arrow(batch))
                     yield frame.select(pl.col(names[place]).alias(name) for name, place in places.items())
-            except pa.ArrowInvalid as error:
+            except (pa.ArrowInvalid, UnicodeError) as error:
                 raise self._explain(error) from None
+
+    def _stream(self, pa: Any) -> Any:  # noqa: ANN401 - pyarrow is imported where it is used
+        path = self.file.path
+        if self.file.part is not None:
+            return pa.BufferReader(self.file.open().read())
+        return pa.input_stream(str(path), compression="gzip" if path.suffix.lower() == ".gz" else None)
+
+    def _skip_no_bar(self, row: InvalidRow) -> Literal["skip", "error"]:
+        """Skip a remark, and a dividend or a split that has fewer fields than a bar."""
+        if row.text.strip().strip('"') in self.remarks:
+            return "skip"
+        fields = next(csv.reader([row.text], delimiter=self.delimiter), [])
+        return "skip" if self.has_actions and _is_action(fields) else "error"
+
+    def action_rows(self) -> Iterator[list[str]]:
+        """Yield the fields of the rows between the bars that are dividends or splits."""
+        if self.has_actions:
+            for record in _records(self.file, self.delimiter, self.encoding):
+                if record.line > self.header_lines and _is_action(record.fields):
+                    yield record.fields
+
+    def __str__(self) -> str:
+        """Return the name of the text for messages."""
+        return str(self.file)
 
     def place_of(self, index: int) -> str:
         """Return the name of a record for error messages, with the line it starts on; `index` counts records from 0."""
         record = next(islice(self._records(), index, None))
-        return f"{self.path}, line {record.line}"
+        return f"{self.file}, line {record.line}"
 
     def _records(self) -> Iterator[_Record]:
-        return islice(_records(self.path, self.delimiter, compressed=self.compressed), 1, None)
+        records = _records(self.file, self.delimiter, self.encoding)
+        return (record for record in records if record.line > self.header_lines and not self._is_skipped(record))
+
+    def _is_skipped(self, record: _Record) -> bool:
+        return self.has_actions and len(record.fields) != len(self.header) and _is_action(record.fields)
 
     def _explain(self, error: Exception) -> InputError:
         """Return an error that names the record that Arrow refused."""
-        line = self.header_lines + 1
-        try:
-            for record in self._records():
-                line = record.last_line + 1
-                if len(record.fields) != len(self.header):
-                    fields = plural(len(record.fields), "field")
-                    return InputError(
-                        f"A row has {fields}, the header has {len(self.header)}.",
-                        where=f"{self.path}, line {record.line}",
-                        hint="correct the line; a field that contains the delimiter must be quoted",
-                    )
-                if any("\udc80" <= character <= "\udcff" for field in record.fields for character in field):
-                    return InputError(
-                        "The text is not UTF-8.", where=f"{self.path}, line {record.line}", hint="save it as UTF-8"
-                    )
-        except csv.Error:
-            return _unclosed_quote(f"{self.path}, line {line}")
-        return InputError(f"The file cannot be read: {error}.", where=str(self.path), hint="correct the file")
+        for record in self._records():
+            if len(record.fields) != len(self.header) and ",".join(record.fields).strip() not in self.remarks:
+                fields = plural(len(record.fields), "field")
+                return InputError(
+                    f"A row has {fields}, the header has {len(self.header)}.",
+                    where=f"{self.file}, line {record.line}",
+                    hint="correct the line; a field that contains the delimiter must be quoted",
+                )
+            if any("\udc80" <= character <= "\udcff" for field in record.fields for character in field):
+                return InputError(
+                    "The text is neither UTF-8 nor Windows-1252.",
+                    where=f"{self.file}, line {record.line}",
+                    hint="save it as UTF-8",
+                )
+        return InputError(f"The file cannot be read: {error}.", where=str(self.file), hint="correct the file")
 
 
-def sniff(path: Path) -> DelimitedText:
+def sniff(file: TextFile, *, is_header: Callable[[Sequence[str]], bool]) -> DelimitedText:
     """Detect the format of a file from its first lines.
+
+    Parameters
+    ----------
+    is_header
+        Returns whether a record names the columns of a bar.
 
     Raises
     ------
     InputError
         The file is empty, has only a header, is not text, or is damaged.
     """
-    compressed = path.suffix.lower() == ".gz"
-    with reading(path):
-        with open_bytes(path, compressed=compressed) as stream:
+    with reading(file.path):
+        with file.open() as stream:
             start = stream.read(1 << 16)
-        _require_text(path, start)
-        delimiter = _delimiter(start.decode("utf-8-sig", errors="replace"))
-        records = _records(path, delimiter, compressed=compressed)
-        try:
-            header = next(records, None)
-            has_rows = next(records, None) is not None
-        except csv.Error:
-            raise _unclosed_quote(str(path)) from None
+        _require_text(file, start)
+        encoding, end, has_actions = _survey(file, start)
+        lines = start.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
+        first = next((line for line in lines if line.strip()), "")
+        named = _SEP.match(first.strip())
+        candidates = (named[1],) if named else sorted(_DELIMITERS, key=lambda each: -_count(each, first))
+        header, before, delimiter = _header(file, candidates, encoding, is_header)
+        has_rows = header is not None and any(
+            record.line > header.last_line for record in _records(file, delimiter, encoding)
+        )
     if header is None:
-        raise InputError("The file is empty.", where=str(path), hint="check how it was exported")
+        raise InputError("The file is empty.", where=str(file), hint="check how it was exported")
     if not has_rows:
-        raise InputError("The file has a header and no rows.", where=str(path), hint="check how it was exported")
+        raise InputError("The file has a header and no rows.", where=str(file), hint="check how it was exported")
     return DelimitedText(
-        path=path,
-        compressed=compressed,
+        file=file,
         delimiter=delimiter,
         header=tuple(name.strip() for name in header.fields),
         header_lines=header.last_line,
+        encoding=encoding,
+        remarks=(*before, *_footers(end, delimiter, len(header.fields))),
+        has_actions=has_actions,
     )
 
 
-def open_bytes(path: Path, *, compressed: bool) -> BinaryIO:
-    """Open a file to read its content, uncompressed."""
-    return cast("BinaryIO", gzip.open(path, "rb")) if compressed else path.open("rb")
+def _header(
+    file: TextFile,
+    delimiters: Sequence[str],
+    encoding: str,
+    is_header: Callable[[Sequence[str]], bool],
+) -> tuple[_Record | None, list[str], str]:
+    """Return the header, the lines before it, and the delimiter with which it is read.
+
+    The first record that names the columns of a bar is the header; where there is none, the first of all.
+    """
+    first: tuple[_Record, str] | None = None
+    for delimiter in delimiters:
+        before: list[str] = []
+        top = list(islice(_records(file, delimiter, encoding, lines=_PREAMBLE_LINES), 3))
+        joined = joined_header([record.fields for record in top])
+        if joined is not None:
+            return _Record(top[0].line, top[-1].last_line, joined), [], delimiter
+        for record in islice(_records(file, delimiter, encoding, lines=_PREAMBLE_LINES), _PREAMBLE):
+            if len(record.fields) > _COLUMNS:
+                raise InputError(
+                    f"A row has {len(record.fields):,} fields, and {_COLUMNS:,} can be read.",
+                    where=f"{file}, line {record.line}",
+                    hint="check how the file was exported",
+                )
+            line = delimiter.join(record.fields).strip()
+            if _SEP.match(line):
+                continue
+            if is_header([name.strip() for name in record.fields]):
+                return record, before, delimiter
+            first = first or (record, delimiter)
+            before.append(line)
+    return (None, [], delimiters[0]) if first is None else (first[0], [], first[1])
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn the system's errors about an unreadable file into an InputError."""
-    try:
-        yield
-    except PermissionError:
-        raise InputError(
-            "There is no permission to read the file.", where=str(path), hint=f"chmod u+r '{path}'"
-        ) from None
-    except FileNotFoundError:
-        raise InputError("There is no such file.", where=str(path), hint="check the path") from None
-    except gzip.BadGzipFile as error:
-        raise InputError(
-            f"The name of the file ends in .gz, but it is not gzip, or incomplete: {error}.",
-            where=str(path),
-            hint="download it again; if it is plain text, remove .gz from its name",
-        ) from None
-    except (EOFError, zlib.error, OSError) as error:
-        raise InputError(
-            f"The file is damaged or incomplete: {error}.", where=str(path), hint="download it again"
-        ) from None
+def _is_action(fields: Sequence[str]) -> bool:
+    return any(re.match(ACTION_CELL, field) for field in fields[1:])
 
 
-def _records(path: Path, delimiter: str, *, compressed: bool) -> Iterator[_Record]:
-    """Yield every record with its lines, the header first; blank lines are skipped."""
+def _survey(file: TextFile, start: bytes) -> tuple[str, str, bool]:
+    """Return the encoding of a file's text, its last lines, and whether it has words of a dividend or a split."""
+    if start.startswith(_UTF16):
+        encoding = "utf-16"
+    else:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        encoding = "utf-8"
+    end = b""
+    words = [word.encode(name) for word in _ACTION_WORDS for name in ("ascii", "utf-16-le", "utf-16-be")]
+    has_actions = False
+    size = 0
+    with file.open() as stream:
+        while block := stream.read(_LINE_BYTES):
+            size += len(block)
+            if file.part is None:
+                refuse_expansion(file.path, size)
+            if len(block) == _LINE_BYTES and b"\n" not in block and b"\r" not in block:
+                raise InputError(
+                    f"A line has more than {_LINE_BYTES:,} bytes.",
+                    where=str(file),
+                    hint="check how the file was exported: each bar must be on a line of its own",
+                )
+            # A word can be cut between two blocks.
+            has_actions = has_actions or any(word in end[-64:] + block for word in words)
+            end = (end + block)[-4096:]
+            if encoding == "utf-8":
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    encoding = _FALLBACK
+    # Of a character of two bytes, the first may be cut off.
+    tail = end[len(end) % 2 :].decode("utf-16-le" if start.startswith(_UTF16[0]) else "utf-16-be", errors="replace")
+    return encoding, tail if encoding == "utf-16" else end.decode(encoding, errors="replace"), has_actions
+
+
+def _footers(end: str, delimiter: str, width: int) -> list[str]:
+    """Return the lines of one field at the end of a file of several columns."""
+    found: list[str] = []
+    for line in reversed([line.strip() for line in end.splitlines() if line.strip()]):
+        fields = next(csv.reader([line], delimiter=delimiter))
+        if width == 1 or len(fields) != 1 or len(found) == _FOOTERS or not _REMARK.match(fields[0].strip()):
+            break
+        found.append(fields[0].strip())
+    return found
+
+
+def _records(file: TextFile, delimiter: str, encoding: str, *, lines: int | None = None) -> Iterator[_Record]:
+    """Yield the records of the first lines, of all by default, with their lines; blank lines are skipped."""
     with (
-        open_bytes(path, compressed=compressed) as stream,
-        io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
+        file.open() as stream,
+        io.TextIOWrapper(
+            stream, encoding=encoding.replace("utf-8", "utf-8-sig"), errors="surrogateescape", newline=""
+        ) as text,
     ):
         reader = csv.reader(text, delimiter=delimiter)
         before = 0
-        for fields in reader:
-            if fields:
-                yield _Record(before + 1, reader.line_num, fields)
-            before = reader.line_num
+        try:
+            for fields in reader:
+                if fields:
+                    yield _Record(before + 1, reader.line_num, fields)
+                before = reader.line_num
+                if lines is not None and before >= lines:
+                    return
+        except csv.Error:
+            raise _unclosed_quote(f"{file}, line {before + 1}") from None
 
 
-def _require_text(path: Path, start: bytes) -> None:
+def _require_text(file: TextFile, start: bytes) -> None:
     for magic, (kind, hint) in _NOT_TEXT.items():
         if start.startswith(magic):
-            raise InputError(f"The file is {kind}, not CSV.", where=str(path), hint=hint)
-    if b"\0" in start:
-        raise InputError("The file is not text.", where=str(path), hint="import a CSV or a Parquet file")
+            raise InputError(f"The file is {kind}, not CSV.", where=str(file), hint=hint)
+    if b"\0" in start and not start.startswith(_UTF16):
+        raise InputError("The file is not text.", where=str(file), hint="import a CSV or a Parquet file")
 
 
-def _delimiter(start: str) -> str:
-    """Return the delimiter that is most frequent in the first line that is not blank, outside of quotes."""
-    line = next((line for line in start.splitlines() if line.strip()), "")
-    unquoted = "".join(line.split('"')[::2])
-    return max(_DELIMITERS, key=unquoted.count)
+def _count(delimiter: str, line: str) -> int:
+    """Return how often a delimiter is in a line, outside of quotes."""
+    return "".join(line.split('"')[::2]).count(delimiter)
 
 
 def _unclosed_quote(where: str) -> InputError:

@@ -1,40 +1,44 @@
-"""Read files of bars for `pm import`: find them, detect their format, and stream their bars."""
+"""Read files of bars for `pm import`: detect their format, and stream their bars."""
 
 from __future__ import annotations
 
 import hashlib
-import re
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from pm.errors import InputError
+from pm.sources.accounts import account_file
+from pm.sources.actions import match_actions, read_actions
 from pm.sources.base import BARS_SCHEMA
-from pm.sources.cells import CellStyles, cell_styles, read_cells
+from pm.sources.cells import CellStyles, cell_styles, read_cells, read_columns_of_tickers
 from pm.sources.columnar import ParquetFile, open_parquet
-from pm.sources.delimited import DelimitedText, open_bytes, reading, sniff
+from pm.sources.delimited import DelimitedText, sniff
+from pm.sources.file_names import ticker_in
+from pm.sources.finding import READ, find_files, require_readable_name
 from pm.sources.names import FILES
-from pm.sources.spellings import match_columns
+from pm.sources.refusal import quoted, refusal_of, refusing
+from pm.sources.spellings import is_header, is_weak, match_columns, normalised
+from pm.sources.text_file import TextFile, is_workbook, parts_of, reading
+from pm.sources.wide import columns_by_ticker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["FilePlan", "find_files", "inspect_file", "read_file"]
+__all__ = ["FilePlan", "Inspected", "actions_of", "inspect_file", "inspect_files", "read_file"]
 
 
-_SEARCHED = (".csv", ".csv.gz", ".parquet")
-"""Endings of the files that a folder is searched for."""
-_READ = (*_SEARCHED, ".tsv", ".tsv.gz", ".txt", ".txt.gz")
-"""Endings of the files that can be read."""
-_TICKER = re.compile(r"[A-Za-z0-9^][A-Za-z0-9.^=-]{0,14}")
-# fmt: off
-_NOT_TICKERS = {
-    "bars", "candles", "daily", "data", "dataset", "download", "export", "historical", "history", "ohlc", "ohlcv",
-    "prices", "quotes", "sample", "stocks", "table", "test", "tickers",
-}
-# fmt: on
+_ENCODINGS = {"cp1252": "Windows-1252", "utf-16": "UTF-16"}
+"""Encodings other than UTF-8, as users know them."""
+_COLUMNS = 20
+"""Maximum number of columns named in a message."""
+_NAMED = 5
+"""Maximum number of tickers named in a note."""
+_SERIES = "series"
+"""Column of an Indian exchange that tells a share (EQ) from the company's other papers of the same symbol."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ class FilePlan:
     ignored
         Columns of the file that are not read.
     ticker
-        Ticker of every row, taken from the file's name; None if the file has a ticker column.
+        Ticker of every row; None if the file has a ticker column.
+    ticker_source
+        Where `ticker` is from: 'name' of the file, or 'option', named by the user; None without it.
     tickers
         Tickers whose rows are read; None for all.
     fingerprint
@@ -62,7 +68,12 @@ class FilePlan:
     content
         The file as delimited text or as Parquet.
     places
-        Column of a bar, to the position of the file's column, from 0.
+        Column of a bar, to the position of the file's column, from 0. Of a file with columns of its own for each
+        ticker, those of the first.
+    groups
+        For each ticker of such a file, the positions of its columns; empty for any other file.
+    actions
+        Positions of the columns of splits and dividends.
     """
 
     path: Path
@@ -70,53 +81,145 @@ class FilePlan:
     columns: dict[str, str]
     ignored: tuple[str, ...]
     ticker: str | None
+    ticker_source: Literal["name", "option"] | None
     tickers: frozenset[str] | None
     fingerprint: str
     styles: CellStyles = field(repr=False)
     content: DelimitedText | ParquetFile = field(repr=False)
     places: dict[str, int] = field(repr=False)
+    groups: dict[str, dict[str, int]] = field(repr=False)
+    actions: dict[str, int] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Whole path of the file, and the archive's member or the workbook's sheet."""
+        part = self.content.file.part if isinstance(self.content, DelimitedText) else None
+        return str(self.path.resolve() if part is None else self.path.resolve() / part)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is unusual about how the file is read, for the user to see."""
+        notes = []
+        if isinstance(self.content, DelimitedText):
+            if self.content.encoding != "utf-8":
+                notes.append(f"the text is in {_ENCODINGS[self.content.encoding]}")
+            if self.content.remarks:
+                notes.append(f"lines left out: {', '.join(self.content.remarks)}")
+        if self.groups:
+            first = ", ".join(list(self.groups)[:_NAMED])
+            more = f" and {len(self.groups) - _NAMED:,} more" if len(self.groups) > _NAMED else ""
+            notes.append(f"columns of {first}{more}")
+        if self.styles.numbers.decimal == ",":
+            notes.append("decimal commas")
+        if self.styles.dates is not None and "YY" in self.styles.dates.name and "YYYY" not in self.styles.dates.name:
+            notes.append(f"dates as {self.styles.dates.name}")
+        return tuple(notes)
 
 
-def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Return the files to import: the files named, and those found in the folders named.
+@dataclass(frozen=True)
+class Inspected:
+    """The files of an import, before they are read.
 
-    A folder is searched at every depth for *.csv, *.csv.gz and *.parquet, except hidden files and folders and lakes;
-    its files are sorted. A path is taken literally: it is not a pattern. A file named twice is returned once.
-
-    Raises
-    ------
-    InputError
-        A path does not exist, or a folder has no file to import.
+    Attributes
+    ----------
+    plans
+        Detected formats, one for each file, member of an archive or sheet of a workbook.
+    refused
+        An error for each file whose format could not be detected.
+    left_out
+        Files in folders that are not read, and why: that they must be named, or what is wrong with an archive or a
+        workbook that can hold other things than bars.
     """
-    found: dict[Path, None] = {}
-    for path in map(Path, paths):
-        with reading(path):
-            is_folder, is_there = path.is_dir(), path.exists()
-        if is_folder:
-            inside = sorted(file for file in path.rglob("*") if _is_searched(file, path))
-            if not inside:
-                raise InputError(
-                    "The folder holds no files of bars.",
-                    where=str(path),
-                    hint=f"put {', '.join('*' + suffix for suffix in _SEARCHED)} there",
-                )
-            found.update(dict.fromkeys(inside))
-        elif is_there:
-            found[path] = None
-        else:
-            raise InputError("There is no such file or folder.", where=str(path), hint="check the path")
-    return list(found)
+
+    plans: list[FilePlan] = field(default_factory=list)
+    refused: list[InputError] = field(default_factory=list)
+    left_out: dict[Path, str] = field(default_factory=dict)
+
+    def refusal(self) -> InputError:
+        """Read all files to their ends, and return an error that names each one that cannot be read.
+
+        There must be one: call it when `refused` is not empty.
+        """
+        errors = list(self.refused)
+        for plan in self.plans:
+            try:
+                for _ in read_file(plan):
+                    pass
+                actions_of(plan)
+            except InputError as error:
+                errors.append(error)
+        return refusal_of(errors, files=len(self.plans) + len(self.refused), others_landed=False)
 
 
-def inspect_file(path: str | Path, *, tickers: Sequence[str] | None = None) -> FilePlan:
+def inspect_files(
+    paths: Iterable[str | Path], *, tickers: Sequence[str] | None = None, ticker: str | None = None
+) -> Inspected:
+    """Detect the format of each file that `find_files` finds; of an archive, of each text in it.
+
+    A file that cannot be read does not stop the others. Of a workbook, the sheets that are not of bars are left out,
+    unless none is; so are the archives and workbooks found in a folder that has other files of bars.
+
+    Parameters
+    ----------
+    paths, tickers, ticker
+        See `find_files` and `inspect_file`.
+    """
+    found = find_files(paths)
+    inspected = Inspected(refused=found.refused, left_out=dict.fromkeys(found.left_out, "if it has bars, name it"))
+    unsuitable: list[tuple[Path, InputError]] = []
+    for path in found.files:
+        try:
+            with refusing(str(path)):
+                require_readable_name(path)
+                parts = parts_of(path)
+                is_book = parts != [None] and is_workbook(path)
+        except InputError as error:
+            if path in found.incidental:
+                unsuitable.append((path, error))
+            else:
+                inspected.refused.append(error)
+            continue
+        errors: list[InputError] = []
+        plans = []
+        for part in parts:
+            try:
+                plans.append(inspect_file(path, part=part, parts=len(parts), tickers=tickers, ticker=ticker))
+            except InputError as error:
+                errors.append(error)
+        inspected.plans.extend(plans)
+        if path in found.incidental and not plans:
+            unsuitable.append((path, errors[0]))
+        elif not is_book:
+            inspected.refused.extend(errors)
+        elif not plans:
+            inspected.refused.append(errors[0])
+    if inspected.plans:
+        inspected.left_out.update((path, error.what) for path, error in unsuitable)
+    else:
+        inspected.refused.extend(error for _, error in unsuitable)
+    return inspected
+
+
+def inspect_file(
+    path: str | Path,
+    *,
+    part: str | None = None,
+    parts: int = 1,
+    tickers: Sequence[str] | None = None,
+    ticker: str | None = None,
+) -> FilePlan:
     """Detect the format of a file, without loading it into memory.
 
     Parameters
     ----------
     path
-        CSV (commas, semicolons or tabs; gzipped or not) or Parquet.
+        Text (commas, semicolons or tabs; gzipped or not), Parquet, an archive or a workbook.
+    part, parts
+        The archive's member or the workbook's sheet to read, and how many there are.
     tickers
         Tickers whose rows are read, spelled as in the file; None for all.
+    ticker
+        Ticker of every row, whatever the file says; None to find it in the file or in its name.
 
     Raises
     ------
@@ -124,31 +227,49 @@ def inspect_file(path: str | Path, *, tickers: Sequence[str] | None = None) -> F
         The file cannot be read as bars; docs/importing.md lists the reasons.
     """
     path = Path(path)
-    with reading(path):
-        is_folder = path.is_dir()
-    if is_folder:
-        raise InputError("This is a folder, not a file.", where=str(path), hint="name the files in it")
-    if not path.name.lower().endswith(_READ):
-        raise InputError(
-            "The name of the file does not end like a format that can be read.",
-            where=str(path),
-            hint=f"let the name end in one of: {', '.join(_READ)}",
-        )
-    content = open_parquet(path) if path.suffix.lower() == ".parquet" else sniff(path)
-    places = match_columns(content.header, where=str(path))
-    ticker = None if "ticker" in places else _ticker_of(path)
-    wanted = None if tickers is None else frozenset(tickers)
+    require_readable_name(path)
+    with refusing(str(path)):
+        return _inspect(path, part, parts, None if tickers is None else frozenset(tickers), ticker)
+
+
+def _inspect(path: Path, part: str | None, parts: int, tickers: frozenset[str] | None, ticker: str | None) -> FilePlan:
+    if path.suffix.lower() == ".parquet":
+        content: DelimitedText | ParquetFile = open_parquet(path)
+    else:
+        content = sniff(TextFile(path, part), is_header=lambda record: is_header(record) or bool(account_file(record)))
+    _refuse_lists_of_accounts(content)
+    groups = columns_by_ticker(content.header) or {}
+    origin: Literal["name", "option"] | None = None if ticker is None or groups else "option"
+    if groups:
+        places = next(iter(groups.values()))
+        if ticker is not None and len(groups) > 1:
+            raise _several_tickers(groups, content)
+        groups = groups if ticker is None else {ticker: places}
+        ticker = None
+    else:
+        places = match_columns(content.header, where=str(content))
+        if ticker is None:
+            ticker = _ticker_of(_name_of(path, part, parts), content, places)
+            origin = None if ticker is None else "name"
+        else:
+            _require_one_ticker(content, places)
+            places.pop("ticker", None)
+    actions = {} if groups else match_actions(content.header, places)
+    read = {place for own in (places, actions, *groups.values()) for place in own.values()}
     return FilePlan(
         path=path,
         format="parquet" if isinstance(content, ParquetFile) else "csv",
-        columns={name: content.header[place] for name, place in places.items()},
-        ignored=tuple(name for place, name in enumerate(content.header) if place not in places.values()),
+        columns={} if groups else {name: content.header[place] for name, place in (places | actions).items()},
+        ignored=tuple(name for place, name in enumerate(content.header) if place not in read),
         ticker=ticker,
-        tickers=wanted,
-        fingerprint=_fingerprint(content, ticker, wanted),
+        ticker_source=origin,
+        tickers=tickers,
+        fingerprint=_fingerprint(content, ticker, tickers),
         styles=cell_styles(content, places),
         content=content,
         places=places,
+        groups=groups,
+        actions=actions,
     )
 
 
@@ -166,10 +287,22 @@ def read_file(plan: FilePlan, chunk_rows: int = 500_000) -> Iterator[pl.DataFram
     """
     if plan.ticker is not None and plan.tickers is not None and plan.ticker not in plan.tickers:
         return
+    with refusing(str(plan.content)):
+        yield from _frames(plan, chunk_rows)
+
+
+def _frames(plan: FilePlan, chunk_rows: int) -> Iterator[pl.DataFrame]:
     waiting: list[pl.DataFrame] = []
     rows = 0
-    for piece in read_cells(plan.content, plan.places, plan.styles):
-        waiting.append(_as_bars(piece, plan))
+    series = [place for place, name in enumerate(plan.content.header) if normalised(name) == _SERIES]
+    places = plan.places | ({_SERIES: series[0]} if series and plan.ticker is None else {})
+    pieces = (
+        read_columns_of_tickers(plan.content, plan.groups, plan.styles)
+        if plan.groups
+        else read_cells(plan.content, places, plan.styles)
+    )
+    for piece in pieces:
+        waiting.append(_as_bars(_shares(piece), plan))
         rows += waiting[-1].height
         if rows >= chunk_rows:
             joined = pl.concat(waiting)
@@ -180,38 +313,107 @@ def read_file(plan: FilePlan, chunk_rows: int = 500_000) -> Iterator[pl.DataFram
         yield pl.concat(waiting)
 
 
-def _is_searched(file: Path, folder: Path) -> bool:
-    within = file.relative_to(folder)
-    hidden = any(part.startswith(".") for part in within.parts)
-    # The Parquet files of a lake are not files of bars, and `pm import .` in a workspace must not import them.
-    in_lake = any((folder / parent / "catalog.sqlite").exists() for parent in within.parents)
-    return file.name.lower().endswith(_SEARCHED) and not hidden and not in_lake and file.is_file()
+def actions_of(plan: FilePlan) -> pl.DataFrame:
+    """Return a file's dividends and splits, with the columns of `ACTIONS_SCHEMA`.
+
+    Raises
+    ------
+    InputError
+        A cell is neither a number nor a ratio. The error names the line.
+    """
+    with refusing(str(plan.content)):
+        found = read_actions(plan.content, plan.places, plan.actions, plan.styles, ticker=plan.ticker)
+    return found if plan.tickers is None else found.filter(pl.col("ticker").is_in(list(plan.tickers)))
 
 
-def _ticker_of(path: Path) -> str:
-    """Return the ticker in the file's name: AAPL for AAPL.csv, BRK.B for brk.b.csv.gz."""
-    suffix = max((suffix for suffix in _READ if path.name.lower().endswith(suffix)), key=len)
-    stem = path.name[: -len(suffix)]
-    # A file called data.csv is hardly about the ticker DATA; one called DATA.csv can be.
-    if not _TICKER.fullmatch(stem) or stem in _NOT_TICKERS:
+def _refuse_lists_of_accounts(content: DelimitedText | ParquetFile) -> None:
+    kind = account_file(content.header)
+    if kind is not None:
+        found = ", ".join(quoted(name) for name in content.header[:_COLUMNS]) + (
+            ", …" if len(content.header) > _COLUMNS else ""
+        )
+        raise InputError(
+            f"The file lists {kind} of an account, not daily bars; found {found}.",
+            where=str(content),
+            hint="import a history of prices: one row per ticker and date, with the columns ticker, date and close",
+        )
+
+
+def _name_of(path: Path, part: str | None, parts: int) -> str:
+    """Return the name that can be a ticker: that of the file; of an archive's member; of one of several sheets."""
+    if part is None:
+        return path.name
+    if is_workbook(path):
+        return path.name if parts == 1 else part
+    return PurePosixPath(part).name
+
+
+def _ticker_of(name: str, content: DelimitedText | ParquetFile, places: dict[str, int]) -> str | None:
+    """Return the ticker in the file's name, AAPL for AAPL.csv, or None if the file has a column of tickers.
+
+    A column called name, code or stock can hold something else: the name of a company, or a number. If it does not
+    hold tickers that differ, the file's name goes before it, and the column is left out of `places`.
+    """
+    suffix = max((suffix for suffix in ("", *READ) if name.lower().endswith(suffix)), key=len)
+    named = ticker_in(name[: len(name) - len(suffix)])
+    if "ticker" in places:
+        if named is None or not is_weak("ticker", content.header[places["ticker"]]) or _has_tickers(content, places):
+            return None
+        del places["ticker"]
+    if named is None:
         raise InputError(
             "No ticker: the file has no ticker column, and its name is not a ticker.",
-            where=str(path),
-            hint="add a column called ticker, or name the file after its ticker, such as AAPL.csv",
+            where=str(content),
+            hint="say which with --ticker, add a column called ticker, or name the file after its ticker, as AAPL.csv",
         )
-    return stem.upper()
+    return named
+
+
+def _require_one_ticker(content: DelimitedText | ParquetFile, places: dict[str, int]) -> None:
+    if "ticker" not in places or is_weak("ticker", content.header[places["ticker"]]):
+        return
+    seen: set[str] = set()
+    with closing(content.pieces({"ticker": places["ticker"]})) as pieces:
+        for piece in pieces:
+            seen |= set(piece["ticker"].cast(pl.String).drop_nulls())
+            if len(seen) > 1:
+                raise _several_tickers(seen, content)
+
+
+def _several_tickers(tickers: Iterable[str], content: DelimitedText | ParquetFile) -> InputError:
+    names = ", ".join(quoted(name)[1:-1] for name in sorted(tickers)[:2])
+    return InputError(
+        f"--ticker names one ticker, and the file has several: {names}, …",
+        where=str(content),
+        hint="leave --ticker out; --tickers chooses among those of the file",
+    )
+
+
+def _has_tickers(content: DelimitedText | ParquetFile, places: dict[str, int]) -> bool:
+    """Return whether a column holds several values in the first rows that are not numbers."""
+    with closing(content.pieces({"ticker": places["ticker"]})) as pieces:
+        head = next(pieces, pl.DataFrame(schema=["ticker"]))["ticker"].cast(pl.String).str.strip_chars().unique()
+    return len(head) > 1 and not head.str.contains(r"^\d*$").all()
 
 
 def _fingerprint(content: DelimitedText | ParquetFile, ticker: str | None, tickers: frozenset[str] | None) -> str:
     digest = hashlib.sha256()
-    compressed = isinstance(content, DelimitedText) and content.compressed
-    with reading(content.path), open_bytes(content.path, compressed=compressed) as stream:
+    file = content.file if isinstance(content, DelimitedText) else TextFile(content.path)
+    with reading(file.path), file.open() as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     if ticker is not None or tickers is not None:
         # Two tickers' files with equal content have different bars; and so has a file that is read for some tickers.
         digest.update(f"\0{ticker}\0{None if tickers is None else sorted(tickers)}".encode())
     return digest.hexdigest()
+
+
+def _shares(piece: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of shares, where an Indian exchange has rows of other papers under the same symbol."""
+    if _SERIES not in piece.columns:
+        return piece
+    is_share = pl.col(_SERIES) == "EQ"
+    return piece.filter(is_share | ~is_share.any().over("ticker")).drop(_SERIES)
 
 
 def _as_bars(piece: pl.DataFrame, plan: FilePlan) -> pl.DataFrame:

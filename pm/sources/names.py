@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["FILES", "SAMPLE"]
+__all__ = ["FILES", "SAMPLE", "USER"]
 
 FILES = "files"
 """Files that were imported."""
 
 SAMPLE = "sample"
 """The embedded sample of real stocks."""
+
+USER = "user"
+"""Dividends and splits that the user told."""

@@ -1,4 +1,8 @@
-"""Parse the numbers of a file: decimal points or commas, thousands separators, currency signs, missing values."""
+"""Parse the numbers of a file: decimal points or commas, thousands separators, currency signs, missing values.
+
+A number such as 1,234 can be read in two ways that differ by a factor of 1000. Which one is right is decided once for a
+file, by all of its columns together; what stays undecided is an error and not a guess.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,31 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["MISSING", "NumberStyle", "number_style", "parse_numbers"]
+__all__ = ["MISSING", "AmbiguousNumbersError", "NumberStyle", "number_style", "parse_numbers"]
 
 MISSING = ("", "-", "--", "na", "n/a", "#n/a", "nan", "null", "none", "nil", ".", "?")
 """Texts of a missing number, in lower case."""
 
-_CURRENCY = r"^([+-]?)\s*[$€£¥]\s*"
-_THOUSANDS = {
-    ",": r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$",
-    ".": r"^[+-]?\d{1,3}(\.\d{3})+(,\d*)?$",
-}
-_SHOWS_POINT = r"^[+-]?(\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d+|0\.\d+|[\d,]*,\d{3}\.\d*)$"
+_SIGNS = "$€£¥₹₩"
+"""Currency signs, which can stand before or after a number."""
+_CURRENCY = rf"^([+-]?)\s*[{_SIGNS}]?\s*(.*?)\s*[{_SIGNS}]?$"
+_SPACES = " \u00a0\u2009\u202f'’"
+"""Thousands separators that are neither a point nor a comma: spaces and apostrophes."""
+_SPACED = rf"^[+-]?\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:[.,]\d*)?$"
+_EXPONENT = r"(?:[eE][+-]?\d+)?$"
+# A group of thousands never starts with a zero: 0,875 has a decimal comma. After the last three digits, digits are
+# grouped by three, or by two as in India: 81,56,310.
+_WITH_POINT = rf"^[+-]?(?:\d+|[1-9]\d{{0,2}}(?:,\d{{3}})+|[1-9]\d?(?:,\d{{2}})+,\d{{3}})?(?:\.\d*)?{_EXPONENT}"
+_WITH_COMMA = rf"^[+-]?(?:\d+|[1-9]\d{{0,2}}(?:\.\d{{3}})+)?(?:,\d*)?{_EXPONENT}"
+_MULTIPLES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+"""Letters after a volume, and what they stand for: 47.44M are 47,440,000."""
+_SUFFIXED = r"^(.*\d)\s*([KMBTkmbt])$"
+
+_PRICES = ("open", "high", "low", "close", "adj_close")
+_COHERENT = 10.0
+"""Largest ratio of two prices of one bar, or of two closes one after the other, that is taken for plausible."""
 
 
 @dataclass(frozen=True)
@@ -32,30 +48,133 @@ class NumberStyle:
     decimal
         Decimal separator.
     thousands
-        Thousands separator. Empty if a comma could be either separator, so that a number with a comma is refused.
+        Thousands separator. Empty if no number of the file has a separator.
     """
 
     decimal: Literal[".", ","]
     thousands: Literal[",", ".", ""]
 
 
-def number_style(cells: Iterable[str], delimiter: str) -> NumberStyle:
-    """Detect the format of numbers from a file's first ones.
+POINT, COMMA, PLAIN = NumberStyle(".", ","), NumberStyle(",", "."), NumberStyle(".", "")
 
-    If commas delimit the columns, the decimal separator is a point. Otherwise a comma is a decimal comma, unless one of
-    the numbers has a decimal point.
+
+class AmbiguousNumbersError(ValueError):
+    """The numbers of a file can be read with a decimal point or a decimal comma."""
+
+    def __init__(self, column: str, cell: str) -> None:
+        super().__init__(f"{cell!r} in {column!r} can be read in two ways")
+        self.column = column
+        self.cell = cell
+
+
+def number_style(
+    columns: Mapping[str, pl.Series], others: Sequence[pl.Series] = (), *, delimiter: str, dotted_dates: bool
+) -> NumberStyle:
+    """Detect the format of a file's numbers.
+
+    In this order, the first that decides:
+
+    1. A number that has one reading only: 12.50, 0,875, 1,234,567; in the columns of a bar, then in other columns.
+    2. The prices: with the wrong separator, 999 and 1,001 differ by a factor of 1000.
+    3. The volume, which is a whole number.
+    4. The separators used: a point alone is a decimal point, unless the file has German dates and a delimiter that
+       leaves the comma free; a comma alone is a decimal comma beside dates written DD.MM.YYYY.
+
+    Parameters
+    ----------
+    columns
+        Cells of the first rows, as strings, by column of a bar.
+    others
+        Cells of further columns, whose numbers can decide.
+    delimiter
+        Delimiter of the fields.
+    dotted_dates
+        Whether the dates are written DD.MM.YYYY.
+
+    Raises
+    ------
+    AmbiguousNumbersError
+        Nothing decides.
     """
-    if delimiter == ",":
-        return NumberStyle(".", ",")
-    text = pl.Series(list(cells), dtype=pl.String).str.strip_chars().str.replace(_CURRENCY, "$1")
-    if text.str.contains(_SHOWS_POINT).any():
-        return NumberStyle(".", ",")
-    if text.str.contains(r"^[+-]?[\d.]*,\d+$").any():
-        return NumberStyle(",", ".")
-    return NumberStyle(".", "")
+    cells = {name: _plain(cells.drop_nulls(), volume=name == "volume") for name, cells in columns.items()}
+    told = _told_by(cells.values())
+    if told is not None:
+        return told
+    ambiguous = {name: _ambiguous(text) for name, text in cells.items()}
+    doubtful = next(((name, text[0]) for name, text in ambiguous.items() if len(text)), None)
+    if doubtful is None:
+        return PLAIN
+    told = (
+        _told_by(filter(_is_numeric, (_plain_share(cells.drop_nulls()) for cells in others)))
+        or _told_by_prices(columns)
+        or _told_by_volume(cells)
+        or _told_by_separators(ambiguous.values(), delimiter, dotted_dates=dotted_dates)
+    )
+    if told is None:
+        raise AmbiguousNumbersError(*doubtful)
+    return told
 
 
-def parse_numbers(text: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series]:
+def _told_by(columns: Iterable[pl.Series]) -> NumberStyle | None:
+    """Return the only format in which all numbers can be read; None if both can be, or neither."""
+    point = comma = False
+    for text in columns:
+        is_spaced = text.str.contains(_SPACED)
+        as_point = text.str.contains(_WITH_POINT) | (is_spaced & ~text.str.contains(",", literal=True))
+        as_comma = text.str.contains(_WITH_COMMA) | (is_spaced & ~text.str.contains(".", literal=True))
+        point = point or (as_point & ~as_comma).any()
+        comma = comma or (as_comma & ~as_point).any()
+    # Where both are found, one of them is an error, which is reported with its line when the cell is parsed.
+    return POINT if point else COMMA if comma else None
+
+
+def _ambiguous(text: pl.Series) -> pl.Series:
+    """Return the cells that have two readings."""
+    has_separator = text.str.contains("[.,]")
+    return text.filter(has_separator & text.str.contains(_WITH_POINT) & text.str.contains(_WITH_COMMA))
+
+
+def _is_numeric(text: pl.Series) -> bool:
+    filled = text.filter(~text.str.to_lowercase().is_in(MISSING))
+    return len(filled) > 0 and (filled.str.contains(_WITH_POINT) | filled.str.contains(_WITH_COMMA)).all()
+
+
+def _told_by_prices(columns: Mapping[str, pl.Series]) -> NumberStyle | None:
+    coherent = []
+    for style in (POINT, COMMA):
+        prices = pl.DataFrame(
+            [parse_numbers(columns[name], style)[0].alias(name) for name in _PRICES if name in columns]
+        )
+        prices = prices.select(pl.when(pl.all() > 0).then(pl.all()))
+        ratio = prices.select((pl.max_horizontal(pl.all()) / pl.min_horizontal(pl.all())).max()).item() or 1.0
+        moves = [abs(move) for move in prices.select(pl.all().log().diff().abs().max()).row(0) if move is not None]
+        if max(ratio, *(2.718281828459045**move for move in moves), 1.0) <= _COHERENT:
+            coherent.append(style)
+    return coherent[0] if len(coherent) == 1 else None
+
+
+def _told_by_volume(cells: Mapping[str, pl.Series]) -> NumberStyle | None:
+    if "volume" not in cells or not len(_ambiguous(cells["volume"])):
+        return None
+    whole = []
+    for style in (POINT, COMMA):
+        values, bad = parse_numbers(cells["volume"], style)
+        if not bad.any() and (values.drop_nulls() % 1 == 0).all():
+            whole.append(style)
+    return whole[0] if len(whole) == 1 else None
+
+
+def _told_by_separators(ambiguous: Iterable[pl.Series], delimiter: str, *, dotted_dates: bool) -> NumberStyle | None:
+    text = pl.concat(list(ambiguous))
+    has_point, has_comma = (text.str.contains(separator, literal=True).any() for separator in (".", ","))
+    if has_point and has_comma:
+        return None
+    if has_point:
+        return POINT if delimiter == "," or not dotted_dates else None
+    return COMMA if dotted_dates else None
+
+
+def parse_numbers(text: pl.Series, style: NumberStyle, *, volume: bool = False) -> tuple[pl.Series, pl.Series]:
     """Parse numbers.
 
     Parameters
@@ -64,6 +183,8 @@ def parse_numbers(text: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Se
         Cells, as strings.
     style
         Format of the file's numbers.
+    volume
+        Whether the cells are volumes, which can end in K, M, B or T.
 
     Returns
     -------
@@ -78,23 +199,41 @@ def parse_numbers(text: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Se
         if not unread.any():
             return values, unread
         places = unread.arg_true()
-        parsed, bad = _parse_slowly(text.gather(places), style)
+        parsed, bad = _parse_slowly(text.gather(places), style, volume=volume)
         return values.scatter(places, parsed), _mask(len(text), places.filter(bad))
-    return _parse_slowly(text, style)
+    return _parse_slowly(text, style, volume=volume)
 
 
-def _parse_slowly(text: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series]:
+def _parse_slowly(text: pl.Series, style: NumberStyle, *, volume: bool) -> tuple[pl.Series, pl.Series]:
     """Parse numbers with blanks, currency signs, thousands separators and decimal commas."""
-    plain = text.str.strip_chars().str.replace(_CURRENCY, "$1")
+    plain = _plain(text, volume=volume)
     missing = plain.is_null() | plain.str.to_lowercase().is_in(MISSING)
-    grouped = plain.str.contains(_THOUSANDS[style.thousands]) if style.thousands else missing & ~missing
-    ungrouped = plain.str.replace_all(style.thousands or " ", "", literal=True)
-    plain = plain.zip_with(~grouped.fill_null(value=False), ungrouped)
+    spaced = plain.str.contains(_SPACED).fill_null(value=False)
+    plain = plain.zip_with(~spaced, plain.str.replace_all(f"[{_SPACES}]", ""))
+    readable = plain.str.contains(_WITH_POINT if style.decimal == "." else _WITH_COMMA).fill_null(value=False)
+    # What has no separator is left to the cast: inf, for one.
+    separated = plain.str.contains("[.,]").fill_null(value=False)
+    unreadable = separated & ~readable
+    if style.thousands:
+        plain = plain.zip_with(~separated, plain.str.replace_all(style.thousands, "", literal=True))
     if style.decimal == ",":
-        has_point = plain.str.contains(".", literal=True).fill_null(value=False)
-        plain = plain.str.replace(",", ".", literal=True).set(has_point, None)
-    values = plain.cast(pl.Float64, strict=False).set(missing, None)
+        plain = plain.str.replace(",", ".", literal=True)
+    values = plain.cast(pl.Float64, strict=False).set(missing | unreadable, None)
+    if volume:
+        letters = text.str.strip_chars().str.extract(_SUFFIXED, 2).str.to_uppercase()
+        values = values * letters.replace_strict(_MULTIPLES, default=1.0, return_dtype=pl.Float64)
     return values, values.is_null() & ~missing
+
+
+def _plain(text: pl.Series, *, volume: bool) -> pl.Series:
+    """Return cells without blanks around them and currency signs, and volumes without their letter."""
+    plain = text.str.strip_chars().str.replace("−", "-", literal=True).str.replace(_CURRENCY, "$1$2")
+    return plain.str.replace(_SUFFIXED, "$1") if volume else plain
+
+
+def _plain_share(text: pl.Series) -> pl.Series:
+    """Return the cells of a column that is not one of a bar, which can be shares in percent."""
+    return _plain(text.str.replace(r"\s*%\s*$", ""), volume=True)
 
 
 def _mask(length: int, places: pl.Series) -> pl.Series:

@@ -7,32 +7,86 @@ from typing import TYPE_CHECKING
 
 from pm.errors import InputError, did_you_mean
 from pm.sources.base import BARS_SCHEMA
+from pm.sources.refusal import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SPELLINGS", "WEAK_SPELLINGS", "match_columns", "normalised"]
+__all__ = ["SPELLINGS", "WEAK_SPELLINGS", "is_header", "is_weak", "match_columns", "normalised"]
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "ticker": ("ticker", "symbol", "sym", "instrument", "ric", "tickersymbol"),
-    "date": ("date", "datetime", "timestamp", "day", "session", "tradedate", "tradingdate", "tradingday", "dt"),
-    "open": ("open", "openprice", "o", "pxopen"),
-    "high": ("high", "highprice", "h", "max", "pxhigh"),
-    "low": ("low", "lowprice", "l", "min", "pxlow"),
-    "close": ("close", "closeprice", "closingprice", "c", "last", "closelast", "lastprice", "pxlast", "settle"),
-    "adj_close": ("adjclose", "adjustedclose", "closeadj", "closeadjusted", "adjcloseprice", "adjustedcloseprice"),
-    "volume": ("volume", "vol", "v", "tradedvolume", "sharestraded", "pxvolume"),
+    "ticker": ("ticker", "symbol", "sym", "instrument", "ric", "tickersymbol", "scripcode", "tradingsymbol"),
+    "date": (
+        *("date", "datetime", "timestamp", "day", "session", "tradedate", "tradingdate", "tradingday", "dt"),
+        *("opentime", "datum", "fecha", "data", "tarih", "дата", "日付", "日期", "日付け", "날짜"),
+    ),
+    "open": (
+        *("open", "openprice", "o", "pxopen", "opening", "openingprice"),
+        *("eröffnung", "eröffn", "erster", "eröffnungskurs", "ouverture", "ouv", "apertura", "abertura"),
+        *(
+            "otwarcie",
+            "öppning",
+            "öppningskurs",
+            "openen",
+            "açılış",
+            "откр",
+            "始値",
+            "开盘",
+            "开盘价",
+            "시가",
+        ),
+    ),
+    "high": (
+        *("high", "highprice", "h", "max", "pxhigh", "highest"),
+        *("hoch", "höchst", "höchstkurs", "tageshoch", "haut", "plushaut", "massimo", "máximo", "máxima", "maximo"),
+        *("najwyzszy", "najwyższy", "högst", "högsta", "hoog", "yüksek", "макс", "高値", "最高", "最高价", "고가"),
+    ),
+    "low": (
+        *("low", "lowprice", "l", "min", "pxlow", "lowest"),
+        *("tief", "tiefst", "tiefstkurs", "tagestief", "bas", "plusbas", "minimo", "mínimo", "mínima"),
+        *("najnizszy", "najniższy", "lägst", "lägsta", "laag", "düşük", "мин", "安値", "最低", "最低价", "저가"),
+    ),
+    "close": (
+        *("close", "closeprice", "closingprice", "c", "closelast", "settle", "settlement", "settlementprice"),
+        *("closeclosepriceadjustedforsplits",),
+        *("schluss", "schlusskurs", "zuletzt", "schlußkurs", "clôture", "cloture", "dernier", "chiusura", "ultimo"),
+        *("cierre", "último", "fechamento", "zamkniecie", "zamknięcie", "ostatnio", "stängning", "senast"),
+        *("slotkoers", "laatste", "kapanış", "şimdi", "закрытие", "終値", "收盘", "收盘价", "종가"),
+    ),
+    "adj_close": (
+        *("adjclose", "adjustedclose", "closeadj", "closeadjusted", "adjcloseprice", "adjustedcloseprice"),
+        "adjcloseadjustedclosepriceadjustedforsplitsanddividendandorcapitalgaindistributions",
+        *("adjschlusskurs", "bereinigterschlusskurs", "clôtureajustée", "cierreajustado", "chiusuraaggiustata"),
+    ),
+    "volume": (
+        *("volume", "vol", "v", "tradedvolume", "sharestraded", "pxvolume", "tottrdqty", "ttltrdqnty", "noofshares"),
+        *(
+            "totaltradedquantity",
+            "volumen",
+            "stück",
+            "stücke",
+            "wolumen",
+            "volym",
+            "hacim",
+            "hac",
+            "объём",
+            "出来高",
+            "成交量",
+            "거래량",
+        ),
+    ),
     "source": ("source", "vendor", "provider"),
 }
-"""Names of each column of a bar, compared without case, spaces and punctuation: `Adj. Close` is `adjclose`."""
+"""Names of each column of a bar, compared without case, spaces and punctuation: `Adj. Close` is `adjclose`. After the
+English ones, those of Yahoo and investing.com in other languages and of some exchanges."""
 
 WEAK_SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "ticker": ("name", "code", "stock"),
+    "ticker": ("code", "stock", "name"),
     "date": ("time", "", "indexlevel0"),
-    "close": ("price", "value"),
+    "close": ("last", "lastprice", "pxlast", "price", "value"),
 }
-"""Names that can mean something else too, and match only if no other column does. The empty name is a blank cell of the
-header, as pandas writes an unnamed index to CSV; in Parquet it writes `__index_level_0__`."""
+"""Names that can mean something else too, and match only if no other column does, the earlier ones first. The empty
+name is a blank cell of the header, as pandas writes an unnamed index to CSV; in Parquet it is `__index_level_0__`."""
 
 _PRICES = {"open", "high", "low", "close", "adj_close"}
 
@@ -40,6 +94,18 @@ _PRICES = {"open", "high", "low", "close", "adj_close"}
 def normalised(header: str) -> str:
     """Return a name in lower case without spaces and punctuation: 'adjclose' for '<Adj. Close>'."""
     return re.sub(r"[\W_]+", "", header).lower()
+
+
+def is_header(record: Sequence[str]) -> bool:
+    """Return whether a record names a date and a close."""
+    keys = {normalised(name) for name in record} - {""}
+    dates, closes = ({*SPELLINGS[field], *WEAK_SPELLINGS[field]} for field in ("date", "close"))
+    return not keys.isdisjoint(dates) and not keys.isdisjoint(closes | {*SPELLINGS["adj_close"]})
+
+
+def is_weak(field: str, name: str) -> bool:
+    """Return whether a name of a file's column matches a column of a bar, and can mean something else too."""
+    return normalised(name) in WEAK_SPELLINGS.get(field, ())
 
 
 def match_columns(header: Sequence[str], *, where: str) -> dict[str, int]:
@@ -68,7 +134,7 @@ def match_columns(header: Sequence[str], *, where: str) -> dict[str, int]:
     for field in BARS_SCHEMA:
         candidates = _best_candidates(field, header)
         if len(candidates) > 1:
-            names = " and ".join(repr(header[place]) for place in candidates)
+            names = " and ".join(quoted(header[place]) for place in candidates)
             raise InputError(
                 f"Columns {names} could both be the {field}.",
                 where=where,
@@ -90,16 +156,16 @@ def _best_candidates(field: str, header: Sequence[str]) -> list[int]:
         [normalised(name) == key for name in header],
         [normalised(name) in SPELLINGS[field] for name in header],
         # A blank cell in the header is an index only if it is the first; elsewhere it comes from a trailing delimiter.
-        [
-            normalised(name) in WEAK_SPELLINGS.get(field, ()) and bool(name.strip() or place == 0)
-            for place, name in enumerate(header)
-        ],
+        *(
+            [normalised(name) == word and bool(name.strip() or place == 0) for place, name in enumerate(header)]
+            for word in WEAK_SPELLINGS.get(field, ())
+        ),
     )
     return next(([place for place, hit in enumerate(rank) if hit] for rank in ranks if any(rank)), [])
 
 
 def _require(places: Mapping[str, int], header: Sequence[str], where: str) -> None:
-    found = ", ".join(repr(name) for name in header[:20]) + (", …" if len(header) > 20 else "")
+    found = ", ".join(quoted(name) for name in header[:20]) + (", …" if len(header) > 20 else "")
     if "date" not in places:
         raise InputError(
             f"No date column; found {found}.{_nearest('date', header)}",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
-from pm.tables.lake import DICTIONARY
+from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
-from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, RECONCILIATION, RESTATEMENTS
+from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, REBASINGS, RECONCILIATION, RESTATEMENTS
 from pm.tables.signals import SIGNALS
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
@@ -34,6 +34,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             BAR_FLAGS,
             RECONCILIATION,
             RESTATEMENTS,
+            REBASINGS,
             FEATURES,
             VOLATILITY,
             VOLATILITY_FITS,
@@ -45,6 +46,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RUNS,
             STAGE_EVENTS,
             DICTIONARY,
+            FILE_CHECKSUMS,
         )
     }
 )

@@ -17,7 +17,8 @@ FORECASTS = Table(
         Column(
             "model",
             TEXT,
-            "Forecaster; 'ensemble', the weighted combination; or 'martingale', a random walk of constant volatility.",
+            "Forecaster; 'ensemble', the weighted combination; 'martingale', a random walk of constant volatility; or "
+            "'garch_hs', in evaluations: no change, with the simulated distribution of one GARCH(1,1) model.",
         ),
         Column("target_date", DATE, "Session (trading day) that is forecast."),
         Column("step", INTEGER, "Number of sessions from the origin date to the target date, from 1."),
@@ -27,9 +28,11 @@ FORECASTS = Table(
             REAL,
             "Close as traded on the origin date, per share. Every price of the row is in the same units.",
         ),
-        Column("mean_log_return", REAL, "Expected total log return from the origin date to the target date."),
+        Column("mean_log_return", REAL, "Mean total log return from the origin date to the target date."),
         Column("sigma", REAL, "Standard deviation of the total log return from the origin date to the target date."),
-        Column("mean", REAL, "Forecast price: origin_close × exp(mean_log_return)."),
+        Column(
+            "mean", REAL, "Geometric mean of the price: origin_close × exp(mean_log_return); not the arithmetic mean."
+        ),
         *(
             Column(quantile_column("q", level), REAL, f"{level:.3g} quantile of the price on the target date.")
             for level in QUANTILES
@@ -57,7 +60,7 @@ MODEL_WEIGHTS = Table(
     ("run_id", "ticker", "model", "cutoff"),
     (
         Column("ticker", TEXT, "Ticker."),
-        Column("model", TEXT, "Forecaster."),
+        Column("model", TEXT, "Forecaster; or 'ensemble', their weighted combination."),
         Column(
             "weight",
             REAL,
@@ -66,8 +69,9 @@ MODEL_WEIGHTS = Table(
         Column(
             "verdict",
             TEXT,
-            "Whether the ticker's combined models had a smaller loss than naive out of sample, significant at 5%: "
-            "'edge'; otherwise 'no edge', and naive has all the weight. Equal in all rows of a ticker.",
+            "'edge' if the ensemble's row has a dm_p_value below 0.05 and a relative_rmse below 1, or, for evidence "
+            "'pooled', if the pooled errors are significantly smaller than naive's; otherwise 'no edge', and naive has "
+            "all the weight. Equal in all rows of a ticker.",
         ),
         Column(
             "evidence",
@@ -78,7 +82,8 @@ MODEL_WEIGHTS = Table(
         Column(
             "rmse",
             REAL,
-            "Out-of-sample root mean squared error of the log price, over all steps; null if the model took no part.",
+            "Out-of-sample root mean squared error of the log price, over all steps; null if the model took no part. "
+            "The ensemble's is that of weights fitted and shrunk without the origin, whatever the verdict.",
         ),
         Column("mae", REAL, "Out-of-sample mean absolute error of the log price, over all steps."),
         Column(

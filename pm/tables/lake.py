@@ -1,10 +1,10 @@
-"""Declare the table in which the lake describes its tables and views."""
+"""Declare the tables that the lake fills itself: a description of its tables and views, and checksums of its files."""
 
 from __future__ import annotations
 
 from pm.tables.declaration import INTEGER, TEXT, Column, Table
 
-__all__ = ["DICTIONARY"]
+__all__ = ["DICTIONARY", "FILE_CHECKSUMS"]
 
 DICTIONARY = Table(
     "main",
@@ -18,5 +18,18 @@ DICTIONARY = Table(
         Column("column_name", TEXT, "Name of the column."),
         Column("type", TEXT, "SQL type of the column."),
         Column("comment", TEXT, "Description of the column."),
+    ),
+)
+
+FILE_CHECKSUMS = Table(
+    "main",
+    "file_checksums",
+    "Checksum of every data file, recorded at the commit that wrote it. `pm lake verify` and each run compare the "
+    "files with it. Its rows are kept in the catalog.",
+    ("path", "checksum"),
+    (
+        Column("path", TEXT, "Path of the file below lake/data, with '/' between folders."),
+        Column("bytes", INTEGER, "Size of the file, in bytes."),
+        Column("checksum", TEXT, "SHA-256 hash of the file's bytes, in hexadecimal digits."),
     ),
 )

@@ -9,17 +9,29 @@ __all__ = ["EXCLUSIONS", "RUNS", "STAGE_EVENTS"]
 RUNS = Table(
     "main",
     "runs",
-    "A run: of the whole pipeline, an import, an evaluation, the training of a policy, or a change of the watch list.",
+    "A run: of the whole pipeline, an import, an evaluation, the training of a policy, a change of the watch list, or "
+    "the removal of the sample.",
     ("run_id",),
     (
         Column("run_id", TEXT, "Run; identifiers sort by time."),
-        Column("kind", TEXT, "'run', 'import', 'evaluate', 'policy' or 'universe'; see docs/vocabulary.md."),
+        Column(
+            "kind",
+            TEXT,
+            "'run', 'import', 'evaluate', 'policy', 'actions', 'universe' or 'sample'; see docs/vocabulary.md.",
+        ),
         Column("status", TEXT, "'running', 'done', 'failed' or 'abandoned'."),
         Column("started_at", TIME, "Start, in UTC."),
         Column("finished_at", TIME, "End, in UTC; null while running."),
         Column("source", TEXT, "Source that the run was restricted to; null for no restriction."),
         Column("tickers", TEXT, "Tickers that the run was asked for, separated by commas; null for all."),
         Column("as_of", DATE, "Day that the run took for today; no row it computed depends on later data."),
+        Column(
+            "scope",
+            TEXT,
+            "'whole' for the whole watch list as of now; 'part' or 'past' for a look, which never takes the place of "
+            "the newest whole run; 'sample' for a run whose rows were removed with the sample. Null until the run "
+            "ends, for other kinds of runs, and for runs of older versions.",
+        ),
         Column("attempts", INTEGER, "Number of times the run was started: 1, and one more each time it was resumed."),
         Column("version", TEXT, "Version of Portfolio Maximizer."),
         Column("settings", TEXT, "Settings of the run, as JSON."),

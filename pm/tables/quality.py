@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pm.tables.declaration import DATE, INTEGER, LANDED, PRICES, REAL, STAMP, TEXT, TIME, Column, Table
 
-__all__ = ["BARS", "BAR_FLAGS", "QUARANTINE", "RECONCILIATION", "RESTATEMENTS"]
+__all__ = ["BARS", "BAR_FLAGS", "QUARANTINE", "REBASINGS", "RECONCILIATION", "RESTATEMENTS"]
 
 BARS = Table(
     "main",
@@ -42,22 +42,28 @@ QUARANTINE = Table(
 BAR_FLAGS = Table(
     "main",
     "bar_flags",
-    "A bar that was kept but looks unusual: after a jump, in a run of unchanged closes, or after a gap.",
+    "A bar that was kept but looks unusual: after a jump or a likely split, in a run of unchanged closes, after a gap, "
+    "after a break between two deliveries, or repeated in its file.",
     ("ticker", "date", "rule"),
     (
         Column("ticker", TEXT, "Ticker."),
         Column(
             "date",
             DATE,
-            "Session that is flagged: of a jump, the bar after it; of unchanged closes, the first; of a gap, the bar "
-            "after it.",
+            "Session that is flagged: of a jump, a gap or a break, the bar after it; of unchanged closes, the first.",
         ),
-        Column("rule", TEXT, "'jump', 'stale' or 'gap'."),
+        Column(
+            "rule",
+            TEXT,
+            "'jump', 'split', 'stale', 'gap', 'break', 'repeated', 'range_dropped' or 'no_session'; see "
+            "docs/quality.md.",
+        ),
         Column(
             "value",
             REAL,
-            "Of a jump, the simple return; of stale, the number of unchanged closes; of a gap, the number of missing "
-            "sessions.",
+            "Of a jump or a break, the simple return; of stale, the number of unchanged closes; of a gap, the number "
+            "of missing sessions or refused days; of a repeated day, the volume; of a split, "
+            "the number of new shares for an old one.",
         ),
         Column("detail", TEXT, "The flag in a sentence, with its numbers."),
         *STAMP,
@@ -100,6 +106,30 @@ RESTATEMENTS = Table(
         Column("seen_at", TIME, "Time at which the new value was fetched, in UTC."),
         Column("old_batch_id", TEXT, "Batch of the old value; see raw.batches."),
         Column("new_batch_id", TEXT, "Batch of the new value; see raw.batches."),
+        *STAMP,
+    ),
+)
+
+REBASINGS = Table(
+    "main",
+    "rebasings",
+    "A delivery whose prices have another basis than those known before, since its source rewrote them after a "
+    "dividend or a split; or of which nothing shows whether they have. adj_factor of bars contains the ratio.",
+    ("ticker", "batch_id"),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("batch_id", TEXT, "Batch of the delivery; see raw.batches."),
+        Column("fetched_at", TIME, "Time at which the delivery was fetched, in UTC."),
+        Column("date", DATE, "First date on the later side of the break between the two bases."),
+        Column(
+            "scope",
+            TEXT,
+            "Bars that the ratio is applied to: 'before' for those of earlier batches dated before `date`, 'batch' for "
+            "those of the delivery, which ends before the bars known.",
+        ),
+        Column("field", TEXT, "Field whose values tell the ratio: 'adj_close', or 'close' where there is none."),
+        Column("ratio", REAL, "Factor that the prices are multiplied by; 1 if nothing tells."),
+        Column("evidence", TEXT, "'overlap', 'none', 'unclear' or 'settled'; see docs/vocabulary.md."),
         *STAMP,
     ),
 )

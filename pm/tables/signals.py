@@ -10,7 +10,7 @@ SIGNALS = Table(
     "main",
     "signals",
     "A decision about a ticker, the numbers it was made from, and the runs and snapshots those came from.",
-    ("run_id", "ticker"),
+    ("run_id", "ticker", "cutoff"),
     (
         Column("ticker", TEXT, "Ticker."),
         Column("action", TEXT, "BUY, SELL or HOLD."),
@@ -18,7 +18,11 @@ SIGNALS = Table(
         Column("target_date", DATE, "Last session of the horizon."),
         Column("horizon", INTEGER, "Sessions from the origin date to the target date."),
         Column("close", REAL, "Close as traded on the origin date."),
-        Column("expected_return", REAL, "Median simple return over the horizon, before costs."),
+        Column(
+            "expected_return",
+            REAL,
+            "Median simple return over the horizon, before costs; not the mean. It is 0 without an edge.",
+        ),
         Column("lower", REAL, "Lower end of the central interval of that return."),
         Column("upper", REAL, "Upper end of the central interval of that return."),
         Column("interval_level", REAL, "Probability that the interval holds: 0.9 for a 90% interval."),
@@ -30,16 +34,16 @@ SIGNALS = Table(
             "Probability behind the action: probability_gain for BUY, probability_loss for SELL, and for HOLD the "
             "probability of a return within the costs.",
         ),
-        Column("size", REAL, "Suggested position as a share of equity; negative for a short position."),
+        Column("size", REAL, "Suggested position as a share of equity; negative for a short position, 0 for none."),
         Column(
             "stop",
             REAL,
-            "Price at which to close the position at a loss; null for HOLD, and where it would not be a loss.",
+            "Price at which to close the position at a loss; null where size is 0, or where it would be a profit.",
         ),
         Column(
             "target",
             REAL,
-            "Price at which to close the position at a profit; null for HOLD, and where it would not be a profit.",
+            "Price at which to close the position at a profit; null where size is 0, or where it would be a loss.",
         ),
         Column("source", TEXT, "Model whose forecast the decision reads."),
         Column("rule", TEXT, "The rule that decided, as a sentence with its numbers."),

@@ -59,6 +59,13 @@ RAW_BATCHES = Table(
         Column("tickers", INTEGER, "Number of different tickers."),
         Column("first_date", DATE, "First date of the bars."),
         Column("last_date", DATE, "Last date of the bars."),
+        Column(
+            "decimals",
+            INTEGER,
+            "Largest number of decimals of a close; null if it is more than 8. Prices of other batches are compared "
+            "with those of this one to as many decimals.",
+        ),
+        Column("adj_decimals", INTEGER, "Largest number of decimals of an adjusted close; null if it is more than 8."),
         Column("landed_at", TIME, "Time at which the batch was stored, in UTC."),
     ),
 )

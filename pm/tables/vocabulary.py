@@ -7,10 +7,12 @@ from typing import Self
 
 __all__ = [
     "Action",
+    "Basis",
     "Evidence",
     "Reason",
     "Regime",
     "RunKind",
+    "RunScope",
     "RunStatus",
     "StageStatus",
     "Verdict",
@@ -44,7 +46,9 @@ class RunKind(Vocabulary):
     IMPORT = "import", "Landing and checking bars from files: `pm import`."
     EVALUATE = "evaluate", "Forecasting from past dates: `pm evaluate`."
     POLICY = "policy", "Training a policy of the mSSA-CP forecaster: `pm policy train`."
+    ACTIONS = "actions", "Telling dividends and splits: `pm actions add`, `pm actions import` and `pm actions remove`."
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
+    SAMPLE = "sample", "Removing the embedded sample from a lake that also holds the user's own files."
 
 
 class RunStatus(Vocabulary):
@@ -54,6 +58,15 @@ class RunStatus(Vocabulary):
     DONE = "done", "Every stage is done or was skipped."
     FAILED = "failed", "A stage failed; the rows that earlier stages committed are kept."
     ABANDONED = "abandoned", "The run was cut off, and the next run started anew instead of continuing it."
+
+
+class RunScope(Vocabulary):
+    """Tickers and day that a run is about: column `scope` of table `runs`."""
+
+    WHOLE = "whole", "The whole watch list, as of the day of its newest bar or today."
+    PART = "part", "A look at other tickers than those of the watch list, such as a part of it: --tickers or --source."
+    PAST = "past", "A look at another day, such as one in the past, of all tickers or some: --as-of."
+    SAMPLE = "sample", "A run on the embedded sample, whose rows were removed when the user's own files were imported."
 
 
 class StageStatus(Vocabulary):
@@ -86,6 +99,10 @@ class Reason(Vocabulary):
     NON_FINITE_FORECAST = "non_finite_forecast", "Left out: a number of the forecast is missing or not finite."
     NON_POSITIVE_FORECAST = "non_positive_forecast", "Left out: a price or a sigma of the forecast is not positive."
     UNORDERED_QUANTILES = "unordered_quantiles", "Left out: the quantiles do not increase with their level."
+    TOO_LITTLE_HISTORY = (
+        "too_little_history",
+        "Left out: no edge, no GARCH fit, and a 95% quantile of more than 5 times the 5% quantile.",
+    )
     FAILED = "failed", "Left out: the stage raised an error for this ticker; column `detail` has it."
     SHORT_HISTORY = "short_history", "Simplified: the history is too short for the full model; a simpler one was used."
     NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; exponentially weighted volatility was used."
@@ -95,7 +112,7 @@ class Reason(Vocabulary):
     )
     NOT_STATIONARY = (
         "not_stationary",
-        "Simplified: the variance of GARCH has no long-run level; exponentially weighted volatility was used.",
+        "Simplified: no GARCH fit has a variance with a long-run level, so that fits without one were used.",
     )
     JUMP_LEFT_OUT = (
         "jump_left_out",
@@ -111,8 +128,8 @@ class Reason(Vocabulary):
 class Verdict(Vocabulary):
     """Result of comparing a ticker's ensemble with naive: column `verdict` of table `model_weights`."""
 
-    EDGE = "edge", "The combined models had a smaller loss than naive out of sample, significant at 5%."
-    NO_EDGE = "no edge", "The combined models had no significantly smaller loss: naive has all the weight."
+    EDGE = "edge", "Out of sample the ensemble had a smaller RMSE than naive, and a smaller loss, significant at 5%."
+    NO_EDGE = "no edge", "The ensemble's loss was not significantly smaller, or its RMSE not: naive has all the weight."
 
 
 class Evidence(Vocabulary):
@@ -129,6 +146,18 @@ class Action(Vocabulary):
     BUY = "BUY", "The probability of gaining more than the costs reaches the threshold."
     SELL = "SELL", "The probability of losing more than the costs reaches the threshold."
     HOLD = "HOLD", "Neither probability reaches the threshold, or both do."
+
+
+class Basis(Vocabulary):
+    """Evidence for the ratio between the prices of two deliveries: column `evidence` of table `rebasings`."""
+
+    OVERLAP = "overlap", "Bars of the same dates in both deliveries: most of them agree on the ratio."
+    NONE = (
+        "none",
+        "None, because no date is in both deliveries: a dividend or a split between them is not adjusted for.",
+    )
+    UNCLEAR = "unclear", "None, because the bars of the same dates contradict each other."
+    SETTLED = "settled", "A later delivery that reaches over the break."
 
 
 class Regime(Vocabulary):

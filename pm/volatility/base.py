@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKCAST_RETURNS",
+    "MAX_PERSISTENCE",
     "PARAMETERS",
     "SMALLEST_SIGMA",
     "Key",
@@ -29,6 +30,10 @@ PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu")
 
 BACKCAST_RETURNS = 75
 """Number of first squared returns whose weighted mean starts the recursion of the variance."""
+
+MAX_PERSISTENCE = 1.0 - 1e-4
+"""Largest persistence of a stationary variance. Beyond it a shock's half-life exceeds 6,900 sessions, more than any
+window has: the variance has no long-run level."""
 
 SMALLEST_SIGMA = 1e-6
 """Smallest volatility per day that is modelled (0.01 basis points, below any tick): a price that moves less is not
@@ -96,6 +101,15 @@ class VolatilityEstimate:
         shocks = self.shocks
         falls = float(np.sum(shocks[shocks < 0.0] ** 2)) / len(shocks)
         return self.alpha + self.gamma * falls + self.beta
+
+    @property
+    def is_stationary(self) -> bool:
+        """Whether the variance has a long-run level, with half of the squared shocks in falls, as the model assumes.
+
+        With the residuals' own share, the persistence may be a little above 1: over a horizon of weeks that is a slow
+        rise of the variance, not an explosion.
+        """
+        return self.alpha + 0.5 * self.gamma + self.beta <= MAX_PERSISTENCE
 
     def forecast_variance(self, horizon: int) -> FloatArray:
         """Return the expected variance of each of the next `horizon` sessions, in closed form.

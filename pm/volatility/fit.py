@@ -17,8 +17,15 @@ from pm.volatility.base import PARAMETERS
 from pm.volatility.conformal import adaptive_levels
 from pm.volatility.ewma import EwmaModel
 from pm.volatility.garch import garch_model
-from pm.volatility.pool import STRIDE, FittedModel, ModelPool, fit_pools, past_outcomes
-from pm.volatility.series import ReturnSeries, leave_out_jumps, leave_out_quiet_pasts, read_series
+from pm.volatility.pool import (
+    STRIDE,
+    FittedModel,
+    ModelPool,
+    fit_pools,
+    past_outcomes,
+    without_long_run_level,
+)
+from pm.volatility.series import ReturnSeries, leave_out_quiet_pasts, leave_out_unit_changes, read_series
 from pm.volatility.simulate import latin_hypercube, simulate_cumulative_returns
 
 if TYPE_CHECKING:
@@ -70,7 +77,7 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     ----------
     returns
         Columns ticker, date, log_return, with rows in any order. A ticker's first return may be null. The last returns
-        are used, as many as the widest of `settings.windows`.
+        are used, as many as the widest of `settings.windows`; earlier ones only help to find changes of units.
     settings
         Models and windows of the pool, thresholds, decay, number of paths, calibration, seed.
     horizon
@@ -84,14 +91,16 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
     Notes
     -----
     Reasons in `exclusions`. With exponentially weighted volatility: short_history (fewer returns than
-    `settings.min_observations`), not_converged, bad_estimate, not_stationary. Without some returns: jump_left_out (see
-    `unit_changes`; one unadjusted split would be most of the variance), quiet_past_left_out. Left out: duplicate_dates,
-    bad_return, too_few_returns, constant.
+    `settings.min_observations`), not_converged, bad_estimate. With a pool of fits without a long-run variance, since
+    there is no other: not_stationary. Without some returns: jump_left_out (see
+    `clean_returns`; one unadjusted split would be most of the variance), quiet_past_left_out. Left out:
+    duplicate_dates, bad_return, too_few_returns, constant.
     """
     models = [garch_model(name) for name in settings.models]
-    read, unusable = read_series(returns, max(settings.windows))
-    without_jumps, jumps = leave_out_jumps(read)
-    series, quiet_pasts = leave_out_quiet_pasts(without_jumps)
+    window = max(settings.windows)
+    read, unusable = read_series(returns, window)
+    cleaned, jumps = leave_out_unit_changes(read, window)
+    series, quiet_pasts = leave_out_quiet_pasts(cleaned)
     enough = {ticker: own.returns for ticker, own in series.items() if len(own.returns) >= settings.min_observations}
     pools = fit_pools(
         enough,
@@ -121,6 +130,10 @@ def fit_volatility(returns: pl.DataFrame, *, settings: VolatilitySettings, horiz
             exclusions.append((ticker, Exclusion(cause.reason, detail)))
             own_pools = [ModelPool(len(own.returns), (FittedModel(fallback, len(own.returns), 0),), {})]
             fits.append(_fits_frame(ticker, own, own_pools[0]))
+        elif not own_pools[0].models[0].estimate.is_stationary:
+            why = without_long_run_level(own_pools[0].models[0].estimate)
+            detail = f"{why.detail}; no fit has one, so that those without were used"
+            exclusions.append((ticker, Exclusion(why.reason, detail)))
         exclusions += [(ticker, left_out[ticker]) for left_out in (jumps, quiet_pasts) if ticker in left_out]
         paths.append(_path_frame(ticker, own, own_pools, settings=settings, horizon=horizon))
     return VolatilityFit(

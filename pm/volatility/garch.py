@@ -25,10 +25,6 @@ __all__ = ["GARCH_MODELS", "GarchModel", "garch_model"]
 PERCENT = 100.0
 """Factor from log returns to percent, the unit of log-likelihoods here and in `arch`."""
 
-MAX_PERSISTENCE = 1.0 - 1e-4
-"""Largest persistence. Beyond it a shock's half-life exceeds 6,900 sessions, more than any window has: the variance has
-no long-run level."""
-
 EQUAL_LIKELIHOOD = 1e-3
 """Difference below which two log-likelihoods count as equal."""
 
@@ -41,8 +37,8 @@ class GarchModel:
     consistent for the parameters whatever the distribution of z (Bollerslev and Wooldridge 1992); simulations draw
     from the residuals, and so from its true shape.
 
-    A fit whose variance is not, or hardly, stationary is refused: its forecasts would revert to a level that the data
-    do not determine.
+    The variance of an estimate may be not, or hardly, stationary (`VolatilityEstimate.is_stationary`): it has no
+    long-run level that the data determine.
 
     Parameters
     ----------
@@ -125,14 +121,6 @@ class GarchModel:
         smallest = math.sqrt(least)
         if smallest < SMALLEST_SIGMA:
             return Exclusion(Reason.CONSTANT, f"volatility falls to {smallest:.1e} per day: the price hardly moves")
-        # With half of the squared shocks in falls, as the model assumes. With the residuals' own share the persistence
-        # may be a little above 1; over a horizon of weeks that is a slow rise of the variance, not an explosion.
-        persistence = alpha + 0.5 * gamma + beta
-        if persistence > MAX_PERSISTENCE:
-            return Exclusion(
-                Reason.NOT_STATIONARY,
-                f"{self.name}: with a persistence of {persistence:.6f} the variance has no long-run level",
-            )
         standard_errors = robust_errors(returns, theta, self.leverage) if errors else np.empty(0)
         return VolatilityEstimate(
             model=self.name,

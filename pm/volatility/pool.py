@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pm.exclusions import Exclusion
+from pm.tables.vocabulary import Reason
 from pm.volatility.conformal import volatility_regimes
 from pm.volatility.simulate import latin_hypercube
 
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from pm.volatility.base import VolatilityEstimate
     from pm.volatility.garch import GarchModel
 
-__all__ = ["STRIDE", "FittedModel", "ModelPool", "PastOutcomes", "fit_pools", "past_outcomes", "pooled_variances"]
+__all__ = [
+    "STRIDE",
+    "FittedModel",
+    "ModelPool",
+    "PastOutcomes",
+    "fit_pools",
+    "past_outcomes",
+    "pooled_variances",
+    "without_long_run_level",
+]
 
 STRIDE = 2
 """Sessions from one past origin to the next: outcomes of neighbouring sessions are nearly the same."""
@@ -52,9 +62,10 @@ class ModelPool:
     cut
         Number of returns that were known.
     models
-        Successful fits, whose distributions are mixed with equal weights.
+        Fits whose distributions are mixed with equal weights: those whose variance is stationary or, if there are none,
+        the others. Without a long-run level, a variance stays near today's for weeks, which is what a horizon needs.
     refusals
-        Why a fit failed, by model and window.
+        Why a fit is not in the pool, by model and window.
     """
 
     cut: int
@@ -130,7 +141,7 @@ def fit_pools(
     for name, cuts_of_series in cuts_of.items():
         pools[name] = []
         for cut in cuts_of_series:
-            successes: list[FittedModel] = []
+            fits: list[FittedModel] = []
             refusals: dict[tuple[str, int], Exclusion] = {}
             for window in _distinct(windows, cut):
                 for model in models:
@@ -138,10 +149,26 @@ def fit_pools(
                     if isinstance(result, Exclusion):
                         refusals[model.name, window] = result
                     else:
-                        successes.append(FittedModel(result, window, max(0, cut - window)))
-            if successes or cut == len(series[name]):
-                pools[name].append(ModelPool(cut, tuple(successes), refusals))
+                        fits.append(FittedModel(result, window, max(0, cut - window)))
+            stationary = tuple(fit for fit in fits if fit.estimate.is_stationary)
+            if stationary:
+                refusals |= {
+                    (fit.estimate.model, fit.window): without_long_run_level(fit.estimate)
+                    for fit in fits
+                    if not fit.estimate.is_stationary
+                }
+            if fits or cut == len(series[name]):
+                pools[name].append(ModelPool(cut, stationary or tuple(fits), refusals))
     return pools
+
+
+def without_long_run_level(estimate: VolatilityEstimate) -> Exclusion:
+    """Return that a fit's variance is not stationary, with its persistence."""
+    persistence = estimate.alpha + 0.5 * estimate.gamma + estimate.beta
+    return Exclusion(
+        Reason.NOT_STATIONARY,
+        f"{estimate.model}: with a persistence of {persistence:.6f} the variance has no long-run level",
+    )
 
 
 def _distinct(windows: Sequence[int], known: int) -> Iterator[int]:

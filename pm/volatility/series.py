@@ -11,14 +11,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from pm.exclusions import Exclusion
 from pm.tables.vocabulary import Reason
-from pm.volatility.jumps import unit_changes
+from pm.volatility.jumps import clean_returns
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from pm.typing import FloatArray
+    from pm.typing import BoolArray, FloatArray
 
-__all__ = ["ReturnSeries", "leave_out_jumps", "leave_out_quiet_pasts", "quiet_past", "read_series"]
+__all__ = ["ReturnSeries", "leave_out_quiet_pasts", "leave_out_unit_changes", "quiet_past", "read_series"]
 
 _LARGEST_PERCENTAGE = 10.0
 """Absolute log return up to which a message has the simple return in percent; a larger one would have too many
@@ -48,7 +48,10 @@ class ReturnSeries:
 
 
 def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, ReturnSeries], dict[str, Exclusion]]:
-    """Return the last `window` returns of each ticker, and the exclusions of tickers whose returns are unusable."""
+    """Return the returns of each ticker, and the exclusions of tickers whose last `window` returns are unusable.
+
+    Earlier returns are returned too, for `leave_out_unit_changes`, unless one of them is missing or not finite.
+    """
     series: dict[str, ReturnSeries] = {}
     excluded: dict[str, Exclusion] = {}
     ordered = returns.select("ticker", "date", pl.col("log_return").cast(pl.Float64)).sort("ticker", "date")
@@ -59,8 +62,8 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, ReturnSer
             continue
         # The first bar has no return, so that a null is an error only after it.
         known = rows.slice(1) if rows["log_return"][0] is None else rows
-        known = known.tail(window)
-        values = known["log_return"].fill_null(float("nan")).to_numpy()
+        every = known["log_return"].fill_null(float("nan")).to_numpy()
+        known, values = known.tail(window), every[-window:]
         unusable = ~np.isfinite(values)
         if unusable.any():
             first = known["date"][int(unusable.argmax())]
@@ -72,7 +75,7 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, ReturnSer
             moved = np.count_nonzero(values)
             excluded[ticker] = Exclusion(Reason.CONSTANT, f"the price moved on {moved} of {len(values)} days")
         else:
-            series[ticker] = ReturnSeries(values, rows["date"][-1])
+            series[ticker] = ReturnSeries(every if np.isfinite(every).all() else values, rows["date"][-1])
     return series, excluded
 
 
@@ -115,17 +118,28 @@ def quiet_past(returns: FloatArray) -> int:
     return int(ends[-1]) + _BEFORE + 1 if len(ends) else 0
 
 
-def leave_out_jumps(series: dict[str, ReturnSeries]) -> tuple[dict[str, ReturnSeries], dict[str, Exclusion]]:
-    """Leave out the returns that are changes of units; see `unit_changes`."""
+def leave_out_unit_changes(
+    series: dict[str, ReturnSeries], window: int
+) -> tuple[dict[str, ReturnSeries], dict[str, Exclusion]]:
+    """Clean all returns of each series, and return its last `window` without those of sessions with unknown moves.
+
+    See `clean_returns`, which judges all returns given, so that the result does not depend on the window.
+    """
     kept: dict[str, ReturnSeries] = {}
     left_out: dict[str, Exclusion] = {}
     for ticker, own in series.items():
-        jumps = unit_changes(own.returns)
-        kept[ticker] = ReturnSeries(own.returns[~jumps], own.origin_date)
-        if jumps.any():
-            largest = max(own.returns[jumps].tolist(), key=abs)
-            readable = abs(largest) < _LARGEST_PERCENTAGE
-            move = f"{np.expm1(largest):+.0%}" if readable else f"{largest:+.0f} in log price"
-            detail = f"{jumps.sum()} of {len(jumps)} returns left out, the largest {move}; is a split not adjusted for?"
-            left_out[ticker] = Exclusion(Reason.JUMP_LEFT_OUT, detail)
+        clean = clean_returns(own.returns)
+        known = ~clean.unknown[-window:]
+        kept[ticker] = ReturnSeries(clean.returns[-window:][known], own.origin_date)
+        changes = clean.changes[-window:]
+        if changes.any():
+            left_out[ticker] = Exclusion(Reason.JUMP_LEFT_OUT, _described(own.returns[-window:], changes))
     return kept, left_out
+
+
+def _described(returns: FloatArray, changes: BoolArray) -> str:
+    """Return how many returns were changes of units, and the largest, in words."""
+    largest = max(returns[changes].tolist(), key=abs)
+    readable = abs(largest) < _LARGEST_PERCENTAGE
+    move = f"{np.expm1(largest):+.0%}" if readable else f"{largest:+.0f} in log price"
+    return f"{changes.sum()} of {len(changes)} returns left out, the largest {move}; is a split not adjusted for?"

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pm.lake import Lake
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
+from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +62,7 @@ UNREADABLE: dict[str, tuple[bytes | None, tuple[str, ...]]] = {
     "empty.csv": (b"", ()),
     "header_alone.csv": (b"ticker,date,close\n", ()),
     "damaged.parquet": (b"no Parquet at all", ("Parquet",)),
-    "sheet.xlsx": (b"PK", ("format",)),
+    "sheet.xlsx": (b"PK", ("ends in .xlsx", "damaged")),
     "not_there": (None, ()),
 }
 
@@ -86,6 +89,8 @@ def test_debug_shows_the_traceback(workspace: Path, pm: Pm) -> None:
 REFUSED: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("run", "--source", "sample", "--tickers", "IBM,MSTF"), 6, ("MSTF", "Did you mean 'MSFT'?")),
     (("forecast", "IBN"), 6, ("IBN", "Did you mean 'IBM'?")),
+    (("forecast", "ibm"), 6, ("Did you mean 'IBM'?",)),
+    (("forecast", "aapl"), 6, ("Did you mean 'AAPL'?",)),
     (("forecast", "IBM", "--model", "drifd"), 5, ("drifd", "Did you mean 'drift'?")),
     (("run", "--source", "sampel"), 3, ("sampel", "Did you mean 'sample'?")),
     (("run", "--source", "sample", "--as-of", "1999-12-31"), 5, ("1999-12-31", "2000-03-01")),
@@ -99,7 +104,7 @@ REFUSED: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("sql", "from bars", "--as-of", "tomorrow"), 5, ("tomorrow",)),
     (("sql", "from bars", "--as-of", "99999"), 8, ("99999", "pm lake snapshots")),
     (("sql", "from bars", "--as-of", "1999-01-01"), 8, ("1999-01-01", "pm lake snapshots")),
-    (("sql", "from bars", "-o", "/no/such/folder/x.csv"), 10, ("/no/such/folder/x.csv",)),
+    (("sql", "from bars", "-o", "no-such-folder/x.csv"), 10, ("no-such-folder",)),
     (("tables", "bras"), 11, ("bras", "Did you mean 'bars'?")),
 ]
 
@@ -122,6 +127,107 @@ def test_outside_a_workspace_commands_name_pm_init(tmp_path: Path, pm: Pm) -> No
     commands = (*READING, ("lake", "compact"), ("policy", "train"))
     assert not [fault for words in commands for fault in faults(pm(tmp_path, *words), 4, "no workspace", "pm init")]
     assert not list(tmp_path.iterdir())
+
+
+LONG = "x" * 300
+
+
+def test_a_path_that_cannot_be_imported_makes_neither_a_workspace_nor_a_run(tmp_path: Path, pm: Pm) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "A.csv").write_text(GOOD)
+    for folder in ("new", "old"):
+        (tmp_path / folder).mkdir()
+    init_workspace(tmp_path / "old")
+    before = sorted(tmp_path.rglob("*"))
+    paths = [("", "empty"), ("nothing.csv", "no such"), (LONG, "cannot be used"), ("../empty", "no files of bars")]
+    for path, part in [*paths, (os.devnull, "neither a file nor a folder")]:
+        for folder in ("new", "old"):
+            refused(pm(tmp_path / folder, "import", "../A.csv", path), 5, part)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.posix
+def test_names_that_are_no_text_are_refused(tmp_path: Path, pm: Pm) -> None:
+    name = os.fsdecode(b"n\xff")
+    try:
+        (tmp_path / f"{name}.csv").write_text(GOOD)
+    except OSError:
+        pytest.skip("this file system holds only names that are text")
+    os.mkfifo(tmp_path / "P.csv")
+    refused(pm(tmp_path, "import", "P.csv"), 5, "neither a file nor a folder")
+    refused(pm(tmp_path, "import", "."), 5, "not UTF-8", "rename")
+    refused(pm(tmp_path, "--workspace", name, "run"), 4, "not UTF-8", "rename")
+    refused(pm(tmp_path, "--workspace", "a\\b", "run"), 4, "backslash", "rename")
+    refused(pm(tmp_path, "init", f"a\\b{os.sep}c"), 4, "backslash", "rename")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["P.csv", f"{name}.csv"])
+
+
+def test_a_workspace_needs_a_name_that_a_folder_can_have(tmp_path: Path, pm: Pm) -> None:
+    for words in (("run",), ("signals",)):
+        refused(pm(tmp_path, "--workspace", "", *words), 4, "empty")
+    refused(pm(tmp_path, "init", ""), 4, "empty")
+    refused(pm(tmp_path, "--workspace", LONG, "signals"), 4, "no workspace")
+    refused(pm(tmp_path, "--workspace", LONG, "run"), 4, "no such folder")
+    refused(pm(tmp_path, "init", LONG), 10, "File name too long" if os.name == "posix" else "cannot be written")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.posix  # Windows lets few users make links
+def test_a_workspace_that_is_a_circle_of_links_is_refused(tmp_path: Path, pm: Pm) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    refused(pm(tmp_path, "--workspace", "circle", "run"), 4, "circle")
+
+
+def test_a_mistyped_workspace_is_not_made(tmp_path: Path, pm: Pm) -> None:
+    (tmp_path / "A.csv").write_text(GOOD)
+    for words in (("run",), ("import", "A.csv"), ("evaluate",)):
+        refused(pm(tmp_path, "--workspace", "wrok", *words), 4, "no such folder", "wrok", "pm init")
+        refused(pm(tmp_path, *words, env={"PM_WORKSPACE": "wrok"}), 4, "no such folder", "wrok")
+    refused(pm(tmp_path, "--workspace", "A.csv", "run"), 4, "this is a file")
+    assert [path.name for path in tmp_path.iterdir()] == ["A.csv"]
+    (tmp_path / "work").mkdir()
+    assert pm(tmp_path, "--workspace", "work", "import", "A.csv").returncode == 0
+    assert (tmp_path / "work" / "config" / "lake.yml").is_file()
+
+
+IMPOSSIBLE: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
+    (("run", "--tickers", "IBM,MSTF"), 6, ("MSTF", "Did you mean 'MSFT'?")),
+    (("run", "--as-of", "1999-12-31"), 5, ("1999-12-31", "2000-03-01")),
+    (("run", "--source", "sampel"), 3, ("Did you mean 'sample'?",)),
+    (("run", "--source", "files"), 7, ("pm import",)),
+    (("run", "--resume", "20200101T000000-abcd"), 5, ("20200101T000000-abcd",)),
+    (("run", "--engine", "dsak"), 14, ("Did you mean 'dask'?",)),
+    (("evaluate", "--tickers", "MSTF"), 6, ("Did you mean 'MSFT'?",)),
+]
+
+
+def test_an_impossible_first_run_makes_no_workspace(tmp_path: Path, pm: Pm) -> None:
+    assert not [fault for words, code, parts in IMPOSSIBLE for fault in faults(pm(tmp_path, *words), code, *parts)]
+    refused(pm(tmp_path, "run", env={"PM_SIGNALS__TRESHOLD": "0.6"}), 3, "PM_SIGNALS__TRESHOLD")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.posix
+def test_a_deleted_current_folder_is_named(tmp_path: Path, pm_process: Pm) -> None:
+    (tmp_path / "gone").mkdir()
+    leave = "import os, sys; os.rmdir(os.getcwd()); os.execv(sys.executable, sys.argv[1:])"
+    prefix = [sys.executable, "-c", leave]
+    for words in (("signals",), ("run",), ("init",), ("--workspace", "x", "signals")):
+        (tmp_path / "gone").mkdir(exist_ok=True)
+        refused(pm_process(tmp_path / "gone", *words, prefix=prefix), 4, "current folder no longer exists")
+
+
+def test_settings_that_are_no_file_do_not_hide_the_workspace(workspace: Path, pm: Pm) -> None:
+    mark = workspace / "config" / "lake.yml"
+    mark.unlink()
+    mark.mkdir()
+    for words in (("run",), ("signals",)):
+        refused(pm(workspace, *words), 3, "lake.yml", "folder")
+
+
+def test_an_output_that_is_no_file_is_refused(finished: Path, pm: Pm) -> None:
+    for name, code in (("", 5), (".", 5), (f"{LONG}.csv", 10)):
+        refused(pm(finished, "sql", "SELECT 1", "--format", "csv", "-o", name), code)
 
 
 def test_before_there_is_a_lake_commands_name_pm_run(workspace: Path, pm: Pm) -> None:
@@ -164,6 +270,7 @@ sys.exit(main())
 """
 
 
+@pytest.mark.posix
 def test_a_full_disk_leaves_the_lake_as_it_was(
     finished_copy: Path, tmp_path: Path, pm: Pm, environment: dict[str, str]
 ) -> None:
@@ -184,6 +291,23 @@ def without_root_rights() -> list[str]:
     return ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"] if os.geteuid() == 0 else []
 
 
+@pytest.mark.posix
+def test_what_cannot_be_read_is_named(tmp_path: Path, pm_process: Pm) -> None:
+    (tmp_path / "closed").mkdir()
+    for file in (tmp_path / "A.csv", tmp_path / "closed" / "A.csv"):
+        file.write_text(GOOD)
+    (tmp_path / "A.csv").chmod(0)
+    (tmp_path / "closed").chmod(0)
+    for path in ("A.csv", "closed", "closed/A.csv"):
+        refused(pm_process(tmp_path, "import", path, prefix=without_root_rights()), 5, path, "permission")
+    for words in (("signals",), ("run",)):
+        line = ("--workspace", "closed", *words)
+        refused(pm_process(tmp_path, *line, prefix=without_root_rights()), 10, "closed", "permissions")
+    (tmp_path / "closed").chmod(0o755)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["A.csv", "closed"]
+
+
+@pytest.mark.posix
 def test_a_folder_that_cannot_be_written_is_named(finished_copy: Path, tmp_path: Path, pm_process: Pm) -> None:
     before = files(finished_copy / "lake")
     folders = [finished_copy / "lake", *(folder for folder in (finished_copy / "lake").rglob("*") if folder.is_dir())]
@@ -217,7 +341,7 @@ def test_a_locked_lake_can_be_read_and_says_who_writes(finished_copy: Path, pm: 
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         for command in (("run",), ("import", finished_copy / "BAD.csv"), ("lake", "compact")):
-            refused(pm(finished_copy, *command), 9, f"pid {holder.pid}", "since ", "works meanwhile")
+            refused(pm(finished_copy, *command, "--no-wait"), 9, f"pid {holder.pid}", "since ", "works meanwhile")
         for command in (("signals",), ("sql", "from bars LIMIT 1"), ("runs",)):
             assert pm(finished_copy, *command).returncode == 0
         holder.communicate()

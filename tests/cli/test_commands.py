@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from io import BytesIO, StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ def test_import_of_some_tickers_lands_only_their_bars(tmp_path: Path, pm: Pm) ->
 
 
 def test_run_uses_imported_files_by_default(finished_copy: Path, pm: Pm) -> None:
-    assert pm(finished_copy, "run", "--tickers", "BAD").returncode == 0
+    assert pm(finished_copy, "run", "--tickers", "BAD").returncode == 16
     query = "SELECT DISTINCT ticker FROM latest_exclusions"  # one bar is too few to forecast from
     assert output_of(pm(finished_copy, "sql", query, "--format", "csv")) == "ticker\nBAD\n"
 
@@ -92,9 +92,10 @@ def test_run_follows_its_options(finished_copy: Path, pm: Pm) -> None:
     arguments = ("run", "--source", "sample", "--tickers", "MSFT, IBM", "--as-of", "2012-03-01", "--jobs", "2")
     done = pm(finished_copy, *arguments)
     assert done.returncode == 0, done.stderr
-    query = "SELECT source, tickers, as_of, (SELECT string_agg(ticker, '+' ORDER BY ticker) FROM latest_signals) AS s"
-    shown = output_of(pm(finished_copy, "sql", f"{query} FROM latest_run", "--format", "csv"))
-    assert shown.splitlines()[1] == 'sample,"IBM,MSFT",2012-03-01,IBM+MSFT'
+    tickers = "SELECT string_agg(ticker, '+' ORDER BY ticker) FROM signals WHERE signals.run_id = runs.run_id"
+    query = f"SELECT source, tickers, as_of, scope, ({tickers}) AS s FROM runs ORDER BY started_at DESC LIMIT 1"
+    shown = output_of(pm(finished_copy, "sql", query, "--format", "csv"))
+    assert shown.splitlines()[1] == 'sample,"IBM,MSFT",2012-03-01,past,IBM+MSFT'
 
 
 def test_sql_prints_a_table(finished: Path, pm: Pm) -> None:
@@ -129,7 +130,7 @@ def test_sql_takes_the_format_from_the_name_of_the_file(finished: Path, tmp_path
 
 
 def test_sql_reads_its_query_from_standard_input(finished: Path, pm: Pm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", StringIO("SELECT 42 AS answer"))
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(b"SELECT 42 AS answer")))
     assert output_of(pm(finished, "sql", "-", "--format", "csv")) == "answer\n42\n"
 
 
@@ -197,7 +198,7 @@ def test_the_lake_is_described_and_compacted_without_a_change_of_its_rows(finish
     assert re.search(r"^raw\.bars +12,157 +2 ", output_of(pm(finished_copy, "lake", "info")), re.MULTILINE)
     assert len(output_of(pm(finished_copy, "lake", "snapshots", "--limit", "3")).splitlines()) == 4
     before = output_of(pm(finished_copy, "sql", "from bars ORDER BY ALL", "--format", "csv"))
-    assert output_of(pm(finished_copy, "lake", "compact")).startswith("Files: ")
+    assert output_of(pm(finished_copy, "lake", "compact")).startswith("Files in use: ")
     assert output_of(pm(finished_copy, "sql", "from bars ORDER BY ALL", "--format", "csv")) == before
 
 
@@ -248,6 +249,18 @@ def test_a_wrong_command_line_ends_with_code_2_before_any_work(tmp_path: Path, p
     assert not offenders
 
 
+def test_a_file_whose_ending_names_no_format_is_refused(finished: Path, tmp_path: Path, pm: Pm) -> None:
+    for name in ("bars.foo", "bars", "bars.xlsx"):
+        refused = pm(finished, "sql", "from bars limit 1", "-o", tmp_path / name)
+        assert refused.returncode == 5, refused.stderr
+        assert "names no format" in refused.stderr
+        assert not (tmp_path / name).exists()
+    output_of(pm(finished, "sql", "from bars limit 1", "-o", tmp_path / "bars", "--format", "csv"))
+    output_of(pm(finished, "sql", "from bars limit 1", "-o", tmp_path / "bars.CSV"))
+    assert (tmp_path / "bars").read_bytes() == (tmp_path / "bars.CSV").read_bytes()
+
+
+@pytest.mark.posix
 def test_output_that_cannot_be_written_is_not_reported_as_a_bug(
     finished_copy: Path, command: list[str], pm: Pm
 ) -> None:

@@ -61,6 +61,8 @@ REFUSED = [
     (("--tickers", "AAPLE", "--source", "sample"), 6, "Unknown ticker: AAPLE. Did you mean 'AAPL'"),
     (("--tickers", "FB", "--source", "sample"), 5, "There are 196 sessions up to 2013-03-01; an evaluation needs"),
     (("--as-of", "1990-01-01", "--source", "sample"), 5, "is before the first bar"),
+    (("--source", "sample", "--from", "2013-02-20"), 5, "no date to forecast from between 2013-02-20 and 2013-01-31"),
+    (("--source", "sample", "--to", "2000-12-01"), 5, "choose dates from 2001-02-26 to 2013-01-31"),
     (("--source", "files"), 5, "an evaluation needs at least 270"),
 ]
 
@@ -114,6 +116,44 @@ def test_the_printed_scores_are_those_of_the_views(evaluated: tuple[Path, str]) 
     assert sorted(ratios) == pytest.approx(sorted(stored["variance_ratio"].to_list()), rel=5e-4)
 
 
+def test_every_model_without_a_place_is_explained(evaluated: tuple[Path, str], tmp_path: Path, pm: Pm) -> None:
+    folder = shutil.copytree(evaluated[0], tmp_path / "copy")
+    words = [
+        "evaluate",
+        "--source",
+        "sample",
+        "--tickers",
+        "FB,IBM",
+        "--every",
+        "5",
+        "--from",
+        "2013-01-14",
+        "--by",
+        "ticker",
+    ]
+    done = pm(folder, *words, env=QUICK | {"PM_FORECAST__ORIGINS": "9"})
+    assert done.returncode == 0, done.stderr
+    (run_id,) = query(folder, "SELECT run_id FROM runs WHERE kind = 'evaluate' ORDER BY started_at DESC").row(0)
+    board = query(folder, f"FROM model_leaderboard WHERE basis = '{run_id}' AND slice = 'all' AND place IS NULL")
+    told = re.findall(r"(\w+) has no place: it lacks (\d+) of (\d+) forecasts", done.stdout)
+    assert told
+    assert {name for name, *_ in told} == set(board["model"])
+    for name, missing, count in told:
+        rows = board.filter(model=name)
+        assert (rows["missing"].max(), (rows["missing"] + rows["forecasts"]).max()) == (int(missing), int(count))
+    tickers = query(
+        folder, f"FROM model_leaderboard WHERE basis = '{run_id}' AND slice = 'ticker' ORDER BY value, step"
+    )
+    printed = [line.split() for line in done.stdout.splitlines() if re.match(r"(FB|IBM) ", line)]
+    ensemble = tickers.filter(model="ensemble")
+    assert [line[:3] for line in printed] == [[v, str(s), str(n)] for v, s, n in
+                                              ensemble.select("value", "step", "forecasts").iter_rows()]  # fmt: skip
+    assert [float(line[4]) for line in printed] == pytest.approx(ensemble["relative_crps"].to_list(), abs=5e-5)
+    signals = query(folder, f"FROM signal_scores WHERE basis = '{run_id}' AND slice = 'all' ORDER BY action")
+    shown = re.findall(r"^(BUY|HOLD|SELL) +(\d+)", done.stdout, re.MULTILINE)
+    assert shown == [(action, str(count)) for action, count in signals.select("action", "signals").iter_rows()]
+
+
 def test_the_output_fits_80_columns(evaluated: tuple[Path, str]) -> None:
     _, printed = evaluated
     assert max(len(line) for line in printed.splitlines() if "pm sql" not in line) <= 80
@@ -150,17 +190,19 @@ def test_a_repeated_evaluation_is_skipped_unless_there_are_new_bars(
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 @pytest.mark.parametrize(
     "blow",
-    [pytest.param(signal.SIGINT, id="interrupted"), pytest.param(signal.SIGKILL, id="killed")],
+    ["SIGINT", "SIGKILL"],
+    ids=["interrupted", "killed"],
 )
-def test_an_interrupted_evaluation_writes_nothing_and_is_not_resumed(
+def test_an_interrupted_evaluation_writes_nothing_and_is_continued_only_as_an_evaluation(
     finished_copy: Path,
     pm: Pm,
     pm_process: Pm,
     command: list[str],
     environment: dict[str, str],
-    blow: signal.Signals,
+    blow: str,
 ) -> None:
     before = latest(finished_copy)
     arguments = ["evaluate", "--source", "sample", "--origins", "12", "--horizon", "5"]
@@ -178,10 +220,10 @@ def test_an_interrupted_evaluation_writes_nothing_and_is_not_resumed(
         assert process.poll() is None
         assert read.returncode == 0, read.stderr
         time.sleep(0.5)
-        process.send_signal(blow)
+        process.send_signal(signal.Signals[blow])
         message = process.stderr.read()
-    assert process.returncode == (130 if blow is signal.SIGINT else -signal.SIGKILL)
-    assert ("Nothing of the evaluation was written" in message) == (blow is signal.SIGINT)
+    assert process.returncode == (130 if blow == "SIGINT" else -signal.Signals[blow])
+    assert ("The dates done are kept" in message) == (blow == "SIGINT")
     cut = line.split()[1]
     assert query(finished_copy, "SELECT DISTINCT basis FROM forecast_outcomes")["basis"].to_list() in ([], ["runs"])
     assert latest(finished_copy) == before

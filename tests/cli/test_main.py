@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import BytesIO, StringIO, TextIOWrapper
@@ -48,6 +49,13 @@ def test_main_takes_the_arguments_of_the_process_by_default(
     assert capsys.readouterr().out == f"pm {package.__version__}\n"
 
 
+def test_python_runs_the_package() -> None:
+    line = [sys.executable, "-m", "pm"]
+    done = subprocess.run([*line, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"pm {package.__version__}\n")
+    assert subprocess.run([*line, "walk"], capture_output=True, check=False).returncode == 2
+
+
 def test_closed_streams_are_no_error(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = StringIO()
     closed.close()
@@ -81,7 +89,7 @@ def test_an_ascii_terminal_shows_question_marks(finished: Path) -> None:
 def test_ctrl_c_ends_a_query_with_code_130(
     finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
 ) -> None:
-    monkeypatch.setattr(Console, "query", raising(error))
+    monkeypatch.setattr(Console, "stream", raising(error))
     monkeypatch.chdir(finished)
     assert main(COUNT) == 130
     assert "Traceback" not in capsys.readouterr().err
@@ -97,7 +105,7 @@ def raising(error: BaseException) -> Callable[..., NoReturn]:
 def test_an_unforeseen_error_is_called_a_bug_and_shown_whole_by_debug(
     finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Console, "query", raising(ZeroDivisionError("oh")))
+    monkeypatch.setattr(Console, "stream", raising(ZeroDivisionError("oh")))
     monkeypatch.chdir(finished)
     assert main(COUNT) == 1
     message = capsys.readouterr().err

@@ -40,6 +40,7 @@ LAST = pl.DataFrame(
         "origin_date": [date(2020, 1, 1)],
         "origin_close": [80.0],
         "naive_scale": [0.01],
+        "tick": [0.01],
         "constant_sigma": [0.02],
     }
 )
@@ -64,6 +65,18 @@ def test_quantiles_equal_values_computed_by_hand() -> None:
         assert (row["origin_date"], row["target_date"]) == (date(2020, 1, 1), date(2020, 1, 2))
         for level in QUANTILES:
             assert row[quantile_column("q", level)] == pytest.approx(80 * math.exp(mean + spread * SPREAD[level]))
+
+
+def test_no_quantile_is_below_the_smallest_price_that_can_be_quoted() -> None:
+    means = pl.DataFrame({"ticker": ["X"], "model": ["naive"], "step": [1], "mean_log_return": [0.0]})
+    coarse = LAST.with_columns(tick=pl.lit(76.0))
+    free = price_distribution(means, volatility(1), targets(1), LAST, SPREADS_SCHEMA.to_frame()).row(0, named=True)
+    held = price_distribution(means, volatility(1), targets(1), coarse, SPREADS_SCHEMA.to_frame()).row(0, named=True)
+    walk = martingale_distribution(targets(1), volatility(1), LAST.with_columns(tick=pl.lit(79.0))).row(0, named=True)
+    names = [quantile_column("q", level) for level in QUANTILES]
+    assert free["q025"] < 76 < free["q975"]
+    assert [held[name] for name in names] == [max(free[name], 76.0) for name in names]
+    assert min(walk[name] for name in names) == 79.0
 
 
 def test_no_interval_is_narrower_than_that_of_the_step_before() -> None:

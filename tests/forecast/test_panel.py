@@ -125,3 +125,34 @@ def test_the_maximum_age_is_exact_to_the_day(walk: Callable[..., pl.DataFrame]) 
     prices = walk("X", 60, seed=3)
     assert priced_panel(prices, as_of=AS_OF + timedelta(days=10)).refused == {}
     assert priced_panel(prices, as_of=AS_OF + timedelta(days=11)).refused["X"].reason == "stale"
+
+
+@pytest.mark.parametrize("factor", [1e-12, 7 / 1923, 0.01, 0.25, 0.4, 2.5, 4.0, 100.0, 1e12])
+@pytest.mark.parametrize("place", [1, 30, 250, 489, 498])
+def test_a_quote_that_is_undone_moves_no_price_by_more_than_its_two_sessions_did(
+    factor: float, place: int, walk: Callable[..., pl.DataFrame]
+) -> None:
+    prices = walk("X", 500, seed=9, sigma=0.01)
+    wrong = prices.with_columns(pl.col("close") * pl.when(pl.int_range(pl.len()) == place).then(factor).otherwise(1.0))
+    expected = priced_panel(prices, window=500).panel.bars["log_price"].to_numpy()
+    found = priced_panel(wrong, window=500).panel.bars["log_price"].to_numpy()
+    moved = np.abs(np.diff(expected)[place - 1 : place + 1]).sum()
+    assert np.abs(found - expected).max() <= moved + 1e-9
+    assert_frame_equal(
+        priced_panel(wrong, window=500).last.select("max_range"),
+        priced_panel(prices, window=500).last.select("max_range"),
+        abs_tol=moved + 1e-9,
+    )
+
+
+def test_later_bars_do_not_decide_what_a_past_forecast_leaves_out(walk: Callable[..., pl.DataFrame]) -> None:
+    prices = walk("X", 120, seed=9, sigma=0.01)
+    place = 100
+    cutoff = prices["date"][place]
+    wrong = prices.with_columns(pl.col("close") * pl.when(pl.int_range(pl.len()) == place).then(0.25).otherwise(1.0))
+    seen = priced_panel(wrong, as_of=cutoff).panel.bars
+    assert_frame_equal(seen, priced_panel(wrong.filter(pl.col("date") <= cutoff), as_of=cutoff).panel.bars)
+    # Not known yet to be undone, it is a fall like any other; the day after, it is left out.
+    assert np.diff(seen["log_price"].to_numpy())[-1] < -1.0
+    later = priced_panel(wrong, as_of=prices["date"][place + 1]).panel.bars
+    assert np.abs(np.diff(later["log_price"].to_numpy())).max() < 0.1

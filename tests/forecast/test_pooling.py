@@ -134,7 +134,7 @@ def test_too_few_periods_give_no_pooled_weights() -> None:
 
 def test_tickers_with_few_origins_get_the_pooled_weights() -> None:
     tests = skilled_backtests()
-    before = model_weights([*tests, "NONE"], combine_models(tests, overlap=1), REASONS, overlap=1)
+    before = model_weights([*tests, "NONE"], combine_models(tests, overlap=1), REASONS)
     pooled = combine_pooled(error_products_frame(tests), overlap=1)
     assert pooled is not None
     assert pooled.combination.edge
@@ -158,7 +158,7 @@ def test_a_pool_without_an_edge_gives_naive_all_the_weight() -> None:
     changes = simulate_market(rng, 12, 5, common=0.5)
     tests = {f"T{i}": backtest(f"T{i}", changes[i], {"bad": rng.normal(0, 0.05, changes[i].shape)}) for i in range(5)}
     tests["NEW"] = backtest("NEW", changes[0][:4], {"bad": 0.2 + changes[0][:4]})
-    before = model_weights(tests, combine_models(tests, overlap=1), {"naive": {}, "bad": {}}, overlap=1)
+    before = model_weights(tests, combine_models(tests, overlap=1), {"naive": {}, "bad": {}})
     pooled = combine_pooled(error_products_frame(tests), overlap=1)
     assert pooled is not None
     assert not pooled.combination.edge

@@ -32,7 +32,7 @@ def ensemble(skill: np.ndarray, *, edge: bool) -> Ensemble:
         np.full(ORIGINS, 0.01),
         np.full(ORIGINS, 4e-4),
     )
-    return Ensemble({"naive": 1.0}, edge=edge, evidence=Evidence.OWN, backtest=backtest)
+    return Ensemble({"naive": 1.0}, edge=edge, evidence=Evidence.OWN, backtest=backtest, scores={})
 
 
 def spread(skill: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ def test_stacking_weights_equal_values_computed_by_hand() -> None:
     assert stacking_weights(np.ones((2, 2)), 1e-6) == pytest.approx([0.5, 0.5])
 
 
-def test_conviction() -> None:
+def test_shrinkage() -> None:
     assert shrinkage(DieboldMariano(2.0, 0.03)) == 0.75
     assert shrinkage(DieboldMariano(2.0, 0.06)) == 0.0
     assert shrinkage(DieboldMariano(-3.0, 0.99)) == 0.0
@@ -116,19 +116,29 @@ def test_an_origin_does_not_influence_its_left_out_weights(overlap: int, method:
     assert same.tolist() == [abs(origin - 8) < overlap for origin in range(16)] + [False]
 
 
-def test_the_test_uses_left_out_losses() -> None:
+def test_the_test_is_of_left_out_and_shrunk_weights() -> None:
     # One model and naive: each left-out combination is computed explicitly with both methods.
-    rng = np.random.default_rng(9)
-    errors = rng.normal(size=(10, 2, 20)) * np.array([[1.0], [0.7]])
-    products = as_products(errors)
+    rng = np.random.default_rng(0)
+    naive = rng.normal(size=(10, 20))
+    products = as_products(np.stack([naive, 0.95 * naive + rng.normal(0, 0.3, (10, 20))], axis=1))
     found = combine(products, overlap=1)
-    losses = np.empty((2, 10))
+    losses, weights = np.empty((2, 10)), np.empty((2, 10, 2))
     for origin in range(10):
         rest = np.delete(products, origin, axis=0).mean(axis=0)
-        for method, weights in enumerate((inverse_loss_weights(rest), stacking_weights(rest, rest[0, 0] / 9))):
-            losses[method, origin] = weights @ products[origin] @ weights
-    used = [losses[np.argmin(np.delete(losses, o, axis=1).sum(axis=1)), o] for o in range(10)]
-    expected = diebold_mariano(products[:, 0, 0] - used, alternative="greater")
+        for method, own in enumerate((inverse_loss_weights(rest), stacking_weights(rest, rest[0, 0] / 9))):
+            weights[method, origin] = own
+            losses[method, origin] = own @ products[origin] @ own
+    chosen = [int(np.argmin(np.delete(losses, o, axis=1).sum(axis=1))) for o in range(10)]
+    gain = products[:, 0, 0] - losses[chosen, range(10)]
+    shrunk = np.empty((10, 2))
+    for origin in range(10):
+        others = diebold_mariano(np.delete(gain, origin), alternative="greater")
+        factor = 1 - 1 / others.statistic**2 if others.p_value < 0.05 else 0.0
+        shrunk[origin] = factor * weights[chosen[origin], origin] + (1 - factor) * np.array([1.0, 0.0])
+    np.testing.assert_allclose(found.left_out_weights, shrunk)
+    assert 0 < (shrunk[:, 1] == 0).sum() < 10  # at some origins the others do not tell
+    nested = [products[origin, 0, 0] - shrunk[origin] @ products[origin] @ shrunk[origin] for origin in range(10)]
+    expected = diebold_mariano(np.array(nested), alternative="greater")
     assert found.test.statistic == pytest.approx(expected.statistic)
     assert found.test.p_value == pytest.approx(expected.p_value)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -44,7 +45,7 @@ def weights() -> pl.DataFrame:
         "WALK": backtest("WALK", origins=16, skill=-0.1),
         "FEW": backtest("FEW", origins=5, skill=0.5),
     }
-    return model_weights(["WALK", "FEW", "EDGE", "NONE"], combine_models(tests, overlap=1), REASONS, overlap=1)
+    return model_weights(["WALK", "FEW", "EDGE", "NONE"], combine_models(tests, overlap=1), REASONS)
 
 
 def test_every_ticker_has_a_row_for_each_model_and_the_ensemble(weights: pl.DataFrame) -> None:
@@ -98,7 +99,7 @@ def test_an_ensemble_of_naive_alone_equals_naive(weights: pl.DataFrame) -> None:
 
 def test_a_model_with_missing_forecasts_has_a_reason() -> None:
     rows = model_weights(
-        ["X"], combine_models({"X": backtest("X", origins=9, skill=0.1)}, overlap=1), {**REASONS, "odd": {}}, overlap=1
+        ["X"], combine_models({"X": backtest("X", origins=9, skill=0.1)}, overlap=1), {**REASONS, "odd": {}}
     )
     odd = rows.row(by_predicate=pl.col("model") == "odd", named=True)
     assert (odd["weight"], odd["reason"]) == (0.0, "lacks a forecast of some step from some origin")
@@ -106,6 +107,42 @@ def test_a_model_with_missing_forecasts_has_a_reason() -> None:
 
 def test_other_tickers_do_not_change_the_weights(weights: pl.DataFrame) -> None:
     alone = model_weights(
-        ["EDGE"], combine_models({"EDGE": backtest("EDGE", origins=16, skill=0.5)}, overlap=1), REASONS, overlap=1
+        ["EDGE"], combine_models({"EDGE": backtest("EDGE", origins=16, skill=0.5)}, overlap=1), REASONS
     )
     assert_frame_equal(alone, weights.filter(ticker="EDGE"), check_exact=True)
+
+
+def judged(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the ensembles' rows, with what their own numbers say of an edge in column `stored`."""
+    better = (pl.col("dm_p_value") < 0.05) & (pl.col("relative_rmse") < 1)
+    return rows.filter(model=ENSEMBLE).with_columns(stored=better.fill_null(value=False))
+
+
+@pytest.mark.parametrize("overlap", [1, 2])
+def test_the_verdict_is_what_the_numbers_of_its_row_say(overlap: int) -> None:
+    """Skills near nothing, so that many tickers are near the threshold."""
+    skills = np.linspace(-0.02, 0.1, 240)
+    tests = {
+        f"T{place:03}": backtest(f"T{place:03}", origins=9 + place % 12, skill=skill, seed=place)
+        for place, skill in enumerate(skills)
+    }
+    rows = judged(model_weights(tests, combine_models(tests, overlap=overlap), REASONS))
+    assert rows["stored"].to_list() == (rows["verdict"] == "edge").to_list()
+    assert 20 < rows["stored"].sum() < 220
+
+
+def test_a_smaller_loss_with_a_larger_rmse_is_no_edge() -> None:
+    """The model is right from every origin but one; before that one, prices moved most, so that it counts least."""
+    calm = backtest("X", origins=16, skill=0.5)
+    volatile, moves = np.arange(16) == 7, calm.actual - 4.0
+    actual = np.where(volatile[:, np.newaxis], 40 * moves, moves)
+    means = calm.means - 4.0
+    means[1, 7] = -0.05 * actual[7]
+    means[2] = 0.0
+    variance = np.where(volatile, 80.0**2, 1.0) * calm.variance
+    tests = {"X": replace(calm, actual=4.0 + actual, means=4.0 + means, variance=variance)}
+    ensembles = combine_models(tests, overlap=1)
+    rows = judged(model_weights(["X"], ensembles, REASONS))
+    assert rows["dm_p_value"].item() < 0.05
+    assert rows["relative_rmse"].item() > 1
+    assert (rows["verdict"].item(), ensembles["X"].weights) == ("no edge", {"naive": 1.0})

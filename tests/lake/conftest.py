@@ -8,17 +8,21 @@ import pytest
 
 from pm.lake import Lake
 from pm.resources import sql_dir
-from pm.settings import LakeSettings
+from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from pm.settings import LakeSettings
+
 
 @pytest.fixture(scope="session")
 def settings() -> LakeSettings:
-    return LakeSettings(retry_attempts=8, retry_base_seconds=0.02, expire_after_days=30, threads=1)
+    return load_settings().lake.model_copy(
+        update={"retry_base_seconds": 0.02, "wait_seconds": 0, "expire_after_days": 30, "threads": 1}
+    )
 
 
 @pytest.fixture(scope="session")

@@ -117,14 +117,14 @@ def test_binding_and_selecting_import_no_pandas() -> None:
 import sys, tempfile
 from pathlib import Path
 from pm.lake import Lake
-from pm.settings import LakeSettings
+from pm.settings import load_settings
 from pm.tables.lake import DICTIONARY
-settings = LakeSettings(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30, threads=0)
+settings = load_settings().lake.model_copy(update=dict(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30))
 with Lake(Path(tempfile.mkdtemp()) / "lake", settings, {}) as lake:
     assert lake.scalar("SELECT ?", ["a"]) == "a"
     assert lake.rows("SELECT ? AS a", [1]) == [{"a": 1}]
-    assert lake.read(DICTIONARY, "position < ?", [3]).height == 2
-    assert lake.select("dictionary", position=1, columns=["table_name"]).height == 1
+    assert lake.read(DICTIONARY, "position < ?", [3]).height == 4
+    assert lake.select("dictionary", position=1, columns=["table_name"]).height == 2
     lake.tables_read_by("FROM dictionary WHERE position = ?")
 assert "pandas" not in sys.modules
 """

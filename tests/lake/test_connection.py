@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -34,12 +35,12 @@ import polars as pl
 from pm.errors import PmError
 from pm.lake import Lake
 from pm.lake.console import Console
-from pm.settings import LakeSettings
+from pm.settings import load_settings
 from pm.tables import TABLES
 from pm.tables.quality import BARS
 from pm.tables.sources import RAW_BARS
 root = Path(sys.argv[1])
-settings = LakeSettings(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30, threads=0)
+settings = load_settings().lake.model_copy(update=dict(retry_attempts=2, retry_base_seconds=0.01, expire_after_days=30))
 nulls = [pl.lit(None, kind).alias(name) for name, kind in RAW_BARS.polars_schema.items() if name != "close"]
 def bars(count):
     return pl.select(close=pl.int_range(count).cast(pl.Float64).sqrt()).with_columns(nulls)
@@ -127,6 +128,79 @@ def test_a_lost_catalog_is_not_replaced_by_an_empty_one(stocked: Path, settings:
     assert not (stocked / "catalog.sqlite").exists()
 
 
+def _opened(root: Path, settings: LakeSettings) -> list[LakeError]:
+    """Return the errors of opening a lake for writing, for reading, and for a query."""
+    attempts: list[Callable[[], object]] = [
+        lambda: Lake(root, settings, TABLES),
+        lambda: Lake(root, settings, TABLES, read_only=True),
+        lambda: Console(root),
+    ]
+    errors = []
+    for attempt in attempts:
+        with pytest.raises(LakeError) as refused:
+            attempt()
+        errors.append(refused.value)
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "hint"),
+    [
+        ("UPDATE ducklake_metadata SET value = '9.7' WHERE key = 'version'", "Another version of pm", "upgrade pm"),
+        ("DELETE FROM ducklake_snapshot", "snapshots are lost", "backup"),
+        (
+            "DELETE FROM ducklake_snapshot WHERE snapshot_id = (SELECT max(snapshot_id) FROM ducklake_snapshot)",
+            "is lost",
+            "backup",
+        ),
+    ],
+    ids=["newer version", "no snapshots", "lost newest snapshot"],
+)
+def test_readers_and_writers_of_a_catalog_that_cannot_be_used_have_one_remedy(
+    stocked: Path, settings: LakeSettings, change: str, what: str, hint: str
+) -> None:
+    catalog = sqlite3.connect(stocked / "catalog.sqlite")
+    catalog.execute(change)
+    catalog.commit()
+    catalog.close()
+    for error in _opened(stocked, settings):
+        assert what in error.what
+        assert hint in error.hint
+        assert error.exit_code == 8
+
+
+@pytest.mark.parametrize("lost", ["missing", "empty"])
+def test_readers_and_writers_of_a_lost_catalog_have_one_remedy(
+    stocked: Path, settings: LakeSettings, lost: str
+) -> None:
+    (stocked / "catalog.sqlite").unlink()
+    if lost == "empty":
+        (stocked / "catalog.sqlite").touch()
+    for error in _opened(stocked, settings):
+        assert error.what == f"The lake's catalog is {lost}, but its data is there."
+        assert "restore" in error.hint
+
+
+@pytest.mark.posix
+def test_what_cannot_be_read_or_written_is_not_called_a_full_disk(stocked: Path) -> None:
+    prefix = _without_override()
+    for path, mode in (
+        (stocked / "catalog.sqlite", 0o000),
+        (stocked / "catalog.sqlite", 0o444),
+        (stocked / "data", 0o000),
+    ):
+        before = path.stat().st_mode
+        path.chmod(mode)
+        told = _run(OPEN_AND_WRITE, stocked, prefix=prefix)
+        path.chmod(before)
+        failed = [answer for answer in told.values() if answer[0] != "done"]
+        assert failed, path
+        for answer in failed:
+            assert answer[0] == "StorageError", (path, answer)
+            assert "permissions" in answer[2], (path, answer)
+            assert "free some space" not in answer[2], (path, answer)
+
+
 def test_a_reader_does_not_create_a_lake(tmp_path: Path, settings: LakeSettings) -> None:
     with pytest.raises(LakeError, match="no lake here yet"):
         Lake(tmp_path / "lake", settings, TABLES, read_only=True)
@@ -157,7 +231,7 @@ def test_damaged_data_are_an_error(
 
 def test_a_file_in_place_of_the_lakes_folder_is_an_error(tmp_path: Path, settings: LakeSettings) -> None:
     (tmp_path / "lake").write_text("a file")
-    with pytest.raises(StorageError, match="Not a directory"):
+    with pytest.raises(StorageError, match="folder cannot be used"):
         Lake(tmp_path / "lake", settings, TABLES)
 
 
@@ -178,6 +252,7 @@ tell("console", lambda: Console(root).query("SELECT count(*) FROM raw.bars").ite
 """
 
 
+@pytest.mark.posix
 def test_a_read_only_folder_is_an_error(stocked: Path) -> None:
     prefix = _without_override()
     everything = [stocked, *stocked.rglob("*")]
@@ -191,6 +266,7 @@ def test_a_read_only_folder_is_an_error(stocked: Path) -> None:
     assert _run(OPEN_AND_WRITE, stocked)["console"] == ["done", "70"]
 
 
+@pytest.mark.posix
 def test_data_in_a_read_only_folder_can_be_read(stocked: Path) -> None:
     prefix = _without_override()
     folders = [path for path in [stocked / "data", *(stocked / "data").rglob("*")] if path.is_dir()]
@@ -218,6 +294,7 @@ tell("then", lambda: held(lake))
 """
 
 
+@pytest.mark.posix
 def test_a_file_that_cannot_grow_is_an_error_and_is_removed(stocked: Path) -> None:
     told = _run(FILL, stocked)
     assert told["full"][0] == "StorageError"
@@ -241,6 +318,7 @@ tell("reader", lambda: held(Lake(root, settings, TABLES, read_only=True)) == hel
 """
 
 
+@pytest.mark.posix
 def test_a_full_disk_is_an_error_and_keeps_whole_commits(stocked: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -271,3 +349,24 @@ def test_an_error_of_the_function_that_writes_is_raised_unchanged(lake: Lake) ->
 def test_text_is_quoted_for_sql(lake: Lake) -> None:
     for text in ["", "'", "''", "a'b\\", "☃"]:
         assert lake.scalar(f"SELECT {quote(text)}") == text
+
+
+def test_a_missing_data_file_is_recognised_in_any_language(tmp_path: Path) -> None:
+    there, gone = tmp_path / "there.parquet", tmp_path / "gone.parquet"
+    there.touch()
+    said = 'IO Error: Cannot open file "{}": Das System kann die angegebene Datei nicht finden.'
+    missing = connection.recognised(duckdb.IOException(said.format(gone)), tmp_path)
+    assert isinstance(missing, LakeError)
+    assert (missing.where, "missing" in missing.what) == (str(gone), True)
+    assert isinstance(connection.recognised(duckdb.IOException(said.format(there)), tmp_path), StorageError)
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows keeps an open file from being removed")
+def test_a_data_file_that_is_open_elsewhere_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "open.parquet"
+    file.touch()
+    with file.open("rb"):
+        held = connection.recognised(duckdb.IOException(f'IO Error: Kann nicht entfernen: "{file}"'), tmp_path)
+    assert isinstance(held, StorageError)
+    assert "open in another program" in held.what
+    assert "run it again later" in held.hint

@@ -73,9 +73,7 @@ WORKS = {
     "-- a remark; with a semicolon\nSELECT 1 /* and ; another */": [(1,)],
     "SELECT 'COPY bars TO ''x.csv'''": [("COPY bars TO 'x.csv'",)],
     "SELECT INTERVAL 36 HOUR AS i, 1 AS i": [(timedelta(hours=36), 1)],
-    "SELECT [INTERVAL 1 HOUR], union_value(a := 2), {'i': 7::BIGNUM}": [
-        ("[datetime.timedelta(seconds=3600)]", "2", "{'i': '7'}")
-    ],
+    "SELECT [INTERVAL 1 HOUR], union_value(a := 2), {'i': 7::BIGNUM}": [("['01:00:00']", "2", "{'i': 7}")],
     "SELECT NULL::INTERVAL, 7::BIGNUM, '101'::BIT": [(None, "7", "101")],
     "SELECT count(*) > 5 FROM lake.snapshots()": [(True,)],
     "SELECT count(*) > 5 FROM __ducklake_metadata_lake.ducklake_snapshot": [(True,)],
@@ -298,6 +296,29 @@ def test_a_refusal_names_its_reason_and_a_remedy(console: Console, sql: str, say
     with pytest.raises(QueryError, match=says) as refused:
         console.query(sql)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("sql", "what", "word"),
+    [
+        ("SELECT * FROM baars", 'Table with name baars does not exist! Did you mean "bars"?', "baars"),
+        ("SELECT 1;\nSELEC 2", 'syntax error at or near "SELEC"', "SELEC"),
+        ("SELECT ticker,\n  clos FROM bars", 'Referenced column "clos" not found in FROM clause! Candidate', "clos"),
+    ],
+)
+def test_an_error_of_the_statement_is_marked_at_its_place(console: Console, sql: str, what: str, word: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        console.query(sql)
+    assert caught.value.what.startswith(what)
+    assert "\n" not in caught.value.what
+    line, mark = str(caught.value).split("where: ")[1].splitlines()[:2]
+    assert ("  where: " + line).index(word) == mark.index("^")
+
+
+def test_an_empty_statement_is_an_error(console: Console) -> None:
+    for sql in ("", " ", "-- nothing", ";"):
+        with pytest.raises(QueryError, match="The statement is empty"):
+            console.query(sql)
 
 
 def test_a_folder_without_a_lake_is_an_error(tmp_path: Path) -> None:

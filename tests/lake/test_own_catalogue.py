@@ -66,7 +66,7 @@ def test_a_lake_serves_the_tables_and_views_it_is_given_and_no_other(
         assert table_sizes(lake).select("name", "rows").head(2).rows() == [("books", 3), ("desk.loans", 1)]
     with Console(root) as console:
         names = console.query("SELECT DISTINCT table_name FROM dictionary ORDER BY ALL")["table_name"].to_list()
-        assert names == ["books", "desk.loans", "dictionary", "lent"]
+        assert names == ["books", "desk.loans", "dictionary", "file_checksums", "lent"]
         place = console.query("SELECT comment FROM dictionary WHERE table_name = 'lent' AND column_name = 'place'")
         assert place.item() == "Shelf and number."
 

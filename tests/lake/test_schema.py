@@ -174,6 +174,35 @@ def test_the_error_for_a_broken_view_names_its_file_and_the_lake_is_unchanged(
         assert lake.query("FROM adjusted_bars").is_empty()
 
 
+def test_a_view_may_have_the_line_endings_and_the_mark_of_windows(
+    root: Path, settings: LakeSettings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    text = "-- What I want.\r\n-- a: The letter.\r\nSELECT 'σ'\r\n  AS a;\r\n"
+    (folder / "95_my_view.sql").write_bytes(text.encode("utf-8-sig"))
+    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
+        assert lake.query("FROM my_view").rows() == [("σ",)]
+        told = lake.query("SELECT column_name, comment FROM dictionary WHERE table_name = 'my_view'")
+        assert told.rows() == [("a", "The letter.")]
+        assert lake.scalar("SELECT comment FROM duckdb_views() WHERE view_name = 'my_view'") == "What I want."
+
+
+def test_a_view_that_cannot_be_read_is_named(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
+    folder = tmp_path / "sql"
+    file = folder / "95_my_view.sql"
+    folder.mkdir()
+    for encoding in ("cp1252", "utf-16"):
+        file.write_text("SELECT 'ü' AS a", encoding=encoding)
+        with pytest.raises(SettingsError, match="not UTF-8") as refused:
+            Lake(root, settings, TABLES, views=[folder])
+        assert refused.value.where == str(file)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Lake(root, settings, TABLES, views=[folder])
+
+
 def test_a_view_with_the_name_of_a_table_is_refused(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()

@@ -31,12 +31,12 @@ from pathlib import Path
 
 import polars as pl
 from pm.lake import Lake
-from pm.settings import LakeSettings
+from pm.settings import load_settings
 from pm.tables import TABLES
 from pm.tables.quality import BARS
 from pm.tables.sources import RAW_BARS
 root, name = Path(sys.argv[1]), sys.argv[2]
-settings = LakeSettings(retry_attempts=20, retry_base_seconds=0.01, expire_after_days=30, threads=0)
+settings = load_settings().lake.model_copy(update=dict(retry_attempts=20, retry_base_seconds=0.01))
 schema = RAW_BARS.polars_schema
 def frame(start, count):
     rows = [{**dict.fromkeys(schema), "ticker": name, "batch_id": name, "row": start + i} for i in range(count)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import http.server
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
@@ -17,26 +17,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask
-import numba
 import numpy as np
-import polars as pl
 import psutil
 import pytest
 import ray
 from distributed import LocalCluster
-from threadpoolctl import threadpool_info
 
 from pm.errors import EngineError, InputError, WorkerError
 from pm.parallel import ENGINES, Workers
+from pm.parallel.workers import _PACKAGES
 from pm.pipeline import Request, open_lake, run_pipeline
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
+from tests.parallel.work import fail_for_two, grow, killed_always, killed_once, private_memory_mib, solve, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
+    import polars as pl
 
     from pm.settings import Settings
 
@@ -113,47 +112,6 @@ def workers_of(request: pytest.FixtureRequest) -> WorkersOf:
     return lambda engine: request.getfixturevalue(f"{engine}_workers")
 
 
-def _threads(_: int) -> tuple[int, int, int, set[int]]:
-    pools = {pool["num_threads"] for pool in threadpool_info()}
-    return os.getpid(), pl.thread_pool_size(), numba.get_num_threads(), pools
-
-
-def _solve(seed: int) -> bytes:
-    rng = np.random.default_rng(seed)
-    design: NDArray[np.float64] = rng.normal(size=(300, 60))
-    return np.linalg.solve(design.T @ design, design.T @ rng.normal(size=300)).tobytes()
-
-
-def _fail_for_two(number: int) -> int:
-    if number == 2:
-        raise InputError("Two is refused.", where="test", hint="ask for three")
-    return number
-
-
-def _killed_once(folder: Path, number: int) -> int:
-    """Record each attempt in a file; the first attempt of 6 is killed, as by a system out of memory."""
-    attempts = len(list(folder.glob(f"{number}.*")))
-    (folder / f"{number}.{attempts}").touch()
-    if number == 6 and attempts == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.05)
-    return number
-
-
-def _killed_always(number: int) -> int:
-    if number == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def _private_memory_mib(values: NDArray[np.float64]) -> float:
-    """Return this process's memory while it holds a copy, without what it shares with others, as Ray's object store."""
-    more = values + 1
-    assert more.sum() > 0
-    memory = psutil.Process().memory_info()
-    return float(memory.rss - memory.shared) / 2**20
-
-
 def _cluster_processes() -> set[int]:
     """Return the ids of the processes started from here that belong to a cluster."""
     found = set()
@@ -203,7 +161,7 @@ def _worker(cluster: LocalCluster, *options: str, path: Path | None = None) -> I
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_workers_have_one_thread_each(workers_of: WorkersOf, engine: str) -> None:
-    seen = list(workers_of(engine).map(_threads, range(6)))
+    seen = list(workers_of(engine).map(threads, range(6)))
     assert all(threads[2:] == (1, {1}) for threads in seen)
     if engine != "dask":  # these Dask workers were not started by pm
         assert all(threads[1] == 1 for threads in seen)
@@ -214,20 +172,20 @@ def test_workers_have_one_thread_each(workers_of: WorkersOf, engine: str) -> Non
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
 def test_results_are_bitwise_those_of_this_process_and_in_order(workers_of: WorkersOf, engine: str) -> None:
-    assert list(workers_of(engine).map(_solve, range(9))) == list(Workers(jobs=1).map(_solve, range(9)))
+    assert list(workers_of(engine).map(solve, range(9))) == list(Workers(jobs=1).map(solve, range(9)))
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
 def test_errors_reach_the_caller_unchanged(workers_of: WorkersOf, engine: str) -> None:
     with pytest.raises(InputError) as caught:
-        list(workers_of(engine).map(_fail_for_two, range(6)))
+        list(workers_of(engine).map(fail_for_two, range(6)))
     assert (caught.value.what, caught.value.hint) == ("Two is refused.", "ask for three")
-    assert list(workers_of(engine).map(_fail_for_two, [3])) == [3]
+    assert list(workers_of(engine).map(fail_for_two, [3])) == [3]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_chunk_of_a_killed_worker_is_done_again(workers_of: WorkersOf, engine: str, tmp_path: Path) -> None:
-    assert list(workers_of(engine).map(partial(_killed_once, tmp_path), range(12))) == list(range(12))
+    assert list(workers_of(engine).map(partial(killed_once, tmp_path), range(12))) == list(range(12))
     attempts = [len(list(tmp_path.glob(f"{number}.*"))) for number in range(12)]
     assert attempts[6] == 2
     assert attempts[:2] == [1, 1]  # results are kept: at most 4 of 12 chunks were running or waiting
@@ -241,8 +199,14 @@ def test_the_error_has_the_name_of_a_chunk_that_always_kills_its_worker(workers_
 
 def _check_error_of_a_fatal_chunk(workers: Workers) -> None:
     with pytest.raises(WorkerError, match=r"chunk 3 of 5 \(number 2\)"):
-        list(workers.map(_killed_always, range(5), name=lambda number: f"number {number}"))
-    assert list(workers.map(_killed_always, [7, 8])) == [7, 8]
+        list(workers.map(killed_always, range(5), name=lambda number: f"number {number}"))
+    assert list(workers.map(killed_always, [7, 8])) == [7, 8]
+
+
+def test_a_local_worker_that_grows_is_kept() -> None:
+    workers = Workers(jobs=2)
+    pids = [set(workers.map(grow, [mib] * 4)) for mib in (1, 200, 0)]
+    assert pids[0] == pids[1] == pids[2]
 
 
 @pytest.mark.slow
@@ -250,7 +214,7 @@ def test_a_dask_cluster_started_here_starts_again_workers_that_it_had_given_up()
     before = _cluster_processes()
     # Dask gives up a worker that is gone for longer than this, as a slow start can make it: here any killed worker.
     with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), Workers("dask", jobs=2) as workers:
-        assert all(threads[1:] == (1, 1, {1}) for threads in workers.map(_threads, range(4)))
+        assert all(threads[1:] == (1, 1, {1}) for threads in workers.map(threads, range(4)))
         _check_error_of_a_fatal_chunk(workers)
     _check_ended(before)
 
@@ -258,7 +222,7 @@ def test_a_dask_cluster_started_here_starts_again_workers_that_it_had_given_up()
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_workers_memory_does_not_grow_with_the_number_of_chunks(workers_of: WorkersOf, engine: str) -> None:
     chunks = [np.full(2**19, float(place)) + 1 for place in range(60)]  # 4 MiB each
-    used = list(workers_of(engine).map(_private_memory_mib, chunks))
+    used = list(workers_of(engine).map(private_memory_mib, chunks))
     assert sum(chunk.nbytes for chunk in chunks) / 2**20 == 240
     assert max(used) - max(used[:12]) < 24  # six chunks: those waiting at the worker, and the allocator's slack
 
@@ -342,7 +306,7 @@ def test_a_cluster_without_workers_is_refused_after_the_timeout(bare_cluster: Lo
         Workers("dask", address=bare_cluster.scheduler_address, timeout=1) as workers,
         pytest.raises(EngineError, match="has no workers") as caught,
     ):
-        list(workers.map(_solve, range(2)))
+        list(workers.map(solve, range(2)))
     assert "dask worker" in caught.value.hint
 
 
@@ -352,7 +316,7 @@ def test_work_fails_when_a_cluster_has_lost_all_its_workers(bare_cluster: LocalC
         Workers("dask", address=bare_cluster.scheduler_address, timeout=2) as workers,
         pytest.raises(EngineError, match="for 4 seconds"),
     ):
-        list(workers.map(_killed_always, range(5)))
+        list(workers.map(killed_always, range(5)))
 
 
 def test_workers_of_several_threads_are_refused(bare_cluster: LocalCluster) -> None:
@@ -361,7 +325,7 @@ def test_workers_of_several_threads_are_refused(bare_cluster: LocalCluster) -> N
         Workers("dask", address=bare_cluster.scheduler_address) as workers,
         pytest.raises(EngineError, match="2 threads") as caught,
     ):
-        list(workers.map(_solve, range(2)))
+        list(workers.map(solve, range(2)))
     assert "--nthreads 1" in caught.value.hint
 
 
@@ -374,7 +338,7 @@ def test_workers_of_another_version_are_refused(bare_cluster: LocalCluster, tmp_
         Workers("dask", address=bare_cluster.scheduler_address, packages=["numpy", "polars"]) as workers,
         pytest.raises(EngineError, match=f"has polars 0.1, but pm runs here with {version('polars')}"),
     ):
-        list(workers.map(_solve, range(2)))
+        list(workers.map(solve, range(2)))
 
 
 def test_the_error_of_an_unusable_engine_has_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,4 +350,12 @@ def test_the_error_of_an_unusable_engine_has_a_hint(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
     with pytest.raises(EngineError, match="not installed") as missing:
         Workers("dask")
-    assert "portfolio-maximizer[dask]" in missing.value.hint
+    assert missing.value.hint == "python -m pip install dask distributed"
+
+
+def test_the_packages_of_an_engine_are_those_of_its_extra() -> None:
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    for engine, packages in _PACKAGES.items():
+        assert packages.split() == [name.partition(">")[0] for name in extras[engine]]

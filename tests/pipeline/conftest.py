@@ -10,12 +10,13 @@ import pytest
 from pm import pipeline
 from pm.lake import Lake
 from pm.parallel import Workers
-from pm.pipeline import Request, import_bars, open_lake
+from pm.pipeline import ImportResult, Request, import_bars, open_lake
 from pm.pipeline.run_stages import RUN_STAGES
 from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.writes import Result
 from pm.settings import load_settings
+from pm.sources import inspect_files
 from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace, init_workspace
 
@@ -40,6 +41,8 @@ _STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_a
     *("forecast_run_id", "volatility_run_id", "forecast_snapshot_id", "volatility_snapshot_id", "last_bar_batch_id")
 }
 """Columns that differ between two runs with the same result."""
+_OF_ONE_LAKE = {"runs", "stage_events", "dictionary", "raw.batches", "file_checksums"}
+"""Tables that differ between two lakes with the same results."""
 
 
 @pytest.fixture(scope="session", name="settings_with")
@@ -97,14 +100,14 @@ def run_pipeline(workspace_in: Callable[[Path], Workspace]) -> Callable[..., Run
 
 
 @pytest.fixture(scope="session")
-def import_files(workspace_in: Callable[[Path], Workspace]) -> Callable[..., RunResult]:
+def import_files(workspace_in: Callable[[Path], Workspace]) -> Callable[..., ImportResult]:
     """Import files into a folder's workspace: `import_files(folder, path, …, quality={…})`."""
 
-    def run(folder: Path, *paths: Path, **sections: dict[str, Any]) -> RunResult:
+    def run(folder: Path, *paths: Path, **sections: dict[str, Any]) -> ImportResult:
         settings = settings_with(**sections)
         workspace = workspace_in(folder)
         with open_lake(workspace, settings) as lake:
-            return import_bars(lake, workspace, settings, lambda _: None, paths=paths)
+            return import_bars(lake, workspace, settings, lambda _: None, files=inspect_files(paths))
 
     return run
 
@@ -136,9 +139,9 @@ def contents() -> Callable[..., dict[str, pl.DataFrame]]:
     """Return the rows of tables without what says when and by which run they were made, sorted by all columns."""
 
     def read(folder: Path, *names: str) -> dict[str, pl.DataFrame]:
-        with Lake(Workspace(folder).lake, settings_with().lake, TABLES, read_only=True) as lake:
+        with Lake(Workspace(folder).lake, settings_with().lake, TABLES, read_only=True) as lake, lake.reading():
             frames = {}
-            for name in names or tuple(set(TABLES) - {"runs", "stage_events", "dictionary", "raw.batches"}):
+            for name in names or tuple(set(TABLES) - _OF_ONE_LAKE):
                 frame = lake.read(TABLES[name])
                 frame = frame.drop(_STAMP & set(frame.columns))
                 frames[name] = frame.sort(frame.columns, nulls_last=True)
@@ -169,6 +172,14 @@ def first_run(build_once: Build, run_pipeline: Callable[..., RunResult]) -> Path
 def run_copy(first_run: Path, tmp_path: Path) -> Path:
     """Return a copy of `first_run` that a test may change."""
     return shutil.copytree(first_run, tmp_path / "copy")
+
+
+@pytest.fixture
+def checked_copy(build_once: Build, run_pipeline: Callable[..., RunResult], tmp_path: Path) -> Path:
+    """Return a workspace with the checked bars of the sample, and nothing computed from them."""
+    return shutil.copytree(
+        build_once("checked", lambda folder: run_pipeline(folder, upto="check")), tmp_path / "checked"
+    )
 
 
 @pytest.fixture(scope="session")

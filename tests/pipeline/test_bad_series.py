@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from datetime import date, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,6 @@ from pm.tables.quantiles import QUANTILES, quantile_column
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
 
 BARS = 320
 LAST = date(2024, 6, 28)
@@ -56,6 +56,17 @@ def ticks(seed: int) -> np.ndarray:
     return np.asarray(np.maximum(0.05 + 0.005 * np.cumsum(moves), 0.005).round(4))
 
 
+def quoted(closes: np.ndarray, place: int, quotes: Sequence[float]) -> np.ndarray:
+    wrong = closes.copy()
+    wrong[place : place + len(quotes)] = quotes
+    return wrong
+
+
+def pegged(seed: int) -> np.ndarray:
+    """Return a peg that is held within a few hundredths of a percent, and was once devalued by 30%."""
+    return np.asarray(8.28 / 100 * walk(seed, sigma=0.0005) * np.where(bar < 200, 1.0, 0.7))
+
+
 bar = np.arange(BARS)
 jump = np.where(bar < BARS // 2, 1, 100)
 
@@ -65,10 +76,12 @@ SERIES: dict[str, np.ndarray | Sequence[float | None]] = {
     "BARS260": walk(7, 260), "EMPTY": [None] * BARS, "MISSING": changed(8, 99, None),
     "NAN": changed(9, 99, float("nan")), "ZERO": changed(10, 99, 0.0), "NEGATIVE": changed(11, 99, -80.0),
     "INFINITE": changed(12, 99, float("inf")), "ALLNEG": -walk(13), "HUGE": changed(14, 99, 1e300),
-    "HUGELAST": changed(15, -1, 1e304), "FLIP": np.where(bar % 2, 1e300, 1e-300), "JUMP": walk(16) * jump,
+    "HUGELAST": changed(15, -1, 1.7e308), "FLIP": np.where(bar % 2, 1e300, 1e-300), "JUMP": walk(16) * jump,
     "JUMPLAST": walk(17) * np.where(bar < BARS - 1, 1, 100), "STOPPED": walk(18), "ONCE": 50.0 + (bar > 150),
     "TICKS": ticks(19), "ALTERNATE": 100.0 + bar % 2, "LINEAR": 100 + 0.1 * bar, "SINE": 100 + 10 * np.sin(bar / 4),
     "DOUBLES": 2.0**bar, "HALVES": 0.5**bar, "TWICE": walk(20), "DISAGREES": walk(21),
+    "QUOTE": quoted(19.24 * walk(22), -7, [1923.0, 7.0, 1924.0]), "PENCE": walk(23) * np.where(bar % 50 < 7, 100, 1),
+    "SPLIT": walk(24) * np.where(bar < BARS - 40, 1.0, 0.25), "PEG": pegged(25),
 }  # fmt: skip
 QUARANTINED = {
     "EMPTY": "missing_close", "MISSING": "missing_close", "NAN": "missing_close", "ZERO": "non_positive_price",
@@ -80,7 +93,7 @@ NOT_FORECAST = {
     "HUGELAST": "out_of_range", "FLIP": "out_of_range",
 }  # fmt: skip
 SIMPLIFIED = {"BARS30": "short_history"}
-JUMPED = {"HUGE", "HUGELAST", "JUMP", "JUMPLAST"}
+JUMPED = {"HUGE", "HUGELAST", "JUMP", "JUMPLAST", "QUOTE", "PENCE", "SPLIT"}
 
 
 def write(path: Path, tickers: set[str]) -> None:
@@ -120,24 +133,24 @@ def use(folder: Path, *commands: list[str], **more: str) -> Printed:
 
 
 @pytest.fixture(scope="module")
-def workspaces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Printed, Printed]:
+def workspaces(tmp_path_factory: pytest.TempPathFactory, import_files: Callable[..., object]) -> tuple[Printed, Path]:
     """Return a workspace with all series, and one with the good ones alone, after a run each."""
-    folders = []
-    for name, tickers in (("all", set(SERIES)), ("good", GOOD)):
-        folder = tmp_path_factory.mktemp(name)
-        write(folder / "bars.csv", tickers)
-        folders.append(use(folder, ["init"], ["import", "bars.csv"], ["run"]))
-    return folders[0], folders[1]
+    folder, good = (tmp_path_factory.mktemp(name) for name in ("all", "good"))
+    for place, tickers in ((folder, set(SERIES)), (good, GOOD)):
+        write(place / "bars.csv", tickers)
+        import_files(place, place / "bars.csv")
+    use(good, ["run"])
+    return use(folder, ["run"]), good
 
 
 @pytest.fixture(scope="module")
-def printed(workspaces: tuple[Printed, Printed]) -> Printed:
+def printed(workspaces: tuple[Printed, Path]) -> Printed:
     return workspaces[0]
 
 
 @pytest.fixture(scope="module")
 def read(printed: Printed, read_table: Callable[..., pl.DataFrame]) -> Callable[[str], pl.DataFrame]:
-    return lambda name: read_table(printed.folder, name)
+    return cache(lambda name: read_table(printed.folder, name))
 
 
 def test_nothing_is_printed_that_nobody_can_act_on(printed: Printed) -> None:
@@ -168,10 +181,11 @@ def test_each_ticker_is_forecast_or_has_its_reason(read: Callable[[str], pl.Data
 
 
 def test_the_others_are_forecast_as_without_them(
-    workspaces: tuple[Printed, Printed], contents: Callable[..., dict[str, pl.DataFrame]]
+    workspaces: tuple[Printed, Path], contents: Callable[..., dict[str, pl.DataFrame]]
 ) -> None:
     names = ("bars", "features", "volatility", "volatility_fits", "forecasts", "model_weights", "signals", "exclusions")
-    among, alone = (contents(workspace.folder, *names) for workspace in workspaces)
+    printed, good = workspaces
+    among, alone = contents(printed.folder, *names), contents(good, *names)
     for name in names:
         frame, expected = (frames[name].drop("row", strict=False) for frames in (among, alone))  # the file's
         assert_frame_equal(frame.filter(pl.col("ticker").is_in(GOOD)), expected, check_exact=True)
@@ -207,6 +221,28 @@ def test_each_forecast_is_a_signal_of_a_sane_size(read: Callable[[str], pl.DataF
     assert set(traded["ticker"]) <= {"LINEAR", "SINE", "DOUBLES", "HALVES", "ALTERNATE"}
     for ticker, action in (("DOUBLES", "BUY"), ("HALVES", "SELL")):
         assert signals.filter(ticker=ticker)["action"].to_list() == [action]
+
+
+@pytest.mark.parametrize("ticker", ["QUOTE", "PENCE", "SPLIT", "JUMP", "PEG"])
+def test_changes_of_units_and_a_peg_give_no_confident_signal(ticker: str, read: Callable[[str], pl.DataFrame]) -> None:
+    signal = read("signals").row(by_predicate=pl.col("ticker") == ticker, named=True)
+    assert signal["action"] == "HOLD"
+    assert max(signal["probability_gain"], signal["probability_loss"]) < 0.6
+    path = read("forecasts").filter(ticker=ticker, model="ensemble").sort("step")
+    assert path["spread"].to_list() == [1.0] * path.height
+    width = (path["q95"].log() - path["q05"].log()).to_numpy()
+    # A session moves by 1%, or .05%; 90% of a normal distribution is 3.3 standard deviations wide.
+    assert width[0] < (0.06 if ticker != "PEG" else 0.003)
+    assert (width[1:] / width[:-1] < 2.0).all()
+
+
+def test_a_quote_that_was_undone_leaves_an_interval_about_the_price(read: Callable[[str], pl.DataFrame]) -> None:
+    """Closes of 1,923, 7 and 1,924 once gave a week later an interval that the next close was far outside of."""
+    path = read("forecasts").filter(ticker="QUOTE", model="ensemble").sort("step")
+    close = path["origin_close"][0]
+    assert path["q05"][0] < 0.99 * close < 1.01 * close < path["q95"][0]
+    means = read("forecasts").filter(ticker="QUOTE")["mean"].to_numpy()
+    assert np.abs(np.log(means / close)).max() < 0.1
 
 
 def test_an_evaluation_of_them_has_finite_scores(printed: Printed, ask: Callable[..., pl.DataFrame]) -> None:

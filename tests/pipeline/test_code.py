@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pm
-from pm.pipeline.code import CodeReader, library_versions
+from pm.pipeline.code import CodeReader
 from pm.pipeline.fingerprint import code_hash, packages_of, stage_closure
+from pm.pipeline.libraries import library_versions
+from pm.pipeline.origin_dates import ChosenDates
 from pm.pipeline.run_stages import RUN_STAGES
 from pm.pipeline.stages.evaluate import evaluating
 from pm.pipeline.stages.policy import training
@@ -21,7 +23,7 @@ from pm.tables.pipeline import RUNS
 if TYPE_CHECKING:
     from pm.pipeline.stage import Stage
 
-STAGES = (*RUN_STAGES, evaluating(2, [1]), training(cutoff=None, seed=0))
+STAGES = (*RUN_STAGES, evaluating([1], ChosenDates(2)), training(cutoff=None, seed=0))
 ALL = {stage.name for stage in STAGES}
 ROOT = Path(pm.__file__).parent
 
@@ -58,7 +60,7 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("settings/load.py", "\nEXTRA = 1\n", set()),
     ("__init__.py", '\n__version__ = "9.9.9"\n', set()),
     ("errors.py", "\nEXTRA = 1\n", set()),
-    ("tables/vocabulary.py", "\nEXTRA = 1\n", MODEL | {"policy", "signals", "report"}),
+    ("tables/vocabulary.py", "\nEXTRA = 1\n", MODEL | {"check", "policy", "signals", "report"}),
     ("tables/quantiles.py", "\nEXTRA = 1\n", MODEL | {"signals", "report"}),
     ("signals/sizing.py", '\n__all__ = ["EXTRA"]\n', set()),
     ("signals/.DS_Store", "x", set()),
@@ -199,3 +201,11 @@ def test_the_packages_are_those_that_the_code_imports_and_those_that_they_requir
 def test_a_package_that_is_not_installed_has_no_version() -> None:
     assert library_versions(frozenset({"surely_not_installed"})) == {}
     assert library_versions(frozenset({"yaml"})).keys() == {"PyYAML"}
+
+
+def test_line_endings_of_a_checkout_do_not_matter(package: Path) -> None:
+    before = digests(package)
+    for file in package.rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    assert digests(package) == before

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pm.errors import InputError
+from pm.errors import InputError, StageError
 from pm.pipeline import Request, evaluate_history, open_lake
-from pm.pipeline.stages.evaluate import _origin_dates
+from pm.pipeline.origin_dates import ChosenDates, origin_dates
+from pm.pipeline.replay import replay
 from pm.pipeline.stages.forecast import late_tickers
 from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
@@ -21,44 +22,49 @@ if TYPE_CHECKING:
 
     from pm.pipeline.runner import RunResult
 
-WRITTEN = ("forecasts", "volatility", "volatility_fits", "model_weights")
-STAMP = ["run_id", "snapshot_id"]
+WRITTEN = ("forecasts", "volatility", "volatility_fits", "model_weights", "signals")
+STAMP = ("run_id", "snapshot_id")
 
 
 @pytest.fixture
 def evaluate(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
     """Evaluate in a folder: `evaluate(folder, origins, steps, tickers=…, as_of=…)`."""
 
-    def run(folder: Path, origins: int, steps: list[int], **asked: Any) -> RunResult:  # noqa: ANN401
+    def run(folder: Path, origins: int | None, steps: list[int], **asked: Any) -> RunResult:  # noqa: ANN401
         workspace, settings = init_workspace(folder), settings_with()
         told: list[object] = asked.pop("heard", [])
+        dates = ChosenDates(origins, asked.pop("every", None), asked.pop("first", None), asked.pop("last", None))
         with open_lake(workspace, settings) as lake:
             request = Request(**asked)
-            return evaluate_history(
-                lake, workspace, settings, told.append, request=request, origins=origins, steps=steps
-            )
+            return evaluate_history(lake, workspace, settings, told.append, request=request, steps=steps, dates=dates)
 
     return run
 
 
 def of(frame: pl.DataFrame, run: RunResult, day: date) -> pl.DataFrame:
-    return frame.filter(run_id=run.run_id, cutoff=day).drop(STAMP)
+    """Return what a run computed as of a day, without the benchmark that only evaluations have."""
+    rows = unstamped(frame.filter(run_id=run.run_id, cutoff=day))
+    return rows.filter(pl.col("model") != "garch_hs") if "spread" in rows.columns else rows
+
+
+def unstamped(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.drop(name for name in frame.columns if name.endswith(STAMP))
 
 
 def test_an_evaluation_stores_what_a_run_on_that_date_would_have(
-    tmp_path: Path,
+    checked_copy: Path,
     evaluate: Callable[..., RunResult],
     run_pipeline: Callable[..., RunResult],
     read_table: Callable[..., pl.DataFrame],
 ) -> None:
     tickers = ("AAPL", "FB", "IBM")
-    evaluated = evaluate(tmp_path, 3, [1, 3], tickers=tickers)
-    days = read_table(tmp_path, "forecasts")["cutoff"].unique().sort().to_list()
+    evaluated = evaluate(checked_copy, 3, [1, 3], tickers=tickers)
+    days = read_table(checked_copy, "forecasts")["cutoff"].unique().sort().to_list()
     assert len(days) == 3
     for day in days[1:]:
-        past_run = run_pipeline(tmp_path, tickers=tickers, as_of=day)
+        past_run = run_pipeline(checked_copy, tickers=tickers, as_of=day)
         for name in WRITTEN:
-            stored = read_table(tmp_path, name)
+            stored = read_table(checked_copy, name)
             expected = of(stored, past_run, day)
             if "step" in expected.columns:
                 expected = expected.filter(pl.col("step").is_in([1, 3]))
@@ -95,16 +101,16 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_a_run_would(
         stored = read_table(tmp_path, name)
         expected = of(stored, past_run, day)
         if name == "exclusions":
-            expected = expected.filter(pl.col("stage").is_in(["volatility", "forecast"]))
+            expected = expected.filter(pl.col("stage").is_in(["volatility", "forecast", "signals"]))
         if "step" in expected.columns:
             expected = expected.filter(pl.col("step").is_in([1, 5]))
         assert not expected.is_empty()
         assert_frame_equal(of(stored, evaluated, day), expected, check_row_order=False, check_exact=True)
     said = of(read_table(tmp_path, "exclusions"), evaluated, day).filter(stage="forecast")
     assert {("PAUSES", "late"), ("STALE", "stale")} <= set(said.select("ticker", "reason").iter_rows())
-    came = ask(tmp_path, "FROM forecast_outcomes WHERE basis <> 'runs' AND model = 'ensemble'")
+    came = ask(tmp_path, f"FROM forecast_outcomes WHERE basis = '{evaluated.run_id}' AND model = 'ensemble'")
     assert set(came.select("ticker", "step").iter_rows()) == {
-        *(("ALIVE", 1), ("ALIVE", 5), ("STOPS", 1), ("PAUSES", 5), ("HALTS", 5))
+        *(("ALIVE", 1), ("ALIVE", 5), ("STOPS", 1), ("PAUSES", 1), ("PAUSES", 5), ("HALTS", 1))
     }
 
 
@@ -149,11 +155,11 @@ def test_a_market_that_is_closed_is_not_late() -> None:
 
 
 def test_windows_do_not_overlap_and_end_on_the_newest_bar(
-    tmp_path: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
+    checked_copy: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
 ) -> None:
-    evaluate(tmp_path, 4, [2, 6], tickers=("IBM",))
-    bars = read_table(tmp_path, "bars").filter(ticker="IBM")["date"].sort().to_list()
-    rows = read_table(tmp_path, "forecasts").filter(model="ensemble").sort("origin_date", "step")
+    evaluate(checked_copy, 4, [2, 6], tickers=("IBM",))
+    bars = read_table(checked_copy, "bars").filter(ticker="IBM")["date"].sort().to_list()
+    rows = read_table(checked_copy, "forecasts").filter(model="ensemble").sort("origin_date", "step")
     places = [
         (bars.index(origin), bars.index(target))
         for origin, target in rows.select("origin_date", "target_date").iter_rows()
@@ -164,32 +170,32 @@ def test_windows_do_not_overlap_and_end_on_the_newest_bar(
 
 
 def test_a_later_day_is_not_looked_at(
-    tmp_path: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
+    checked_copy: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
 ) -> None:
     as_of = date(2010, 6, 30)
-    evaluate(tmp_path, 2, [5], tickers=("IBM", "MSFT"), as_of=as_of)
-    assert read_table(tmp_path, "forecasts")["target_date"].max() == as_of
+    evaluate(checked_copy, 2, [5], tickers=("IBM", "MSFT"), as_of=as_of)
+    assert read_table(checked_copy, "forecasts")["target_date"].max() == as_of
 
 
 def test_the_same_again_is_skipped_and_others_are_kept(
-    tmp_path: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
+    checked_copy: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
 ) -> None:
-    first = evaluate(tmp_path, 2, [5], tickers=("IBM",))
-    again = evaluate(tmp_path, 2, [5], tickers=("IBM",))
-    other = evaluate(tmp_path, 2, [5], tickers=("MSFT",))
+    first = evaluate(checked_copy, 2, [5], tickers=("IBM",))
+    again = evaluate(checked_copy, 2, [5], tickers=("IBM",))
+    other = evaluate(checked_copy, 2, [5], tickers=("MSFT",))
     assert not again.worked
     assert again.outputs["evaluate"] == first.run_id
-    assert set(read_table(tmp_path, "forecasts")["run_id"]) == {first.run_id, other.run_id}
+    assert set(read_table(checked_copy, "forecasts")["run_id"]) == {first.run_id, other.run_id}
 
 
-def test_a_history_too_short_is_said(tmp_path: Path, evaluate: Callable[..., RunResult]) -> None:
+def test_a_history_too_short_is_said(checked_copy: Path, evaluate: Callable[..., RunResult]) -> None:
     with pytest.raises(InputError, match="There are 196 sessions up to 2013-03-01; "):
-        evaluate(tmp_path, 3, [20], tickers=("FB",))
+        evaluate(checked_copy, 3, [20], tickers=("FB",))
 
 
-def test_room_for_fewer_origins_is_told(tmp_path: Path, evaluate: Callable[..., RunResult]) -> None:
+def test_room_for_fewer_origins_is_told(checked_copy: Path, evaluate: Callable[..., RunResult]) -> None:
     heard: list[Any] = []
-    evaluate(tmp_path, 500, [20], tickers=("IBM",), as_of=date(2001, 6, 29), heard=heard)
+    evaluate(checked_copy, 500, [20], tickers=("IBM",), as_of=date(2001, 6, 29), heard=heard)
     assert any("room for 4 of 500 origins" in str(event) for event in heard)
 
 
@@ -198,18 +204,108 @@ def test_a_market_of_seven_days_does_not_set_the_dates() -> None:
     worked = days.filter(days.dt.weekday() <= 5)
     parts = [pl.DataFrame({"ticker": ticker, "date": worked}) for ticker in ("A", "B", "C")]
     crypto = pl.DataFrame({"ticker": "COIN", "date": days})
-    mixed = _origin_dates(pl.concat([*parts, crypto]), days[-1], origins=10, horizon=7)
-    assert mixed == _origin_dates(parts[0], days[-1], origins=10, horizon=7)
+    mixed = origin_dates(pl.concat([*parts, crypto]), days[-1], 7, ChosenDates(10))
+    assert mixed == origin_dates(parts[0], days[-1], 7, ChosenDates(10))
     # Where that market is all there is, its weekends count.
-    assert _origin_dates(crypto, days[-1], origins=2, horizon=7) == [days[-15], days[-8]]
+    assert origin_dates(crypto, days[-1], 7, ChosenDates(2)) == [days[-15], days[-8]]
     # A ticker that has not begun, or has ended, has no say.
     late = pl.concat([crypto, *(part.filter(pl.col("date") > date(2021, 12, 20)) for part in parts)])
-    assert any(day.weekday() > 4 for day in _origin_dates(late, days[-1], origins=60, horizon=5))
+    assert any(day.weekday() > 4 for day in origin_dates(late, days[-1], 5, ChosenDates(60)))
+
+
+MANY_DAYS = pl.date_range(date(2020, 1, 1), date(2021, 12, 31), eager=True)
+
+
+def dates_of(**chosen: Any) -> list[date]:  # noqa: ANN401
+    return origin_dates(pl.DataFrame({"ticker": "A", "date": MANY_DAYS}), MANY_DAYS[-1], 20, ChosenDates(**chosen))
+
+
+def test_dates_are_chosen_by_spacing_and_bounds() -> None:
+    days, last = MANY_DAYS.to_list(), MANY_DAYS[-21]
+    start = date(2021, 3, 1)
+    assert dates_of() == days[-21 - 19 * 20 :: 20][:20]
+    assert dates_of(every=5, origins=3) == [days[-31], days[-26], days[-21]]
+    assert dates_of(last=date(2021, 10, 1), origins=2) == [date(2021, 9, 11), date(2021, 10, 1)]
+    assert dates_of(first=start, every=50) == [day for day in days if start <= day <= last][::50]
+    assert dates_of(first=start, every=50, origins=2) == [start, start + timedelta(days=50)]
+    assert len(dates_of(first=start, every=1)) == (last - start).days + 1
+    assert dates_of(first=date(2000, 1, 1), every=100)[0] == days[249]
+    assert dates_of(last=date(2030, 1, 1), origins=1) == [last]
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"first": MANY_DAYS[-20]}, {"last": MANY_DAYS[248]}, {"first": MANY_DAYS[300], "last": MANY_DAYS[299]}]
+)
+def test_bounds_without_a_possible_date_are_refused_with_the_possible_ones(chosen: dict[str, date]) -> None:
+    with pytest.raises(InputError, match="There is no date to forecast from between") as caught:
+        dates_of(**chosen)
+    assert f"choose dates from {MANY_DAYS[249]} to {MANY_DAYS[-21]}" in str(caught.value)
+
+
+def test_later_bars_only_add_dates_after_a_first_one(
+    checked_copy: Path, evaluate: Callable[..., RunResult], read_table: Callable[..., pl.DataFrame]
+) -> None:
+    first = date(2012, 1, 3)
+    found = []
+    for as_of in (date(2012, 12, 3), date(2013, 3, 1)):
+        run = evaluate(checked_copy, None, [1], tickers=("IBM",), as_of=as_of, first=first, every=60)
+        found.append(read_table(checked_copy, "forecasts", f"run_id = '{run.run_id}'")["cutoff"].unique().sort())
+    assert found[0][0] == first
+    assert found[1].to_list()[: len(found[0])] == found[0].to_list()
+    assert len(found[1]) > len(found[0])
+
+
+class _CutError(Exception):
+    """Stands for whatever ends the process in the middle."""
+
+
+def test_an_interrupted_evaluation_continues_after_the_dates_that_were_done(
+    checked_copy: Path,
+    evaluate: Callable[..., RunResult],
+    run_pipeline: Callable[..., RunResult],
+    read_table: Callable[..., pl.DataFrame],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An undisturbed evaluation has the same rows; what was done is not computed again, and is removed in the end."""
+    whole = evaluate(checked_copy, 4, [1, 5], tickers=("IBM", "MSFT"), as_of=date(2012, 6, 1))
+    stored = {name: read_table(checked_copy, name, f"run_id = '{whole.run_id}'") for name in WRITTEN}
+    other = checked_copy.parent / "other"
+    run_pipeline(other, upto="check")
+    computed: list[date] = []
+
+    def cut_short(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        for day, tables in replay(*arguments, **options):
+            if len(computed) == 2:
+                raise _CutError
+            computed.append(day)
+            yield day, tables
+
+    asked = {"tickers": ("IBM", "MSFT"), "as_of": date(2012, 6, 1)}
+    monkeypatch.setattr("pm.pipeline.stages.evaluate.replay", cut_short)
+    with pytest.raises(StageError):
+        evaluate(other, 4, [1, 5], **asked)
+    assert read_table(other, "forecasts").is_empty()
+    kept = [folder for folder in (other / "lake" / "kept").glob("*/*") if folder.name == str(computed[1])]
+    next(kept[0].glob("forecasts.parquet")).write_bytes(b"PAR1")  # a file that a power cut left without its content
+    monkeypatch.undo()
+    heard: list[Any] = []
+    resumed = evaluate(other, 4, [1, 5], **asked, heard=heard)
+    assert any("1 of 4 dates were done" in str(event) for event in heard)
+    for name in WRITTEN:
+        rows = read_table(other, name)
+        assert {run for column in rows.columns if column.endswith("run_id") for run in rows[column]} == {resumed.run_id}
+        assert_frame_equal(
+            unstamped(rows).drop("last_bar_batch_id", strict=False),  # the bars of the two lakes landed apart
+            unstamped(stored[name]).drop("last_bar_batch_id", strict=False),
+            check_row_order=False,
+            check_exact=True,
+        )
+    assert list((other / "lake" / "kept").iterdir()) == []
 
 
 def test_an_evaluation_is_not_resumed_as_a_run(
-    tmp_path: Path, evaluate: Callable[..., RunResult], run_pipeline: Callable[..., RunResult]
+    checked_copy: Path, evaluate: Callable[..., RunResult], run_pipeline: Callable[..., RunResult]
 ) -> None:
-    evaluated = evaluate(tmp_path, 1, [1], tickers=("IBM",))
+    evaluated = evaluate(checked_copy, 1, [1], tickers=("IBM",))
     with pytest.raises(InputError, match="kind 'evaluate'"):
-        run_pipeline(tmp_path, resume=evaluated.run_id)
+        run_pipeline(checked_copy, resume=evaluated.run_id)

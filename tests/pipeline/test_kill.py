@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import polars as pl
+import psutil
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Contents = Callable[..., dict[str, pl.DataFrame]]
+    Pm = Callable[..., subprocess.CompletedProcess[str]]
 
 QUICK = {
     "PM_FORECAST__MODELS": '["naive", "drift"]',
@@ -38,7 +41,6 @@ PM = [sys.executable, "-c", "import sys; from pm.cli import main; sys.exit(main(
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PM_")} | QUICK
-    # A group of its own, so that its workers can be killed with it: they would keep the pipes open.
     return subprocess.Popen(
         [*PM, *arguments],
         cwd=folder,
@@ -46,16 +48,23 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
 
 
-def complete(folder: Path, *arguments: str) -> tuple[str, float]:
+def timed(folder: Path, *arguments: str) -> float:
+    """Run a command to its end, and return the seconds that its process took."""
     began = time.monotonic()
     with start(folder, *arguments) as process:
         _, told = process.communicate()
     assert process.returncode == 0, told
-    return told, time.monotonic() - began
+    return time.monotonic() - began
+
+
+def complete(pm: Pm, folder: Path, *arguments: str) -> str:
+    """Run a command again that was cut off, and return what it tells of its progress."""
+    done = pm(folder, *arguments, env=QUICK | {"PM_RUN__JOBS": "1"})
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def kill(folder: Path, *arguments: str, after: float | str) -> int:
@@ -65,9 +74,20 @@ def kill(folder: Path, *arguments: str, after: float | str) -> int:
             wait_for(process, after)
         else:
             time.sleep(after)
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_tree(process.pid)
         process.communicate()
     return process.returncode
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and its workers, which would keep its pipes open until they notice."""
+    with suppress(psutil.NoSuchProcess):  # it has ended already
+        parent = psutil.Process(pid)
+        workers = parent.children(recursive=True)
+        parent.kill()
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
 
 
 def wait_for(process: subprocess.Popen[str], text: str) -> str:
@@ -82,7 +102,7 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
 
 
 def expect_no_row_twice(folder: Path) -> None:
-    with Lake(folder / "lake", load_settings().lake, TABLES, read_only=True) as lake:
+    with Lake(folder / "lake", load_settings().lake, TABLES, read_only=True) as lake, lake.reading():
         for name, table in TABLES.items():
             key = ", ".join(table.key)
             assert lake.query(f"SELECT {key} FROM {name} GROUP BY ALL HAVING count(*) > 1").is_empty(), name
@@ -93,16 +113,16 @@ def expect_no_row_twice(folder: Path) -> None:
     [pytest.param(["volatility done"], id="one"), pytest.param(range(24), id="many", marks=pytest.mark.slow)],
 )
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(
-    tmp_path: Path, contents: Contents, first_run: Path, moments: list[str] | range
+    tmp_path: Path, pm: Pm, contents: Contents, first_run: Path, moments: list[str] | range
 ) -> None:
     expected = contents(first_run)  # by another number of processes, and of tickers in a chunk
-    seconds = complete(tmp_path / "undisturbed", "run")[1] if isinstance(moments, range) else 0
+    seconds = timed(tmp_path / "undisturbed", "run") if isinstance(moments, range) else 0
     chance = random.Random(20130301)  # noqa: S311 - seeded
     cut = 0
     for number, moment in enumerate(moments):
         folder = tmp_path / str(number)
         code = kill(folder, "run", after=moment if isinstance(moment, str) else chance.uniform(0.05, 1) * seconds)
-        complete(folder, "run")
+        complete(pm, folder, "run")
         found = contents(folder)
         for name, frame in expected.items():
             assert_frame_equal(found[name], frame, check_exact=True)
@@ -118,12 +138,12 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(
 
 @pytest.mark.parametrize("kills", [pytest.param(1, id="one"), pytest.param(20, id="many", marks=pytest.mark.slow)])
 def test_an_import_killed_at_any_moment_lands_whole_or_not_at_all(
-    tmp_path: Path, contents: Contents, stocks: pl.DataFrame, kills: int
+    tmp_path: Path, pm: Pm, contents: Contents, stocks: pl.DataFrame, kills: int
 ) -> None:
     stocks.filter(pl.col("ticker") != "AAPL").write_csv(tmp_path / "many.csv")
     stocks.filter(pl.col("ticker") == "AAPL").write_csv(tmp_path / "more.csv")
     files = [str(tmp_path / "many.csv"), str(tmp_path / "more.csv")]
-    _, seconds = complete(tmp_path / "undisturbed", "import", *files)
+    seconds = timed(tmp_path / "undisturbed", "import", *files)
     expected = contents(tmp_path / "undisturbed")
     chance = random.Random(1)  # noqa: S311 - seeded
     for number in range(kills):
@@ -133,14 +153,15 @@ def test_an_import_killed_at_any_moment_lands_whole_or_not_at_all(
             with Lake(folder / "lake", load_settings().lake, TABLES) as lake:
                 assert lake.scalar("SELECT count(*) FROM raw.bars") in (0, stocks.height)
                 assert lake.scalar("SELECT count(*) FROM raw.batches") in (0, 2)
-        complete(folder, "import", *files)
+        complete(pm, folder, "import", *files)
         found = contents(folder)
         for name, frame in expected.items():
             assert_frame_equal(found[name], frame, check_exact=True)
         expect_no_row_twice(folder)
 
 
-def test_ctrl_c_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+@pytest.mark.posix  # Ctrl-C, sent to one process
+def test_ctrl_c_ends_a_run_that_can_be_resumed(tmp_path: Path, pm: Pm) -> None:
     folder = tmp_path / "w"
     with start(folder, "run") as process:
         told = wait_for(process, "check")
@@ -148,8 +169,7 @@ def test_ctrl_c_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
         told += process.communicate()[1]
     assert process.returncode == 130
     assert told.splitlines()[-1] == "Interrupted. Finished stages are saved; the next `pm run` continues from there."
-    with start(folder, "runs") as listing:
-        assert "cut off" in listing.communicate()[0]
-    told, _ = complete(folder, "run")
+    assert "cut off" in pm(folder, "runs").stdout
+    told = complete(pm, folder, "run")
     assert "resumed where it was cut off" in told
     assert "done before the run was cut off" in told

@@ -49,19 +49,55 @@ def test_credentials_on_the_command_line_are_not_written_down(tmp_path: Path, mo
     monkeypatch.setattr(sys, "argv", ["pm", "run", "--address", "tcp://user:hunter2@10.0.0.1:8786"])
     with writer_lock(tmp_path):
         assert (
-            json.loads((tmp_path / "writer.json").read_text())["command"] == "pm run --address tcp://***@10.0.0.1:8786"
+            json.loads((tmp_path / "writer.json").read_text("utf-8"))["command"]
+            == "pm run --address tcp://***@10.0.0.1:8786"
         )
 
 
 def test_the_lock_of_a_dead_process_is_no_lock(tmp_path: Path) -> None:
     with hold(tmp_path) as holder:
         holder.kill()
-    assert json.loads((tmp_path / "writer.json").read_text())["pid"] == holder.pid
+    assert json.loads((tmp_path / "writer.json").read_text("utf-8"))["pid"] == holder.pid
     assert not is_locked(tmp_path)
     with writer_lock(tmp_path):
-        assert json.loads((tmp_path / "writer.json").read_text())["pid"] == os.getpid()
+        assert json.loads((tmp_path / "writer.json").read_text("utf-8"))["pid"] == os.getpid()
     assert not (tmp_path / "writer.json").exists()
 
 
 def test_a_lock_that_was_never_taken_is_not_held(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
+
+
+def test_the_lock_is_released_though_the_owners_file_cannot_be_removed(tmp_path: Path) -> None:
+    owner = tmp_path / "writer.json"
+    with writer_lock(tmp_path):
+        owner.unlink()
+        (owner / "held").mkdir(parents=True)  # a folder can no more be removed so than a file that is open on Windows
+    assert not is_locked(tmp_path)
+
+
+def test_a_writer_waits_in_line_and_says_for_whom(tmp_path: Path) -> None:
+    with hold(tmp_path) as holder:
+
+        def told(sentence: str) -> None:
+            heard.append(sentence)
+            assert holder.stdin is not None
+            holder.stdin.close()
+
+        heard: list[str] = []
+        with writer_lock(tmp_path, wait_seconds=60, on_wait=told):
+            assert json.loads((tmp_path / "writer.json").read_text("utf-8"))["pid"] == os.getpid()
+    assert len(heard) == 1
+    assert f"pid {holder.pid}" in heard[0]
+
+
+def test_a_wait_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with hold(tmp_path) as holder:
+        with (
+            pytest.raises(LakeBusyError, match=f"pid {holder.pid}"),
+            writer_lock(tmp_path, wait_seconds=0.2, on_wait=heard.append),
+        ):
+            pass
+        holder.communicate()
+    assert len(heard) == 1

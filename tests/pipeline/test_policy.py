@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from pm.pipeline.policy import accepted_policy
 from pm.pipeline.stage import Stage
 from pm.pipeline.writes import Result
 from pm.settings import load_settings
+from pm.sources import inspect_files
 from pm.tables.catalogue import TABLES
 from pm.tables.forecast import POLICIES
 from pm.tables.quality import BARS
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 
     from pm.pipeline.stage import Context
 
+    Build = Callable[[str, Callable[[Path], object]], Path]
     Accepted = Callable[..., Policy | None]
 
 START = date(2010, 1, 1)
 LENGTH = 1500
+LAKE = load_settings().lake.model_copy(update={"expire_after_days": 0, "threads": 1})
 FORECAST = load_settings().forecast.model_copy(update={"horizon": 10, "origin_step": 20})
 
 
@@ -57,13 +61,26 @@ def insert(lake: Lake, *frames: pl.DataFrame) -> None:
     workspace = Workspace(lake.root.parent)
     file = workspace.root / "bars.parquet"
     pl.concat(frames).write_parquet(file)
-    import_bars(lake, workspace, load_settings(), lambda _: None, paths=[file])
+    import_bars(lake, workspace, load_settings(), lambda _: None, files=inspect_files([file]))
 
 
 @pytest.fixture
 def lake(tmp_path: Path, workspace_in: Callable[[Path], Workspace]) -> Iterator[Lake]:
-    settings = load_settings().lake.model_copy(update={"expire_after_days": 0, "threads": 1})
-    with Lake(workspace_in(tmp_path).lake, settings, TABLES) as opened:
+    with Lake(workspace_in(tmp_path).lake, LAKE, TABLES) as opened:
+        yield opened
+
+
+@pytest.fixture
+def trained(tmp_path: Path, build_once: Build, workspace_in: Callable[[Path], Workspace]) -> Iterator[Lake]:
+    """Return a lake with two tickers, W0 and W1, on which a policy was trained."""
+
+    def build(folder: Path) -> None:
+        with Lake(workspace_in(folder).lake, LAKE, TABLES) as lake:
+            insert(lake, prices("W0", 0), prices("W1", 1))
+            train(lake)
+
+    folder = shutil.copytree(build_once("trained", build), tmp_path / "trained")
+    with Lake(folder / "lake", LAKE, TABLES) as opened:
         yield opened
 
 
@@ -134,13 +151,12 @@ def test_a_refused_policy_is_written_down_and_not_used(lake: Lake, accepted: Acc
     assert accepted(date(2030, 1, 1)) is None
 
 
-def test_prices_are_adjusted(lake: Lake) -> None:
+def test_prices_are_adjusted(trained: Lake) -> None:
+    before = Policy.from_json(train(trained)["policy"])
     split = pl.concat([prices("W0", 0), prices("W1", 1)])
-    insert(lake, split)
-    before = Policy.from_json(train(lake)["policy"])
-    insert(lake, split.with_columns(close=pl.col("adj_close")))
-    assert set(lake.read(BARS)["adj_factor"]) == {1.0}
-    after = Policy.from_json(train(lake)["policy"])
+    insert(trained, split.with_columns(close=pl.col("adj_close")))
+    assert set(trained.read(BARS)["adj_factor"]) == {1.0}
+    after = Policy.from_json(train(trained)["policy"])
     assert before.arms.keys() == after.arms.keys()
     for state, arms in before.arms.items():
         assert after.arms[state][FIXED].reward == pytest.approx(arms[FIXED].reward, abs=1e-6)
@@ -152,21 +168,19 @@ def test_a_ticker_that_cannot_be_read_is_left_out(lake: Lake) -> None:
     assert train(lake)["tickers"] == "W0,W1"
 
 
-def test_tickers_that_move_together_are_stacked(lake: Lake) -> None:
-    insert(lake, prices("W0", 0), prices("W1", 1))
-    stacked, apart = (Policy.from_json(train(lake, group_size=size)["policy"]) for size in (2, 1))
+def test_tickers_that_move_together_are_stacked(trained: Lake) -> None:
+    stacked, apart = (Policy.from_json(train(trained, group_size=size)["policy"]) for size in (FORECAST.group_size, 1))
     assert stacked.tickers == apart.tickers == ("W0", "W1")
     assert stacked.arms != apart.arms
 
 
-def test_compaction_keeps_the_bars_a_policy_was_trained_on(lake: Lake) -> None:
-    insert(lake, *(prices(f"W{seed}", seed) for seed in range(2)))
-    row = train(lake)
-    then = lake.read(BARS)
-    lake.commit("gone", lambda transaction: transaction.delete(BARS, "ticker = 'W0'"))
-    lake.commit("gone", lambda transaction: transaction.delete(BARS, "true"))
-    compact(lake, keep=snapshots_to_keep(lake))
-    assert lake.read(BARS, at=row["snapshot_id"]).equals(then)
+def test_compaction_keeps_the_bars_a_policy_was_trained_on(trained: Lake) -> None:
+    row = train(trained)
+    then = trained.read(BARS)
+    trained.commit("gone", lambda transaction: transaction.delete(BARS, "ticker = 'W0'"))
+    trained.commit("gone", lambda transaction: transaction.delete(BARS, "true"))
+    compact(trained, keep=snapshots_to_keep(trained))
+    assert trained.read(BARS, at=row["snapshot_id"]).equals(then)
 
 
 def test_what_cannot_be_trained_on_is_refused_and_nothing_written(lake: Lake) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.lake import Lake
-from pm.pipeline.events import StageEnded
+from pm.pipeline.events import Notice, StageEnded
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
@@ -100,8 +102,8 @@ def test_settings_changed_and_changed_back_give_the_first_bars_again(
 
 def test_the_newest_report_is_of_the_newest_run(run_copy: Path, run_pipeline: Run) -> None:
     results = [run_pipeline(run_copy), run_pipeline(run_copy, signals={"threshold": 0.52}), run_pipeline(run_copy)]
-    latest = (run_copy / "reports" / "latest.html").read_text()
-    of_last = (run_copy / "reports" / f"{results[-1].outputs['report']}.html").read_text()
+    latest = (run_copy / "reports" / "latest.html").read_text("utf-8")
+    of_last = (run_copy / "reports" / f"{results[-1].outputs['report']}.html").read_text("utf-8")
     assert latest == of_last
     assert results[0].outputs["signals"] == results[2].outputs["signals"] != results[1].outputs["signals"]
 
@@ -113,6 +115,34 @@ def test_a_report_that_was_removed_is_made_again_and_only_it(run_copy: Path, run
     result = run_pipeline(run_copy, heard=heard)
     assert worked(heard) == ["report"]
     assert (run_copy / "reports" / f"{result.outputs['report']}.html").is_file()
+
+
+def test_a_newest_report_that_cannot_be_replaced_is_told_and_replaced_by_the_next_run(
+    run_copy: Path, run_pipeline: Run
+) -> None:
+    reports = run_copy / "reports"
+    latest = reports / "latest.html"
+    latest.unlink()
+    (latest / "held").mkdir(parents=True)  # a folder can no more be replaced than a file that is open on Windows
+    heard: list[Event] = []
+    run_pipeline(run_copy, heard=heard)
+    assert [event for event in heard if isinstance(event, Notice) and "latest.html stays as it was" in event.line]
+    assert not list(reports.glob("*.part"))
+    shutil.rmtree(latest)
+    latest.write_text("an older report", encoding="utf-8")
+    heard.clear()
+    result = run_pipeline(run_copy, heard=heard)
+    assert worked(heard) == ["report"]
+    assert latest.read_bytes() == (reports / f"{result.outputs['report']}.html").read_bytes()
+
+
+def test_an_old_report_that_cannot_be_deleted_is_told(run_copy: Path, run_pipeline: Run) -> None:
+    old = run_copy / "reports" / "20000101T000000-0000.html"
+    old.mkdir()
+    os.utime(old, (0, 0))
+    heard: list[Event] = []
+    run_pipeline(run_copy, report={"keep": 1}, heard=heard)
+    assert [event for event in heard if isinstance(event, Notice) and old.name in event.line]
 
 
 def test_old_reports_are_removed_never_the_one_just_made(run_copy: Path, run_pipeline: Run) -> None:
@@ -143,18 +173,29 @@ def test_no_bar_after_the_day_is_seen(
     assert seen["model_weights"]["last_target"].max() == day
 
     # What came later is on record without any job having run: each forecast meets its bar.
-    traded = set(two.filter(ticker="AAPL")["date"])
-    targets = set(seen["forecasts"].filter(ticker="AAPL")["target_date"])
-    outcomes = ask(tmp_path / "all", "FROM forecast_outcomes WHERE ticker = 'AAPL' AND model = 'ensemble'")
-    assert set(outcomes["target_date"]) == targets & traded
+    later = two.filter(pl.col("date") > day, ticker="AAPL")["date"].sort().to_list()
+    steps = seen["forecasts"]["step"].n_unique()
+    outcomes = ask(tmp_path / "all", "FROM forecast_outcomes WHERE ticker = 'AAPL' AND model = 'ensemble'").sort("step")
+    assert outcomes["outcome_date"].to_list() == later[:steps]
     assert ask(tmp_path / "past", "FROM forecast_outcomes").is_empty()
-    last = outcomes.sort("target_date").tail(1).row(0, named=True)
+    last = outcomes.tail(1).row(0, named=True)
     prices = dict(two.filter(ticker="AAPL").select("date", "adj_close").iter_rows())
-    came = prices[last["target_date"]] / prices[day]
+    came = prices[last["outcome_date"]] / prices[day]
     assert last["actual"] == pytest.approx(last["origin_close"] * came, rel=1e-12)
     measured = ask(tmp_path / "all", "FROM signal_outcomes WHERE ticker = 'AAPL'").row(0, named=True)
     since = prices[measured["last_date"]] / prices[day] - 1
     assert measured["realised_return"] == pytest.approx(since, rel=1e-9)
+
+
+def test_holidays_are_skipped_where_no_exchange_is_known(
+    tmp_path: Path, import_files: Callable[..., RunResult], run_pipeline: Run, read_table: Read, stocks: pl.DataFrame
+) -> None:
+    days = (date(2012, 12, 21), date(2012, 12, 24), *(date(2012, 12, day) for day in range(26, 32)), date(2013, 1, 2))
+    stocks.filter(pl.col("date") >= date(2005, 1, 1), ticker="IBM").write_csv(tmp_path / "IBM.csv")
+    import_files(tmp_path, tmp_path / "IBM.csv")
+    result = run_pipeline(tmp_path, as_of=days[0])
+    targets = read_table(tmp_path, "forecasts", f"run_id = '{result.run_id}'").filter(model="ensemble")["target_date"]
+    assert targets.sort().to_list() == [day for day in days[1:] if day.weekday() < 5][: len(targets)]
 
 
 def test_a_day_in_the_past_sees_no_later_bar_of_the_sample(run_copy: Path, run_pipeline: Run, read_table: Read) -> None:
@@ -243,23 +284,49 @@ def cut_off_before(folder: Path, stage: str, ask: Read) -> str:
     return run
 
 
-def test_a_ticker_nobody_has_is_refused_by_name(run_copy: Path, run_pipeline: Run, read_table: Read) -> None:
-    with pytest.raises(UnknownTickerError, match="'AAPL'"):
-        run_pipeline(run_copy, tickers=("AAPLE", "IBM"))
-    assert read_table(run_copy, "runs", "status = 'failed'")["error"].str.contains("AAPLE").to_list() == [True]
+@pytest.mark.parametrize("is_fresh", [False, True], ids=["after a run", "before the sample has landed"])
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"tickers": ("AAPLE", "IBM")}, UnknownTickerError, "Unknown ticker: AAPLE.* Did you mean 'AAPL'"),
+        ({"tickers": ("nope",)}, UnknownTickerError, "use one of: AAPL, FB, GOOG, IBM, MSFT"),
+        ({"tickers": ("ibm",)}, UnknownTickerError, "Did you mean 'IBM'"),
+        ({"tickers": ("IBM",), "source": "files"}, SourceError, "no usable bars from 'files'"),
+        ({"as_of": date(1999, 1, 1)}, InputError, "before the first bar, 2000-03-01"),
+        ({"as_of": date(2005, 1, 3), "tickers": ("FB",)}, InputError, "before the first bar, 2012-05-18"),
+    ],
+    ids=str,
+)
+def test_what_no_stage_could_do_is_refused_before_any_stage(
+    first_run: Path,
+    tmp_path: Path,
+    run_pipeline: Run,
+    read_table: Read,
+    options: dict[str, Any],
+    error: type[Exception],
+    said: str,
+    *,
+    is_fresh: bool,
+) -> None:
+    folder = tmp_path if is_fresh else first_run
+    heard: list[Event] = []
+    with pytest.raises(error, match=f"(?s){said}"):
+        run_pipeline(folder, heard=heard, **options)
+    assert not heard
+    assert read_table(folder, "runs").height == (0 if is_fresh else 1)
 
 
-def test_a_day_before_the_first_bar_is_refused(run_copy: Path, run_pipeline: Run) -> None:
-    with pytest.raises(InputError, match="2000-03-01"):
-        run_pipeline(run_copy, as_of=date(1999, 1, 1))
+def test_tickers_of_a_sample_that_has_not_landed_yet_are_known(tmp_path: Path, run_pipeline: Run, ask: Read) -> None:
+    run_pipeline(tmp_path, tickers=("FB",), forecast={"models": ["naive"]})
+    assert ask(tmp_path, "SELECT DISTINCT ticker FROM latest_signals")["ticker"].to_list() == ["FB"]
 
 
 def test_a_day_long_after_the_last_bar_forecasts_nothing_and_says_why(
     run_copy: Path, run_pipeline: Run, ask: Read
 ) -> None:
-    run_pipeline(run_copy, as_of=date(2014, 1, 1))
-    assert ask(run_copy, "FROM latest_signals").is_empty()
-    left_out = ask(run_copy, "FROM latest_exclusions WHERE stage = 'forecast'")
+    run = run_pipeline(run_copy, as_of=date(2014, 1, 1)).run_id
+    assert ask(run_copy, f"FROM signals WHERE run_id = '{run}'").is_empty()
+    left_out = ask(run_copy, f"FROM exclusions WHERE stage = 'forecast' AND run_id = '{run}'")
     assert set(left_out["ticker"]) == {"AAPL", "FB", "GOOG", "IBM", "MSFT"}
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., RunResult]
     Read = Callable[..., pl.DataFrame]
+    Build = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture
@@ -42,20 +43,27 @@ def change(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
 
 
 @pytest.fixture
-def mixed(first_run: Path, tmp_path: Path, stocks: pl.DataFrame, import_files: Run) -> Path:
-    """Return a workspace with the sample and files of IBM, of NEW, and of BROKEN, all of whose rows are refused."""
+def mixed(build_once: Build, tmp_path: Path, stocks: pl.DataFrame, import_files: Run, run_pipeline: Run) -> Path:
+    """Return a workspace with files of IBM, of NEW, and of BROKEN, all of whose rows are refused; and the sample."""
 
-    folder = shutil.copytree(first_run, tmp_path / "mixed")
-    ibm = stocks.filter(pl.col("ticker") == "IBM", pl.col("date") <= date(2012, 6, 29))
-    ibm.write_parquet(tmp_path / "ibm.parquet")
-    ibm.with_columns(ticker=pl.lit("NEW")).write_parquet(tmp_path / "new.parquet")
-    (tmp_path / "BROKEN.csv").write_text("date,close\n2012-06-28,-5\n2012-06-29,0\n")
-    import_files(folder, tmp_path / "ibm.parquet", tmp_path / "new.parquet", tmp_path / "BROKEN.csv")
-    return folder
+    def build(folder: Path) -> None:
+        ibm = stocks.filter(pl.col("ticker") == "IBM", pl.col("date") <= date(2012, 6, 29))
+        ibm.write_parquet(folder / "ibm.parquet")
+        ibm.with_columns(ticker=pl.lit("NEW")).write_parquet(folder / "new.parquet")
+        (folder / "BROKEN.csv").write_text("date,close\n2012-06-28,-5\n2012-06-29,0\n")
+        import_files(folder, folder / "ibm.parquet", folder / "new.parquet", folder / "BROKEN.csv")
+        run_pipeline(folder, upto="check", source="sample")
+
+    return shutil.copytree(build_once("mixed", build), tmp_path / "mixed")
 
 
 def newest_tickers(folder: Path, ask: Read) -> list[str]:
     return ask(folder, "SELECT DISTINCT ticker FROM latest_forecasts ORDER BY ticker")["ticker"].to_list()
+
+
+def tickers_of(folder: Path, run: str, ask: Read) -> list[str]:
+    forecasts = ask(folder, f"SELECT DISTINCT ticker FROM forecasts WHERE run_id = '{run}' ORDER BY ticker")
+    return forecasts["ticker"].to_list()
 
 
 def test_without_a_watch_list_a_run_is_about_the_imported_files(mixed: Path, run_pipeline: Run, ask: Read) -> None:
@@ -66,12 +74,14 @@ def test_without_a_watch_list_a_run_is_about_the_imported_files(mixed: Path, run
     assert left_out == [("BROKEN", "no_prices", "2 rows, all refused; see pm quarantine")]
 
 
-def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, ask: Read) -> None:
-    run_pipeline(mixed, source="sample")
-    assert newest_tickers(mixed, ask) == ["AAPL", "FB", "GOOG", "MSFT"]  # IBM's bars come from the files now
-    assert ask(mixed, "SELECT as_of, source FROM latest_run").rows() == [(date(2013, 3, 1), "sample")]
-    run_pipeline(mixed, tickers=("AAPL", "NEW"))
-    assert newest_tickers(mixed, ask) == ["AAPL", "NEW"]
+def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, change: Run, ask: Read) -> None:
+    run = run_pipeline(mixed, source="sample").run_id
+    assert tickers_of(mixed, run, ask) == ["AAPL", "FB", "GOOG", "MSFT"]  # IBM's bars come from the files now
+    described = f"SELECT as_of, source, scope FROM runs WHERE run_id = '{run}'"
+    assert ask(mixed, described).rows() == [(date(2013, 3, 1), "sample", "part")]
+    change(mixed, add=["AAPL"])
+    run = run_pipeline(mixed, tickers=("AAPL", "NEW"), as_of=date(2012, 6, 29)).run_id
+    assert tickers_of(mixed, run, ask) == ["AAPL", "NEW"]
     with pytest.raises(UnknownTickerError, match="Unknown ticker: NEW"):
         run_pipeline(mixed, source="sample", tickers=("NEW",))
 
@@ -98,8 +108,8 @@ def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
 
 def test_a_source_restricts_the_watch_list(mixed: Path, change: Run, run_pipeline: Run, ask: Read) -> None:
     change(mixed, add=["AAPL", "NEW"])
-    run_pipeline(mixed, source="sample")
-    assert newest_tickers(mixed, ask) == ["AAPL"]
+    run = run_pipeline(mixed, source="sample").run_id
+    assert tickers_of(mixed, run, ask) == ["AAPL"]
     change(mixed, remove=["NEW"])
     with pytest.raises(SourceError, match="no usable bars"):
         run_pipeline(mixed, source="files")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from pm.quality import adjustment_factors
+from pm.quality import adjustment_factors, effective_actions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +112,43 @@ def test_two_dividends_of_one_day_both_count(landed: Landed, acted: Acted) -> No
     actions = acted(("A", day(1), "dividend", 10.0), ("A", day(1), "dividend", 20.0))
     factors = adjustment_factors(closes(landed, 100, 70), actions)["adj_factor"].to_list()
     assert factors == pytest.approx([0.9 * 0.8, 1.0])
+
+
+@pytest.mark.parametrize("ratio", [2.0, 1.25, 0.1, 1.1])
+def test_a_split_beside_prices_that_do_not_fall_by_it_has_no_effect(landed: Landed, acted: Acted, ratio: float) -> None:
+    for fall, factor in ((ratio, 1 / ratio), (1.0, 1.0)):
+        bars = closes(landed, 100, 101, 100 / fall, 102 / fall)
+        factors = adjustment_factors(bars, acted(("A", day(2), "split", ratio)))["adj_factor"].to_list()
+        assert factors == pytest.approx([factor, factor, 1.0, 1.0])
+
+
+def test_dividends_beside_prices_count_together_where_the_closes_fall_by_them(landed: Landed, acted: Acted) -> None:
+    actions = acted(*(("A", day(place), "dividend", 2.0) for place in (1, 3, 5)))
+    noise = [0.0, 0.7, 0.1, -0.9, 0.2, 0.6, 0.3]
+    for amount, first in ((2.0, 0.98 * 0.98 * 0.98), (0.0, 1.0)):
+        falls = [100 + shift - amount * ((place + 1) // 2) for place, shift in enumerate(noise)]
+        factors = adjustment_factors(closes(landed, *falls), actions)["adj_factor"]
+        assert factors[0] == pytest.approx(first, rel=2e-3)
+
+
+def test_a_split_that_is_adjusted_for_takes_nothing_from_a_dividend_of_its_day(landed: Landed, acted: Acted) -> None:
+    actions = acted(("A", day(1), "split", 2.0), ("A", day(1), "dividend", 5.0))
+    assert adjustment_factors(closes(landed, 100, 95.2), actions)["adj_factor"].to_list() == pytest.approx([0.95, 1.0])
+    assert adjustment_factors(closes(landed, 100, 47.4), actions)["adj_factor"].to_list() == pytest.approx([0.475, 1.0])
+
+
+def test_what_the_user_tells_counts_on_top_and_in_place_of_files(landed: Landed, acted: Acted) -> None:
+    told = acted(("A", day(2), "split", 2.0), source="user")
+    bars = closes(landed, 100, 101, 101, adj_close=50.0)
+    assert adjustment_factors(bars, told)["adj_factor"].to_list() == pytest.approx([0.25, 50 / 101 / 2, 50 / 101])
+    both = pl.concat([acted(("A", day(2), "split", 3.0)), told])
+    for order in (both, both.reverse()):
+        factors = adjustment_factors(closes(landed, 100, 101, 34), order)["adj_factor"].to_list()
+        assert factors == pytest.approx([0.5, 0.5, 1.0])
+    back = acted(("A", day(2), "split", None), source="user", batch_id="b2")
+    factors = adjustment_factors(closes(landed, 100, 101, 34), pl.concat([both, back]))["adj_factor"].to_list()
+    assert factors == pytest.approx([1 / 3, 1 / 3, 1.0])
+    assert effective_actions(pl.concat([told, back])).is_empty()
 
 
 def test_adjusted_closes_take_precedence_over_actions(landed: Landed, acted: Acted) -> None:

@@ -5,20 +5,19 @@ import math
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pm.quality import check_bars
+from pm.quality import check_bars, flag_odd_bars
 from pm.settings import load_settings
 from pm.tables.quality import QUARANTINE
 from pm.tables.sources import RAW_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import polars as pl
 
     from pm.settings import QualitySettings
 
@@ -40,11 +39,10 @@ def test_a_row_that_breaks_rules_is_refused_with_their_names(landed: Landed, set
         ({"high": INF}, "not_finite"),
         ({"close": 0.0, "low": 0.0, "adj_close": None}, "non_positive_price"),
         ({"low": -9.0}, "non_positive_price"),
-        ({"open": None}, "partial_prices"),
-        ({"high": None, "low": None}, "partial_prices"),
-        ({"high": 10.9}, "high_too_low"),
-        ({"low": 10.1}, "low_too_high"),
-        ({"high": 5.0}, "high_too_low,low_too_high"),
+        ({"open": 0.0, "close": 14.0}, "high_too_low"),
+        ({"open": 9.5, "high": 9.6}, "high_too_low"),
+        ({"open": 13.0, "low": 12.5, "high": 13.5}, "low_too_high"),
+        ({"open": 4.0, "high": 3.0}, "high_too_low,low_too_high"),
         ({"adj_close": 0.0}, "bad_adj_close"),
         ({"adj_close": -1.0}, "bad_adj_close"),
         ({"adj_close": 1e11}, "bad_adj_close"),
@@ -83,6 +81,24 @@ def test_a_row_that_breaks_no_rule_is_good(landed: Landed, settings: QualitySett
         assert checked.good.equals(raw), change
 
 
+def test_a_close_is_kept_without_a_range_that_lacks_a_price(landed: Landed, settings: QualitySettings) -> None:
+    cases: list[dict[str, Any]] = [
+        {"open": 0.0},
+        {"open": None},
+        {"high": None, "low": None},
+        {"high": 0.0, "low": 0.0},
+        {"open": 0.0, "high": 0.0, "low": 0.0},
+        {"open": None, "low": 0.0},
+    ]
+    for change in cases:
+        raw = landed(change)
+        checked = check_bars(raw, today=TODAY, settings=settings)
+        assert checked.good.equals(landed(change | {"open": None, "high": None, "low": None})), change
+        flags = flag_odd_bars(checked.good.with_columns(adj_factor=pl.lit(1.0)), unusable=raw, exchanges={})
+        assert flags.select("rule", "value").rows() == [("range_dropped", 0.0)], change
+        assert flags["detail"][0].endswith("lack a price: only the close 11.0 is used.")
+
+
 def test_of_equal_rows_the_first_is_kept(landed: Landed, settings: QualitySettings) -> None:
     checked = check_bars(landed({}, {}, {"ticker": "B"}, {}), today=TODAY, settings=settings)
     assert sorted(checked.good["row"]) == [1, 3]
@@ -97,13 +113,26 @@ def test_of_rows_that_contradict_each_other_none_is_kept(landed: Landed, setting
         ("close", 11.5),
         ("adj_close", 6.0),
         ("adj_close", None),
-        ("volume", 6.0),
-        ("volume", None),
     ]
     for name, other in cases:
         checked = check_bars(landed({}, {name: other}, {}), today=TODAY, settings=settings)
         assert checked.good.is_empty(), (name, other)
         assert checked.refused["rule"].to_list() == ["conflicting_duplicate"] * 3, (name, other)
+
+
+def test_of_rows_with_equal_prices_the_latest_volume_is_kept(landed: Landed, settings: QualitySettings) -> None:
+    day = {"date": date(2020, 1, 3)}
+    for rows, kept in (
+        ([{}, {**day, "volume": 5.0}, {**day, "volume": 6.0}], 3),
+        ([{}, {**day, "volume": 5.0}, {**day, "volume": 6.0}, {**day, "volume": 5.0}], 4),
+        ([{}, {**day, "volume": 5.0}, {**day, "volume": None}], 2),
+        # newest first: the row of the day that goes on stands above
+        ([{**day, "volume": 6.0}, {**day, "volume": 5.0}, {}], 1),
+    ):
+        checked = check_bars(landed(*rows), today=TODAY, settings=settings)
+        assert checked.good.filter(**day)["row"].to_list() == [kept]
+        assert set(checked.refused["rule"]) == {"earlier_volume"}
+        assert checked.good.height + checked.refused.height == len(rows)
 
 
 def test_a_refused_row_is_not_compared_with_other_rows(landed: Landed, settings: QualitySettings) -> None:
@@ -130,10 +159,24 @@ def test_all_rows_of_the_sample_data_are_good(sample: pl.DataFrame, settings: Qu
     assert checked.good.equals(sample)
 
 
-def test_without_tolerance_rounded_prices_are_refused(landed: Landed, settings: QualitySettings) -> None:
-    strict = settings.model_copy(update={"price_tolerance": 0.0})
+def test_a_close_near_a_range_that_contradicts_it_is_kept_without_the_range(
+    landed: Landed, settings: QualitySettings
+) -> None:
+    # A settlement outside the range, a high or a low that is wrong by a cent, columns that were swapped.
+    changes = [{"close": 12.5}, {"close": 8.9}, {"high": 10.99}, {"low": 10.01}, {"high": 9.0, "low": 12.0}]
+    rows = [change | {"ticker": str(place)} for place, change in enumerate([*changes, {}])]
+    checked = check_bars(landed(*rows), today=TODAY, settings=settings)
+    assert checked.refused.is_empty()
+    ranges = checked.good.select("open", "high", "low").rows()
+    assert ranges == [(None, None, None)] * len(changes) + [(10.0, 12.0, 9.0)]
+    assert checked.good["close"].to_list() == [12.5, 8.9, 11.0, 11.0, 11.0, 11.0]
+
+
+def test_without_tolerance_the_range_of_rounded_prices_is_dropped(landed: Landed, settings: QualitySettings) -> None:
     raw = landed({"high": 11.0 * (1 - 1e-9)})
-    assert check_bars(raw, today=TODAY, settings=strict).refused["rule"].to_list() == ["high_too_low"]
+    strict = settings.model_copy(update={"price_tolerance": 0.0})
+    assert check_bars(raw, today=TODAY, settings=strict).good["high"].to_list() == [None]
+    assert check_bars(raw, today=TODAY, settings=settings).good["high"].to_list() == [11.0 * (1 - 1e-9)]
 
 
 price = st.sampled_from([1.0, 2.0, 0.1 + 0.2, 1e300, 5e-324, 0.0, -1.0, NAN, INF, -INF, None])
@@ -168,12 +211,29 @@ def test_every_row_is_good_or_refused_and_its_json_has_its_values(landed: Landed
     assert sorted(accounted) == raw["row"].to_list()
     assert set(checked.good["row"]) == _good_rows(raw)
     by_row = {line["row"]: line for line in raw.iter_rows(named=True)}
-    assert all(line == by_row[line["row"]] for line in checked.good.iter_rows(named=True))
+    tolerance = load_settings().quality.price_tolerance
+    for line in checked.good.iter_rows(named=True):
+        sent = by_row[line["row"]]
+        dropped = dict.fromkeys(("open", "high", "low")) if _lacks_range(sent, tolerance) else {}
+        assert line == sent | dropped
     for refused in checked.refused.iter_rows(named=True):
         assert refused["rule"]
         original = json.loads(refused["original"], parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
         assert original.keys() == raw.schema.keys()
         assert all(_same(value, original[name]) for name, value in by_row[refused["row"]].items())
+
+
+def _contradicts(bar: dict[str, Any], tolerance: float) -> bool:
+    """Return whether a known high or low contradicts the prices of its bar that are known."""
+    prices = [bar[name] for name in ("open", "high", "low", "close") if bar[name]]
+    high, low = bar["high"], bar["low"]
+    return bool((high and high < max(prices) * (1 - tolerance)) or (low and low > min(prices) * (1 + tolerance)))
+
+
+def _lacks_range(bar: dict[str, Any], tolerance: float) -> bool:
+    """Return whether some of open, high and low are sent, and they cannot be used."""
+    sent = [bar[name] for name in ("open", "high", "low")]
+    return _contradicts(bar, tolerance) or (any(price is not None for price in sent) and not all(sent))
 
 
 def _good_rows(raw: pl.DataFrame) -> set[int]:
@@ -185,15 +245,10 @@ def _good_rows(raw: pl.DataFrame) -> set[int]:
             continue
         if any(bar[name] is not None and not math.isfinite(bar[name]) for name in NUMBERS):
             continue
-        missing = [bar[name] is None for name in ("open", "high", "low")]
-        if any(missing) and not all(missing):
+        known = [bar[name] for name in ("open", "high", "low") if bar[name]]
+        if bar["close"] <= 0 or any(price < 0 for price in known):
             continue
-        prices = [bar["close"]] if all(missing) else [bar[name] for name in ("open", "high", "low", "close")]
-        if min(prices) <= 0:
-            continue
-        if not all(missing) and (
-            bar["high"] < max(prices) * (1 - tolerance) or bar["low"] > min(prices) * (1 + tolerance)
-        ):
+        if _contradicts(bar, tolerance) and not min(known) * 0.9 <= bar["close"] <= max(known) * 1.1:
             continue
         if bar["volume"] is not None and bar["volume"] < 0:
             continue

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from pm.quality import adjustment_factors, classify
 from pm.tables.catalogue import TABLES
@@ -66,8 +68,8 @@ def test_columns_are_those_of_the_tables_except_their_stamp(landed: Landed) -> N
 
 def test_an_equal_bar_is_unchanged_and_keeps_its_first_batch(landed: Landed) -> None:
     current = classify(factored(landed({})), nothing()).inserted
-    # as near as rounding in the twelfth digit
-    changed = classify(factored(landed(delivery(2, close=11.0 * (1 + 1e-14)))), current)
+    # as near as rounding in the seventh digit
+    changed = classify(factored(landed(delivery(2, close=11.0 * (1 + 6e-8)))), current)
     assert changed.counts.rows() == [("b2", 0, 0, 1)]
     assert changed.inserted.is_empty()
     assert changed.updated.is_empty()
@@ -135,6 +137,85 @@ def test_the_sample_data_are_inserted_once(sample: pl.DataFrame) -> None:
     assert bars.height == sample.height
     again = classify(good.with_columns(batch_id=pl.lit("again")).sample(fraction=1, shuffle=True, seed=1), bars)
     assert again.counts.rows() == [("again", 0, 0, sample.height)]
+
+
+def written(bars: pl.DataFrame, decimals: int | None, adj_decimals: int | None = None) -> pl.DataFrame:
+    """Return the precision of the batches of some rows."""
+    return (
+        bars.select("batch_id")
+        .unique()
+        .with_columns(decimals=pl.lit(decimals, pl.Int64), adj_decimals=pl.lit(adj_decimals, pl.Int64))
+    )
+
+
+def test_closes_written_with_fewer_decimals_are_unchanged(landed: Landed) -> None:
+    long, short = landed({"close": 11.0049, "adj_close": 5.50245}), landed(delivery(2, close=11.0, adj_close=5.5))
+    for first, then in ((long, short), (short, long.with_columns(batch_id=pl.lit("b3")))):
+        precision = pl.concat([written(long, 4, 6), written(then, 4, 6), written(short, 2, 2)]).unique("batch_id")
+        precision = precision.with_columns(
+            pl.when(pl.col("batch_id") == "b2").then(2).otherwise("decimals").alias("decimals"),
+            pl.when(pl.col("batch_id") == "b2").then(2).otherwise("adj_decimals").alias("adj_decimals"),
+        )
+        changed = classify(factored(then), classify(factored(first), nothing()).inserted, batches=precision)
+        assert changed.counts["unchanged"].to_list() == [1]
+    # a cent more is a restatement, and so is the same difference between files of four decimals
+    further = landed(delivery(4, close=11.01, adj_close=5.51))
+    precision = pl.concat([written(long, 4, 6), written(further, 2, 2)])
+    current = classify(factored(long), nothing()).inserted
+    assert classify(factored(further), current, batches=precision).counts["updated"].to_list() == [1]
+    assert classify(factored(short), current).restatements["field"].to_list() == ["close"]
+
+
+def test_changes_too_small_to_count_add_up(landed: Landed) -> None:
+    drift = [11.0 * (1 + 6e-7) ** night for night in range(100)]
+    rows = [
+        delivery(night, batch_id=f"b{night:03}", row=1, close=close, adj_close=None)
+        for night, close in enumerate(drift)
+    ]
+    current = nothing()
+    for row in rows:
+        current = apply(current, factored(landed(row)))
+        assert current["close"][0] == pytest.approx(row["close"], rel=1.01e-6)
+    assert_frame_equal(classify(factored(landed(*rows)), nothing()).inserted, current)
+
+
+noisy_row = st.tuples(st.integers(0, 3), st.integers(-30, 30), st.integers(0, 1))
+noisy = st.lists(st.lists(noisy_row, max_size=6, unique_by=lambda row: row[0]), max_size=7)
+
+
+@given(noisy, st.lists(st.integers(0, 7), max_size=4))
+@hypothesis_settings(deadline=None)
+def test_the_outcome_does_not_depend_on_how_deliveries_are_cut(
+    landed: Landed, deliveries: list[list[tuple[int, int, int]]], cuts: list[int]
+) -> None:
+    raw = [
+        landed(
+            *(
+                delivery(night, batch_id=f"b{night:02}", adj_close=None)
+                | {"date": date(2020, 1, 2 + day), "close": round(11 * (1 + noise * 1e-7), 2 if coarse else 9)}
+                for day, noise, coarse in rows
+            )
+        )
+        for night, rows in enumerate(deliveries)
+    ]
+    filled = [rows for rows in raw if rows.height]
+    precision = pl.concat(
+        [written(landed().clear(), None), *(written(rows, 2 if n % 3 else None) for n, rows in enumerate(filled))]
+    )
+    edges = [0, *sorted(min(cut, len(filled)) for cut in cuts), len(filled)]
+    current, counts, restated = nothing(), [], []
+    for start, end in pairwise(edges):
+        if start < end:
+            changed = classify(factored(pl.concat(filled[start:end])), current, batches=precision)
+            counts.append(changed.counts)
+            restated.append(changed.restatements)
+            kept = current.drop(STAMP, strict=False).join(changed.updated, on=["ticker", "date"], how="anti")
+            current = pl.concat([kept, changed.updated, changed.inserted])
+    if filled:
+        whole = classify(factored(pl.concat(filled)), nothing(), batches=precision)
+        assert_frame_equal(current, whole.inserted, check_row_order=False)
+        assert_frame_equal(pl.concat(counts), whole.counts, check_row_order=False)
+        assert_frame_equal(pl.concat(restated), whole.restatements, check_row_order=False)
 
 
 value = st.sampled_from([10.0, 11.0, None])

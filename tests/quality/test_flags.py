@@ -17,7 +17,7 @@ from pm.errors import SettingsError
 from pm.quality import adjustment_factors, classify, flag_bars
 from pm.sessions import sessions_between
 from pm.settings import load_settings
-from pm.tables.quality import BAR_FLAGS, BARS
+from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, REBASINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,12 +45,23 @@ def wandering(length: int, sigma: float = 0.01, seed: int = 0) -> list[float]:
 
 
 def flagged(
-    bars: pl.DataFrame, settings: QualitySettings, actions: pl.DataFrame, **exchanges: str
+    bars: pl.DataFrame,
+    settings: QualitySettings,
+    actions: pl.DataFrame,
+    **exchanges: str,
 ) -> list[tuple[str, date, str, float]]:
-    flags = flag_bars(bars, actions=actions, exchanges=exchanges, settings=settings)
+    flags = flag_bars(
+        bars,
+        actions=actions,
+        rebasings=REBASINGS.polars_schema.to_frame(),
+        refused=QUARANTINE.polars_schema.to_frame(),
+        exchanges=exchanges,
+        settings=settings,
+    )
     assert list(flags.schema.items()) == list(BAR_FLAGS.polars_schema.items())[:5]
     assert flags["detail"].null_count() == 0
-    return flags.select("ticker", "date", "rule", "value").rows()
+    # A closes-only jump near a whole ratio is a likely split too: see test_splits.py.
+    return flags.filter(pl.col("rule") != "split").select("ticker", "date", "rule", "value").rows()
 
 
 def test_the_sample_data_have_one_flag_on_apples_worst_day(
@@ -203,3 +214,67 @@ def test_a_flag_is_on_a_date_with_a_bar(settings: QualitySettings, acted: Acted)
     bars = bars_of({"A": [5.0] * 8}, [SESSIONS[0] + timedelta(days=7 * week) for week in range(8)])
     days = {flag[1] for flag in flagged(bars, settings, acted(), A="XNYS")}
     assert days <= set(bars["date"])
+
+
+def test_a_break_between_deliveries_is_flagged_where_it_matters(settings: QualitySettings, acted: Acted) -> None:
+    closes = wandering(200)
+    closes[150:] = [close * 0.9 for close in closes[150:]]
+    rows = [
+        (ticker, "b", SESSIONS[place], name, evidence)
+        for ticker in "AB"
+        for name, place, evidence in (
+            ("close", 100, "none"), ("close", 150, "none"), ("adj_close", 60, "none"), ("adj_close", 61, "overlap"),
+            ("adj_close", 70, "settled"), ("adj_close", 80, "none"),
+        )
+        if ticker == "A" or name == "close"
+    ]  # fmt: skip
+    columns = ["ticker", "batch_id", "date", "field", "evidence"]
+    rebasings = pl.DataFrame(rows, schema={name: REBASINGS.polars_schema[name] for name in columns}, orient="row")
+    bars = bars_of({"A": closes, "B": closes})
+    found = flag_bars(
+        bars,
+        actions=acted(),
+        rebasings=rebasings,
+        refused=QUARANTINE.polars_schema.to_frame(),
+        exchanges={},
+        settings=settings,
+    )
+    # the last of the deliveries with adjusted closes, and the fall of 10%
+    days = [("A", SESSIONS[80]), ("A", SESSIONS[150]), ("B", SESSIONS[150])]
+    assert found.filter(rule="break").select("ticker", "date").rows() == days
+
+
+def test_a_likely_split_is_flagged_unless_an_action_explains_it(settings: QualitySettings, acted: Acted) -> None:
+    closes = wandering(200)
+    closes[150:] = [close / 1.5 for close in closes[150:]]
+    bars = bars_of({"A": closes, "B": closes})
+    none = {"rebasings": REBASINGS.polars_schema.to_frame(), "refused": QUARANTINE.polars_schema.to_frame()}
+    actions = acted(("B", SESSIONS[150], "split", 1.5))
+    flags = flag_bars(bars, actions=actions, exchanges={}, settings=settings, **none)
+    assert flags.select("ticker", "date", "rule", "value").rows() == [("A", SESSIONS[150], "split", 1.5)]
+    assert "is a split not adjusted for?" in flags["detail"].item()
+
+
+def test_a_bar_after_days_whose_rows_were_refused_has_the_flag_gap(settings: QualitySettings, acted: Acted) -> None:
+    missing = {3, 50, 51, 52, 53, 54, 55}
+    closes = [close for place, close in enumerate(wandering(100)) if place not in missing]
+    days = [day for place, day in enumerate(SESSIONS[:100]) if place not in missing]
+    bars = bars_of({"A": closes, "B": closes}).with_columns(date=pl.Series([*days, *days]))
+    schema = {name: QUARANTINE.polars_schema[name] for name in ("ticker", "date", "batch_id", "rule")}
+    rows = [("A", SESSIONS[place], batch, "missing_close") for place in (0, 3, 53, 60, 101) for batch in ("x", "y")]
+    rows += [("B", SESSIONS[place], "x", "missing_close,not_finite") for place in (52, 50)]
+    refused = pl.DataFrame([*rows, ("A", None, "x", "missing_date")], schema=schema, orient="row")
+    found = flag_bars(
+        bars,
+        actions=acted(),
+        rebasings=REBASINGS.polars_schema.to_frame(),
+        refused=refused,
+        exchanges={"A": "XNYS"},
+        settings=settings.model_copy(update={"gap_sessions": 2}),
+    )
+    gaps = found.filter(rule="gap")
+    # of A the second is found by the sessions of the exchange, and counted once
+    expected = [("A", SESSIONS[4], 1.0), ("A", SESSIONS[56], 6.0), ("B", SESSIONS[56], 2.0)]
+    assert gaps.select("ticker", "date", "value").rows() == expected
+    text = "Days without a bar because their rows were refused: {}; the first is {}."
+    assert [gaps["detail"][0], gaps["detail"][2]] == [text.format(1, SESSIONS[3]), text.format(2, SESSIONS[50])]

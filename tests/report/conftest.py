@@ -19,6 +19,7 @@ from pm.signals import decide
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import STAGE_EVENTS
 from pm.tables.quantiles import QUANTILES, quantile_column
+from pm.tables.vocabulary import RunScope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,6 +185,10 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
         source="sample",
         snapshot_id=7,
         version="0.1.0",
+        scope=RunScope.WHOLE,
+        watched=5,
+        made_on=date(2013, 3, 2),
+        max_age_days=10,
         started_at=datetime(2013, 3, 1, 21, 0, tzinfo=UTC),
         timings=pl.DataFrame(
             [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from datetime import date
 from html.parser import HTMLParser
 
 import polars as pl
@@ -9,6 +10,7 @@ import pytest
 
 from pm.report import ReportData, render_report
 from pm.settings import ReportSettings, load_settings
+from pm.tables.vocabulary import RunScope
 
 
 class Page(HTMLParser):
@@ -193,3 +195,41 @@ def test_the_page_shows_a_dash_where_a_number_is_missing(report_data: ReportData
 
     assert "nan" not in page.text().lower().split()
     assert "None" not in page.text()
+
+
+def test_each_signal_has_its_edge_beside_it(report_data: ReportData, settings: ReportSettings) -> None:
+    mixed = report_data.weights.with_columns(
+        verdict=pl.when(pl.col("ticker") == "IBM").then(pl.lit("edge")).otherwise(pl.lit("no edge"))
+    )
+
+    html = render_report(replace(report_data, weights=mixed), settings=settings)
+
+    assert html.count('<td data-value="no edge">no edge</td>') == 4
+    assert html.count('<td data-value="edge">edge</td>') == 1
+    assert html.count('<p class="verdict">no edge</p>') == 4
+
+
+def test_a_sell_without_a_position_shows_no_stop_and_no_target(
+    report_data: ReportData, settings: ReportSettings
+) -> None:
+    sold = replace(report_data, signals=report_data.signals.filter(pl.col("action") == "SELL"))
+    assert sold.signals.select("size", "stop", "target").rows() == [(0.0, None, None)]
+
+    text = Page(render_report(sold, settings=settings)).text()
+
+    assert "Size none" in text
+    assert "Stop –" not in text
+
+
+def test_a_look_and_old_bars_are_marked_at_the_top(report_data: ReportData, settings: ReportSettings) -> None:
+    looked = replace(report_data, scope=RunScope.PAST, made_on=date(2026, 11, 26))
+
+    marked, plain = (Page(render_report(data, settings=settings)) for data in (looked, report_data))
+
+    assert "A look at another day: as of 1 March 2013" in marked.text()
+    assert "A look at" not in plain.text()
+    classes = [
+        {attributes.get("id"): attributes.get("class") for _, attributes in page.elements}["newest-bar"]
+        for page in (marked, plain)
+    ]
+    assert classes == ["warn", None]

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
-from pm.report.words import FILTERS, headline
+from pm.report.words import FILTERS, headline, look, newest_bar
+from pm.tables.vocabulary import RunScope
 
 if TYPE_CHECKING:
     from pm.report import ReportData
@@ -56,9 +58,14 @@ def test_a_count_of_one_has_the_singular() -> None:
 def test_the_headline_names_the_tickers_to_trade_and_the_sum_of_their_sizes(report_data: ReportData) -> None:
     signals = report_data.signals.sort("probability_gain", descending=True)
 
-    assert headline(signals) == [
-        "The signals are to buy IBM, GOOG and AAPL, sell FB and hold the other one.",
+    verdicts = {"IBM": "edge", "GOOG": "no edge", "AAPL": "edge", "FB": "no edge", "MSFT": "edge"}
+    assert headline(signals, verdicts) == [
+        "The signals are to buy IBM, GOOG and AAPL, sell FB where you hold any and hold the other one.",
         "The strongest signal is IBM, with a probability of 63.8% of gaining more than 0.2% by 1 April 2013.",
+        (
+            "There is no edge behind GOOG and FB: out of sample, the models did not do significantly better than "
+            "assuming no change."
+        ),
         (
             "The size of each position is computed for its ticker alone, whatever else you hold; all of them together "
             f"are {signals['size'].sum():.0%} of equity."
@@ -71,12 +78,12 @@ def test_the_headline_of_holds_names_the_ticker_closest_to_the_threshold(report_
         action=pl.lit("HOLD"), size=0.0, probability_gain=0.464, probability_loss=0.513
     ).filter(pl.col("ticker") == "MSFT")
 
-    assert headline(held) == [
+    assert headline(held, {}) == [
         (
-            "Every signal is to hold: for no ticker does the probability of a gain beyond the trading costs of 0.2%, "
-            "or of a loss beyond them, reach the threshold of 60%."
+            "Every signal is to hold: no ticker is 60% likely to gain more than the trading costs of 0.2%, and none is "
+            "60% likely to lose more than them."
         ),
-        "Closest to the threshold is MSFT, with a probability of 51.3% of losing more than 0.2% by 1 April 2013.",
+        "Closest is MSFT, with a probability of 51.3% of losing more than 0.2% by 1 April 2013.",
     ]
 
 
@@ -84,10 +91,49 @@ def test_a_long_list_of_tickers_ends_with_the_number_of_the_others(report_data: 
     one = report_data.signals.filter(pl.col("ticker") == "IBM")
     many = pl.concat([one.with_columns(ticker=pl.lit(f"T{place}")) for place in range(1208)])
 
-    assert "buy T0, T1, T2, T3, T4 and 1,203 more." in headline(many)[0]
+    assert "buy T0, T1, T2, T3, T4 and 1,203 more." in headline(many, {})[0]
 
 
 def test_the_headline_says_that_there_are_no_signals(report_data: ReportData) -> None:
-    assert headline(report_data.signals.clear()) == [
+    assert headline(report_data.signals.clear(), {}) == [
         "No ticker has a signal. Below is a list of the tickers that were left out, and why."
     ]
+
+
+def test_the_headline_of_signals_without_any_edge_says_so(report_data: ReportData) -> None:
+    none = dict.fromkeys(report_data.signals["ticker"], "no edge")
+    assert "There is no edge behind any of them: " in " ".join(headline(report_data.signals, none))
+    assert "no edge" not in " ".join(headline(report_data.signals, dict.fromkeys(none, "edge")))
+
+
+def test_a_short_position_is_sold_whether_held_or_not(report_data: ReportData) -> None:
+    short = report_data.signals.with_columns(size=pl.when(pl.col("action") == "SELL").then(-0.1).otherwise("size"))
+    assert "sell FB and" in headline(short, {})[0]
+
+
+@pytest.mark.parametrize(
+    ("made_on", "age", "old"),
+    [
+        (date(2013, 3, 1), "today", False),
+        (date(2013, 3, 2), "1 day ago", False),
+        (date(2013, 3, 11), "10 days ago", False),
+        (date(2013, 3, 12), "11 days ago", True),
+        (date(2026, 11, 26), "5,018 days ago", True),
+    ],
+)
+def test_the_age_of_the_newest_bar_is_that_on_the_day_of_the_report(
+    report_data: ReportData, made_on: date, age: str, *, old: bool
+) -> None:
+    past = replace(report_data, made_on=made_on, as_of=date(2013, 3, 1))  # the run's own day makes no bar young
+    sentence, is_old = newest_bar(past)
+    assert f"The newest bar is of 1 March 2013, {age} when this report was made." in sentence
+    assert is_old is old
+    assert ("these signals are not about today" in sentence) is old
+
+
+def test_a_look_says_what_it_is_about(report_data: ReportData) -> None:
+    assert look(report_data) is None
+    part = replace(report_data, scope=RunScope.PART, watched=7)
+    assert look(part) == "A look at 5 tickers, while 7 tickers with bars are on the watch list."
+    past = replace(report_data, scope=RunScope.PAST)
+    assert look(past) == "A look at another day: as of 1 March 2013, without any later bar."

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scipy.stats import norm
 
+from pm.forecast import forecast_tickers
+from pm.settings import load_settings
 from pm.signals import decide
+from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.tables.signals import SIGNALS
+from pm.volatility import fit_volatility
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +73,8 @@ def test_each_action_has_the_numbers_of_the_normal_distribution(lognormal: Logno
 def test_stops_and_targets_are_quantiles_of_the_price_with_levels_mirrored_for_a_sell(
     lognormal: Lognormal, settings: SignalSettings
 ) -> None:
-    rows = by_ticker(decide(*lognormal(ONE_OF_EACH), settings=settings).signals)
+    short = settings.model_copy(update={"allow_short": True})
+    rows = by_ticker(decide(*lognormal(ONE_OF_EACH), settings=short).signals)
 
     def price(ticker: str, level: float) -> float:
         return 100 * math.exp(float(norm(*ONE_OF_EACH[ticker]).ppf(level)))
@@ -82,17 +87,23 @@ def test_stops_and_targets_are_quantiles_of_the_price_with_levels_mirrored_for_a
     assert rows["FLAT"]["target"] is None
 
 
+def test_a_sell_without_a_short_position_has_nothing_to_close(lognormal: Lognormal, settings: SignalSettings) -> None:
+    row = by_ticker(decide(*lognormal(ONE_OF_EACH), settings=settings).signals)["DOWN"]
+    assert (row["action"], row["size"], row["stop"], row["target"]) == ("SELL", 0.0, None, None)
+
+
 def test_a_stop_on_the_wrong_side_of_the_close_is_null(lognormal: Lognormal, settings: SignalSettings) -> None:
-    rows = by_ticker(decide(*lognormal({"UP": (0.5, 0.05), "DOWN": (-0.5, 0.05)}), settings=settings).signals)
+    short = settings.model_copy(update={"allow_short": True})
+    rows = by_ticker(decide(*lognormal({"UP": (0.5, 0.05), "DOWN": (-0.5, 0.05)}), settings=short).signals)
     assert (rows["UP"]["action"], rows["DOWN"]["action"]) == ("BUY", "SELL")
     assert rows["UP"]["stop"] is None
     assert rows["DOWN"]["stop"] is None
     assert rows["DOWN"]["target"] < 100 < rows["UP"]["target"]
 
 
-@pytest.mark.parametrize(("level", "tail"), [("50%", 0.25), ("80%", 0.1), ("90%", 0.05)])
+@pytest.mark.parametrize(("level", "tail"), [(0.5, 0.25), (0.8, 0.1), (0.9, 0.05)])
 def test_the_interval_has_the_level_of_the_settings(
-    lognormal: Lognormal, settings: SignalSettings, level: str, tail: float
+    lognormal: Lognormal, settings: SignalSettings, level: float, tail: float
 ) -> None:
     changed = settings.model_copy(update={"interval_level": level})
 
@@ -137,7 +148,7 @@ def test_a_probability_at_the_threshold_is_a_buy_and_one_just_below_a_hold(
 def test_equal_probabilities_at_a_threshold_of_one_half_are_a_hold(
     lognormal: Lognormal, settings: SignalSettings
 ) -> None:
-    even = settings.model_copy(update={"threshold": 0.5, "round_trip_cost_bps": 0.0})
+    even = settings.model_copy(update={"threshold": 0.5, "round_trip_cost": 0.0})
 
     row = decide(*lognormal({"FLAT": (0.0, 0.08)}), settings=even).signals.row(0, named=True)
 
@@ -186,6 +197,17 @@ BROKEN: dict[str, tuple[dict[str, pl.Expr], str]] = {
     "equal quantiles": ({"q90": pl.col("q75")}, "unordered_quantiles"),
     "other origin": ({"origin_date": pl.lit(date(2013, 2, 28))}, "origin_mismatch"),
 }
+
+
+def test_the_lowest_quantiles_can_be_equal_and_the_highest_cannot(
+    lognormal: Lognormal, settings: SignalSettings
+) -> None:
+    forecasts, volatility = lognormal({"PENNY": (0.0, 0.08)})
+    at_a_tick = forecasts.with_columns(pl.col(name).clip(pl.col("q50")) for name in ("q025", "q05", "q10", "q25"))
+    row = decide(at_a_tick, volatility, settings=settings).signals.row(0, named=True)
+    assert (row["probability_loss"], row["action"], row["lower"]) == (0.0, "HOLD", 0.0)
+    flat = at_a_tick.with_columns(pl.col("q50").alias(name) for name in ("q75", "q90", "q95", "q975"))
+    assert decide(flat, volatility, settings=settings).exclusions["reason"].to_list() == ["unordered_quantiles"]
 
 
 @pytest.mark.parametrize("fault", BROKEN)
@@ -295,3 +317,68 @@ def test_most_random_walks_with_an_estimated_drift_are_a_hold(lognormal: Lognorm
 
     assert (actions == "HOLD").sum() >= 450
     assert actions.n_unique() == 3
+
+
+def moved(forecasts: pl.DataFrame, factor: float) -> pl.DataFrame:
+    """Return forecasts whose quantiles are multiplied by a factor, and whose means are as before."""
+    return forecasts.with_columns(pl.col(quantile_column("q", level)) * factor for level in QUANTILES)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.1, 3.0])
+def test_without_an_edge_the_distribution_is_centred_on_no_change(
+    factor: float, lognormal: Lognormal, settings: SignalSettings
+) -> None:
+    forecasts, volatility = lognormal({"FLAT": (0.0, 0.08), "EDGE": (1e-6, 0.08)})
+    found = by_ticker(decide(moved(forecasts, factor), volatility, settings=settings).signals)
+    expected = by_ticker(decide(forecasts, volatility, settings=settings).signals)
+    numbers = ("probability_gain", "probability_loss", "expected_return", "lower", "upper")
+    assert found["FLAT"]["action"] == "HOLD"
+    for name in numbers:
+        assert found["FLAT"][name] == pytest.approx(expected["FLAT"][name], abs=1e-12)
+    # A model with an edge is believed.
+    assert found["EDGE"]["action"] == ("SELL" if factor < 1 else "BUY")
+    assert found["EDGE"]["expected_return"] == pytest.approx(factor - 1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "sigma", "kept"), [("ewma", 0.3, True), ("ewma", 0.6, False), ("garch_pool", 0.6, True)]
+)
+def test_a_wild_distribution_of_a_short_history_is_left_out(
+    model: str, sigma: float, kept: bool, lognormal: Lognormal, settings: SignalSettings
+) -> None:
+    """The 95% quantile is exp(3.29 sigma) times the 5% quantile: 2.7 and 7.2."""
+    forecasts, volatility = lognormal({"FLAT": (0.0, sigma), "EDGE": (0.1, sigma)})
+    decisions = decide(forecasts, volatility.with_columns(model=pl.lit(model)), settings=settings)
+    assert decisions.signals["ticker"].to_list() == (["EDGE", "FLAT"] if kept else ["EDGE"])
+    if not kept:
+        row = decisions.exclusions.row(0, named=True)
+        assert (row["ticker"], row["reason"]) == ("FLAT", "too_little_history")
+        assert (
+            row["detail"] == "the 90% interval at step 20 is from 37% to 268% of the close: too little history to say"
+        )
+
+
+@pytest.mark.parametrize("jump", [-0.9, -0.5, 0.4, 0.9, 1.5, 2.2])
+@pytest.mark.parametrize("ago", [3, 20, 60])
+def test_a_jump_in_a_short_history_gives_no_signal(jump: float, ago: int, settings: SignalSettings) -> None:
+    """From closes to the decision, with all that is simulated between."""
+    returns = np.random.default_rng(ago).normal(0, 0.03, 100)
+    returns[-ago] += jump
+    days = [date(2020, 1, 1) + timedelta(days=day) for day in range(101)]
+    closes = 100 * np.exp(np.concatenate([[0.0], np.cumsum(returns)]))
+    prices = pl.DataFrame({"ticker": "X", "date": days, "close": closes, "adj_factor": 1.0})
+    log_returns = prices.select("ticker", "date", log_return=pl.col("close").log().diff())
+    packaged = load_settings()
+    paths = fit_volatility(log_returns, settings=packaged.volatility, horizon=20).paths
+    targets = pl.DataFrame({"ticker": "X", "step": range(1, 21)}).with_columns(
+        target_date=pl.lit(days[-1]) + pl.duration(days="step")
+    )
+    result = forecast_tickers(prices, paths, targets, settings=packaged.forecast, as_of=days[-1])
+    stamp = {"run_id": pl.lit("run"), "snapshot_id": pl.lit(1), "cutoff": pl.lit(days[-1])}
+    forecasts = result.forecasts.filter(model="ensemble").with_columns(**stamp)
+    decisions = decide(forecasts, paths.with_columns(**stamp), settings=settings)
+    reasons = decisions.exclusions["reason"].to_list()
+    assert decisions.signals["action"].to_list() + reasons in (["HOLD"], ["too_little_history"])
+    if not reasons:
+        assert decisions.signals["upper"].item() < 4.0
+        assert decisions.signals["expected_return"].item() == pytest.approx(0.0, abs=1e-12)

@@ -108,3 +108,12 @@ def test_quantile_columns_are_found_by_name() -> None:
     frame = pl.DataFrame({quantile_column("q", level): [math.exp(level)] for level in reversed(QUANTILES)})
 
     assert PriceDistribution.from_forecasts(frame).log_quantiles == pytest.approx(LEVELS[None, :])
+
+
+def test_no_price_is_below_equal_lowest_quantiles() -> None:
+    knots = np.log([80.0, 80.0, 80.0, 96.0, 101.0, 104.0, 111.0, 130.0, 131.0])
+    prices = np.array([1.0, 79.999, 80.0, 96.0])
+    distribution = repeated(knots, len(prices))
+    assert distribution.probability_below(prices) == pytest.approx([0.0, 0.0, LEVELS[2], LEVELS[3]])
+    assert distribution.probability_above(prices) == pytest.approx([1.0, 1.0, 1 - LEVELS[2], 1 - LEVELS[3]])
+    assert distribution.quantile(np.array([0.001, 0.03, 0.1, 0.25])) == pytest.approx([80.0, 80.0, 80.0, 96.0])

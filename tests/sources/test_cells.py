@@ -83,5 +83,13 @@ def test_columns_that_are_not_read_can_have_any_content(write: Write, bars_of: B
 
 
 def test_a_comma_that_could_be_either_separator_is_refused(refusal: Refusal) -> None:
-    rows = "2020-01-02;5\n" * 2_000
-    assert "'12,345'" in refusal("A.csv", f"Date;Close\n{rows}2020-01-03;12,345\n").what
+    for delimiter, quote in ((";", ""), (",", '"'), ("\t", "")):
+        rows = f"2020-01-02{delimiter}{quote}12,345{quote}\n" * 3
+        assert "'12,345'" in refusal("A.csv", f"Date{delimiter}Close\n{rows}").what
+
+
+def test_a_comma_after_many_numbers_without_one_is_read_beside_the_other_prices(write: Write, bars_of: BarsOf) -> None:
+    rows = "2020-01-02;{close}\n" * 2_000 + "2020-01-03;{last}\n"
+    for close, last, value in (("5", "12,345", 12.345), ("9999", "12,345", 12345.0)):
+        bars = bars_of(write("A.csv", "Date;Close\n" + rows.format(close=close, last=last)))
+        assert bars["close"][-1] == value

@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import polars as pl
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pm.sources.dates import DATE_STYLES, date_style, month_first, parse_dates
+from pm.sources.dates import DATE_STYLES, date_style, fitting, month_first, parse_dates, short_years
 
 DAY = date(2020, 12, 31)
 
@@ -30,6 +30,12 @@ def test_every_format_is_detected_and_parsed() -> None:
         ("31-12-2020", "DD-MM-YYYY"),
         ("31-Dec-2020", "DD-Mon-YYYY"),
         ("31 Dec 2020", "DD Mon YYYY"),
+        ("31-December-2020", "DD-Mon-YYYY"),
+        ("December 31, 2020", "Mon DD, YYYY"),
+        ("31-Dec-20", "DD-Mon-YY"),
+        ("31.12.20", "DD.MM.YY"),
+        ("31/12/20", "DD/MM/YY"),
+        ("2020-12-31 16:00:00 EST", "YYYY-MM-DD"),
         ("Dec 31, 2020", "Mon DD, YYYY"),
         ("1609372800", "seconds since 1970"),
         ("1609459199", "seconds since 1970"),
@@ -44,7 +50,7 @@ def test_every_format_is_detected_and_parsed() -> None:
 
 
 def test_a_cell_that_is_not_a_date_has_no_format() -> None:
-    cells = ["", "yesterday", "31/12/20", "43831", "2020-12", "12.5", "2020-12-31x"]
+    cells = ["", "yesterday", "31/12/2", "43831", "2020-12", "12.5", "2020-12-31x"]
     assert {cell: date_style(cell) for cell in cells} == dict.fromkeys(cells)
 
 
@@ -73,6 +79,7 @@ def test_a_cell_that_does_not_fit_the_format_of_the_file_is_bad() -> None:
 @hypothesis_settings(deadline=None)
 def test_every_format_parses_what_strftime_writes(day: date, style: object) -> None:
     layout = style.layout  # type: ignore[attr-defined]
+    assume("%y" not in layout or date(1970, 1, 1) <= day < date(2070, 1, 1))
     dates, bad = parse_dates(pl.Series([day.strftime(layout)]), style)  # type: ignore[arg-type]
     assert dates.to_list() == [day]
     assert not bad.any()
@@ -103,3 +110,20 @@ def test_the_date_of_a_count_since_1970_is_that_in_utc(moment: datetime) -> None
 def test_only_dates_with_slashes_and_dashes_have_two_formats() -> None:
     twins = {style.name: twin.name for style in DATE_STYLES.values() if (twin := month_first(style))}
     assert twins == {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}
+
+
+def test_dates_with_short_years_are_read_in_the_only_order_that_fits() -> None:
+    cases = [
+        (["01/17/24", "01/16/24"], ["MM/DD/YY"]),
+        (["17/01/24", "16/01/24"], ["DD/MM/YY"]),
+        (["24/01/16", "24/01/17", "24/01/18"], ["YY/MM/DD"]),  # the others are a year apart
+        (["16.01.24", "17.01.24"], ["DD.MM.YY"]),
+        (["99-12-30", "99-12-31"], ["YY-MM-DD"]),
+        (["01/02/03"], ["DD/MM/YY", "MM/DD/YY", "YY/MM/DD"]),
+        (["01/17/24", "17/01/24"], []),
+    ]
+    for cells, names in cases:
+        first = date_style(cells[0])
+        assert first is not None
+        found = fitting(pl.Series(cells), short_years(first), date(2026, 11, 26))
+        assert [style.name for style in found] == names, cells

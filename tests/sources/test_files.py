@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pm.errors import InputError
-from pm.sources import BARS_SCHEMA, SampleSource, find_files, inspect_file, read_file
+from pm.sources import BARS_SCHEMA, SampleSource, inspect_file, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,30 +31,6 @@ TIDY = "ticker,date,open,high,low,close,volume\nAAPL,2020-01-02,1,3,0.5,2,100\nM
 
 def sample() -> pl.DataFrame:
     return pl.concat(SampleSource().fetch().bars)
-
-
-class TestFind:
-    def test_a_folder_is_searched_at_every_depth_and_sorted(self, tmp_path: Path) -> None:
-        (tmp_path / "deep" / "er").mkdir(parents=True)
-        wanted = ["a.csv", "b.CSV.GZ", "deep/c.parquet", "deep/er/d.csv"]
-        for name in [*wanted, "readme.txt", ".hidden.csv", "deep/notes.md", "e.csv.bak"]:
-            (tmp_path / name).touch()
-        assert find_files([tmp_path]) == sorted(tmp_path / name for name in wanted)
-
-    def test_files_keep_the_order_they_were_named_in_and_come_once(self, tmp_path: Path) -> None:
-        for name in ("b.csv", "a.csv"):
-            (tmp_path / name).touch()
-        assert find_files([tmp_path / "b.csv", tmp_path]) == [tmp_path / "b.csv", tmp_path / "a.csv"]
-
-    def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="holds no files"):
-            find_files([tmp_path])
-
-    def test_a_missing_path_is_refused_and_is_not_a_pattern(self, tmp_path: Path) -> None:
-        (tmp_path / "a.csv").touch()
-        for name in ("b.csv", "*.csv", "[a].csv"):
-            with pytest.raises(InputError, match="no such file or folder"):
-                find_files([tmp_path / name])
 
 
 class TestRead:
@@ -105,7 +81,16 @@ class TestRead:
         assert 0 < pieces[-1].height <= chunk_rows
         assert pl.concat(pieces).equals(bars)
 
-    @pytest.mark.parametrize("name", ["[x].csv", "*.csv", "o'q\"%20?.csv", "späce ü.csv", "-.csv"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "[x].csv",
+            pytest.param("*.csv", marks=pytest.mark.posix),
+            pytest.param("o'q\"%20?.csv", marks=pytest.mark.posix),
+            "späce ü.csv",
+            "-.csv",
+        ],
+    )
     def test_a_name_is_taken_literally(self, write: Write, bars_of: BarsOf, name: str) -> None:
         write("x.csv", "nonsense")
         assert bars_of(write(name, TIDY)).height == 2
@@ -221,15 +206,17 @@ class TestRefusals:
         with pytest.raises(InputError, match="no such file"):
             inspect_file(tmp_path / "x.csv")
 
-    @pytest.mark.parametrize("name", ["x.xlsx", "x", "x.gz", "x.json"])
+    @pytest.mark.parametrize("name", ["x.doc", "x", "x.gz", "x.json"])
     def test_a_name_with_another_ending_is_refused(self, refusal: Refusal, name: str) -> None:
         assert "format" in refusal(name, TIDY).what
 
-    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="who is root, or on Windows, may")
+    @pytest.mark.posix
     @pytest.mark.parametrize("name", ["x.csv", "x.parquet"])
     def test_a_file_without_permission_is_refused(self, write: Write, name: str) -> None:
         path = write(name, TIDY)
         path.chmod(0)
+        if os.access(path, os.R_OK):
+            pytest.skip("root may read every file")
         with pytest.raises(InputError, match="no permission to read"):
             inspect_file(path)
 

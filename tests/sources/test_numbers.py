@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pm.sources.numbers import MISSING, NumberStyle, number_style, parse_numbers
+from pm.sources.numbers import MISSING, AmbiguousNumbersError, NumberStyle, number_style, parse_numbers
 
 POINT = NumberStyle(".", ",")
 COMMA = NumberStyle(",", ".")
@@ -29,11 +29,20 @@ def test_numbers_are_parsed_in_the_format_of_their_file() -> None:
         ("-$5", POINT, -5.0),
         ("inf", POINT, float("inf")),
         ("1,23", POINT, "bad"),
-        ("12,34,567", POINT, "bad"),
+        ("12,34,567", POINT, 1234567.0),
+        ("1,36,100.05", POINT, 136100.05),
+        ("0,875", POINT, "bad"),
+        ("0.875", COMMA, "bad"),
+        ("\u20b91,234.50", POINT, 1234.5),
+        ("12,50 \u20ac", COMMA, 12.5),
+        ("1\u202f234,50", COMMA, 1234.5),
+        ("1'234.50", POINT, 1234.5),
+        ("1 234 567", POINT, 1234567.0),
+        ("\u221212.5", POINT, -12.5),
         ("1.2M", POINT, "bad"),
         ("5%", POINT, "bad"),
         ("abc", POINT, "bad"),
-        ("1 000", POINT, "bad"),
+        ("1 00", POINT, "bad"),
         ("12,5", COMMA, 12.5),
         ("1.234,5", COMMA, 1234.5),
         ("1.234.567", COMMA, 1234567.0),
@@ -54,17 +63,61 @@ def test_texts_of_a_missing_value_are_missing_in_every_format() -> None:
     assert {case: value for case, value in found.items() if value is not None} == {}
 
 
-def test_the_format_of_a_file_is_detected_from_its_first_numbers() -> None:
-    cases = [
-        (["1.5", "1,234"], ",", POINT),
-        (["12,50", "1.234,50"], ";", COMMA),
-        (["12,345"], ";", COMMA),
-        (["12.50", "1,234"], ";", POINT),
-        (["12.50", "1,234"], "\t", POINT),
-        (["12", "15"], ";", UNDECIDED),
-        (["", "N/A"], ";", UNDECIDED),
-    ]
-    assert [(cells, delimiter, number_style(cells, delimiter)) for cells, delimiter, _ in cases] == cases
+def detected(
+    delimiter: str = ",", *, dotted: bool = False, others: list[str] | None = None, **cells: list[str]
+) -> object:
+    further = [pl.Series(others)] if others else []
+    columns = {name: pl.Series(column) for name, column in cells.items()}
+    try:
+        return number_style(columns, further, delimiter=delimiter, dotted_dates=dotted)
+    except AmbiguousNumbersError as error:
+        return error.column, error.cell
+
+
+def test_a_number_with_one_reading_decides() -> None:
+    assert detected(close=["1.5"], volume=["1,234"]) == POINT
+    assert detected(close=["12,50", "1.234,50"]) == COMMA
+    assert detected(close=["0,875", "0,912"]) == COMMA
+    assert detected(close=["1,234,567"]) == POINT
+    assert detected(close=["1.234.567"]) == COMMA
+    assert detected(close=["1,36,100"]) == POINT
+    assert detected(close=["12,345"], others=["0,07%", "-0,2%"]) == COMMA
+    assert detected(close=["12,345"], others=["0.07%", "-0.2%"]) == POINT
+    assert detected(close=["12,345"], others=["a text, 1.5", "0.2"]) == ("close", "12,345")
+
+
+def test_prices_decide_by_their_size() -> None:
+    assert detected(close=["999", "1,001"]) == POINT
+    assert detected(open=["1,002"], close=["1"]) == COMMA
+    assert detected(";", close=["999", "1.001"]) == COMMA
+
+
+def test_a_volume_decides_by_being_whole() -> None:
+    assert detected(";", close=["108.745"], volume=["1,234"]) == POINT
+    assert detected(";", close=["108,745"], volume=["1.234"]) == COMMA
+    assert detected(volume=["1,234"], close=["5"]) == POINT
+
+
+def test_the_separators_decide_beside_the_dates_and_the_delimiter() -> None:
+    assert detected(close=["1.087", "1.083"]) == POINT
+    assert detected(";", close=["1.087", "1.083"]) == POINT
+    assert detected(";", dotted=True, close=["1.087"]) == ("close", "1.087")
+    assert detected(dotted=True, close=["1,087", "1,083"]) == COMMA
+    assert detected(close=["1,087", "1,083"]) == ("close", "1,087")
+    assert detected(open=["1.087"], close=["1,087"]) == ("open", "1.087")
+
+
+def test_numbers_without_a_separator_leave_it_undecided() -> None:
+    assert detected(close=["12", "15"]) == detected(close=["", "N/A"]) == UNDECIDED
+
+
+def test_letters_stand_for_multiples_in_a_volume_only() -> None:
+    cells = pl.Series(["47.44M", "35K", "1.5b", "2 T", "12", "M", "1.2X"])
+    values, bad = parse_numbers(cells, POINT, volume=True)
+    assert values.to_list() == [47_440_000.0, 35_000.0, 1.5e9, 2e12, 12.0, None, None]
+    assert bad.to_list() == [False] * 5 + [True] * 2
+    assert parse("47.44M", POINT) == "bad"
+    assert parse_numbers(pl.Series(["1,5M"]), COMMA, volume=True)[0].item() == 1.5e6
 
 
 @given(st.lists(st.floats(allow_nan=False) | st.none()))

@@ -41,14 +41,14 @@ def test_the_headers_of_vendors_are_matched() -> None:
 
 
 def test_the_best_match_is_used() -> None:
-    headers = ["date,Last,close", "date,Close,close", "date,Last,Close", "date,Price,Last"]
+    headers = ["date,Last,close", "date,Close,close", "date,Last,Close", "date,Price,Last", "date,Last,Settle"]
     assert {header: match_columns(header.split(","), where="f")["close"] for header in headers} == dict.fromkeys(
         headers, 2
     )
 
 
 def test_two_columns_that_match_equally_well_are_refused_by_name() -> None:
-    for header in ("date,Close,CLOSE", "date,Last,Settle", "date,close,close"):
+    for header in ("date,Close,CLOSE", "date,Settle,Schlusskurs", "date,close,close"):
         _, first, second = header.split(",")
         with pytest.raises(InputError, match=f"{first!r} and {second!r} could both be the close"):
             match_columns(header.split(","), where="f")
@@ -86,8 +86,10 @@ def test_no_name_stands_for_two_columns() -> None:
 
 def test_every_name_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", text, flags=re.MULTILINE)
-    documented = {field: {normalised(word.strip(" ¹")) for word in re.split("[,;]", words)} for field, words in rows}
+    rows = re.findall(r"^\| `(\w+)` \| ([^|\n]*) \|", text, flags=re.MULTILINE)
+    documented: dict[str, set[str]] = {}
+    for field, words in rows:
+        documented.setdefault(field, set()).update(normalised(word.strip(" ¹")) for word in re.split("[,;]", words))
     for field, spellings in SPELLINGS.items():
-        words = {*spellings, *WEAK_SPELLINGS.get(field, ())} - {normalised(field), "", "indexlevel0"}
-        assert documented[field] - {"anunnamedfirstcolumn"} == words
+        known = {*spellings, *WEAK_SPELLINGS.get(field, ())} - {normalised(field), "", "indexlevel0"}
+        assert documented[field] - {"anunnamedfirstcolumn"} == known

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 CSV = """ticker,date,open,high,low,close,volume
 KITE,2023-01-03,10,11,9,10,100
 KITE,2023-01-04,10,11,9,11,100
-KITE,2023-01-05,10,11,12,11,100
+KITE,2023-01-05,10,11,9,-11,100
 KITE,2023-01-06,11,12,10,12,100
 """
 LATER = """ticker,date,open,high,low,close,volume
-KITE,2023-01-06,11,12,10,11.5,100
+KITE,2023-01-06,11,12,10,11,100
 KITE,2023-01-09,11,12,10,12,100
 """
 
@@ -45,13 +45,19 @@ def mixed() -> str:
 
 @pytest.fixture(scope="session")
 def workspace(build_once: Build, pm: Pm) -> Path:
-    """Return a workspace with imported files and their evaluation, two runs on the sample, and its evaluation."""
+    """Return a workspace with imported files, their evaluation, a run before the newest of their bars were imported,
+    two looks at the sample, of which one is at the past, and its evaluation.
+    """
 
     def build(root: Path) -> None:
+        header, *rows = mixed().splitlines()
+        early = [row for row in rows if row.split(",")[1] <= "2021-12-17"]
+        (root / "early.csv").write_text("\n".join([header, *early]))
         (root / "mixed.csv").write_text(mixed())
         (root / "kite.csv").write_text(CSV)
         (root / "later.csv").write_text(LATER)
         for command in (
+            ["import", "early.csv"], ["run", "--tickers", "EARLY,TIMELY"],
             ["import", "kite.csv"], ["import", "later.csv"], ["import", "mixed.csv"],
             ["evaluate", "--tickers", "EARLY,LATE,TIMELY", "--origins", "4", "--horizon", "5"],
             ["run", "--source", "sample", "--as-of", "2013-01-15", "--jobs", "1"],

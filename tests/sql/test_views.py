@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from datetime import date
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from pm.lake import Lake
 from pm.lake.schema import read_views
 from pm.resources import sql_dir
+from pm.settings import load_settings
 from pm.statistics.accuracy import mae, mase, rmse, smape
 from pm.statistics.proportions import wilson
 from pm.statistics.scores import crps_quantiles
@@ -24,9 +27,12 @@ from pm.tables.sources import RAW_BATCHES
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
-    from pm.lake import Lake
+    from pathlib import Path
 
 PRICES = ["open", "high", "low", "close"]
+
+EARLY = date(2021, 12, 17)
+"""Last date of the file that is imported before the first run."""
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +45,8 @@ def newest(lake: Lake) -> dict[str, Any]:
 def closes(lake: Lake) -> dict[str, dict[Any, float]]:
     """Each ticker's adjusted closes by date."""
     found: dict[str, dict[Any, float]] = {}
-    for ticker, date, close, factor in lake.read(BARS).select("ticker", "date", "close", "adj_factor").iter_rows():
-        found.setdefault(ticker, {})[date] = close * factor
+    for ticker, day, close, factor in lake.read(BARS).select("ticker", "date", "close", "adj_factor").iter_rows():
+        found.setdefault(ticker, {})[day] = close * factor
     return found
 
 
@@ -91,13 +97,18 @@ def test_ticker_quality(lake: Lake) -> None:
 
 def test_batch_accounts(lake: Lake) -> None:
     found = lake.query(
-        "SELECT path[-9:], landed, inserted, updated, unchanged, quarantined, balanced FROM batch_accounts "
+        r"SELECT regexp_extract(path, '[^/\\]+$'), landed, inserted, updated, unchanged, quarantined, balanced "
+        "FROM batch_accounts "
         "WHERE origin = 'files' ORDER BY landed_at"
     )
+    bars = lake.read(BARS).filter(pl.col("ticker") != "KITE", pl.col("date").is_between(date(2020, 1, 1), EARLY))
+    early = bars.height
+    assert 1000 < early < 1470
     assert found.rows() == [
-        ("/kite.csv", 4, 3, 0, 0, 1, True),
+        ("early.csv", early, early, 0, 0, 0, True),
+        ("kite.csv", 4, 3, 0, 0, 1, True),
         ("later.csv", 2, 1, 1, 0, 0, True),
-        ("mixed.csv", 1470, 1470, 0, 0, 0, True),
+        ("mixed.csv", 1470, 1470 - early, 0, early, 0, True),
     ]
     assert lake.query("SELECT balanced FROM batch_accounts")["balanced"].all()
 
@@ -141,18 +152,19 @@ def test_forecast_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
     key = ("run_id", "ticker", "model", "target_date")
     twin = {}
     for row in lake.read(FORECASTS).iter_rows(named=True):
-        came = closes[row["ticker"]].get(row["target_date"])
-        if came is None:
+        later = sorted(day for day in closes[row["ticker"]] if day > row["origin_date"])
+        if len(later) < row["step"]:
             continue
-        log_return = math.log(came / closes[row["ticker"]][row["origin_date"]])
+        day = later[row["step"] - 1]
+        log_return = math.log(closes[row["ticker"]][day] / closes[row["ticker"]][row["origin_date"]])
         actual = row["origin_close"] * math.exp(log_return)
         twin[tuple(row[name] for name in key)] = (
-            pytest.approx(actual), pytest.approx(log_return - row["mean_log_return"], abs=1e-12),
+            day, pytest.approx(actual), pytest.approx(log_return - row["mean_log_return"], abs=1e-12),
             row["q25"] <= actual <= row["q75"], row["q10"] <= actual <= row["q90"], row["q05"] <= actual <= row["q95"],
         )  # fmt: skip
     found = {
         tuple(row[name] for name in key): tuple(
-            row[n] for n in ("actual", "error", "inside_50", "inside_80", "inside_90")
+            row[n] for n in ("outcome_date", "actual", "error", "inside_50", "inside_80", "inside_90")
         )
         for row in lake.query("FROM forecast_outcomes").iter_rows(named=True)
     }
@@ -161,19 +173,53 @@ def test_forecast_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
 
 
 def test_signal_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
+    basis_of, kinds = bases(lake), dict(lake.read(RUNS).select("run_id", "kind").iter_rows())
     twin = {}
     for row in lake.read(SIGNALS).iter_rows(named=True):
         mine = closes[row["ticker"]]
-        later = [day for day in mine if row["origin_date"] < day <= row["target_date"]]
+        later = sorted(day for day in mine if day > row["origin_date"])
         if later:
-            gained = mine[max(later)] / mine[row["origin_date"]] - 1
-            twin[row["run_id"], row["ticker"]] = (max(later), pytest.approx(gained), max(mine) >= row["target_date"])
+            last = later[: row["horizon"]][-1]
+            gained = mine[last] / mine[row["origin_date"]] - 1
+            key = (basis_of[row["run_id"]], row["run_id"], row["ticker"], row["cutoff"])
+            twin[key] = (last, pytest.approx(gained), len(later) >= row["horizon"])
     found = {
-        (row["run_id"], row["ticker"]): (row["last_date"], row["realised_return"], row["complete"])
+        (row["basis"], row["run_id"], row["ticker"], row["cutoff"]): (
+            row["last_date"], row["realised_return"], row["complete"],
+        )
         for row in lake.query("FROM signal_outcomes").iter_rows(named=True)
-    }
+    }  # fmt: skip
     assert found == twin
-    assert len(twin) == 5  # those of the first run; nothing has come after the second's
+    made = [basis for basis, run_id, *_ in twin if kinds[run_id] == "run"]
+    assert made.count("runs") == 2  # of the first run; nothing came after the newest
+    assert len(made) == 2 + 5  # with the look at the past
+
+
+def test_signal_scores(lake: Lake) -> None:
+    outcomes = lake.query("FROM signal_outcomes WHERE complete")
+    evaluations = lake.read(RUNS, "kind = 'evaluate'")["run_id"].to_list()
+    pooled = outcomes.filter(pl.col("run_id").is_in(evaluations)).with_columns(basis=pl.lit("evaluations"))
+    twin = {}
+    for (basis, action), own in pl.concat([outcomes, pooled]).partition_by("basis", "action", as_dict=True).items():
+        month = own.with_columns(month=pl.col("origin_date").dt.strftime("%Y-%m"))
+        slices = [("all", None, own)]
+        slices += [("ticker", key[0], part) for key, part in own.partition_by("ticker", as_dict=True).items()]
+        slices += [("month", key[0], part) for key, part in month.partition_by("month", as_dict=True).items()]
+        for name, value, part in slices:
+            gained, cost = part["realised_return"].to_numpy(), part["round_trip_cost"].to_numpy()
+            came = {"BUY": gained > cost, "SELL": gained < -cost, "HOLD": np.abs(gained) <= cost}[str(action)]
+            side = {"BUY": 1, "SELL": -1, "HOLD": 0}[str(action)]
+            inside = (part["lower"].to_numpy() <= gained) & (gained <= part["upper"].to_numpy())
+            twin[basis, name, value, action] = (
+                part.height, part["origin_date"].n_unique(), pytest.approx(part["confidence"].to_numpy().mean()),
+                pytest.approx(came.mean()), pytest.approx(((part["confidence"].to_numpy() - came) ** 2).mean()),
+                pytest.approx(inside.mean()), pytest.approx(part["expected_return"].to_numpy().mean()),
+                pytest.approx(gained.mean()), pytest.approx((side * gained - cost).mean()) if side else None,
+            )  # fmt: skip
+    found = {row[:4]: row[4:] for row in lake.query("FROM signal_scores").iter_rows()}
+    assert found == twin
+    looks = lake.read(RUNS, "scope = 'past'")["run_id"].to_list()
+    assert {basis for basis, *_ in twin} == {"evaluations", *evaluations, *looks}  # no horizon of the others is over
 
 
 def test_signal_lineage(lake: Lake) -> None:
@@ -183,17 +229,28 @@ def test_signal_lineage(lake: Lake) -> None:
     found = lake.query("FROM signal_lineage").rows(named=True)
     assert len(found) == signals.height
     for row, signal in zip(
-        sorted(found, key=lambda r: (r["signal_run_id"], r["ticker"])), signals.iter_rows(named=True), strict=True
+        sorted(found, key=lambda r: (r["signal_run_id"], r["ticker"], r["origin_date"])),
+        signals.sort("run_id", "ticker", "origin_date").iter_rows(named=True),
+        strict=True,
     ):
         assert row["forecast_run_id"] == signal["forecast_run_id"]
         assert row["volatility_run_id"] == signal["volatility_run_id"]
         assert row["bars_snapshot_id"] == signal["forecast_snapshot_id"]
         assert row["last_bar_batch_id"] == batch_of[signal["ticker"], signal["origin_date"]]
-        assert row["source"] == origin_of[row["last_bar_batch_id"]] == "sample"
+        assert row["source"] == origin_of[row["last_bar_batch_id"]]
+        assert row["source"] == ("files" if row["ticker"] in {"EARLY", "LATE", "TIMELY"} else "sample")
         then = lake.read(
             BARS, "date <= ?", [signal["origin_date"]], among={"ticker": [signal["ticker"]]}, at=row["bars_snapshot_id"]
         )
         assert then["date"].max() == signal["origin_date"]
+
+
+def bases(lake: Lake) -> dict[str, str]:
+    """Return the basis of each run's forecasts."""
+    return {
+        row["run_id"]: row["run_id"] if row["kind"] == "evaluate" or row["scope"] == "past" else "runs"
+        for row in lake.read(RUNS).iter_rows(named=True)
+    }
 
 
 def slices(frame: pl.DataFrame) -> list[tuple[str, str | None, pl.DataFrame]]:
@@ -220,7 +277,8 @@ def test_crps_and_coverage_of_an_outcome(lake: Lake) -> None:
         for row in lake.read(FORECASTS).iter_rows(named=True)
     }
     outcomes = lake.query("FROM forecast_outcomes")
-    assert set(outcomes["basis"]) == {"runs", *outcomes.filter(pl.col("basis") != "runs")["run_id"]}
+    basis_of = bases(lake)
+    assert outcomes["basis"].to_list() == [basis_of[run_id] for run_id in outcomes["run_id"]]
     for row in outcomes.iter_rows(named=True):
         forecast = stored[row["run_id"], row["ticker"], row["model"], row["origin_date"], row["target_date"]]
         quantiles = [math.log(forecast[quantile_column("q", p)] / forecast["origin_close"]) for p in QUANTILES]
@@ -232,8 +290,43 @@ def test_crps_and_coverage_of_an_outcome(lake: Lake) -> None:
 
 def test_a_forecast_made_by_several_runs_counts_once(lake: Lake) -> None:
     outcomes, scored = lake.query("FROM forecast_outcomes"), lake.query("FROM scored_forecasts")
+    evaluated = outcomes.filter(pl.col("run_id").is_in(lake.read(RUNS, "kind = 'evaluate'")["run_id"].to_list()))
+    pooled = scored.filter(basis="evaluations")
+    assert_frame_equal(  # no two of its evaluations have a date in common
+        pooled.drop("basis"), evaluated.drop("basis"), check_row_order=False
+    )
+    scored = scored.filter(pl.col("basis") != "evaluations")
     key = ["basis", "ticker", "model", "origin_date", "step"]
     assert scored.select(key).unique().height == scored.height == outcomes.select(key).unique().height
+
+
+def test_a_look_at_the_past_is_no_forecast_that_was_really_made(lake: Lake) -> None:
+    runs = lake.read(RUNS).filter(kind="run")
+    looks = runs.filter(scope="past")["run_id"]
+    outcomes = lake.query("FROM forecast_outcomes")
+    assert set(outcomes.filter(basis="runs")["ticker"]) == {"EARLY", "TIMELY"}
+    assert len(looks) == 1
+    assert not outcomes.filter(pl.col("run_id").is_in(looks.implode())).is_empty()
+    for view in ("forecast_scores", "interval_coverage", "volatility_scores", "model_leaderboard"):
+        found = lake.query(f"SELECT basis, value FROM {view} WHERE slice = 'ticker'")
+        assert set(found.filter(basis="runs")["value"]) == {"EARLY", "TIMELY"}
+        assert set(found.filter(basis=looks[0])["value"]) == {"AAPL", "FB", "GOOG", "IBM", "MSFT"}
+
+
+def test_a_look_at_the_past_that_never_ended_is_none_either(tmp_path: Path) -> None:
+    unfinished = (("failed", date(2020, 1, 2)), ("running", date(2020, 1, 2)), ("failed", None), ("running", None))
+    done = (("done", date(2020, 1, 2)),) * 3
+    scopes = (*[None] * 4, "whole", "part", None)
+    rows = [
+        dict.fromkeys(RUNS.polars_schema)
+        | {"run_id": str(number), "kind": "run", "status": status, "as_of": day, "scope": scope}
+        for number, ((status, day), scope) in enumerate(zip((*unfinished, *done), scopes, strict=True))
+    ]
+    with Lake(tmp_path / "lake", load_settings().lake, TABLES, views=[sql_dir()]) as lake:
+        frame = pl.DataFrame(rows, schema=RUNS.polars_schema)
+        lake.commit("rows", lambda transaction: transaction.append(RUNS, frame))
+        found = {row["run_id"]: row["basis"] for row in lake.rows("FROM run_basis")}
+    assert found == {"0": "0", "1": "1"} | dict.fromkeys("23456", "runs")
 
 
 def test_forecast_scores(lake: Lake) -> None:
@@ -279,7 +372,7 @@ def test_interval_coverage(lake: Lake) -> None:
 
 
 def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
-    runs = dict(lake.read(RUNS).select("run_id", "kind").iter_rows())
+    basis_of, kinds = bases(lake), dict(lake.read(RUNS).select("run_id", "kind").iter_rows())
     foretold = lake.read(VOLATILITY).select(
         "run_id", "ticker", "origin_date", "step", "model", "cumulative_sigma", "regime"
     )
@@ -296,17 +389,20 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
     ):
         days = sorted(closes[ticker])
         place = days.index(origin)
-        basis = run_id if runs[run_id] == "evaluate" else "runs"
-        if place + step >= len(days) or (basis, model, step, ticker, origin) in seen:
+        counted = (run_id, "evaluations") if kinds[run_id] == "evaluate" else (basis_of[run_id],)
+        if place + step >= len(days) or (counted, model, step, ticker, origin) in seen:
             continue
-        seen.add((basis, model, step, ticker, origin))
+        seen.add((counted, model, step, ticker, origin))
         path = [closes[ticker][day] for day in days[place : place + step + 1]]
         ratio = sum(math.log(after / before) ** 2 for before, after in pairwise(path)) / sigma**2
-        for name, value in (
-            ("all", None),
-            ("regime", regimes[run_id, ticker, origin]),
-            ("month", days[place + step].strftime("%Y-%m")),
-            ("ticker", ticker),
+        for basis, (name, value) in product(
+            counted,
+            (
+                ("all", None),
+                ("regime", regimes[run_id, ticker, origin]),
+                ("month", days[place + step].strftime("%Y-%m")),
+                ("ticker", ticker),
+            ),
         ):
             scores.setdefault((basis, name, value, model, step), []).append((math.log(sigma**2) + ratio, ratio))
     twin = {
@@ -362,10 +458,13 @@ def test_model_leaderboard(lake: Lake) -> None:
         assert full["place"].to_list() == sorted(full["place"].to_list())
         assert full["place"][0] == 1
         assert rows.filter(pl.col("forecasts") < pl.col("forecasts").max())["place"].is_null().all()
+        assert (rows["missing"] == rows["forecasts"].max() - rows["forecasts"]).all()
 
 
 def test_a_ticker_forecast_from_an_older_bar_adds_no_date(lake: Lake) -> None:
-    late = lake.query("FROM scored_forecasts WHERE ticker = 'LATE' AND model = 'ensemble' AND step = 5")
+    late = lake.query(
+        "FROM scored_forecasts WHERE ticker = 'LATE' AND model = 'ensemble' AND step = 5 AND basis <> 'evaluations'"
+    )
     assert late.height == 4
     assert (late["origin_date"] < late["cutoff"]).all()
     counted = lake.query(

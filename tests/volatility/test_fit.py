@@ -276,20 +276,64 @@ def test_no_returns_give_empty_frames(settings: VolatilitySettings, returns: pl.
     assert fit.exclusions.is_empty()
 
 
-def test_a_ticker_whose_garch_is_refused_has_exponentially_weighted_volatility(
+def without_long_run_level() -> NDArray[np.float64]:
+    rng = np.random.default_rng(2)
+    return np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
+
+
+def test_a_ticker_none_of_whose_fits_has_a_long_run_level_is_served_by_those_without(
     settings: VolatilitySettings, as_frame: Frame
 ) -> None:
-    rng = np.random.default_rng(2)
-    regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
     one = settings.model_copy(update={"models": ["garch"], "windows": [1500]})
-    fit = fit_volatility(as_frame({"X": regimes}), settings=one, horizon=4)
-    assert fit.paths["model"].unique().to_list() == ["ewma"]
-    used, refused = fit.fits.sort("model").iter_rows(named=True)
-    assert (used["model"], refused["model"]) == ("ewma", "garch")
-    assert refused["alpha"] is None
-    assert "the variance has no long-run level" in refused["reason"]
+    fit = fit_volatility(as_frame({"X": without_long_run_level()}), settings=one, horizon=20)
+    assert fit.paths["model"].unique().to_list() == ["garch_pool"]
+    used = fit.fits.row(0, named=True)
+    assert (used["model"], used["reason"]) == ("garch", None)
+    assert used["persistence"] > 0.9999
     assert fit.exclusions["reason"].to_list() == ["not_stationary"]
-    assert fit.paths["sigma"][0] == pytest.approx(0.001, rel=0.4)
+    assert "the variance has no long-run level" in fit.exclusions["detail"].item()
+    sigma = fit.paths["sigma"].to_numpy()
+    assert sigma[0] == pytest.approx(0.001, rel=0.4)
+    assert 1.0 < sigma[-1] / sigma[0] < 2.0  # it grows without end, but slowly
+    # Its levels are learnt from past outcomes, as those of every pool.
+    assert fit.paths["outcomes"][0] > 50
+
+
+def test_fits_without_a_long_run_level_are_not_used_beside_others(
+    settings: VolatilitySettings, as_frame: Frame
+) -> None:
+    two = settings.model_copy(update={"models": ["garch"], "windows": [390, 1500]})
+    fit = fit_volatility(as_frame({"X": without_long_run_level()}), settings=two, horizon=4)
+    recent, longest = fit.fits.sort("window_size").iter_rows(named=True)
+    assert recent["reason"] is None
+    assert longest["alpha"] is None
+    assert "the variance has no long-run level" in longest["reason"]
+    assert fit.paths["fits"][0] == 1
+    assert fit.exclusions.is_empty()
+
+
+@pytest.mark.parametrize(("alpha", "persistence"), [(0.1, 1.0), (0.06, 0.998)])
+def test_intervals_of_integrated_variances_have_their_nominal_coverage(
+    settings: VolatilitySettings, as_frame: Frame, alpha: float, persistence: float
+) -> None:
+    """Whether or not the fits are stationary: the pool serves both."""
+    rng, count, horizon, length = np.random.default_rng(4), 150, 10, 500
+    z = rng.standard_t(6, (length + horizon, count)) / np.sqrt(1.5)
+    variance, returns = np.full(count, 1e-4), np.empty((length + horizon, count))
+    for t in range(length + horizon):
+        returns[t] = np.sqrt(variance) * z[t]
+        variance = 2e-7 + alpha * returns[t] ** 2 + (persistence - alpha) * variance
+    quick = settings.model_copy(update={"models": ["garch"], "windows": [1500], "simulations": 1000})
+    series = {f"T{i:03}": returns[:length, i] for i in range(count)}
+    fit = fit_volatility(as_frame(series), settings=quick, horizon=horizon)
+    unstationary = set(fit.exclusions.filter(reason="not_stationary")["ticker"])
+    assert len(unstationary) >= 5
+    assert set(fit.paths.filter(pl.col("ticker").is_in(list(unstationary)))["model"]) == {"garch_pool"}
+    totals = returns[length:].cumsum(axis=0)
+    for step in (1, horizon):
+        rows = fit.paths.filter(step=step).sort("ticker")
+        inside = (rows["r05"].to_numpy() <= totals[step - 1]) & (totals[step - 1] <= rows["r95"].to_numpy())
+        assert inside.mean() == pytest.approx(0.9, abs=3 * (0.9 * 0.1 / count) ** 0.5)
 
 
 def test_intervals_have_their_nominal_coverage(

@@ -176,12 +176,13 @@ def test_forecast_variance_tends_to_its_long_run_level() -> None:
     assert path[-1] == pytest.approx(1e-6 / (1 - 0.9))
 
 
-def test_a_variance_without_a_long_run_level_is_refused() -> None:
+def test_a_variance_without_a_long_run_level_is_not_stationary(sp500_percent: NDArray[np.float64]) -> None:
     rng = np.random.default_rng(2)
     regimes = np.concatenate([rng.normal(0, 0.05, 400), rng.normal(0, 0.001, 400)])
-    outcome = garch_model("garch").fit({"X": regimes})["X"]
-    assert isinstance(outcome, Exclusion)
-    assert outcome.reason == "not_stationary"
+    estimate = fit(regimes)
+    assert not estimate.is_stationary
+    assert estimate.persistence == pytest.approx(1.0, abs=1e-4)
+    assert fit(sp500_percent / 100).is_stationary
 
 
 def test_an_unbounded_likelihood_is_refused() -> None:

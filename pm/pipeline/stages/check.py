@@ -15,7 +15,7 @@ import polars as pl
 from pm.clock import utc_today
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.writes import Append, Delete, Merge, Result, Write
-from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, RECONCILIATION, RESTATEMENTS
+from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, REBASINGS, RECONCILIATION, RESTATEMENTS
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE"]
 
-_DERIVED = (BARS, QUARANTINE, BAR_FLAGS, RECONCILIATION, RESTATEMENTS)
+_DERIVED = (BARS, QUARANTINE, BAR_FLAGS, RECONCILIATION, RESTATEMENTS, REBASINGS)
 _ROWS_AT_A_TIME = 1_000_000
 """Number of rows that are checked at a time."""
 _NAMED = 5
@@ -77,7 +77,22 @@ WHERE ticker IN (SELECT unnest(?::VARCHAR[]))
 GROUP BY ticker HAVING count(adj_close) BETWEEN 1 AND count(*) - 1
 """
 
-_LANDED_ADJ_CLOSE = "SELECT batch_id, row, adj_close FROM raw.bars WHERE ticker IN (SELECT unnest(?::VARCHAR[]))"
+_UNUSABLE_RANGES = """
+SELECT ticker, batch_id, row, open, high, low, close
+FROM raw.bars
+WHERE ticker IN (SELECT unnest($1::VARCHAR[]))
+  AND (
+    high < greatest(open, low, close) * (1 - $2) OR low > least(open, high, close) * (1 + $2)
+    OR least(open, high, low) = 0
+    OR (coalesce(open, high, low) IS NOT NULL AND (open IS NULL OR high IS NULL OR low IS NULL))
+  )
+"""
+"""Query for the rows as they landed whose open, high and low may be unusable; `least` and `greatest` skip nulls."""
+
+_LANDED_ADJ_CLOSE = """
+SELECT batch_id, row, adj_close FROM raw.bars
+WHERE ticker IN (SELECT unnest(?::VARCHAR[])) AND batch_id IN (SELECT unnest(?::VARCHAR[]))
+"""
 
 
 @dataclass(frozen=True)
@@ -136,6 +151,7 @@ class _Checked:
         self._afresh = afresh
         self._added = {table: context.spool(table) for table in (BARS, RESTATEMENTS, QUARANTINE, BAR_FLAGS)}
         self._changed: list[pl.DataFrame] = []
+        self._rebasings: list[pl.DataFrame] = []
         self._flagged_before: list[str] = []
 
     def add(self, table: Table, rows: pl.DataFrame) -> None:
@@ -145,6 +161,11 @@ class _Checked:
     def change_bars(self, bars: pl.DataFrame) -> None:
         """Replace bars of the same ticker and date."""
         self._changed.append(bars)
+
+    def change_rebasings(self, rebasings: pl.DataFrame) -> None:
+        """Add rebasings, or replace those of the same ticker and batch."""
+        if not rebasings.is_empty():
+            self._rebasings.append(rebasings)
 
     def replace_flags_of(self, tickers: list[str]) -> None:
         """Delete the flags of tickers before those added here."""
@@ -157,7 +178,8 @@ class _Checked:
             first.append(Delete(BAR_FLAGS, "ticker IN (SELECT unnest(?::VARCHAR[]))", [self._flagged_before]))
         changed = [Merge(BARS, pl.concat(self._changed))] if self._changed else []
         bars, *others = (spool.append() for spool in self._added.values())
-        return [*first, bars, *changed, *others]
+        rebasings = [Merge(REBASINGS, pl.concat(self._rebasings))] if self._rebasings else []
+        return [*first, bars, *changed, *others, *rebasings]
 
 
 def _compute(context: Context) -> Result:
@@ -245,7 +267,7 @@ def _pieces(context: Context, task: _Task) -> Iterator[list[str | None]]:
 
 def _check_piece(context: Context, task: _Task, tickers: list[str | None], checked: _Checked) -> None:
     """Check some tickers' rows and note what becomes of them."""
-    from pm.quality import check_bars, classify, flag_bars
+    from pm.quality import check_bars, classify, effective_actions, flag_bars, flag_odd_bars
 
     today, settings = utc_today(), context.settings
     passed = check_bars(_landed(context, task, tickers), today=today, settings=settings.quality)
@@ -254,8 +276,14 @@ def _check_piece(context: Context, task: _Task, tickers: list[str | None], check
     named = [ticker for ticker in tickers if ticker is not None]
     current = context.read(BARS, "NOT ?", [task.afresh], among={"ticker": named})
     actions = context.read(RAW_ACTIONS, among={"ticker": named})
-    good, refactored = _with_factors(own, _unsettled(context, current, actions, named), actions)
-    classified = classify(good, current)
+    known = context.read(REBASINGS, "NOT ?", [task.afresh], among={"ticker": named})
+    found = _rebasings(context, own, current, known)
+    rebasings = pl.concat([known.select(found.columns).join(found, on=list(REBASINGS.key), how="anti"), found])
+    rebased = found.filter(pl.col("ratio") != 1.0)["ticker"]
+    unsettled = _unsettled(context, current, actions, named, rebased)
+    good, refactored = _with_factors(own, unsettled, actions, rebasings)
+    batches = context.query("SELECT batch_id, decimals, adj_decimals FROM raw.batches")
+    classified = classify(good, current, rebasings, batches)
     changed = pl.concat(
         [
             classified.updated,
@@ -270,10 +298,20 @@ def _check_piece(context: Context, task: _Task, tickers: list[str | None], check
         for ticker, origin in task.origins.filter(pl.col("ticker").is_in(named)).iter_rows()
         if (exchange := exchange_of(ticker, origin)) is not None
     }
-    flags = flag_bars(history, actions=actions, exchanges=exchanges, settings=settings.quality)
+    flags = flag_bars(
+        history,
+        actions=effective_actions(actions),
+        rebasings=rebasings,
+        refused=_refused(context, task, passed.refused, named),
+        exchanges=exchanges,
+        settings=settings.quality,
+    )
+    unusable = context.query(_UNUSABLE_RANGES, [named, settings.quality.price_tolerance])
+    flags = pl.concat([flags, flag_odd_bars(history, unusable=unusable, exchanges=exchanges)])
 
     checked.add(BARS, written.head(classified.inserted.height))
     checked.change_bars(written.tail(changed.height))
+    checked.change_rebasings(context.stamp(found, cutoff=today))
     checked.add(RESTATEMENTS, context.stamp(classified.restatements, cutoff=today))
     checked.add(QUARANTINE, context.stamp(refused, cutoff=today))
     if not current.is_empty():
@@ -315,29 +353,69 @@ def _by_source(context: Context, task: _Task, good: pl.DataFrame) -> tuple[pl.Da
     return kept, refused.select("batch_id", "row", "ticker", "date", "rule", "original")
 
 
-def _unsettled(context: Context, current: pl.DataFrame, actions: pl.DataFrame, tickers: list[str]) -> pl.DataFrame:
+def _rebasings(context: Context, good: pl.DataFrame, current: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the rebasings that the good rows bring, and the known ones that they settle."""
+    from pm.quality import differing, find_rebasings
+
+    suspects = differing(good, current, known)
+    delivered = good.filter(pl.col("ticker").is_in(suspects.implode()))
+    # Of the lake's bars, those from the last before the first delivered date on.
+    past = (
+        (
+            current.join(delivered.group_by("ticker").agg(first=pl.col("date").min()), on="ticker")
+            .filter(pl.col("date") >= pl.col("date").filter(pl.col("date") < pl.col("first")).max().over("ticker"))
+            .select(current.columns)
+        )
+        if suspects.len()
+        else current.clear()
+    )
+    shape = list(RAW_BARS.polars_schema)
+    return find_rebasings(
+        delivered.select(shape),
+        _with_landed(context, past).select(shape),
+        known.filter(pl.col("ticker").is_in(suspects.implode())),
+    )
+
+
+def _refused(context: Context, task: _Task, refused: pl.DataFrame, tickers: list[str]) -> pl.DataFrame:
+    """Return all rows of the tickers that a rule refused, now or before."""
+    columns = ("ticker", "date", "batch_id", "rule")
+    known = context.read(
+        QUARANTINE, "rule <> ? AND NOT ?", [_OTHER_SOURCE, task.afresh], among={"ticker": tickers}, columns=columns
+    )
+    return pl.concat([known.select(columns), refused.select(columns)])
+
+
+def _unsettled(
+    context: Context, current: pl.DataFrame, actions: pl.DataFrame, tickers: list[str], rebased: pl.Series
+) -> pl.DataFrame:
     """Return the lake's bars whose factor depends on other bars or on actions, with the adj_close they landed with.
 
-    These are the bars of tickers with actions, and of tickers with an adjusted close on some bars but not on all.
+    These are the bars of tickers with actions, of tickers with an adjusted close on some bars but not on all, and of
+    tickers that a delivery brings to another basis.
     """
     partly = context.query(_PARTLY_ADJUSTED, [tickers if current.height else []])
-    names = pl.concat([partly["ticker"], actions["ticker"]]).unique()
-    past = current.filter(pl.col("ticker").is_in(names.implode()))
-    if past.is_empty():
-        return past.with_columns(adj_close=pl.lit(None, pl.Float64))
-    landed = context.query(_LANDED_ADJ_CLOSE, [names.to_list()])
-    return past.join(landed, on=["batch_id", "row"], how="left")
+    names = pl.concat([partly["ticker"], actions["ticker"], rebased]).unique()
+    return _with_landed(context, current.filter(pl.col("ticker").is_in(names.implode())))
+
+
+def _with_landed(context: Context, bars: pl.DataFrame) -> pl.DataFrame:
+    """Return bars of the lake with the adj_close that they landed with."""
+    if bars.is_empty():
+        return bars.with_columns(adj_close=pl.lit(None, pl.Float64))
+    origin = [bars[name].unique().to_list() for name in ("ticker", "batch_id")]
+    return bars.join(context.query(_LANDED_ADJ_CLOSE, origin), on=["batch_id", "row"], how="left")
 
 
 def _with_factors(
-    good: pl.DataFrame, unsettled: pl.DataFrame, actions: pl.DataFrame
+    good: pl.DataFrame, unsettled: pl.DataFrame, actions: pl.DataFrame, rebasings: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the good rows with their factors, and the lake's bars whose factor they or a new action change."""
     from pm.quality import adjustment_factors
 
     shape = list(RAW_BARS.polars_schema)
     past = unsettled.join(good, on=["ticker", "date"], how="anti")
-    both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions)
+    both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions, rebasings)
     own = both.join(good.select("batch_id", "row"), on=["batch_id", "row"], how="semi")
     again = both.join(past, on=["ticker", "date"], how="inner", suffix="_before")
     refactored = again.filter(pl.col("adj_factor") != pl.col("adj_factor_before"))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.errors import InputError
+from pm.errors import InputError, StorageError
+from pm.pipeline.kept import KeptPieces
+from pm.pipeline.origin_dates import ChosenDates, origin_dates
 from pm.pipeline.replay import replay, replayed_reads, replayed_writes
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.stages import forecast, volatility
+from pm.pipeline.stages import baseline, forecast, signals, volatility
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
-from pm.pipeline.writes import Append, Result
+from pm.pipeline.writes import Result, Spool
+from pm.plural import plural
 from pm.tables.catalogue import TABLES
 from pm.tables.forecast import FORECASTS
 from pm.tables.pipeline import EXCLUSIONS
@@ -28,34 +32,32 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluating"]
 
-_REPLAYED = (volatility.STAGE, forecast.STAGE)
-
-_MIN_BARS = 250
-"""Minimum number of sessions before the first origin (one year); with fewer there is nothing to evaluate."""
+_REPLAYED = (volatility.STAGE, forecast.STAGE, baseline.STAGE, signals.STAGE)
 
 _PARTS = 8
 """Minimum number of chunks that the tickers of a date are cut into, so that all workers share a date."""
 
 
-def evaluating(origins: int, steps: Sequence[int]) -> Stage:
-    """Return the stage that forecasts from `origins` past dates and keeps the steps named, in sessions ahead.
+def evaluating(steps: Sequence[int], chosen: ChosenDates) -> Stage:
+    """Return the stage that forecasts from past dates and keeps the steps named, in sessions ahead.
 
-    The dates are the same for all tickers, as far apart as the horizon (that of the settings, or the largest step if
-    that is larger), so that windows do not overlap; the last window ends on the newest bar. On each date the volatility
-    and forecast stages compute what a run on that day would have computed.
+    The dates are the same for all tickers. Unless others are chosen, they are as far apart as the horizon (that of the
+    settings, or the largest step if that is larger), so that windows do not overlap; the last window ends on the newest
+    bar. On each date the volatility, forecast and signals stages compute what a run on that day would have computed,
+    and stage `baseline` a benchmark beside it.
     """
     wanted = tuple(sorted(set(steps)))
     return Stage(
         "evaluate",
-        partial(_compute, origins=origins, steps=wanted),
+        partial(_compute, steps=wanted, chosen=chosen),
         reads=tuple(dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(_REPLAYED)))),
         writes=replayed_writes(_REPLAYED),
         sections=tuple(dict.fromkeys(section for stage in _REPLAYED for section in stage.sections)),
-        depends=lambda context: [*scope(context), origins, wanted],
+        depends=lambda context: [*scope(context), wanted, asdict(chosen)],
     )
 
 
-def _compute(context: Context, *, origins: int, steps: Sequence[int]) -> Result:
+def _compute(context: Context, *, steps: Sequence[int], chosen: ChosenDates) -> Result:
     watched = watch_list(context)
     # The horizon of a run, unless more is asked for: weights and their evidence are those of the whole of it.
     horizon = max(context.settings.forecast.horizon, *steps)
@@ -64,24 +66,65 @@ def _compute(context: Context, *, origins: int, steps: Sequence[int]) -> Result:
         "date <= ?",
         [watched.as_of],
         among={"ticker": watched.tickers},
-        columns=("ticker", "date", "close", "adj_factor"),
+        columns=("ticker", "date", "close", "adj_factor", "batch_id"),
     )
-    dates = _origin_dates(bars, watched.as_of, origins, horizon)
-    if len(dates) < origins:
-        context.notify(f"evaluate: the history has room for {len(dates)} of {origins} origins")
+    dates = origin_dates(bars, watched.as_of, horizon, chosen)
+    if chosen.origins is not None and len(dates) < chosen.origins:
+        context.notify(f"evaluate: the history has room for {len(dates)} of {chosen.origins} origins")
+    kept = KeptPieces(context.workspace, str(context.fingerprint))
+    waiting = [day for day in dates if kept.load(str(day)) is None]
+    if len(waiting) < len(dates):
+        context.notify(
+            f"evaluate: {len(dates) - len(waiting)} of {plural(len(dates), 'date')} were done before the interruption"
+        )
     settings = _settings(context, horizon, len(watched.tickers))
-    computed: dict[str, list[pl.DataFrame]] = {}
-    for _, tables in replay(context, _REPLAYED, dates, settings=settings, frames={BARS.qualified: bars}):
-        for name, rows in tables.items():
-            kept = rows.filter(pl.col("step").is_in(steps)) if TABLES[name] in (FORECASTS, VOLATILITY) else rows
-            computed.setdefault(name, []).append(kept)
-    frames = {name: pl.concat(parts) for name, parts in computed.items()}
-    _refuse_without_outcome(frames[FORECASTS.qualified], bars, dates, steps)
-    forecasts = frames[FORECASTS.qualified].filter(model="ensemble").height
-    failed = frames[EXCLUSIONS.qualified].filter(reason=Reason.FAILED.value).height
-    summary = f"forecasts: {forecasts:,}; dates forecast from: {len(dates):,}, {dates[0]} to {dates[-1]}"
+    for day, tables in replay(context, _REPLAYED, waiting, settings=settings, frames={BARS.qualified: bars}):
+        by_step = {FORECASTS.qualified, VOLATILITY.qualified}
+        kept.save(
+            str(day),
+            {
+                name: rows.filter(pl.col("step").is_in(steps)) if name in by_step else rows
+                for name, rows in tables.items()
+            },
+        )
+    return _collect(context, kept, bars, dates, steps)
+
+
+def _collect(
+    context: Context, kept: KeptPieces, bars: pl.DataFrame, dates: Sequence[date], steps: Sequence[int]
+) -> Result:
+    """Return the rows of all dates as one result, stamped with this run: an interrupted one may have computed them.
+
+    One date is in memory at a time.
+    """
+    spools: dict[str, Spool] = {}
+    forecast: list[pl.DataFrame] = []
+    failed = 0
+    for day in dates:
+        piece = kept.load(str(day))
+        if piece is None:
+            raise StorageError(
+                f"What was computed for {day} is no longer on disk.",
+                where=str(context.workspace.kept),
+                hint="give the same command again; the dates that are there are not computed again",
+            )
+        for name, rows in piece.items():
+            table = TABLES[name]
+            runs = [pl.lit(context.run_id).alias(column) for column in rows.columns if column.endswith("run_id")]
+            snapshots = [
+                pl.lit(context.snapshot, pl.Int64).alias(column)
+                for column in rows.columns
+                if column.endswith("snapshot_id")
+            ]
+            spools.setdefault(name, context.spool(table)).add(rows.with_columns(*runs, *snapshots))
+        forecast.append(piece[FORECASTS.qualified].filter(model="ensemble").select("ticker", "origin_date", "step"))
+        failed += piece[EXCLUSIONS.qualified].filter(reason=Reason.FAILED.value).height
+    made = pl.concat(forecast)
+    _refuse_without_outcome(made, bars, dates, steps)
+    kept.finish()
+    summary = f"forecasts: {made.height:,}; dates forecast from: {len(dates):,}, {dates[0]} to {dates[-1]}"
     return Result(
-        [Append(TABLES[name], rows) for name, rows in frames.items()],
+        [spool.append() for spool in spools.values()],
         summary + (f"; {failed:,} FAILED (see exclusions)" if failed else ""),
     )
 
@@ -103,43 +146,26 @@ def _refuse_without_outcome(
 ) -> None:
     """Refuse an evaluation none of whose forecasts has a bar to compare it with.
 
+    Parameters
+    ----------
+    forecasts
+        Columns ticker, origin_date, step.
+    bars
+        Columns ticker, date, by ticker and date.
+
     Raises
     ------
     InputError
-        No session that was forecast has a bar.
+        No ticker has as many bars after its origin as the smallest step.
     """
-    targets = forecasts.select("ticker", date="target_date")
-    if forecasts.height and bars.join(targets, on=["ticker", "date"], how="semi").is_empty():
+    after = bars.select(
+        "ticker", "date", bars_after=pl.len().over("ticker") - pl.col("date").cum_count().over("ticker")
+    )
+    origins = forecasts.filter(pl.col("step") == steps[0]).select("ticker", date="origin_date").unique()
+    ends = after.join(origins, on=["ticker", "date"], how="semi")
+    if forecasts.height and (ends["bars_after"] < steps[0]).all():
         raise InputError(
-            f"No ticker has a bar on or shortly before {dates[-1]} and one that is {steps[0]} sessions later.",
+            f"No ticker has a bar on or shortly before {dates[-1]} and {plural(steps[0], 'bar')} after it.",
             where="table bars",
             hint="name tickers that trade on the same days, or ask for more --origins",
         )
-
-
-def _origin_dates(bars: pl.DataFrame, as_of: date, origins: int, horizon: int) -> list[date]:
-    """Return the dates to forecast from, oldest first: of those on which at least half of the living tickers traded.
-
-    A ticker lives from its first bar to its last. (Among shares, the weekends of one market of seven days are no
-    sessions of most.)
-
-    Raises
-    ------
-    InputError
-        The history is too short for one date.
-    """
-    spans = bars.group_by("ticker").agg(first=pl.col("date").min(), last=pl.col("date").max())
-    traded = bars.group_by("date").len("traded").sort("date")
-    begun = traded.select(pl.col("date").map_batches(lambda days: spans["first"].sort().search_sorted(days, "right")))
-    ended = traded.select(pl.col("date").map_batches(lambda days: spans["last"].sort().search_sorted(days, "left")))
-    living = begun.to_series().cast(pl.Int64) - ended.to_series().cast(pl.Int64)
-    sessions: list[date] = traded.filter(2 * pl.col("traded").cast(pl.Int64) >= living)["date"].to_list()
-    last = len(sessions) - 1 - horizon
-    places = range(last, _MIN_BARS - 2, -horizon)
-    if not places:
-        raise InputError(
-            f"There are {len(sessions)} sessions up to {as_of}; an evaluation needs at least {_MIN_BARS + horizon}.",
-            where="table bars",
-            hint="import a longer history, or ask for a shorter --horizon",
-        )
-    return [sessions[place] for place in places][:origins][::-1]

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pm.markets import Market, learn_markets
 from pm.pipeline.chunks import map_chunks
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.watch_list import WATCH_LIST_TABLES, newest_bars, scope, watch_list
+from pm.pipeline.watch_list import WATCH_LIST_TABLES, WatchList, judged_bars, newest_bars, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
 from pm.sessions import next_sessions
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.quality import BARS
 from pm.tables.vocabulary import Reason
 from pm.tables.volatility import VOLATILITY
 
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from datetime import date
 
 __all__ = ["STAGE", "late_tickers", "sessions_ahead"]
-
-_OBSERVED = 60
-"""Number of recent bars whose weekdays are taken for sessions where an exchange's calendar is not known."""
 
 
 def _compute(context: Context) -> Result:
@@ -36,8 +35,8 @@ def _compute(context: Context) -> Result:
     watched = watch_list(context)
     settings = context.settings.forecast
     volatility = context.read_outputs(VOLATILITY)
-    prices = newest_bars(context, watched.tickers, watched.as_of, settings.window)
-    targets = sessions_ahead(prices, watched.exchanges, settings.horizon)
+    prices = newest_bars(context, watched.tickers, watched.as_of, judged_bars(context.settings))
+    targets = sessions_ahead(prices, watched.exchanges, _learnt_markets(context, watched), settings.horizon)
     chunks: list[tuple[pl.DataFrame, ...]] = []
     for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
@@ -92,27 +91,43 @@ def late_tickers(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) ->
     )
 
 
-def sessions_ahead(prices: pl.DataFrame, exchanges: Mapping[str, str | None], horizon: int) -> pl.DataFrame:
+def _learnt_markets(context: Context, watched: WatchList) -> dict[str, Market]:
+    """Return the market of each ticker whose exchange is not known, learnt from the bars up to the day of the run."""
+    unknown = [ticker for ticker in watched.tickers if watched.exchanges[ticker] is None]
+    if not unknown:
+        return {}
+    days = context.read(BARS, "date <= ?", [watched.as_of], among={"ticker": unknown}, columns=("ticker", "date"))
+    return learn_markets(days)
+
+
+def sessions_ahead(
+    prices: pl.DataFrame, exchanges: Mapping[str, str | None], markets: Mapping[str, Market], horizon: int
+) -> pl.DataFrame:
     """Return the sessions after each ticker's last bar: ticker, step, target_date.
 
     Parameters
     ----------
     prices
-        Columns ticker, date, by ticker and date.
+        Columns ticker, date.
     exchanges
         For each ticker, the code of its exchange; None where it is not known.
+    markets
+        The market of each ticker whose exchange is not known.
     horizon
         Number of sessions.
     """
-    known: dict[tuple[str | None, frozenset[int], date], list[date]] = {}
+    known: dict[tuple[object, date], list[date]] = {}
     rows: list[tuple[str, int, date]] = []
-    for (name,), own in prices.group_by("ticker", maintain_order=True):
-        ticker = str(name)
-        days: list[date] = own["date"].tail(_OBSERVED).to_list()
-        market = (exchanges[ticker], frozenset(day.weekday() for day in days), days[-1])
-        if market not in known:
-            known[market] = next_sessions(days[-1], horizon, exchange=exchanges[ticker], observed=days)
-        rows += [(ticker, step, day) for step, day in enumerate(known[market], start=1)]
+    for ticker, last in prices.group_by("ticker", maintain_order=True).agg(pl.col("date").max()).iter_rows():
+        exchange, market = exchanges[ticker], markets.get(ticker)
+        key = (exchange or id(market), last)
+        if key not in known:
+            known[key] = (
+                market.sessions_after(last, horizon)
+                if exchange is None and market is not None
+                else next_sessions(last, horizon, exchange=exchange)
+            )
+        rows += [(ticker, step, day) for step, day in enumerate(known[key], start=1)]
     return pl.DataFrame(rows, schema={"ticker": pl.String, "step": pl.Int64, "target_date": pl.Date}, orient="row")
 
 
@@ -121,7 +136,7 @@ STAGE = Stage(
     _compute,
     reads=(*WATCH_LIST_TABLES, VOLATILITY, POLICIES),
     writes=(FORECASTS, MODEL_WEIGHTS, EXCLUSIONS),
-    sections=("forecast", "sources.exchanges"),
+    sections=("forecast", "sources.exchanges", "volatility.windows"),
     depends=scope,
 )
 """Forecast from the closes up to the run's day."""

@@ -15,12 +15,14 @@ from pm.sources.names import FILES
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pm.sources import FilePlan
+    from pm.sources import FilePlan, Inspected
 
 __all__ = ["STAGE", "importing"]
+
+_LANDED = f"SELECT DISTINCT origin, fingerprint FROM raw.batches WHERE origin <> '{FILES}'"  # noqa: S608 - a constant
 
 
 def _versions(context: Context) -> list[list[str]] | None:
@@ -28,7 +30,7 @@ def _versions(context: Context) -> list[list[str]] | None:
     from pm.sources import source
 
     versions = []
-    for name in watched_sources(context.rows, context.request):
+    for name in watched_sources(context.known_rows, context.request):
         version = "" if name == FILES else source(name).version()
         if version is None:
             return None
@@ -36,12 +38,18 @@ def _versions(context: Context) -> list[list[str]] | None:
     return versions
 
 
+def _is_landed(context: Context, _: str) -> bool:
+    """Return whether what a run before fetched is still there: the sample is removed when own files are imported."""
+    landed = [[row["origin"], row["fingerprint"]] for row in context.known_rows(_LANDED, ())]
+    return all(name == FILES or [name, version] in landed for name, version in _versions(context) or ())
+
+
 def _compute(context: Context) -> Result:
     from pm.sources import source
 
     landing = Landing(context)
     lines = []
-    for name in watched_sources(context.rows, context.request):
+    for name in watched_sources(context.known_rows, context.request):
         if name == FILES:
             lines.append("imported files have landed already")
             continue
@@ -62,59 +70,117 @@ STAGE = Stage(
     reads=(UNIVERSE,),
     writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES),
     depends=_versions,
+    is_intact=_is_landed,
     network=True,
 )
 """Fetch what the sources of the watch list have not delivered yet; imported files have landed already."""
 
 
-def importing(paths: Sequence[Path], tickers: Sequence[str] | None = None) -> Stage:
+def importing(files: Inspected, refused: list[InputError], *, keep_going: bool, tickers: Sequence[str] | None) -> Stage:
     """Return the stage that lands files instead: each file is a batch of its own, all in one commit.
 
     A file that has been imported before is known by its content and is not landed again.
 
     Parameters
     ----------
-    paths
-        Files, or folders of files.
+    files
+        The files, and those that are refused already.
+    refused
+        Filled by the stage: the error of each file that does not land.
+    keep_going
+        Whether the other files land if one is refused.
     tickers
-        The only tickers to import; None for all.
+        The only tickers that were asked for; None for all.
     """
-    compute = partial(_import, paths=tuple(paths), tickers=tickers)
+    compute = partial(_import, files=files, refused=refused, keep_going=keep_going, tickers=tickers)
     return Stage("land", compute, writes=STAGE.writes, depends=lambda _: None)
 
 
-def _import(context: Context, *, paths: Sequence[Path], tickers: Sequence[str] | None) -> Result:
-    from pm.sources import Delivery, find_files, inspect_file, no_actions, read_file
+def _import(
+    context: Context,
+    *,
+    files: Inspected,
+    refused: list[InputError],
+    keep_going: bool,
+    tickers: Sequence[str] | None,
+) -> Result:
+    from pm.pipeline.delivered_days import DeliveredDays
+    from pm.sources import Delivery, actions_of, refusal_of
 
-    plans = [inspect_file(file, tickers=tickers) for file in find_files(paths)]
-    for line in _described(plans):
+    plans = files.plans
+    refused[:] = files.refused
+    for line in [*_described(plans), *_not_read(files.left_out)]:
         context.notify(line)
     known = {
         row["fingerprint"] for row in context.rows("SELECT fingerprint FROM raw.batches WHERE origin = ?", [FILES])
     }
     landing = Landing(context)
+    seen = DeliveredDays()
+    landed: dict[str, tuple[str, FilePlan]] = {}
+    copies: list[FilePlan] = []
+    before = 0
     for done, plan in enumerate(plans):
         context.progress(done, len(plans))
         if plan.fingerprint in known:
+            before += 1
             continue
-        known.add(plan.fingerprint)
-        landing.add(
-            Delivery(read_file(plan), no_actions()),
-            origin=FILES,
-            fingerprint=plan.fingerprint,
-            path=str(plan.path.resolve()),
-        )
+        if plan.fingerprint in landed:
+            copies.append(plan)
+            continue
+        try:
+            bars = seen.watched(plan)
+            batch = landing.add(
+                Delivery(bars, actions_of(plan)), origin=FILES, fingerprint=plan.fingerprint, path=plan.name
+            )
+            seen.landed(batch.batch_id, plan)
+        except InputError as error:
+            refused.append(error)
+        else:
+            landed[plan.fingerprint] = (batch.batch_id, plan)
     context.progress(len(plans), len(plans))
+    contradicting = seen.contradicting()
+    if contradicting:
+        landing.remove(contradicting.keys())
+        refused += contradicting.values()
+        refused += [
+            _copy_of_refused(copy, landed[copy.fingerprint][1])
+            for copy in copies
+            if landed[copy.fingerprint][0] in contradicting
+        ]
+    if refused and not (keep_going and (landing.batches or before)):
+        raise refusal_of(refused, files=len(plans) + len(files.refused), others_landed=False)
     if tickers and landing.batches and not any(batch.bars for batch in landing.batches):
         raise InputError(
             f"The files have no bars of {', '.join(tickers)}.",
             where="--tickers",
             hint="leave --tickers out to import every ticker of the files",
         )
-    files = len(landing.batches)
-    before = len(plans) - files
-    summary = f"{plural(sum(batch.bars for batch in landing.batches), 'bar')} from {plural(files, 'file')}"
-    return Result(landing.writes(), summary + (f"; {before:,} imported before" if before else ""))
+    parts = [
+        f"{plural(sum(batch.bars for batch in landing.batches), 'bar')} from {plural(len(landing.batches), 'file')}"
+    ]
+    parts += [f"{before:,} imported before"] if before else []
+    parts += [f"{plural(len(copies), 'copy', 'copies')} of these"] if copies and landing.batches else []
+    parts += [f"{len(refused):,} refused"] if refused else []
+    return Result(landing.writes(), "; ".join(parts))
+
+
+def _copy_of_refused(copy: FilePlan, other: FilePlan) -> InputError:
+    return InputError(
+        f"The file is a copy of {other.content}, which is refused.",
+        where=str(copy.content),
+        hint="leave it out, or correct the other",
+    )
+
+
+def _not_read(left_out: Mapping[Path, str]) -> list[str]:
+    """Return a line for each reason for which files in folders were not read."""
+    alike: dict[str, list[Path]] = {}
+    for path, reason in left_out.items():
+        alike.setdefault(reason, []).append(path)
+    return [
+        f"{paths[0]}{f' and {len(paths) - 1:,} more' if len(paths) > 1 else ''}: not read ({reason.rstrip('.')})"
+        for reason, paths in alike.items()
+    ]
 
 
 def _described(plans: Sequence[FilePlan]) -> list[str]:
@@ -122,12 +188,16 @@ def _described(plans: Sequence[FilePlan]) -> list[str]:
     alike: dict[tuple[str, ...], list[FilePlan]] = {}
     for plan in plans:
         renamed = ", ".join(f"{theirs} as {ours}" for ours, theirs in plan.columns.items() if theirs.lower() != ours)
-        alike.setdefault((str(plan.ticker is not None), renamed, ", ".join(plan.ignored)), []).append(plan)
+        key = (str(plan.ticker_source), renamed, ", ".join(plan.ignored), "; ".join(plan.notes))
+        alike.setdefault(key, []).append(plan)
     lines = []
-    for (_, renamed, ignored), group in alike.items():
+    for (_, renamed, ignored, notes), group in alike.items():
         first, more = group[0], f" and {len(group) - 1:,} more" if len(group) > 1 else ""
-        parts = [f"ticker {first.ticker}{more and ' and so on'} from the file's name"] if first.ticker else []
+        parts = []
+        if first.ticker_source == "name":
+            parts = [f"ticker {first.ticker}{more and ' and so on'} from the file's name"]
         parts += [f"reading {renamed}"] if renamed else []
         parts += [f"ignoring {ignored}"] if ignored else []
-        lines += [f"{first.path}{more}: {'; '.join(parts)}"] if parts else []
+        parts += [notes] if notes else []
+        lines += [f"{first.content}{more}: {'; '.join(parts)}"] if parts else []
     return lines

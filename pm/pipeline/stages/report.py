@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pm import __version__
+from pm.clock import utc_today
 from pm.errors import StorageError
+from pm.open_files import delete, write_whole
+from pm.pipeline.request import Request
+from pm.pipeline.run_scope import is_newest, run_scope
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
+from pm.pipeline.watch_list import WATCH_LIST_TABLES, run_day, run_tickers, scope, watch_list
 from pm.pipeline.writes import Result
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["LATEST", "STAGE", "report_path"]
 
 LATEST = "latest.html"
-"""Name of the file that is always a copy of the newest report."""
+"""Name of the file that is a copy of the newest report of the whole watch list as of now."""
 
 _REPORT_FILE = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}\.html")
 
@@ -77,6 +83,10 @@ def _data(context: Context) -> ReportData:
         snapshot_id=context.snapshot,
         version=__version__,
         started_at=started_at,
+        scope=run_scope(context.known_rows, context.request),
+        watched=len(run_tickers(context.known_rows, Request())),
+        made_on=utc_today(),
+        max_age_days=context.settings.forecast.max_age_days,
         signals=context.read_outputs(SIGNALS),
         forecasts=context.read_outputs(FORECASTS, "model = 'ensemble'"),
         volatility=context.read_outputs(VOLATILITY),
@@ -91,6 +101,10 @@ def _data(context: Context) -> ReportData:
     )
 
 
+def _depends(context: Context) -> list[object]:
+    return [*scope(context), run_scope(context.known_rows, context.request).value, _is_old(context), __version__]
+
+
 def _compute(context: Context) -> Result:
     from pm.report import render_report
 
@@ -98,31 +112,52 @@ def _compute(context: Context) -> Result:
     html = render_report(_data(context), settings=context.settings.report)
     try:
         path.parent.mkdir(exist_ok=True)
-        for target in (path, path.with_name(LATEST)):
-            # Never half a report: it is written beside its place, then moved there.
-            draft = target.with_suffix(".part")
-            draft.write_text(html, encoding="utf-8")
-            draft.replace(target)
-        _delete_old(path.parent, context.settings.report.keep)
+        write_whole(path, html)
     except OSError as error:
         raise StorageError(
-            f"The report cannot be written: {error.strerror}.", where=str(path), hint="free some space"
+            f"The report cannot be written: {error.strerror}.",
+            where=str(path),
+            hint="free some space, or correct the folder's permissions",
         ) from error
+    if _is_newest(context):
+        try:
+            write_whole(path.with_name(LATEST), html)
+        except OSError as error:
+            context.notify(f"report: {LATEST} stays as it was, since it cannot be replaced: {error.strerror}")
+    _delete_old(context, path.parent)
     return Result([], f"{path.parent.name}/{path.name}")
+
+
+def _is_newest(context: Context) -> bool:
+    return is_newest(context.rows, run_scope(context.known_rows, context.request))
+
+
+def _is_old(context: Context) -> bool:
+    """Return whether the newest bar is too old for the present day, of which the report warns."""
+    limit = utc_today() - timedelta(days=context.settings.forecast.max_age_days)
+    newest = run_day(context.known_rows, context.request)
+    return newest is not None and newest < limit
 
 
 def _is_intact(context: Context, run_id: str) -> bool:
     path = report_path(context.workspace, run_id)
-    return path.is_file() and path.with_name(LATEST).is_file()
+    if not _is_newest(context):
+        return path.is_file()
+    latest = path.with_name(LATEST)
+    # It can be an older report: another program had it open when it was to be replaced.
+    return path.is_file() and latest.is_file() and filecmp.cmp(path, latest, shallow=False)
 
 
-def _delete_old(folder: Path, keep: int) -> None:
-    """Delete all but the newest reports; their numbers stay in the lake."""
+def _delete_old(context: Context, folder: Path) -> None:
+    """Delete all but the newest reports; their numbers stay in the lake. One that cannot be deleted is told."""
     reports = [file for file in folder.glob("*.html") if _REPORT_FILE.fullmatch(file.name)]
     # By time, not by name: a resumed run is named after the time it first began.
     reports.sort(key=lambda file: (file.stat().st_mtime_ns, file.name))
-    for file in reports[:-keep]:
-        file.unlink()
+    for file in reports[: -context.settings.report.keep]:
+        try:
+            delete(file)
+        except OSError as error:
+            context.notify(f"report: the old report {file.name} cannot be deleted: {error.strerror}")
 
 
 STAGE = Stage(
@@ -143,9 +178,8 @@ STAGE = Stage(
         STAGE_EVENTS,
     ),
     views=("adjusted_bars", "ticker_quality"),
-    sections=("report",),
-    depends=lambda context: [*scope(context), __version__],
-    replaces=True,  # latest.html
+    sections=("report", "forecast.max_age_days"),
+    depends=_depends,
     is_intact=_is_intact,
 )
-"""Write the report of the run, and a copy of it as latest.html."""
+"""Write the report of the run, and a copy of it as latest.html unless it is a look at a part or at the past."""

@@ -8,8 +8,16 @@ import polars as pl
 
 from pm.exclusions import Exclusion, exclusions_frame
 from pm.pipeline.chunks import map_chunks
+from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.watch_list import WATCH_LIST_TABLES, newest_bars, scope, watch_list, watched_sources
+from pm.pipeline.watch_list import (
+    WATCH_LIST_TABLES,
+    judged_bars,
+    newest_bars,
+    scope,
+    watch_list,
+    watched_sources,
+)
 from pm.pipeline.writes import Append, Result
 from pm.prices import log_returns
 from pm.tables.pipeline import EXCLUSIONS
@@ -41,14 +49,18 @@ ORDER BY w.ticker
 
 def _compute(context: Context) -> Result:
     from pm.volatility import fit_volatility
+    from pm.volatility.warm_up import warm_up
 
     watched = watch_list(context)
     settings = context.settings.volatility
+    compile_ahead(context, "pm.volatility", partial(warm_up, settings))
     size = context.settings.run.chunk_size
     chunks = [
         (
             log_returns(
-                newest_bars(context, watched.tickers[start : start + size], watched.as_of, max(settings.windows) + 1)
+                newest_bars(
+                    context, watched.tickers[start : start + size], watched.as_of, judged_bars(context.settings)
+                )
             ),
         )
         for start in range(0, len(watched.tickers), size)
@@ -74,7 +86,7 @@ def _without_prices(context: Context) -> pl.DataFrame:
     """Return the exclusions of watched tickers without a usable bar: every row was refused, or there are none."""
     request = context.request
     named = list(request.tickers) if request.tickers is not None else None
-    sources = watched_sources(context.rows, request)
+    sources = watched_sources(context.known_rows, request)
     found = context.rows(_WITHOUT_PRICES, [request.source, request.source, sources, named, named])
     excluded = []
     for row in found:
@@ -88,7 +100,7 @@ STAGE = Stage(
     _compute,
     reads=(*WATCH_LIST_TABLES, QUARANTINE),
     writes=(VOLATILITY, VOLATILITY_FITS, EXCLUSIONS),
-    sections=("volatility", "forecast.horizon"),
+    sections=("volatility", "forecast.horizon", "forecast.window"),
     depends=scope,
 )
 """Fit volatility to the returns up to the run's day."""

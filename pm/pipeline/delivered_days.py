@@ -1,0 +1,93 @@
+"""Compare the dates and closes of the files of an import: refuse bars that are not daily, and files that contradict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.errors import InputError
+from pm.quality.spacing import contradictions, days_of, not_daily
+from pm.sources import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pm.sources import FilePlan
+
+__all__ = ["DeliveredDays"]
+
+_NAMED = 5
+"""Maximum number of tickers that a message names."""
+
+
+@dataclass
+class DeliveredDays:
+    """The tickers, dates and closes of the files of an import."""
+
+    _files: list[tuple[str, FilePlan, pl.DataFrame]] = field(default_factory=list)
+    _last: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    def watched(self, plan: FilePlan) -> Iterator[pl.DataFrame]:
+        """Yield the bars of a file.
+
+        Raises
+        ------
+        InputError
+            At the end of the bars: those of a ticker are not daily.
+        """
+        days = []
+        for piece in read_file(plan):
+            days.append(days_of(piece))
+            yield piece
+        self._last = pl.concat(days) if days else pl.DataFrame()
+        found = not_daily(self._last) if days else {}
+        if not found:
+            return
+        named = "; ".join(f"{ticker}: {what}" for ticker, what in list(found.items())[:_NAMED])
+        more = f"; and {len(found) - _NAMED:,} more tickers" if len(found) > _NAMED else ""
+        others = self._last["ticker"].n_unique() - len(found)
+        raise InputError(
+            f"The bars are not daily. {named}{more}.",
+            where=str(plan.content),
+            hint="export daily bars, one a day"
+            + (f"; to import the other {others:,} tickers only, name them with --tickers" if others else ""),
+        )
+
+    def landed(self, batch_id: str, plan: FilePlan) -> None:
+        """Keep the days of the file read last, under the name of its batch."""
+        self._files.append((batch_id, plan, self._last))
+
+    def contradicting(self) -> dict[str, InputError]:
+        """Return an error for each batch whose file contradicts another one about a ticker."""
+        frames = [
+            days.select(file=pl.lit(place, pl.Int64), ticker="ticker", date="date", close="close")
+            for place, (_, _, days) in enumerate(self._files)
+            if days.height
+        ]
+        if len(frames) < 2:
+            return {}
+        tickers = pl.concat([frame.select("file", "ticker").unique() for frame in frames])
+        shared = tickers.filter(pl.len().over("ticker") > 1)["ticker"].unique()
+        if shared.is_empty():
+            return {}
+        days = pl.concat([frame.filter(pl.col("ticker").is_in(shared.implode())) for frame in frames])
+        errors: dict[str, InputError] = {}
+        found = contradictions(days.unique(["file", "ticker", "date"], keep="last", maintain_order=True))
+        for row in found.iter_rows(named=True):
+            (batch_id, plan, _), (other_id, other, _) = self._files[row["file"]], self._files[row["other"]]
+            errors.setdefault(batch_id, _contradiction(plan, other, row))
+            swapped = row | {"close": row["other_close"], "other_close": row["close"]}
+            errors.setdefault(other_id, _contradiction(other, plan, swapped))
+        return errors
+
+
+def _contradiction(plan: FilePlan, other: FilePlan, row: dict[str, object]) -> InputError:
+    return InputError(
+        f"The file contradicts {other.content} about {row['ticker']}: on {row['date']} its close is "
+        f"{row['close']:.10g}, there {row['other_close']:.10g}; {row['different']:,} of {row['dates']:,} common dates "
+        "differ.",
+        where=str(plan.content),
+        hint="import the right one, or, if they are of two tickers, name that of each with --ticker",
+    )

@@ -1,0 +1,65 @@
+"""Find how precisely the prices of a file are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["MOST_DECIMALS", "Precision", "decimals_of", "unit_of"]
+
+MOST_DECIMALS = 8
+"""Largest number of decimals that is told from the noise of a binary fraction."""
+_NOISE = 1e-9
+"""Largest difference from a whole number, relative to it, that is taken for the noise of a binary fraction."""
+_SAMPLE = 1_000
+"""Number of values that are looked at first: where they have more than 8 decimals, the others need no look."""
+
+
+def decimals_of(values: np.ndarray) -> int | None:
+    """Return the number of decimals with which all of some numbers can be written; None if it is more than 8.
+
+    Numbers that are not finite are left out; without any other, there are no decimals.
+
+    Examples
+    --------
+    >>> decimals_of(np.array([1.5, 2.25])), decimals_of(np.array([1 / 3]))
+    (2, None)
+    """
+    left = values[np.isfinite(values)]
+    for decimals in range(MOST_DECIMALS + 1):
+        scaled = left * 10.0**decimals
+        left = left[np.abs(scaled - np.rint(scaled)) > _NOISE * np.maximum(np.abs(scaled), 1.0)]
+        if not left.size:
+            return decimals
+    return None
+
+
+def unit_of(values: np.ndarray) -> float:
+    """Return the difference between two neighbouring numbers of as many decimals: 0.01 for two; 0 if unknown."""
+    decimals = decimals_of(values)
+    return 0.0 if decimals is None else 10.0**-decimals
+
+
+class Precision:
+    """The number of decimals of a column that is read piece by piece.
+
+    Attributes
+    ----------
+    decimals
+        Largest number of decimals so far; None if it is more than 8.
+    """
+
+    def __init__(self) -> None:
+        self.decimals: int | None = 0
+
+    def add(self, values: pl.Series) -> None:
+        """Take a piece of the column into account."""
+        for part in (values.head(_SAMPLE), values):
+            if self.decimals is None:
+                return
+            found = decimals_of(part.drop_nulls().to_numpy())
+            self.decimals = None if found is None else max(self.decimals, found)

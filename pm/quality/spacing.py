@@ -1,0 +1,140 @@
+"""Find tickers whose bars are not daily, and files that contradict each other about a ticker, by dates and closes."""
+
+from __future__ import annotations
+
+import polars as pl
+
+__all__ = ["contradictions", "days_of", "not_daily"]
+
+_LONGER = {
+    "weekly": (6, 8),
+    "two-weekly": (13, 16),
+    "monthly": (26, 35),
+    "quarterly": (85, 97),
+    "yearly": (355, 375),
+}
+"""Spacing to the smallest and largest number of days between two of its bars: holidays and weekends move them."""
+_FEWEST_GAPS = 3
+"""Smallest number of gaps between bars by which a spacing is recognised."""
+_FEW_GAPS = 8
+"""Number of gaps below which all of them must be of a spacing."""
+_REGULAR = 0.8
+"""Smallest share of gaps of a spacing; thin trading and halts leave gaps of many lengths."""
+_FEWEST_DAYS = 3
+"""Smallest number of days with several closes by which intraday bars are recognised …"""
+_MANY = 4
+"""… or the smallest number of closes on a single day."""
+_ROUNDING = 0.011
+"""Largest difference of two closes that rounding to two decimals explains, in units of the price …"""
+_RELATIVE = 1e-3
+"""… and the largest relative one."""
+_FEW_COMMON = 5
+"""Number of common dates below which a common ratio of the closes is no sign of an adjustment."""
+_OPEN_SESSION = 0.2
+"""Largest relative difference on a single common date, whose session can have been open when a file was made."""
+
+
+def days_of(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return for each ticker and date of some bars with a close the number of its different closes, and the last.
+
+    Parameters
+    ----------
+    bars
+        Columns ticker, date and close.
+
+    Returns
+    -------
+    DataFrame
+        ticker, date, closes, close.
+    """
+    filled = bars.select("ticker", "date", "close").drop_nulls()
+    if filled.n_unique(["ticker", "date"]) == filled.height:
+        return filled.select("ticker", "date", pl.lit(1, pl.UInt32).alias("closes"), "close")
+    days = filled.group_by("ticker", "date", maintain_order=True)
+    return days.agg(closes=pl.col("close").n_unique(), close=pl.col("close").last())
+
+
+def not_daily(days: pl.DataFrame) -> dict[str, str]:
+    """Return the tickers whose bars are not daily, each with what they are in a few words.
+
+    Intraday are bars of which more than half of the days have several different closes. Weekly, two-weekly, monthly,
+    quarterly or yearly are bars of which 80% of the gaps (of fewer than 8 gaps, all) have the length of this spacing.
+    A fund whose value is published weekly is weekly; a share that trades on few days is not, since its gaps differ.
+
+    Parameters
+    ----------
+    days
+        The days of a delivery, as `days_of` returns them, in any order.
+    """
+    days = days.select("ticker", "date", "closes").sort("ticker", "date")
+    is_next = pl.col("ticker") == pl.col("ticker").shift(1)
+    if days.select((is_next & (pl.col("date") == pl.col("date").shift(1))).any()).item():
+        days = days.group_by("ticker", "date", maintain_order=True).agg(pl.col("closes").sum())
+    gap = pl.when(is_next).then(pl.col("date").to_physical() - pl.col("date").to_physical().shift(1))
+    several = pl.col("closes") > 1
+    found = (
+        days.with_columns(gap=gap)
+        .group_by("ticker", maintain_order=True)
+        .agg(
+            closes=pl.col("closes").median(),
+            most=pl.col("closes").max(),
+            share=several.mean(),
+            days=several.sum(),
+            gaps=pl.col("gap").count(),
+            median=pl.col("gap").median(),
+            **{name: pl.col("gap").is_between(*limits).mean() for name, limits in _LONGER.items()},
+        )
+    )
+    described: dict[str, str] = {}
+    for row in found.iter_rows(named=True):
+        if row["share"] > 0.5 and (row["days"] >= _FEWEST_DAYS or row["most"] >= _MANY):
+            described[row["ticker"]] = f"several bars a day, {row['closes']:.0f} on a typical one"
+            continue
+        needed = 1.0 if row["gaps"] < _FEW_GAPS else _REGULAR
+        for name in _LONGER:
+            if row["gaps"] >= _FEWEST_GAPS and row[name] >= needed:
+                described[row["ticker"]] = f"{name} bars, {row['median']:.0f} days apart"
+    return described
+
+
+def contradictions(days: pl.DataFrame) -> pl.DataFrame:
+    """Return the tickers about which files contradict each other.
+
+    Two files do if they have a ticker's closes on common dates and these differ by more than rounding. Closes whose
+    ratio is the same on five dates or more are no contradiction: one file was adjusted for a later dividend or split.
+    Neither is the last of several common dates, nor a difference of up to 20% on a single one: its session can have
+    been open when a file was made.
+
+    Parameters
+    ----------
+    days
+        Columns file, ticker, date and close; one row for each of these.
+
+    Returns
+    -------
+    DataFrame
+        ticker, file, other, date and closes (close, other_close) of the first difference, dates (number of common
+        dates) and different (number of those that differ).
+    """
+    key = ("ticker", "date")
+    common = days.filter(pl.struct(key).is_duplicated()).sort(*key, "file")
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in key)
+    pairs = common.with_columns(
+        other=pl.when(same).then(pl.col("file").shift(1)), other_close=pl.when(same).then(pl.col("close").shift(1))
+    ).drop_nulls("other")
+    pair = ("ticker", "file", "other")
+    ratio = pl.col("close") / pl.col("other_close")
+    few = pl.len().over(pair) < _FEW_COMMON
+    usual = pl.when(few).then(1.0).otherwise(ratio.median().over(pair))
+    allowed = pl.max_horizontal(pl.lit(_RELATIVE), _ROUNDING / pl.min_horizontal("close", "other_close"))
+    alone = pl.len().over(pair) == 1
+    counts = pl.col("date") < pl.col("date").max().over(pair)
+    differs = (
+        pl.when(alone).then((ratio - 1).abs() > _OPEN_SESSION).otherwise(counts & ((ratio / usual - 1).abs() > allowed))
+    )
+    return (
+        pairs.with_columns(differs=differs, dates=pl.len().over(pair), different=differs.sum().over(pair))
+        .filter("differs")
+        .unique(pair, keep="first", maintain_order=True)
+        .select(*pair, "date", "close", "other_close", "dates", "different")
+    )

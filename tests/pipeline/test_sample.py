@@ -1,0 +1,232 @@
+"""Files of the user's own end the embedded sample: a lake is then as if the sample had never been in it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from pm.lake import Lake
+from pm.lake.maintenance import compact
+from pm.pipeline import Request, add_actions, add_to_universe, import_bars, open_lake, snapshots_to_keep
+from pm.pipeline.events import Notice
+from pm.pipeline.runner import Runner
+from pm.pipeline.stages import check, land, sample
+from pm.settings import load_settings
+from pm.sources import ACTIONS_SCHEMA, inspect_files
+from pm.tables.catalogue import TABLES
+from pm.tables.forecast import FORECASTS
+from pm.tables.pipeline import RUNS
+from pm.tables.signals import SIGNALS
+from pm.tables.sources import RAW_BARS
+from pm.tables.vocabulary import RunKind
+from pm.workspace import init_workspace
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pm.pipeline.events import Event
+
+    Run = Callable[..., Any]
+    Read = Callable[..., pl.DataFrame]
+    Contents = Callable[..., dict[str, pl.DataFrame]]
+    Pm = Callable[..., subprocess.CompletedProcess[str]]
+
+ENDED = "Your own files end the embedded sample"
+
+
+@pytest.fixture
+def own(tmp_path: Path, stocks: pl.DataFrame) -> Path:
+    """Return a file with bars of MSFT, which the sample has too, and of NEW, which it has not."""
+    msft = stocks.filter(pl.col("ticker") == "MSFT").tail(300).with_columns(pl.col("volume") + 1)
+    file = tmp_path / "own.parquet"
+    pl.concat([msft, msft.with_columns(ticker=pl.lit("NEW"))]).write_parquet(file)
+    return file
+
+
+@pytest.fixture
+def alone(tmp_path: Path, own: Path, import_files: Run) -> Path:
+    """Return a workspace into which nothing but the own file was imported."""
+    import_files(folder := tmp_path / "alone", own)
+    return folder
+
+
+def heard_of(folder: Path, file: Path, settings: Any) -> list[str]:  # noqa: ANN401 - of the fixture settings_with
+    """Import a file and return what the import told."""
+    heard: list[Event] = []
+    workspace = init_workspace(folder)
+    with open_lake(workspace, settings) as lake:
+        import_bars(lake, workspace, settings, heard.append, files=inspect_files([file]))
+    return [event.line for event in heard if isinstance(event, Notice)]
+
+
+def import_as_before(folder: Path, file: Path, settings: Any) -> None:  # noqa: ANN401
+    """Import a file as versions did that left the sample, or as one does that is cut off once it has landed."""
+    workspace = init_workspace(folder)
+    with open_lake(workspace, settings) as lake:
+        stages = land.importing(inspect_files([file]), [], keep_going=False, tickers=None), check.STAGE
+        Runner(lake, settings, workspace, lambda _: None).run(stages, Request("files"), kind=RunKind.IMPORT)
+
+
+def require_equal(folder: Path, other: Path, contents: Contents) -> None:
+    """Check that two lakes have equal rows in every table, apart from the record of runs."""
+    expected = contents(other)
+    for name, found in contents(folder).items():
+        assert found.equals(expected[name]), name
+
+
+def test_an_import_leaves_no_trace_of_the_sample(
+    run_copy: Path, alone: Path, own: Path, run_pipeline: Run, settings_with: Run, contents: Contents, ask: Read
+) -> None:
+    old = ask(run_copy, "SELECT run_id FROM latest_run").item()
+    told = [line for line in heard_of(run_copy, own, settings_with()) if "sample" in line]
+    assert told == [f"{ENDED}: the bars of AAPL, FB, GOOG, IBM, MSFT, and what was computed from them will be removed."]
+    require_equal(run_copy, alone, contents)
+    assert ask(run_copy, "FROM latest_run").is_empty()
+    assert ask(run_copy, "SELECT DISTINCT origin FROM raw.batches").rows() == [("files",)]
+    assert not (run_copy / "reports" / "latest.html").exists()
+    for folder in (run_copy, alone):
+        assert run_pipeline(folder).worked
+    require_equal(run_copy, alone, contents)
+    assert not run_pipeline(run_copy).worked
+    assert ask(run_copy, f"SELECT scope FROM runs WHERE run_id = '{old}'").item() == "sample"
+    assert ask(run_copy, "SELECT DISTINCT ticker FROM latest_signals ORDER BY ticker")["ticker"].to_list() == [
+        "MSFT",
+        "NEW",
+    ]
+
+
+def test_what_the_user_told_stays_and_the_watch_list_gives_up_the_sample(
+    checked_copy: Path, alone: Path, own: Path, import_files: Run, settings_with: Run, contents: Contents
+) -> None:
+    settings = settings_with()
+
+    def tell(folder: Path) -> None:
+        actions = pl.DataFrame([("MSFT", date(2013, 1, 15), "split", 4.0, "user")], schema=ACTIONS_SCHEMA, orient="row")
+        workspace = init_workspace(folder)
+        with open_lake(workspace, settings) as lake:
+            add_actions(lake, workspace, settings, lambda _: None, actions=actions, where="here")
+
+    workspace = init_workspace(checked_copy)
+    with open_lake(workspace, settings) as lake:
+        add_to_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "MSFT"])
+    tell(checked_copy)
+    import_files(checked_copy, own)
+    tell(alone)
+    require_equal(checked_copy, alone, contents)
+    assert contents(checked_copy, "universe")["universe"].is_empty()
+    assert contents(checked_copy, "raw.actions")["raw.actions"].height == 1
+
+
+def test_files_without_a_usable_close_leave_the_sample(
+    checked_copy: Path, own: Path, settings_with: Run, read_table: Read
+) -> None:
+    before = read_table(checked_copy, "bars")
+    (broken := own.with_name("BROKEN.csv")).write_text("date,close\n2012-06-28,-5\n2012-06-29,0\n2190-01-02,5\n")
+    assert not any("sample" in line for line in heard_of(checked_copy, broken, settings_with()))
+    assert read_table(checked_copy, "bars").equals(before)
+    assert any(ENDED in line for line in heard_of(checked_copy, own, settings_with()))
+    assert set(read_table(checked_copy, "bars")["ticker"]) == {"MSFT", "NEW"}
+
+
+def test_what_was_computed_from_the_sample_is_still_found_by_its_snapshot(
+    run_copy: Path, own: Path, import_files: Run, read_table: Read
+) -> None:
+    before = {table: read_table(run_copy, table.qualified) for table in (RAW_BARS, FORECASTS, SIGNALS)}
+    import_files(run_copy, own)
+    forgetful = load_settings().lake.model_copy(update={"expire_after_days": 0})
+    with Lake(run_copy / "lake", forgetful, TABLES) as lake:
+        compact(lake, keep=snapshots_to_keep(lake), grace=timedelta(0))
+        snapshot = lake.scalar("SELECT snapshot_id FROM stage_events WHERE stage = 'sample'")
+        for table, rows in before.items():
+            past = lake.read(table, at=snapshot)
+            if table is RAW_BARS:  # the own file had landed already
+                assert past.height == rows.height + 600
+                past = past.join(rows.select("batch_id").unique(), on="batch_id", how="semi")
+            assert past.sort(table.key).equals(rows.sort(table.key).select(past.columns)), table.qualified
+
+
+@pytest.mark.parametrize("is_asked_for", [False, True], ids=["by an older version", "by --source sample"])
+def test_a_run_ends_a_sample_that_was_left_beside_own_files(  # noqa: PLR0913 - fixtures
+    run_copy: Path,
+    alone: Path,
+    own: Path,
+    run_pipeline: Run,
+    import_files: Run,
+    settings_with: Run,
+    contents: Contents,
+    ask: Read,
+    *,
+    is_asked_for: bool,
+) -> None:
+    if is_asked_for:
+        import_files(run_copy, own)
+        run_pipeline(run_copy, source="sample", upto="check")  # it lands again, though it had landed before
+    else:
+        import_as_before(run_copy, own, settings_with())
+    of_bars = "SELECT DISTINCT ticker, origin FROM bars JOIN raw.batches USING (batch_id) ORDER BY ticker"
+    assert ask(run_copy, of_bars).rows() == [
+        *((ticker, "sample") for ticker in ("AAPL", "FB", "GOOG", "IBM")),
+        ("MSFT", "files"),
+        ("NEW", "files"),
+    ]
+    heard: list[Event] = []
+    run_pipeline(run_copy, heard=heard)
+    run_pipeline(alone)
+    assert sum(isinstance(event, Notice) and ENDED in event.line for event in heard) == 1
+    require_equal(run_copy, alone, contents)
+    assert not run_pipeline(run_copy).worked
+
+
+def test_a_run_on_the_sample_that_was_cut_off_is_not_continued_with_own_files(
+    checked_copy: Path, own: Path, import_files: Run, run_pipeline: Run, ask: Read
+) -> None:
+    with Lake(checked_copy / "lake", load_settings().lake, TABLES) as lake:
+        cut_off = lake.read(RUNS).with_columns(
+            status=pl.lit("running"), finished_at=pl.lit(None, pl.Datetime("us")), scope=pl.lit(None, pl.String)
+        )
+        lake.commit("cut off", lambda transaction: transaction.merge(RUNS, cut_off))
+    import_files(checked_copy, own)
+    run = run_pipeline(checked_copy).run_id
+    assert run not in cut_off["run_id"].to_list()
+    scopes = ask(checked_copy, "SELECT run_id, status, scope FROM runs WHERE kind = 'run' ORDER BY started_at").rows()
+    assert scopes == [(cut_off["run_id"].item(), "abandoned", None), (run, "done", "whole")]
+
+
+def test_commands_say_what_ends_and_what_to_do(run_copy: Path, own: Path, contents: Contents, pm: Pm) -> None:
+    old = pm(run_copy, "sql", "SELECT run_id FROM latest_run", "--format", "csv").stdout.split()[1]
+    before = contents(run_copy)
+    (own.parent / "bad.csv").write_text("ticker,date,close\nMSFT,2020-01-02,five\n")
+    assert pm(run_copy, "import", own, own.parent / "bad.csv").returncode == 5
+    rehearsed = pm(run_copy, "import", own, "--dry-run")
+    assert rehearsed.returncode == 0
+    assert ENDED in rehearsed.stderr
+    assert pm(run_copy, "signals").returncode == 0
+    after = contents(run_copy)
+    assert all(after[name].equals(rows) for name, rows in before.items())
+
+    imported = pm(run_copy, "import", own)
+    assert imported.returncode == 0
+    assert imported.stderr.count(ENDED) == 1
+    for words in (("signals",), ("forecast", "MSFT")):
+        refused = pm(run_copy, *words)
+        assert (refused.returncode, refused.stdout) == (16, "")
+        assert "no results of your own files yet" in refused.stderr
+        assert "pm run" in refused.stderr
+        by_name = pm(run_copy, *words, "--run", old)
+        assert (by_name.returncode, by_name.stdout) == (16, "")
+        assert "were removed" in by_name.stderr
+    assert pm(run_copy, "universe", "add", "AAPL").returncode == 6
+    assert pm(run_copy, "universe", "add", "AAPL", "--source", "sample").returncode == 0
+    told = pm(run_copy, "run")  # of the watch list, which asks for the sample now
+    assert (told.returncode, ENDED in told.stderr) == (0, False)
+    assert "AAPL" in told.stdout
+
+
+def test_each_table_is_cleared_of_the_sample() -> None:
+    derived = {name for name, table in TABLES.items() if {"run_id", "batch_id"} & table.polars_schema.keys()}
+    assert {table.qualified for table in sample.STAGE.writes} == derived | {"universe"}
