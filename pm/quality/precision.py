@@ -32,7 +32,7 @@ def decimals_of(values: np.ndarray) -> int | None:
     left = values[np.isfinite(values)]
     for decimals in range(MOST_DECIMALS + 1):
         scaled = left * 10.0**decimals
-        left = left[np.abs(scaled - np.rint(scaled)) > _NOISE * np.maximum(np.abs(scaled), 1.0)]
+        left = left[np.abs(scaled - np.rint(scaled)) > _NOISE * np.abs(scaled)]
         if not left.size:
             return decimals
     return None

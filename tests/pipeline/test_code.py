@@ -49,7 +49,7 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("features/returns.py", "\nEXTRA = 1\n", {"features"}),
     ("quality/rules.py", "\nEXTRA = 1\n", {"check"}),
     ("sources/sample.py", "\nEXTRA = 1\n", {"land"}),
-    ("signals/sizing.py", "\nEXTRA = 1\n", {"signals"}),
+    ("signals/sizing.py", "\nEXTRA = 1\n", {"signals", "evaluate"}),
     ("report/report.css", "\n/* wider */\n", {"report"}),
     ("pipeline/watch_list.py", "\nEXTRA = 1\n", ALL - {"check", "features"}),
     ("pipeline/runner.py", "\nEXTRA = 1\n", set()),
@@ -170,7 +170,7 @@ def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
     settings, reader = load_settings(), CodeReader(ROOT)
     before = {stage.name: code_hash(stage, settings, reader) for stage in STAGES}
     changes: list[tuple[str, dict[str, Any], set[str]]] = [
-        ("signals", {"threshold": 0.52}, {"signals"}),
+        ("signals", {"threshold": 0.52}, {"signals", "evaluate"}),
         ("report", {"max_rows": 7}, {"report"}),
         ("volatility", {"seed": 7}, {"volatility", "evaluate"}),
         ("forecast", {"models": ["naive"]}, {"forecast", "evaluate", "policy"}),
