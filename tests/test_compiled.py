@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import subprocess
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import pm.forecast.warm_up
+import pm.volatility.warm_up
 from pm.compiled import compiled, keeps_code, uncompiled
 from pm.settings import load_settings
-from pm.volatility.warm_up import warm_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +124,12 @@ def test_code_that_cannot_be_kept_is_uncompiled_in_every_process(package: Path, 
         assert call(package, script=WATCH, HOME=str(file), XDG_CACHE_HOME=str(file)) == [2, 1, 2, 0, 0]
 
 
-def test_the_warm_up_of_volatility_compiles_all_that_it_compiles() -> None:
-    warm_up(load_settings().volatility)
-    assert not uncompiled("pm.volatility")
-    assert keeps_code("pm.volatility")
+@pytest.mark.parametrize("package", ["pm.volatility", "pm.forecast"])
+def test_the_warm_up_of_a_package_compiles_all_that_it_compiles(package: str) -> None:
+    if package == "pm.volatility":
+        pm.volatility.warm_up.warm_up(load_settings().volatility)
+    else:
+        importlib.import_module("pm.forecast.models")
+        pm.forecast.warm_up.warm_up()
+    assert not uncompiled(package)
+    assert keeps_code(package)

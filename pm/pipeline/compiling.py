@@ -33,9 +33,9 @@ def compile_ahead(context: Context, package: str, warm_up: Callable[[], object])
         return
     what = f"{context.stage.name}: compiling {plural(len(missing), 'function')} to machine code"
     if not keeps_code(package):
-        context.notify(f"{what}, which takes a minute or so in every run, since there is no folder to keep the code in")
+        context.notify(f"{what}, which can take a minute in every run, since there is no folder to keep the code in")
         return
-    context.notify(f"{what}, once for this installation; it takes a minute or so")
+    context.notify(f"{what}, once for this installation; it can take a minute")
     total = len(missing)
     context.progress(0, total)
     with counting_compilations(package, lambda done: context.progress(min(done, total), total)):

@@ -9,6 +9,7 @@ import polars as pl
 
 from pm.markets import Market, learn_markets
 from pm.pipeline.chunks import map_chunks
+from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, WatchList, judged_bars, newest_bars, scope, watch_list
 from pm.pipeline.writes import Append, Result
@@ -29,11 +30,14 @@ __all__ = ["STAGE", "late_tickers", "sessions_ahead"]
 
 def _compute(context: Context) -> Result:
     from pm.forecast import forecast_tickers, join_results
+    from pm.forecast.warm_up import warm_up
     from pm.pipeline.grouping import grouped_chunks
     from pm.pipeline.policy import accepted_policy
 
     watched = watch_list(context)
     settings = context.settings.forecast
+    if "auto_arima" in settings.models:  # the only one of which something is compiled
+        compile_ahead(context, "pm.forecast", warm_up)
     volatility = context.read_outputs(VOLATILITY)
     prices = newest_bars(context, watched.tickers, watched.as_of, judged_bars(context.settings))
     targets = sessions_ahead(prices, watched.exchanges, _learnt_markets(context, watched), settings.horizon)
