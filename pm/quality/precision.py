@@ -9,12 +9,14 @@ import numpy as np
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_DECIMALS", "Precision", "decimals_of", "unit_of"]
+__all__ = ["EVIDENCE", "MOST_DECIMALS", "Precision", "decimals_of", "unit_of"]
 
 MOST_DECIMALS = 8
 """Largest number of decimals that is told from the noise of a binary fraction."""
 _NOISE = 1e-9
 """Largest difference from a whole number, relative to it, that is taken for the noise of a binary fraction."""
+EVIDENCE = 20
+"""Smallest number of different values from which it is known with how many decimals all of them are written."""
 _SAMPLE = 1_000
 """Number of values that are looked at first: where they have more than 8 decimals, the others need no look."""
 
@@ -45,21 +47,27 @@ def unit_of(values: np.ndarray) -> float:
 
 
 class Precision:
-    """The number of decimals of a column that is read piece by piece.
-
-    Attributes
-    ----------
-    decimals
-        Largest number of decimals so far; None if it is more than 8.
-    """
+    """The number of decimals of a column that is read piece by piece."""
 
     def __init__(self) -> None:
-        self.decimals: int | None = 0
+        self._largest: int | None = 0
+        self._different: set[float] = set()
 
     def add(self, values: pl.Series) -> None:
         """Take a piece of the column into account."""
+        if len(self._different) < EVIDENCE:
+            self._different.update(values.drop_nulls().unique(maintain_order=True).head(EVIDENCE))
         for part in (values.head(_SAMPLE), values):
-            if self.decimals is None:
+            if self._largest is None:
                 return
             found = decimals_of(part.drop_nulls().to_numpy())
-            self.decimals = None if found is None else max(self.decimals, found)
+            self._largest = None if found is None else max(self._largest, found)
+
+    @property
+    def decimals(self) -> int | None:
+        """Return the largest number of decimals so far; None if it is more than 8, or there is too little evidence.
+
+        A few prices can end in zeros by chance. Of two decimals both are 0 in one price of a hundred, and the last is 0
+        in one of ten, so that for as many different prices as EVIDENCE chance is out of the question.
+        """
+        return self._largest if len(self._different) >= EVIDENCE else None

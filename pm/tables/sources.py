@@ -62,10 +62,10 @@ RAW_BATCHES = Table(
         Column(
             "decimals",
             INTEGER,
-            "Largest number of decimals of a close; null if it is more than 8. Prices of other batches are compared "
-            "with those of this one to as many decimals.",
+            "Largest number of decimals of a close; null if it is more than 8, or if fewer than 20 closes differ. "
+            "Prices of other batches are compared with those of this one to as many decimals.",
         ),
-        Column("adj_decimals", INTEGER, "Largest number of decimals of an adjusted close; null if it is more than 8."),
+        Column("adj_decimals", INTEGER, "Largest number of decimals of an adjusted close; null as for decimals."),
         Column("landed_at", TIME, "Time at which the batch was stored, in UTC."),
     ),
 )

@@ -5,7 +5,7 @@ import math
 import random
 import shutil
 from datetime import UTC, date, datetime, timedelta
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,11 @@ CHECKED = ("bars", "quarantine", "bar_flags", "reconciliation", "restatements", 
 DAYS = [date(2020, 1, 1) + timedelta(days=n) for n in range(90)]
 # Another tolerance than the settings', wide enough that no verdict on the rows made here depends on which it is.
 OTHER_RULES = {"price_tolerance": 0.00011}
+
+
+def random_walk(seed: int, bars: int) -> list[float]:
+    chance = random.Random(seed)  # noqa: S311 - seeded, so that a failure can be repeated
+    return [100 * math.exp(move) for move in accumulate(chance.gauss(0, 0.01) for _ in range(bars))]
 
 
 def deliveries(seed: int) -> Iterator[pl.DataFrame]:
@@ -378,3 +383,33 @@ def test_a_day_that_a_file_repeats_with_another_volume_is_kept_once_and_flagged(
         flags = read_table(house, "bar_flags", "rule = 'repeated'").select("ticker", "date", "value").rows()
         assert flags == [("HNDL.NS", date(2024, 3, 15), 11_581_454)]
     assert read_table(house, "quarantine").select("rule", "row").rows() == [("earlier_volume", 2)]
+
+
+def test_a_close_that_ends_in_zeros_by_chance_is_corrected(tmp_path: Path, import_files: Run, read_table: Read) -> None:
+    house = tmp_path / "house"
+    for number, lines in enumerate((["2024-01-04,181.91"], ["2024-01-05,182.00"], ["2024-01-05,181.61"])):
+        (tmp_path / "AAPL.csv").write_text("\n".join(["date,close", *lines]), "utf-8")
+        (tmp_path / f"{number}").mkdir()
+        import_files(house, (tmp_path / "AAPL.csv").rename(tmp_path / f"{number}" / "AAPL.csv"))
+    assert read_table(house, "bars").sort("date")["close"].to_list() == [181.91, 181.61]
+    assert read_table(house, "restatements").select("old_value", "new_value").rows() == [(182.0, 181.61)]
+
+
+@pytest.mark.parametrize("start", [0, 100, 110], ids=["begins before", "begins with", "begins after"])
+def test_older_history_is_brought_to_the_basis_of_the_known_bars(
+    start: int, tmp_path: Path, import_files: Run, read_table: Read
+) -> None:
+    days = [date(2015, 1, 1) + timedelta(days=n) for n in range(400)]
+    days = [day for day in days if day.weekday() < 5]
+    closes = random_walk(11, len(days))
+    house = tmp_path / "house"
+    # A dividend of 5% falls after bar 250. The newer file knows of it; the older history was fetched before.
+    for name, first, last, ratio in (("new", 100, len(days), 0.95), ("old", start, 200, 1.0)):
+        lines = [f"{days[n]},{closes[n]:.4f},{closes[n] * (ratio if n < 250 else 1):.6f}" for n in range(first, last)]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "AAA.csv").write_text("\n".join(["Date,Close,Adj Close", *lines]), "utf-8")
+        import_files(house, tmp_path / name)
+    bars = read_table(house, "bars").sort("date")
+    assert bars.height == len(days) - min(start, 100)
+    expected = [0.95 if day < days[250] else 1.0 for day in bars["date"]]
+    assert bars["adj_factor"].to_list() == pytest.approx(expected, rel=1e-5)

@@ -256,8 +256,16 @@ def _good_rows(raw: pl.DataFrame) -> set[int]:
         if not 1e-9 <= factor <= 1e9:
             continue
         passed.setdefault((bar["batch_id"], bar["ticker"], bar["date"]), []).append(bar)
-    return {
-        group[0]["row"]
-        for group in passed.values()
-        if all(tuple(bar[name] for name in NUMBERS) == tuple(group[0][name] for name in NUMBERS) for bar in group)
-    }
+    return {row for group in passed.values() if (row := _kept(group, passed)) is not None}
+
+
+def _kept(group: list[dict[str, Any]], passed: dict[tuple[str, str, date], list[dict[str, Any]]]) -> int | None:
+    """Return which of a batch's rows of a ticker and date is good: one of those that are equal but for the volume."""
+    if len({tuple(bar[name] for name in NUMBERS if name != "volume") for bar in group}) > 1:
+        return None
+    if len({bar["volume"] for bar in group}) == 1:
+        return int(group[0]["row"])
+    key = (group[0]["batch_id"], group[0]["ticker"])
+    rows = sorted((bar["row"], bar["date"]) for name, bars in passed.items() if name[:2] == key for bar in bars)
+    newest_first = rows[0][1] > rows[-1][1]
+    return int([bar for bar in group if bar["volume"] is not None][0 if newest_first else -1]["row"])

@@ -359,11 +359,12 @@ def _rebasings(context: Context, good: pl.DataFrame, current: pl.DataFrame, know
 
     suspects = differing(good, current, known)
     delivered = good.filter(pl.col("ticker").is_in(suspects.implode()))
-    # Of the lake's bars, those from the last before the first delivered date on.
+    # Of the lake's bars, those from the last before the first delivered date on, or from that date on if there is none.
+    before = pl.col("date").filter(pl.col("date") < pl.col("first")).max()
     past = (
         (
             current.join(delivered.group_by("ticker").agg(first=pl.col("date").min()), on="ticker")
-            .filter(pl.col("date") >= pl.col("date").filter(pl.col("date") < pl.col("first")).max().over("ticker"))
+            .filter(pl.col("date") >= before.fill_null(pl.col("first")).over("ticker"))
             .select(current.columns)
         )
         if suspects.len()
