@@ -2,7 +2,7 @@
 -- basis: 'runs' for signals made as the days passed; for those of an evaluation or of a look at a past day, its run_id.
 -- last_date: Date of the bar that realised_return ends at: the horizon-th after the origin date, or the newest.
 -- realised_return: Simple total return from the origin date to last_date, before costs.
--- complete: Whether the horizon-th bar after the origin date is there.
+-- complete: Whether the horizon-th bar after the origin date is there, at most 14 + horizon days after target_date, as in forecast_outcomes.
 WITH closes AS (
     SELECT
         ticker,
@@ -29,7 +29,8 @@ SELECT
     s.round_trip_cost,
     last.date AS last_date,
     last.close / origin.close - 1 AS realised_return,
-    origin.newest_place >= origin.place + s.horizon AS complete,
+    origin.newest_place >= origin.place + s.horizon AND last.date <= s.target_date + (14 + s.horizon)::INTEGER
+        AS complete,
     s.snapshot_id,
     s.cutoff
 FROM signals AS s

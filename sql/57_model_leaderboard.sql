@@ -5,7 +5,7 @@
 -- place: Rank by relative_crps at this step, 1 the best; null for a model that lacks some of the forecasts of others (missing).
 -- forecasts: Number of realised forecasts that both the model and the martingale made.
 -- missing: Number of forecasts that another model made and this one did not; with any, it has no place.
--- dates: Number of cutoffs that gain_t counts; each is on or after the last target date of the one before, so that windows do not overlap.
+-- dates: Number of cutoffs that gain_t counts; each is on or after the last outcome date of the one before, so that windows do not overlap.
 -- relative_rmse: Root mean squared error / that of the martingale; below 1 is better than assuming no change.
 -- crps: Mean continuous ranked probability score of the log return.
 -- relative_crps: crps / that of the martingale; below 1 is better.
@@ -38,7 +38,7 @@ summed AS MATERIALIZED (
         sum(base_crps) AS base_crps,
         list({
             'cutoff': cutoff,
-            'known': target_date,
+            'known': outcome_date,
             'gain': (base_error ** 2 - error ** 2) / base_sigma ** 2,
             'crps_gain': (base_crps - crps) / base_sigma
         }) AS outcomes
@@ -108,7 +108,7 @@ series AS (
     GROUP BY ALL
 ),
 folded AS (
-    -- Dates in order, each skipped if it is before the last target date of the one kept before. Of those kept: their
+    -- Dates in order, each skipped if it is before the last outcome date of the one kept before. Of those kept: their
     -- number, and the mean and the sum of squared deviations of the gains (Welford 1962); "gains" is 0 for a null gain.
     SELECT
         basis,

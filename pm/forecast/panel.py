@@ -11,7 +11,7 @@ import polars as pl
 from pm.exclusions import Exclusion
 from pm.forecast.base import Panel
 from pm.prices import adjusted_close
-from pm.quality.precision import unit_of
+from pm.quality.precision import unit_expression
 from pm.tables.vocabulary import Reason
 from pm.volatility.jumps import clean_returns
 
@@ -128,13 +128,9 @@ def build_panel(
         origin_close=pl.col("close").last(),
         log_price=pl.col("log_price").last(),
         max_range=(high - low).max(),
-        tick=pl.col("close").tail(_TICK_BARS).map_batches(_tick, return_dtype=pl.Float64, returns_scalar=True),
+        tick=unit_expression(pl.col("close").tail(_TICK_BARS)),
     )
     return PricedPanel(Panel(bars.select("ticker", "date", "bar", "log_price")), last, refused, quoted)
-
-
-def _tick(closes: pl.Series) -> float:
-    return unit_of(closes.to_numpy())
 
 
 def _quoted(known: pl.DataFrame, bars: pl.DataFrame, good: pl.Expr) -> pl.DataFrame:

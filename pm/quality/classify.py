@@ -59,8 +59,8 @@ def classify(
     unchanged; any other is updated, and so is one whose delivery has another basis than the bars before it; then it is
     the one that is kept. Many small changes therefore add up until they are one.
 
-    Two values are equal if they differ by at most a relative 1e-6, or if the prices are equal at the precision of the
-    delivery with fewer decimals.
+    Two values are equal if they differ by at most a relative 1e-6, or if the later one is the earlier price rounded to
+    the decimals of its delivery.
 
     Parameters
     ----------
@@ -166,14 +166,13 @@ class _Comparison:
         return outcome, before, np.repeat(self._starts, self._sizes)
 
     def equal(self, name: str, row: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Return whether a value equals that of another row: both are missing, or they differ by noise or rounding."""
+        """Return whether a value equals that of an earlier row: both are missing, or only noise or rounding differs."""
         if name == "volume":
             return self._near(name, row, other, np.zeros(row.size))
         if name == "adj_factor":
-            rounding = np.maximum(self._adj_unit[row], self._adj_unit[other])
             by_factor = self._near(name, row, other, np.zeros(row.size))
-            return np.asarray(by_factor | self._near("adj_close", row, other, rounding))
-        return self._near(name, row, other, np.maximum(self._unit[row], self._unit[other]))
+            return np.asarray(by_factor | self._near("adj_close", row, other, self._adj_unit[row]))
+        return self._near(name, row, other, self._unit[row])
 
     def _near(self, name: str, row: np.ndarray, other: np.ndarray, unit: np.ndarray) -> np.ndarray:
         new, old = self._values[name][row], self._values[name][other]

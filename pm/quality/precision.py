@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import polars as pl
 
-if TYPE_CHECKING:
-    import polars as pl
-
-__all__ = ["EVIDENCE", "MOST_DECIMALS", "Precision", "decimals_of", "unit_of"]
+__all__ = ["EVIDENCE", "MOST_DECIMALS", "Precision", "decimals_of", "unit_expression", "unit_of"]
 
 MOST_DECIMALS = 8
 """Largest number of decimals that is told from the noise of a binary fraction."""
@@ -44,6 +40,11 @@ def unit_of(values: np.ndarray) -> float:
     """Return the difference between two neighbouring numbers of as many decimals: 0.01 for two; 0 if unknown."""
     decimals = decimals_of(values)
     return 0.0 if decimals is None else 10.0**-decimals
+
+
+def unit_expression(values: pl.Expr) -> pl.Expr:
+    """Return the expression of `unit_of` of some values."""
+    return values.map_batches(lambda column: unit_of(column.to_numpy()), pl.Float64, returns_scalar=True)
 
 
 class Precision:

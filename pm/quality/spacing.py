@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from pm.quality.precision import unit_expression
+
 __all__ = ["contradictions", "days_of", "not_daily"]
 
 _LONGER = {
@@ -24,10 +26,8 @@ _FEWEST_DAYS = 3
 """Smallest number of days with several closes by which intraday bars are recognised …"""
 _MANY = 4
 """… or the smallest number of closes on a single day."""
-_ROUNDING = 0.011
-"""Largest difference of two closes that rounding to two decimals explains, in units of the price …"""
 _RELATIVE = 1e-3
-"""… and the largest relative one."""
+"""Largest relative difference of two closes that is no contradiction, beside that of rounding."""
 _FEW_COMMON = 5
 """Number of common dates below which a common ratio of the closes is no sign of an adjustment."""
 _OPEN_SESSION = 0.2
@@ -100,7 +100,8 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
 def contradictions(days: pl.DataFrame) -> pl.DataFrame:
     """Return the tickers about which files contradict each other.
 
-    Two files do if they have a ticker's closes on common dates and these differ by more than rounding. Closes whose
+    Two files do if they have a ticker's closes on common dates and these differ by more than .1% and the rounding to
+    their decimals. Closes whose
     ratio is the same on five dates or more are no contradiction: one file was adjusted for a later dividend or split.
     Neither is the last of several common dates, nor a difference of up to 20% on a single one: its session can have
     been open when a file was made.
@@ -126,7 +127,15 @@ def contradictions(days: pl.DataFrame) -> pl.DataFrame:
     ratio = pl.col("close") / pl.col("other_close")
     few = pl.len().over(pair) < _FEW_COMMON
     usual = pl.when(few).then(1.0).otherwise(ratio.median().over(pair))
-    allowed = pl.max_horizontal(pl.lit(_RELATIVE), _ROUNDING / pl.min_horizontal("close", "other_close"))
+    of_pairs = pl.col("ticker").is_in(pairs["ticker"].unique().implode())
+    units = days.filter(of_pairs).group_by("file", "ticker").agg(unit=unit_expression(pl.col("close")))
+    others = units.rename({"file": "other", "unit": "other_unit"})
+    pairs = pairs.join(units, on=["file", "ticker"], how="left", maintain_order="left").join(
+        others, on=["other", "ticker"], how="left", maintain_order="left"
+    )
+    # Each file rounds to half a unit of its decimals.
+    rounding = 0.5 * (pl.col("unit") + pl.col("other_unit")) / pl.min_horizontal("close", "other_close")
+    allowed = pl.max_horizontal(pl.lit(_RELATIVE), rounding * (1 + 1e-9))
     alone = pl.len().over(pair) == 1
     counts = pl.col("date") < pl.col("date").max().over(pair)
     differs = (

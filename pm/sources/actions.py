@@ -14,7 +14,7 @@ from pm.sources.dates import parse_dates
 from pm.sources.delimited import ACTION_CELL, DelimitedText, sniff
 from pm.sources.names import FILES, USER
 from pm.sources.numbers import parse_numbers
-from pm.sources.spellings import SPELLINGS, normalised
+from pm.sources.spellings import ACTION_SPELLINGS, SPELLINGS, normalised
 from pm.sources.text_file import TextFile
 
 if TYPE_CHECKING:
@@ -24,19 +24,7 @@ if TYPE_CHECKING:
     from pm.sources.cells import CellStyles
     from pm.sources.columnar import ParquetFile
 
-__all__ = ["ACTION_SPELLINGS", "actions_in", "match_actions", "read_actions", "split_ratio"]
-
-ACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "split": (
-        *("split", "splits", "stocksplit", "stocksplits", "splitratio", "splitcoefficient", "splitfactor"),
-        *("splitcoeff", "aktiensplit", "aktiensplits"),
-    ),
-    "dividend": (
-        *("dividend", "dividends", "dividendamount", "divcash", "dividendcash", "cashdividend", "exdividend"),
-        *("dividendpershare", "dividende", "dividenden", "dividendo", "dividendos", "dividendi"),
-    ),
-}
-"""Names of columns of splits and dividends, compared without case, spaces and punctuation."""
+__all__ = ["actions_in", "match_actions", "read_actions", "split_ratio"]
 
 _RATIO = re.compile(r"^\s*(\d+(?:[.,]\d+)?)\s*(?:[:/]|-?\s*for\s*-?)\s*(\d+(?:[.,]\d+)?)\s*$", re.IGNORECASE)
 """A ratio of new shares to old ones: 4:1, 3/2, 4-for-1."""

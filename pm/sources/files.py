@@ -21,7 +21,8 @@ from pm.sources.file_names import ticker_in
 from pm.sources.finding import READ, find_files, require_readable_name
 from pm.sources.names import FILES
 from pm.sources.refusal import quoted, refusal_of, refusing
-from pm.sources.spellings import is_header, is_weak, match_columns, normalised
+from pm.sources.series import SERIES, series_place, shares_only, tickers_of_shares
+from pm.sources.spellings import is_header, is_weak, match_columns
 from pm.sources.text_file import TextFile, is_workbook, parts_of, reading
 from pm.sources.wide import columns_by_ticker
 
@@ -37,8 +38,6 @@ _COLUMNS = 20
 """Maximum number of columns named in a message."""
 _NAMED = 5
 """Maximum number of tickers named in a note."""
-_SERIES = "series"
-"""Column of an Indian exchange that tells a share (EQ) from the company's other papers of the same symbol."""
 
 
 @dataclass(frozen=True)
@@ -294,15 +293,8 @@ def read_file(plan: FilePlan, chunk_rows: int = 500_000) -> Iterator[pl.DataFram
 def _frames(plan: FilePlan, chunk_rows: int) -> Iterator[pl.DataFrame]:
     waiting: list[pl.DataFrame] = []
     rows = 0
-    series = [place for place, name in enumerate(plan.content.header) if normalised(name) == _SERIES]
-    places = plan.places | ({_SERIES: series[0]} if series and plan.ticker is None else {})
-    pieces = (
-        read_columns_of_tickers(plan.content, plan.groups, plan.styles)
-        if plan.groups
-        else read_cells(plan.content, places, plan.styles)
-    )
-    for piece in pieces:
-        waiting.append(_as_bars(_shares(piece), plan))
+    for piece in _pieces(plan):
+        waiting.append(_as_bars(piece, plan))
         rows += waiting[-1].height
         if rows >= chunk_rows:
             joined = pl.concat(waiting)
@@ -311,6 +303,20 @@ def _frames(plan: FilePlan, chunk_rows: int) -> Iterator[pl.DataFrame]:
             waiting = [joined.tail(rows)]
     if rows:
         yield pl.concat(waiting)
+
+
+def _pieces(plan: FilePlan) -> Iterator[pl.DataFrame]:
+    """Yield a file's rows as `read_cells` does; of tickers with shares, only the rows of these."""
+    if plan.groups:
+        yield from read_columns_of_tickers(plan.content, plan.groups, plan.styles)
+        return
+    series = series_place(plan.content.header)
+    if series is None:
+        yield from read_cells(plan.content, plan.places, plan.styles)
+        return
+    shares = tickers_of_shares(plan.content, series, plan.places.get("ticker"))
+    for piece in read_cells(plan.content, plan.places | {SERIES: series}, plan.styles):
+        yield shares_only(piece, shares)
 
 
 def actions_of(plan: FilePlan) -> pl.DataFrame:
@@ -406,14 +412,6 @@ def _fingerprint(content: DelimitedText | ParquetFile, ticker: str | None, ticke
         # Two tickers' files with equal content have different bars; and so has a file that is read for some tickers.
         digest.update(f"\0{ticker}\0{None if tickers is None else sorted(tickers)}".encode())
     return digest.hexdigest()
-
-
-def _shares(piece: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of shares, where an Indian exchange has rows of other papers under the same symbol."""
-    if _SERIES not in piece.columns:
-        return piece
-    is_share = pl.col(_SERIES) == "EQ"
-    return piece.filter(is_share | ~is_share.any().over("ticker")).drop(_SERIES)
 
 
 def _as_bars(piece: pl.DataFrame, plan: FilePlan) -> pl.DataFrame:

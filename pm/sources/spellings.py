@@ -12,7 +12,7 @@ from pm.sources.refusal import quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SPELLINGS", "WEAK_SPELLINGS", "is_header", "is_weak", "match_columns", "normalised"]
+__all__ = ["ACTION_SPELLINGS", "SPELLINGS", "WEAK_SPELLINGS", "is_header", "is_weak", "match_columns", "normalised"]
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "ticker": ("ticker", "symbol", "sym", "instrument", "ric", "tickersymbol", "scripcode", "tradingsymbol"),
@@ -87,6 +87,18 @@ WEAK_SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Names that can mean something else too, and match only if no other column does, the earlier ones first. The empty
 name is a blank cell of the header, as pandas writes an unnamed index to CSV; in Parquet it is `__index_level_0__`."""
+
+ACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "split": (
+        *("split", "splits", "stocksplit", "stocksplits", "splitratio", "splitcoefficient", "splitfactor"),
+        *("splitcoeff", "aktiensplit", "aktiensplits"),
+    ),
+    "dividend": (
+        *("dividend", "dividends", "dividendamount", "divcash", "dividendcash", "cashdividend", "exdividend"),
+        *("dividendpershare", "dividende", "dividenden", "dividendo", "dividendos", "dividendi"),
+    ),
+}
+"""Names of columns of splits and dividends, compared without case, spaces and punctuation."""
 
 _PRICES = {"open", "high", "low", "close", "adj_close"}
 

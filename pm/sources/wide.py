@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pm.sources.spellings import SPELLINGS, WEAK_SPELLINGS, normalised
+from pm.sources.spellings import ACTION_SPELLINGS, SPELLINGS, WEAK_SPELLINGS, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,13 @@ _FIELDS = {
     for word in (normalised(field), *SPELLINGS[field])
 }
 _DATES = {"date", *SPELLINGS["date"], *WEAK_SPELLINGS["date"]}
+_OF_BARS = {
+    word
+    for spellings in (SPELLINGS, WEAK_SPELLINGS, ACTION_SPELLINGS)
+    for words in spellings.values()
+    for word in words
+}
+"""Names of columns of a file with a row for each bar: PRICE is no ticker."""
 
 
 def joined_header(lines: Sequence[Sequence[str]]) -> list[str] | None:
@@ -65,15 +72,24 @@ def columns_by_ticker(header: Sequence[str]) -> dict[str, dict[str, int]] | None
             one, other = other, one
         if normalised(one) in _FIELDS and other.strip():
             found.setdefault(other.strip(), {"date": date})[_FIELDS[normalised(one)]] = place
-    if not found and not any(normalised(name) in _FIELDS for name in header):
+    if not found:
         others = [place for place in range(len(header)) if place != date and header[place].strip()]
-        if others and all(_TICKER.fullmatch(header[place].strip()) for place in others):
+        names = [header[place].strip() for place in others]
+        if others and all(map(_TICKER.fullmatch, names)) and not _are_of_bars(names):
             found = {header[place].strip(): {"date": date, "close": place} for place in others}
     for columns in found.values():
         if "close" not in columns and "adj_close" in columns:
             columns["close"] = columns["adj_close"]
     priced = {ticker: columns for ticker, columns in found.items() if "close" in columns}
     return priced or None
+
+
+def _are_of_bars(names: Sequence[str]) -> bool:
+    """Return whether some names are those of the columns of a bar. One letter alone can be a ticker beside others."""
+    words = {normalised(name) for name in names} & _OF_BARS
+    letters = {word for word in words if len(word) == 1}
+    are_prices = "c" in letters and (not letters.isdisjoint("ohl") or len(letters) == len(names))
+    return bool(words - letters) or are_prices
 
 
 def _first(name: str) -> str:

@@ -346,8 +346,19 @@ def test_the_same_closes_with_noise_or_fewer_decimals_are_unchanged(
         (tmp_path / f"{number}.csv").write_text("\n".join(["ticker,date,close", *lines]), "utf-8")
         import_files(tmp_path / "house", tmp_path / f"{number}.csv")
     accounts = read_table(tmp_path / "house", "reconciliation").select("inserted", "updated", "unchanged").rows()
-    assert accounts == [(270, 0, 0), *[(0, 0, 270)] * 3]
+    assert sorted(accounts) == [*[(0, 0, 270)] * 3, (270, 0, 0)]
     assert read_table(tmp_path / "house", "restatements").is_empty()
+
+
+def test_prices_with_more_decimals_replace_rounded_ones(tmp_path: Path, import_files: Run, read_table: Read) -> None:
+    chance = random.Random(4)  # noqa: S311 - seeded, so that a failure can be repeated
+    closes = [chance.uniform(0.1, 0.9) for _ in DAYS]
+    for decimals in (2, 6):
+        lines = [f"{day},{close:.{decimals}f}" for day, close in zip(DAYS, closes, strict=True)]
+        (tmp_path / "PENNY.csv").write_text("\n".join(["date,close", *lines]), "utf-8")
+        import_files(tmp_path / "house", tmp_path / "PENNY.csv")
+    kept = read_table(tmp_path / "house", "bars").sort("date")["close"].to_list()
+    assert kept == pytest.approx(closes, abs=5.1e-7)
 
 
 def test_a_split_column_is_acted_on_where_the_close_falls_by_it(

@@ -100,7 +100,7 @@ def test_an_import_leaves_no_trace_of_the_sample(
     ]
 
 
-def test_what_the_user_told_stays_and_the_watch_list_gives_up_the_sample(
+def test_what_the_user_told_of_the_sample_ends_with_it_and_the_watch_list_gives_it_up(
     checked_copy: Path, alone: Path, own: Path, import_files: Run, settings_with: Run, contents: Contents
 ) -> None:
     settings = settings_with()
@@ -116,9 +116,11 @@ def test_what_the_user_told_stays_and_the_watch_list_gives_up_the_sample(
         add_to_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "MSFT"])
     tell(checked_copy)
     import_files(checked_copy, own)
-    tell(alone)
     require_equal(checked_copy, alone, contents)
     assert contents(checked_copy, "universe")["universe"].is_empty()
+    for folder in (checked_copy, alone):
+        tell(folder)
+    require_equal(checked_copy, alone, contents)
     assert contents(checked_copy, "raw.actions")["raw.actions"].height == 1
 
 
@@ -209,9 +211,11 @@ def test_commands_say_what_ends_and_what_to_do(run_copy: Path, own: Path, conten
     after = contents(run_copy)
     assert all(after[name].equals(rows) for name, rows in before.items())
 
+    assert pm(run_copy, "actions", "add", "MSFT", "2012-06-01", "--split", "2:1").returncode == 0
     imported = pm(run_copy, "import", own)
     assert imported.returncode == 0
     assert imported.stderr.count(ENDED) == 1
+    assert "; 1 dividend or split that you told of them will be removed." in " ".join(imported.stderr.split())
     for words in (("signals",), ("forecast", "MSFT")):
         refused = pm(run_copy, *words)
         assert (refused.returncode, refused.stdout) == (16, "")

@@ -75,6 +75,11 @@ def compared(first: dict[int, float], second: dict[int, float]) -> list[tuple[ob
 def test_files_contradict_each_other_where_closes_differ_by_more_than_rounding() -> None:
     one = {day: 100.0 + day for day in range(20)}
     assert compared(one, {day: close * 3 + day * day for day, close in one.items()}) == [(1, 0, 20, 19)]
+    # one percent of an exchange rate is more than rounding to four decimals, but not to two
+    rates = {day: 1.08 + day / 1000 + 0.0005 for day in range(20)}
+    others = {day: rate + (0.005 if day % 2 else -0.005) for day, rate in rates.items()}
+    assert compared(rates, others)[0][:3] == (1, 0, 20)
+    assert compared(rates, {day: round(rate, 2) for day, rate in rates.items()}) == []
     assert compared({0: 10.0}, {0: 20.0}) == [(1, 0, 1, 1)]
     assert compared({0: 10.0, 1: 11.0}, {0: 20.0, 1: 22.0}) == [(1, 0, 2, 1)]
 

@@ -4,7 +4,7 @@ import csv
 import gzip
 import hashlib
 import os
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
@@ -167,6 +167,25 @@ class TestTicker:
             "TRUE",
             "1",
         ]
+
+    @pytest.mark.parametrize("filler", [0, 300_000])
+    def test_rows_of_other_papers_than_shares_are_left_out_wherever_they_are(
+        self, filler: int, write: Write, bars_of: BarsOf
+    ) -> None:
+        rows = [
+            "AAA,EQ,2024-01-01,10", "AAA,EQ,2024-01-02,11", "AAA,BE,2024-01-03,12", "AAA,N2,2024-01-03,1012",
+            "BOND,GB,2024-01-01,100.5",
+            *(f"F{n % 997},EQ,{date(2000, 1, 1) + timedelta(days=n // 997)},5" for n in range(filler)),
+            "AAA,N2,2024-01-04,1015",
+        ]  # fmt: skip
+        read = bars_of(write("bhav.csv", "\n".join(["symbol,series,date,close", *rows])))
+        assert read.height == 4 + filler
+        assert read.filter(ticker="AAA")["close"].to_list() == [10.0, 11.0, 12.0]
+        assert read.filter(ticker="BOND")["close"].to_list() == [100.5]
+
+    def test_rows_of_other_papers_are_left_out_of_a_file_of_one_ticker(self, write: Write, bars_of: BarsOf) -> None:
+        rows = "EQ,2024-01-01,10\nN2,2024-01-01,1012\nBE,2024-01-02,11\n"
+        assert bars_of(write("AAA.csv", f"series,date,close\n{rows}"))["close"].to_list() == [10.0, 11.0]
 
     def test_only_the_tickers_wanted_are_read(self, write: Write) -> None:
         (piece,) = read_file(inspect_file(write("x.csv", TIDY), tickers=["MSFT", "A"]))

@@ -71,6 +71,32 @@ def test_other_figures_beside_dates_are_not_taken_for_prices(write: Write) -> No
             inspect_file(write("x.csv", f"{header}\n2020-01-02{',1' * header.count(',')}\n"))
 
 
+@pytest.mark.parametrize(
+    ("header", "close"),
+    [
+        ("DATE,PRICE", 5.0), ("DATE,VALUE", 5.0), ("DATE,LAST,PE", 5.0), ("DATE,PX_LAST", 5.0), ("DATE,C", 5.0),
+        ("DATE,O,H,L,C,V,VWAP", 8.0), ("DATE,DIVIDEND,PRICE", 6.0), ("DATE,SETTLEMENT,OI", 5.0),
+    ],
+)  # fmt: skip
+def test_the_names_of_prices_in_capitals_are_no_tickers(
+    header: str, close: float, write: Write, bars_of: BarsOf
+) -> None:
+    cells = [str(5 + place) for place in range(header.count(","))]
+    bars = bars_of(write("AAPL.csv", "\n".join([header, *(f"2024-01-0{day},{','.join(cells)}" for day in (2, 3))])))
+    assert bars.select("ticker", "close").rows() == [("AAPL", close)] * 2
+
+
+@pytest.mark.parametrize("header", ["SYMBOL,DATE,PRICE", "TICKER,TIME,VALUE", "CODE,DATE,PX_LAST"])
+def test_a_file_in_capitals_with_a_column_of_tickers_is_read_by_it(header: str, write: Write, bars_of: BarsOf) -> None:
+    bars = bars_of(write("x.csv", f"{header}\nAAPL,2024-01-02,5\nMSFT,2024-01-02,6\n"))
+    assert bars.select("ticker", "close").rows() == [("AAPL", 5.0), ("MSFT", 6.0)]
+
+
+def test_tickers_of_one_letter_beside_others_are_tickers(write: Write, bars_of: BarsOf) -> None:
+    bars = bars_of(write("x.csv", "DATE,AAPL,C,V\n2024-01-02,5,6,7\n"))
+    assert dict(bars.select("ticker", "close").iter_rows()) == {"AAPL": 5.0, "C": 6.0, "V": 7.0}
+
+
 def test_the_tickers_of_columns_can_be_chosen_and_renamed(write: Write) -> None:
     from pm.sources import read_file
 

@@ -163,7 +163,8 @@ def test_a_signal_ends_at_the_last_bar_of_its_horizon(lake: Lake, closes: dict[s
         later = [(day, close) for day, close in closes[ticker] if day > ORIGIN]
         origin = dict(closes[ticker])[ORIGIN]
         day, close = later[:20][-1]
-        assert (row["last_date"], row["complete"]) == (day, len(later) >= 20)
+        in_time = (day - promised(20)).days <= LATEST + 20
+        assert (row["last_date"], row["complete"]) == (day, len(later) >= 20 and in_time)
         assert row["realised_return"] == pytest.approx(close / origin - 1)
 
 
@@ -176,5 +177,9 @@ def test_of_several_evaluations_of_a_date_the_newest_of_each_step_is_pooled(lake
 
 def test_a_signal_of_several_evaluations_is_pooled_once(lake: Lake) -> None:
     rows = lake.query("SELECT basis, signals FROM signal_scores WHERE slice = 'all' ORDER BY basis").rows()
-    complete = sum(len(later) >= 20 for later in LATER_BARS.values())
+    complete = sum(
+        len(later) >= 20 and (ORIGIN + timedelta(days=later[19]) - promised(20)).days <= LATEST + 20
+        for later in LATER_BARS.values()
+    )
+    assert 0 < complete < sum(len(later) >= 20 for later in LATER_BARS.values())
     assert rows == [("evaluations", 1), ("newer", 1), ("older", 1), ("runs", complete)]

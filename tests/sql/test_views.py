@@ -439,7 +439,7 @@ def test_model_leaderboard(lake: Lake) -> None:
         gain = (
             pair.group_by("cutoff")
             .agg(
-                known=pl.col("target_date").max(),
+                known=pl.col("outcome_date").max(),
                 by_error=((pl.col("error_base") ** 2 - pl.col("error") ** 2) / pl.col("sigma_base") ** 2).mean(),
                 by_crps=((pl.col("crps_base") - pl.col("crps")) / pl.col("sigma_base")).mean(),
             )

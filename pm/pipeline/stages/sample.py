@@ -15,7 +15,7 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import check
 from pm.pipeline.writes import Delete, Merge, Result, Write
 from pm.plural import plural
-from pm.sources.names import FILES, SAMPLE
+from pm.sources.names import FILES, SAMPLE, USER
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
@@ -58,6 +58,19 @@ WHERE origin = ? AND batch_id IN (
 _ASKED = "SELECT 1 AS found FROM universe WHERE source = ? AND added_at >= ? LIMIT 1"
 
 _TICKERS = "SELECT DISTINCT ticker FROM raw.bars JOIN raw.batches a USING (batch_id) WHERE a.origin = ? ORDER BY ticker"
+
+_TOLD = """
+SELECT count(*) AS actions
+FROM raw.actions AS a
+JOIN raw.batches AS b USING (batch_id)
+WHERE b.origin = ? AND b.landed_at < ? AND a.value IS NOT NULL
+"""
+
+_BATCHES_OF_SAMPLE = """
+SELECT batch_id FROM raw.batches WHERE origin = ?
+-- Dividends and splits that the user told before there were bars of other files are those of the sample.
+UNION SELECT batch_id FROM raw.batches WHERE origin = ? AND landed_at < ?
+"""
 
 _OWN_TICKERS = """
 SELECT ticker FROM raw.bars JOIN raw.batches a USING (batch_id) WHERE a.origin <> ? AND ticker IS NOT NULL
@@ -103,6 +116,9 @@ def _compute(context: Context) -> Result:
     if tickers:
         named = ", ".join(tickers[:_NAMED]) + (" …" if len(tickers) > _NAMED else "")
         parts.append(f"the bars of {named}, and what was computed from them")
+    told = context.rows(_TOLD, [USER, since])[0]["actions"]
+    if told:
+        parts.append(f"{plural(told, 'dividend or split', 'dividends and splits')} that you told of them")
     if watched:
         parts.append(f"{plural(len(watched), 'ticker')} of the watch list")
     context.notify(f"Your own files end the embedded sample: {'; '.join(parts)} will be removed.")
@@ -110,7 +126,7 @@ def _compute(context: Context) -> Result:
 
 
 def _writes(context: Context, since: datetime) -> list[Write]:
-    batches = context.query("SELECT batch_id FROM raw.batches WHERE origin = ?", [SAMPLE])
+    batches = context.query(_BATCHES_OF_SAMPLE, [SAMPLE, USER, since])
     of_sample = context.query(_RUNS_OF_SAMPLE, [since, SAMPLE])
     own = context.query(_OWN_TICKERS, [SAMPLE, SAMPLE])
     ended = context.read(
