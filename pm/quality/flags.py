@@ -8,7 +8,7 @@ import polars as pl
 
 from pm.prices import adjusted_close, log_return
 from pm.quality.rebasing import ADJUSTED
-from pm.quality.rules import EARLIER_VOLUME
+from pm.quality.rules import EARLIER_VOLUME, PRICES
 from pm.quality.splits import SMALLEST, likely_splits
 from pm.sessions import sessions_between
 from pm.statistics.robust import MAD_TO_SIGMA
@@ -73,12 +73,13 @@ def flag_bars(
     SettingsError
         The code of an exchange is unknown.
     """
-    closes = bars.select("ticker", "date", "close", adjusted=adjusted_close()).sort("ticker", "date")
+    ordered = bars.select("ticker", "date", *PRICES, "volume", "adj_factor").sort("ticker", "date")
+    closes = ordered.select("ticker", "date", "close", adjusted=adjusted_close())
     moves = _moves(closes)
     gaps = _gaps(closes, exchanges, settings)
     found = [
         _jumps(moves, actions, settings),
-        _splits(bars, moves, actions, settings),
+        _splits(ordered, moves, actions, settings),
         _stale(closes, settings),
         gaps,
         _refused_days(closes, refused).join(gaps, on=["ticker", "date"], how="anti"),
@@ -121,16 +122,21 @@ def _jumps(moves: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings
     )
 
 
-def _splits(bars: pl.DataFrame, moves: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
+def _splits(
+    ordered: pl.DataFrame, moves: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings
+) -> pl.DataFrame:
     size = pl.col("move").abs()
     large = moves.filter(size > SMALLEST, size > settings.split_sigmas * pl.col("sigma"))["ticker"].unique()
+    suspects = ordered.filter(pl.col("ticker").is_in(large.implode())).with_columns(
+        pl.col(*PRICES) * pl.col("adj_factor")
+    )
     found = []
-    suspects = bars.filter(pl.col("ticker").is_in(large.implode())).sort("ticker", "date")
-    for (ticker,), own in suspects.group_by("ticker", maintain_order=True):
-        adjusted = own.with_columns(pl.col("open", "high", "low", "close") * pl.col("adj_factor"))
+    start = 0
+    for ticker, count in suspects.group_by("ticker", maintain_order=True).len().iter_rows():
+        own = suspects.slice(start, count)
+        start += count
         found += [
-            (ticker, own["date"][place], ratio)
-            for place, ratio in likely_splits(adjusted, sigmas=settings.split_sigmas)
+            (ticker, own["date"][place], ratio) for place, ratio in likely_splits(own, sigmas=settings.split_sigmas)
         ]
     schema = {name: _FLAGS[name] for name in ("ticker", "date", "value")}
     return (
@@ -219,8 +225,9 @@ def _gaps(closes: pl.DataFrame, exchanges: Mapping[str, str], settings: QualityS
 def _refused_days(closes: pl.DataFrame, refused: pl.DataFrame) -> pl.DataFrame:
     """Flag the bars after days that have no bar because their rows were refused."""
     days = refused.select("ticker", "date").drop_nulls().unique()
+    there = closes.join(days, on=["ticker", "date"], how="semi")
     return (
-        days.join(closes, on=["ticker", "date"], how="anti")
+        days.join(there, on=["ticker", "date"], how="anti")
         .join(closes.group_by("ticker").agg(first=pl.col("date").min()), on="ticker")
         .filter(pl.col("date") > pl.col("first"))
         .sort("date")

@@ -81,7 +81,9 @@ def differing(good: pl.DataFrame, current: pl.DataFrame, known: pl.DataFrame) ->
     known
         Rebasings of these tickers in the lake.
     """
-    old = current.select("ticker", "date", old_close="close", old=pl.col("close") * pl.col("adj_factor"))
+    # Of the lake's many bars first the few that are delivered again: a join looks up the rows of its right side.
+    again = current.join(good.select("ticker", "date"), on=["ticker", "date"], how="semi")
+    old = again.select("ticker", "date", old_close="close", old=pl.col("close") * pl.col("adj_factor"))
     pairs = good.select("ticker", "date", "close", "adj_close", "batch_id").join(old, on=["ticker", "date"], how="left")
     far = ((pl.col("close") / pl.col("old_close") - 1).abs() > _TOLERANCE) | (
         (pl.col("adj_close") / pl.col("old") - 1).abs() > _TOLERANCE
