@@ -75,9 +75,11 @@ def number_style(
     In this order, the first that decides:
 
     1. A number that has one reading only: 12.50, 0,875, 1,234,567; in the columns of a bar, then in other columns.
-    2. The prices: with the wrong separator, 999 and 1,001 differ by a factor of 1000.
-    3. The volume, which is a whole number.
-    4. The separators used: a point alone is a decimal point, unless the file has German dates and a delimiter that
+    2. A number with five digits in a row, or with four beside one such as 1.234: thousands are not separated.
+    3. What the following say together. Where they contradict each other, nothing decides.
+       The prices: with the wrong separator, 999 and 1,001 differ by a factor of 1000.
+       The volume, which is a whole number; that of coins is not, so that it is left out beside a comma as delimiter.
+       The separators used: a point alone is a decimal point, unless the file has German dates and a delimiter that
        leaves the comma free; a comma alone is a decimal comma beside dates written DD.MM.YYYY.
 
     Parameters
@@ -106,9 +108,8 @@ def number_style(
         return PLAIN
     told = (
         _told_by(filter(_is_numeric, (_plain_share(cells.drop_nulls()) for cells in others)))
-        or _told_by_prices(columns)
-        or _told_by_volume(cells)
-        or _told_by_separators(ambiguous.values(), delimiter, dotted_dates=dotted_dates)
+        or _told_by_long_numbers(cells)
+        or _told_together(columns, cells, pl.concat(list(ambiguous.values())), delimiter, dotted_dates=dotted_dates)
     )
     if told is None:
         raise AmbiguousNumbersError(*doubtful)
@@ -139,6 +140,41 @@ def _is_numeric(text: pl.Series) -> bool:
     return len(filled) > 0 and (filled.str.contains(_WITH_POINT) | filled.str.contains(_WITH_COMMA)).all()
 
 
+def _told_by_long_numbers(cells: Mapping[str, pl.Series]) -> NumberStyle | None:
+    """Return the format in which the only separator of numbers that have long ones among them is the decimal one."""
+    prices = [text for name, text in cells.items() if name != "volume"]
+    for text in (pl.concat(prices) if prices else pl.Series(dtype=pl.String), cells.get("volume")):
+        if text is None:
+            continue
+        # Some countries separate thousands from five digits on.
+        separated = _ambiguous(text).str.extract(r"^[+-]?(\d+)").str.len_chars().min()
+        digits = text.str.extract(r"^[+-]?(\d+)").str.len_chars().max()
+        if separated is None or digits is None or digits < (4 if separated == 1 else 5):  # type: ignore[operator]
+            continue
+        point, comma = (_ambiguous(text).str.contains(separator, literal=True).any() for separator in (".", ","))
+        if point != comma:
+            return POINT if point else COMMA
+    return None
+
+
+def _told_together(
+    columns: Mapping[str, pl.Series],
+    cells: Mapping[str, pl.Series],
+    ambiguous: pl.Series,
+    delimiter: str,
+    *,
+    dotted_dates: bool,
+) -> NumberStyle | None:
+    """Return the format that prices, volume and separators tell, None if none of them tells one or they differ."""
+    prices, separators = _told_by_prices(columns), _told_by_separators(ambiguous, delimiter, dotted_dates=dotted_dates)
+    if delimiter == "," and separators == POINT:
+        told = [prices, separators]
+    else:
+        told = [prices] if prices is not None else [_told_by_volume(cells), separators]
+    styles = {style.decimal: style for style in told if style is not None}
+    return next(iter(styles.values())) if len(styles) == 1 else None
+
+
 def _told_by_prices(columns: Mapping[str, pl.Series]) -> NumberStyle | None:
     coherent = []
     for style in (POINT, COMMA):
@@ -164,9 +200,8 @@ def _told_by_volume(cells: Mapping[str, pl.Series]) -> NumberStyle | None:
     return whole[0] if len(whole) == 1 else None
 
 
-def _told_by_separators(ambiguous: Iterable[pl.Series], delimiter: str, *, dotted_dates: bool) -> NumberStyle | None:
-    text = pl.concat(list(ambiguous))
-    has_point, has_comma = (text.str.contains(separator, literal=True).any() for separator in (".", ","))
+def _told_by_separators(ambiguous: pl.Series, delimiter: str, *, dotted_dates: bool) -> NumberStyle | None:
+    has_point, has_comma = (ambiguous.str.contains(separator, literal=True).any() for separator in (".", ","))
     if has_point and has_comma:
         return None
     if has_point:

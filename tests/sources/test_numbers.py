@@ -107,6 +107,25 @@ def test_the_separators_decide_beside_the_dates_and_the_delimiter() -> None:
     assert detected(open=["1.087"], close=["1,087"]) == ("open", "1.087")
 
 
+def test_a_point_in_a_file_delimited_by_commas_is_decimal_whatever_the_volume_is() -> None:
+    assert detected(close=["12.345", "13.250"], volume=["1.234", "2.345"]) == POINT
+    assert detected(close=["12", "13"], volume=["1.500", "2.250"]) == POINT
+    # One price or bad quote of 1000 times as much is a contradiction and decides nothing.
+    assert detected(close=["1.234", "999", "1.235"]) == ("close", "1.234")
+    # With another delimiter the volume is whole, or contradicts what a point alone means.
+    assert detected(";", close=["12", "13"], volume=["1.500", "2.250"]) == ("volume", "1.500")
+    assert detected(";", dotted=True, close=["12", "13"], volume=["1.500", "2.250"]) == COMMA
+    assert detected(";", close=["12.345"], volume=["1.234"]) == ("close", "12.345")
+
+
+def test_thousands_that_are_not_separated_once_are_separated_nowhere() -> None:
+    assert detected(";", close=["1.234", "1234", "1.235"]) == POINT
+    assert detected(";", close=["1,234", "1234"]) == COMMA
+    assert detected(";", close=["5"], volume=["1.234", "12345"]) == POINT
+    # A volume without separators says nothing of prices with them.
+    assert detected(";", close=["999", "1.001"], volume=["12345"]) == COMMA
+
+
 def test_numbers_without_a_separator_leave_it_undecided() -> None:
     assert detected(close=["12", "15"]) == detected(close=["", "N/A"]) == UNDECIDED
 
