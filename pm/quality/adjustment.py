@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 
 from pm.quality.rebasing import scales
 from pm.sources.names import USER
+from pm.statistics.robust import MAD_TO_SIGMA
 
 __all__ = ["adjustment_factors", "effective_actions"]
+
+_ODDS = 20.0
+"""Smallest likelihood of a fall by a ticker's dividends, relative to none, at which they count."""
+_FEWEST_RETURNS = 20
+"""Smallest number of returns from which a deviation is known; with fewer, the likelier of the two is taken."""
 
 
 def adjustment_factors(
@@ -23,8 +31,9 @@ def adjustment_factors(
     - 1 − dividend / close before the ex-date for a dividend, both as traded, per share before a split of that day.
 
     Actions count only where the closes really fall by them, since the prices can be adjusted already: a split if the
-    close moves nearer to its ratio than to none; the dividends of a ticker if a split of it counts, or if its closes on
-    their ex-dates together are nearer to a fall by the dividends than to none.
+    close moves nearer to its ratio than to none; the dividends of a ticker if a split of it counts, or if the closes on
+    their ex-dates together make a fall by the dividends 20 times as likely as none, with normal returns of the ticker's
+    own deviation. Ordinary dividends are too small beside the returns to show, so that they rarely count.
 
     This is the total return of reinvesting each dividend at the close before its ex-date. Without actions it is 1.
 
@@ -108,6 +117,11 @@ def _steps(bars: pl.DataFrame, actions: pl.DataFrame, *, are_certain: bool) -> p
         .when(pl.col("kind") == "dividend", value < before)
         .then(1 - value / before)
     )
+    returns = bars.select("ticker", move=pl.col("close").log().diff().over("ticker")).drop_nulls()
+    centred = (pl.col("move") - pl.col("move").median()).abs().median()
+    deviations = returns.group_by("ticker").agg(
+        deviation=pl.when(pl.len() >= _FEWEST_RETURNS).then(MAD_TO_SIGMA * centred)
+    )
     falls = (
         effective_actions(actions)
         .sort("ticker", "date")
@@ -128,6 +142,7 @@ def _steps(bars: pl.DataFrame, actions: pl.DataFrame, *, are_certain: bool) -> p
             strategy="forward",
             check_sortedness=False,
         )
+        .join(deviations, on="ticker", how="left", maintain_order="left")
     )
     return (
         (falls if are_certain else _real(falls))
@@ -144,7 +159,8 @@ def _real(actions: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     actions
-        Columns ticker, date, kind, factor, and the closes before (`close`) and on (`after`) the ex-date.
+        Columns ticker, date, kind, factor, the closes before (`close`) and on (`after`) the ex-date, and the robust
+        standard deviation of the ticker's log returns (`deviation`), null where it has too few.
     """
     is_split, expected = pl.col("kind") == "split", pl.col("factor").log()
     move = (pl.col("after") / pl.col("close")).log()
@@ -152,9 +168,12 @@ def _real(actions: pl.DataFrame) -> pl.DataFrame:
     splits = actions.with_columns(counts=is_split & (nearer > 0), is_known=move.is_not_null())
     # Of a day with a split, the rest of the move is the dividend's.
     by_splits = pl.when("counts").then(expected).otherwise(0.0).sum().over("ticker", "date")
-    rest = (expected * (2 * (move - by_splits) - expected)).fill_null(float("inf"))
+    of_dividends = pl.col("is_known") & ~is_split
+    # The log of the ratio of two normal likelihoods, times 2 σ².
+    evidence = pl.when(of_dividends).then(expected * (2 * (move - by_splits) - expected)).sum().over("ticker")
+    needed = (2 * pl.col("deviation") ** 2 * math.log(_ODDS)).fill_null(0.0)
+    dividends = (evidence > needed) | ~of_dividends.any().over("ticker")
     is_raw = (pl.col("counts") & pl.col("is_known")).any().over("ticker")
-    dividends = pl.when(is_split).then(0.0).otherwise(rest).sum().over("ticker") > 0
     return splits.filter(pl.col("counts") | (~is_split & (is_raw | dividends)))
 
 

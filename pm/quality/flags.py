@@ -11,6 +11,7 @@ from pm.quality.rebasing import ADJUSTED
 from pm.quality.rules import EARLIER_VOLUME, PRICES
 from pm.quality.splits import SMALLEST, likely_splits
 from pm.sessions import sessions_between
+from pm.sources.names import USER
 from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import BAR_FLAGS
 from pm.tables.vocabulary import Basis
@@ -38,10 +39,9 @@ def flag_bars(
 
     - `jump`: the simple return of the adjusted close is larger than `jump_return`, up or down, and its log return
       larger than `jump_sigmas` robust standard deviations of the ticker's log returns (1.4826 × their median absolute
-      deviation), on a day without a dividend or a split. The value is the simple return.
+      deviation). The value is the simple return.
     - `split`: the adjusted close moved by more than `split_sigmas` robust standard deviations, near the ratio of a
-      split, on a day without a dividend or a split and with ordinary trading; see `likely_splits`. The value is the
-      ratio.
+      split, on a day with ordinary trading; see `likely_splits`. The value is the ratio.
     - `stale`: at least `stale_sessions` consecutive bars have the close of the bar before. The date is that of the
       first of them, the value their number.
     - `gap`: at least `gap_sessions` sessions of the exchange between two bars have no bar, or there are days between
@@ -50,6 +50,8 @@ def flag_bars(
     - `break`: the bars before come from another delivery, and nothing shows whether a dividend or a split fell between
       the two. Of deliveries with adjusted closes, the last break of a ticker has this flag; of all, each whose log
       return is larger than `break_sigmas` robust standard deviations. The value is the simple return.
+    - `dividends_left_out`: the closes do not show that they fall by the dividends of a file, so that these do not
+      count. The date is the newest ex-date of the ticker, the value the number of such dividends.
     - `repeated`: the delivery had the day again with equal prices and another volume, and the later row was kept. The
       value is the volume.
 
@@ -78,12 +80,13 @@ def flag_bars(
     moves = _moves(closes)
     gaps = _gaps(closes, exchanges, settings)
     found = [
-        _jumps(moves, actions, settings),
-        _splits(ordered, moves, actions, settings),
+        _jumps(moves, settings),
+        _splits(ordered, moves, settings),
         _stale(closes, settings),
         gaps,
         _refused_days(closes, refused).join(gaps, on=["ticker", "date"], how="anti"),
         _breaks(moves, rebasings, settings),
+        _dividends_left_out(ordered, actions),
         _repeated(bars, refused.filter(rule=EARLIER_VOLUME)),
     ]
     return pl.concat(
@@ -104,27 +107,21 @@ def _moves(closes: pl.DataFrame) -> pl.DataFrame:
     return moves.with_columns(sigma=sigma, value=pl.col("move").exp() - 1)
 
 
-def _jumps(moves: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
-    return (
-        moves.filter(
-            pl.col("value").abs() > settings.jump_return,
-            pl.col("move").abs() > settings.jump_sigmas * pl.col("sigma"),
-        )
-        .join(actions.select("ticker", "date"), on=["ticker", "date"], how="anti")
-        .with_columns(
-            rule=pl.lit("jump"),
-            detail=pl.format(
-                "The adjusted close moved by {}%; a robust standard deviation of the ticker's returns is {}%.",
-                (pl.col("value") * 100).round(1),
-                (pl.col("sigma") * 100).round(1),
-            ),
-        )
+def _jumps(moves: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
+    return moves.filter(
+        pl.col("value").abs() > settings.jump_return,
+        pl.col("move").abs() > settings.jump_sigmas * pl.col("sigma"),
+    ).with_columns(
+        rule=pl.lit("jump"),
+        detail=pl.format(
+            "The adjusted close moved by {}%; a robust standard deviation of the ticker's returns is {}%.",
+            (pl.col("value") * 100).round(1),
+            (pl.col("sigma") * 100).round(1),
+        ),
     )
 
 
-def _splits(
-    ordered: pl.DataFrame, moves: pl.DataFrame, actions: pl.DataFrame, settings: QualitySettings
-) -> pl.DataFrame:
+def _splits(ordered: pl.DataFrame, moves: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
     size = pl.col("move").abs()
     large = moves.filter(size > SMALLEST, size > settings.split_sigmas * pl.col("sigma"))["ticker"].unique()
     suspects = ordered.filter(pl.col("ticker").is_in(large.implode())).with_columns(
@@ -141,7 +138,6 @@ def _splits(
     schema = {name: _FLAGS[name] for name in ("ticker", "date", "value")}
     return (
         pl.DataFrame(found, schema=schema, orient="row")
-        .join(actions.select("ticker", "date"), on=["ticker", "date"], how="anti")
         .join(moves.select("ticker", "date", move=pl.col("move").exp() - 1), on=["ticker", "date"])
         .with_columns(
             rule=pl.lit("split"),
@@ -168,6 +164,41 @@ def _breaks(moves: pl.DataFrame, rebasings: pl.DataFrame, settings: QualitySetti
                 "The bars before were delivered apart, and no common date shows whether a dividend or a split fell "
                 "between; the adjusted close moved by {}%. Import a file that reaches back over this date.",
                 (pl.col("value") * 100).round(1),
+            ),
+        )
+    )
+
+
+def _dividends_left_out(ordered: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    dividends = actions.filter(pl.col("kind") == "dividend", pl.col("source") != USER).sort("date")
+    bars = ordered.filter(pl.col("ticker").is_in(dividends["ticker"].unique().implode()))
+    step = pl.col("adj_factor") / pl.col("next_factor")
+    expected = 1 - pl.col("value") / pl.col("close")
+    return (
+        dividends.join_asof(
+            bars.select("ticker", "date", "close", "adj_factor"),
+            on="date",
+            by="ticker",
+            strategy="backward",
+            allow_exact_matches=False,
+            check_sortedness=False,
+        )
+        .join_asof(
+            bars.select("ticker", "date", bar="date", next_factor="adj_factor"),
+            on="date",
+            by="ticker",
+            strategy="forward",
+            check_sortedness=False,
+        )
+        .filter(expected > 0, step > expected.sqrt())
+        .group_by("ticker")
+        .agg(pl.col("bar").max().alias("date"), pl.len().alias("value"))
+        .with_columns(
+            rule=pl.lit("dividends_left_out"),
+            detail=pl.format(
+                "The closes do not show that they fall by the dividends of the file, {} up to this day, and are used "
+                "as they are. If they are not adjusted for dividends, tell these: pm actions import.",
+                "value",
             ),
         )
     )

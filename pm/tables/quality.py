@@ -55,7 +55,8 @@ BAR_FLAGS = Table(
         Column(
             "rule",
             TEXT,
-            "'jump', 'split', 'stale', 'gap', 'break', 'repeated', 'range_dropped' or 'no_session'; see "
+            "'jump', 'split', 'stale', 'gap', 'break', 'dividends_left_out', 'repeated', 'range_dropped' or "
+            "'no_session'; see "
             "docs/quality.md.",
         ),
         Column(

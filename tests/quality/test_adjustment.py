@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -129,6 +130,21 @@ def test_dividends_beside_prices_count_together_where_the_closes_fall_by_them(la
         falls = [100 + shift - amount * ((place + 1) // 2) for place, shift in enumerate(noise)]
         factors = adjustment_factors(closes(landed, *falls), actions)["adj_factor"]
         assert factors[0] == pytest.approx(first, rel=2e-3)
+
+
+def test_dividends_that_do_not_show_in_the_returns_do_not_count(landed: Landed, acted: Acted) -> None:
+    """Returns of 1% hide dividends of .6%, and show one of 8%; a dividend that is to come tells nothing."""
+    for amount, counts in ((0.006, False), (0.08, True)):
+        for seed in range(20):
+            path = 100 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.01, 200)))
+            path[100:] *= 1 - amount
+            ahead = ("A", day(300), "dividend", 0.5)
+            actions = acted(("A", day(100), "dividend", float(path[99] * amount)), ahead)
+            factors = adjustment_factors(closes(landed, *path), actions)["adj_factor"]
+            assert factors[0] / factors[-1] == pytest.approx(1 - amount if counts else 1.0)
+            flat = closes(landed, *np.where(np.arange(200) < 100, path * (1 - amount), path))
+            adjusted = adjustment_factors(flat, actions)["adj_factor"]
+            assert adjusted[0] / adjusted[-1] == pytest.approx(1.0)
 
 
 def test_a_split_that_is_adjusted_for_takes_nothing_from_a_dividend_of_its_day(landed: Landed, acted: Acted) -> None:

@@ -98,16 +98,25 @@ def test_an_unusual_move_that_is_small_in_percent_is_not_flagged(settings: Quali
     assert flagged(bars_of({"A": jumped}), settings, acted()) == []
 
 
-@pytest.mark.parametrize("kind", ["split", "dividend"])
-def test_a_jump_on_a_day_with_a_split_or_a_dividend_is_not_flagged(
-    settings: QualitySettings, acted: Acted, kind: str
-) -> None:
-    closes = wandering(300)
-    jumped = closes[:200] + [close / 2 for close in closes[200:]]
-    explained = acted(("A", SESSIONS[200], kind, 2.0))
-    elsewhere = acted(("A", SESSIONS[199], kind, 2.0), ("B", SESSIONS[200], kind, 2.0))
-    assert flagged(bars_of({"A": jumped}), settings, explained) == []
-    assert len(flagged(bars_of({"A": jumped}), settings, elsewhere)) == 1
+def test_a_jump_that_an_action_makes_is_flagged(settings: QualitySettings, acted: Acted) -> None:
+    """A split was told, and then the vendor sent all closes anew, adjusted for it: it counts twice."""
+    bars = bars_of({"A": wandering(300)}).with_columns(
+        adj_factor=pl.when(pl.col("date") < SESSIONS[200]).then(0.25).otherwise(1.0)
+    )
+    (flag,) = flagged(bars, settings, acted(("A", SESSIONS[200], "split", 4.0)))
+    assert flag[:3] == ("A", SESSIONS[200], "jump")
+    assert flag[3] == pytest.approx(3.0, rel=0.05)
+
+
+def test_dividends_that_the_closes_do_not_show_are_flagged_once(settings: QualitySettings, acted: Acted) -> None:
+    dates = [SESSIONS[place] for place in (50, 100, 150)]
+    of_file = acted(*(("A", day, "dividend", 0.3) for day in dates), ("B", dates[0], "dividend", 0.3))
+    bars = bars_of({"A": wandering(300), "B": wandering(300)})
+    factored = bars.with_columns(
+        adj_factor=pl.when(pl.col("ticker") == "B", pl.col("date") < dates[0]).then(0.994).otherwise(1.0)
+    )
+    assert flagged(factored, settings, of_file) == [("A", dates[-1], "dividends_left_out", 3.0)]
+    assert flagged(factored, settings, of_file.with_columns(source=pl.lit("user"))) == []
 
 
 def test_jumps_are_those_of_adjusted_closes(settings: QualitySettings, acted: Acted) -> None:
@@ -247,7 +256,8 @@ def test_a_break_between_deliveries_is_flagged_where_it_matters(settings: Qualit
 def test_a_likely_split_is_flagged_unless_an_action_explains_it(settings: QualitySettings, acted: Acted) -> None:
     closes = wandering(200)
     closes[150:] = [close / 1.5 for close in closes[150:]]
-    bars = bars_of({"A": closes, "B": closes})
+    factor = pl.when(pl.col("ticker") == "B", pl.col("date") < SESSIONS[150]).then(1 / 1.5).otherwise(1.0)
+    bars = bars_of({"A": closes, "B": closes}).with_columns(adj_factor=factor)
     none = {"rebasings": REBASINGS.polars_schema.to_frame(), "refused": QUARANTINE.polars_schema.to_frame()}
     actions = acted(("B", SESSIONS[150], "split", 1.5))
     flags = flag_bars(bars, actions=actions, exchanges={}, settings=settings, **none)
