@@ -1,4 +1,4 @@
-"""Compare the dates and closes of the files of an import: refuse bars that are not daily, and files that contradict."""
+"""Compare the dates and closes of the files of an import: find bars that are not daily, and files that contradict."""
 
 from __future__ import annotations
 
@@ -16,10 +16,31 @@ if TYPE_CHECKING:
 
     from pm.sources import FilePlan
 
-__all__ = ["DeliveredDays"]
+__all__ = ["DeliveredDays", "NotDailyError"]
 
 _NAMED = 5
 """Maximum number of tickers that a message names."""
+
+
+class NotDailyError(InputError):
+    """The bars of some tickers of a file are not daily.
+
+    Attributes
+    ----------
+    found
+        What the bars of these tickers are, in a few words.
+    others
+        The file's other tickers.
+    """
+
+    def __init__(self, found: dict[str, str], others: frozenset[str], where: str) -> None:
+        super().__init__(f"The bars are not daily. {_listed(found)}.", where=where, hint="export daily bars, one a day")
+        self.found = found
+        self.others = others
+
+    def left_out(self) -> str:
+        """Return a line that says which tickers are left out where the others land."""
+        return f"{self.where}: the bars of these tickers are not daily, and are left out: {_listed(self.found)}"
 
 
 @dataclass
@@ -34,7 +55,7 @@ class DeliveredDays:
 
         Raises
         ------
-        InputError
+        NotDailyError
             At the end of the bars: those of a ticker are not daily.
         """
         days = []
@@ -45,15 +66,8 @@ class DeliveredDays:
         found = not_daily(self._last) if days else {}
         if not found:
             return
-        named = "; ".join(f"{ticker}: {what}" for ticker, what in list(found.items())[:_NAMED])
-        more = f"; and {len(found) - _NAMED:,} more tickers" if len(found) > _NAMED else ""
-        others = self._last["ticker"].n_unique() - len(found)
-        raise InputError(
-            f"The bars are not daily. {named}{more}.",
-            where=str(plan.content),
-            hint="export daily bars, one a day"
-            + (f"; to import the other {others:,} tickers only, name them with --tickers" if others else ""),
-        )
+        others = frozenset(self._last["ticker"].drop_nulls()) - found.keys()
+        raise NotDailyError(found, others, str(plan.content))
 
     def landed(self, batch_id: str, plan: FilePlan) -> None:
         """Keep the days of the file read last, under the name of its batch."""
@@ -81,6 +95,11 @@ class DeliveredDays:
             swapped = row | {"close": row["other_close"], "other_close": row["close"]}
             errors.setdefault(other_id, _contradiction(other, plan, swapped))
         return errors
+
+
+def _listed(found: dict[str, str]) -> str:
+    named = "; ".join(f"{ticker}: {what}" for ticker, what in list(found.items())[:_NAMED])
+    return named + (f"; and {len(found) - _NAMED:,} more tickers" if len(found) > _NAMED else "")
 
 
 def _contradiction(plan: FilePlan, other: FilePlan, row: dict[str, object]) -> InputError:

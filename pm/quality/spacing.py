@@ -20,6 +20,8 @@ _FEWEST_GAPS = 3
 """Smallest number of gaps between bars by which a spacing is recognised."""
 _FEW_GAPS = 8
 """Number of gaps below which all of them must be of a spacing."""
+_WEEKEND = 4
+"""Largest number of days between two daily bars, over a weekend and a holiday."""
 _REGULAR = 0.8
 """Smallest share of gaps of a spacing; thin trading and halts leave gaps of many lengths."""
 _FEWEST_DAYS = 3
@@ -59,7 +61,8 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
 
     Intraday are bars of which more than half of the days have several different closes. Weekly, two-weekly, monthly,
     quarterly or yearly are bars of which 80% of the gaps (of fewer than 8 gaps, all) have the length of this spacing.
-    A fund whose value is published weekly is weekly; a share that trades on few days is not, since its gaps differ.
+    A fund whose value is published weekly is weekly; a share that trades on few days is not, since its gaps differ. Of
+    few gaps that is by chance, so that beside tickers with daily bars one of fewer than 8 is not judged.
 
     Parameters
     ----------
@@ -82,9 +85,12 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
             days=several.sum(),
             gaps=pl.col("gap").count(),
             median=pl.col("gap").median(),
+            short=(pl.col("gap") <= _WEEKEND).mean(),
             **{name: pl.col("gap").is_between(*limits).mean() for name, limits in _LONGER.items()},
         )
     )
+    is_daily = (pl.col("gaps") >= _FEWEST_GAPS) & (pl.col("short") >= _REGULAR)
+    fewest = _FEW_GAPS if found.select(is_daily.any()).item() else _FEWEST_GAPS
     described: dict[str, str] = {}
     for row in found.iter_rows(named=True):
         if row["share"] > 0.5 and (row["days"] >= _FEWEST_DAYS or row["most"] >= _MANY):
@@ -92,7 +98,7 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
             continue
         needed = 1.0 if row["gaps"] < _FEW_GAPS else _REGULAR
         for name in _LONGER:
-            if row["gaps"] >= _FEWEST_GAPS and row[name] >= needed:
+            if row["gaps"] >= fewest and row[name] >= needed:
                 described[row["ticker"]] = f"{name} bars, {row['median']:.0f} days apart"
     return described
 

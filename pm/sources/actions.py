@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from pm.sources.cells import CellStyles
     from pm.sources.columnar import ParquetFile
 
-__all__ = ["actions_in", "match_actions", "read_actions", "split_ratio"]
+__all__ = ["actions_in", "match_actions", "read_actions", "split_ratio", "with_numbers"]
 
 _RATIO = re.compile(r"^\s*(\d+(?:[.,]\d+)?)\s*(?:[:/]|-?\s*for\s*-?)\s*(\d+(?:[.,]\d+)?)\s*$", re.IGNORECASE)
 """A ratio of new shares to old ones: 4:1, 3/2, 4-for-1."""
 
 
+_SAMPLE_ROWS = 1_000
+"""Number of first rows from which it is known what a column holds."""
 _ALONE = {"split": ("ratio",), "dividend": ("amount",)}
 """Further names of the columns of a file that has no bars."""
 
@@ -80,6 +83,29 @@ def match_actions(header: Sequence[str], taken: Mapping[str, int]) -> dict[str, 
         if places and places[0] not in taken.values():
             found[kind] = places[0]
     return found
+
+
+def with_numbers(
+    content: DelimitedText | ParquetFile, actions: Mapping[str, int], styles: CellStyles
+) -> dict[str, int]:
+    """Return those of the columns of splits and dividends whose first rows hold numbers, or nothing at all.
+
+    Columns of these names can hold something else: the date of an ex-dividend, a yes or no, a yield in percent.
+    """
+    if not actions:
+        return {}
+    with closing(content.pieces(actions)) as pieces:
+        head = next(pieces, pl.DataFrame(schema=list(actions))).head(_SAMPLE_ROWS)
+    return {kind: place for kind, place in actions.items() if _holds_numbers(head[kind], kind, styles)}
+
+
+def _holds_numbers(cells: pl.Series, kind: str, styles: CellStyles) -> bool:
+    if cells.dtype != pl.String:
+        return cells.dtype.is_numeric() or cells.dtype == pl.Null
+    values, bad = parse_numbers(cells, styles.numbers)
+    if kind == "split":
+        bad = bad & pl.Series([split_ratio(cell or "") is None for cell in cells], dtype=pl.Boolean)
+    return not bad.any() or (~bad & (values.is_not_null() if kind == "dividend" else cells != "")).any()
 
 
 def split_ratio(text: str) -> float | None:

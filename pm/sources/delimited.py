@@ -42,8 +42,9 @@ _FALLBACK = "cp1252"
 """Encoding of text that is not UTF-8: that of Windows in western Europe and America."""
 _PREAMBLE = 20
 """Maximum number of records among which the header is looked for."""
-_REMARK = re.compile(r"(?:[^\W\d]\S* \S|#|https?:)")
-"""Start of a line that is a remark and not the start of a row that was cut off: words, or an address."""
+_REMARK = re.compile(r"(?:[*†]*\s*[^\W\d]\S* \S|#|https?:)")
+"""Start of a line that is a remark and not the start of a row that was cut off: words, perhaps as a footnote, or an
+address."""
 _PREAMBLE_LINES = 1_000
 """Maximum number of lines, blank ones among them, among which the header is looked for."""
 _LINE_BYTES = 1 << 20

@@ -12,7 +12,7 @@ import polars as pl
 
 from pm.errors import InputError
 from pm.sources.accounts import account_file
-from pm.sources.actions import match_actions, read_actions
+from pm.sources.actions import match_actions, read_actions, with_numbers
 from pm.sources.base import BARS_SCHEMA
 from pm.sources.cells import CellStyles, cell_styles, read_cells, read_columns_of_tickers
 from pm.sources.columnar import ParquetFile, open_parquet
@@ -253,7 +253,8 @@ def _inspect(path: Path, part: str | None, parts: int, tickers: frozenset[str] |
         else:
             _require_one_ticker(content, places)
             places.pop("ticker", None)
-    actions = {} if groups else match_actions(content.header, places)
+    styles = cell_styles(content, places)
+    actions = {} if groups else with_numbers(content, match_actions(content.header, places), styles)
     read = {place for own in (places, actions, *groups.values()) for place in own.values()}
     return FilePlan(
         path=path,
@@ -264,7 +265,7 @@ def _inspect(path: Path, part: str | None, parts: int, tickers: frozenset[str] |
         ticker_source=origin,
         tickers=tickers,
         fingerprint=_fingerprint(content, ticker, tickers),
-        styles=cell_styles(content, places),
+        styles=styles,
         content=content,
         places=places,
         groups=groups,

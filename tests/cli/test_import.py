@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,18 +131,23 @@ def test_files_that_contradict_each_other_are_refused_by_both_names(tmp_path: Pa
     assert ("2781.csv" in done.stderr, "coin.csv" in done.stderr) == (True, True)
 
 
-def test_bars_that_are_not_daily_are_refused_and_the_other_tickers_can_be_had(tmp_path: Path, pm: Pm) -> None:
-    rows = [f"W,2020-01-{day:02},{day}\n" for day in (6, 13, 20, 27)]
-    rows += [f"D,2020-01-{day:02},{day}\n" for day in (6, 7, 8, 9)]
+def test_tickers_whose_bars_are_not_daily_are_left_out_of_a_file(tmp_path: Path, pm: Pm) -> None:
+    rows = [f"W,{date(2020, 1, 6) + timedelta(7 * week)},{week + 5}\n" for week in range(12)]
+    (tmp_path / "W.csv").write_text("ticker,date,close\n" + "".join(rows))
+    refused = pm(tmp_path, "import", "W.csv")
+    assert refused.returncode == 5
+    assert "The bars are not daily. W: weekly bars, 7 days apart." in refused.stderr
+    # a share that is traded so rarely that four bars happen to be a week apart is no weekly one
+    rows += [f"D,2020-01-{day:02},{day}\n" for day in (6, 7, 8, 9, 10, 13, 14, 15, 16, 17)]
+    rows += [f"THIN,2020-01-{day:02},{day}\n" for day in (6, 13, 20, 27)]
     (tmp_path / "x.csv").write_text("ticker,date,close\n" + "".join(rows))
     done = pm(tmp_path, "import", "x.csv")
-    assert (done.returncode, "W: weekly bars, 7 days apart" in done.stderr, "--tickers" in done.stderr) == (
-        5,
-        True,
-        True,
+    assert done.returncode == 0, done.stderr
+    assert "the bars of these tickers are not daily, and are left out: W: weekly bars, 7 days apart" in " ".join(
+        done.stderr.split()
     )
-    assert pm(tmp_path, "import", "x.csv", "--tickers", "D").returncode == 0
-    assert tickers(tmp_path, pm) == ["D"]
+    assert tickers(tmp_path, pm) == ["D", "THIN"]
+    assert "1 imported before" in pm(tmp_path, "import", "x.csv").stderr
 
 
 def test_the_same_file_under_two_names_lands_once(tmp_path: Path, pm: Pm) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Write = Callable[[str, str | bytes], Path]
+    BarsOf = Callable[[Path], pl.DataFrame]
 
 CASES = Path(__file__).with_name("cases")
 
@@ -106,3 +107,33 @@ def test_an_error_in_a_page_with_actions_names_its_line(write: Write) -> None:
     with pytest.raises(InputError, match="A row has 2 fields, the header has 7") as caught:
         list(read_file(inspect_file(path)))
     assert caught.value.where == f"{path}, line 3"
+
+
+def test_a_page_copied_from_yahoo_ends_with_its_footnotes(write: Write, bars_of: BarsOf) -> None:
+    text = (
+        "Date,Open,High,Low,Close*,Adj Close**,Volume\n"
+        '"Feb 9, 2024",188.65,189.99,188.00,188.85,188.85,"45,155,200"\n"Feb 9, 2024",0.24 Dividend\n'
+        '"Feb 8, 2024",189.39,189.54,187.35,188.32,188.08,"40,962,000"\n'
+        "*Close price adjusted for splits.\n"
+        "**Adjusted close price adjusted for splits and dividend and/or capital gain distributions.\n"
+    )
+    path = write("AAPL.csv", text)
+    assert bars_of(path)["close"].to_list() == [188.85, 188.32]
+    assert actions_of(inspect_file(path))["value"].to_list() == [0.24]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("Ex-Dividend", ["2024-02-01", ""]), ("Split", ["No", "Yes"]), ("Dividend", ["0.5%", "0.5%"]),
+        ("Dividends", ["quarterly", "n/a"]),
+    ],
+)  # fmt: skip
+def test_a_column_that_holds_no_amounts_is_no_column_of_actions(
+    header: str, cells: list[str], write: Write, bars_of: BarsOf
+) -> None:
+    path = write("A.csv", f"Date,Close,{header}\n2024-01-02,5,{cells[0]}\n2024-01-03,6,{cells[1]}\n")
+    plan = inspect_file(path)
+    assert plan.ignored == (header,)
+    assert actions_of(plan).is_empty()
+    assert bars_of(path)["close"].to_list() == [5.0, 6.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from pm.pipeline.delivered_days import DeliveredDays
+    from pm.pipeline.landing import Batch
     from pm.sources import FilePlan, Inspected
 
 __all__ = ["STAGE", "importing"]
@@ -105,7 +108,7 @@ def _import(
     tickers: Sequence[str] | None,
 ) -> Result:
     from pm.pipeline.delivered_days import DeliveredDays
-    from pm.sources import Delivery, actions_of, refusal_of
+    from pm.sources import refusal_of
 
     plans = files.plans
     refused[:] = files.refused
@@ -128,11 +131,7 @@ def _import(
             copies.append(plan)
             continue
         try:
-            bars = seen.watched(plan)
-            batch = landing.add(
-                Delivery(bars, actions_of(plan)), origin=FILES, fingerprint=plan.fingerprint, path=plan.name
-            )
-            seen.landed(batch.batch_id, plan)
+            batch = _land(context, landing, plan, seen)
         except InputError as error:
             refused.append(error)
         else:
@@ -162,6 +161,26 @@ def _import(
     parts += [f"{plural(len(copies), 'copy', 'copies')} of these"] if copies and landing.batches else []
     parts += [f"{len(refused):,} refused"] if refused else []
     return Result(landing.writes(), "; ".join(parts))
+
+
+def _land(context: Context, landing: Landing, plan: FilePlan, seen: DeliveredDays) -> Batch:
+    """Land a file, without the tickers whose bars are not daily if it has others."""
+    from pm.pipeline.delivered_days import NotDailyError
+    from pm.sources import Delivery, actions_of
+
+    def add(plan: FilePlan) -> Batch:
+        delivery = Delivery(seen.watched(plan), actions_of(plan))
+        return landing.add(delivery, origin=FILES, fingerprint=plan.fingerprint, path=plan.name)
+
+    try:
+        batch = add(plan)
+    except NotDailyError as error:
+        if not error.others:
+            raise
+        context.notify(error.left_out())
+        batch = add(replace(plan, tickers=error.others))
+    seen.landed(batch.batch_id, plan)
+    return batch
 
 
 def _copy_of_refused(copy: FilePlan, other: FilePlan) -> InputError:
