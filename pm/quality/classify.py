@@ -59,8 +59,8 @@ def classify(
     unchanged; any other is updated, and so is one whose delivery has another basis than the bars before it; then it is
     the one that is kept. Many small changes therefore add up until they are one.
 
-    Two values are equal if they differ by at most a relative 1e-6, or if the later one is the earlier price rounded to
-    the decimals of its delivery.
+    Two values are equal if they differ by at most a relative 1e-6, if the later one is the earlier price rounded to the
+    decimals of its delivery, or if the later one is missing.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _sequence(
     before = rows.select(*_RESTATED, "fetched_at", "batch_id")[kept]
     return rows.with_columns(
         *(before[name].alias(f"before_{name}") for name in before.columns),
-        *(pl.Series(f"same_{name}", comparison.equal(name, np.arange(rows.height), kept)) for name in _RESTATED),
+        *(pl.Series(f"same_{name}", comparison.is_kept(name, np.arange(rows.height), kept)) for name in _RESTATED),
         outcome=pl.Series(np.array(_OUTCOMES)[outcome], dtype=pl.String),
         # The lake has a key if the sequence starts with its bar.
         known=~rows["landed"][first],
@@ -166,7 +166,11 @@ class _Comparison:
         return outcome, before, np.repeat(self._starts, self._sizes)
 
     def equal(self, name: str, row: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Return whether a value equals that of an earlier row: both are missing, or only noise or rounding differs."""
+        """Return whether a value says nothing new beside that of an earlier row.
+
+        It is missing, or differs by noise or rounding only.
+        A file of closes alone does not take back the volume and the range that another file had.
+        """
         if name == "volume":
             return self._near(name, row, other, np.zeros(row.size))
         if name == "adj_factor":
@@ -174,11 +178,15 @@ class _Comparison:
             return np.asarray(by_factor | self._near("adj_close", row, other, self._adj_unit[row]))
         return self._near(name, row, other, self._unit[row])
 
+    def is_kept(self, name: str, row: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return whether a bar that replaces an earlier one keeps its value: a missing value takes one back."""
+        new, old = self._values[name][row], self._values[name][other]
+        return np.asarray(self.equal(name, row, other) & (np.isnan(old) | ~np.isnan(new)))
+
     def _near(self, name: str, row: np.ndarray, other: np.ndarray, unit: np.ndarray) -> np.ndarray:
         new, old = self._values[name][row], self._values[name][other]
         allowed = np.maximum(_RELATIVE_TOLERANCE * np.maximum(np.abs(new), np.abs(old)), 0.5 * unit * (1 + 1e-9))
-        near = np.abs(new - old) <= allowed
-        return np.asarray(near | (np.isnan(new) & np.isnan(old)))
+        return np.asarray((np.abs(new - old) <= allowed) | np.isnan(new))
 
 
 def _same_key(offset: int) -> pl.Expr:

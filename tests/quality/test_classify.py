@@ -75,8 +75,8 @@ def test_an_equal_bar_is_unchanged_and_keeps_its_first_batch(landed: Landed) -> 
     assert changed.updated.is_empty()
 
 
-@pytest.mark.parametrize(("field", "value"), [("open", 10.5), ("high", 13.0), ("low", 8.0), ("volume", None)])
-def test_a_changed_price_or_volume_is_a_restatement(landed: Landed, field: str, value: float | None) -> None:
+@pytest.mark.parametrize(("field", "value"), [("open", 10.5), ("high", 13.0), ("low", 8.0), ("volume", 7.0)])
+def test_a_changed_price_or_volume_is_a_restatement(landed: Landed, field: str, value: float) -> None:
     raw = landed({}, delivery(2) | {field: value})
     current = classify(factored(raw.head(1)), nothing()).inserted
     changed = classify(factored(raw.tail(1)), current)
@@ -121,6 +121,15 @@ def test_a_value_that_changes_and_changes_back_is_restated_twice(landed: Landed)
     assert changed.updated["close"].to_list() == [11.0]
     assert changed.restatements.select("old_value", "new_value").rows() == [(11.0, 11.5), (11.5, 11.0)]
     assert changed.counts["updated"].sum() == 2
+
+
+def test_a_bar_of_a_close_alone_takes_nothing_back_unless_the_close_differs(landed: Landed) -> None:
+    current = classify(factored(landed({})), nothing()).inserted
+    alone = dict.fromkeys(("open", "high", "low", "volume"))
+    assert classify(factored(landed(delivery(2) | alone)), current).counts.rows() == [("b2", 0, 0, 1)]
+    changed = classify(factored(landed(delivery(2, close=11.5, adj_close=5.75) | alone)), current)
+    assert changed.updated.select("volume", "close").rows() == [(None, 11.5)]
+    assert set(changed.restatements["field"]) == {"open", "high", "low", "close", "volume"}
 
 
 def test_nothing_landed(landed: Landed) -> None:
@@ -249,7 +258,7 @@ def test_the_classification_is_that_of_a_plain_dictionary(
         before = lake.get(key)
         if before is None:
             count[0] += 1
-        elif all(before[name] == line[name] for name in COMPARED):
+        elif all(line[name] is None or before[name] == line[name] for name in COMPARED):
             count[2] += 1
             continue
         else:
