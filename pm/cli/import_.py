@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 
+class DecimalSeparator(StrEnum):
+    """The decimal separator of numbers in a file."""
+
+    POINT = "point"
+    COMMA = "comma"
+
+    @property
+    def sign(self) -> Literal[".", ","]:
+        """Return the separator itself."""
+        return "." if self is DecimalSeparator.POINT else ","
+
+
 def import_(
     context: typer.Context,
     paths: Annotated[
@@ -37,6 +50,10 @@ def import_(
     ticker: Annotated[
         str | None,
         typer.Option(metavar="TICKER", help="Ticker of all rows. [default: a column of the file, or the file's name]"),
+    ] = None,
+    decimal: Annotated[
+        DecimalSeparator | None,
+        typer.Option(help="Decimal separator of the files. [default: found by their numbers]"),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and check the files, say what would be imported, and write nothing.")
@@ -58,7 +75,9 @@ def import_(
     names = parse_tickers(tickers)
     if ticker is not None and names is not None:
         raise typer.BadParameter("leave out --tickers: all rows are of one ticker", param_hint="--ticker")
-    files = inspect_files(expand_paths(paths), tickers=names, ticker=ticker)
+    files = inspect_files(
+        expand_paths(paths), tickers=names, ticker=ticker, decimal=None if decimal is None else decimal.sign
+    )
     if files.refused and not (keep_going and files.plans):
         raise files.refusal()
     message = (

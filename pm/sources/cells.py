@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -52,10 +52,17 @@ class CellStyles:
     numbers: NumberStyle
 
 
-def cell_styles(content: DelimitedText | ParquetFile, places: Mapping[str, int]) -> CellStyles:
+def cell_styles(
+    content: DelimitedText | ParquetFile, places: Mapping[str, int], decimal: Literal[".", ","] | None = None
+) -> CellStyles:
     """Detect the formats of dates and numbers from a file's first rows.
 
     Whether the day or the month comes first is decided by the first number above 12, in whichever row it is.
+
+    Parameters
+    ----------
+    decimal
+        Decimal separator, if the user tells it.
 
     Raises
     ------
@@ -74,6 +81,8 @@ def cell_styles(content: DelimitedText | ParquetFile, places: Mapping[str, int])
     for field, place in places.items():
         _require_readable_type(content, content.header[place], field, head[field].dtype)
     dates = _date_style(content, places, head["date"])
+    if decimal is not None:
+        return CellStyles(dates, NumberStyle(decimal, "," if decimal == "." else "."))
     return CellStyles(dates, _number_style(content, places, head, list(others), dates))
 
 
@@ -103,7 +112,7 @@ def _number_style(
             f"The numbers in column {quoted(content.header[places[error.column]])} can be read with a decimal "
             f"separator or with a thousands separator: {quoted(error.cell)}.",
             where=str(content),
-            hint="write decimals with a point, such as 1.087, and thousands without a separator",
+            hint="say which with --decimal point or --decimal comma",
         ) from None
     return style
 

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
 
@@ -40,6 +40,9 @@ _NAMED = 5
 """Maximum number of tickers named in a note."""
 
 
+Decimal: TypeAlias = Literal[".", ","]
+
+
 @dataclass(frozen=True)
 class FilePlan:
     """The detected format of a file, which `pm import` shows before it reads the file.
@@ -61,7 +64,7 @@ class FilePlan:
     tickers
         Tickers whose rows are read; None for all.
     fingerprint
-        SHA-256 of the uncompressed content, and of `ticker` and `tickers`.
+        SHA-256 of the uncompressed content, and of `ticker`, `tickers` and the decimal separator that was told.
     styles
         Formats of its dates and numbers.
     content
@@ -151,7 +154,11 @@ class Inspected:
 
 
 def inspect_files(
-    paths: Iterable[str | Path], *, tickers: Sequence[str] | None = None, ticker: str | None = None
+    paths: Iterable[str | Path],
+    *,
+    tickers: Sequence[str] | None = None,
+    ticker: str | None = None,
+    decimal: Decimal | None = None,
 ) -> Inspected:
     """Detect the format of each file that `find_files` finds; of an archive, of each text in it.
 
@@ -160,7 +167,7 @@ def inspect_files(
 
     Parameters
     ----------
-    paths, tickers, ticker
+    paths, tickers, ticker, decimal
         See `find_files` and `inspect_file`.
     """
     found = find_files(paths)
@@ -182,7 +189,9 @@ def inspect_files(
         plans = []
         for part in parts:
             try:
-                plans.append(inspect_file(path, part=part, parts=len(parts), tickers=tickers, ticker=ticker))
+                plans.append(
+                    inspect_file(path, part=part, parts=len(parts), tickers=tickers, ticker=ticker, decimal=decimal)
+                )
             except InputError as error:
                 errors.append(error)
         inspected.plans.extend(plans)
@@ -206,6 +215,7 @@ def inspect_file(
     parts: int = 1,
     tickers: Sequence[str] | None = None,
     ticker: str | None = None,
+    decimal: Decimal | None = None,
 ) -> FilePlan:
     """Detect the format of a file, without loading it into memory.
 
@@ -219,6 +229,8 @@ def inspect_file(
         Tickers whose rows are read, spelled as in the file; None for all.
     ticker
         Ticker of every row, whatever the file says; None to find it in the file or in its name.
+    decimal
+        Decimal separator; None to find it by the numbers.
 
     Raises
     ------
@@ -228,15 +240,26 @@ def inspect_file(
     path = Path(path)
     require_readable_name(path)
     with refusing(str(path)):
-        return _inspect(path, part, parts, None if tickers is None else frozenset(tickers), ticker)
+        content = _opened(path, part)
+        _refuse_lists_of_accounts(content)
+        name = _name_of(path, part, parts)
+        return _plan(path, name, content, None if tickers is None else frozenset(tickers), ticker, decimal)
 
 
-def _inspect(path: Path, part: str | None, parts: int, tickers: frozenset[str] | None, ticker: str | None) -> FilePlan:
+def _opened(path: Path, part: str | None) -> DelimitedText | ParquetFile:
     if path.suffix.lower() == ".parquet":
-        content: DelimitedText | ParquetFile = open_parquet(path)
-    else:
-        content = sniff(TextFile(path, part), is_header=lambda record: is_header(record) or bool(account_file(record)))
-    _refuse_lists_of_accounts(content)
+        return open_parquet(path)
+    return sniff(TextFile(path, part), is_header=lambda record: is_header(record) or bool(account_file(record)))
+
+
+def _plan(
+    path: Path,
+    name: str,
+    content: DelimitedText | ParquetFile,
+    tickers: frozenset[str] | None,
+    ticker: str | None,
+    decimal: Decimal | None,
+) -> FilePlan:
     groups = columns_by_ticker(content.header) or {}
     origin: Literal["name", "option"] | None = None if ticker is None or groups else "option"
     if groups:
@@ -248,12 +271,12 @@ def _inspect(path: Path, part: str | None, parts: int, tickers: frozenset[str] |
     else:
         places = match_columns(content.header, where=str(content))
         if ticker is None:
-            ticker = _ticker_of(_name_of(path, part, parts), content, places)
+            ticker = _ticker_of(name, content, places)
             origin = None if ticker is None else "name"
         else:
             _require_one_ticker(content, places)
             places.pop("ticker", None)
-    styles = cell_styles(content, places)
+    styles = cell_styles(content, places, decimal)
     actions = {} if groups else with_numbers(content, match_actions(content.header, places), styles)
     read = {place for own in (places, actions, *groups.values()) for place in own.values()}
     return FilePlan(
@@ -264,7 +287,7 @@ def _inspect(path: Path, part: str | None, parts: int, tickers: frozenset[str] |
         ticker=ticker,
         ticker_source=origin,
         tickers=tickers,
-        fingerprint=_fingerprint(content, ticker, tickers),
+        fingerprint=_fingerprint(content, ticker, tickers, decimal),
         styles=styles,
         content=content,
         places=places,
@@ -403,7 +426,12 @@ def _has_tickers(content: DelimitedText | ParquetFile, places: dict[str, int]) -
     return len(head) > 1 and not head.str.contains(r"^\d*$").all()
 
 
-def _fingerprint(content: DelimitedText | ParquetFile, ticker: str | None, tickers: frozenset[str] | None) -> str:
+def _fingerprint(
+    content: DelimitedText | ParquetFile,
+    ticker: str | None,
+    tickers: frozenset[str] | None,
+    decimal: Decimal | None,
+) -> str:
     digest = hashlib.sha256()
     file = content.file if isinstance(content, DelimitedText) else TextFile(content.path)
     with reading(file.path), file.open() as stream:
@@ -412,6 +440,8 @@ def _fingerprint(content: DelimitedText | ParquetFile, ticker: str | None, ticke
     if ticker is not None or tickers is not None:
         # Two tickers' files with equal content have different bars; and so has a file that is read for some tickers.
         digest.update(f"\0{ticker}\0{None if tickers is None else sorted(tickers)}".encode())
+    if decimal is not None:
+        digest.update(f"\0decimal {decimal}".encode())
     return digest.hexdigest()
 
 

@@ -79,8 +79,9 @@ def number_style(
     3. What the following say together. Where they contradict each other, nothing decides.
        The prices: with the wrong separator, 999 and 1,001 differ by a factor of 1000.
        The volume, which is a whole number; that of coins is not, so that it is left out beside a comma as delimiter.
-       The separators used: a point alone is a decimal point, unless the file has German dates and a delimiter that
-       leaves the comma free; a comma alone is a decimal comma beside dates written DD.MM.YYYY.
+       The separators used: a point alone is a decimal point in a file delimited by commas, and in one delimited by
+       anything but semicolons (which spreadsheets write where the comma is decimal) without dates written DD.MM.YYYY;
+       a comma alone is a decimal comma beside dates written DD.MM.YYYY, which no country has beside 1,000.
 
     Parameters
     ----------
@@ -202,10 +203,9 @@ def _told_by_volume(cells: Mapping[str, pl.Series]) -> NumberStyle | None:
 
 def _told_by_separators(ambiguous: pl.Series, delimiter: str, *, dotted_dates: bool) -> NumberStyle | None:
     has_point, has_comma = (ambiguous.str.contains(separator, literal=True).any() for separator in (".", ","))
-    if has_point and has_comma:
-        return None
     if has_point:
-        return POINT if delimiter == "," or not dotted_dates else None
+        is_told = delimiter == "," or (delimiter != ";" and not dotted_dates)
+        return POINT if is_told and not has_comma else None
     return COMMA if dotted_dates else None
 
 

@@ -150,6 +150,18 @@ def test_tickers_whose_bars_are_not_daily_are_left_out_of_a_file(tmp_path: Path,
     assert "1 imported before" in pm(tmp_path, "import", "x.csv").stderr
 
 
+def test_a_decimal_separator_that_the_file_does_not_show_can_be_told(tmp_path: Path, pm: Pm) -> None:
+    (tmp_path / "DAX.csv").write_text("Date;Close\n2026-11-25;24.859\n2026-11-26;24.901\n")
+    refused = pm(tmp_path, "import", "DAX.csv")
+    assert refused.returncode == 5
+    assert "--decimal point or --decimal comma" in " ".join(refused.stderr.split())
+    # each reading is another import, so that a wrong one can be corrected
+    for word, close in (("point", "24.859"), ("comma", "24859.0")):
+        assert pm(tmp_path, "import", "DAX.csv", "--decimal", word).returncode == 0
+        found = pm(tmp_path, "sql", "SELECT close FROM bars ORDER BY date LIMIT 1", "--format", "csv")
+        assert found.stdout.split() == ["close", close]
+
+
 def test_the_same_file_under_two_names_lands_once(tmp_path: Path, pm: Pm) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(GOOD.format("AAA"))

@@ -100,7 +100,10 @@ def test_a_volume_decides_by_being_whole() -> None:
 
 def test_the_separators_decide_beside_the_dates_and_the_delimiter() -> None:
     assert detected(close=["1.087", "1.083"]) == POINT
-    assert detected(";", close=["1.087", "1.083"]) == POINT
+    # Excel writes semicolons where the comma is the decimal separator, and the point that of thousands.
+    assert detected(";", close=["1.087", "1.083"]) == ("close", "1.087")
+    assert detected("\t", close=["145.731", "145.902"]) == POINT
+    assert detected("\t", dotted=True, close=["145.731"]) == ("close", "145.731")
     assert detected(";", dotted=True, close=["1.087"]) == ("close", "1.087")
     assert detected(dotted=True, close=["1,087", "1,083"]) == COMMA
     assert detected(close=["1,087", "1,083"]) == ("close", "1,087")
@@ -112,10 +115,8 @@ def test_a_point_in_a_file_delimited_by_commas_is_decimal_whatever_the_volume_is
     assert detected(close=["12", "13"], volume=["1.500", "2.250"]) == POINT
     # One price or bad quote of 1000 times as much is a contradiction and decides nothing.
     assert detected(close=["1.234", "999", "1.235"]) == ("close", "1.234")
-    # With another delimiter the volume is whole, or contradicts what a point alone means.
-    assert detected(";", close=["12", "13"], volume=["1.500", "2.250"]) == ("volume", "1.500")
-    assert detected(";", dotted=True, close=["12", "13"], volume=["1.500", "2.250"]) == COMMA
-    assert detected(";", close=["12.345"], volume=["1.234"]) == ("close", "12.345")
+    # With another delimiter the volume is whole.
+    assert detected(";", close=["12", "13"], volume=["1.500", "2.250"]) == COMMA
 
 
 def test_thousands_that_are_not_separated_once_are_separated_nowhere() -> None:
