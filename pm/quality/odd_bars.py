@@ -18,14 +18,17 @@ __all__ = ["flag_odd_bars"]
 _FLAGS = BAR_FLAGS.unstamped_schema
 _CLOSURE = timedelta(days=30)
 """Time longer than an exchange is closed: a session before the first bar shows that its calendar covers the bar."""
+_COLUMN = 5
+"""Smallest number of bars without a price from which the delivery has no column of it."""
 
 
 def flag_odd_bars(bars: pl.DataFrame, *, unusable: pl.DataFrame, exchanges: Mapping[str, str]) -> pl.DataFrame:
     """Return flags of bars, one a row: ticker, date, rule, value, detail.
 
     - `range_dropped`: the high and the low contradict the open or the close, or one of open, high and low is missing or
-      zero, so that the bar is used without them. The value is the distance of the close from the nearer of high and
-      low, as a fraction of the close; 0 for a close between them.
+      zero, so that the bar is used without them. Where one of them is missing from five bars of a delivery or more, and
+      from all, it has no such column, and there is no flag. The value is the distance of the close from the nearer of
+      high and low, as a fraction of the close; 0 for a close between them.
     - `no_session`: the exchange has no session on the day. It has no value. Only tickers whose exchange is known have
       this flag, on days that its calendar covers.
 
@@ -53,29 +56,31 @@ def _without_range(bars: pl.DataFrame, unusable: pl.DataFrame) -> pl.DataFrame:
     above, below = ((pl.when(pl.col(name) != 0).then(pl.col(name))) for name in ("sent_high", "sent_low"))
     outside = pl.max_horizontal(pl.col("close") - above, below - pl.col("close"), pl.lit(0.0))
     lacking = pl.any_horizontal(price.is_null() | (price == 0) for price in sent)
-    return (
-        bars.filter(pl.col("open").is_null())
-        .join(landed, on=["ticker", "batch_id", "row"])
-        .select(
-            "ticker",
-            "date",
-            rule=pl.lit("range_dropped"),
-            value=outside / pl.col("close"),
-            detail=pl.when(lacking)
-            .then(
-                pl.format(
-                    "Open {}, high {} and low {} lack a price: only the close {} is used.",
-                    *(price.cast(pl.String).fill_null("none") for price in sent),
-                    "close",
-                )
+    delivery = ["ticker", "batch_id"]
+    found = bars.filter(pl.col("open").is_null()).join(landed, on=[*delivery, "row"])
+    whole = found.join(bars.group_by(delivery).len("bars"), on=delivery)
+    is_column_absent = (pl.col("bars") >= _COLUMN) & pl.any_horizontal(
+        price.null_count().over(delivery) == pl.col("bars") for price in sent
+    )
+    return whole.filter(~is_column_absent).select(
+        "ticker",
+        "date",
+        rule=pl.lit("range_dropped"),
+        value=outside / pl.col("close"),
+        detail=pl.when(lacking)
+        .then(
+            pl.format(
+                "Open {}, high {} and low {} lack a price: only the close {} is used.",
+                *(price.cast(pl.String).fill_null("none") for price in sent),
+                "close",
             )
-            .otherwise(
-                pl.format(
-                    "High {} and low {} contradict open {} and close {}: only the close is used.",
-                    *("sent_high", "sent_low", "sent_open", "close"),
-                )
-            ),
         )
+        .otherwise(
+            pl.format(
+                "High {} and low {} contradict open {} and close {}: only the close is used.",
+                *("sent_high", "sent_low", "sent_open", "close"),
+            )
+        ),
     )
 
 

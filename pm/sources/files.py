@@ -111,6 +111,10 @@ class FilePlan:
             first = ", ".join(list(self.groups)[:_NAMED])
             more = f" and {len(self.groups) - _NAMED:,} more" if len(self.groups) > _NAMED else ""
             notes.append(f"columns of {first}{more}")
+        lacking = [name for name in ("open", "high", "low") if name not in self.places]
+        if 0 < len(lacking) < 3:
+            used = " and ".join(name for name in ("open", "high", "low") if name in self.places)
+            notes.append(f"{used} not used without {' and '.join(lacking)}")
         if self.styles.numbers.decimal == ",":
             notes.append("decimal commas")
         if self.styles.dates is not None and "YY" in self.styles.dates.name and "YYYY" not in self.styles.dates.name:

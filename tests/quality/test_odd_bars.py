@@ -59,3 +59,14 @@ def test_a_bar_on_a_day_without_a_session_is_flagged() -> None:
     assert flags["detail"][1] == "XTKS has no session on 2024-01-14, a Sunday."
     old = bars.with_columns(date=date(1700, 1, 3))  # before the calendar begins
     assert flag_odd_bars(old, unusable=none, exchanges={"7203.T": "XTKS"}).is_empty()
+
+
+def test_a_file_without_a_column_of_opens_is_no_oddity_of_each_bar(landed: Landed, settings: QualitySettings) -> None:
+    days = [date(2024, 1, day) for day in (2, 3, 4, 5, 8)]
+    rows = [{"ticker": "CLOSED", "date": day, "open": None} for day in days]
+    rows += [{"ticker": "ONCE", "date": day} | ({"open": None} if day == days[1] else {}) for day in days]
+    raw = landed(*rows)
+    bars = check_bars(raw, today=TODAY, settings=settings).good.with_columns(adj_factor=pl.lit(1.0))
+    unusable = raw.filter(pl.col("open").is_null())
+    flags = flag_odd_bars(bars, unusable=unusable, exchanges={})
+    assert flags.select("ticker", "date", "rule").rows() == [("ONCE", days[1], "range_dropped")]
