@@ -24,6 +24,8 @@ _WEEKEND = 4
 """Largest number of days between two daily bars, over a weekend and a holiday."""
 _REGULAR = 0.8
 """Smallest share of gaps of a spacing; thin trading and halts leave gaps of many lengths."""
+_IN_A_ROW = 26
+"""Number of gaps in a row, half a year of weekly ones, by which a part of the bars is recognised."""
 _FEWEST_DAYS = 3
 """Smallest number of days with several closes by which intraday bars are recognised …"""
 _MANY = 4
@@ -62,7 +64,8 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
     Intraday are bars of which more than half of the days have several different closes. Weekly, two-weekly, monthly,
     quarterly or yearly are bars of which 80% of the gaps (of fewer than 8 gaps, all) have the length of this spacing.
     A fund whose value is published weekly is weekly; a share that trades on few days is not, since its gaps differ. Of
-    few gaps that is by chance, so that beside tickers with daily bars one of fewer than 8 is not judged.
+    few gaps that is by chance, so that beside tickers with daily bars one of fewer than 8 is not judged. A part of the
+    bars is enough: 80% of 26 gaps in a row.
 
     Parameters
     ----------
@@ -75,19 +78,16 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
         days = days.group_by("ticker", "date", maintain_order=True).agg(pl.col("closes").sum())
     gap = pl.when(is_next).then(pl.col("date").to_physical() - pl.col("date").to_physical().shift(1))
     several = pl.col("closes") > 1
-    found = (
-        days.with_columns(gap=gap)
-        .group_by("ticker", maintain_order=True)
-        .agg(
-            closes=pl.col("closes").median(),
-            most=pl.col("closes").max(),
-            share=several.mean(),
-            days=several.sum(),
-            gaps=pl.col("gap").count(),
-            median=pl.col("gap").median(),
-            short=(pl.col("gap") <= _WEEKEND).mean(),
-            **{name: pl.col("gap").is_between(*limits).mean() for name, limits in _LONGER.items()},
-        )
+    days = days.with_columns(gap=gap)
+    found = days.group_by("ticker", maintain_order=True).agg(
+        closes=pl.col("closes").median(),
+        most=pl.col("closes").max(),
+        share=several.mean(),
+        days=several.sum(),
+        gaps=pl.col("gap").count(),
+        median=pl.col("gap").median(),
+        short=(pl.col("gap") <= _WEEKEND).mean(),
+        **{name: pl.col("gap").is_between(*limits).mean() for name, limits in _LONGER.items()},
     )
     is_daily = (pl.col("gaps") >= _FEWEST_GAPS) & (pl.col("short") >= _REGULAR)
     fewest = _FEW_GAPS if found.select(is_daily.any()).item() else _FEWEST_GAPS
@@ -100,17 +100,32 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
         for name in _LONGER:
             if row["gaps"] >= fewest and row[name] >= needed:
                 described[row["ticker"]] = f"{name} bars, {row['median']:.0f} days apart"
+    enough = pl.max_horizontal(pl.col(name) * pl.col("gaps") for name in _LONGER) >= _REGULAR * _IN_A_ROW
+    suspects = found.filter(enough)["ticker"]
+    for row in _in_a_row(days.filter(pl.col("ticker").is_in(suspects.implode()))).iter_rows(named=True):
+        described.setdefault(row["ticker"], f"{row['name']} bars from {row['first']} to {row['last']}, others besides")
     return described
+
+
+def _in_a_row(days: pl.DataFrame) -> pl.DataFrame:
+    """Return the tickers with many gaps of a spacing in a row: ticker, name, first and last date of such gaps."""
+    found = []
+    for name, limits in _LONGER.items():
+        is_of_spacing = pl.col("gap").is_between(*limits)
+        in_a_row = is_of_spacing.cast(pl.Float64).rolling_mean(_IN_A_ROW).max().over("ticker") >= _REGULAR - 1e-9
+        gaps = days.filter(in_a_row).filter(is_of_spacing).group_by("ticker", maintain_order=True)
+        start = pl.col("date") - pl.duration(days="gap")
+        found.append(gaps.agg(name=pl.lit(name), first=start.first(), last=pl.col("date").last()))
+    return pl.concat(found)
 
 
 def contradictions(days: pl.DataFrame) -> pl.DataFrame:
     """Return the tickers about which files contradict each other.
 
     Two files do if they have a ticker's closes on common dates and these differ by more than .1% and the rounding to
-    their decimals. Closes whose
-    ratio is the same on five dates or more are no contradiction: one file was adjusted for a later dividend or split.
-    Neither is the last of several common dates, nor a difference of up to 20% on a single one: its session can have
-    been open when a file was made.
+    their decimals. Closes whose ratio is the same on five dates or more are no contradiction: one file was adjusted for
+    a later dividend or split. Neither is the last of several common dates, nor a difference of up to 20% on a single
+    one: its session can have been open when a file was made.
 
     Parameters
     ----------

@@ -56,6 +56,14 @@ def test_daily_bars_with_holes_are_daily() -> None:
     assert not_daily(days_of(twice)) == {}
 
 
+def test_a_part_of_another_spacing_is_recognised() -> None:
+    weeks = last_of("1w")
+    half = [*weeks[:60], *(day for day in SESSIONS if day > weeks[59])]
+    found = not_daily(pl.concat([days(half, "HALF"), days(SESSIONS, "DAILY")]))
+    assert found.keys() == {"HALF"}
+    assert found["HALF"] == f"weekly bars from {weeks[59] - timedelta(weeks=59)} to {weeks[59]}, others besides"
+
+
 def test_each_ticker_is_judged_by_its_own_dates_in_any_order() -> None:
     mixed = pl.concat([days(SESSIONS, "D"), days(last_of("1w"), "W"), days(last_of("1mo"), "M")]).sample(
         fraction=1.0, shuffle=True, seed=1
