@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from filelock import FileLock, Timeout
 from pm.clock import utc_now
 from pm.errors import LakeBusyError, StorageError
 from pm.open_files import delete, is_held, write_whole
+from pm.pipeline.queue import Turn, is_anyone_waiting
 from pm.settings import redact_credentials
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ __all__ = ["is_locked", "writer_lock"]
 
 _LOCK = "writer.lock"
 _OWNER = "writer.json"
+_QUEUE = "waiting"
 _PATIENCE = 0.5
 """Seconds to try for the lock before another process counts as its holder: `is_locked` holds it for a moment too."""
 _POLL = 0.1
@@ -40,7 +43,7 @@ def writer_lock(
     lake
         The workspace's lake folder.
     wait_seconds
-        Longest wait for another process that holds it, in seconds.
+        Longest wait for another process that holds it, and for those who came before, in seconds.
     on_wait
         Function that is told once, in a sentence, which process is waited for.
 
@@ -55,7 +58,7 @@ def writer_lock(
     owner = lake / _OWNER
     try:
         lake.mkdir(parents=True, exist_ok=True)
-        _acquire(lock, owner, wait_seconds, on_wait)
+        _acquire(lock, lake, wait_seconds, on_wait)
     except Timeout:
         raise LakeBusyError(
             f"Another run is writing to this workspace: {_describe(owner)}.",
@@ -79,19 +82,30 @@ def writer_lock(
             lock.release()
 
 
-def _acquire(lock: FileLock, owner: Path, wait_seconds: float, on_wait: Callable[[str], object] | None) -> None:
-    """Take the lock, and wait for it if another process holds it; raise `Timeout` if the wait was too short."""
-    try:
-        lock.acquire(timeout=_PATIENCE, poll_interval=_POLL)
-    except Timeout:
-        if not wait_seconds:
-            raise
+def _acquire(lock: FileLock, lake: Path, wait_seconds: float, on_wait: Callable[[str], object] | None) -> None:
+    """Take the lock, in line behind those who wait for it already; raise `Timeout` if the wait was too short."""
+    line = lake / _QUEUE
+    if not is_anyone_waiting(line):
+        try:
+            lock.acquire(timeout=_PATIENCE, poll_interval=_POLL)
+        except Timeout:
+            pass
+        else:
+            return
+    if not wait_seconds:
+        raise Timeout(lock.lock_file)
+    until = time.monotonic() + wait_seconds
+    with Turn(line) as turn:
         if on_wait is not None:
             on_wait(
                 f"Waiting up to {wait_seconds:,g} s for another process to finish writing to this workspace: "
-                f"{_describe(owner)}."
+                f"{_describe(lake / _OWNER)}."
             )
-        lock.acquire(timeout=wait_seconds, poll_interval=_POLL)
+        while not turn.has_come():
+            if time.monotonic() > until:
+                raise Timeout(lock.lock_file)
+            time.sleep(_POLL)
+        lock.acquire(timeout=max(0.0, until - time.monotonic()), poll_interval=_POLL)
 
 
 def is_locked(lake: Path) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,3 +102,51 @@ def test_a_wait_that_is_too_short_is_refused(tmp_path: Path) -> None:
             pass
         holder.communicate()
     assert len(heard) == 1
+
+
+_WAIT = """
+import sys
+from pathlib import Path
+from pm.pipeline.lock import writer_lock
+with writer_lock(Path(sys.argv[1]), wait_seconds=60, on_wait=lambda _: print("waits", flush=True)):
+    with open(sys.argv[2], "a") as file:
+        file.write(sys.argv[3] + "\\n")
+"""
+
+
+def wait(lake: Path, order: Path, name: str) -> subprocess.Popen[str]:
+    """Start a process that waits for the lock, and writes its name once it has it."""
+    line = [sys.executable, "-c", _WAIT, str(lake), str(order), name]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waits\n"
+    while not any((lake / "waiting").glob(f"*-{process.pid}-*")):
+        time.sleep(0.01)
+    return process
+
+
+def test_writers_get_in_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    order = tmp_path / "order.txt"
+    names = [f"writer {number}" for number in range(5)]
+    with hold(tmp_path) as holder:
+        waiting = [wait(tmp_path, order, name) for name in names]
+        waiting[1].kill()  # who waits no more holds nobody up
+        waiting[1].communicate()
+        # who does not wait is refused, and does not get in between
+        with pytest.raises(LakeBusyError), writer_lock(tmp_path):
+            pass
+        holder.communicate()
+    for place, process in enumerate(waiting):
+        process.communicate(timeout=60)
+        assert (process.returncode == 0) == (place != 1)
+    assert order.read_text().splitlines() == [name for place, name in enumerate(names) if place != 1]
+    assert list((tmp_path / "waiting").iterdir()) == []
+
+
+def test_a_file_of_a_process_that_has_ended_or_of_another_with_its_pid_is_no_place_in_line(tmp_path: Path) -> None:
+    (tmp_path / "waiting").mkdir()
+    for name in (f"{1:020}-{2**30}-1-ab", f"{2:020}-{os.getpid()}-1-ab", "notes.txt"):
+        (tmp_path / "waiting" / name).touch()
+    with writer_lock(tmp_path):
+        pass
+    assert [file.name for file in (tmp_path / "waiting").iterdir()] == ["notes.txt"]
