@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from pm.quality.rebasing import BEFORE
-from pm.tables.quality import BARS, REBASINGS
+from pm.tables.quality import BARS, REBASINGS, RESTATEMENTS
 
 __all__ = ["Classified", "classify"]
 
@@ -73,6 +73,8 @@ def classify(
     batches
         Numbers of decimals of the deliveries: batch_id, decimals, adj_decimals. One that is absent is exact.
     """
+    if current.is_empty() and good.n_unique(_KEY) == good.height:  # no bar is there twice
+        return _all_inserted(good)
     empty = REBASINGS.polars_schema.to_frame()
     sequence = _sequence(good, current, empty if rebasings is None else rebasings, batches)
     landed = sequence.filter(pl.col("landed"))
@@ -86,6 +88,17 @@ def classify(
             for outcome in ("inserted", "updated", "unchanged")
         ),
         restatements=_restatements(landed.filter(pl.col("outcome") == "updated")),
+    )
+
+
+def _all_inserted(good: pl.DataFrame) -> Classified:
+    nothing = good.clear().select(_BARS)
+    counts = good.group_by("batch_id", maintain_order=True).agg(inserted=pl.len().cast(pl.Int64))
+    return Classified(
+        inserted=good.select(_BARS).sort(_KEY),
+        updated=nothing,
+        counts=counts.with_columns(updated=pl.lit(0, pl.Int64), unchanged=pl.lit(0, pl.Int64)),
+        restatements=RESTATEMENTS.unstamped_schema.to_frame(),
     )
 
 

@@ -263,7 +263,7 @@ def _refused_days(closes: pl.DataFrame, refused: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("date") > pl.col("first"))
         .sort("date")
         .join_asof(
-            closes.select("ticker", next="date").sort("next"),
+            closes.select("ticker", next="date"),
             left_on="date",
             right_on="next",
             by="ticker",

@@ -77,6 +77,9 @@ WHERE ticker IN (SELECT unnest(?::VARCHAR[]))
 GROUP BY ticker HAVING count(adj_close) BETWEEN 1 AND count(*) - 1
 """
 
+_BARS = tuple(BARS.unstamped_schema)
+"""Columns of bars that the check reads."""
+
 _UNUSABLE_RANGES = """
 SELECT ticker, batch_id, row, open, high, low, close
 FROM raw.bars
@@ -274,7 +277,7 @@ def _check_piece(context: Context, task: _Task, tickers: list[str | None], check
     own, other = _by_source(context, task, passed.good)
     refused = pl.concat([passed.refused, other])
     named = [ticker for ticker in tickers if ticker is not None]
-    current = context.read(BARS, "NOT ?", [task.afresh], among={"ticker": named})
+    current = context.read(BARS, "NOT ?", [task.afresh], among={"ticker": named}, columns=_BARS)
     actions = context.read(RAW_ACTIONS, among={"ticker": named})
     known = context.read(REBASINGS, "NOT ?", [task.afresh], among={"ticker": named})
     found = _rebasings(context, own, current, known)
@@ -291,7 +294,7 @@ def _check_piece(context: Context, task: _Task, tickers: list[str | None], check
         ]
     )
     written = context.stamp(pl.concat([classified.inserted, changed]), cutoff=today)
-    history = pl.concat([current.join(written, on=["ticker", "date"], how="anti"), BARS.conform(written)])
+    history = pl.concat([current.join(written, on=["ticker", "date"], how="anti"), written.select(_BARS)])
     exchange_of = settings.sources.exchanges.exchange_of
     exchanges = {
         ticker: exchange
@@ -417,6 +420,8 @@ def _with_factors(
     shape = list(RAW_BARS.polars_schema)
     past = unsettled.join(good, on=["ticker", "date"], how="anti")
     both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions, rebasings)
+    if past.is_empty():
+        return both, both.clear().drop("adj_close")
     own = both.join(good.select("batch_id", "row"), on=["batch_id", "row"], how="semi")
     again = both.join(past, on=["ticker", "date"], how="inner", suffix="_before")
     refactored = again.filter(pl.col("adj_factor") != pl.col("adj_factor_before"))
