@@ -78,10 +78,17 @@ _DEAL = _known("""
     action side buysell transactiontype transaction transcode tradetype ordertype ordernumber orderid commission
     commissions fees brokerage feescomm
     vorgang auftragsart transaktion transaktionstyp provision gebühren opération courtage operazione commissioni
+    betrag gesamtbetrag endbetrag
     operación comisión operação corretagem transactie transactiekosten transaktionstyp courtage prowizja
     işlem komisyon комиссия операция 売買 手数料 买卖 买卖方向 手续费 매매구분 수수료
 """)
 """Names of what only a transaction has."""
+_PAPER = _known("isin wkn cusip sedol wertpapier wertpapiername värdepapper titolo")
+"""Names of the column that says which paper is held or traded, which files of bars hardly have."""
+_TRADE_PRICE = _known("""
+    kurs ausführungskurs cours koers prezzo precio preço cena fiyat цена 価格 約定単価 价格 成交价 체결가
+""")
+"""Names of the price of a transaction in other languages than English."""
 _NAMES = frozenset({_plain(name) for name in (*SPELLINGS["ticker"], *WEAK_SPELLINGS["ticker"])}) | _known("""
     isin wkn cusip sedol product security description investment fund company
     produkt wertpapier bezeichnung titel symbole libellé nom symbool naam titolo nome simbolo símbolo activo ativo papel
@@ -122,7 +129,7 @@ def account_file(header: Sequence[str]) -> Literal["positions", "transactions"] 
         return "positions"
     if is_ranged:
         return None
-    if has(_DEAL):
+    if has(_DEAL) or (is_dated and has(_PAPER) and has(_TRADE_PRICE)):
         return "transactions"
     return "positions" if has_gain or (not is_dated and has(_WORTH)) else None
 

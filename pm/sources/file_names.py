@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 __all__ = ["ticker_in"]
 
@@ -13,7 +14,7 @@ _WORDS = frozenset(
         "historical", "historicaldata", "historicalprices", "history", "import", "mappe", "my", "new", "ohlc", "ohlcv",
         "output", "prices", "price", "quote", "quotes", "result", "results", "sample", "series", "sheet", "stock",
         "stockprices", "stocks", "table", "tabelle", "temp", "test", "ticker", "tickers", "untitled", "values",
-        "workbook",
+        "workbook", "daten", "datos", "dati", "dados", "kurse", "kursdaten", "cours", "koersen", "prezzi", "precios",
     }
 )  # fmt: skip
 """Words that name a file and not its ticker, in lower case; a number can follow them: Book1, sheet_2."""
@@ -24,10 +25,19 @@ _INTERVAL = re.compile(r"(?:,\s*|[-_ ])(?:1?d|1day|daily)(?:[_ ][0-9a-f]{5,8})?$
 """Interval of daily bars at the end of a name: 'BTCUSDT-1d', 'BATS_AAPL, 1D', 'aapl_us_d'."""
 _DESCRIPTION = re.compile(
     r"[-_ ]+(?:stock[-_ ]+)?"
-    r"(?:historical[-_ ]+(?:data|prices|quotes)|price[-_ ]+history|history|prices|quotes|ohlcv?|data)$",
+    r"(?:historical[-_ ]+(?:data|prices|quotes)|price[-_ ]+history|history|prices|quotes|ohlcv?|data"
+    r"|historische[-_ ]+(?:daten|kurse|gegevens|data)|données[-_ ]+historiques|datos[-_ ]+históricos|dati[-_ ]+storici"
+    r"|dados[-_ ]+históricos|dane[-_ ]+historyczne|historisk[-_ ]+data|historiska[-_ ]+(?:data|priser)"
+    r"|data[-_ ]+historis|geçmiş[-_ ]+verileri|過去データ|历史数据|歷史數據|과거[-_ ]+데이터)$",
     re.IGNORECASE,
 )
-"""What the file holds, after its ticker: 'NVDA Historical Data'."""
+"""What the file holds, after its ticker: 'NVDA Historical Data', as investing.com writes it in its languages."""
+_CHINESE = re.compile(r"(?<=[A-Za-z0-9])(?:历史数据|歷史數據|過去データ)$")
+"""The same, which can follow without a space."""
+_BEFORE = re.compile(r"^(?:прошлые данные|dữ liệu lịch sử)[-_ ]+", re.IGNORECASE)
+"""The same, in the languages in which it is before the ticker: 'Прошлые данные - GAZP'."""
+_WHOLE_HISTORY = re.compile(r"^([a-z0-9]{2,10}-[a-z]{3,4})-max$")
+"""A coin and a currency as CoinGecko writes them: 'btc-usd-max'."""
 _EXCHANGE = re.compile(
     r"^(?:AMEX|ASX|BATS|BINANCE|BSE|COINBASE|EURONEXT|FWB|HKEX|LSE|MIL|NASDAQ|NSE|NYSE|OTC|SIX|SSE|SZSE|TSE|TSX|XETR)"
     r"[_:](?=[A-Z0-9])"
@@ -47,9 +57,9 @@ def ticker_in(stem: str) -> str | None:
     stem
         Name of the file without its ending.
     """
-    name = stem.strip()
-    for ending in (_COPY, _INTERVAL, _DESCRIPTION):
-        name = ending.sub("", name)
+    name = _WHOLE_HISTORY.sub(r"\1", unicodedata.normalize("NFC", stem).strip())
+    for addition in (_COPY, _INTERVAL, _DESCRIPTION, _CHINESE, _BEFORE):
+        name = addition.sub("", name)
     name = _EXCHANGE.sub("", name)
     stooq = _STOOQ.match(name)
     if stooq and name != stem:

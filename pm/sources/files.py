@@ -56,7 +56,7 @@ class FilePlan:
     columns
         Column of a bar, to the column of the file that it is read from.
     ignored
-        Columns of the file that are not read.
+        Columns of the file that are not read; those without a name are left out.
     ticker
         Ticker of every row; None if the file has a ticker column.
     ticker_source
@@ -105,8 +105,9 @@ class FilePlan:
         if isinstance(self.content, DelimitedText):
             if self.content.encoding != "utf-8":
                 notes.append(f"the text is in {_ENCODINGS[self.content.encoding]}")
-            if self.content.remarks:
-                notes.append(f"lines left out: {', '.join(self.content.remarks)}")
+            remarks = [line.strip(f" {self.content.delimiter}") for line in self.content.remarks]
+            if any(remarks):
+                notes.append(f"lines left out: {', '.join(filter(None, remarks))}")
         if self.groups:
             first = ", ".join(list(self.groups)[:_NAMED])
             more = f" and {len(self.groups) - _NAMED:,} more" if len(self.groups) > _NAMED else ""
@@ -287,7 +288,7 @@ def _plan(
         path=path,
         format="parquet" if isinstance(content, ParquetFile) else "csv",
         columns={} if groups else {name: content.header[place] for name, place in (places | actions).items()},
-        ignored=tuple(name for place, name in enumerate(content.header) if place not in read),
+        ignored=tuple(name for place, name in enumerate(content.header) if place not in read and name.strip()),
         ticker=ticker,
         ticker_source=origin,
         tickers=tickers,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pm.errors import InputError, did_you_mean
@@ -18,62 +20,62 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "ticker": ("ticker", "symbol", "sym", "instrument", "ric", "tickersymbol", "scripcode", "tradingsymbol"),
     "date": (
         *("date", "datetime", "timestamp", "day", "session", "tradedate", "tradingdate", "tradingday", "dt"),
-        *("opentime", "datum", "fecha", "data", "tarih", "дата", "日付", "日期", "日付け", "날짜"),
+        *("opentime", "snappedat", "datum", "fecha", "data", "dato", "päivämäärä", "tarih", "tanggal", "ngày", "дата"),
+        *("日付", "日付け", "日期", "交易日期", "날짜", "일자"),
     ),
     "open": (
         *("open", "openprice", "o", "pxopen", "opening", "openingprice"),
-        *("eröffnung", "eröffn", "erster", "eröffnungskurs", "ouverture", "ouv", "apertura", "abertura"),
-        *(
-            "otwarcie",
-            "öppning",
-            "öppningskurs",
-            "openen",
-            "açılış",
-            "откр",
-            "始値",
-            "开盘",
-            "开盘价",
-            "시가",
-        ),
+        *("eröffnung", "eröffn", "erster", "eröffnungskurs", "ouverture", "ouv", "apertura", "abrir", "abertura"),
+        *("aperto", "otwarcie", "öppning", "öppningskurs", "öppna", "åben", "avaus", "openen", "açılış", "откр"),
+        *("pembukaan", "mở", "始値", "开盘", "开盘价", "開盤", "開盤價", "開市", "시가", "오픈"),
     ),
     "high": (
         *("high", "highprice", "h", "max", "pxhigh", "highest"),
-        *("hoch", "höchst", "höchstkurs", "tageshoch", "haut", "plushaut", "massimo", "máximo", "máxima", "maximo"),
-        *("najwyzszy", "najwyższy", "högst", "högsta", "hoog", "yüksek", "макс", "高値", "最高", "最高价", "고가"),
+        *("hoch", "höchst", "höchstkurs", "tageshoch", "haut", "plushaut", "élevé", "massimo", "máximo", "máxima"),
+        *("maximo", "máx", "alto", "najwyzszy", "najwyższy", "högst", "högsta", "hög", "høj", "korkein", "hoog"),
+        *("yüksek", "макс", "tertinggi", "cao", "高値", "高", "最高", "最高价", "最高價", "고가"),
     ),
     "low": (
         *("low", "lowprice", "l", "min", "pxlow", "lowest"),
-        *("tief", "tiefst", "tiefstkurs", "tagestief", "bas", "plusbas", "minimo", "mínimo", "mínima"),
-        *("najnizszy", "najniższy", "lägst", "lägsta", "laag", "düşük", "мин", "安値", "最低", "最低价", "저가"),
+        *("tief", "tiefst", "tiefstkurs", "tagestief", "bas", "plusbas", "faible", "minimo", "mínimo", "mínima"),
+        *(
+            "mín",
+            "basso",
+            "bajo",
+            "baixo",
+            "najnizszy",
+            "najniższy",
+            "lägst",
+            "lägsta",
+            "låg",
+            "lav",
+            "matalin",
+            "laag",
+        ),
+        *("düşük", "мин", "terendah", "thấp", "安値", "低", "最低", "最低价", "最低價", "저가"),
     ),
     "close": (
         *("close", "closeprice", "closingprice", "c", "closelast", "settle", "settlement", "settlementprice"),
-        *("closeclosepriceadjustedforsplits",),
-        *("schluss", "schlusskurs", "zuletzt", "schlußkurs", "clôture", "cloture", "dernier", "chiusura", "ultimo"),
-        *("cierre", "último", "fechamento", "zamkniecie", "zamknięcie", "ostatnio", "stängning", "senast"),
-        *("slotkoers", "laatste", "kapanış", "şimdi", "закрытие", "終値", "收盘", "收盘价", "종가"),
+        *("closeclosepriceadjustedforsplits", "schlussschlusskursbereinigtumsplits"),
+        *("schluss", "schlusskurs", "zuletzt", "schlußkurs", "clôture", "cloture", "clot", "dernier", "chiusura"),
+        *("chiudi", "ultimo", "cierre", "cerrar", "último", "fechamento", "zamkniecie", "zamknięcie", "ostatnio"),
+        *("stängning", "stäng", "senast", "senaste", "seneste", "viimeisin", "slotkoers", "laatste", "laatst"),
+        *("kapanış", "şimdi", "закрытие", "terakhir", "lầncuối"),
+        *("終値", "收盘", "收盘价", "收盤", "收盤價", "收市", "종가"),
     ),
     "adj_close": (
         *("adjclose", "adjustedclose", "closeadj", "closeadjusted", "adjcloseprice", "adjustedcloseprice"),
         "adjcloseadjustedclosepriceadjustedforsplitsanddividendandorcapitalgaindistributions",
-        *("adjschlusskurs", "bereinigterschlusskurs", "clôtureajustée", "cierreajustado", "chiusuraaggiustata"),
+        *("adjschlusskurs", "bereinigterschlusskurs", "schlussbereinigt", "schlusskursbereinigt"),
+        "schlussbereinigtbereinigterschlusskursbereinigtumsplitssowiedividendenundoderkapitalgewinnausschüttungen",
+        *("clôtureajustée", "coursdeclôtureajusté", "cierreajustado", "chiusuraaggiustata", "fechamentoajustado"),
+        *("justeradstängning", "調整後終値"),
     ),
     "volume": (
         *("volume", "vol", "v", "tradedvolume", "sharestraded", "pxvolume", "tottrdqty", "ttltrdqnty", "noofshares"),
-        *(
-            "totaltradedquantity",
-            "volumen",
-            "stück",
-            "stücke",
-            "wolumen",
-            "volym",
-            "hacim",
-            "hac",
-            "объём",
-            "出来高",
-            "成交量",
-            "거래량",
-        ),
+        *("totaltradedquantity",),
+        *("volumen", "stück", "stücke", "stueck", "stuecke", "wolumen", "wol", "volym", "hacim", "hac", "объём"),
+        *("kl", "出来高", "売買高", "成交量", "交易量", "거래량"),
     ),
     "source": ("source", "vendor", "provider"),
 }
@@ -83,7 +85,12 @@ English ones, those of Yahoo and investing.com in other languages and of some ex
 WEAK_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "ticker": ("code", "stock", "name"),
     "date": ("time", "", "indexlevel0"),
-    "close": ("last", "lastprice", "pxlast", "price", "value"),
+    "close": (
+        *("closeunadjusted", "unadjustedclose", "closeunadj", "unadjclose", "closeraw", "rawclose"),
+        *("last", "lastprice", "pxlast", "price", "value"),
+        *("kurs", "cours", "koers", "prezzo", "precio", "preço", "cena", "fiyat", "цена", "価格", "价格", "현재가"),
+    ),
+    "volume": ("totalvolume", "numberofshares"),
 }
 """Names that can mean something else too, and match only if no other column does, the earlier ones first. The empty
 name is a blank cell of the header, as pandas writes an unnamed index to CSV; in Parquet it is `__index_level_0__`."""
@@ -100,12 +107,26 @@ ACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Names of columns of splits and dividends, compared without case, spaces and punctuation."""
 
+_SHARES_FIRST = ("stück", "stücke", "stueck", "stuecke", "sharestraded")
+"""Names of a number of shares: beside them, `volume` is the turnover, an amount of money."""
+_SHARES = (*_SHARES_FIRST, "noofshares", "tottrdqty", "ttltrdqnty", "totaltradedquantity")
+"""Names of a number of shares, which go before other names of the volume than `volume`."""
+_MONEY_BESIDE = {"totalvolume": "snappedat"}
+"""Name of a volume, to the name of a column beside which it is an amount of money: in CoinGecko's files."""
+
+_LETTERS = 4
+"""Minimum number of letters of a name that can be a misspelled one: a shorter one is a ticker as likely."""
+_ALIKE = 0.75
+"""Minimum similarity of a misspelled name and the right one, between 0 and 1."""
+_WORD = re.compile(r"[^\W_][\w.^=&-]{0,14}")
+
 _PRICES = {"open", "high", "low", "close", "adj_close"}
 
 
 def normalised(header: str) -> str:
     """Return a name in lower case without spaces and punctuation: 'adjclose' for '<Adj. Close>'."""
-    return re.sub(r"[\W_]+", "", header).lower()
+    # Some systems write an accent as a character of its own.
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", header)).lower()
 
 
 def is_header(record: Sequence[str]) -> bool:
@@ -163,14 +184,19 @@ def match_columns(header: Sequence[str], *, where: str) -> dict[str, int]:
 def _best_candidates(field: str, header: Sequence[str]) -> list[int]:
     """Return the positions of the columns that match a field best; several if they match equally well."""
     key = normalised(field)
+    names = [normalised(name) for name in header]
+    shares = field == "volume"
     ranks = (
+        [shares and name in _SHARES_FIRST for name in names],
         [name == field for name in header],
-        [normalised(name) == key for name in header],
-        [normalised(name) in SPELLINGS[field] for name in header],
+        [name == key for name in names],
+        [shares and name in _SHARES for name in names],
+        [name in SPELLINGS[field] for name in names],
         # A blank cell in the header is an index only if it is the first; elsewhere it comes from a trailing delimiter.
         *(
-            [normalised(name) == word and bool(name.strip() or place == 0) for place, name in enumerate(header)]
+            [name == word and bool(header[place].strip() or place == 0) for place, name in enumerate(names)]
             for word in WEAK_SPELLINGS.get(field, ())
+            if _MONEY_BESIDE.get(word) not in names
         ),
     )
     return next(([place for place, hit in enumerate(rank) if hit] for rank in ranks if any(rank)), [])
@@ -187,18 +213,26 @@ def _require(places: Mapping[str, int], header: Sequence[str], where: str) -> No
     if "close" in places or "adj_close" in places:
         return
     others = [name for place, name in enumerate(header) if place not in places.values() and name.strip()]
-    if not _PRICES & places.keys() and len(others) >= 2 and not _nearest("close", others):
+    if not _PRICES & places.keys() and len(others) >= 2 and not _is_misspelled_close(others):
+        capitals = ", ".join(name.strip().upper() for name in others[:2] if _WORD.fullmatch(name.strip()))
         raise InputError(
-            f"No close column; found {found}. A file with a column per ticker cannot be read.",
+            f"No close column; found {found}. Columns of closes, one per ticker, are read if their names are tickers "
+            "in capitals.",
             where=where,
-            hint=f"convert it to one row per ticker and date, in DuckDB: UNPIVOT (FROM 'file.csv') "
-            f'ON COLUMNS(* EXCLUDE "{header[places["date"]]}") INTO NAME ticker VALUE close',
+            hint=f"name the columns after their tickers, such as {capitals or 'AAPL'}, or the column of closes close",
         )
     raise InputError(
         f"No close column; found {found}.{_nearest('close', header)}",
         where=where,
         hint="rename the column of closing prices to close",
     )
+
+
+def _is_misspelled_close(names: Sequence[str]) -> bool:
+    """Return whether exactly one of some names is close to a name of the close, letter by letter."""
+    words = [word for word in SPELLINGS["close"] if len(word) >= _LETTERS]
+    keys = [normalised(name) for name in names]
+    return sum(len(key) >= _LETTERS and bool(get_close_matches(key, words, n=1, cutoff=_ALIKE)) for key in keys) == 1
 
 
 def _nearest(field: str, header: Sequence[str]) -> str:

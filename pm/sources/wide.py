@@ -21,10 +21,13 @@ _PAIR = re.compile(r"\('(.*)', '(.*)'\)")
 _TICKER = re.compile(r"[A-Z0-9^][A-Z0-9.^=&/-]{0,14}")
 _LINES = 3
 """Number of lines of the header of a table of fields and tickers."""
+_ALSO_TICKERS = {"alto", "cao", "dato", "kl", "lav", "wol"}
+"""Names of columns in other languages that are tickers too: in a file with columns of tickers, they are tickers."""
 _FIELDS = {
     word: field
     for field in ("open", "high", "low", "close", "adj_close", "volume")
     for word in (normalised(field), *SPELLINGS[field])
+    if word not in _ALSO_TICKERS
 }
 _DATES = {"date", *SPELLINGS["date"], *WEAK_SPELLINGS["date"]}
 _OF_BARS = {
@@ -32,6 +35,7 @@ _OF_BARS = {
     for spellings in (SPELLINGS, WEAK_SPELLINGS, ACTION_SPELLINGS)
     for words in spellings.values()
     for word in words
+    if word not in _ALSO_TICKERS
 }
 """Names of columns of a file with a row for each bar: PRICE is no ticker."""
 

@@ -53,6 +53,9 @@ POSITIONS = {
 TRANSACTIONS = {
     "Schwab": "Date,Action,Symbol,Description,Quantity,Price,Fees & Comm,Amount",
     "Robinhood": "Activity Date,Process Date,Settle Date,Instrument,Description,Trans Code,Quantity,Price,Amount",
+    "German": "Datum;Wertpapier;ISIN;Stück;Kurs;Betrag",
+    "German, without an amount": "Datum;ISIN;Stück;Kurs",
+    "Italian": "Data;Titolo;ISIN;Quantità;Prezzo;Controvalore",
     "Interactive Brokers": "Symbol,TradeDate,Quantity,TradePrice,Buy/Sell,IBCommission",
 }
 BARS = (
@@ -66,6 +69,8 @@ BARS = (
     "Symbol,Series,Date,Open Price,High Price,Low Price,Last Price,Total Traded Quantity,Turnover,Deliverable Qty",
     "Date,Symbol,Last,High,Low,Quantity,Market Value",
     "Datum;Erster;Hoch;Tief;Schlusskurs;Stücke;Volumen",
+    "Datum;ISIN;Erster;Hoch;Tief;Kurs;Stück",
+    "Datum;Kurs;Stück",
     "日付,銘柄コード,始値,高値,安値,終値,出来高,金額",
     "date,ticker,last,shares outstanding,market value",
 )

@@ -116,6 +116,11 @@ def test_the_ticker_is_found_in_names_as_browsers_and_vendors_write_them(write: 
         "BATS_AAPL, 1D.csv": "AAPL", "BATS_AAPL, 1D_3f2a9.csv": "AAPL", "NVDA Historical Data.csv": "NVDA",
         "TSLA_historical_prices (2).csv": "TSLA", "nifty50.csv": "NIFTY50", "M&M.csv": "M&M", "BRK-B.csv": "BRK-B",
         "^GSPC.csv": "^GSPC", "EURUSD=X.csv": "EURUSD=X", "005930.csv": "005930", "NA.csv": "NA", "DATA.csv": "DATA",
+        "ENI Dati Storici.csv": "ENI", "PETR4 Dados Históricos.csv": "PETR4", "SAN Datos Históricos (2).csv": "SAN",
+        "ABI - Données Historiques (1).csv": "ABI", "BASF11 Historische Daten.csv": "BASF11",
+        "THYAO Geçmiş Verileri.csv": "THYAO", "AMZN 過去データ.csv": "AMZN", "600519历史数据.csv": "600519",
+        "AAPL 과거 데이터.csv": "AAPL", "Прошлые данные - GAZP.csv": "GAZP", "btc-usd-max.csv": "BTC-USD",
+        "kurse.xyz.csv": "KURSE.XYZ",
     }  # fmt: skip
     found = {name: set(bars_of(write(name, "Date,Close\n2024-01-15,10\n"))["ticker"]) for name in named}
     assert found == {name: {ticker} for name, ticker in named.items()}
@@ -124,7 +129,8 @@ def test_the_ticker_is_found_in_names_as_browsers_and_vendors_write_them(write: 
 def test_names_that_are_no_tickers_are_refused_until_the_ticker_is_said(write: Write) -> None:
     names = [
         "Data", "Book1", "Sheet1", "Prices", "stock", "output", "Historical", "HistoricalPrices", "AAPL-2", "Mappe1",
-        "HistoricalData_1705500000000", "my prices", "Table (3)", "untitled 2",
+        "HistoricalData_1705500000000", "my prices", "Table (3)", "untitled 2", "kurse",
+        "Dati Storici", "历史数据", "IBEX 35 Datos Históricos",
     ]  # fmt: skip
     for name in names:
         path = write(f"{name}.csv", "Date,Close\n2024-01-15,10\n")
@@ -151,3 +157,10 @@ def test_how_a_file_is_read_is_noted(write: Write) -> None:
         "dates as DD.MM.YY",
     )
     assert inspect_file(write("A.csv", "Date,Close\n2020-01-02,1.5\n")).notes == ()
+
+
+def test_delimiters_at_the_end_of_lines_are_not_shown(write: Write) -> None:
+    plan = inspect_file(write("A.csv", "IBM common stock,,,\n,,,\nDate,Close,Trades,\n2020-01-02,1.5,3,\n"))
+    assert plan.notes == ("lines left out: IBM common stock",)
+    assert plan.ignored == ("Trades",)
+    assert inspect_file(write("B.csv", ",,\nDate,Close,Open\n2020-01-02,1.5,1\n")).notes == ()

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from pm.errors import InputError
 from pm.sources.spellings import SPELLINGS, WEAK_SPELLINGS, match_columns, normalised
+
+GERMAN_ADJUSTED = (
+    "Schluss (bereinigt) Bereinigter Schlusskurs bereinigt um Splits sowie Dividenden- und/oder "
+    "Kapitalgewinnausschüttungen."
+)
 
 
 def test_the_headers_of_vendors_are_matched() -> None:
@@ -71,11 +77,78 @@ def test_the_message_for_a_missing_column_lists_those_there_are() -> None:
         assert caught.value.what == message
 
 
-def test_a_file_with_a_column_per_ticker_is_refused_with_the_statement_that_converts_it() -> None:
-    with pytest.raises(InputError, match="column per ticker") as caught:
-        match_columns(["Date", "AAPL", "MSFT", "XOM"], where="f")
-    assert "UNPIVOT" in caught.value.hint
-    assert '"Date"' in caught.value.hint
+def test_a_file_with_columns_of_other_names_is_told_how_tickers_are_written() -> None:
+    cases = {
+        "Datum,eni,race": "such as ENI, RACE, or",
+        "Date,Apple Inc,Microsoft Corp": "such as AAPL, or",
+        "date,AA Close,AA Volume,BB Close,BB Volume": "such as AAPL, or",
+    }
+    for header, hint in cases.items():
+        with pytest.raises(
+            InputError, match="one per ticker, are read if their names are tickers in capitals"
+        ) as caught:
+            match_columns(header.split(","), where="f")
+        assert "Did you mean" not in caught.value.what
+        assert hint in caught.value.hint
+    with pytest.raises(InputError, match="Did you mean 'Clsoe'"):
+        match_columns(["Date", "Clsoe", "Note"], where="f")
+
+
+def test_the_headers_of_investing_com_in_other_languages_are_matched() -> None:
+    headers = [
+        "Дата,Цена,Откр.,Макс.,Мин.,Объём,Изм. %",
+        "日期,收盘,开盘,高,低,交易量,涨跌幅",
+        "日期,收市,開市,高,低,成交量,更改%",
+        "日付け,終値,始値,高値,安値,出来高,変化率 %",
+        "날짜,종가,시가,고가,저가,거래량,변동 %",
+        "날짜,현재가,오픈,고가,저가,거래량,변동 %",
+        "Data,Ostatnio,Otwarcie,Max.,Min.,Wol.,Zmiana%",
+        "Datum,Senaste,Öppning,Högst,Lägst,Vol.,+/- %",
+        "Tanggal,Terakhir,Pembukaan,Tertinggi,Terendah,Vol.,Perubahan%",
+        "Ngày,Lần cuối,Mở,Cao,Thấp,KL,% Thay đổi",
+        "Tarih,Şimdi,Açılış,Yüksek,Düşük,Hac.,Fark %",
+        "Data,Último,Abertura,Máxima,Mínima,Vol.,Var%",
+    ]
+    expected = {"date": 0, "close": 1, "open": 2, "high": 3, "low": 4, "volume": 5}
+    for header in headers:
+        for form in ("NFC", "NFD"):
+            assert match_columns(unicodedata.normalize(form, header).split(","), where="f") == expected, header
+
+
+def test_the_headers_of_exchanges_and_portals_are_matched() -> None:
+    cases = [
+        # ariva.de, with and without umlauts
+        ("Datum;Erster;Hoch;Tief;Schlusskurs;Stuecke;Volumen", "date;open;high;low;close;volume;"),
+        ("Datum;Erster;Hoch;Tief;Schlusskurs;Stücke;Volumen", "date;open;high;low;close;volume;"),
+        ("Date;Close;Volume;Shares traded", "date;close;;volume"),
+        ("Datum;Schlusskurs;Volumen", "date;close;volume"),
+        # Nasdaq Nordic, with a delimiter at the end of each line
+        (
+            "Date;Bid;Ask;Opening price;High price;Low price;Closing price;Average price;Total volume;Turnover;Trades;",
+            "date;;;open;high;low;close;;volume;;;",
+        ),
+        # Euronext
+        (
+            "Date;Open;High;Low;Last;Close;Number of Shares;Number of Trades;Turnover;vwap",
+            "date;open;high;low;;close;volume;;;",
+        ),
+        ("date;ouv;haut;bas;clot;vol;devise", "date;open;high;low;close;volume;"),
+        ("Datum;Kurs", "date;close"),
+        # CoinGecko, whose volume is an amount of money
+        ("snapped_at;price;market_cap;total_volume", "date;close;;"),
+        # the number of shares can be that of shares outstanding
+        ("Date;Close;Volume;Number of shares", "date;close;volume;"),
+        ("Date;Close;Vol.;Total volume", "date;close;volume;"),
+        ("Date;Close (adjusted);Close (unadjusted);Volume", "date;adj_close;close;volume"),
+        ("date;close;closeadj;closeunadj", "date;close;adj_close;"),
+        (
+            # the page of Yahoo in German, whose headings hold their explanations
+            f"Datum;Schluss Schlusskurs bereinigt um Splits.;{GERMAN_ADJUSTED}",
+            "date;close;adj_close",
+        ),
+    ]
+    wanted = {header: {f: place for place, f in enumerate(expected.split(";")) if f} for header, expected in cases}
+    assert {header: match_columns(header.split(";"), where="f") for header in wanted} == wanted
 
 
 def test_no_name_stands_for_two_columns() -> None:

@@ -114,3 +114,10 @@ def test_a_bad_cell_of_a_wide_file_names_its_line_and_column(write: Write, bars_
     with pytest.raises(InputError, match="'x' in column 'FB' is not a number") as caught:
         bars_of(path)
     assert caught.value.where.endswith("line 3")
+
+
+def test_tickers_that_are_headings_in_other_languages_keep_their_columns(write: Write, bars_of: BarsOf) -> None:
+    bars = bars_of(write("x.csv", "Date,ALTO,CAO,KL\n2020-01-02,5,6,7\n"))
+    assert sorted(bars.select("ticker", "close").rows()) == [("ALTO", 5.0), ("CAO", 6.0), ("KL", 7.0)]
+    with pytest.raises(InputError, match="No ticker"):
+        inspect_file(write("kurse.csv", "DATUM;KURS\n2020-01-02;5,25\n"))
