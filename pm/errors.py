@@ -46,7 +46,12 @@ __all__ = [
     "WorkerError",
     "WorkspaceError",
     "did_you_mean",
+    "is_failure",
 ]
+
+_PANIC = "PanicException"
+"""Name of what a failed assertion in polars, or another library in Rust, raises: a class of its own in each library,
+and no `Exception`."""
 
 
 class PmError(Exception):
@@ -200,6 +205,11 @@ class NoResultsError(PmError):
 
 _COMPARED = 100
 """Number of characters of a word that are compared with the known ones: comparing takes quadratic time."""
+
+
+def is_failure(error: BaseException) -> bool:
+    """Return whether something failed: not so if the user pressed Ctrl-C, or the program ends."""
+    return isinstance(error, Exception) or type(error).__name__ == _PANIC
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ from pm.cli import (
 from pm.cli.context import Options
 from pm.cli.paths import workspace_path
 from pm.cli.visible import visible
-from pm.errors import PmError, StorageError
+from pm.errors import PmError, StorageError, is_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,12 +156,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.main([*global_options, *rest], prog_name="pm")
         except SystemExit as leaving:  # Typer ends every command this way, whether it went well or not
             return int(leaving.code or 0)
-        except Exception as error:  # noqa: BLE001 - nothing above can explain it to the user
+        except BaseException as error:  # nothing above can explain it to the user
+            if not is_failure(error):
+                raise
             return _explain(error, debug="--debug" in global_options)
     return 0
 
 
-def _explain(error: Exception, *, debug: bool) -> int:
+def _explain(error: BaseException, *, debug: bool) -> int:
     """Show an error to the user and return the exit code."""
     if _is_interrupted_query(error):
         return INTERRUPTED
@@ -192,7 +194,7 @@ def _explain(error: Exception, *, debug: bool) -> int:
     return 1
 
 
-def _is_interrupted_query(error: Exception) -> bool:
+def _is_interrupted_query(error: BaseException) -> bool:
     """Return whether the user pressed Ctrl-C while DuckDB was at work, which it reports as an error of its own."""
     if not isinstance(error, RuntimeError):
         return False

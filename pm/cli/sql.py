@@ -111,6 +111,7 @@ def _print_table(frames: Iterator[pl.DataFrame]) -> None:
     """Print the first rows, and count the others without keeping them."""
     import polars as pl
 
+    from pm.cli.expressible import expressible, not_in_python
     from pm.cli.render import MAX_ROWS, print_frame
 
     first: list[pl.DataFrame] = []
@@ -119,7 +120,8 @@ def _print_table(frames: Iterator[pl.DataFrame]) -> None:
         if total <= MAX_ROWS:
             first.append(frame.head(MAX_ROWS))
         total += frame.height
-    print_frame(pl.concat(first), total=total)
+    rows = expressible(pl.concat(first), write=lambda column: list(map(str, column)), refuses=not_in_python)
+    print_frame(rows, total=total)
 
 
 def _standard_input() -> str:

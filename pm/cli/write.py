@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import secrets
 import sys
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -11,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 import polars as pl
 
+from pm.cli.expressible import expressible, has_part, is_map, not_in_python
 from pm.cli.paths import expand_home
 from pm.cli.visible import visible
 from pm.errors import InputError, StorageError
@@ -30,6 +34,9 @@ _GROUP_ROWS, _GROUP_BYTES = 131_072, 64_000_000
 
 _NOT_IN_CSV = (pl.Duration, pl.Binary, pl.Object)
 """Types that polars does not write as CSV; they become text."""
+_MARK = secrets.token_hex(16)
+"""Start of a text of JSON that stands for a number, which no value of a query can have foreseen."""
+_MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
 
 class FileFormat(StrEnum):
@@ -162,6 +169,7 @@ class _Csv:
         self._has_header = False
 
     def add(self, frame: pl.DataFrame) -> None:
+        frame = expressible(frame, write=_csv_texts, refuses=not_in_python)
         as_text = [name for name, dtype in frame.schema.items() if dtype.is_nested() or dtype in _NOT_IN_CSV]
         rows = frame.with_columns(_to_text(frame[name]) for name in as_text)
         # polars would turn the error of a reader that is gone into one of its own.
@@ -185,9 +193,13 @@ class _Json:
     def add(self, frame: pl.DataFrame) -> None:
         if frame.is_empty():
             return
-        # SQL's decimals, such as 1.5, are numbers; polars would write them as texts.
-        array = frame.with_columns(pl.selectors.decimal().cast(pl.Float64)).write_json().encode()
-        self._target.write((b"," if self._has_rows else b"") + array[1:-1])
+        # SQL's decimals, such as 1.5 and sums of integers, are numbers; polars would write them as texts.
+        decimals = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Decimal)]
+        rows = frame.with_columns((pl.lit(_MARK) + pl.col(name).cast(pl.String)).alias(name) for name in decimals)
+        array = expressible(rows, write=_json_texts, refuses=_not_in_json).write_json()
+        if decimals:
+            array = _MARKED.sub(r"\1", array)
+        self._target.write((b"," if self._has_rows else b"") + array[1:-1].encode())
         self._has_rows = True
 
     def end(self) -> None:
@@ -230,6 +242,27 @@ _ENCODERS: Mapping[FileFormat, Callable[[IO[bytes]], _Encoder]] = {
     FileFormat.JSON: _Json,
     FileFormat.PARQUET: _Parquet,
 }
+
+
+def _not_in_json(dtype: pl.DataType) -> bool:
+    """Return whether polars cannot write a type as JSON: bytes, and maps whose keys are not texts."""
+
+    def is_refused(part: pl.DataType) -> bool:
+        if is_map(part):
+            return not isinstance(part.key, (pl.String, pl.Categorical, pl.Enum))  # type: ignore[attr-defined]
+        return isinstance(part, (pl.Binary, pl.Object))
+
+    return has_part(dtype, is_refused)
+
+
+def _csv_texts(column: pl.Series) -> list[str]:
+    """Return dates or times as polars writes them in CSV; what is missing is some text."""
+    return column.to_frame().write_csv(include_header=False).splitlines()
+
+
+def _json_texts(column: pl.Series) -> list[str | None]:
+    """Return dates or times as polars writes them in JSON."""
+    return [row["value"] for row in json.loads(column.alias("value").to_frame().write_json())]
 
 
 def _to_text(column: pl.Series) -> pl.Series:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import duckdb
 import polars as pl
+from duckdb.sqltypes import DuckDBPyType
 
 from pm.errors import QueryError, did_you_mean
 from pm.lake.binding import identifier, quote
@@ -54,8 +55,22 @@ _ABOUT_THE_QUESTION = (
 )
 """Errors of the statement and not of the lake, even if their message quotes words that a damaged lake's would have."""
 
-_BEYOND_POLARS = re.compile(r"\b(INTERVAL|UNION|VARIANT|BIGNUM|BIT|TIME WITH TIME ZONE)\b")
-"""Types, alone or inside another, that DuckDB cannot hand over to polars."""
+_BEYOND_POLARS = frozenset(
+    {
+        "interval",
+        "union",
+        "variant",
+        "bignum",
+        "bit",
+        "uhugeint",
+        "time",
+        "time_ns",
+        "time with time zone",
+        "timestamp_s",
+    }
+)
+"""Types, alone or inside another, of which DuckDB hands some value over to polars not at all, or as another value: the
+largest integer is -1 there, 24:00 is missing, and infinity is a second before 1970."""
 _BATCH_ROWS = 32_768
 """Number of rows that are held at once, beside what DuckDB holds."""
 
@@ -155,9 +170,9 @@ class Console:
         What its rows can be fetched from, the names of its columns, and those whose numbers are durations.
         """
         found = self._connection.execute(sql)
-        columns = [(column[0], str(column[1])) for column in found.description or ()]
+        columns: list[tuple[str, DuckDBPyType]] = [(column[0], column[1]) for column in found.description or ()]
         names = _unique([name for name, _ in columns])
-        if not any(_BEYOND_POLARS.search(kind) for _, kind in columns):
+        if not any(_is_beyond_polars(kind) for _, kind in columns):
             return found.to_arrow_reader(_BATCH_ROWS), names, []
         (statement,) = self._connection.extract_statements(sql)
         selected = ", ".join(
@@ -165,7 +180,7 @@ class Console:
             for place, (name, (_, kind)) in enumerate(zip(names, columns, strict=True), start=1)
         )
         found = self._connection.execute(f"SELECT {selected} FROM (\n{statement.query.rstrip().rstrip(';')}\n)")  # noqa: S608 - it was found to only read
-        durations = [name for name, (_, kind) in zip(names, columns, strict=True) if kind == "INTERVAL"]
+        durations = [name for name, (_, kind) in zip(names, columns, strict=True) if kind.id == "interval"]
         return found.to_arrow_reader(_BATCH_ROWS), names, durations
 
     def _run(self, work: Callable[[], Result]) -> Result:
@@ -230,11 +245,22 @@ def _unique(names: list[str]) -> list[str]:
     return list(given)
 
 
-def _as_polars_type(place: int, kind: str) -> str:
+def _is_beyond_polars(kind: DuckDBPyType) -> bool:
+    if kind.id in _BEYOND_POLARS:
+        return True
+    if kind.id not in {"list", "array", "map", "struct"}:
+        return False
+    parts = [(name, part) for name, part in kind.children if isinstance(part, DuckDBPyType)]  # not an array's length
+    return any(not name or _is_beyond_polars(part) for name, part in parts)  # the parts of ROW(1, 2) have no names
+
+
+def _as_polars_type(place: int, kind: DuckDBPyType) -> str:
     """Return, in SQL, the column at a place as a type that polars has: a duration as its number of microseconds."""
-    if kind == "INTERVAL":
+    if kind.id == "interval":
         return f"epoch_us(#{place})"
-    return f"CAST(#{place} AS VARCHAR)" if _BEYOND_POLARS.search(kind) else f"#{place}"
+    if kind.id == "timestamp_s":
+        return f"CAST(#{place} AS TIMESTAMP)"
+    return f"CAST(#{place} AS VARCHAR)" if _is_beyond_polars(kind) else f"#{place}"
 
 
 def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:

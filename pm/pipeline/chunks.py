@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import polars as pl
 
-from pm.errors import PmError, StageError
+from pm.errors import PmError, StageError, is_failure
 from pm.exclusions import Exclusion, exclusions_frame
 from pm.tables.vocabulary import Reason
 
@@ -124,7 +124,9 @@ class _Halving(Generic[Item]):
             result.results.append(self.function(*frames))
         except (PmError, Warning):  # for the user to see; a warning is raised only where someone asked for it
             raise
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             tickers = frames[0]["ticker"].unique(maintain_order=True).to_list()
             if not tickers:
                 raise
@@ -155,7 +157,7 @@ def _halves(tickers: list[str], frames: Frames) -> Iterator[list[str]]:
         yield [ticker for ticker in tickers if groups[ticker] in part]
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """Return the error's type, text, and the line where it was raised."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pm.errors import PmError, StageError
+from pm.errors import PmError, StageError, is_failure
 from pm.lake.integrity import refuse_faults
 from pm.pipeline.events import Notice, Observer, StageEnded, StageProgressed, StageStarted
 from pm.pipeline.fingerprint import code_hash, code_reader, fingerprint, packages_of
@@ -225,7 +225,7 @@ class Runner:
 class _FailedError(Exception):
     """A stage failed; the error is its cause. It is raised so that the failure is recorded when no reading is open."""
 
-    def __init__(self, entry: StageRecord, error: Exception) -> None:
+    def __init__(self, entry: StageRecord, error: BaseException) -> None:
         super().__init__(entry.stage)
         self.entry = entry
         self.error = error
@@ -236,7 +236,9 @@ def _failing_as(entry: StageRecord) -> Iterator[None]:
     """Raise any error of a stage as the failure of that stage."""
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         raise _FailedError(entry, error) from error
 
 
@@ -258,7 +260,7 @@ def _check_declared(stage: Stage, writes: Sequence[Write]) -> None:
             raise UndeclaredAccessError(f"Stage {stage.name} writes {change.table.qualified} and does not declare it.")
 
 
-def _unexpected(error: Exception, stage: str, record: RunRecord) -> StageError:
+def _unexpected(error: BaseException, stage: str, record: RunRecord) -> StageError:
     return StageError(
         f"Stage {stage} failed: {type(error).__name__}: {error}",
         where=f"run {record.run_id}",

@@ -114,6 +114,19 @@ def test_an_unforeseen_error_is_called_a_bug_and_shown_whole_by_debug(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_panic_of_a_library_is_one_message(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    panic = type("PanicException", (BaseException,), {})  # as pyo3 makes one for each library in Rust
+    monkeypatch.setattr(Console, "stream", raising(panic("out-of-range date")))
+    monkeypatch.chdir(finished)
+    assert main(COUNT) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: PanicException: out-of-range date\n  where: inside pm; this is a bug\n  try:   ")
+    assert main(["--debug", *COUNT]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
 def test_what_follows_two_dashes_is_no_option(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with chdir(finished):
         assert main(["forecast", "--", "--debug"]) == 6

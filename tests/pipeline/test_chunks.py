@@ -82,6 +82,19 @@ def test_a_function_that_fails_over_every_ticker_fails_the_stage(make_context: M
         map_chunks(make_context(), FailingOn(*TICKERS), chunks([3, 4]))
 
 
+def test_a_panic_of_a_library_over_a_ticker_excludes_that_ticker_only(make_context: Make) -> None:
+    panic = type("PanicException", (BaseException,), {})
+
+    def panics(first: pl.DataFrame, _: pl.DataFrame) -> int:
+        if "T2" in first["ticker"].to_list():
+            raise panic("index out of bounds")
+        return first["ticker"].n_unique()
+
+    computed = map_chunks(make_context(), panics, chunks([7]))
+    assert sum(computed.results) == 6
+    assert computed.exclusions["ticker"].to_list() == ["T2"]
+
+
 def test_a_failure_over_several_tickers_but_none_alone_is_reported(make_context: Make) -> None:
     def crowded(first: pl.DataFrame, _: pl.DataFrame) -> int:
         if first["ticker"].n_unique() > 2:

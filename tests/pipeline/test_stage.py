@@ -275,13 +275,16 @@ def test_a_spool_that_cannot_be_written_says_where(tmp_path: Path, monkeypatch: 
         Spool(UNIVERSE, tmp_path / "spool").add(watched("A"))
 
 
-def test_a_stage_that_fails_leaves_nothing_of_its_own(run: Callable[..., Any], lake: Lake) -> None:
+@pytest.mark.parametrize("kind", [ZeroDivisionError, type("PanicException", (BaseException,), {})])
+def test_a_stage_that_fails_leaves_nothing_of_its_own(
+    run: Callable[..., Any], lake: Lake, kind: type[BaseException]
+) -> None:
     def fails(_: Context) -> Result:
-        raise ZeroDivisionError("a bug")
+        raise kind("a bug")
 
     good = Stage("good", lambda _: Result([Append(UNIVERSE, watched("A"))], ""), writes=(UNIVERSE,))
     bad = Stage("bad", fails, reads=(UNIVERSE,), writes=(QUARANTINE,))
-    with pytest.raises(StageError, match="Stage bad failed: ZeroDivisionError: a bug"):
+    with pytest.raises(StageError, match=f"Stage bad failed: {kind.__name__}: a bug"):
         run(good, bad)
     assert lake.read(UNIVERSE)["ticker"].to_list() == ["A"]
     statuses = {row["stage"]: row["status"] for row in lake.rows("SELECT stage, status FROM stage_events")}
