@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pm.sources.text_file import TextFile
 
-__all__ = ["ACTION_CELL", "DelimitedText", "sniff"]
+__all__ = ["ACTION_CELL", "ENCODINGS", "DelimitedText", "sniff"]
 
 _BLOCK_BYTES = 8 << 20
 """Size of the blocks that Arrow reads."""
@@ -40,6 +40,18 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """Marks at the start of text in UTF-16."""
 _FALLBACK = "cp1252"
 """Encoding of text that is not UTF-8: that of Windows in western Europe and America."""
+_ELSEWHERE = {
+    "cp932": "Shift-JIS",
+    "gb18030": "GB 18030",
+    "cp949": "the Korean of Windows",
+    "big5": "Big5",
+    "cp1251": "Windows-1251",
+    "cp1250": "Windows-1250",
+    "cp1254": "Windows-1254",
+}
+"""Encodings of other countries, tried where the header has no known names in the one above, and their usual names."""
+ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", _FALLBACK: "Windows-1252", **_ELSEWHERE}
+"""Encodings that are read, as Python calls them, and their usual names."""
 _PREAMBLE = 20
 """Maximum number of records among which the header is looked for."""
 _REMARK = re.compile(r"(?:[*†]*\s*[^\W\d]\S* \S|#|https?:)")
@@ -87,7 +99,7 @@ class DelimitedText:
     header_lines
         Number of lines up to the end of the header.
     encoding
-        Encoding of the text, as Python names it: 'utf-8', 'utf-16' or 'cp1252'.
+        Encoding of the text, as Python names it: one of `ENCODINGS`.
     remarks
         Lines before the header and after the rows that are no rows, such as the vendor's address.
     has_actions
@@ -193,12 +205,8 @@ class DelimitedText:
                     where=f"{self.file}, line {record.line}",
                     hint="correct the line; a field that contains the delimiter must be quoted",
                 )
-            if any("\udc80" <= character <= "\udcff" for field in record.fields for character in field):
-                return InputError(
-                    "The text is neither UTF-8 nor Windows-1252.",
-                    where=f"{self.file}, line {record.line}",
-                    hint="save it as UTF-8",
-                )
+            if _is_undecoded(record):
+                return _unknown_encoding(self.file, record, self.encoding)
         return InputError(f"The file cannot be read: {error}.", where=str(self.file), hint="correct the file")
 
 
@@ -219,12 +227,12 @@ def sniff(file: TextFile, *, is_header: Callable[[Sequence[str]], bool]) -> Deli
         with file.open() as stream:
             start = stream.read(1 << 16)
         _require_text(file, start)
-        encoding, end, has_actions = _survey(file, start)
+        encoding, last_bytes, has_actions = _survey(file, start)
         lines = start.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
         first = next((line for line in lines if line.strip()), "")
         named = _SEP.match(first.strip())
         candidates = (named[1],) if named else sorted(_DELIMITERS, key=lambda each: -_count(each, first))
-        header, before, delimiter = _header(file, candidates, encoding, is_header)
+        encoding, (header, before, delimiter) = _in_its_encoding(file, candidates, encoding, is_header)
         has_rows = header is not None and any(
             record.line > header.last_line for record in _records(file, delimiter, encoding)
         )
@@ -232,6 +240,7 @@ def sniff(file: TextFile, *, is_header: Callable[[Sequence[str]], bool]) -> Deli
         raise InputError("The file is empty.", where=str(file), hint="check how it was exported")
     if not has_rows:
         raise InputError("The file has a header and no rows.", where=str(file), hint="check how it was exported")
+    end = _decoded(last_bytes, encoding, start)
     return DelimitedText(
         file=file,
         delimiter=delimiter,
@@ -240,6 +249,43 @@ def sniff(file: TextFile, *, is_header: Callable[[Sequence[str]], bool]) -> Deli
         encoding=encoding,
         remarks=(*before, *_footers(end, delimiter, len(header.fields))),
         has_actions=has_actions,
+    )
+
+
+def _in_its_encoding(
+    file: TextFile, delimiters: Sequence[str], encoding: str, is_header: Callable[[Sequence[str]], bool]
+) -> tuple[str, tuple[_Record | None, list[str], str]]:
+    """Return the encoding of a file's text, and what `_header` returns.
+
+    The encodings of other countries are tried where the text is not UTF-8 and its header names no date and close; one
+    is taken only if the header does in it.
+
+    Raises
+    ------
+    InputError
+        The header has bytes that stand for nothing.
+    """
+    found = _header(file, delimiters, encoding, is_header)
+    header = found[0]
+    if encoding != _FALLBACK or header is None or is_header([name.strip() for name in header.fields]):
+        return encoding, found
+    for other in _ELSEWHERE:
+        decoded = _header(file, delimiters, other, is_header)
+        if decoded[0] is not None and is_header([name.strip() for name in decoded[0].fields]):
+            return other, decoded
+    if _is_undecoded(header):
+        raise _unknown_encoding(file, header, encoding)
+    return encoding, found
+
+
+def _is_undecoded(record: _Record) -> bool:
+    return any("\udc80" <= character <= "\udcff" for field in record.fields for character in field)
+
+
+def _unknown_encoding(file: TextFile, record: _Record, encoding: str) -> InputError:
+    nor = ENCODINGS[_FALLBACK if encoding == "utf-8" else encoding]
+    return InputError(
+        f"The text is neither UTF-8 nor {nor}.", where=f"{file}, line {record.line}", hint="save it as UTF-8"
     )
 
 
@@ -281,8 +327,8 @@ def _is_action(fields: Sequence[str]) -> bool:
     return any(re.match(ACTION_CELL, field) for field in fields[1:])
 
 
-def _survey(file: TextFile, start: bytes) -> tuple[str, str, bool]:
-    """Return the encoding of a file's text, its last lines, and whether it has words of a dividend or a split."""
+def _survey(file: TextFile, start: bytes) -> tuple[str, bytes, bool]:
+    """Return the encoding of a file's text, its last bytes, and whether it has words of a dividend or a split."""
     if start.startswith(_UTF16):
         encoding = "utf-16"
     else:
@@ -311,9 +357,14 @@ def _survey(file: TextFile, start: bytes) -> tuple[str, str, bool]:
                     decoder.decode(block)
                 except UnicodeDecodeError:
                     encoding = _FALLBACK
-    # Of a character of two bytes, the first may be cut off.
-    tail = end[len(end) % 2 :].decode("utf-16-le" if start.startswith(_UTF16[0]) else "utf-16-be", errors="replace")
-    return encoding, tail if encoding == "utf-16" else end.decode(encoding, errors="replace"), has_actions
+    return encoding, end, has_actions
+
+
+def _decoded(end: bytes, encoding: str, start: bytes) -> str:
+    """Return the last bytes of a text as text."""
+    if encoding == "utf-16":  # of a character of two bytes, the first may be cut off
+        return end[len(end) % 2 :].decode("utf-16-le" if start.startswith(_UTF16[0]) else "utf-16-be", errors="replace")
+    return end.decode(encoding, errors="replace")
 
 
 def _footers(end: str, delimiter: str, width: int) -> list[str]:

@@ -16,7 +16,7 @@ from pm.sources.actions import match_actions, read_actions, with_numbers
 from pm.sources.base import BARS_SCHEMA
 from pm.sources.cells import CellStyles, cell_styles, read_cells, read_columns_of_tickers
 from pm.sources.columnar import ParquetFile, open_parquet
-from pm.sources.delimited import DelimitedText, sniff
+from pm.sources.delimited import ENCODINGS, DelimitedText, sniff
 from pm.sources.file_names import ticker_in
 from pm.sources.finding import READ, find_files, require_readable_name
 from pm.sources.names import FILES
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["FilePlan", "Inspected", "actions_of", "inspect_file", "inspect_files", "read_file"]
 
 
-_ENCODINGS = {"cp1252": "Windows-1252", "utf-16": "UTF-16"}
-"""Encodings other than UTF-8, as users know them."""
 _COLUMNS = 20
 """Maximum number of columns named in a message."""
 _NAMED = 5
@@ -104,7 +102,7 @@ class FilePlan:
         notes = []
         if isinstance(self.content, DelimitedText):
             if self.content.encoding != "utf-8":
-                notes.append(f"the text is in {_ENCODINGS[self.content.encoding]}")
+                notes.append(f"the text is in {ENCODINGS[self.content.encoding]}")
             remarks = [line.strip(f" {self.content.delimiter}") for line in self.content.remarks]
             if any(remarks):
                 notes.append(f"lines left out: {', '.join(filter(None, remarks))}")

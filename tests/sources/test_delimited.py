@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import gzip
+from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from pm.errors import InputError
+from pm.sources import inspect_file
 from pm.sources.delimited import sniff
 from pm.sources.spellings import is_header
 from pm.sources.text_file import TextFile
@@ -81,6 +83,32 @@ def test_an_error_names_its_line(refusal: Refusal) -> None:
             if what not in error.what or not error.where.endswith(f", line {line}"):
                 offenders.append((name, content[:80], str(error)))
     assert offenders == []
+
+
+@pytest.mark.parametrize(("encoding", "header", "shown"), [
+    ("cp932", "日付,始値,高値,安値,終値,出来高", "Shift-JIS"),
+    ("gb18030", "日期,开盘,最高,最低,收盘,成交量", "GB 18030"),
+    ("cp949", "날짜,시가,고가,저가,종가,거래량", "the Korean of Windows"),
+    ("big5", "日期,開盤價,最高價,最低價,收盤價,成交量", "Big5"),
+    ("cp1251", "Дата,Откр.,Макс.,Мин.,Цена,Объём", "Windows-1251"),
+    ("cp1250", "Data,Otwarcie,Najwyższy,Najniższy,Zamknięcie,Wolumen", "Windows-1250"),
+    ("cp1254", "Tarih,Açılış,Yüksek,Düşük,Şimdi,Hac.", "Windows-1254"),
+])  # fmt: skip
+def test_text_in_the_encodings_of_other_countries_is_read(
+    write: Write, bars_of: BarsOf, encoding: str, header: str, shown: str
+) -> None:
+    rows = "".join(f"2020-01-0{day},4.5,6,4,5.25,{day}000\n" for day in range(2, 8))
+    path = write("X.csv", f"{header}\n{rows}".encode(encoding))
+    assert inspect_file(path).notes == (f"the text is in {shown}",)
+    expected = [(date(2020, 1, day), 4.5, 6.0, 4.0, 5.25, day * 1000.0) for day in range(2, 8)]
+    assert bars_of(path).select("date", "open", "high", "low", "close", "volume").rows() == expected
+
+
+def test_names_of_columns_in_an_unknown_encoding_are_not_shown_as_such(refusal: Refusal) -> None:
+    error = refusal("X.csv", "日にち,終わり,高い\n2020-01-02,5,6\n".encode("cp932"))
+    assert error.what == "The text is neither UTF-8 nor Windows-1252."
+    damaged = "日付,終値\n2020-01-02,5\n".encode("cp932") + b"\x81\x20,6\n"
+    assert refusal("X.csv", damaged).what == "The text is neither UTF-8 nor Shift-JIS."
 
 
 def test_a_file_that_is_not_a_table_is_refused(refusal: Refusal) -> None:
