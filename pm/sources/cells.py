@@ -11,7 +11,19 @@ import polars as pl
 
 from pm.clock import utc_today
 from pm.errors import InputError
-from pm.sources.dates import EARLIEST, LATEST, date_style, fitting, month_first, parse_dates, short_years
+from pm.sources.dates import (
+    EARLIEST,
+    FIRST_OF_1900S,
+    LATEST,
+    date_style,
+    fitting,
+    is_out_of_range,
+    latest_cell,
+    look_one_day_early,
+    month_first,
+    parse_dates,
+    short_years,
+)
 from pm.sources.delimited import ACTION_CELL, DelimitedText
 from pm.sources.numbers import AmbiguousNumbersError, NumberStyle, number_style, parse_numbers
 from pm.sources.refusal import quoted
@@ -28,6 +40,19 @@ NUMBERS = ("open", "high", "low", "close", "adj_close", "volume")
 """Columns of a bar that hold numbers."""
 _SAMPLE_ROWS = 1_000
 """Number of rows from which the format of numbers is detected."""
+_UNIT = r"^(.*\d)\s*([^\d\s.,]+)\.?$"
+"""Pattern of a volume and its unit."""
+_UNITS = {
+    **dict.fromkeys(("tsd", "tys", "mila", "тыс"), 1e3),
+    **dict.fromkeys(("mio", "mln", "mn", "млн"), 1e6),
+    **dict.fromkeys(("mrd", "mld", "md", "mlrd", "bn", "млрд"), 1e9),
+    "трлн": 1e12,
+    "千": 1e3,
+    **dict.fromkeys(("万", "萬", "만"), 1e4),
+    **dict.fromkeys(("百万", "百萬"), 1e6),
+    **dict.fromkeys(("亿", "億", "억"), 1e8),
+}
+"""Words after a volume, in lower case, and what they stand for."""
 _EPOCH = date(1970, 1, 1)
 """Day from which Parquet counts dates and times."""
 _PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
@@ -46,10 +71,13 @@ class CellStyles:
         Format of the dates; None if the column has a date type.
     numbers
         Format of the numbers that are text.
+    early_times
+        Times of day in UTC for which the dates look one day early; mostly none.
     """
 
     dates: DateStyle | None
     numbers: NumberStyle
+    early_times: tuple[str, ...] = ()
 
 
 def cell_styles(
@@ -81,9 +109,13 @@ def cell_styles(
     for field, place in places.items():
         _require_readable_type(content, content.header[place], field, head[field].dtype)
     dates = _date_style(content, places, head["date"])
-    if decimal is not None:
-        return CellStyles(dates, NumberStyle(decimal, "," if decimal == "." else "."))
-    return CellStyles(dates, _number_style(content, places, head, list(others), dates))
+    numbers = (
+        _number_style(content, places, head, list(others), dates)
+        if decimal is None
+        else NumberStyle(decimal, "," if decimal == "." else ".")
+    )
+    cells = head["date"] if dates is None else _as_text(head["date"])
+    return CellStyles(dates, numbers, tuple(look_one_day_early(cells, dates)))
 
 
 def _number_style(
@@ -196,10 +228,16 @@ def _date_style(content: DelimitedText | ParquetFile, places: Mapping[str, int],
     if orders:
         with closing(content.pieces({"date": places["date"]})) as pieces:
             every = pl.concat([_as_text(piece["date"]) for piece in pieces])
-        orders = fitting(every, orders, utc_today())
-        if len(orders) == 1:
-            return orders[0]
-        finding = "can be read in several ways" if orders else "have no order of day, month and year that fits all"
+        fit = fitting(every, orders, utc_today())
+        if len(fit) == 1:
+            return fit[0]
+        finding = "can be read in several ways" if fit else "have no order of day, month and year that fits all"
+        latest = None if fit else latest_cell(every, orders)
+        if latest is not None:
+            first = latest
+            finding = (
+                f"would be after today: years of two digits are those from 19{FIRST_OF_1900S} to 20{FIRST_OF_1900S - 1}"
+            )
         raise InputError(
             f"The dates in column {name}, such as {quoted(first)}, {finding}.",
             where=str(content),
@@ -287,6 +325,10 @@ def _bad_cell(cells: pl.Series, row: int, field: str, name: str, where: str, sty
         return InputError(
             f"The row has no date in column {name}.", where=where, hint="write the date, or delete the row"
         )
+    if styles.dates is not None and is_out_of_range(str(value), styles.dates):
+        return InputError(
+            f"{quoted(value)} in column {name} is before {EARLIEST} or after {LATEST}.", where=where, hint="correct it"
+        )
     written = styles.dates.name if styles.dates else "YYYY-MM-DD"
     return InputError(
         f"{quoted(value)} in column {name} is not a date in the format of the first one, {written}.",
@@ -310,8 +352,20 @@ def _dates(cells: pl.Series, style: DateStyle | None) -> tuple[pl.Series, pl.Ser
 
 def _numbers(cells: pl.Series, style: NumberStyle, *, volume: bool) -> tuple[pl.Series, pl.Series]:
     if cells.dtype == pl.String:
-        return parse_numbers(cells, style, volume=volume)
+        values, bad = parse_numbers(cells, style, volume=volume)
+        return _with_units(cells, values, bad, style) if volume and bad.any() else (values, bad)
     return cells.cast(pl.Float64), _all_false(cells)
+
+
+def _with_units(cells: pl.Series, values: pl.Series, bad: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series]:
+    """Return volumes, those among them that could not be read with the unit after them as a word: 1,69 Mio."""
+    places = bad.arg_true()
+    parts = cells.gather(places).str.strip_chars().str.to_lowercase().str.extract_groups(_UNIT).struct.unnest()
+    factors = parts.to_series(1).replace_strict(_UNITS, default=None, return_dtype=pl.Float64)
+    numbers, unread = parse_numbers(parts.to_series(0), style)
+    unread = unread | factors.is_null()
+    still_bad = _all_false(cells).scatter(places.filter(unread), values=True)
+    return values.scatter(places, numbers * factors), still_bad
 
 
 def _as_text(cells: pl.Series) -> pl.Series:

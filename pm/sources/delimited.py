@@ -70,6 +70,8 @@ ACTION_CELL = (
 """Pattern of a cell between the bars that is a dividend or a split, as Yahoo's page of historical prices has them."""
 _ACTION_WORDS = (" Dividend", " Capital Gain", " Stock Split")
 """Texts one of which is in each such cell."""
+_FORMULA = r"^\s*=\"(.*)\"\s*$"
+"""Pattern of a text that is written as a formula."""
 _FOOTERS = 5
 """Maximum number of lines after the rows that are taken for remarks."""
 _NOT_TEXT = {
@@ -104,6 +106,8 @@ class DelimitedText:
         Lines before the header and after the rows that are no rows, such as the vendor's address.
     has_actions
         Whether there can be rows between the bars that are dividends or splits.
+    has_formulas
+        Whether there can be cells written as formulas, ="2024-01-15", which keeps Excel from changing them.
     """
 
     file: TextFile
@@ -113,6 +117,7 @@ class DelimitedText:
     encoding: str = "utf-8"
     remarks: tuple[str, ...] = ()
     has_actions: bool = False
+    has_formulas: bool = False
 
     def pieces(self, places: Mapping[str, int]) -> Generator[pl.DataFrame]:
         """Yield frames of the records as strings, in the file's order; an empty field is an empty string, not null.
@@ -155,6 +160,8 @@ class DelimitedText:
                 )
                 for batch in reader:
                     frame = cast("pl.DataFrame", pl.from_arrow(batch))
+                    if self.has_formulas:
+                        frame = frame.with_columns(pl.all().str.replace(_FORMULA, "$1"))
                     yield frame.select(pl.col(names[place]).alias(name) for name, place in places.items())
             except (pa.ArrowInvalid, UnicodeError) as error:
                 raise self._explain(error) from None
@@ -227,7 +234,7 @@ def sniff(file: TextFile, *, is_header: Callable[[Sequence[str]], bool]) -> Deli
         with file.open() as stream:
             start = stream.read(1 << 16)
         _require_text(file, start)
-        encoding, last_bytes, has_actions = _survey(file, start)
+        encoding, last_bytes, has_actions, has_formulas = _survey(file, start)
         lines = start.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
         first = next((line for line in lines if line.strip()), "")
         named = _SEP.match(first.strip())
@@ -244,11 +251,12 @@ def sniff(file: TextFile, *, is_header: Callable[[Sequence[str]], bool]) -> Deli
     return DelimitedText(
         file=file,
         delimiter=delimiter,
-        header=tuple(name.strip() for name in header.fields),
+        header=tuple(re.sub(_FORMULA, r"\1", name).strip() for name in header.fields),
         header_lines=header.last_line,
         encoding=encoding,
         remarks=(*before, *_footers(end, delimiter, len(header.fields))),
         has_actions=has_actions,
+        has_formulas=has_formulas,
     )
 
 
@@ -327,16 +335,19 @@ def _is_action(fields: Sequence[str]) -> bool:
     return any(re.match(ACTION_CELL, field) for field in fields[1:])
 
 
-def _survey(file: TextFile, start: bytes) -> tuple[str, bytes, bool]:
-    """Return the encoding of a file's text, its last bytes, and whether it has words of a dividend or a split."""
+def _survey(file: TextFile, start: bytes) -> tuple[str, bytes, bool, bool]:
+    """Return a text's encoding and last bytes, and whether it has words of dividends or splits, and formulas."""
     if start.startswith(_UTF16):
         encoding = "utf-16"
     else:
         decoder = codecs.getincrementaldecoder("utf-8")()
         encoding = "utf-8"
     end = b""
-    words = [word.encode(name) for word in _ACTION_WORDS for name in ("ascii", "utf-16-le", "utf-16-be")]
-    has_actions = False
+    words, formulas = (
+        [word.encode(name) for word in looked_for for name in ("ascii", "utf-16-le", "utf-16-be")]
+        for looked_for in (_ACTION_WORDS, ('="',))
+    )
+    has_actions = has_formulas = False
     size = 0
     with file.open() as stream:
         while block := stream.read(_LINE_BYTES):
@@ -350,14 +361,16 @@ def _survey(file: TextFile, start: bytes) -> tuple[str, bytes, bool]:
                     hint="check how the file was exported: each bar must be on a line of its own",
                 )
             # A word can be cut between two blocks.
-            has_actions = has_actions or any(word in end[-64:] + block for word in words)
+            joined = end[-64:] + block
+            has_actions = has_actions or any(word in joined for word in words)
+            has_formulas = has_formulas or any(formula in joined for formula in formulas)
             end = (end + block)[-4096:]
             if encoding == "utf-8":
                 try:
                     decoder.decode(block)
                 except UnicodeDecodeError:
                     encoding = _FALLBACK
-    return encoding, end, has_actions
+    return encoding, end, has_actions, has_formulas
 
 
 def _decoded(end: bytes, encoding: str, start: bytes) -> str:

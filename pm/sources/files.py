@@ -118,6 +118,9 @@ class FilePlan:
             notes.append("decimal commas")
         if self.styles.dates is not None and "YY" in self.styles.dates.name and "YYYY" not in self.styles.dates.name:
             notes.append(f"dates as {self.styles.dates.name}")
+        if self.styles.early_times:
+            times = " and ".join(self.styles.early_times)
+            notes.append(f"the dates look one day early: times of {times} in UTC, bars on Sundays and none on Fridays")
         return tuple(notes)
 
 

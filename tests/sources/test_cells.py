@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+
+from pm.sources import inspect_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,3 +95,55 @@ def test_a_comma_after_many_numbers_without_one_is_read_beside_the_other_prices(
     for close, last, value in (("5", "12,345", 12.345), ("9999", "12,345", 12345.0)):
         bars = bars_of(write("A.csv", "Date;Close\n" + rows.format(close=close, last=last)))
         assert bars["close"][-1] == value
+
+
+@pytest.mark.parametrize(("first", "outside"), [
+    ("2020-01-02", "1799-12-31"), ("2020-01-02", "9999-12-31"), ("20200102", "17991231"), ("31.12.2020", "01.01.2200"),
+    ("1799-12-31", "1799-12-31"), ("2 Jan 2020", "2 Jan 2300"),
+])  # fmt: skip
+def test_a_date_too_far_from_today_is_told_to_be_one(refusal: Refusal, first: str, outside: str) -> None:
+    error = refusal("A.csv", f"Date,Close\n{first},5\n{outside},5\n")
+    assert error.what == f"'{outside}' in column 'Date' is before 1800-01-01 or after 2199-12-31."
+    assert ", line " in error.where
+
+
+def test_years_of_two_digits_that_would_be_after_today_are_told(refusal: Refusal) -> None:
+    error = refusal("A.csv", "Date,Close\n04/01/64,5\n04/16/64,6\n04/17/64,6\n")
+    assert error.what == (
+        "The dates in column 'Date', such as '04/17/64', would be after today: years of two digits are those from 1970 "
+        "to 2069."
+    )
+    mixed = refusal("A.csv", "Date,Close\n04/16/64,5\n16/04/64,6\n")
+    assert "have no order of day, month and year that fits all" in mixed.what
+
+
+def test_cells_written_as_formulas_are_read(write: Write, bars_of: BarsOf) -> None:
+    plain = '="Date",="Close",Volume\n="2020-01-02",="1,234.5",3\n2020-01-03,5.5,="4"\n'
+    quoted = plain.replace('="1,234.5"', '"=""1,234.5"""')
+    for text in (quoted, plain.replace("1,234.5", "1234.5"), quoted.encode("utf-16")):
+        rows = bars_of(write("A.csv", text)).select("ticker", "date", "close", "volume").rows()
+        assert rows == [("A", date(2020, 1, 2), 1234.5, 3.0), ("A", date(2020, 1, 3), 5.5, 4.0)]
+
+
+def test_volumes_with_their_unit_as_a_word_are_read(write: Write, bars_of: BarsOf) -> None:
+    cells = {
+        "1,69 Mio.": 1_690_000.0, "0,5 Mrd.": 500_000_000.0, "12,5 Tsd.": 12_500.0, "2,5 mln": 2_500_000.0,
+        "1,5 млрд": 1_500_000_000.0, "1,5万": 15_000.0, "1,5億": 150_000_000.0, "1.234": 1234.0, "3,5M": 3_500_000.0,
+    }  # fmt: skip
+    rows = "".join(f"{day:02}.01.2020;5,25;{cell}\n" for day, cell in enumerate(cells, start=1))
+    bars = bars_of(write("A.csv", f"Datum;Schluss;Volumen\n{rows}"))
+    assert bars["volume"].to_list() == pytest.approx(list(cells.values()))
+
+
+def test_a_volume_with_an_unknown_word_is_refused_with_its_line(refusal: Refusal) -> None:
+    error = refusal("A.csv", "Datum;Schluss;Volumen\n02.01.2020;5,25;1,5 Mio.\n03.01.2020;5,25;1,5 foo\n")
+    assert error.what == "'1,5 foo' in column 'Volumen' is not a number."
+    assert error.where.endswith("line 3")
+    assert "not a number" in refusal("A.csv", "Datum;Schluss;Volumen\n02.01.2020;5,25 Mio.;1\n").what
+
+
+def test_dates_that_look_one_day_early_are_noted(write: Write) -> None:
+    days = [date(2025, 11, 27) + timedelta(days=count) for count in range(60)]
+    rows = "".join(f"{day}T23:00:00Z,{5 + day.day / 8}\n" for day in days if day.weekday() not in {4, 5})
+    plan = inspect_file(write("A.csv", f"date,close\n{rows}"))
+    assert plan.notes == ("the dates look one day early: times of 23:00 in UTC, bars on Sundays and none on Fridays",)

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pm.sources.dates import DATE_STYLES, date_style, fitting, month_first, parse_dates, short_years
+from pm.sources.dates import (
+    DATE_STYLES,
+    date_style,
+    fitting,
+    look_one_day_early,
+    month_first,
+    parse_dates,
+    short_years,
+)
 
 DAY = date(2020, 12, 31)
 
@@ -37,6 +46,17 @@ def test_every_format_is_detected_and_parsed() -> None:
         ("31/12/20", "DD/MM/YY"),
         ("2020-12-31 16:00:00 EST", "YYYY-MM-DD"),
         ("Dec 31, 2020", "Mon DD, YYYY"),
+        ("2020- 12- 31", "YYYY-MM-DD"),
+        ("2020. 12. 31.", "YYYY.MM.DD"),
+        ("2020年12月31日", "YYYY年MM月DD日"),
+        ("2020年12月31日(木)", "YYYY年MM月DD日"),
+        ("2020년 12월 31일", "YYYY년 MM월 DD일"),
+        ("31. 12. 2020", "DD.MM.YYYY"),
+        ("31. Dez. 2020", "DD Mon YYYY"),
+        ("31 de dez. de 2020", "DD Mon YYYY"),
+        ("31 décembre 2020", "DD Mon YYYY"),
+        ("Thursday, December 31, 2020", "Mon DD, YYYY"),
+        ("Thu, 31 Dec 2020", "DD Mon YYYY"),
         ("1609372800", "seconds since 1970"),
         ("1609459199", "seconds since 1970"),
         ("1609372800000", "milliseconds since 1970"),
@@ -47,6 +67,65 @@ def test_every_format_is_detected_and_parsed() -> None:
     assert [(cell, style.name) for cell, style in styles.items() if style] == cases
     parsed = {cell: parse_dates(pl.Series([cell]), style) for cell, style in styles.items() if style}
     assert {cell: found for cell, found in parsed.items() if found[0].to_list() != [DAY] or found[1].any()} == {}
+
+
+def test_the_months_of_other_languages_are_read_and_no_word_that_only_begins_like_one() -> None:
+    months = {
+        "3 mars 2026": 3, "3 März 2026": 3, "3. Okt. 2026": 10, "3 ott 2026": 10, "3 out 2026": 10, "3 août 2026": 8,
+        "3 set 2026": 9, "3 ene 2026": 1, "3 Ocak 2026": 1, "3 Kas 2026": 11, "3 maj 2026": 5, "3 févr. 2026": 2,
+    }  # fmt: skip
+    style = DATE_STYLES["DD Mon YYYY"]
+    dates, bad = parse_dates(pl.Series(list(months)), style)
+    assert dates.to_list() == [date(2026, month, 3) for month in months.values()]
+    assert not bad.any()
+    # marraskuu is November in Finnish, and lis is not the same month in Polish and Croatian
+    for cell in ("3 marraskuu 2026", "3 lis 2026", "3 Foo 2026"):
+        assert parse_dates(pl.Series([cell]), style)[1].all(), cell
+
+
+def test_dates_of_six_digits_are_read_where_one_order_fits() -> None:
+    cases = [
+        (["251003", "251006", "251007"], ["YYMMDD"]),
+        (["251003", "261126"], ["YYMMDD", "DDMMYY"]),
+        (["031025", "061025", "311025"], ["DDMMYY"]),
+        (["100325", "100625", "103125"], ["MMDDYY"]),
+        (["", "010203"], ["YYMMDD", "DDMMYY", "MMDDYY"]),
+        (["201001", "201002", "", "201012"], []),  # months
+        (["202601", "202602"], []),
+    ]
+    for cells, names in cases:
+        found = fitting(pl.Series(cells), short_years(DATE_STYLES["YYMMDD"]), date(2026, 11, 26))
+        assert [style.name for style in found] == names, cells
+
+
+def test_midnights_told_in_utc_are_seen() -> None:
+    days = [date(2026, 1, 1) + timedelta(days=count) for count in range(120)]
+    weekdays = [day for day in days if day.weekday() < 5]
+
+    def texts(zone: str, hour: int, wanted: list[date], tail: str) -> list[str]:
+        moments = (datetime(day.year, day.month, day.day, hour, tzinfo=ZoneInfo(zone)) for day in wanted)
+        return [f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}{tail}" for moment in moments]
+
+    style = DATE_STYLES["YYYY-MM-DD"]
+    for tail in ("Z", "+00:00", "", ".000Z", " UTC"):
+        cells = pl.Series(texts("Europe/Berlin", 0, weekdays, tail))
+        assert look_one_day_early(cells, style) == ["22:00", "23:00"], tail
+    assert look_one_day_early(pl.Series(texts("Asia/Tokyo", 0, weekdays, "Z")), style) == ["15:00"]
+    assert look_one_day_early(pl.Series(texts("Asia/Kolkata", 0, weekdays, "Z")), style) == ["18:30"]
+    berlin = pl.Series(texts("Europe/Berlin", 0, weekdays, "Z")).str.to_datetime("%Y-%m-%dT%H:%M:%SZ")
+    assert look_one_day_early(berlin, None) == ["22:00", "23:00"]
+    milliseconds = DATE_STYLES["milliseconds since 1970"]
+    assert look_one_day_early(berlin.dt.epoch("ms").cast(pl.String), milliseconds) == ["22:00", "23:00"]
+    right = {
+        "closes in New York": texts("America/New_York", 16, weekdays, "Z"),
+        "midnights in New York": texts("America/New_York", 0, weekdays, "Z"),
+        "coins": texts("Europe/Berlin", 0, days, "Z"),
+        "closes from Sunday to Thursday": texts("Asia/Riyadh", 15, [d for d in days if d.weekday() not in {4, 5}], "Z"),
+        "another zone": texts("Europe/Berlin", 0, weekdays, "+01:00"),
+        "few": texts("Europe/Berlin", 0, weekdays[:8], "Z"),
+        "dates": [str(day) for day in weekdays],
+    }
+    assert {name for name, cells in right.items() if look_one_day_early(pl.Series(cells), style)} == set()
 
 
 def test_a_cell_that_is_not_a_date_has_no_format() -> None:
