@@ -58,9 +58,8 @@ def forecast(
                 hint=f"use one of: {', '.join(models)}",
             )
         print_look(lake, shown)
-        print_age(
-            known.filter(known["ticker"] == ticker)["origin_date"][0], max_age_days=settings.forecast.max_age_days
-        )
+        newest = known.filter(known["ticker"] == ticker)["origin_date"][0]
+        print_age(lake, shown, newest, max_age_days=settings.forecast.max_age_days)
         _print_path(lake, made_by, ticker, model)
         print_lines("")
         print_frame(

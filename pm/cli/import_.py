@@ -10,7 +10,7 @@ import typer
 
 from pm.cli.context import find_settings, open_workspace, open_writer
 from pm.cli.imported import print_import
-from pm.cli.options import NoWait, parse_tickers
+from pm.cli.options import NoWait, parse_ticker, parse_tickers
 from pm.cli.paths import expand_paths
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def import_(
     from pm.pipeline import import_bars
     from pm.sources import inspect_files, refusal_of
 
-    names = parse_tickers(tickers)
+    names, ticker = parse_tickers(tickers), parse_ticker(ticker)
     if ticker is not None and names is not None:
         raise typer.BadParameter("leave out --tickers: all rows are of one ticker", param_hint="--ticker")
     files = inspect_files(

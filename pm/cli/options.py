@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsOf", "Jobs", "NoWait", "Source", "Tickers", "parse_tickers"]
+__all__ = ["AsOf", "Jobs", "NoWait", "Source", "Tickers", "parse_ticker", "parse_tickers"]
 
 AsOf = Annotated[
     datetime | None,
@@ -39,6 +39,28 @@ Tickers = Annotated[
     str | None,
     typer.Option(metavar="TICKERS", help="Comma-separated tickers to use, such as AAPL,IBM. [default: the watch list]"),
 ]
+
+
+def parse_ticker(ticker: str | None) -> str | None:
+    """Return the ticker that a user gives to all rows of a file, without the spaces around it; None for none.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is empty, as that of a variable that is not set; or no list of tickers, or no line of a table, could have it.
+    """
+    if ticker is None:
+        return None
+    name = ticker.strip()
+    if not name:
+        raise typer.BadParameter("the ticker is empty; name it, as --ticker AAPL", param_hint="--ticker")
+    if "," in name:
+        raise typer.BadParameter(
+            f"{name!r} has a comma, which separates tickers; name one ticker", param_hint="--ticker"
+        )
+    if not name.isprintable():
+        raise typer.BadParameter(f"{name!r} has a character that cannot be shown", param_hint="--ticker")
+    return name
 
 
 def parse_tickers(tickers: str | None) -> tuple[str, ...] | None:

@@ -76,9 +76,9 @@ def print_look(lake: Lake, run_id: str) -> None:
         return
     newest = lake.select_rows("latest_run", columns=("run_id", "scope", "source", "tickers", "as_of"))
     if newest and _described(newest[0]) is None:
-        print_lines(f"{look} The newest run of the whole watch list stays {newest[0]['run_id']}.")
+        print_lines(f"{look} The newest whole run stays {newest[0]['run_id']}.")
     else:
-        print_lines(f"{look} There is no run of the whole watch list as of now yet: pm run")
+        print_lines(f"{look} There is no whole run yet: pm run")
 
 
 def _described(run: dict[str, Any]) -> str | None:
@@ -99,10 +99,16 @@ def _described(run: dict[str, Any]) -> str | None:
     return f"This is a look at {of}."
 
 
-def print_age(newest: date, *, max_age_days: int) -> None:
-    """Warn if the newest bar is older than the setting `forecast.max_age_days` on the present day."""
-    from pm.cli.render import print_lines
+def print_age(lake: Lake, run_id: str, newest: date, *, max_age_days: int) -> None:
+    """Warn if the newest bar is older than the setting `forecast.max_age_days` on the present day.
 
+    A look at the past says which day it is of, and is not about today.
+    """
+    from pm.cli.render import print_lines
+    from pm.tables.vocabulary import RunScope
+
+    if lake.select_rows("runs", columns=("scope",), run_id=run_id)[0]["scope"] == RunScope.PAST:
+        return
     today = utc_today()
     if (today - newest).days > max_age_days:
         print_lines(

@@ -108,7 +108,7 @@ def print_signals(lake: Lake, run_id: str, *, max_age_days: int) -> bool:
         newest = max(row["origin_date"] for row in rows)
         print_lines("", f"Signals of {day}. The newest bar is of {age(newest, utc_today())}.")
         print_look(lake, run_id)
-        print_age(newest, max_age_days=max_age_days)
+        print_age(lake, run_id, newest, max_age_days=max_age_days)
         table = frame.select(pl.col(name).alias(heading) for name, heading in _COLUMNS.items())
         print_frame(
             table.insert_column(2, _edges(table["ticker"], verdicts)),

@@ -89,12 +89,15 @@ FILTERS: dict[str, Callable[..., str]] = {
 
 
 def newest_bar(data: ReportData) -> tuple[str, bool]:
-    """Return the date and the age of the newest bar in a sentence, and whether it is too old for the present day."""
+    """Return the date and the age of the newest bar in a sentence, and whether it is too old for the present day.
+
+    It is not in a look at another day, which is not about today.
+    """
     newest: date | None = data.history["date"].max()  # type: ignore[assignment] # polars knows no types of values
     if newest is None:
         return "There are no bars.", False
     known = f"The newest bar is of {day(newest)}, {age(newest, data.made_on)} when this report was made."
-    if (data.made_on - newest).days <= data.max_age_days:
+    if data.scope is RunScope.PAST or (data.made_on - newest).days <= data.max_age_days:
         return known, False
     return f"{known} That is more than {plural(data.max_age_days, 'day')}: these signals are not about today.", True
 

@@ -62,6 +62,19 @@ def test_init_says_what_to_do_next_and_leaves_existing_files_alone(tmp_path: Pat
     assert (tmp_path / "here" / "config" / "report.yml").read_text() == "keep: 3\n"
 
 
+def test_init_makes_the_workspace_that_the_global_option_or_the_variable_names(tmp_path: Path, pm: Pm) -> None:
+    assert "Workspace: " in output_of(pm(tmp_path, "--workspace", "named", "init"))
+    assert "Workspace: " in output_of(pm(tmp_path, "init", env={"PM_WORKSPACE": "of_variable"}))
+    output_of(pm(tmp_path, "init", str(tmp_path / "named"), "--workspace", "named"))  # the same, named twice
+    for refused in (
+        pm(tmp_path, "init", "other", "--workspace", "named"),
+        pm(tmp_path, "init", ".", env={"PM_WORKSPACE": "named"}),
+    ):
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "another folder, named" in " ".join(refused.stderr.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["named", "of_variable"]
+
+
 def test_import_says_how_it_read_the_files_and_counts_their_rows(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "ABC.csv").write_text("timestamp,Close,mood\n2020-01-02,5,good\n2020-01-03,-5,bad\n")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from contextlib import chdir
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pm.cli import main
 
 if TYPE_CHECKING:
     import subprocess
@@ -55,6 +58,17 @@ def test_every_bad_file_is_listed_and_nothing_is_imported(mixed: Path, pm: Pm) -
     named = [*BAD, "nothing.csv", "line 2: 'five' in column 'close' is not a number", "--ticker", "--keep-going"]
     assert [part in done.stderr for part in named] == [True] * len(named)
     assert content(mixed) == before  # no workspace was made
+
+
+@pytest.mark.parametrize("ticker", ["", "  ", "A\nB", "A,B", "A\u200bB", "A\x1b[31m"])
+def test_a_ticker_that_no_command_could_name_is_refused(
+    mixed: Path, ticker: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(mixed / "bars" / "AAA.csv")
+    with chdir(mixed):
+        assert main(["import", "--ticker", ticker, file]) == 2
+    assert "--ticker" in capsys.readouterr().err
+    assert not (mixed / "lake").exists()
 
 
 def test_with_keep_going_the_good_files_land_and_the_exit_code_tells_of_the_others(mixed: Path, pm: Pm) -> None:

@@ -32,7 +32,7 @@ def test_a_look_is_marked_and_other_runs_are_shown_by_name(finished_copy: Path, 
     for words in READERS:
         shown = pm(finished_copy, *words)
         assert "This is a look at the tickers of source 'sample' only." in shown.stdout
-        assert "There is no run of the whole watch list as of now yet" in shown.stdout
+        assert "There is no whole run yet: pm run" in shown.stdout
     look = pm(finished_copy, "sql", "SELECT run_id FROM latest_run", "--format", "csv").stdout.split()[1]
     # This ticker keeps the sample beside the imported file, whose next run would remove what was computed from it.
     for added in (["BAD"], ["NOBODY", "--source", "sample"]):
@@ -46,8 +46,21 @@ def test_a_look_is_marked_and_other_runs_are_shown_by_name(finished_copy: Path, 
         assert pm(finished_copy, *words).returncode in {6, 16}
         of_look = pm(finished_copy, *words, "--run", look)
         assert of_look.returncode == 0
-        assert "The newest run of the whole watch list stays" in of_look.stdout
+        assert "The newest whole run stays" in of_look.stdout
         assert pm(finished_copy, *words, "--run", f"{look}x").returncode == 5
+
+
+def test_a_look_at_the_past_has_no_warning_of_old_bars_though_its_newest_is_old(finished_copy: Path, pm: Pm) -> None:
+    done = pm(finished_copy, "run", "--source", "sample", "--as-of", "2013-01-15")
+    assert done.returncode == 0, done.stderr
+    look = pm(finished_copy, "runs").stdout
+    (run_id,) = [line.split()[0] for line in look.splitlines() if "2013-01-15" in line]
+    for words in READERS:
+        shown = pm(finished_copy, *words, "--run", run_id).stdout
+        assert "This is a look at 2013-01-15, at the tickers of source 'sample' only." in shown
+        for told in (shown, done.stdout):
+            assert "WARNING" not in told
+            assert "pm import PATH" not in told
 
 
 def test_results_that_are_not_there_yet_have_an_exit_code(tmp_path: Path, pm: Pm) -> None:
@@ -59,6 +72,15 @@ def test_results_that_are_not_there_yet_have_an_exit_code(tmp_path: Path, pm: Pm
         refused = pm(tmp_path, *words)
         assert (refused.returncode, refused.stdout) == (16, "")
         assert "pm run" in refused.stderr
+
+
+def test_nothing_can_be_removed_from_an_empty_watch_list(tmp_path: Path, pm: Pm) -> None:
+    (tmp_path / "ABC.csv").write_text("date,close\n2013-01-02,5\n", encoding="utf-8")
+    assert pm(tmp_path, "import", "ABC.csv").returncode == 0
+    refused = pm(tmp_path, "universe", "remove", "NOPE")
+    assert refused.returncode == 6
+    assert "the watch list is empty" in refused.stderr
+    assert "no bars" not in refused.stderr
 
 
 @pytest.mark.parametrize("words", READERS, ids=" ".join)

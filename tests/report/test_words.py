@@ -124,11 +124,16 @@ def test_a_short_position_is_sold_whether_held_or_not(report_data: ReportData) -
 def test_the_age_of_the_newest_bar_is_that_on_the_day_of_the_report(
     report_data: ReportData, made_on: date, age: str, *, old: bool
 ) -> None:
-    past = replace(report_data, made_on=made_on, as_of=date(2013, 3, 1))  # the run's own day makes no bar young
-    sentence, is_old = newest_bar(past)
+    same = replace(report_data, made_on=made_on, as_of=date(2013, 3, 1))  # the run's own day makes no bar young
+    sentence, is_old = newest_bar(same)
     assert f"The newest bar is of 1 March 2013, {age} when this report was made." in sentence
     assert is_old is old
     assert ("these signals are not about today" in sentence) is old
+
+
+def test_a_look_at_another_day_is_not_said_to_be_old(report_data: ReportData) -> None:
+    past = replace(report_data, made_on=date(2026, 11, 26), scope=RunScope.PAST)
+    assert newest_bar(past) == ("The newest bar is of 1 March 2013, 5,018 days ago when this report was made.", False)
 
 
 def test_a_look_says_what_it_is_about(report_data: ReportData) -> None:

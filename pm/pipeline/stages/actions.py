@@ -24,6 +24,8 @@ __all__ = ["adding", "removing"]
 _WRITES = (RAW_BARS, RAW_ACTIONS, RAW_BATCHES)
 _SAME = 1e-6
 """Relative difference up to which two ratios or amounts are the same."""
+_LARGEST_SPLIT = 100_000
+"""Largest number of new shares for an old one, or of old ones for a new one."""
 _UNLIKELY = 0.25
 """Share of a split's log ratio by which the close must move for the split to be likely."""
 
@@ -90,11 +92,12 @@ def _add(context: Context, *, told: pl.DataFrame, where: str) -> Result:
 
 
 def _require_possible(value: float | None, kind: str, what: str, where: str, close: float | None) -> None:
-    if value is None or not math.isfinite(value) or value <= 0 or (kind == "split" and value == 1):
+    if value is None or not _is_possible(value, kind):
         raise InputError(
             f"The {what} has an impossible {'ratio' if kind == 'split' else 'amount'}: {value}.",
             where=where,
-            hint="a split is new shares to old ones, as 4:1 or 1:10; a dividend is an amount per share, as 0.24",
+            hint=f"a split is new shares to old ones, as 4:1 or 1:10, at most {_LARGEST_SPLIT:,} for one; a dividend "
+            "is an amount per share, as 0.24",
         )
     if kind == "dividend" and close is not None and value >= close:
         raise InputError(
@@ -102,6 +105,12 @@ def _require_possible(value: float | None, kind: str, what: str, where: str, clo
             where=where,
             hint="write the amount per share, in the currency of the price",
         )
+
+
+def _is_possible(value: float, kind: str) -> bool:
+    if kind == "split":
+        return 1 / _LARGEST_SPLIT <= value <= _LARGEST_SPLIT and value != 1
+    return math.isfinite(value) and value > 0
 
 
 def _require_bars(own: pl.DataFrame, day: date, what: str, where: str, *, has_before: bool) -> None:

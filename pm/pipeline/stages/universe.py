@@ -78,7 +78,10 @@ def _remove(context: Context, *, tickers: Sequence[str]) -> Result:
     watched = [row["ticker"] for row in context.rows("SELECT ticker FROM universe")]
     missing = set(tickers) - set(watched)
     if missing:
-        raise UnknownTickerError.from_missing(missing, watched, where="the watch list")
+        hint = (
+            None if watched else "the watch list is empty, so that there is nothing to remove; see `pm universe list`"
+        )
+        raise UnknownTickerError.from_missing(missing, watched, where="the watch list", hint=hint)
     return Result(
         [Delete(UNIVERSE, "list_contains(?, ticker)", [list(tickers)])], f"{plural(len(tickers), 'ticker')} removed"
     )
