@@ -125,6 +125,8 @@ def _print_path(lake: Lake, made_by: str | None, ticker: str, model: str) -> Non
         "geo mean: geometric mean of the price, the last close × exp(mean log return).",
         "q05 to q95: its quantiles. sigma: standard deviation of the total log return.",
     )
+    if origin["mean"] == origin["origin_close"]:
+        print_lines("Without an edge, `pm signals` centres this on no change: prices × last close / q50.")
 
 
 def _weights(lake: Lake, made_by: str | None, ticker: str) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from pm.exclusions import EXCLUSIONS_SCHEMA
+from pm.signals.centring import centred_quantiles
 from pm.signals.distribution import PriceDistribution
 from pm.signals.sizing import annual_volatility, position_size
 from pm.tables.quantiles import QUANTILES, quantile_column
@@ -85,7 +86,9 @@ def decide(forecasts: pl.DataFrame, volatility: pl.DataFrame, *, settings: Signa
     `non_finite_forecast`, `non_positive_forecast`, `unordered_quantiles`, or `too_little_history`: no edge, no GARCH
     fit because there are too few returns or none converged, and a 95% quantile of more than 5 times the 5% quantile.
     """
-    checked = _at_horizon(forecasts, volatility).with_columns(reason=_reason_to_exclude()).with_columns(_centred())
+    checked = (
+        _at_horizon(forecasts, volatility).with_columns(reason=_reason_to_exclude()).with_columns(centred_quantiles())
+    )
     excluded = checked.filter(pl.col("reason").is_not_null()).unique("ticker", keep="first", maintain_order=True)
     usable = checked.filter(pl.col("reason").is_null())
     return Decisions(_signals(usable, settings), _exclusions(excluded))
@@ -106,12 +109,6 @@ def _at_horizon(forecasts: pl.DataFrame, volatility: pl.DataFrame) -> pl.DataFra
         volatility_snapshot_id=pl.col("snapshot_id"),
     ).unique(["ticker", "step"], keep="first", maintain_order=True)
     return last.join(sigmas, on=["ticker", "step"], how="left").sort("ticker")
-
-
-def _centred() -> list[pl.Expr]:
-    """Return the quantiles, those of a forecast of no change centred on the close."""
-    factor = pl.when(pl.col("mean_log_return") == 0.0).then(pl.col("origin_close") / pl.col(quantile_column("q", 0.5)))
-    return [pl.col(name) * factor.otherwise(1.0) for name in _QUANTILES]
 
 
 def _reason_to_exclude() -> pl.Expr:

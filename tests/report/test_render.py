@@ -223,13 +223,14 @@ def test_a_sell_without_a_position_shows_no_stop_and_no_target(
 
 def test_a_look_and_old_bars_are_marked_at_the_top(report_data: ReportData, settings: ReportSettings) -> None:
     looked = replace(report_data, scope=RunScope.PAST, made_on=date(2026, 11, 26))
+    old = replace(report_data, made_on=date(2026, 11, 26))
 
-    marked, plain = (Page(render_report(data, settings=settings)) for data in (looked, report_data))
+    look, stale, plain = (Page(render_report(data, settings=settings)) for data in (looked, old, report_data))
 
-    assert "A look at another day: as of 1 March 2013" in marked.text()
+    assert "A look at another day: as of 1 March 2013" in look.text()
     assert "A look at" not in plain.text()
     classes = [
         {attributes.get("id"): attributes.get("class") for _, attributes in page.elements}["newest-bar"]
-        for page in (marked, plain)
+        for page in (look, stale, plain)
     ]
-    assert classes == ["warn", None]
+    assert classes == [None, "warn", None]  # a look at the past is not about today
