@@ -10,7 +10,7 @@
     ├── SourceError                  7   a source failed or gave no usable bars
     ├── LakeError                    8   the lake or a snapshot does not exist, or the lake is damaged
     │   └── LakeBusyError            9   another process is writing
-    ├── StorageError                10   the disk is full, or a folder cannot be written
+    ├── StorageError                10   the disk is full, or a folder cannot be used
     ├── QueryError                  11   SQL fails, the console refuses it, or it exceeds a limit
     ├── StageError                  12   a stage failed for an unforeseen reason
     ├── ReconciliationError         13   rows that landed are neither in the bars nor in the quarantine

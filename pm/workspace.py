@@ -119,8 +119,9 @@ def find_workspace(start: Path, *, parents: bool = True) -> Workspace | None:
             os.lstat(folder / _MARK)  # a link to nothing is found too, and then refused as a settings file
         except PermissionError as error:
             if folder == start:
+                closed = folder if not os.access(folder, os.X_OK) else folder / _MARK.parent
                 raise StorageError(
-                    f"The folder cannot be read: {error.strerror}.", where=str(folder), hint="correct its permissions"
+                    f"The folder cannot be read: {error.strerror}.", where=str(closed), hint="correct its permissions"
                 ) from None
         except (OSError, ValueError):  # not there, or a path that cannot be
             continue

@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 
     from pm.settings import LakeSettings
 
-__all__ = ["CATALOG", "DATA", "INTERRUPTED", "attach", "connect", "explained", "no_lake", "retried", "translated"]
+__all__ = [
+    "CATALOG",
+    "DATA",
+    "INTERRUPTED",
+    "attach",
+    "connect",
+    "explained",
+    "no_lake",
+    "refuse_file",
+    "retried",
+    "translated",
+]
 
 CATALOG = "catalog.sqlite"
 """File in the lake's folder that holds DuckLake's catalog."""
@@ -48,6 +59,11 @@ _DAMAGED_HINT = (
     "list the damage with `pm lake verify`; restore lake/ from a backup, or move it away, then import or fetch its "
     "data again"
 )
+_CATALOG_HINT = (
+    "replace the whole folder lake, catalog.sqlite and data together, by that of a backup; without one, move it away, "
+    "then import your files again"
+)
+"""Remedy where the catalog is damaged: neither `pm lake verify` nor `pm lake restore` can do without it."""
 
 _BUSY, _BUSY_HINT = "The lake is locked by another writer.", "wait for it to finish, then run this again"
 _HALF_READ = ("Failed to commit DuckLake transaction", "Failed to load DuckLake")
@@ -77,7 +93,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
         ("no snapshot found in ducklake",),
         LakeError,
         "The lake's catalog is damaged, its snapshots are lost: {}",
-        _DAMAGED_HINT,
+        _CATALOG_HINT,
     ),
     (
         ("no snapshot found",),
@@ -93,6 +109,13 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
             "not a valid ducklake",
             "no such table",
             "failed to migrate",
+        ),
+        LakeError,
+        "The lake's catalog is damaged: {}",
+        _CATALOG_HINT,
+    ),
+    (
+        (
             "too small to be a parquet",
             "no magic bytes",
             "invalid footer",
@@ -104,7 +127,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
             "no such file or directory",
         ),
         LakeError,
-        "The lake's catalog or data is damaged: {}",
+        "The lake's data is damaged: {}",
         _DAMAGED_HINT,
     ),
     (
@@ -210,8 +233,31 @@ def _load_packaged(connection: duckdb.DuckDBPyConnection, name: str) -> Exceptio
     return None
 
 
+def refuse_file(root: Path) -> None:
+    """Refuse a lake's folder that is a file, or a link to nothing.
+
+    Raises
+    ------
+    StorageError
+        It is no folder.
+    """
+    if os.path.lexists(root) and not root.is_dir():
+        raise StorageError(
+            "The lake must be a folder, and this is none.",
+            where=str(root),
+            hint="move it away; then `pm run` or `pm import` makes the folder, or copy it back from a backup",
+        )
+
+
 def no_lake(root: Path) -> LakeError:
-    """Return the error for a folder without a catalog: nothing was made yet, or the catalog was lost."""
+    """Return the error for a folder without a catalog: nothing was made yet, or the catalog was lost.
+
+    Raises
+    ------
+    StorageError
+        It is no folder.
+    """
+    refuse_file(root)
     return _lost_catalog(root) or LakeError(
         "There is no lake here yet.", where=str(root), hint="create one with `pm run` or `pm import`"
     )
@@ -303,7 +349,7 @@ def _lost_catalog(root: Path) -> LakeError | None:
     return LakeError(
         f"The lake's catalog is {'empty' if catalog.exists() else 'missing'}, but its data is there.",
         where=str(catalog),
-        hint=_DAMAGED_HINT,
+        hint=_CATALOG_HINT,
     )
 
 
@@ -315,7 +361,7 @@ def _refuse_lost_snapshots(connection: duckdb.DuckDBPyConnection, root: Path) ->
     row = connection.execute(_LOST_SNAPSHOT).fetchone()
     if row is not None and row[0] is not None:
         raise LakeError(
-            f"The lake's catalog is damaged: snapshot {row[0]} is lost.", where=str(root / CATALOG), hint=_DAMAGED_HINT
+            f"The lake's catalog is damaged: snapshot {row[0]} is lost.", where=str(root / CATALOG), hint=_CATALOG_HINT
         )
 
 
@@ -406,7 +452,9 @@ def explained(error: duckdb.Error | OSError, root: Path) -> PmError | None:
     their checksums, unless the message says what is wrong.
     """
     known = recognised(error, root)
-    if (known is None or known.hint == _DAMAGED_HINT) and not isinstance(error, (OSError, *_WITHOUT_FILES)):
+    if (known is None or known.hint in {_DAMAGED_HINT, _CATALOG_HINT}) and not isinstance(
+        error, (OSError, *_WITHOUT_FILES)
+    ):
         return _damaged_file(root) or known
     return known
 

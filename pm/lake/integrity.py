@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pm.errors import LakeError
+from pm.errors import LakeError, StorageError
 from pm.lake.binding import literal, quote
 from pm.lake.connection import DATA
 from pm.lake.durability import sync
@@ -265,6 +265,11 @@ def restore_files(
     backup
         A folder with a copy of the lake's data anywhere below it, of any time since the files were written. Only a
         copy with the recorded checksum is taken, or, for a file without one, a copy of its size that can be read.
+
+    Raises
+    ------
+    StorageError
+        A folder is in the place of a file.
     """
     recorded = recorded_checksums(connection)
     copies: dict[str, list[Path]] = {}
@@ -284,10 +289,23 @@ def restore_files(
         if copy is None:
             remaining.append(found)
             continue
+        if target.is_dir():
+            raise StorageError(
+                "A folder is in the place of a data file.", where=str(target), hint="move it away, then run this again"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f"{target.name}.part")
-        shutil.copyfile(copy, draft)
+        _copy_whole(copy, target)
+    return remaining
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """Copy a file under a name of its own first, so that nothing but a whole copy is ever in its place."""
+    draft = target.with_name(f"{target.name}.part")
+    try:
+        shutil.copyfile(source, draft)
         sync(draft)
         replace(draft, target)
-        sync(target.parent)
-    return remaining
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+    sync(target.parent)

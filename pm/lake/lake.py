@@ -12,7 +12,7 @@ import duckdb
 from pm.errors import LakeError, did_you_mean
 from pm.lake import snapshots
 from pm.lake.binding import execute, identifier, quote
-from pm.lake.connection import CATALOG, DATA, attach, connect, no_lake, retried, translated
+from pm.lake.connection import CATALOG, DATA, attach, connect, no_lake, refuse_file, retried, translated
 from pm.lake.durability import DataFiles, sync_new_lake
 from pm.lake.integrity import (
     CatalogFile,
@@ -105,6 +105,7 @@ class Lake:
         if read_only and not (root / CATALOG).is_file():
             raise no_lake(root)
         if not read_only:
+            refuse_file(root)
             with translated(root):
                 (root / DATA).mkdir(parents=True, exist_ok=True)
                 if not (root / CATALOG).exists():

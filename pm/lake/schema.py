@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,14 +62,28 @@ def read_views(folders: Iterable[Path]) -> list[View]:
     Raises
     ------
     SettingsError
-        A file cannot be read, or is not UTF-8.
+        A folder or a file cannot be read, or a file is not UTF-8.
     """
     views: dict[str, View] = {}
     for folder in folders:
-        for file in sorted(folder.glob("*.sql")):
+        for file in _files_in(folder):
             view = _parse(file)
             views[view.name] = view
     return list(views.values())
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        os.scandir(folder).close()  # a pattern matches nothing in a folder that cannot be read
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SettingsError(
+            f"The folder of the views cannot be read: {error.strerror}.",
+            where=str(folder),
+            hint="correct its permissions, or move it away if it is no folder",
+        ) from None
+    return sorted(folder.glob("*.sql"))
 
 
 def _parse(file: Path) -> View:

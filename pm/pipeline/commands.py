@@ -13,6 +13,7 @@ import polars as pl
 
 from pm.errors import InputError, did_you_mean
 from pm.lake import Lake
+from pm.lake.connection import refuse_file
 from pm.open_files import delete
 from pm.pipeline.events import Notice
 from pm.pipeline.lock import writer_lock
@@ -73,7 +74,10 @@ def open_lake(
     ------
     LakeBusyError
         Another process is still writing.
+    StorageError
+        The lake's folder is a file, or cannot be written.
     """
+    refuse_file(workspace.lake)
     with (
         writer_lock(workspace.lake, wait_seconds=wait_seconds, on_wait=on_wait),
         Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views]) as lake,

@@ -9,7 +9,10 @@ from pm.errors import ReconciliationError
 if TYPE_CHECKING:
     from pm.lake import Lake
 
-__all__ = ["verify_reconciliation"]
+__all__ = ["RECONCILED", "verify_reconciliation"]
+
+RECONCILED = frozenset({"raw.batches", "raw.bars", "bars", "quarantine", "reconciliation"})
+"""Names of the tables whose rows are counted."""
 
 _DISAGREEING = """
 SELECT b.batch_id, b.bars AS said, coalesce(l.landed, 0) AS landed,

@@ -14,7 +14,7 @@ from pm.pipeline.events import Notice, Observer, StageEnded, StageProgressed, St
 from pm.pipeline.fingerprint import code_hash, code_reader, fingerprint, packages_of
 from pm.pipeline.graph import in_order, producers
 from pm.pipeline.meter import Meter
-from pm.pipeline.reconciliation import verify_reconciliation
+from pm.pipeline.reconciliation import RECONCILED, verify_reconciliation
 from pm.pipeline.record import RunRecord, StageRecord
 from pm.pipeline.run_scope import run_scope
 from pm.pipeline.stage import Context, Stage, UndeclaredAccessError
@@ -23,7 +23,7 @@ from pm.pipeline.writes import Append, Delete, Merge, Write
 from pm.tables.vocabulary import RunKind, StageStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import date
 
@@ -107,7 +107,7 @@ class Runner:
             try:
                 while (due := self._skip_unchanged(stages, request, record, outputs, workers)) is not None:
                     outputs[due[0].stage.name] = self._run_stage(*due, stages, record)
-                as_of = self._reconcile(request)
+                as_of = self._reconcile(request, worked=record.begun)
                 scope = run_scope(self._lake.known_rows, request) if kind is RunKind.RUN else None
             except _FailedError as failed:
                 error = failed.error
@@ -185,7 +185,7 @@ class Runner:
         try:
             with self._reading(stage):
                 entry.snapshot_id = self._lake.snapshot
-                self._verify(stage)
+                self._verify({table.qualified for table in (*stage.reads, *stage.writes)})
                 result = stage.compute(replace(context, snapshot=entry.snapshot_id, fingerprint=entry.fingerprint))
             _check_declared(stage, result.writes)
             entry.summary = result.summary
@@ -199,9 +199,8 @@ class Runner:
         finally:
             shutil.rmtree(context.spool_folder, ignore_errors=True)
 
-    def _verify(self, stage: Stage) -> None:
-        """Refuse damaged files of the tables that a stage reads or merges into; each is read once in a run."""
-        names = {table.qualified for table in (*stage.reads, *stage.writes)}
+    def _verify(self, names: Collection[str]) -> None:
+        """Refuse damaged files of tables that are about to be read or merged into; each is read once in a run."""
         files = [file for file in self._lake.files(names, current=True) if file.path not in self._verified]
         refuse_faults(self._lake.verify(files), self._lake.root)
         self._verified |= {file.path for file in files}
@@ -210,11 +209,16 @@ class Runner:
         """Return the transaction in which a stage reads, or none for a stage that talks to the network."""
         return nullcontext() if stage.network else self._lake.reading()
 
-    def _reconcile(self, request: Request) -> date | None:
-        """Check that every row that landed is accounted for, and return the day of the run, now that all is there."""
+    def _reconcile(self, request: Request, *, worked: bool) -> date | None:
+        """Check that every row that landed is accounted for, and return the day of the run, now that all is there.
+
+        The files of the rows are compared with their checksums unless no stage had anything to do: then none is.
+        """
         entry = StageRecord("reconcile", self._lake.snapshot, code_hash="")
         with _failing_as(entry), self._lake.reading():
             try:
+                if worked:
+                    self._verify(RECONCILED)
                 verify_reconciliation(self._lake)
             except PmError:
                 self._observer(StageStarted(entry.stage))

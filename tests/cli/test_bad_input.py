@@ -308,6 +308,21 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, pm_process: Pm) -> None:
 
 
 @pytest.mark.posix
+@pytest.mark.parametrize(("name", "code"), [("config", 10), ("sql", 3)])
+def test_a_folder_of_the_workspace_that_cannot_be_read_is_named(
+    workspace: Path, pm_process: Pm, name: str, code: int
+) -> None:
+    (workspace / "A.csv").write_text(GOOD)
+    (workspace / "sql" / "10_mine.sql").write_text("SELECT 1 AS one")
+    (workspace / name).chmod(0)
+    try:
+        done = pm_process(workspace, "import", "A.csv", prefix=without_root_rights())
+    finally:
+        (workspace / name).chmod(0o755)
+    refused(done, code, f"where: {workspace / name}\n", "permissions")
+
+
+@pytest.mark.posix
 def test_a_folder_that_cannot_be_written_is_named(finished_copy: Path, tmp_path: Path, pm_process: Pm) -> None:
     before = files(finished_copy / "lake")
     folders = [finished_copy / "lake", *(folder for folder in (finished_copy / "lake").rglob("*") if folder.is_dir())]

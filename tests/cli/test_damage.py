@@ -71,6 +71,51 @@ def test_a_run_computes_nothing_from_damaged_bars_and_a_backup_repairs_them(
     assert pm(finished_copy, *later).returncode == 0
 
 
+def test_a_run_whose_stages_read_no_landed_bars_finds_their_damage_too(
+    finished: Path, finished_copy: Path, pm: Pm
+) -> None:
+    look = ("run", "--source", "sample", "--as-of", "2012-06-01")
+    file = file_of(finished_copy, "raw.bars")
+    flip(file)
+    refused = pm(finished_copy, *look)
+    assert refused.returncode == 8
+    assert "check      skipped" in refused.stderr
+    assert "a data file of table raw.bars has changed since it was written" in refused.stderr
+    assert pm(finished_copy, "lake", "restore", finished).returncode == 0
+    assert pm(finished_copy, *look).returncode == 0
+
+
+@pytest.mark.parametrize("lost", ["missing", "garbage"])
+def test_without_a_catalog_neither_verify_nor_restore_sends_to_the_other(
+    finished: Path, finished_copy: Path, pm: Pm, lost: str
+) -> None:
+    for file in (finished_copy / "lake").glob("catalog.sqlite*"):
+        file.unlink()
+    if lost == "garbage":
+        (finished_copy / "lake" / "catalog.sqlite").write_bytes(b"not a database" * 1000)
+    for words in (("verify",), ("restore", str(finished))):
+        refused = pm(finished_copy, "lake", *words)
+        assert refused.returncode == 8
+        assert "replace the whole folder lake, catalog.sqlite and data together, by that of a backup" in refused.stderr
+        assert "pm lake" not in refused.stderr
+    shutil.rmtree(finished_copy / "lake")
+    shutil.copytree(finished / "lake", finished_copy / "lake")
+    assert pm(finished_copy, "lake", "verify").returncode == 0
+
+
+def test_a_lake_that_is_a_file_is_one_message_for_readers_and_writers(workspace: Path, pm: Pm) -> None:
+    shutil.rmtree(workspace / "lake")
+    (workspace / "lake").write_text("a file")
+    told = set()
+    for words in (("sql", "FROM bars"), ("tables",), ("run",), ("lake", "verify")):
+        refused = pm(workspace, *words)
+        assert refused.returncode == 10, words
+        told.add(refused.stderr)
+    (message,) = told
+    assert "The lake must be a folder, and this is none." in message
+    assert "move it away" in message
+
+
 def test_commands_that_read_name_the_damage(finished_copy: Path, pm: Pm) -> None:
     file = file_of(finished_copy, "forecasts")
     file.write_bytes(b"PAR1" + bytes(file.stat().st_size - 4))

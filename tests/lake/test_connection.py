@@ -178,7 +178,8 @@ def test_readers_and_writers_of_a_lost_catalog_have_one_remedy(
         (stocked / "catalog.sqlite").touch()
     for error in _opened(stocked, settings):
         assert error.what == f"The lake's catalog is {lost}, but its data is there."
-        assert "restore" in error.hint
+        assert "backup" in error.hint
+        assert "verify" not in error.hint
 
 
 @pytest.mark.posix
@@ -231,8 +232,11 @@ def test_damaged_data_are_an_error(
 
 def test_a_file_in_place_of_the_lakes_folder_is_an_error(tmp_path: Path, settings: LakeSettings) -> None:
     (tmp_path / "lake").write_text("a file")
-    with pytest.raises(StorageError, match="folder cannot be used"):
-        Lake(tmp_path / "lake", settings, TABLES)
+    for read_only in (False, True):
+        with pytest.raises(StorageError, match="must be a folder"):
+            Lake(tmp_path / "lake", settings, TABLES, read_only=read_only)
+    with pytest.raises(StorageError, match="must be a folder"):
+        Console(tmp_path / "lake")
 
 
 def _without_override() -> tuple[str, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from errno import ENOSPC
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pm.errors import LakeError, QueryError
-from pm.lake import Lake
+from pm.errors import LakeError, QueryError, StorageError
+from pm.lake import Lake, integrity
 from pm.lake.console import Console
 from pm.lake.integrity import Fault, refuse_faults
 from pm.lake.maintenance import compact
@@ -205,6 +206,32 @@ def test_a_damaged_copy_in_the_backup_is_not_taken(lake: Lake, copy: Path, tmp_p
     (copy / "data" / file.path).unlink()
     (remaining,) = lake.restore(lake.verify(lake.files()), backup)
     assert (remaining.file, (copy / "data" / file.path).exists()) == (file, False)
+
+
+def test_a_restoration_that_fails_leaves_no_half_copy(lake: Lake, copy: Path, tmp_path: Path) -> None:
+    backup = shutil.copytree(copy / "data", tmp_path / "backup")
+    place = copy / "data" / lake.files(["raw.bars"])[0].path
+    place.unlink()
+    place.mkdir()
+    with pytest.raises(StorageError, match="A folder is in the place of a data file") as refused:
+        lake.restore(lake.verify(lake.files()), backup)
+    assert refused.value.where == str(place)
+    assert not list((copy / "data").rglob("*.part"))
+
+
+def test_a_disk_that_is_full_leaves_no_half_copy(
+    lake: Lake, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = shutil.copytree(copy / "data", tmp_path / "backup")
+    (copy / "data" / lake.files(["raw.bars"])[0].path).unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(integrity, "sync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        lake.restore(lake.verify(lake.files()), backup)
+    assert not list((copy / "data").rglob("*.part"))
 
 
 def test_paths_of_another_system_are_understood(copy: Path, settings: LakeSettings) -> None:
