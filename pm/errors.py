@@ -16,7 +16,7 @@
     ├── ReconciliationError         13   rows that landed are neither in the bars nor in the quarantine
     ├── EngineError                 14   the engine or its cluster is not available
     │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
-    └── NoResultsError              16   no run is done yet, or every ticker was left out
+    └── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """

@@ -114,13 +114,15 @@ def remove(
 def _add(context: typer.Context, actions: pl.DataFrame, where: str, *, no_wait: bool) -> None:
     from pm.cli.progress import progress_shown
     from pm.cli.render import print_lines
+    from pm.cli.results import print_flags
     from pm.pipeline import add_actions
 
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with progress_shown() as observer:
-            add_actions(lake, workspace, settings, observer, actions=actions, where=where)
+            result = add_actions(lake, workspace, settings, observer, actions=actions, where=where)
         _print_actions(lake, sorted(set(actions["ticker"])))
+        print_flags(lake, result.run_id)
         print_lines("Next: pm run")
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pm.errors import WorkspaceError
+from pm.errors import LakeBusyError, WorkspaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
 
     import typer
 
@@ -98,22 +98,37 @@ def open_reader(context: typer.Context) -> Lake:
     return read_lake(*open_workspace(context))
 
 
-def open_writer(workspace: Workspace, settings: Settings, *, no_wait: bool) -> AbstractContextManager[Lake]:
+@contextmanager
+def open_writer(workspace: Workspace, settings: Settings, *, no_wait: bool) -> Iterator[Lake]:
     """Open the workspace's lake for writing, after a wait for another process that is writing.
 
     Parameters
     ----------
     no_wait
         Do not wait: the command is refused while another process is writing.
+
+    Raises
+    ------
+    LakeBusyError
+        Another process is still writing.
     """
     import typer
 
     from pm.cli.visible import visible
     from pm.pipeline import open_lake
 
-    return open_lake(
+    opening = open_lake(
         workspace,
         settings,
         wait_seconds=0 if no_wait else settings.lake.wait_seconds,
         on_wait=lambda sentence: typer.echo(visible(sentence), err=True),
     )
+    with ExitStack() as stack:
+        try:
+            lake = stack.enter_context(opening)
+        except LakeBusyError as busy:
+            if not no_wait:
+                raise
+            hint = "leave out --no-wait to wait until it has finished; reading (pm sql, pm signals, …) works meanwhile"
+            raise LakeBusyError(busy.what, where=busy.where, hint=hint) from None
+        yield lake

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pm.cli.other_spellings import print_other_spellings
+from pm.cli.results import print_flags
 from pm.plural import plural
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def print_import(lake: Lake, run_id: str, *, dry_run: bool) -> None:
         return
     if accounts["quarantined"].sum():
         print_lines("To see which rows were quarantined, and why: pm quarantine")
+    print_flags(lake, run_id)
     print_lines("Next: pm run")
 
 

@@ -9,7 +9,7 @@ import typer
 
 from pm.cli.context import open_reader, open_workspace, open_writer
 from pm.cli.options import NoWait, Tickers, parse_tickers
-from pm.errors import InputError, did_you_mean
+from pm.errors import InputError, NoResultsError, did_you_mean
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -74,8 +74,6 @@ def show(
 
     It shows the choice in each state, what the choice gained, and whether the policy was accepted.
     """
-    from pm.cli.render import print_lines
-
     with open_reader(context) as lake:
         rows = lake.select_rows("policies", columns=("policy_id",), order=("trained_at", "policy_id"))
         known = [row["policy_id"] for row in rows]
@@ -86,8 +84,7 @@ def show(
                 hint='list them with: pm sql "from policies"; or train one: pm policy train',
             )
         if not known:
-            print_lines("There is no policy yet; train one with `pm policy train`.")
-            return
+            raise NoResultsError("There is no policy yet.", where="table policies", hint="train one: pm policy train")
         _print_policy(lake, policy or known[-1])
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pm.lake import Lake
 
-__all__ = ["outputs_of", "print_age", "print_look", "run_to_show"]
+__all__ = ["outputs_of", "print_age", "print_flags", "print_look", "run_to_show"]
 
 _MAX_NAMED = 8
 """Maximum number of tickers named in a sentence."""
@@ -97,6 +97,14 @@ def _described(run: dict[str, Any]) -> str | None:
     if scope == RunScope.PAST:
         return f"This is a look at {run['as_of']}{of and f', at {of}'}."
     return f"This is a look at {of}."
+
+
+def print_flags(lake: Lake, run_id: str) -> None:
+    """Say how to see the flags that a run has put on bars, if it has."""
+    from pm.cli.render import print_lines
+
+    if lake.select_rows("bar_flags", columns=("ticker",), limit=1, run_id=run_id):
+        print_lines('To see which bars were flagged, and why: pm sql "FROM bar_flags"')
 
 
 def print_age(lake: Lake, run_id: str, newest: date, *, max_age_days: int) -> None:

@@ -43,6 +43,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import progress_shown
     from pm.cli.render import print_lines
+    from pm.cli.results import print_flags
     from pm.cli.signals import no_signals, print_signals
     from pm.pipeline import Request, check_first_run, run_pipeline
     from pm.pipeline.stages.report import LATEST, report_path
@@ -62,6 +63,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         with interruptible(message) as wrap, progress_shown() as observer:
             result = run_pipeline(lake, workspace, settings, wrap(observer), request=request, resume=resume)
         with lake.reading():
+            print_flags(lake, result.run_id)
             found = print_signals(lake, result.run_id, max_age_days=settings.forecast.max_age_days)
     if not result.worked:
         print_lines(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pm.cli.context import open_reader, open_workspace
+from pm.cli.paths import expand_home
 from pm.errors import InputError
 
 if TYPE_CHECKING:
@@ -136,8 +137,10 @@ def _standard_input() -> str:
 
 def _file_format(output_format: _OutputFormat | None, output: Path | None) -> FileFormat | None:
     """Return the format in which the result is written to a file or to standard output; None for a printed table."""
-    from pm.cli.write import FileFormat, is_device
+    from pm.cli.write import FileFormat, is_device, refuse_folder
 
+    if output is not None:
+        refuse_folder(expand_home(output))
     if output_format not in {None, _OutputFormat.TABLE}:
         return FileFormat(str(output_format))
     if output is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pyarrow.parquet
 
-__all__ = ["FileFormat", "is_device", "write_frames"]
+__all__ = ["FileFormat", "is_device", "refuse_folder", "write_frames"]
 
 _GROUP_ROWS, _GROUP_BYTES = 131_072, 64_000_000
 """Number of rows, and of bytes in memory, from which a Parquet file's next group of rows is written."""
@@ -58,7 +58,7 @@ def write_frames(frames: Iterable[pl.DataFrame], file_format: FileFormat, output
     Raises
     ------
     InputError
-        Parquet, which is not text, would be printed on a terminal.
+        Parquet, which is not text, would be printed on a terminal; or the file is a folder.
     StorageError
         The file cannot be written; a file that was there before is unchanged.
     """
@@ -66,8 +66,7 @@ def write_frames(frames: Iterable[pl.DataFrame], file_format: FileFormat, output
         _print(frames, file_format)
         return
     output = expand_home(output)
-    if not output.name:
-        raise InputError("The output is a folder.", where=str(output), hint="name a file: -o FILE")
+    refuse_folder(output)
     if is_device(output):
         with _refusals_told(output), output.open("wb") as device:
             _write(frames, file_format, device)
@@ -111,6 +110,19 @@ def _refusals_told(output: Path) -> Iterator[None]:
         raise StorageError(
             f"The result cannot be written: {reason}.", where=str(output), hint="choose another file: -o FILE"
         ) from error
+
+
+def refuse_folder(output: Path) -> None:
+    """Refuse a folder as the file to write to.
+
+    Raises
+    ------
+    InputError
+        It is a folder.
+    """
+    with suppress(OSError):  # such as a name that is too long
+        if not output.name or output.is_dir():
+            raise InputError("The output is a folder.", where=str(output), hint="name a file: -o FILE")
 
 
 def is_device(output: Path) -> bool:

@@ -33,7 +33,7 @@ class ExchangeSettings(Section):
     Attributes
     ----------
     tickers, suffixes, sources
-        Ticker, suffix or name of a source, to an ISO 10383 code.
+        Ticker, suffix with the dot or other mark at its start, or name of a source, to an ISO 10383 code.
     """
 
     tickers: dict[str, str]
@@ -46,6 +46,15 @@ class ExchangeSettings(Section):
         others = [code for code in codes.values() if code not in EXCHANGES]
         if others:
             known_names(others, exchange_codes(), kind="exchange")
+        return codes
+
+    @field_validator("suffixes")
+    @classmethod
+    def _suffixes_are_told_from_names(cls, codes: dict[str, str]) -> dict[str, str]:
+        """Refuse a suffix without its mark: L would be the end of names too, and nothing the end of every ticker."""
+        for suffix in codes:
+            if not suffix or suffix[0].isalnum():
+                raise ValueError(f"the suffix {suffix!r} has no dot before it: write .{suffix or 'L'}")
         return codes
 
     @field_validator("sources")

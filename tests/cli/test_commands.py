@@ -142,6 +142,19 @@ def test_sql_takes_the_format_from_the_name_of_the_file(finished: Path, tmp_path
     assert json.loads((tmp_path / "runs.json").read_text())[0]["kind"] == "import"
 
 
+@pytest.mark.parametrize("words", [(), ("--format", "csv"), ("--format", "table")], ids=" ".join)
+@pytest.mark.parametrize("output", [".", "..", "folder", "folder.csv", "folder/"])
+def test_sql_refuses_a_folder_as_its_output(
+    finished: Path, tmp_path: Path, pm: Pm, output: str, words: tuple[str, ...]
+) -> None:
+    for name in ("folder", "folder.csv"):
+        (tmp_path / name).mkdir()
+    done = pm(tmp_path, "sql", "from runs", "--workspace", finished, "-o", output, *words)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "The output is a folder." in done.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "folder.csv"]
+
+
 def test_sql_reads_its_query_from_standard_input(finished: Path, pm: Pm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(b"SELECT 42 AS answer")))
     assert output_of(pm(finished, "sql", "-", "--format", "csv")) == "answer\n42\n"

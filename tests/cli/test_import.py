@@ -60,6 +60,25 @@ def test_every_bad_file_is_listed_and_nothing_is_imported(mixed: Path, pm: Pm) -
     assert content(mixed) == before  # no workspace was made
 
 
+def test_flags_come_with_the_query_that_shows_them(tmp_path: Path, pm: Pm) -> None:
+    days = [date(2026, 1, 1) + timedelta(days=n) for n in range(40)]
+    for name, jump in (("CALM", 1.0), ("WILD", 3.0)):
+        closes = [10 + n % 3 / 10 if n < 30 else (10 + n % 3 / 10) * jump for n in range(40)]
+        rows = "".join(f"{day},{close}\n" for day, close in zip(days, closes, strict=True))
+        (tmp_path / f"{name}.csv").write_text(f"date,close\n{rows}")
+    query = "FROM bar_flags"
+    calm = pm(tmp_path, "import", "CALM.csv")
+    assert calm.returncode == 0, calm.stderr
+    assert query not in calm.stdout
+    wild = pm(tmp_path, "import", "WILD.csv")
+    assert "2 flagged" in wild.stderr  # a jump, near the ratio of a split
+    assert f'pm sql "{query}"' in wild.stdout
+    assert "WILD" in pm(tmp_path, "sql", query).stdout
+    assert query not in pm(tmp_path, "import", "WILD.csv").stdout  # nothing was checked
+    told = pm(tmp_path, "actions", "add", "CALM", str(days[9]), "--split", "2")
+    assert ("flagged" in told.stderr) is (query in told.stdout)
+
+
 @pytest.mark.parametrize("ticker", ["", "  ", "A\nB", "A,B", "A\u200bB", "A\x1b[31m"])
 def test_a_ticker_that_no_command_could_name_is_refused(
     mixed: Path, ticker: str, capsys: pytest.CaptureFixture[str]

@@ -63,7 +63,10 @@ def test_show_prints_the_newest_or_the_one_named(trained: tuple[Path, str], pm: 
 
 def test_before_there_is_a_policy(finished: Path, pm: Pm) -> None:
     done = pm(finished, "policy", "show")
-    assert (done.returncode, done.stdout) == (0, "There is no policy yet; train one with `pm policy train`.\n")
+    assert (done.returncode, done.stdout) == (16, "")
+    assert done.stderr == (
+        "error: There is no policy yet.\n  where: table policies\n  try:   train one: pm policy train\n"
+    )
 
 
 REFUSED = [

@@ -98,6 +98,8 @@ def test_no_wait_refuses_each_command_that_writes(workspace: Path, pm: Pm, argum
     assert done.returncode == 9
     assert f"pid {holder.pid}" in done.stderr
     assert "Waiting" not in done.stderr
+    assert "leave out --no-wait" in done.stderr
+    assert "wait_seconds" not in done.stderr  # no setting changes what the option says
 
 
 def test_the_setting_ends_the_wait(workspace: Path, pm: Pm) -> None:

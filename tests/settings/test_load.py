@@ -137,6 +137,8 @@ def test_settings_are_immutable() -> None:
         ("sources.yml", "priority: [sample, sample]", "a source is listed twice", "sources.yml"),
         ("sources.yml", "exchanges: {sources: {sampel: XNYS}}", "unknown source 'sampel'", "sources.yml"),
         ("sources.yml", "exchanges: {tickers: {A: XNSY}}", "unknown exchange 'XNSY'. Did you mean 'X", "sources.yml"),
+        ("sources.yml", "exchanges: {suffixes: {L: XLON}}", "suffix 'L' has no dot before it: write .L", "sources.yml"),
+        ("sources.yml", "exchanges: {suffixes: {'': XNYS}}", "suffix '' has no dot before it", "sources.yml"),
         ("sources.yml", "exchanges: {suffixes: {.L: nowhere}}", "unknown exchange 'nowhere'", "sources.yml"),
         ("sources.yml", "exchanges: XNYS", "sources.exchanges", "sources.yml"),
     ],
