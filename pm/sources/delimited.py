@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 
     from pm.sources.text_file import TextFile
 
-__all__ = ["ACTION_CELL", "ENCODINGS", "DelimitedText", "sniff"]
+__all__ = ["ACTION_CELL", "DELIMITERS", "ENCODINGS", "DelimitedText", "sniff"]
 
 _BLOCK_BYTES = 8 << 20
 """Size of the blocks that Arrow reads."""
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
+"""Delimiters of fields."""
 _SEP = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
 """First line of a file for Excel, which names the delimiter."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -238,7 +239,7 @@ def sniff(file: TextFile, *, is_header: Callable[[Sequence[str]], bool]) -> Deli
         lines = start.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
         first = next((line for line in lines if line.strip()), "")
         named = _SEP.match(first.strip())
-        candidates = (named[1],) if named else sorted(_DELIMITERS, key=lambda each: -_count(each, first))
+        candidates = (named[1],) if named else sorted(DELIMITERS, key=lambda each: -_count(each, first))
         encoding, (header, before, delimiter) = _in_its_encoding(file, candidates, encoding, is_header)
         has_rows = header is not None and any(
             record.line > header.last_line for record in _records(file, delimiter, encoding)

@@ -16,7 +16,7 @@ from pm.sources.actions import match_actions, read_actions, with_numbers
 from pm.sources.base import BARS_SCHEMA
 from pm.sources.cells import CellStyles, cell_styles, read_cells, read_columns_of_tickers
 from pm.sources.columnar import ParquetFile, open_parquet
-from pm.sources.delimited import ENCODINGS, DelimitedText, sniff
+from pm.sources.delimited import DELIMITERS, ENCODINGS, DelimitedText, sniff
 from pm.sources.file_names import ticker_in
 from pm.sources.finding import READ, find_files, require_readable_name
 from pm.sources.names import FILES
@@ -27,7 +27,7 @@ from pm.sources.text_file import TextFile, is_workbook, parts_of, reading
 from pm.sources.wide import columns_by_ticker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["FilePlan", "Inspected", "actions_of", "inspect_file", "inspect_files", "read_file"]
 
@@ -58,7 +58,8 @@ class FilePlan:
     ticker
         Ticker of every row; None if the file has a ticker column.
     ticker_source
-        Where `ticker` is from: 'name' of the file, or 'option', named by the user; None without it.
+        Where `ticker` is from: 'name' of the file or of an archive's member, 'sheet', or 'option', named by the user;
+        None without it.
     tickers
         Tickers whose rows are read; None for all.
     fingerprint
@@ -81,7 +82,7 @@ class FilePlan:
     columns: dict[str, str]
     ignored: tuple[str, ...]
     ticker: str | None
-    ticker_source: Literal["name", "option"] | None
+    ticker_source: Literal["name", "sheet", "option"] | None
     tickers: frozenset[str] | None
     fingerprint: str
     styles: CellStyles = field(repr=False)
@@ -136,7 +137,8 @@ class Inspected:
         An error for each file whose format could not be detected.
     left_out
         Files in folders that are not read, and why: that they must be named, or what is wrong with an archive or a
-        workbook that can hold other things than bars.
+        workbook that can hold other things than bars. Also an archive's members without bars, and a workbook's sheets
+        that have bars and cannot be read, where other members or sheets can.
     """
 
     plans: list[FilePlan] = field(default_factory=list)
@@ -168,8 +170,9 @@ def inspect_files(
 ) -> Inspected:
     """Detect the format of each file that `find_files` finds; of an archive, of each text in it.
 
-    A file that cannot be read does not stop the others. Of a workbook, the sheets that are not of bars are left out,
-    unless none is; so are the archives and workbooks found in a folder that has other files of bars.
+    A file that cannot be read does not stop the others. Of an archive or a workbook, the members or sheets that are
+    not of bars are left out, unless none is; so are the archives and workbooks found in a folder that has other files
+    of bars.
 
     Parameters
     ----------
@@ -191,27 +194,63 @@ def inspect_files(
             else:
                 inspected.refused.append(error)
             continue
-        errors: list[InputError] = []
-        plans = []
-        for part in parts:
-            try:
-                plans.append(
-                    inspect_file(path, part=part, parts=len(parts), tickers=tickers, ticker=ticker, decimal=decimal)
-                )
-            except InputError as error:
-                errors.append(error)
+        plans, errors = _inspect_parts(path, parts, tickers, ticker, decimal)
         inspected.plans.extend(plans)
-        if path in found.incidental and not plans:
-            unsuitable.append((path, errors[0]))
-        elif not is_book:
-            inspected.refused.extend(errors)
-        elif not plans:
-            inspected.refused.append(errors[0])
+        first = next(iter(errors.values()), None)
+        if plans or first is None:
+            _sort_out(inspected, path, errors, is_book=is_book)
+        elif path in found.incidental:
+            unsuitable.append((path, first))
+        else:
+            inspected.refused.extend([first] if is_book else errors.values())
     if inspected.plans:
         inspected.left_out.update((path, error.what) for path, error in unsuitable)
     else:
         inspected.refused.extend(error for _, error in unsuitable)
     return inspected
+
+
+def _inspect_parts(
+    path: Path,
+    parts: Sequence[str | None],
+    tickers: Sequence[str] | None,
+    ticker: str | None,
+    decimal: Decimal | None,
+) -> tuple[list[FilePlan], dict[str | None, InputError]]:
+    """Return the plans of a file's members or sheets, and the errors of those that cannot be read."""
+    plans: list[FilePlan] = []
+    errors: dict[str | None, InputError] = {}
+    for part in parts:
+        try:
+            plans.append(
+                inspect_file(path, part=part, parts=len(parts), tickers=tickers, ticker=ticker, decimal=decimal)
+            )
+        except InputError as error:
+            errors[part] = error
+    return plans, errors
+
+
+def _sort_out(inspected: Inspected, path: Path, errors: Mapping[str | None, InputError], *, is_book: bool) -> None:
+    """Refuse the members with bars, beside others that can be read; leave the rest out. Sheets are never refused."""
+    for part, error in errors.items():
+        has_bars = _has_bars(TextFile(path, part))
+        if part is None or (has_bars and not is_book):
+            inspected.refused.append(error)
+        elif has_bars or not is_book:
+            # Without the names of columns, so that those left out for one reason are told in one line.
+            inspected.left_out[path / part] = error.what.split(";")[0]
+
+
+def _has_bars(text: TextFile) -> bool:
+    """Return whether a text that cannot be read has a line that names a date and a close, and lines after it."""
+    try:
+        header = sniff(text, is_header=is_header).header
+        return is_header(header) or columns_by_ticker(header) is not None
+    except InputError:
+        with reading(text.path), text.open() as stream:
+            start = stream.read(1 << 16)
+    lines = [line for line in start.decode("utf-8", errors="replace").splitlines() if line.strip()]
+    return any(is_header(line.split(delimiter)) for line in lines[:-1] for delimiter in DELIMITERS)
 
 
 def inspect_file(
@@ -249,7 +288,9 @@ def inspect_file(
         content = _opened(path, part)
         _refuse_lists_of_accounts(content)
         name = _name_of(path, part, parts)
-        return _plan(path, name, content, None if tickers is None else frozenset(tickers), ticker, decimal)
+        is_sheet = part is not None and is_workbook(path) and name == part
+        wanted = None if tickers is None else frozenset(tickers)
+        return _plan(path, name, content, wanted, ticker, decimal, is_sheet=is_sheet)
 
 
 def _opened(path: Path, part: str | None) -> DelimitedText | ParquetFile:
@@ -265,9 +306,11 @@ def _plan(
     tickers: frozenset[str] | None,
     ticker: str | None,
     decimal: Decimal | None,
+    *,
+    is_sheet: bool,
 ) -> FilePlan:
     groups = columns_by_ticker(content.header) or {}
-    origin: Literal["name", "option"] | None = None if ticker is None or groups else "option"
+    origin: Literal["name", "sheet", "option"] | None = None if ticker is None or groups else "option"
     if groups:
         places = next(iter(groups.values()))
         if ticker is not None and len(groups) > 1:
@@ -278,7 +321,8 @@ def _plan(
         places = match_columns(content.header, where=str(content))
         if ticker is None:
             ticker = _ticker_of(name, content, places)
-            origin = None if ticker is None else "name"
+            if ticker is not None:
+                origin = "sheet" if is_sheet else "name"
         else:
             _require_one_ticker(content, places)
             places.pop("ticker", None)

@@ -165,8 +165,8 @@ def test_a_corrupt_member_leaves_the_others_of_its_archive(tmp_path: Path) -> No
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("A.csv", "date,close\n2020-01-02,5\n")
-        archive.writestr("B.csv", "date,mood\n2020-01-02,5\n")
+        archive.writestr("B.csv", "date,close\nsoon,5\n")
     (tmp_path / "x.zip").write_bytes(buffer.getvalue())
     inspected = inspect_files([tmp_path / "x.zip"])
     assert [plan.ticker for plan in inspected.plans] == ["A"]
-    assert [error.where for error in inspected.refused] == [f"{tmp_path / 'x.zip'}, B.csv"]
+    assert [error.where for error in inspected.refused] == [f"{tmp_path / 'x.zip'}, B.csv, line 2"]

@@ -72,6 +72,50 @@ def test_each_text_of_an_archive_is_read(tmp_path: Path) -> None:
     assert bars_in(archive(tmp_path / "all.zip", **members)) == {"IBM": BARS, "MSFT": BARS}
 
 
+def test_members_of_an_archive_without_bars_are_left_out_and_named(tmp_path: Path) -> None:
+    members = {
+        "data/IBM.csv": TEXT, "README.txt": "these are files", "LICENSE.txt": "Do what you want.\n\nReally.",
+        "symbols.csv": "Symbol,Name\nIBM,International\n", "empty.csv": "", "AAPL.csv": TEXT.splitlines()[0],
+        "positions.csv": "Symbol,Shares,Cost,Value\nIBM,3,10,15\n",
+    }  # fmt: skip
+    packed = archive(tmp_path / "x.zip", **members)
+    assert bars_in(packed) == {"IBM": BARS}
+    assert inspect_files([packed]).left_out == {
+        packed / "README.txt": "The file has a header and no rows.",
+        packed / "LICENSE.txt": "No date column",
+        packed / "symbols.csv": "No date column",
+        packed / "empty.csv": "The file is empty.",
+        packed / "AAPL.csv": "The file has a header and no rows.",
+        packed / "positions.csv": "The file lists positions of an account, not daily bars",
+    }
+    # without any bars, each member is refused
+    none = archive(tmp_path / "y.zip", **{name: text for name, text in members.items() if text != TEXT})
+    assert len(inspect_files([none]).refused) == len(members) - 1
+
+
+def test_a_member_or_a_sheet_with_bars_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    broken = {
+        "A.csv": "Date,Close\n45306,5\n", "B.txt": "a note\nDate;Close\nsoon;5\n", "Prices.csv": TEXT,
+        "C.csv": "Date,Close\n01/02/2020,5\n", "D.csv": 'Date,Close\n2020-01-02,"' + "x" * 200_000,
+    }  # fmt: skip
+    for name, text in broken.items():
+        packed = archive(tmp_path / f"{name}.zip", **{"IBM.csv": TEXT, name: text})
+        inspected = inspect_files([packed])
+        assert [name in error.where for error in inspected.refused] == [True], name
+        assert inspected.left_out == {}
+    book = workbook(tmp_path / "x.xlsx", IBM=ROWS, KO=[("Date", "Close"), ("soon", 5)], Notes=[("to do",), ("milk",)])
+    inspected = inspect_files([book])
+    assert [plan.ticker for plan in inspected.plans] == ["IBM"]
+    assert inspected.left_out == {book / "KO": "'soon' in column 'Date' is not a date."}
+
+
+def test_where_the_ticker_is_from(tmp_path: Path) -> None:
+    book, alone = workbook(tmp_path / "all.xlsx", IBM=ROWS, KO=ROWS), workbook(tmp_path / "KO.xlsx", Sheet1=ROWS)
+    packed = archive(tmp_path / "x.zip", **{"IBM.csv": TEXT})
+    sources = {path: {plan.ticker_source for plan in inspect_files([path]).plans} for path in (book, alone, packed)}
+    assert sources == {book: {"sheet"}, alone: {"name"}, packed: {"name"}}
+
+
 def test_archives_and_workbooks_are_known_by_their_content(tmp_path: Path) -> None:
     book = workbook(tmp_path / "IBM.xlsx", Sheet1=ROWS).rename(tmp_path / "IBM.csv")
     packed = archive(tmp_path / "x.zip", **{"MSFT.csv": TEXT}).rename(tmp_path / "MSFT.txt")

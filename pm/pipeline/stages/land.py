@@ -213,8 +213,9 @@ def _described(plans: Sequence[FilePlan]) -> list[str]:
     for (_, renamed, ignored, notes), group in alike.items():
         first, more = group[0], f" and {len(group) - 1:,} more" if len(group) > 1 else ""
         parts = []
-        if first.ticker_source == "name":
-            parts = [f"ticker {first.ticker}{more and ' and so on'} from the file's name"]
+        if first.ticker_source in {"name", "sheet"}:
+            named = "file" if first.ticker_source == "name" else "sheet"
+            parts = [f"ticker {first.ticker}{more and ' and so on'} from the {named}'s name"]
         parts += [f"reading {renamed}"] if renamed else []
         parts += [f"ignoring {ignored}"] if ignored else []
         parts += [notes] if notes else []
