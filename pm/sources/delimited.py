@@ -272,7 +272,7 @@ def _in_its_encoding(
     Raises
     ------
     InputError
-        The header has bytes that stand for nothing.
+        The header has bytes that stand for nothing, or no words.
     """
     found = _header(file, delimiters, encoding, is_header)
     header = found[0]
@@ -282,13 +282,19 @@ def _in_its_encoding(
         decoded = _header(file, delimiters, other, is_header)
         if decoded[0] is not None and is_header([name.strip() for name in decoded[0].fields]):
             return other, decoded
-    if _is_undecoded(header):
+    if _is_undecoded(header) or _is_gibberish(header):
         raise _unknown_encoding(file, header, encoding)
     return encoding, found
 
 
 def _is_undecoded(record: _Record) -> bool:
     return any("\udc80" <= character <= "\udcff" for field in record.fields for character in field)
+
+
+def _is_gibberish(record: _Record) -> bool:
+    """Return whether most characters of each field are other than those of English: no language of western Europe."""
+    fields = [field.strip() for field in record.fields if field.strip()]
+    return len(fields) > 1 and all(2 * sum(not char.isascii() for char in field) > len(field) for field in fields)
 
 
 def _unknown_encoding(file: TextFile, record: _Record, encoding: str) -> InputError:

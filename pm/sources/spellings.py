@@ -26,39 +26,30 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "open": (
         *("open", "openprice", "o", "pxopen", "opening", "openingprice"),
         *("eröffnung", "eröffn", "erster", "eröffnungskurs", "ouverture", "ouv", "apertura", "abrir", "abertura"),
-        *("aperto", "otwarcie", "öppning", "öppningskurs", "öppna", "åben", "avaus", "openen", "açılış", "откр"),
+        *("aperto", "otwarcie", "kursotwarcia", "öppning", "öppningskurs", "öppna"),
+        *("åben", "avaus", "openen", "açılış", "откр"),
         *("pembukaan", "mở", "始値", "开盘", "开盘价", "開盤", "開盤價", "開市", "시가", "오픈"),
     ),
     "high": (
         *("high", "highprice", "h", "max", "pxhigh", "highest"),
         *("hoch", "höchst", "höchstkurs", "tageshoch", "haut", "plushaut", "élevé", "massimo", "máximo", "máxima"),
-        *("maximo", "máx", "alto", "najwyzszy", "najwyższy", "högst", "högsta", "hög", "høj", "korkein", "hoog"),
+        *("maximo", "máx", "alto", "najwyzszy", "najwyższy", "kursmax"),
+        *("högst", "högsta", "hög", "høj", "korkein", "hoog"),
         *("yüksek", "макс", "tertinggi", "cao", "高値", "高", "最高", "最高价", "最高價", "고가"),
     ),
     "low": (
         *("low", "lowprice", "l", "min", "pxlow", "lowest"),
         *("tief", "tiefst", "tiefstkurs", "tagestief", "bas", "plusbas", "faible", "minimo", "mínimo", "mínima"),
-        *(
-            "mín",
-            "basso",
-            "bajo",
-            "baixo",
-            "najnizszy",
-            "najniższy",
-            "lägst",
-            "lägsta",
-            "låg",
-            "lav",
-            "matalin",
-            "laag",
-        ),
+        *("mín", "basso", "bajo", "baixo", "najnizszy", "najniższy", "kursmin", "lägst", "lägsta", "låg", "lav"),
+        *("matalin", "laag"),
         *("düşük", "мин", "terendah", "thấp", "安値", "低", "最低", "最低价", "最低價", "저가"),
     ),
     "close": (
         *("close", "closeprice", "closingprice", "c", "closelast", "settle", "settlement", "settlementprice"),
         *("closeclosepriceadjustedforsplits", "schlussschlusskursbereinigtumsplits"),
         *("schluss", "schlusskurs", "zuletzt", "schlußkurs", "clôture", "cloture", "clot", "dernier", "chiusura"),
-        *("chiudi", "ultimo", "cierre", "cerrar", "último", "fechamento", "zamkniecie", "zamknięcie", "ostatnio"),
+        *("chiudi", "ultimo", "cierre", "cerrar", "último"),
+        *("fechamento", "zamkniecie", "zamknięcie", "kurszamknięcia", "ostatnio"),
         *("stängning", "stäng", "senast", "senaste", "seneste", "viimeisin", "slotkoers", "laatste", "laatst"),
         *("kapanış", "şimdi", "закрытие", "terakhir", "lầncuối"),
         *("終値", "收盘", "收盘价", "收盤", "收盤價", "收市", "종가"),
@@ -75,7 +66,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
         *("volume", "vol", "v", "tradedvolume", "sharestraded", "pxvolume", "tottrdqty", "ttltrdqnty", "noofshares"),
         *("totaltradedquantity",),
         *("volumen", "stück", "stücke", "stueck", "stuecke", "wolumen", "wol", "volym", "hacim", "hac", "объём"),
-        *("kl", "出来高", "売買高", "成交量", "交易量", "거래량"),
+        *("umsatzstück", "umsatzinstück", "volumenstück", "出来高", "売買高", "成交量", "交易量", "거래량"),
     ),
     "source": ("source", "vendor", "provider"),
 }
@@ -90,7 +81,7 @@ WEAK_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         *("last", "lastprice", "pxlast", "price", "value"),
         *("kurs", "cours", "koers", "prezzo", "precio", "preço", "cena", "fiyat", "цена", "価格", "价格", "현재가"),
     ),
-    "volume": ("totalvolume", "numberofshares"),
+    "volume": ("totalvolume", "numberofshares", "kl"),
 }
 """Names that can mean something else too, and match only if no other column does, the earlier ones first. The empty
 name is a blank cell of the header, as pandas writes an unnamed index to CSV; in Parquet it is `__index_level_0__`."""
@@ -107,12 +98,17 @@ ACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Names of columns of splits and dividends, compared without case, spaces and punctuation."""
 
-_SHARES_FIRST = ("stück", "stücke", "stueck", "stuecke", "sharestraded")
+_SHARES_FIRST = (
+    *("stück", "stücke", "stueck", "stuecke", "umsatzstück", "umsatzinstück", "volumenstück"),
+    "sharestraded",
+)
 """Names of a number of shares: beside them, `volume` is the turnover, an amount of money."""
 _SHARES = (*_SHARES_FIRST, "noofshares", "tottrdqty", "ttltrdqnty", "totaltradedquantity")
 """Names of a number of shares, which go before other names of the volume than `volume`."""
 _MONEY_BESIDE = {"totalvolume": "snappedat"}
 """Name of a volume, to the name of a column beside which it is an amount of money: in CoinGecko's files."""
+_ONLY_BESIDE = {"kl": "ngày"}
+"""Name that is Vietnamese for the volume and Swedish for the time of day, to the Vietnamese date that tells which."""
 
 _LETTERS = 4
 """Minimum number of letters of a name that can be a misspelled one: a shorter one is a ticker as likely."""
@@ -196,7 +192,7 @@ def _best_candidates(field: str, header: Sequence[str]) -> list[int]:
         *(
             [name == word and bool(header[place].strip() or place == 0) for place, name in enumerate(names)]
             for word in WEAK_SPELLINGS.get(field, ())
-            if _MONEY_BESIDE.get(word) not in names
+            if _MONEY_BESIDE.get(word) not in names and _ONLY_BESIDE.get(word, names[0]) in names
         ),
     )
     return next(([place for place, hit in enumerate(rank) if hit] for rank in ranks if any(rank)), [])

@@ -107,6 +107,9 @@ def test_text_in_the_encodings_of_other_countries_is_read(
 def test_names_of_columns_in_an_unknown_encoding_are_not_shown_as_such(refusal: Refusal) -> None:
     error = refusal("X.csv", "日にち,終わり,高い\n2020-01-02,5,6\n".encode("cp932"))
     assert error.what == "The text is neither UTF-8 nor Windows-1252."
+    error = refusal("X.csv", "时间,数字\n2020-01-02,5\n".encode("gb18030"))
+    assert error.what == "The text is neither UTF-8 nor Windows-1252."
+    assert "'Größe'" in refusal("X.csv", "Größe,Öl\n2020-01-02,5\n".encode("cp1252")).what
     damaged = "日付,終値\n2020-01-02,5\n".encode("cp932") + b"\x81\x20,6\n"
     assert refusal("X.csv", damaged).what == "The text is neither UTF-8 nor Shift-JIS."
 

@@ -134,6 +134,17 @@ def test_the_headers_of_exchanges_and_portals_are_matched() -> None:
         ),
         ("date;ouv;haut;bas;clot;vol;devise", "date;open;high;low;close;volume;"),
         ("Datum;Kurs", "date;close"),
+        # the exchanges of Frankfurt, Warsaw and Stockholm
+        (
+            "Datum;Eröffnung;Schluss;Tageshoch;Tagestief;Umsatz (Stück);Umsatz (€)",
+            "date;open;close;high;low;volume;",
+        ),
+        (
+            "Data;Nazwa;ISIN;Waluta;Kurs otwarcia;Kurs max;Kurs min;Kurs zamknięcia;Zmiana;Wolumen",
+            "date;;;;open;high;low;close;;volume",
+        ),
+        ("Datum;Kl;Senast;Volym", "date;;close;volume"),
+        ("Datum;Kl;Senast", "date;;close"),
         # CoinGecko, whose volume is an amount of money
         ("snapped_at;price;market_cap;total_volume", "date;close;;"),
         # the number of shares can be that of shares outstanding
@@ -160,9 +171,10 @@ def test_no_name_stands_for_two_columns() -> None:
 def test_every_name_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| ([^|\n]*) \|", text, flags=re.MULTILINE)
+    words_of = re.compile(r"[,;]|\(beside \w+\)")
     documented: dict[str, set[str]] = {}
     for field, words in rows:
-        documented.setdefault(field, set()).update(normalised(word.strip(" ¹")) for word in re.split("[,;]", words))
+        documented.setdefault(field, set()).update(normalised(word.strip(" ¹")) for word in words_of.split(words))
     for field, spellings in SPELLINGS.items():
         known = {*spellings, *WEAK_SPELLINGS.get(field, ())} - {normalised(field), "", "indexlevel0"}
-        assert documented[field] - {"anunnamedfirstcolumn"} == known
+        assert documented[field] - {"anunnamedfirstcolumn", ""} == known
