@@ -83,19 +83,19 @@ _DEAL = _known("""
     işlem komisyon комиссия операция 売買 手数料 买卖 买卖方向 手续费 매매구분 수수료
 """)
 """Names of what only a transaction has."""
-_PAPER = _known("isin wkn cusip sedol wertpapier wertpapiername värdepapper titolo")
-"""Names of the column that says which paper is held or traded, which files of bars hardly have."""
 _TRADE_PRICE = _known("""
     kurs ausführungskurs cours koers prezzo precio preço cena fiyat цена 価格 約定単価 价格 成交价 체결가
 """)
 """Names of the price of a transaction in other languages than English."""
-_NAMES = frozenset({_plain(name) for name in (*SPELLINGS["ticker"], *WEAK_SPELLINGS["ticker"])}) | _known("""
+_PAPERS = _known("""
     isin wkn cusip sedol product security description investment fund company
     produkt wertpapier bezeichnung titel symbole libellé nom symbool naam titolo nome simbolo símbolo activo ativo papel
     nombre värdepapper namn nazwa walor тикер инструмент
     銘柄 銘柄コード コード 证券代码 证券名称 股票代码 종목 종목명 종목코드
 """)
-"""Names of the column that says what is held or traded."""
+"""Names of the column that says what is held or traded, without those of a column of tickers in a file of bars."""
+_NAMES = _PAPERS | {_plain(name) for name in (*SPELLINGS["ticker"], *WEAK_SPELLINGS["ticker"])}
+"""All names of the column that says what is held or traded."""
 
 
 def account_file(header: Sequence[str]) -> Literal["positions", "transactions"] | None:
@@ -104,7 +104,8 @@ def account_file(header: Sequence[str]) -> Literal["positions", "transactions"] 
     A quantity that is held, beside a cost, a gain or a value, tells a list of positions; without dates, a cost beside a
     gain or a market value does too. A file of bars can have columns of these names as well, such as the number of
     shares traded and the turnover of a day. So a file with dates is taken for bars if it has a column of closes, if no
-    column names what is held, or if it has highs and lows and no cost.
+    column names what is held, or if it has highs and lows and no cost. Of others with dates, a quantity beside the name
+    of a paper and a price in another language than English tells transactions.
     """
     names = [name for name in header if name.strip()]
     if len(names) < _LEAST:
@@ -129,7 +130,7 @@ def account_file(header: Sequence[str]) -> Literal["positions", "transactions"] 
         return "positions"
     if is_ranged:
         return None
-    if has(_DEAL) or (is_dated and has(_PAPER) and has(_TRADE_PRICE)):
+    if has(_DEAL) or (is_dated and has(_PAPERS) and has(_TRADE_PRICE)):
         return "transactions"
     return "positions" if has_gain or (not is_dated and has(_WORTH)) else None
 

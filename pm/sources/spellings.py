@@ -215,7 +215,7 @@ def _require(places: Mapping[str, int], header: Sequence[str], where: str) -> No
             f"No close column; found {found}. Columns of closes, one per ticker, are read if their names are tickers "
             "in capitals.",
             where=where,
-            hint=f"name the columns after their tickers, such as {capitals or 'AAPL'}, or the column of closes close",
+            hint=f"name each column after its ticker, such as {capitals or 'AAPL'}; or call the column of closes close",
         )
     raise InputError(
         f"No close column; found {found}.{_nearest('close', header)}",

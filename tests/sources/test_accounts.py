@@ -54,6 +54,7 @@ TRANSACTIONS = {
     "Schwab": "Date,Action,Symbol,Description,Quantity,Price,Fees & Comm,Amount",
     "Robinhood": "Activity Date,Process Date,Settle Date,Instrument,Description,Trans Code,Quantity,Price,Amount",
     "German": "Datum;Wertpapier;ISIN;Stück;Kurs;Betrag",
+    "German, by description": "Datum;Bezeichnung;Stück;Kurs;Wert",
     "German, without an amount": "Datum;ISIN;Stück;Kurs",
     "Italian": "Data;Titolo;ISIN;Quantità;Prezzo;Controvalore",
     "Interactive Brokers": "Symbol,TradeDate,Quantity,TradePrice,Buy/Sell,IBCommission",
@@ -71,6 +72,8 @@ BARS = (
     "Datum;Erster;Hoch;Tief;Schlusskurs;Stücke;Volumen",
     "Datum;ISIN;Erster;Hoch;Tief;Kurs;Stück",
     "Datum;Kurs;Stück",
+    "Datum;Symbol;Kurs;Stück",
+    "Datum;Name;Kurs;Volumen",
     "日付,銘柄コード,始値,高値,安値,終値,出来高,金額",
     "date,ticker,last,shares outstanding,market value",
 )

@@ -79,9 +79,9 @@ def test_the_message_for_a_missing_column_lists_those_there_are() -> None:
 
 def test_a_file_with_columns_of_other_names_is_told_how_tickers_are_written() -> None:
     cases = {
-        "Datum,eni,race": "such as ENI, RACE, or",
-        "Date,Apple Inc,Microsoft Corp": "such as AAPL, or",
-        "date,AA Close,AA Volume,BB Close,BB Volume": "such as AAPL, or",
+        "Datum,eni,race": "such as ENI, RACE; or",
+        "Date,Apple Inc,Microsoft Corp": "such as AAPL; or",
+        "date,AA Close,AA Volume,BB Close,BB Volume": "such as AAPL; or",
     }
     for header, hint in cases.items():
         with pytest.raises(
