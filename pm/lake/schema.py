@@ -105,6 +105,8 @@ def _parse(file: Path) -> View:
 
 def _text_of(file: Path) -> str:
     """Return the text of a view's file, without the mark that editors of Windows begin UTF-8 with."""
+    if file.exists() and not file.is_file():  # reading a pipe can wait forever
+        raise SettingsError("The view's file is no file.", where=str(file), hint="move it away")
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

@@ -287,8 +287,10 @@ def _hash(content: bytes) -> str:
 
 
 def _load(file: Path) -> dict[str, Any]:
+    if not file.is_file():  # not there yet; or a pipe, which can be read forever
+        return {}
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         return dict(kept["files"]) if kept["format"] == _FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):  # not there yet, or damaged: it is written anew
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: it is written anew
         return {}

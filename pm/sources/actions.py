@@ -13,6 +13,7 @@ from pm.sources.base import ACTIONS_SCHEMA
 from pm.sources.cells import cell_styles
 from pm.sources.dates import parse_dates
 from pm.sources.delimited import ACTION_CELL, DelimitedText, sniff
+from pm.sources.finding import is_folder
 from pm.sources.names import FILES, USER
 from pm.sources.numbers import parse_numbers
 from pm.sources.spellings import ACTION_SPELLINGS, SPELLINGS, normalised
@@ -45,8 +46,10 @@ def actions_in(path: Path) -> pl.DataFrame:
     Raises
     ------
     InputError
-        A column is missing, or a cell cannot be read.
+        The path is no file, a column is missing, or a cell cannot be read.
     """
+    if is_folder(path):
+        raise InputError("The path is a folder.", where=str(path), hint="name a file of dividends and splits")
     content = sniff(TextFile(path), is_header=lambda record: {"ticker", "date"} <= _columns_of(record).keys())
     columns = _columns_of(content.header)
     missing = [name for name in ("ticker", "date") if name not in columns]

@@ -62,7 +62,7 @@ class ParquetFile:
         wanted = [self.header[place] for place in sorted(set(places.values()))]
         with reading(self.path):
             try:
-                with parquet.ParquetFile(self.path) as file:
+                with pa.OSFile(str(self.path)) as source, parquet.ParquetFile(source) as file:
                     for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
                         frame = cast("pl.DataFrame", pl.from_arrow(_without_wide_decimals(batch)))
                         yield frame.select(pl.col(self.header[place]).alias(name) for name, place in places.items())
@@ -101,7 +101,8 @@ def open_parquet(path: Path) -> ParquetFile:
                 hint="if it is text, let its name end in .csv",
             )
         try:
-            with parquet.ParquetFile(path) as file:
+            # Of a damaged file, ParquetFile(path) would leave the file open, which Windows then does not let go.
+            with pa.OSFile(str(path)) as source, parquet.ParquetFile(source) as file:
                 header = tuple(file.schema_arrow.names)
                 rows = file.metadata.num_rows
         except (pa.ArrowException, UnicodeError) as error:

@@ -15,7 +15,7 @@ from pm.windows_paths import is_windows_device
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["READ", "Found", "find_files", "require_readable_name"]
+__all__ = ["READ", "Found", "find_files", "is_folder", "require_readable_name"]
 
 _SEARCHED = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", *ARCHIVES, *WORKBOOKS)
 """Endings of the files that a folder is searched for."""
@@ -64,11 +64,10 @@ def find_files(paths: Iterable[str | Path]) -> Found:
     found = Found()
     for path in map(Path, paths):
         try:
-            is_folder = _is_folder(path)
+            inside = _search(path) if is_folder(path) else Found([path])
         except InputError as error:
             found.refused.append(error)
             continue
-        inside = _search(path) if is_folder else Found([path])
         files.update(dict.fromkeys(inside.files))
         found.refused.extend(inside.refused)
         found.left_out.extend(inside.left_out)
@@ -86,7 +85,7 @@ def require_readable_name(path: Path) -> None:
     InputError
         It is not.
     """
-    if _is_folder(path):
+    if is_folder(path):
         raise InputError("This is a folder, not a file.", where=str(path), hint="name the files in it")
     if not path.name.lower().endswith(READ):
         raise InputError(
@@ -96,7 +95,7 @@ def require_readable_name(path: Path) -> None:
         )
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
     """Return whether a path is a folder and not a file.
 
     Raises
@@ -153,7 +152,7 @@ def _search(folder: Path) -> Found:
     found.refused.extend(_unreadable_folder(error, folder) for error in errors)
     for path in sorted(names):
         try:
-            _is_folder(path)
+            is_folder(path)
         except InputError as error:
             found.refused.append(error)
         else:

@@ -162,6 +162,18 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path, pm: Pm) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["P.csv", f"{name}.csv"])
 
 
+@pytest.mark.posix
+def test_a_pipe_is_never_opened(finished_copy: Path, pm_process: Pm) -> None:
+    (finished_copy / "lake" / "code.json").unlink()
+    for name in ("lake/code.json", "x.csv"):
+        os.mkfifo(finished_copy / name)
+    assert pm_process(finished_copy, "run", "--as-of", "2012-01-03").returncode == 0
+    refused(pm_process(finished_copy, "actions", "import", "x.csv"), 5, "neither a file nor a folder")
+    (finished_copy / "sql").mkdir(exist_ok=True)
+    os.mkfifo(finished_copy / "sql" / "90_pipe.sql")
+    refused(pm_process(finished_copy, "universe", "add", "AAPL"), 3, "view's file is no file", "move it away")
+
+
 def test_a_workspace_needs_a_name_that_a_folder_can_have(tmp_path: Path, pm: Pm) -> None:
     for words in (("run",), ("signals",)):
         refused(pm(tmp_path, "--workspace", "", *words), 4, "empty")

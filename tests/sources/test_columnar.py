@@ -155,3 +155,16 @@ def test_an_unknown_time_zone_is_refused(tmp_path: Path, bars_of: BarsOf) -> Non
     pq.write_table(pa.table({"date": moments, "close": [1.0, 2.0]}), tmp_path / "A.parquet")
     with pytest.raises(InputError, match="Mars/Base"):
         bars_of(tmp_path / "A.parquet")
+
+
+def test_a_damaged_file_is_not_left_open(tmp_path: Path) -> None:
+    file = tmp_path / "A.parquet"
+    pl.DataFrame({"date": [date(2020, 1, 2)] * 999, "close": [1.0] * 999}).write_parquet(file)
+    good = file.read_bytes()
+    for place in (len(good) - 12, len(good) // 2, 8):
+        file.write_bytes(good[:place] + bytes(40) + good[place + 40 :] if place < len(good) - 40 else good[:place])
+        try:
+            list(read_file(inspect_file(file)))
+        except InputError as error:  # noqa: F841 - its traceback must not keep the file open either
+            assert str(file) not in {opened.path for opened in psutil.Process().open_files()}
+        assert str(file) not in {opened.path for opened in psutil.Process().open_files()}
