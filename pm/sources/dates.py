@@ -267,16 +267,24 @@ def _as_dates(part: pl.Series, layout: str) -> pl.Series:
         # Integer division rounds down, so that a time before 1970 has its own date.
         return (part.cast(pl.Int64, strict=False) // _PER_DAY[layout]).cast(pl.Int32).cast(pl.Date)
     if "%b" in layout:
-        # Of all formats with the name of a month, the day is the first number and the year the second.
-        month = part.str.extract(r"(\p{L}{3,})").str.to_lowercase()
-        number = month.replace_strict(_NUMBER_OF_MONTH, default=None, return_dtype=pl.Int64).cast(pl.String)
-        day, year = part.str.extract(r"^\D*(\d+)"), part.str.extract(r"(\d+)$")
-        part = year + "-" + number + "-" + day
-        layout = "%y-%m-%d" if "%y" in layout else "%Y-%m-%d"
-    else:
+        # Slow, and the dates of several tickers repeat.
+        different = part.drop_nulls().unique()
+        return part.replace_strict(different, _with_names_of_months(different, layout), default=None)
+    if part.str.contains(" ", literal=True).any():
         part = part.str.replace_all(" ", "", literal=True)
     dates = part.str.to_date(layout, strict=False)
     return _in_its_century(dates) if "%y" in layout else dates
+
+
+def _with_names_of_months(part: pl.Series, layout: str) -> pl.Series:
+    """Return texts with the names of months as dates of any year."""
+    # Of all formats with the name of a month, the day is the first number and the year the second.
+    month = part.str.extract(r"(\p{L}{3,})").str.to_lowercase()
+    number = month.replace_strict(_NUMBER_OF_MONTH, default=None, return_dtype=pl.Int64).cast(pl.String)
+    day, year = part.str.extract(r"^\D*(\d+)"), part.str.extract(r"(\d+)$")
+    has_century = "%Y" in layout
+    dates = (year + "-" + number + "-" + day).str.to_date("%Y-%m-%d" if has_century else "%y-%m-%d", strict=False)
+    return dates if has_century else _in_its_century(dates)
 
 
 def _in_its_century(dates: pl.Series) -> pl.Series:
