@@ -167,7 +167,9 @@ def test_a_pipe_is_never_opened(finished_copy: Path, pm_process: Pm) -> None:
     (finished_copy / "lake" / "code.json").unlink()
     for name in ("lake/code.json", "x.csv"):
         os.mkfifo(finished_copy / name)
-    assert pm_process(finished_copy, "run", "--as-of", "2013-03-01").returncode == 0
+    assert (
+        pm_process(finished_copy, "run", timeout=120).returncode == 16
+    )  # its bars are old; it ends, and waits for none
     refused(pm_process(finished_copy, "actions", "import", "x.csv"), 5, "neither a file nor a folder")
     (finished_copy / "sql").mkdir(exist_ok=True)
     os.mkfifo(finished_copy / "sql" / "90_pipe.sql")
