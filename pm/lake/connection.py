@@ -19,6 +19,7 @@ import duckdb
 
 from pm.errors import LakeBusyError, LakeError, PmError, StorageError
 from pm.lake.binding import quote
+from pm.lake.layout import CATALOG, DATA
 from pm.open_files import delete, is_held
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from pm.settings import LakeSettings
 
 __all__ = [
-    "CATALOG",
-    "DATA",
     "INTERRUPTED",
     "attach",
     "connect",
@@ -39,10 +38,6 @@ __all__ = [
     "translated",
 ]
 
-CATALOG = "catalog.sqlite"
-"""File in the lake's folder that holds DuckLake's catalog."""
-DATA = "data"
-"""Folder in the lake's folder that holds the Parquet files."""
 INTERRUPTED = "Query interrupted"
 """Message of the RuntimeError that DuckDB raises after Ctrl-C."""
 

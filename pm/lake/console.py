@@ -17,7 +17,8 @@ from duckdb.sqltypes import DuckDBPyType
 
 from pm.errors import QueryError, did_you_mean
 from pm.lake.binding import identifier, quote
-from pm.lake.connection import CATALOG, DATA, attach, connect, explained, no_lake
+from pm.lake.connection import attach, connect, explained, no_lake
+from pm.lake.layout import CATALOG, DATA
 from pm.lake.limits import QueryLimits, Watch
 from pm.lake.reads import parsed
 

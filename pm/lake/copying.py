@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pm.errors import LakeError
-from pm.lake.connection import CATALOG, DATA
+from pm.lake.layout import CATALOG, DATA
 
 __all__ = ["copy_lake"]
 

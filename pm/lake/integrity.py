@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from pm.errors import LakeError, StorageError
 from pm.lake.binding import literal, quote
-from pm.lake.connection import DATA
 from pm.lake.durability import sync
+from pm.lake.layout import DATA
 from pm.open_files import patiently, replace
 from pm.tables.lake import FILE_CHECKSUMS
 

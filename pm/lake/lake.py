@@ -12,7 +12,7 @@ import duckdb
 from pm.errors import LakeError, did_you_mean
 from pm.lake import snapshots
 from pm.lake.binding import execute, identifier, quote
-from pm.lake.connection import CATALOG, DATA, attach, connect, no_lake, refuse_file, retried, translated
+from pm.lake.connection import attach, connect, no_lake, refuse_file, retried, translated
 from pm.lake.durability import DataFiles, sync_new_lake
 from pm.lake.integrity import (
     CatalogFile,
@@ -26,6 +26,7 @@ from pm.lake.integrity import (
     recorded_checksums,
     restore_files,
 )
+from pm.lake.layout import CATALOG, DATA
 from pm.lake.reads import resolved, sources_of
 from pm.lake.schema import create_schemas, inline_no_raw_rows, is_current, lacking, migrate, read_views
 from pm.lake.select import Selection, polars_frame

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.clock import utc_now
-from pm.lake.connection import CATALOG, DATA
 from pm.lake.integrity import refuse_faults
+from pm.lake.layout import CATALOG, DATA
 from pm.tables.lake import FILE_CHECKSUMS
 
 if TYPE_CHECKING:
