@@ -15,7 +15,6 @@ from typing import Any
 import polars as pl
 
 from pm.sessions import SESSIONS_PER_YEAR
-from pm.signals import centred_quantiles
 from pm.tables.quantiles import QUANTILES, quantile_column
 
 __all__ = ["TickerFrames", "ticker_figure"]
@@ -80,7 +79,6 @@ def _price(frames: TickerFrames) -> list[Figure]:
         traces.append(_line("Close", history["date"], history["close"], colour="--ink", width=1.6, hover="%{y:,.6~g}"))
     if forecast.is_empty():
         return traces
-    forecast = forecast.with_columns(centred_quantiles())  # as the signal reads them
     # The intervals start at the last close: zero sessions ahead, every quantile is that close.
     fan = pl.concat(
         [

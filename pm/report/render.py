@@ -9,6 +9,7 @@ import polars as pl
 
 from pm.report.charts import TickerFrames, ticker_figure
 from pm.report.words import FILTERS, headline, look, newest_bar
+from pm.signals import centred_quantiles
 from pm.tables.vocabulary import Action
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def _charts(data: ReportData, chosen: pl.DataFrame, settings: ReportSettings) ->
     frames = {
         "history": _by_ticker(data.history, tickers, "date", settings.history_sessions),
         "features": _by_ticker(data.features, tickers, "date", settings.history_sessions),
-        "forecast": _by_ticker(data.forecasts, tickers, "target_date"),
+        # as the signal reads them
+        "forecast": _by_ticker(data.forecasts.with_columns(centred_quantiles()), tickers, "target_date"),
         "volatility": _by_ticker(data.volatility.join(dates, on=["ticker", "step"]), tickers, "target_date"),
     }
     charts = []

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 from pm.report.charts import TickerFrames, ticker_figure
-from pm.tables.quantiles import QUANTILES, quantile_column
 
 if TYPE_CHECKING:
     from pm.report import ReportData
@@ -58,14 +56,6 @@ def test_intervals_are_the_stored_quantiles_and_start_at_the_last_close(frames: 
         assert drawn[level]["x"][:half] == drawn[level]["x"][half:][::-1]
     assert drawn["Close"]["x"][-1] == drawn["Median"]["x"][0] == "2013-03-01"
     assert drawn["Median"]["y"] == pytest.approx([close, *frames.forecast["q50"]], rel=1e-5)
-
-
-def test_without_an_edge_the_intervals_are_centred_on_no_change(frames: TickerFrames) -> None:
-    close = frames.forecast["origin_close"][0]
-    names = [quantile_column("q", level) for level in QUANTILES]
-    skewed = frames.forecast.with_columns(pl.col(names) * 1.02, mean_log_return=pl.lit(0.0))
-    drawn = {trace["name"]: trace for trace in ticker_figure(replace(frames, forecast=skewed))["data"]}
-    assert drawn["Median"]["y"] == pytest.approx([close] * (skewed.height + 1))
 
 
 def test_volatility_is_per_year(frames: TickerFrames) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pm.report import ReportData, render_report
 from pm.settings import ReportSettings, load_settings
+from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.tables.vocabulary import RunScope
 
 
@@ -234,3 +235,16 @@ def test_a_look_and_old_bars_are_marked_at_the_top(report_data: ReportData, sett
         for page in (look, stale, plain)
     ]
     assert classes == [None, "warn", None]  # a look at the past is not about today
+
+
+def test_without_an_edge_chart_and_table_are_centred_on_no_change(
+    report_data: ReportData, settings: ReportSettings
+) -> None:
+    names = [quantile_column("q", level) for level in QUANTILES]
+    skewed = report_data.forecasts.with_columns(pl.col(names) * 1.02, mean_log_return=pl.lit(0.0))
+    page = Page(render_report(replace(report_data, forecasts=skewed), settings=settings))
+    figures = json.loads(next(text for tag, text in page.texts if tag == "script" and text.startswith("[{")))
+    medians = [trace["y"] for figure in figures for trace in figure["data"] if trace["name"] == "Median"]
+    assert medians
+    for median in medians:
+        assert median == pytest.approx([median[0]] * len(median))
