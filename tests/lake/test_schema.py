@@ -199,7 +199,7 @@ def test_a_view_that_cannot_be_read_is_named(root: Path, settings: LakeSettings,
         assert refused.value.where == str(file)
     file.unlink()
     file.mkdir()
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="is no file"):
         Lake(root, settings, TABLES, views=[folder])
 
 
