@@ -29,14 +29,14 @@ class NotDailyError(InputError):
     ----------
     found
         What the bars of these tickers are, in a few words.
-    others
-        The file's other tickers.
+    has_others
+        Whether the file has other tickers.
     """
 
-    def __init__(self, found: dict[str, str], others: frozenset[str], where: str) -> None:
+    def __init__(self, found: dict[str, str], where: str, *, has_others: bool) -> None:
         super().__init__(f"The bars are not daily. {_listed(found)}.", where=where, hint="export daily bars, one a day")
         self.found = found
-        self.others = others
+        self.has_others = has_others
 
     def left_out(self) -> str:
         """Return a line that says which tickers are left out where the others land."""
@@ -66,8 +66,8 @@ class DeliveredDays:
         found = not_daily(self._last) if days else {}
         if not found:
             return
-        others = frozenset(self._last["ticker"].drop_nulls()) - found.keys()
-        raise NotDailyError(found, others, str(plan.content))
+        has_others = self._last["ticker"].drop_nulls().n_unique() > len(found)
+        raise NotDailyError(found, str(plan.content), has_others=has_others)
 
     def landed(self, batch_id: str, plan: FilePlan) -> None:
         """Keep the days of the file read last, under the name of its batch."""

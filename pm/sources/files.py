@@ -75,6 +75,8 @@ class FilePlan:
         For each ticker of such a file, the positions of its columns; empty for any other file.
     actions
         Positions of the columns of splits and dividends.
+    without
+        Tickers whose rows are not read.
     """
 
     path: Path
@@ -90,6 +92,7 @@ class FilePlan:
     places: dict[str, int] = field(repr=False)
     groups: dict[str, dict[str, int]] = field(repr=False)
     actions: dict[str, int] = field(repr=False)
+    without: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -403,6 +406,7 @@ def actions_of(plan: FilePlan) -> pl.DataFrame:
     """
     with refusing(str(plan.content)):
         found = read_actions(plan.content, plan.places, plan.actions, plan.styles, ticker=plan.ticker)
+    found = _without(found, plan)
     return found if plan.tickers is None else found.filter(pl.col("ticker").is_in(list(plan.tickers)))
 
 
@@ -502,4 +506,12 @@ def _as_bars(piece: pl.DataFrame, plan: FilePlan) -> pl.DataFrame:
         known["ticker"] = pl.lit(plan.ticker)
     known["source"] = known.get("source", pl.lit(None, pl.String)).fill_null(FILES)
     bars = piece.select(known.get(name, pl.lit(None, dtype)).alias(name) for name, dtype in BARS_SCHEMA.items())
-    return bars if plan.tickers is None else bars.filter(pl.col("ticker").is_in(list(plan.tickers)))
+    if plan.tickers is not None:
+        bars = bars.filter(pl.col("ticker").is_in(list(plan.tickers)))
+    return _without(bars, plan)
+
+
+def _without(rows: pl.DataFrame, plan: FilePlan) -> pl.DataFrame:
+    """Return the rows but for those of `plan.without`; a row that lacks its ticker stays."""
+    left_out = pl.col("ticker").is_in(list(plan.without)).fill_null(value=False)
+    return rows.filter(~left_out) if plan.without else rows

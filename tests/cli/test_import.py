@@ -173,9 +173,11 @@ def test_tickers_whose_bars_are_not_daily_are_left_out_of_a_file(tmp_path: Path,
     # a share that is traded so rarely that four bars happen to be a week apart is no weekly one
     rows += [f"D,2020-01-{day:02},{day}\n" for day in (6, 7, 8, 9, 10, 13, 14, 15, 16, 17)]
     rows += [f"THIN,2020-01-{day:02},{day}\n" for day in (6, 13, 20, 27)]
+    rows += [",2020-01-06,5\n"]  # a row without a ticker is refused as ever
     (tmp_path / "x.csv").write_text("ticker,date,close\n" + "".join(rows))
     done = pm(tmp_path, "import", "x.csv")
     assert done.returncode == 0, done.stderr
+    assert "14 new, 1 refused" in done.stderr
     assert "the bars of these tickers are not daily, and are left out: W: weekly bars, 7 days apart" in " ".join(
         done.stderr.split()
     )

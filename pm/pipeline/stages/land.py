@@ -175,10 +175,10 @@ def _land(context: Context, landing: Landing, plan: FilePlan, seen: DeliveredDay
     try:
         batch = add(plan)
     except NotDailyError as error:
-        if not error.others:
+        if not error.has_others:
             raise
         context.notify(error.left_out())
-        batch = add(replace(plan, tickers=error.others))
+        batch = add(replace(plan, without=frozenset(error.found)))
     seen.landed(batch.batch_id, plan)
     return batch
 
