@@ -85,13 +85,8 @@ def writer_lock(
 def _acquire(lock: FileLock, lake: Path, wait_seconds: float, on_wait: Callable[[str], object] | None) -> None:
     """Take the lock, in line behind those who wait for it already; raise `Timeout` if the wait was too short."""
     line = lake / _QUEUE
-    if not is_anyone_waiting(line):
-        try:
-            lock.acquire(timeout=_PATIENCE, poll_interval=_POLL)
-        except Timeout:
-            pass
-        else:
-            return
+    if not is_anyone_waiting(line) and _is_taken(lock, _PATIENCE):
+        return
     if not wait_seconds:
         raise Timeout(lock.lock_file)
     until = time.monotonic() + wait_seconds
@@ -101,11 +96,19 @@ def _acquire(lock: FileLock, lake: Path, wait_seconds: float, on_wait: Callable[
                 f"Waiting up to {wait_seconds:,g} s for another process to finish writing to this workspace: "
                 f"{_describe(lake / _OWNER)}."
             )
-        while not turn.has_come():
+        while not (turn.has_come() and _is_taken(lock, 0)):
             if time.monotonic() > until:
                 raise Timeout(lock.lock_file)
             time.sleep(_POLL)
-        lock.acquire(timeout=max(0.0, until - time.monotonic()), poll_interval=_POLL)
+
+
+def _is_taken(lock: FileLock, seconds: float) -> bool:
+    """Try to take the lock for so long, and return whether it is taken."""
+    try:
+        lock.acquire(timeout=seconds, poll_interval=_POLL)
+    except Timeout:
+        return False
+    return True
 
 
 def is_locked(lake: Path) -> bool:

@@ -1,8 +1,7 @@
 """The line of processes that wait to write to a workspace: who came first is next.
 
-Each waiting process has an empty file in a folder, whose name tells its turn and the process: the time at which it
-came, its pid and when it was started. A file whose process has ended is deleted by those who wait behind it, so that a
-killed process holds nobody up.
+Each waiting process has an empty file in a folder. Its name tells its turn, and its time that the process still waits:
+it is renewed at each look. A process that was killed or stopped renews nothing, and holds nobody up.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-import psutil
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["Turn", "is_anyone_waiting"]
 
-_NAME = re.compile(r"\d{20}-(?P<pid>\d+)-(?P<started>\d+)-[0-9a-f]+")
-_CLOCK = 2_000
-"""Largest difference between two readings of when a process was started, in milliseconds: they follow the clock."""
+_NAME = re.compile(r"\d{20}-\d+-[0-9a-f]+")
+_STALE = 10.0
+"""Age of a file in seconds from which its process no longer waits."""
+_LEFT_BEHIND = 600.0
+"""Age of a file in seconds from which it is deleted; a process that was stopped until then makes it anew."""
 
 
 class Turn:
@@ -37,13 +36,12 @@ class Turn:
     """
 
     def __init__(self, folder: Path) -> None:
-        started = _start_of(os.getpid())
         self._folder = folder
-        self._file = folder / f"{time.time_ns():020}-{os.getpid()}-{started}-{secrets.token_hex(4)}"
+        self._file = folder / f"{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._file.touch(exist_ok=False)
+        self._file.touch()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,8 +49,9 @@ class Turn:
             self._file.unlink()
 
     def has_come(self) -> bool:
-        """Return whether nobody who still waits came before."""
-        return not any(_waiting(self._folder, before=self._file.name))
+        """Return whether nobody who still waits came before; to be asked more often than every few seconds."""
+        self._file.touch()
+        return next(_waiting(self._folder), self._file.name) >= self._file.name
 
 
 def is_anyone_waiting(folder: Path) -> bool:
@@ -60,34 +59,19 @@ def is_anyone_waiting(folder: Path) -> bool:
     return any(_waiting(folder))
 
 
-def _waiting(folder: Path, *, before: str | None = None) -> Iterator[str]:
-    """Yield the files of processes that still wait, of all or of those before one; those of ended ones are deleted."""
+def _waiting(folder: Path) -> Iterator[str]:
+    """Yield the names of the files of processes that still wait, in their order; delete what was left behind."""
     try:
-        names = [file.name for file in folder.iterdir()]
+        files = sorted(file for file in folder.iterdir() if _NAME.fullmatch(file.name))
     except OSError:  # nobody has ever waited, or the folder cannot be read
         return
-    for name in sorted(names):
-        found = _NAME.fullmatch(name)
-        if found is None:
+    for file in files:
+        try:
+            age = abs(time.time() - file.stat().st_mtime)  # clocks are put back, too
+        except OSError:  # its process has got in
             continue
-        if before is not None and name >= before:
-            return
-        if _lives(int(found["pid"]), int(found["started"])):
-            yield name
-        else:
+        if age < _STALE:
+            yield file.name
+        elif age > _LEFT_BEHIND:
             with suppress(OSError):
-                (folder / name).unlink()
-
-
-def _lives(pid: int, started: int) -> bool:
-    """Return whether a process that was started at a time, in milliseconds since 1970, still runs."""
-    try:
-        return abs(_start_of(pid) - started) <= _CLOCK
-    except psutil.AccessDenied:  # that of another user
-        return True
-    except (psutil.Error, ValueError, OverflowError):
-        return False
-
-
-def _start_of(pid: int) -> int:
-    return int(psutil.Process(pid).create_time() * 1000)
+                file.unlink()

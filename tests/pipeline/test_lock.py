@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -130,8 +131,7 @@ def test_writers_get_in_in_the_order_in_which_they_came(tmp_path: Path) -> None:
     names = [f"writer {number}" for number in range(5)]
     with hold(tmp_path) as holder:
         waiting = [wait(tmp_path, order, name) for name in names]
-        waiting[1].kill()  # who waits no more holds nobody up
-        waiting[1].communicate()
+        waiting[1].kill()  # who waits no more holds nobody up, though nobody has asked for its exit code
         # who does not wait is refused, and does not get in between
         with pytest.raises(LakeBusyError), writer_lock(tmp_path):
             pass
@@ -140,13 +140,28 @@ def test_writers_get_in_in_the_order_in_which_they_came(tmp_path: Path) -> None:
         process.communicate(timeout=60)
         assert (process.returncode == 0) == (place != 1)
     assert order.read_text().splitlines() == [name for place, name in enumerate(names) if place != 1]
-    assert list((tmp_path / "waiting").iterdir()) == []
+    assert len(list((tmp_path / "waiting").iterdir())) == 1  # that of the killed one, for some minutes
 
 
-def test_a_file_of_a_process_that_has_ended_or_of_another_with_its_pid_is_no_place_in_line(tmp_path: Path) -> None:
+@pytest.mark.posix  # stopping a process
+def test_a_stopped_writer_holds_nobody_up_and_keeps_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pm.pipeline.queue._STALE", 1.0)
+    order = tmp_path / "order.txt"
+    with hold(tmp_path) as holder:
+        waiting = wait(tmp_path, order, "stopped")
+        waiting.send_signal(signal.SIGSTOP)
+        holder.communicate()
+    with writer_lock(tmp_path, wait_seconds=60):
+        waiting.send_signal(signal.SIGCONT)
+    waiting.communicate(timeout=60)
+    assert order.read_text() == "stopped\n"
+
+
+def test_files_that_were_left_behind_are_deleted_in_time(tmp_path: Path) -> None:
     (tmp_path / "waiting").mkdir()
-    for name in (f"{1:020}-{2**30}-1-ab", f"{2:020}-{os.getpid()}-1-ab", "notes.txt"):
+    for name, age in ((f"{1:020}-1-ab", 3600), (f"{2:020}-1-ab", 60), ("notes.txt", 3600)):
         (tmp_path / "waiting" / name).touch()
+        os.utime(tmp_path / "waiting" / name, (time.time() - age,) * 2)
     with writer_lock(tmp_path):
         pass
-    assert [file.name for file in (tmp_path / "waiting").iterdir()] == ["notes.txt"]
+    assert {file.name for file in (tmp_path / "waiting").iterdir()} == {f"{2:020}-1-ab", "notes.txt"}
