@@ -12,7 +12,7 @@ MOST_DECIMALS = 8
 _NOISE = 1e-9
 """Largest difference from a whole number, relative to it, that is taken for the noise of a binary fraction."""
 EVIDENCE = 20
-"""Smallest number of different values from which it is known with how many decimals all of them are written."""
+"""Smallest number of changes from value to value from which it is known with how many decimals all are written."""
 _SAMPLE = 1_000
 """Number of values that are looked at first: where they have more than 8 decimals, the others need no look."""
 
@@ -52,16 +52,19 @@ class Precision:
 
     def __init__(self) -> None:
         self._largest: int | None = 0
-        self._different: set[float] = set()
+        self._changes = 0
+        self._last: float | None = None
 
     def add(self, values: pl.Series) -> None:
         """Take a piece of the column into account."""
-        if len(self._different) < EVIDENCE:
-            self._different.update(values.drop_nulls().unique(maintain_order=True).head(EVIDENCE))
-        for part in (values.head(_SAMPLE), values):
+        known = values.drop_nulls()
+        if self._changes < EVIDENCE and known.len():
+            self._changes += int((known != known.shift(1)).sum()) + (self._last is not None and known[0] != self._last)
+            self._last = known[-1]
+        for part in (known.head(_SAMPLE), known):
             if self._largest is None:
                 return
-            found = decimals_of(part.drop_nulls().to_numpy())
+            found = decimals_of(part.to_numpy())
             self._largest = None if found is None else max(self._largest, found)
 
     @property
@@ -69,6 +72,6 @@ class Precision:
         """Return the largest number of decimals so far; None if it is more than 8, or there is too little evidence.
 
         A few prices can end in zeros by chance. Of two decimals both are 0 in one price of a hundred, and the last is 0
-        in one of ten, so that for as many different prices as EVIDENCE chance is out of the question.
+        in one of ten, so that for as many changes of the price as EVIDENCE chance is out of the question.
         """
-        return self._largest if len(self._different) >= EVIDENCE else None
+        return self._largest if self._changes >= EVIDENCE else None

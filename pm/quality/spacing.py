@@ -154,13 +154,14 @@ def contradictions(days: pl.DataFrame) -> pl.DataFrame:
     pairs = pairs.join(units, on=["file", "ticker"], how="left", maintain_order="left").join(
         others, on=["other", "ticker"], how="left", maintain_order="left"
     )
-    # Each file rounds to half a unit of its decimals.
-    rounding = 0.5 * (pl.col("unit") + pl.col("other_unit")) / pl.min_horizontal("close", "other_close")
-    allowed = pl.max_horizontal(pl.lit(_RELATIVE), rounding * (1 + 1e-9))
+    # Each file rounds to half a unit of its decimals, and the usual ratio is as far off.
+    rounding = 0.5 * (pl.col("unit") + pl.col("other_unit")) / pl.min_horizontal("close", "other_close") * (1 + 1e-9)
+    differs_as_it_is = (ratio - 1).abs() > pl.max_horizontal(pl.lit(_RELATIVE), rounding)
+    differs_adjusted = (ratio / usual - 1).abs() > pl.max_horizontal(pl.lit(_RELATIVE), 2 * rounding)
     alone = pl.len().over(pair) == 1
     counts = pl.col("date") < pl.col("date").max().over(pair)
     differs = (
-        pl.when(alone).then((ratio - 1).abs() > _OPEN_SESSION).otherwise(counts & ((ratio / usual - 1).abs() > allowed))
+        pl.when(alone).then((ratio - 1).abs() > _OPEN_SESSION).otherwise(counts & differs_as_it_is & differs_adjusted)
     )
     return (
         pairs.with_columns(differs=differs, dates=pl.len().over(pair), different=differs.sum().over(pair))

@@ -62,8 +62,8 @@ RAW_BATCHES = Table(
         Column(
             "decimals",
             INTEGER,
-            "Largest number of decimals of a close; null if it is more than 8, or if fewer than 20 closes differ. "
-            "A price that differs from an earlier one by rounding to these decimals alone is unchanged.",
+            "Largest number of decimals of a close; null if it is more than 8, or if the close changes fewer than 20 "
+            "times. A price that differs from an earlier one by rounding to these decimals alone is unchanged.",
         ),
         Column("adj_decimals", INTEGER, "Largest number of decimals of an adjusted close; null as for decimals."),
         Column("landed_at", TIME, "Time at which the batch was stored, in UTC."),

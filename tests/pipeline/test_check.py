@@ -361,6 +361,20 @@ def test_prices_with_more_decimals_replace_rounded_ones(tmp_path: Path, import_f
     assert kept == pytest.approx(closes, abs=5.1e-7)
 
 
+def test_prices_of_a_penny_share_that_are_rounded_change_nothing(
+    tmp_path: Path, import_files: Run, read_table: Read
+) -> None:
+    """Rounded, its prices are two only."""
+    chance = random.Random(5)  # noqa: S311 - seeded, so that a failure can be repeated
+    closes = [chance.uniform(0.016, 0.034) for _ in DAYS]
+    for decimals in (6, 2):
+        lines = [f"{day},{close:.{decimals}f}" for day, close in zip(DAYS, closes, strict=True)]
+        (tmp_path / "PENNY.csv").write_text("\n".join(["date,close", *lines]), "utf-8")
+        import_files(tmp_path / "house", tmp_path / "PENNY.csv")
+    kept = read_table(tmp_path / "house", "bars").sort("date")["close"].to_list()
+    assert kept == pytest.approx(closes, abs=5.1e-7)
+
+
 def test_a_split_column_is_acted_on_where_the_close_falls_by_it(
     tmp_path: Path, import_files: Run, read_table: Read
 ) -> None:

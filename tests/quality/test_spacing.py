@@ -92,6 +92,16 @@ def test_files_contradict_each_other_where_closes_differ_by_more_than_rounding()
     assert compared({0: 10.0, 1: 11.0}, {0: 20.0, 1: 22.0}) == [(1, 0, 2, 1)]
 
 
+@pytest.mark.parametrize("price", [0.05, 0.3, 1.08, 5.0, 80.0])
+@pytest.mark.parametrize("decimals", [(4, 2), (6, 2), (3, 2)])
+def test_the_same_closes_with_other_decimals_do_not_contradict(price: float, decimals: tuple[int, int]) -> None:
+    for seed in range(20):
+        walk = Random(seed)  # noqa: S311 - seeded, so that a failure can be repeated
+        closes = {day: price * (1 + walk.gauss(0, 0.02)) for day in range(200)}
+        first, second = ({day: round(close, count) for day, close in closes.items()} for count in decimals)
+        assert compared(first, second) == []
+
+
 def test_files_that_agree_continue_or_restate_each_other_do_not_contradict() -> None:
     one = {day: 100.123 + day for day in range(20)}
     agreeing = {
