@@ -38,6 +38,13 @@ _OF_BARS = {
     if word not in _ALSO_TICKERS
 }
 """Names of columns of a file with a row for each bar: PRICE is no ticker."""
+_CLOSES = {
+    word
+    for field in ("close", "adj_close")
+    for word in (normalised(field), *SPELLINGS[field], *WEAK_SPELLINGS.get(field, ()))
+    if len(word) > 1
+}
+"""Names of the close of a bar, but for a single letter."""
 
 
 def joined_header(lines: Sequence[Sequence[str]]) -> list[str] | None:
@@ -89,11 +96,16 @@ def columns_by_ticker(header: Sequence[str]) -> dict[str, dict[str, int]] | None
 
 
 def _are_of_bars(names: Sequence[str]) -> bool:
-    """Return whether some names are those of the columns of a bar. One letter alone can be a ticker beside others."""
-    words = {normalised(name) for name in names} & _OF_BARS
+    """Return whether some names are those of the columns of a bar.
+
+    Among many names some are by chance: C, O, V and LOW are tickers too. A close in words is none of a ticker.
+    """
+    words = [word for name in names if (word := normalised(name)) in _OF_BARS]
+    if not _CLOSES.isdisjoint(words):
+        return True
     letters = {word for word in words if len(word) == 1}
     are_prices = "c" in letters and (not letters.isdisjoint("ohl") or len(letters) == len(names))
-    return bool(words - letters) or are_prices
+    return len(words) * 3 >= len(names) and (are_prices or any(len(word) > 1 for word in words))
 
 
 def _first(name: str) -> str:

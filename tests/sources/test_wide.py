@@ -97,6 +97,16 @@ def test_tickers_of_one_letter_beside_others_are_tickers(write: Write, bars_of: 
     assert dict(bars.select("ticker", "close").iter_rows()) == {"AAPL": 5.0, "C": 6.0, "V": 7.0}
 
 
+def test_tickers_that_are_names_of_prices_too_are_tickers_among_many(write: Write, bars_of: BarsOf) -> None:
+    tickers = ["HD", "V", "T", "A", "AAPL", "MSFT", "DAY", "IBM", "KO", "C", "F", "O", "L", "LOW", "SYM", "XOM", "H"]
+    tickers += ["JNJ", "PG", "UNH", "GE", "CAT", "BA", "MMM", "NKE", "DIS", "MRK"]
+    cells = [str(5 + place) for place in range(len(tickers))]
+    path = write("many.csv", f"Date,{','.join(tickers)}\n2024-01-02,{','.join(cells)}\n")
+    assert dict(bars_of(path).select("ticker", "close").iter_rows()) == {
+        ticker: float(5 + place) for place, ticker in enumerate(tickers)
+    }
+
+
 def test_the_tickers_of_columns_can_be_chosen_and_renamed(write: Write) -> None:
     from pm.sources import read_file
 
