@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.errors import InputError
-from pm.quality.spacing import contradictions, days_of, not_daily
+from pm.quality.spacing import contradictions, days_of, not_daily, partly_not_daily
 from pm.sources import read_file
 
 if TYPE_CHECKING:
@@ -68,6 +68,14 @@ class DeliveredDays:
             return
         has_others = self._last["ticker"].drop_nulls().n_unique() > len(found)
         raise NotDailyError(found, str(plan.content), has_others=has_others)
+
+    def doubts(self, plan: FilePlan) -> str | None:
+        """Return a line about the tickers of the file read last whose bars are not daily in part; None without any."""
+        found = partly_not_daily(self._last) if self._last.height else {}
+        if not found:
+            return None
+        what = "part of these bars is not daily, and a forecast takes each for a session"
+        return f"{plan.content}: {what}: {_listed(found)}"
 
     def landed(self, batch_id: str, plan: FilePlan) -> None:
         """Keep the days of the file read last, under the name of its batch."""

@@ -56,11 +56,10 @@ def _without_range(bars: pl.DataFrame, unusable: pl.DataFrame) -> pl.DataFrame:
     above, below = ((pl.when(pl.col(name) != 0).then(pl.col(name))) for name in ("sent_high", "sent_low"))
     outside = pl.max_horizontal(pl.col("close") - above, below - pl.col("close"), pl.lit(0.0))
     lacking = pl.any_horizontal(price.is_null() | (price == 0) for price in sent)
-    delivery = ["ticker", "batch_id"]
-    found = bars.filter(pl.col("open").is_null()).join(landed, on=[*delivery, "row"])
-    whole = found.join(bars.group_by(delivery).len("bars"), on=delivery)
+    found = bars.filter(pl.col("open").is_null()).join(landed, on=["ticker", "batch_id", "row"])
+    whole = found.join(bars.group_by("batch_id").len("bars"), on="batch_id")
     is_column_absent = (pl.col("bars") >= _COLUMN) & pl.any_horizontal(
-        price.null_count().over(delivery) == pl.col("bars") for price in sent
+        price.null_count().over("batch_id") == pl.col("bars") for price in sent
     )
     return whole.filter(~is_column_absent).select(
         "ticker",

@@ -6,7 +6,7 @@ import polars as pl
 
 from pm.quality.precision import unit_expression
 
-__all__ = ["contradictions", "days_of", "not_daily"]
+__all__ = ["contradictions", "days_of", "not_daily", "partly_not_daily"]
 
 _LONGER = {
     "weekly": (6, 8),
@@ -64,8 +64,7 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
     Intraday are bars of which more than half of the days have several different closes. Weekly, two-weekly, monthly,
     quarterly or yearly are bars of which 80% of the gaps (of fewer than 8 gaps, all) have the length of this spacing.
     A fund whose value is published weekly is weekly; a share that trades on few days is not, since its gaps differ. Of
-    few gaps that is by chance, so that beside tickers with daily bars one of fewer than 8 is not judged. A part of the
-    bars is enough: 80% of 26 gaps in a row.
+    few gaps that is by chance, so that beside tickers with daily bars one of fewer than 8 is not judged.
 
     Parameters
     ----------
@@ -100,11 +99,28 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
         for name in _LONGER:
             if row["gaps"] >= fewest and row[name] >= needed:
                 described[row["ticker"]] = f"{name} bars, {row['median']:.0f} days apart"
-    enough = pl.max_horizontal(pl.col(name) * pl.col("gaps") for name in _LONGER) >= _REGULAR * _IN_A_ROW
-    suspects = found.filter(enough)["ticker"]
-    for row in _in_a_row(days.filter(pl.col("ticker").is_in(suspects.implode()))).iter_rows(named=True):
-        described.setdefault(row["ticker"], f"{row['name']} bars from {row['first']} to {row['last']}, others besides")
     return described
+
+
+def partly_not_daily(days: pl.DataFrame) -> dict[str, str]:
+    """Return the tickers with a longer spacing in a part of their bars, 80% of 26 gaps in a row, and what that part is.
+
+    Parameters
+    ----------
+    days
+        The days of a delivery, as for `not_daily`, without the tickers that it returns.
+    """
+    days = days.select("ticker", "date").unique().sort("ticker", "date")
+    gap = pl.when(pl.col("ticker") == pl.col("ticker").shift(1)).then(
+        pl.col("date").to_physical() - pl.col("date").to_physical().shift(1)
+    )
+    days = days.with_columns(gap=gap)
+    longer = pl.any_horizontal(pl.col("gap").is_between(*limits) for limits in _LONGER.values()).sum().over("ticker")
+    suspects = days.filter(longer >= _REGULAR * _IN_A_ROW)
+    return {
+        row["ticker"]: f"{row['name']} bars from {row['first']} to {row['last']}"
+        for row in _in_a_row(suspects).iter_rows(named=True)
+    }
 
 
 def _in_a_row(days: pl.DataFrame) -> pl.DataFrame:

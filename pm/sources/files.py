@@ -118,6 +118,8 @@ class FilePlan:
         if 0 < len(lacking) < 3:
             used = " and ".join(name for name in ("open", "high", "low") if name in self.places)
             notes.append(f"{used} not used without {' and '.join(lacking)}")
+        if not self.groups and series_place(self.content.header) is not None:
+            notes.append("of a ticker's series those of shares only")
         if self.styles.numbers.decimal == ",":
             notes.append("decimal commas")
         if self.styles.dates is not None and "YY" in self.styles.dates.name and "YYYY" not in self.styles.dates.name:
@@ -332,6 +334,8 @@ def _plan(
     styles = cell_styles(content, places, decimal)
     actions = {} if groups else with_numbers(content, match_actions(content.header, places), styles)
     read = {place for own in (places, actions, *groups.values()) for place in own.values()}
+    if not groups and (series := series_place(content.header)) is not None:
+        read.add(series)
     return FilePlan(
         path=path,
         format="parquet" if isinstance(content, ParquetFile) else "csv",

@@ -168,10 +168,9 @@ def _told_together(
 ) -> NumberStyle | None:
     """Return the format that prices, volume and separators tell, None if none of them tells one or they differ."""
     prices, separators = _told_by_prices(columns), _told_by_separators(ambiguous, delimiter, dotted_dates=dotted_dates)
-    if delimiter == "," and separators == POINT:
-        told = [prices, separators]
-    else:
-        told = [prices] if prices is not None else [_told_by_volume(cells), separators]
+    told = [prices, separators]
+    if delimiter != "," or separators != POINT:
+        told.append(_told_by_volume(cells))
     styles = {style.decimal: style for style in told if style is not None}
     return next(iter(styles.values())) if len(styles) == 1 else None
 

@@ -185,6 +185,15 @@ def test_tickers_whose_bars_are_not_daily_are_left_out_of_a_file(tmp_path: Path,
     assert "1 imported before" in pm(tmp_path, "import", "x.csv").stderr
 
 
+def test_a_history_that_is_weekly_at_first_is_told(tmp_path: Path, pm: Pm) -> None:
+    days = [date(2018, 1, 5) + timedelta(7 * week) for week in range(60)]
+    days += [days[-1] + timedelta(day) for day in range(1, 200)]
+    (tmp_path / "HALF.csv").write_text("date,close\n" + "".join(f"{day},5\n" for day in days))
+    done = pm(tmp_path, "import", "HALF.csv")
+    assert done.returncode == 0, done.stderr
+    assert "HALF: weekly bars from 2018-01-05 to 2019-02-22" in " ".join(done.stderr.split())
+
+
 def test_a_decimal_separator_that_the_file_does_not_show_can_be_told(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "DAX.csv").write_text("Date;Close\n2026-11-25;24.859\n2026-11-26;24.901\n")
     refused = pm(tmp_path, "import", "DAX.csv")

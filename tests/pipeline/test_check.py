@@ -438,3 +438,22 @@ def test_older_history_is_brought_to_the_basis_of_the_known_bars(
     assert bars.height == len(days) - min(start, 100)
     expected = [0.95 if day < days[250] else 1.0 for day in bars["date"]]
     assert bars["adj_factor"].to_list() == pytest.approx(expected, rel=1e-5)
+
+
+def test_closes_alone_leave_the_factors_that_another_file_sent(
+    tmp_path: Path, import_files: Run, read_table: Read
+) -> None:
+    days = [date(2015, 1, 1) + timedelta(days=n) for n in range(260)]
+    days = [day for day in days if day.weekday() < 5]
+    closes = random_walk(12, len(days))
+    factor = [0.9 if n < 100 else 1.0 for n in range(len(days))]
+    whole = [f"{days[n]},{closes[n]:.4f},{closes[n] * factor[n]:.6f},7" for n in range(170)]
+    alone = [f"{days[n]},{closes[n]:.4f}" for n in range(80, len(days))]  # over the ex-date, and on to new days
+    for name, header, lines in (("whole", "Date,Close,Adj Close,Volume", whole), ("alone", "Date,Close", alone)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "AAA.csv").write_text("\n".join([header, *lines]), "utf-8")
+        import_files(tmp_path / "house", tmp_path / name)
+    bars = read_table(tmp_path / "house", "bars").sort("date")
+    assert bars["adj_factor"].to_list() == pytest.approx(factor, rel=1e-5)
+    assert bars["volume"].to_list() == [7.0] * 170 + [None] * (len(days) - 170)
+    assert read_table(tmp_path / "house", "restatements").is_empty()

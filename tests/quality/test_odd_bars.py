@@ -63,7 +63,10 @@ def test_a_bar_on_a_day_without_a_session_is_flagged() -> None:
 
 def test_a_file_without_a_column_of_opens_is_no_oddity_of_each_bar(landed: Landed, settings: QualitySettings) -> None:
     days = [date(2024, 1, day) for day in (2, 3, 4, 5, 8)]
-    rows: list[dict[str, Any]] = [{"ticker": "CLOSED", "date": day, "open": None} for day in days]
+    # a file of one bar a ticker, and one whose opens lack once
+    rows: list[dict[str, Any]] = [
+        {"ticker": f"CLOSED{n}", "date": days[0], "open": None, "batch_id": "b2"} for n in range(5)
+    ]
     rows += [{"ticker": "ONCE", "date": day} | ({"open": None} if day == days[1] else {}) for day in days]
     raw = landed(*rows)
     bars = check_bars(raw, today=TODAY, settings=settings).good.with_columns(adj_factor=pl.lit(1.0))

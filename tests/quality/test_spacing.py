@@ -6,7 +6,7 @@ from random import Random
 import polars as pl
 import pytest
 
-from pm.quality.spacing import contradictions, days_of, not_daily
+from pm.quality.spacing import contradictions, days_of, not_daily, partly_not_daily
 from pm.sessions import sessions_between
 
 SESSIONS = sessions_between("XNYS", date(2019, 1, 1), date(2022, 12, 31))
@@ -56,12 +56,13 @@ def test_daily_bars_with_holes_are_daily() -> None:
     assert not_daily(days_of(twice)) == {}
 
 
-def test_a_part_of_another_spacing_is_recognised() -> None:
+def test_a_part_of_another_spacing_is_told() -> None:
     weeks = last_of("1w")
     half = [*weeks[:60], *(day for day in SESSIONS if day > weeks[59])]
-    found = not_daily(pl.concat([days(half, "HALF"), days(SESSIONS, "DAILY")]))
-    assert found.keys() == {"HALF"}
-    assert found["HALF"] == f"weekly bars from {weeks[59] - timedelta(weeks=59)} to {weeks[59]}, others besides"
+    delivered = pl.concat([days(half, "HALF"), days(SESSIONS, "DAILY")])
+    assert not_daily(delivered) == {}
+    first = weeks[59] - timedelta(weeks=59)
+    assert partly_not_daily(delivered) == {"HALF": f"weekly bars from {first} to {weeks[59]}"}
 
 
 def test_each_ticker_is_judged_by_its_own_dates_in_any_order() -> None:

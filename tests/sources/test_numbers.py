@@ -119,6 +119,12 @@ def test_a_point_in_a_file_delimited_by_commas_is_decimal_whatever_the_volume_is
     assert detected(";", close=["12", "13"], volume=["1.500", "2.250"]) == COMMA
 
 
+def test_prices_volume_and_separators_that_differ_decide_nothing() -> None:
+    assert detected("\t", close=["999", "998", "1.001"]) == ("close", "1.001")
+    assert detected(";", close=["999", "1,001"], volume=["118,204"]) == POINT
+    assert detected(";", close=["999", "1,001"], volume=["118.204"]) == ("close", "1,001")
+
+
 def test_thousands_that_are_not_separated_once_are_separated_nowhere() -> None:
     assert detected(";", close=["1.234", "1234", "1.235"]) == POINT
     assert detected(";", close=["1,234", "1234"]) == COMMA

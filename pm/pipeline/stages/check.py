@@ -15,6 +15,7 @@ import polars as pl
 from pm.clock import utc_today
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.writes import Append, Delete, Merge, Result, Write
+from pm.sources.names import USER
 from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, REBASINGS, RECONCILIATION, RESTATEMENTS
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
 
@@ -418,6 +419,7 @@ def _with_factors(
     from pm.quality import adjustment_factors
 
     shape = list(RAW_BARS.polars_schema)
+    good = _with_known_factors(good, unsettled, actions, rebasings)
     past = unsettled.join(good, on=["ticker", "date"], how="anti")
     both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions, rebasings)
     if past.is_empty():
@@ -426,6 +428,29 @@ def _with_factors(
     again = both.join(past, on=["ticker", "date"], how="inner", suffix="_before")
     refactored = again.filter(pl.col("adj_factor") != pl.col("adj_factor_before"))
     return own, refactored.select(both.columns).drop("adj_close")
+
+
+def _with_known_factors(
+    good: pl.DataFrame, unsettled: pl.DataFrame, actions: pl.DataFrame, rebasings: pl.DataFrame
+) -> pl.DataFrame:
+    """Give rows without an adjusted close that of the factor which an earlier delivery sent for their date.
+
+    The factor is that of the lake where deliveries have several bases, unless the user has told an action of the ticker
+    besides: then both are in it, and it is not taken.
+    """
+    moved = rebasings.filter(pl.col("ratio") != 1.0)["ticker"].unique().implode()
+    told = actions.filter(source=USER)["ticker"].unique().implode()
+    factor = (
+        pl.when(~pl.col("ticker").is_in(moved))
+        .then(pl.col("adj_close") / pl.col("close"))
+        .when(~pl.col("ticker").is_in(told))
+        .then(pl.col("adj_factor"))
+    )
+    sent = unsettled.filter(pl.col("adj_close").is_not_null()).select("ticker", "date", known=factor)
+    if sent.is_empty() or not good["adj_close"].null_count():
+        return good
+    known = good.join(sent, on=["ticker", "date"], how="left", maintain_order="left")
+    return known.with_columns(pl.coalesce("adj_close", pl.col("close") * pl.col("known"))).drop("known")
 
 
 def _sum(counts: list[pl.DataFrame], batches: list[str]) -> pl.DataFrame:

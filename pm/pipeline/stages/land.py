@@ -180,6 +180,8 @@ def _land(context: Context, landing: Landing, plan: FilePlan, seen: DeliveredDay
         context.notify(error.left_out())
         batch = add(replace(plan, without=frozenset(error.found)))
     seen.landed(batch.batch_id, plan)
+    if (doubts := seen.doubts(plan)) is not None:
+        context.notify(doubts)
     return batch
 
 
