@@ -31,7 +31,7 @@ def loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN4
     (tmp_path / "loops_to_compile").mkdir()
     (tmp_path / "loops_to_compile" / "__init__.py").touch()
     (tmp_path / "loops_to_compile" / "loops.py").write_text(MODULE, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     from importlib import import_module
 
     module = import_module("loops_to_compile.loops")
