@@ -172,7 +172,10 @@ def pm(environment: dict[str, str]) -> Pm:
                 patch.setenv(name, value)
             code = main(words)
         printed = [output.getvalue() for output in outputs]
-        return subprocess.CompletedProcess(words, code, *(part.decode() if text else part for part in printed))
+        if not text:
+            return subprocess.CompletedProcess(words, code, *printed)
+        lines = [part.decode().replace(os.linesep, "\n") for part in printed]  # as a process's text is read
+        return subprocess.CompletedProcess(words, code, *lines)
 
     return run
 

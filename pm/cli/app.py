@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import locale
 import os
 import sys
 import traceback
-from codecs import lookup
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from errno import EINVAL, ENOSPC
 from io import TextIOWrapper
@@ -235,13 +233,18 @@ def _writable_streams() -> Iterator[None]:
                 stack.enter_context(redirect(nowhere))
                 continue
             if isinstance(stream, TextIOWrapper):
-                keeps = stream.isatty() or lookup(stream.encoding) != lookup(locale.getencoding())  # PYTHONIOENCODING
+                keeps = stream.isatty() or _user_chose_the_encoding()
                 stack.callback(stream.reconfigure, encoding=stream.encoding, errors=stream.errors)
                 # A file or a pipe gets UTF-8, also where the system's encoding lacks `σ`; an ASCII terminal shows `?`.
                 stream.reconfigure(encoding=stream.encoding if keeps else "utf-8", errors="replace")
             stack.enter_context(redirect(stream))  # Typer replaces it when a pipe breaks
             stack.callback(_flush, stream)
         yield
+
+
+def _user_chose_the_encoding() -> bool:
+    """Return whether the environment names an encoding; "encoding:errors" is its form, and either may be missing."""
+    return bool(os.environ.get("PYTHONIOENCODING", "").partition(":")[0])
 
 
 def _flush(stream: TextIO) -> None:
