@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import random
 import re
-import secrets
-import shutil
 import time
-import zlib
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +16,7 @@ import duckdb
 from pm.errors import LakeBusyError, LakeError, PmError, StorageError
 from pm.lake.binding import quote
 from pm.lake.layout import CATALOG, DATA
+from pm.lake.spill import remove_abandoned_spill, spill_folder
 from pm.open_files import delete, is_held
 
 if TYPE_CHECKING:
@@ -42,12 +39,6 @@ INTERRUPTED = "Query interrupted"
 """Message of the RuntimeError that DuckDB raises after Ctrl-C."""
 
 Result = TypeVar("Result")
-
-_SPILL = "spill"
-"""Start of the name of a folder, in the lake's, to which a connection writes what exceeds its memory; numbers for the
-machine, the process and the connection follow."""
-_ABANDONED_SECONDS = 86_400
-"""Age in seconds at which such a folder of another machine counts as left behind."""
 
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 _DAMAGED_HINT = (
@@ -294,41 +285,12 @@ def attach(
         options.append(f"SNAPSHOT_VERSION {at:d}")
     if (lost := _lost_catalog(root)) is not None:
         raise lost
-    _remove_abandoned_spill(root)
+    remove_abandoned_spill(root)
     with translated(root, files=False):
-        connection.execute(f"SET temp_directory = {quote(str(_spill_folder(root)))}")  # by default, the current folder
+        connection.execute(f"SET temp_directory = {quote(str(spill_folder(root)))}")  # by default, the current folder
         connection.execute(f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
         _refuse_lost_snapshots(connection, root)
-
-
-def _spill_folder(root: Path) -> Path:
-    """Return a folder for what exceeds the memory of one connection; DuckDB makes it if needed, and removes it."""
-    return root / f"{_SPILL}-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-
-
-def _machine() -> int:
-    """Return a number for this machine: another one that shares the folder has other processes of the same numbers."""
-    return zlib.crc32(platform.node().encode())
-
-
-def _remove_abandoned_spill(root: Path) -> None:
-    """Remove what connections of processes that were killed have written beyond their memory."""
-    for folder in root.glob(f"{_SPILL}-*-*-*"):
-        if _is_abandoned(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_abandoned(folder: Path) -> bool:
-    machine, process = folder.name.split("-")[1:3]
-    if machine == str(_machine()) and process.isdecimal():
-        import psutil
-
-        return not psutil.pid_exists(int(process))
-    try:
-        return time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS
-    except OSError:  # another process has just removed it
-        return False
 
 
 def _lost_catalog(root: Path) -> LakeError | None:

@@ -206,7 +206,7 @@ class Lake:
             Frames that the query can name like tables.
         """
         with translated(self.root):
-            return query(self._connection, sql, parameters, frames)
+            return query(self._connection, self.root, sql, parameters, frames)
 
     def read(
         self,

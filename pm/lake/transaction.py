@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from pm.lake.binding import execute, literal, quote
 from pm.lake.connection import translated
+from pm.lake.frames import named_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import duckdb
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Transaction", "query"]
 
 _FEW_ROWS = 20
-"""Largest number of rows that are written into the statement: for a registered frame DuckDB imports pandas (0.3 s)."""
+"""Largest number of rows that are written into the statement, which is faster than a file for them."""
 
 
 class Transaction:
@@ -35,7 +35,7 @@ class Transaction:
     def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
         """Run a query inside the transaction and return its result; see `Lake.query`."""
         with translated(self._root):
-            return query(self._connection, sql, parameters, frames)
+            return query(self._connection, self._root, sql, parameters, frames)
 
     def append(self, table: Table, rows: pl.DataFrame | Sequence[Path]) -> int:
         """Add rows to a table and return their number.
@@ -105,7 +105,7 @@ class Transaction:
         frames
             Frames that the condition can name like tables.
         """
-        with translated(self._root), _registered(self._connection, frames):
+        with translated(self._root), named_frames(self._connection, self._root, frames):
             execute(self._connection, f"DELETE FROM {table.qualified} WHERE {where}", parameters)  # noqa: S608 - declared names
 
     def _with_frame(self, table: Table, frame: pl.DataFrame, statement: Callable[[str], str]) -> None:
@@ -115,7 +115,7 @@ class Transaction:
             if frame.height <= _FEW_ROWS and _survives_json(frame):
                 self._connection.execute(statement(f"({_as_select(table, frame)})"))
             else:
-                with _registered(self._connection, {"incoming_frame": frame}):
+                with named_frames(self._connection, self._root, {"incoming_frame": frame}):
                     self._connection.execute(statement("incoming_frame"))
 
 
@@ -129,21 +129,13 @@ def _as_select(table: Table, frame: pl.DataFrame) -> str:
     return f"SELECT unnest(from_json({quote(frame.write_json())}, {quote(shape)}), recursive := true)"
 
 
-@contextmanager
-def _registered(connection: duckdb.DuckDBPyConnection, frames: dict[str, pl.DataFrame]) -> Iterator[None]:
-    """Let SQL name frames like tables inside a `with` block."""
-    for name, frame in frames.items():
-        connection.register(name, frame)
-    try:
-        yield
-    finally:
-        for name in frames:
-            connection.unregister(name)
-
-
 def query(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object], frames: dict[str, pl.DataFrame]
+    connection: duckdb.DuckDBPyConnection,
+    root: Path,
+    sql: str,
+    parameters: Sequence[object],
+    frames: dict[str, pl.DataFrame],
 ) -> pl.DataFrame:
     """Run a query that can name frames like tables, and return its result."""
-    with _registered(connection, frames):
+    with named_frames(connection, root, frames):
         return execute(connection, sql, parameters).pl()

@@ -230,15 +230,9 @@ def _beside(folder: Path, imported: str) -> dict[str, Path]:
 @cache
 def _parse(content: bytes, *, is_package: bool) -> _Source:
     """Return what the content of a source file says."""
-    tree = ast.parse(content)
-    tree = _WithoutWords().visit(tree)
-    imports: list[tuple[str, str | None]] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports += [(alias.name, None) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__":
-            imports += [(node.module, alias.name) for alias in node.names]
-    return _Source(_hash(ast.dump(tree).encode()), imports, _reexports(tree) if is_package else None)
+    code = _Code()
+    tree = code.visit(ast.parse(content))
+    return _Source(_hash(ast.dump(tree).encode()), code.imports, _reexports(tree) if is_package else None)
 
 
 def _reexports(tree: ast.Module) -> dict[str, str] | None:
@@ -253,8 +247,22 @@ def _reexports(tree: ast.Module) -> dict[str, str] | None:
     return names
 
 
-class _WithoutWords(ast.NodeTransformer):
-    """Removes docstrings, `__all__`, the meanings of words, and what only type checkers see."""
+class _Code(ast.NodeTransformer):
+    """Collects imports; removes docstrings, `__all__`, the meanings of words, and what only type checkers see."""
+
+    def __init__(self) -> None:
+        self.imports: list[tuple[str, str | None]] = []
+
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        """Collect the modules."""
+        self.imports += [(alias.name, None) for alias in node.names]
+        return node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        """Collect the module with each name that is imported from it."""
+        if node.module and node.module != "__future__":
+            self.imports += [(node.module, alias.name) for alias in node.names]
+        return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         """Remove a text that stands alone."""

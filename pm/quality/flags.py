@@ -75,18 +75,17 @@ def flag_bars(
     SettingsError
         The code of an exchange is unknown.
     """
-    ordered = bars.select("ticker", "date", *PRICES, "volume", "adj_factor").sort("ticker", "date")
-    closes = ordered.select("ticker", "date", "close", adjusted=adjusted_close())
+    closes = bars.select("ticker", "date", "close", adjusted=adjusted_close()).sort("ticker", "date")
     moves = _moves(closes)
     gaps = _gaps(closes, exchanges, settings)
     found = [
         _jumps(moves, settings),
-        _splits(ordered, moves, settings),
+        _splits(bars, moves, settings),
         _stale(closes, settings),
         gaps,
         _refused_days(closes, refused).join(gaps, on=["ticker", "date"], how="anti"),
         _breaks(moves, rebasings, settings),
-        _dividends_left_out(ordered, actions),
+        _dividends_left_out(bars, actions),
         _repeated(bars, refused.filter(rule=EARLIER_VOLUME)),
     ]
     return pl.concat(
@@ -121,11 +120,13 @@ def _jumps(moves: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
     )
 
 
-def _splits(ordered: pl.DataFrame, moves: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
+def _splits(bars: pl.DataFrame, moves: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
     size = pl.col("move").abs()
     large = moves.filter(size > SMALLEST, size > settings.split_sigmas * pl.col("sigma"))["ticker"].unique()
-    suspects = ordered.filter(pl.col("ticker").is_in(large.implode())).with_columns(
-        pl.col(*PRICES) * pl.col("adj_factor")
+    suspects = (
+        bars.filter(pl.col("ticker").is_in(large.implode()))
+        .select("ticker", "date", pl.col(*PRICES) * pl.col("adj_factor"), "volume")
+        .sort("ticker", "date")
     )
     found = []
     start = 0
@@ -169,9 +170,9 @@ def _breaks(moves: pl.DataFrame, rebasings: pl.DataFrame, settings: QualitySetti
     )
 
 
-def _dividends_left_out(ordered: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+def _dividends_left_out(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     dividends = actions.filter(pl.col("kind") == "dividend", pl.col("source") != USER).sort("date")
-    bars = ordered.filter(pl.col("ticker").is_in(dividends["ticker"].unique().implode()))
+    bars = bars.filter(pl.col("ticker").is_in(dividends["ticker"].unique().implode())).sort("date")
     step = pl.col("adj_factor") / pl.col("next_factor")
     expected = 1 - pl.col("value") / pl.col("close")
     return (
@@ -256,6 +257,7 @@ def _gaps(closes: pl.DataFrame, exchanges: Mapping[str, str], settings: QualityS
 def _refused_days(closes: pl.DataFrame, refused: pl.DataFrame) -> pl.DataFrame:
     """Flag the bars after days that have no bar because their rows were refused."""
     days = refused.select("ticker", "date").drop_nulls().unique()
+    closes = closes.filter(pl.col("ticker").is_in(days["ticker"].unique().implode()))
     there = closes.join(days, on=["ticker", "date"], how="semi")
     return (
         days.join(there, on=["ticker", "date"], how="anti")

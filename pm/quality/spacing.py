@@ -37,6 +37,11 @@ _FEW_COMMON = 5
 _OPEN_SESSION = 0.2
 """Largest relative difference on a single common date, whose session can have been open when a file was made."""
 
+_GAP = pl.when(pl.col("ticker") == pl.col("ticker").shift(1)).then(
+    pl.col("date").to_physical() - pl.col("date").to_physical().shift(1)
+)
+"""Days since the ticker's bar before, of bars in the order of ticker and date; null for its first bar."""
+
 
 def days_of(bars: pl.DataFrame) -> pl.DataFrame:
     """Return for each ticker and date of some bars with a close the number of its different closes, and the last.
@@ -71,13 +76,10 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
     days
         The days of a delivery, as `days_of` returns them, in any order.
     """
-    days = days.select("ticker", "date", "closes").sort("ticker", "date")
-    is_next = pl.col("ticker") == pl.col("ticker").shift(1)
-    if days.select((is_next & (pl.col("date") == pl.col("date").shift(1))).any()).item():
-        days = days.group_by("ticker", "date", maintain_order=True).agg(pl.col("closes").sum())
-    gap = pl.when(is_next).then(pl.col("date").to_physical() - pl.col("date").to_physical().shift(1))
+    days = days.select("ticker", "date", "closes").sort("ticker", "date").with_columns(gap=_GAP)
+    if days["gap"].min() == 0:
+        days = days.group_by("ticker", "date", maintain_order=True).agg(pl.col("closes").sum()).with_columns(gap=_GAP)
     several = pl.col("closes") > 1
-    days = days.with_columns(gap=gap)
     found = days.group_by("ticker", maintain_order=True).agg(
         closes=pl.col("closes").median(),
         most=pl.col("closes").max(),
@@ -110,13 +112,10 @@ def partly_not_daily(days: pl.DataFrame) -> dict[str, str]:
     days
         The days of a delivery, as for `not_daily`, without the tickers that it returns.
     """
-    days = days.select("ticker", "date").unique().sort("ticker", "date")
-    gap = pl.when(pl.col("ticker") == pl.col("ticker").shift(1)).then(
-        pl.col("date").to_physical() - pl.col("date").to_physical().shift(1)
-    )
-    days = days.with_columns(gap=gap)
-    longer = pl.any_horizontal(pl.col("gap").is_between(*limits) for limits in _LONGER.values()).sum().over("ticker")
-    suspects = days.filter(longer >= _REGULAR * _IN_A_ROW)
+    days = days.select("ticker", "date").sort("ticker", "date")
+    longer = days.filter(_GAP > _WEEKEND).group_by("ticker").len().filter(pl.col("len") >= _REGULAR * _IN_A_ROW)
+    suspects = days.filter(pl.col("ticker").is_in(longer["ticker"].implode())).unique(maintain_order=True)
+    suspects = suspects.with_columns(gap=_GAP)
     return {
         row["ticker"]: f"{row['name']} bars from {row['first']} to {row['last']}"
         for row in _in_a_row(suspects).iter_rows(named=True)

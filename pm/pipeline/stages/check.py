@@ -310,7 +310,8 @@ def _check_piece(context: Context, task: _Task, tickers: list[str | None], check
         exchanges=exchanges,
         settings=settings.quality,
     )
-    unusable = context.query(_UNUSABLE_RANGES, [named, settings.quality.price_tolerance])
+    lacking = history.filter(pl.col("open").is_null())["ticker"].unique().to_list()
+    unusable = context.query(_UNUSABLE_RANGES, [lacking, settings.quality.price_tolerance])
     flags = pl.concat([flags, flag_odd_bars(history, unusable=unusable, exchanges=exchanges)])
 
     checked.add(BARS, written.head(classified.inserted.height))
