@@ -5,6 +5,7 @@ from pm.settings.lake import LakeSettings
 from pm.settings.load import RETIRED, load_settings
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
+from pm.settings.refresh import VENDOR_NAMES, RefreshSettings
 from pm.settings.report import ReportSettings
 from pm.settings.root import Settings, section_values
 from pm.settings.run import RunSettings
@@ -15,10 +16,12 @@ from pm.settings.volatility import VolatilitySettings
 __all__ = [
     "CALENDAR_FEATURES",
     "RETIRED",
+    "VENDOR_NAMES",
     "ExchangeSettings",
     "ForecastSettings",
     "LakeSettings",
     "QualitySettings",
+    "RefreshSettings",
     "ReportSettings",
     "RunSettings",
     "Settings",

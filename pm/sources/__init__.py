@@ -1,7 +1,7 @@
 """Deliver bars: from sources that are fetched from, and from files that are imported."""
 
 from pm.sources.actions import actions_in, split_ratio
-from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Delivery, Source, no_actions
+from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Delivery, Failure, Source, no_actions
 from pm.sources.files import FilePlan, Inspected, actions_of, inspect_file, inspect_files, read_file
 from pm.sources.finding import find_files
 from pm.sources.refusal import refusal_of
@@ -12,7 +12,10 @@ __all__ = [
     "ACTIONS_SCHEMA",
     "BARS_SCHEMA",
     "SOURCES",
+    "Answer",
+    "Ask",
     "Delivery",
+    "Failure",
     "FilePlan",
     "Inspected",
     "SampleSource",

@@ -9,6 +9,7 @@ __all__ = [
     "Action",
     "Basis",
     "Evidence",
+    "FailureReason",
     "Reason",
     "Regime",
     "RunKind",
@@ -123,6 +124,19 @@ class Reason(Vocabulary):
         "Simplified: returns before the end of a halt or a currency peg were dropped.",
     )
     LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
+
+
+class FailureReason(Vocabulary):
+    """Reason for which a source gave nothing for a ticker: column `reason` of table `fetches`."""
+
+    GONE = "gone", "The source does not know the symbol, or has no bars of it any more."
+    NOT_PERMITTED = "not_permitted", "The key does not permit the data, or there is no key."
+    LIMITED = "limited", "The source asks to wait longer than the refresh can, or the budget of requests is spent."
+    UNREACHABLE = "unreachable", "No connection, a time-out, a failed certificate, or an error of the server."
+    INVALID_REPLY = "invalid_reply", "The reply is cut off, too large, of another type, or has values that cannot be."
+    OTHER_SYMBOL = "other_symbol", "The reply is about another symbol than the one asked for."
+    OTHER_UNIT = "other_unit", "The currency or the unit of the prices differs from that of the bars in the lake."
+    NOT_ASKED = "not_asked", "The source was not asked: it had failed too often, or the time of the refresh was over."
 
 
 class Verdict(Vocabulary):
