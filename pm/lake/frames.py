@@ -23,7 +23,7 @@ from pm.lake.spill import spill_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["named_frames"]
+__all__ = ["named_frames", "writing_rows"]
 
 
 @contextmanager
@@ -52,7 +52,9 @@ def named_frames(
     try:
         for name, frame in frames.items():
             file = folder / f"{name}.parquet"
-            _write(frame, file)
+            with writing_rows(file):
+                folder.mkdir(exist_ok=True)
+                frame.write_parquet(file, compression="uncompressed")
             connection.execute(
                 f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS FROM read_parquet({quote(str(file))})"
             )
@@ -64,13 +66,21 @@ def named_frames(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(frame: pl.DataFrame, file: Path) -> None:
+@contextmanager
+def writing_rows(path: Path) -> Iterator[None]:
+    """Turn the system's errors about a file of rows on their way to the lake into a StorageError.
+
+    Raises
+    ------
+    StorageError
+        The file or its folder cannot be written, or the disk is full.
+    """
     try:
-        file.parent.mkdir(exist_ok=True)
-        frame.write_parquet(file, compression="uncompressed")
+        yield
     except (OSError, pl.exceptions.ComputeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rpartition("error: ")[2]  # polars hands on the system's
         raise StorageError(
-            f"Rows for the lake cannot be written to disk: {getattr(error, 'strerror', None) or error}.",
-            where=str(file),
+            f"Rows for the lake cannot be written to disk: {reason.strip().rstrip('.')}.",
+            where=str(path),
             hint="free some space, then run this again; the lake is as it was",
         ) from error
