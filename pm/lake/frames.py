@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
-import polars as pl
 
-from pm.errors import StorageError
+from pm.disk import writing_rows
 from pm.lake.binding import identifier, quote
 from pm.lake.spill import spill_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["named_frames", "writing_rows"]
+    import polars as pl
+
+__all__ = ["named_frames"]
 
 
 @contextmanager
@@ -64,23 +65,3 @@ def named_frames(
             with suppress(duckdb.Error):  # in a transaction that failed, which takes the views with it
                 connection.execute(f"DROP VIEW IF EXISTS temp.{identifier(name)}")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def writing_rows(path: Path) -> Iterator[None]:
-    """Turn the system's errors about a file of rows on their way to the lake into a StorageError.
-
-    Raises
-    ------
-    StorageError
-        The file or its folder cannot be written, or the disk is full.
-    """
-    try:
-        yield
-    except (OSError, pl.exceptions.ComputeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).rpartition("error: ")[2]  # polars hands on the system's
-        raise StorageError(
-            f"Rows for the lake cannot be written to disk: {reason.strip().rstrip('.')}.",
-            where=str(path),
-            hint="free some space, then run this again; the lake is as it was",
-        ) from error

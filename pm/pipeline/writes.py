@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.lake.frames import writing_rows
+from pm.disk import writing_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
