@@ -18,7 +18,7 @@ PACKAGE = Path(pm.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 COMMON = [
-    "pm", "errors", "clock", "open_files", "plural", "windows_paths", "age", "resources", "typing", "workspace",
+    "pm", "errors", "clock", "disk", "open_files", "plural", "windows_paths", "age", "resources", "typing", "workspace",
     "sessions", "markets", "seeding", "compiled", "price_format", "prices", "tables", "exclusions", "settings",
     "statistics", "parallel",
 ]  # fmt: skip

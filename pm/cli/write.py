@@ -9,6 +9,7 @@ import secrets
 import sys
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from errno import EINVAL, EPIPE
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -86,8 +87,9 @@ def write_frames(frames: Iterable[pl.DataFrame], file_format: FileFormat, output
 
 def _print(frames: Iterable[pl.DataFrame], file_format: FileFormat) -> None:
     if not sys.stdout.isatty():  # a program that reads the output gets the data as they are
-        _write(frames, file_format, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with _reader_may_stop():
+            _write(frames, file_format, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
         return
     if file_format is FileFormat.PARQUET:
         raise InputError(
@@ -98,6 +100,17 @@ def _print(frames: Iterable[pl.DataFrame], file_format: FileFormat) -> None:
     for part in _encoded(frames, file_format):
         sys.stdout.buffer.write(visible(part.decode()).encode())
     sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _reader_may_stop() -> Iterator[None]:
+    """Raise a BrokenPipeError where Windows calls it an invalid argument that nobody reads what is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == EINVAL:
+            raise BrokenPipeError(EPIPE, "The reader of the output is gone") from error
+        raise
 
 
 @contextmanager

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
-import polars as pl
 
-from pm.errors import StorageError
+from pm.disk import writing_rows
 from pm.lake.binding import identifier, quote
 from pm.lake.spill import spill_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import polars as pl
 
 __all__ = ["named_frames"]
 
@@ -52,7 +53,9 @@ def named_frames(
     try:
         for name, frame in frames.items():
             file = folder / f"{name}.parquet"
-            _write(frame, file)
+            with writing_rows(file):
+                folder.mkdir(exist_ok=True)
+                frame.write_parquet(file, compression="uncompressed")
             connection.execute(
                 f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS FROM read_parquet({quote(str(file))})"
             )
@@ -62,15 +65,3 @@ def named_frames(
             with suppress(duckdb.Error):  # in a transaction that failed, which takes the views with it
                 connection.execute(f"DROP VIEW IF EXISTS temp.{identifier(name)}")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(frame: pl.DataFrame, file: Path) -> None:
-    try:
-        file.parent.mkdir(exist_ok=True)
-        frame.write_parquet(file, compression="uncompressed")
-    except (OSError, pl.exceptions.ComputeError) as error:
-        raise StorageError(
-            f"Rows for the lake cannot be written to disk: {getattr(error, 'strerror', None) or error}.",
-            where=str(file),
-            hint="free some space, then run this again; the lake is as it was",
-        ) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.errors import InputError
-from pm.quality.spacing import contradictions, days_of, not_daily, partly_not_daily
+from pm.quality.spacing import contradictions, days_of, not_daily, partly_not_daily, whole_days
 from pm.sources import read_file
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class DeliveredDays:
         for piece in read_file(plan):
             days.append(days_of(piece))
             yield piece
-        self._last = pl.concat(days) if days else pl.DataFrame()
+        self._last = whole_days(days) if days else pl.DataFrame()
         found = not_daily(self._last) if days else {}
         if not found:
             return

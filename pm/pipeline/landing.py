@@ -11,7 +11,6 @@ import polars as pl
 from pm.clock import utc_now
 from pm.errors import InputError
 from pm.pipeline.writes import Append
-from pm.quality.precision import Precision
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ class Landing:
         InputError
             The delivery cannot be read to its end; nothing of it is taken over.
         """
+        from pm.quality.precision import Precision
+
         fetched_at = utc_now()
         batch_id = f"{fetched_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         bars = 0

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.errors import StorageError
+from pm.disk import writing_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pm.tables.declaration import Table
@@ -136,7 +135,7 @@ class Spool:
         self._frames = [frame.filter(~condition) for frame in self._frames]
         self._held = sum(frame.height for frame in self._frames)
         kept = self._held
-        with _writing(self._table, self._folder):
+        with writing_rows(self._folder):
             for file in self._files:
                 rows = pl.read_parquet(file).filter(~condition)
                 rows.write_parquet(file)
@@ -155,25 +154,8 @@ class Spool:
 
     def _write(self) -> None:
         file = self._folder / f"{self._table.qualified}-{self._token}-{len(self._files):06d}.parquet"
-        with _writing(self._table, file):
+        with writing_rows(file):
             self._folder.mkdir(parents=True, exist_ok=True)
             pl.concat(self._frames).write_parquet(file)
         self._files.append(file)
         self._frames, self._held = [], 0
-
-
-@contextmanager
-def _writing(table: Table, path: Path) -> Iterator[None]:
-    """Turn the system's errors about the files of a spool into a StorageError."""
-    try:
-        yield
-    except (OSError, pl.exceptions.ComputeError) as error:
-        raise StorageError(
-            f"Rows for table {table.qualified} cannot be written to disk: {_reason(error)}.",
-            where=str(path),
-            hint="free some space, then run this again; the lake is as it was",
-        ) from error
-
-
-def _reason(error: Any) -> str:  # noqa: ANN401 - errors of polars and of the system
-    return str(getattr(error, "strerror", None) or error).strip().rstrip(".")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from pm.quality.precision import unit_expression
 
-__all__ = ["contradictions", "days_of", "not_daily", "partly_not_daily"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["contradictions", "days_of", "not_daily", "partly_not_daily", "whole_days"]
 
 _LONGER = {
     "weekly": (6, 8),
@@ -46,6 +51,8 @@ _GAP = pl.when(pl.col("ticker") == pl.col("ticker").shift(1)).then(
 def days_of(bars: pl.DataFrame) -> pl.DataFrame:
     """Return for each ticker and date of some bars with a close the number of its different closes, and the last.
 
+    Dates that are not next to each other are not joined; `whole_days` does that.
+
     Parameters
     ----------
     bars
@@ -57,10 +64,19 @@ def days_of(bars: pl.DataFrame) -> pl.DataFrame:
         ticker, date, closes, close.
     """
     filled = bars.select("ticker", "date", "close").drop_nulls()
-    if filled.n_unique(["ticker", "date"]) == filled.height:
-        return filled.select("ticker", "date", pl.lit(1, pl.UInt32).alias("closes"), "close")
-    days = filled.group_by("ticker", "date", maintain_order=True)
-    return days.agg(closes=pl.col("close").n_unique(), close=pl.col("close").last())
+    days = filled.select("ticker", "date", pl.lit(1, pl.UInt32).alias("closes"), "close")
+    return _joined(days) if days.select(_GAP.eq(0).any()).item() else days
+
+
+def whole_days(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the days of a whole delivery by ticker and date, one row for each, from those of its pieces in order."""
+    days = pl.concat(pieces).sort("ticker", "date", maintain_order=True)
+    return _joined(days) if days.select(_GAP.eq(0).any()).item() else days
+
+
+def _joined(days: pl.DataFrame) -> pl.DataFrame:
+    different = pl.max_horizontal(pl.col("closes").max(), pl.col("close").n_unique())
+    return days.group_by("ticker", "date", maintain_order=True).agg(closes=different, close=pl.col("close").last())
 
 
 def not_daily(days: pl.DataFrame) -> dict[str, str]:
@@ -74,11 +90,9 @@ def not_daily(days: pl.DataFrame) -> dict[str, str]:
     Parameters
     ----------
     days
-        The days of a delivery, as `days_of` returns them, in any order.
+        The days of a delivery, as `whole_days` returns them.
     """
-    days = days.select("ticker", "date", "closes").sort("ticker", "date").with_columns(gap=_GAP)
-    if days["gap"].min() == 0:
-        days = days.group_by("ticker", "date", maintain_order=True).agg(pl.col("closes").sum()).with_columns(gap=_GAP)
+    days = days.with_columns(gap=_GAP)
     several = pl.col("closes") > 1
     found = days.group_by("ticker", maintain_order=True).agg(
         closes=pl.col("closes").median(),
@@ -112,10 +126,8 @@ def partly_not_daily(days: pl.DataFrame) -> dict[str, str]:
     days
         The days of a delivery, as for `not_daily`, without the tickers that it returns.
     """
-    days = days.select("ticker", "date").sort("ticker", "date")
     longer = days.filter(_GAP > _WEEKEND).group_by("ticker").len().filter(pl.col("len") >= _REGULAR * _IN_A_ROW)
-    suspects = days.filter(pl.col("ticker").is_in(longer["ticker"].implode())).unique(maintain_order=True)
-    suspects = suspects.with_columns(gap=_GAP)
+    suspects = days.filter(pl.col("ticker").is_in(longer["ticker"].implode())).with_columns(gap=_GAP)
     return {
         row["ticker"]: f"{row['name']} bars from {row['first']} to {row['last']}"
         for row in _in_a_row(suspects).iter_rows(named=True)

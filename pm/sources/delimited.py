@@ -138,10 +138,10 @@ class DelimitedText:
 
         # The names in the header can repeat.
         names = [f"column {place}" for place in range(len(self.header))]
-        with reading(self.file.path):
+        with reading(self.file.path), self._stream(pa) as stream:
             try:
                 reader = arrow_csv.open_csv(
-                    self._stream(pa),
+                    stream,
                     read_options=arrow_csv.ReadOptions(
                         block_size=_BLOCK_BYTES,
                         column_names=names,

@@ -76,12 +76,17 @@ def test_a_stream_without_bytes_is_written_to(finished: Path) -> None:
     assert "There is no run 'x'." in err.getvalue()
 
 
+class _Terminal(TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_an_ascii_terminal_shows_question_marks(finished: Path) -> None:
-    out = TextIOWrapper(BytesIO(), encoding="ascii")
+    content = BytesIO()
+    out = _Terminal(content, encoding="ascii")
     with chdir(finished), redirect_stdout(out):
         assert main(["forecast", "IBM"]) == 0
-    shown = out.buffer.getvalue()
-    assert b"?" in shown
+    assert b"?" in content.getvalue()
     assert out.errors == "strict"
 
 

@@ -66,13 +66,16 @@ class _Quit(io.RawIOBase):
             raise OSError(errno.EINVAL, "Invalid argument") from None
 
 
-def test_a_pager_that_quits_is_no_error(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("query", [("select 1",), ("from features", "--format", "csv")], ids=["little", "much"])
+def test_a_pager_that_quits_is_no_error(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, query: tuple[str, ...]
+) -> None:
     monkeypatch.chdir(finished)
     errors = io.StringIO()
     out = io.TextIOWrapper(io.BufferedWriter(_Quit()), encoding="utf-8")
     monkeypatch.setattr(sys, "stderr", errors)
     monkeypatch.setattr(sys, "stdout", out)
-    assert main(["sql", "select 1"]) == 0
+    assert main(["sql", *query]) == 0
     assert errors.getvalue() == ""
 
 

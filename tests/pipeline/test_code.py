@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import pm
+from pm.pipeline import libraries
 from pm.pipeline.code import CodeReader
 from pm.pipeline.fingerprint import code_hash, packages_of, stage_closure
 from pm.pipeline.libraries import library_versions
@@ -21,6 +23,8 @@ from pm.settings import load_settings
 from pm.tables.pipeline import RUNS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pm.pipeline.stage import Stage
 
 STAGES = (*RUN_STAGES, evaluating([1], ChosenDates(2)), training(cutoff=None, seed=0))
@@ -201,6 +205,18 @@ def test_the_packages_are_those_that_the_code_imports_and_those_that_they_requir
 def test_a_package_that_is_not_installed_has_no_version() -> None:
     assert library_versions(frozenset({"surely_not_installed"})) == {}
     assert library_versions(frozenset({"yaml"})).keys() == {"PyYAML"}
+
+
+def test_every_library_of_a_run_is_found_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, distributions = CodeReader(ROOT), packages_distributions()
+    monkeypatch.setattr(libraries, "packages_distributions", lambda: pytest.fail("this takes 0.2 s"))
+    for package in {package for stage in RUN_STAGES for package in stage_closure(stage, reader).packages}:
+        found = library_versions.__wrapped__(frozenset({package}))
+        assert normalised(found) >= normalised(distributions[package]), package
+
+
+def normalised(names: Iterable[str]) -> set[str]:
+    return {name.lower().replace("_", "-") for name in names}
 
 
 def test_line_endings_of_a_checkout_do_not_matter(package: Path) -> None:

@@ -109,7 +109,7 @@ _WAIT = """
 import sys
 from pathlib import Path
 from pm.pipeline.lock import writer_lock
-with writer_lock(Path(sys.argv[1]), wait_seconds=60, on_wait=lambda _: print("waits", flush=True)):
+with writer_lock(Path(sys.argv[1]), wait_seconds=600, on_wait=lambda _: print("waits", flush=True)):
     with open(sys.argv[2], "a") as file:
         file.write(sys.argv[3] + "\\n")
 """
@@ -137,7 +137,7 @@ def test_writers_get_in_in_the_order_in_which_they_came(tmp_path: Path) -> None:
             pass
         holder.communicate()
     for place, process in enumerate(waiting):
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
         assert (process.returncode == 0) == (place != 1)
     assert order.read_text().splitlines() == [name for place, name in enumerate(names) if place != 1]
     assert len(list((tmp_path / "waiting").iterdir())) == 1  # that of the killed one, for some minutes

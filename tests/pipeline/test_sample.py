@@ -211,7 +211,9 @@ def test_commands_say_what_ends_and_what_to_do(run_copy: Path, own: Path, conten
     after = contents(run_copy)
     assert all(after[name].equals(rows) for name, rows in before.items())
 
-    assert pm(run_copy, "actions", "add", "MSFT", "2012-06-01", "--split", "2:1").returncode == 0
+    for day in ("2012-06-01", "2012-06-04"):
+        assert pm(run_copy, "actions", "add", "MSFT", day, "--split", "2:1").returncode == 0
+    assert pm(run_copy, "actions", "remove", "MSFT", "2012-06-04").returncode == 0
     imported = pm(run_copy, "import", own)
     assert imported.returncode == 0
     assert imported.stderr.count(ENDED) == 1

@@ -271,7 +271,7 @@ def test_an_empty_spool_adds_nothing(tmp_path: Path) -> None:
 def test_a_spool_that_cannot_be_written_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writes, "_ROWS_IN_MEMORY", 1)
     (tmp_path / "spool").write_text("a file where the folder should be")
-    with pytest.raises(StorageError, match="Rows for table universe cannot be written to disk"):
+    with pytest.raises(StorageError, match="Rows for the lake cannot be written to disk"):
         Spool(UNIVERSE, tmp_path / "spool").add(watched("A"))
 
 

@@ -6,16 +6,15 @@ from random import Random
 import polars as pl
 import pytest
 
-from pm.quality.spacing import contradictions, days_of, not_daily, partly_not_daily
+from pm.quality.spacing import contradictions, days_of, not_daily, partly_not_daily, whole_days
 from pm.sessions import sessions_between
 
 SESSIONS = sessions_between("XNYS", date(2019, 1, 1), date(2022, 12, 31))
 
 
 def days(dates: list[date], ticker: str = "A") -> pl.DataFrame:
-    return days_of(
-        pl.DataFrame({"ticker": ticker, "date": dates, "close": [float(n % 97 + 1) for n in range(len(dates))]})
-    )
+    closes = [float(n % 97 + 1) for n in range(len(dates))]
+    return whole_days([days_of(pl.DataFrame({"ticker": ticker, "date": dates, "close": closes}))])
 
 
 def last_of(part: str) -> list[date]:
@@ -53,13 +52,14 @@ def test_daily_bars_with_holes_are_daily() -> None:
     ]
     assert [not_daily(days(dates)) for dates in series] == [{}] * len(series)
     twice = pl.DataFrame({"ticker": "A", "date": SESSIONS[:50] * 2, "close": [float(n) for n in range(50)] * 2})
-    assert not_daily(days_of(twice)) == {}
+    assert not_daily(whole_days([days_of(twice)])) == {}
+    assert not_daily(whole_days([days_of(twice[:50]), days_of(twice[50:])])) == {}
 
 
 def test_a_part_of_another_spacing_is_told() -> None:
     weeks = last_of("1w")
     half = [*weeks[:60], *(day for day in SESSIONS if day > weeks[59])]
-    delivered = pl.concat([days(half, "HALF"), days(SESSIONS, "DAILY")])
+    delivered = whole_days([days(half, "HALF"), days(SESSIONS, "DAILY")])
     assert not_daily(delivered) == {}
     first = weeks[59] - timedelta(weeks=59)
     assert partly_not_daily(delivered) == {"HALF": f"weekly bars from {first} to {weeks[59]}"}
@@ -69,7 +69,10 @@ def test_each_ticker_is_judged_by_its_own_dates_in_any_order() -> None:
     mixed = pl.concat([days(SESSIONS, "D"), days(last_of("1w"), "W"), days(last_of("1mo"), "M")]).sample(
         fraction=1.0, shuffle=True, seed=1
     )
-    assert {ticker: found.split()[0] for ticker, found in not_daily(mixed).items()} == {"W": "weekly", "M": "monthly"}
+    assert {ticker: found.split()[0] for ticker, found in not_daily(whole_days([mixed])).items()} == {
+        "W": "weekly",
+        "M": "monthly",
+    }
 
 
 def compared(first: dict[int, float], second: dict[int, float]) -> list[tuple[object, ...]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.markets import Market, learn_markets
 from pm.pipeline.chunks import map_chunks
 from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.stage import Context, Stage
@@ -24,6 +23,8 @@ from pm.tables.volatility import VOLATILITY
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
+
+    from pm.markets import Market
 
 __all__ = ["STAGE", "late_tickers", "sessions_ahead"]
 
@@ -97,6 +98,8 @@ def late_tickers(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) ->
 
 def _learnt_markets(context: Context, watched: WatchList) -> dict[str, Market]:
     """Return the market of each ticker whose exchange is not known, learnt from the bars up to the day of the run."""
+    from pm.markets import learn_markets
+
     unknown = [ticker for ticker in watched.tickers if watched.exchanges[ticker] is None]
     if not unknown:
         return {}

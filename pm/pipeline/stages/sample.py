@@ -60,10 +60,14 @@ _ASKED = "SELECT 1 AS found FROM universe WHERE source = ? AND added_at >= ? LIM
 _TICKERS = "SELECT DISTINCT ticker FROM raw.bars JOIN raw.batches a USING (batch_id) WHERE a.origin = ? ORDER BY ticker"
 
 _TOLD = """
-SELECT count(*) AS actions
-FROM raw.actions AS a
-JOIN raw.batches AS b USING (batch_id)
-WHERE b.origin = ? AND b.landed_at < ? AND a.value IS NOT NULL
+WITH last AS (
+    SELECT arg_max_null(a.value, b.landed_at) AS value -- null if it was taken back
+    FROM raw.actions AS a
+    JOIN raw.batches AS b USING (batch_id)
+    WHERE b.origin = ? AND b.landed_at < ?
+    GROUP BY a.ticker, a.date, a.kind
+)
+SELECT count(value) AS actions FROM last
 """
 
 _BATCHES_OF_SAMPLE = """
