@@ -67,8 +67,9 @@ class Child:
 
     def _read(self, on_line: Callable[[str], object]) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        for line in self._process.stdout:
-            on_line(line.rstrip("\r\n"))
+        with self._process.stdout as lines:
+            for line in lines:
+                on_line(line.rstrip("\r\n"))
 
     def wait(self, seconds: float | None = None) -> int:
         """Wait for the end, and return the exit code: 128 and the signal's number if a signal killed it.

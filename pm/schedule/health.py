@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from pm.schedule.night import INTERRUPTED
@@ -66,8 +66,8 @@ def find_problems(
             problems.append(
                 f"The scheduled command no longer exists: {missing}. Install it again: pm schedule install."
             )
-        due = previous_time(one.job.at, zone, now - _LATE)
-        held = record is not None and record.started_at >= due - _EARLY
+        due = previous_time(one.job.at, zone, now.astimezone(UTC) - _LATE)
+        held = record is not None and record.started_at >= due.astimezone(UTC) - _EARLY
         if not held and not under_way and one.since is not None and one.since < due:
             problems.append(f"The night of {due:{_MINUTE}} {zone.key} did not take place.")
     if len(installed) > 1:

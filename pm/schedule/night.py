@@ -188,6 +188,7 @@ def call_for_help(command: str, folder: Path | None, code: int, say: Callable[[s
         answer = child.wait(_HELP_SECONDS)
     except TimeoutError:
         child.kill()
+        child.wait()
         answer = 124
     say(f"The command ended with exit code {answer}.")
     return answer

@@ -82,7 +82,6 @@ def render_task(job: Job, since: datetime) -> str:
     action = ET.SubElement(ET.SubElement(task, "Actions", {"Context": "Author"}), "Exec")
     _add(action, "Command", program)
     _add(action, "Arguments", subprocess.list2cmdline(arguments))
-    _add(action, "WorkingDirectory", str(job.workspace))
     ET.indent(task)
     body = ET.tostring(task, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-16"?>\n{body}\n'

@@ -109,12 +109,15 @@ def next_time(at: time, zone: ZoneInfo, after: datetime) -> datetime:
     datetime
         A moment in `zone`.
     """
-    return next(moment for moment in _moments(at, zone, after, _DAY) if moment > after)
+    # In UTC: Python compares two times of one zone by the clock alone, and an hour comes twice in autumn.
+    limit = after.astimezone(UTC)
+    return next(moment for moment in _moments(at, zone, after, _DAY) if moment.astimezone(UTC) > limit)
 
 
 def previous_time(at: time, zone: ZoneInfo, before: datetime) -> datetime:
     """Return the last moment up to another at which a night should have started; see `next_time`."""
-    return next(moment for moment in _moments(at, zone, before, -_DAY) if moment <= before)
+    limit = before.astimezone(UTC)
+    return next(moment for moment in _moments(at, zone, before, -_DAY) if moment.astimezone(UTC) <= limit)
 
 
 def shifted_times(at: time, zone: ZoneInfo, first_year: int, last_year: int) -> list[datetime]:
