@@ -24,6 +24,10 @@ _SINCE = "# Installed "
 _SHIFTED = "# Daylight saving skips this time on some days, on which systemd would leave the night out:\n"
 _YEARS = 10
 """Number of years ahead for which the days are written on which daylight saving skips the time."""
+_NO_PROGRAM = re.compile(r"[\"'\\]")
+"""Characters that systemd allows in arguments, and not in the path of the program."""
+_BY_SHELL = ("/bin/sh", "-c", 'exec "$0" "$@"')
+"""Words that start the program after them, whatever its path."""
 _ESCAPED = re.compile(r'[\\"%]')
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"(?:\s+|$)')
 
@@ -51,12 +55,13 @@ def split_words(text: str) -> tuple[str, ...] | None:
 
 def render_service(job: Job) -> str:
     """Return the unit of the command. It is stopped as by Ctrl-C, and what remains of it is killed."""
+    words = (*_BY_SHELL, *job.words) if _NO_PROGRAM.search(job.program[0]) else job.words
     return (
         f"{_HEAD}[Unit]\n"
         f"Description=Portfolio Maximizer in {quote_words([str(job.workspace)])}\n"
         "\n[Service]\n"
         "Type=oneshot\n"
-        f"ExecStart=:{quote_words(job.words)}\n"
+        f"ExecStart=:{quote_words(words)}\n"
         "KillMode=mixed\n"
         "KillSignal=SIGINT\n"
     )
@@ -96,5 +101,7 @@ def parse_units(timer: str, service: str) -> tuple[Job | None, datetime | None]:
     when = re.search(r"^OnCalendar=\*-\*-\* (\d\d:\d\d):00(?: (\S+))?$", timer, re.MULTILINE)
     command = re.search(r"^ExecStart=:(.*)$", service, re.MULTILINE)
     words = split_words(command[1]) if command else None
+    if words is not None and words[: len(_BY_SHELL)] == _BY_SHELL:
+        words = words[len(_BY_SHELL) :]
     job = Job.from_words(words, at=parse_time(when[1]), zone=when[2]) if when and words else None
     return job, datetime.fromisoformat(since[1]) if since else None

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -19,6 +19,10 @@ from pm.schedule.log import NightLog
 from pm.schedule.night import Night, call_for_help, next_compaction
 from pm.schedule.record import NightRecord, is_under_way, night_lock
 from pm.workspace import Workspace, init_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 PROGRAM = """
 import json, os, pathlib, signal, subprocess, sys, time
@@ -81,9 +85,9 @@ def python(line: str) -> str:
     return f'"{sys.executable}" -c "{line}"'
 
 
-def until(condition: object) -> None:
+def until(condition: Callable[[], object]) -> None:
     for _ in range(600):
-        if condition():  # type: ignore[operator]
+        if condition():
             return
         time.sleep(0.05)
     raise AssertionError("it did not happen in half a minute")
@@ -129,7 +133,8 @@ def test_a_compaction_that_fails_is_tried_again_and_its_code_is_the_nights(works
 
 def test_a_failed_night_calls_for_help_with_the_code(workspace: Workspace) -> None:
     plan(workspace, run={"code": 9, "lines": ["a line", "error: Another run is writing.", "error: Second."]})
-    told = "import os, sys; print(*(os.environ['NIGHT_' + n] for n in ('EXIT_CODE', 'LOG', 'FOLDER')), os.getcwd()); sys.exit(5)"
+    names = "('EXIT_CODE', 'LOG', 'FOLDER')"
+    told = f"import os, sys; print(*(os.environ['NIGHT_' + n] for n in {names}), os.getcwd()); sys.exit(5)"
     assert night(workspace, on_failure=python(told)).hold() == 9
     kept = record(workspace)
     assert (kept.exit_code, kept.error, kept.on_failure_code) == (9, "Another run is writing.", 5)
@@ -166,7 +171,7 @@ def test_an_interrupted_night_interrupts_its_task_once_with_all_its_processes(wo
 
 
 @pytest.mark.posix
-def test_a_second_interrupt_kills(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_second_interrupt_kills(tmp_path: Path) -> None:
     stubborn = (
         "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     )

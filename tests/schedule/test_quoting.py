@@ -19,8 +19,8 @@ NASTY = "%#\\'\"$`;&|<>(){}[]*?!~ =,:^-@äöüßéñ中🌙"
 """Characters that a shell, cron, systemd, XML or Windows could take for something else."""
 
 PIECES = st.sampled_from(
-    [*NASTY, *"aZ09", "\\%", "\\\\", "%%", "%PATH%", "$HOME", "$$", "$(x)", "`x`", "'\\''", " # ", "\\n", "\\043", "&amp;",
-     "]]>", "-x", "%h", "%i"]
+    [*NASTY, *"aZ09", "\\%", "\\\\", "%%", "%PATH%", "$HOME", "$$", "$(x)", "`x`", "'\\''", " # ", "\\n", "\\043",
+     "&amp;", "]]>", "-x", "%h", "%i"]
 )  # fmt: skip
 UNICODE = st.characters(exclude_categories=("Cc", "Cs", "Cn"))
 WORD = st.lists(PIECES | UNICODE, max_size=12).map("".join)

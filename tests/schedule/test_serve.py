@@ -16,20 +16,24 @@ from pm.schedule.serve import serve
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Serve = Callable[..., subprocess.Popen[str]]
 
 pytestmark = pytest.mark.posix  # processes are told to end by signals
 
 
 @pytest.fixture
-def serving(tmp_path: Path, command: list[str], environment: dict[str, str]) -> object:
+def serving(command: list[str], environment: dict[str, str]) -> Iterator[Serve]:
     """Start `pm schedule serve` in a workspace: `serving(workspace, *options)`; what runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
     def start(workspace: Path, *options: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*command, "schedule", "serve", *options],
-            cwd=workspace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+            cwd=workspace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            encoding="utf-8",
         )  # fmt: skip
         started.append(process)
         return process
@@ -60,7 +64,7 @@ def missed(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_it_waits_and_ends_at_a_signal(tmp_path: Path, serving, number: signal.Signals, code: int) -> None:  # type: ignore[no-untyped-def]
+def test_it_waits_and_ends_at_a_signal(tmp_path: Path, serving: Serve, number: signal.Signals, code: int) -> None:
     init_workspace(tmp_path)
     process = serving(tmp_path, "--at", "22:30", "--tz", "America/New_York")
     lines = lines_until(process, "Next night")
@@ -71,7 +75,7 @@ def test_it_waits_and_ends_at_a_signal(tmp_path: Path, serving, number: signal.S
     assert not (tmp_path / "logs" / "night.json").exists()
 
 
-def test_a_missed_night_is_held_at_once_and_shown(tmp_path: Path, serving) -> None:  # type: ignore[no-untyped-def]
+def test_a_missed_night_is_held_at_once_and_shown(tmp_path: Path, serving: Serve) -> None:
     missed(tmp_path)
     process = serving(tmp_path, "--at", "22:30")
     lines = lines_until(process, "The night ends with exit code")
@@ -86,7 +90,7 @@ def test_a_missed_night_is_held_at_once_and_shown(tmp_path: Path, serving) -> No
     assert (tmp_path / "reports" / "latest.html").exists()
 
 
-def test_sigterm_interrupts_the_night_as_ctrl_c_would(tmp_path: Path, serving) -> None:  # type: ignore[no-untyped-def]
+def test_sigterm_interrupts_the_night_as_ctrl_c_would(tmp_path: Path, serving: Serve) -> None:
     missed(tmp_path)
     process = serving(tmp_path, "--at", "22:30", "--on-failure", "echo code $NIGHT_EXIT_CODE > help")
     lines_until(process, "land ")

@@ -74,20 +74,22 @@ def test_zones_are_the_same_if_their_clocks_are() -> None:
     assert not same_clock(ZoneInfo("Europe/Berlin"), ZoneInfo("Africa/Tunis"), now)  # equal in winter only
 
 
-def test_a_night_at_half_past_two_is_once_a_day_when_the_clocks_change() -> None:
-    at = time(2, 30)
-    spring, nights = datetime(2026, 3, 27, 12, tzinfo=UTC), []
-    for _ in range(4):
-        nights.append(spring := next_time(at, BERLIN, spring))
-    assert [f"{night:%d %H:%M %z}" for night in nights] == [
-        "28 02:30 +0100", "29 03:30 +0200", "30 02:30 +0200", "31 02:30 +0200",
-    ]  # fmt: skip
-    autumn, nights = datetime(2026, 10, 23, 12, tzinfo=UTC), []
-    for _ in range(4):
-        nights.append(autumn := next_time(at, BERLIN, autumn))
-    assert [f"{night:%d %H:%M %z}" for night in nights] == [
-        "24 02:30 +0200", "25 02:30 +0200", "26 02:30 +0100", "27 02:30 +0100",
-    ]  # fmt: skip
+def next_nights(at: time, zone: ZoneInfo, after: str, count: int) -> list[datetime]:
+    moments = [datetime.fromisoformat(after)]
+    for _ in range(count):
+        moments.append(next_time(at, zone, moments[-1]))
+    return moments[1:]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("2026-03-27T12:00+00:00", ["28 02:30 +0100", "29 03:30 +0200", "30 02:30 +0200", "31 02:30 +0200"]),
+        ("2026-10-23T12:00+00:00", ["24 02:30 +0200", "25 02:30 +0200", "26 02:30 +0100", "27 02:30 +0100"]),
+    ],
+)
+def test_a_night_at_half_past_two_is_once_a_day_when_the_clocks_change(after: str, expected: list[str]) -> None:
+    assert [f"{night:%d %H:%M %z}" for night in next_nights(time(2, 30), BERLIN, after, 4)] == expected
 
 
 def test_in_the_hour_that_comes_twice_the_second_half_past_two_is_no_night() -> None:
