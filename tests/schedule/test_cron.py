@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Session = Callable[..., subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.posix
+UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+"""Command that runs another where mounts and processes are its own, and end with it."""
 SINCE = datetime(2026, 11, 27, 7, 30, tzinfo=UTC)
 NAME = "Größe 100% #1 'x' \"y\" $HOME"
 
@@ -51,9 +53,7 @@ def why_no_cron() -> str | None:
         return "a cron of our own needs root, for a mount namespace"
     if shutil.which("crontab") is None or shutil.which("cron") is None or shutil.which("unshare") is None:
         return "cron or unshare is missing (apt install cron util-linux)"
-    tried = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/run"], capture_output=True, check=False
-    )
+    tried = subprocess.run([*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/run"], capture_output=True, check=False)
     return "mounts are not allowed here" if tried.returncode else None
 
 
@@ -84,7 +84,7 @@ def session(tmp_path: Path, environment: dict[str, str]) -> Session:
             exit $code
         """
         return subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "bash", "-c", prepared],
+            [*UNSHARE, "bash", "-c", prepared],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 
@@ -221,8 +221,8 @@ def test_cron_starts_the_very_words(tmp_path: Path, session: Session) -> None:
     for job in commands:
         text = add_line(text, render_line(job, SINCE).replace("0 0 * * *", "* * * * *", 1), job.key)
     (tmp_path / "tab").write_text(text, encoding="utf-8")
-    seconds = 62 - datetime.now(UTC).second
-    done = session(f"crontab tab && sleep {seconds + 20}", cron=True)
+    wait = f"for _ in $(seq 200); do [ $(ls words | wc -l) = {len(commands)} ] && break; sleep 1; done; sleep 5"
+    done = session(f"crontab tab && {{ {wait}; }}", cron=True)
     assert done.returncode == 0, done.stderr
     printed = {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "words").iterdir()}
     assert printed == {job.workspace.name: repr(list(job.words[2:])) for job in commands}
@@ -252,24 +252,24 @@ def test_cron_holds_nights_at_their_minute(
         } --at $at
         {schedule(command, good, "install", "--backend", "cron", "--on-failure", "touch help")} --at $at
         for _ in $(seq 270); do
-            [ -e {shlex.quote(str(helped))} ] && grep -qs finished_at...[0-9] {good}/logs/night.json && break
+            [ -e {shlex.quote(str(helped))} ] && grep -qs finished_at....[0-9] {good}/logs/night.json && break
             sleep 1
         done
         echo "due $at"
-        {schedule(command, workspace, "status")}; echo "code $?"
-        {schedule(command, good, "status")}; echo "code $?"
+        {schedule(command, workspace, "status")}; echo "ends $?"
+        {schedule(command, good, "status")}; echo "ends $?"
         """,
         cron=True,
     )
     due = done.stdout.partition("due ")[2][:5]
-    failed, fine, _ = done.stdout.partition("due ")[2].split("code ")
+    failed, fine, _ = done.stdout.partition("due ")[2].split("ends ")
     assert helped.read_text().splitlines() == [f"3 100% #1 {workspace}", due], done.stdout + done.stderr
     assert failed.splitlines()[1].startswith("The night of ")
     assert "failed with exit code 3: Unknown key 'run.jobz'." in failed.splitlines()[1]
     assert fine.startswith("19\n")
     assert ", exit code 0\nLast run:    20" in fine
     assert ", done, " in fine
-    assert done.stdout.endswith("code 0\n")
+    assert done.stdout.endswith("ends 0\n")
     record = NightRecord.read(good / "logs")
     assert record is not None
     assert record.exit_code == 0

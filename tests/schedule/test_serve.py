@@ -63,6 +63,12 @@ def missed(workspace: Path) -> None:
     NightRecord(before, "run", before, 0, compacted_at=before).write(made.logs)
 
 
+def record_of(workspace: Path) -> NightRecord:
+    record = NightRecord.read(workspace / "logs")
+    assert record is not None
+    return record
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_it_waits_and_ends_at_a_signal(tmp_path: Path, serving: Serve, number: signal.Signals, code: int) -> None:
     init_workspace(tmp_path)
@@ -77,17 +83,20 @@ def test_it_waits_and_ends_at_a_signal(tmp_path: Path, serving: Serve, number: s
 
 def test_a_missed_night_is_held_at_once_and_shown(tmp_path: Path, serving: Serve) -> None:
     missed(tmp_path)
-    process = serving(tmp_path, "--at", "22:30")
-    lines = lines_until(process, "The night ends with exit code")
-    assert lines[-1] == "The night ends with exit code 0."
-    assert any(line.startswith("land ") for line in lines)
+    (tmp_path / "config" / "run.yml").write_text("jobz: 1\n")  # so that the night fails at once
+    process = serving(tmp_path, "--at", "22:30", "--only", "refresh", "--on-failure", "echo code $NIGHT_EXIT_CODE")
+    lines = lines_until(process, "The command ended")
+    assert lines[-3:] == [
+        "On failure: echo code $NIGHT_EXIT_CODE",
+        f"code {record_of(tmp_path).exit_code}",
+        "The command ended with exit code 0.",
+    ]
     lines_until(process, "Next night")
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
-    record = NightRecord.read(tmp_path / "logs")
-    assert record is not None
-    assert record.exit_code == 0
-    assert (tmp_path / "reports" / "latest.html").exists()
+    assert record_of(tmp_path).task == "refresh"
+    assert record_of(tmp_path).exit_code
+    assert record_of(tmp_path).on_failure_code == 0
 
 
 def test_sigterm_interrupts_the_night_as_ctrl_c_would(tmp_path: Path, serving: Serve) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.posix
+UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+"""Command that runs another where mounts and processes are its own, and end with it."""
 SINCE = datetime(2026, 11, 27, tzinfo=UTC)
 NAME = "Größe 100% #1 'x' \"y\" $HOME %h"
 
@@ -42,9 +44,7 @@ def why_no_manager() -> str | None:
         return "a systemd of our own needs root, for a mount namespace"
     if manager_program() is None or shutil.which("unshare") is None:
         return "systemd or unshare is missing (apt install systemd util-linux)"
-    tried = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/run"], capture_output=True, check=False
-    )
+    tried = subprocess.run([*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/run"], capture_output=True, check=False)
     return "mounts are not allowed here" if tried.returncode else None
 
 
@@ -79,7 +79,7 @@ def in_user_session(tmp_path: Path, environment: dict[str, str]) -> Callable[[st
         variables = {"HOME": str(home), "XDG_RUNTIME_DIR": "/run/user/0", "TZ": "Europe/Berlin"}
         known = {name: value for name, value in environment.items() if not name.startswith(("XDG_", "DBUS_"))}
         return subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "bash", "-c", prepared],
+            [*UNSHARE, "bash", "-c", prepared],
             cwd=tmp_path, env=known | variables, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 
