@@ -16,7 +16,8 @@
     ├── ReconciliationError         13   rows that landed are neither in the bars nor in the quarantine
     ├── EngineError                 14   the engine or its cluster is not available
     │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
-    └── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
+    ├── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
+    └── ScheduleError               19   nothing can be scheduled here, or the scheduled nights do not go well
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -38,6 +39,7 @@ __all__ = [
     "PmError",
     "QueryError",
     "ReconciliationError",
+    "ScheduleError",
     "SettingsError",
     "SourceError",
     "StageError",
@@ -201,6 +203,12 @@ class NoResultsError(PmError):
     """There is nothing to show: no run is done yet, or every ticker was left out."""
 
     exit_code = 16
+
+
+class ScheduleError(PmError):
+    """No scheduler is there or it refuses, or the last night failed, was missed, or its command no longer exists."""
+
+    exit_code = 19
 
 
 _COMPARED = 100

@@ -1,4 +1,4 @@
-"""Create and find workspaces. A workspace is a folder with a user's settings, lake, views, models and reports."""
+"""Create and find workspaces. A workspace is a folder with a user's settings, lake, views, models, reports and logs."""
 
 from __future__ import annotations
 
@@ -72,6 +72,11 @@ class Workspace:
     def reports(self) -> Path:
         """Folder of the reports, one HTML file per run, and `latest.html`."""
         return self.root / "reports"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of what scheduled nights printed, and of the record of the last one."""
+        return self.root / "logs"
 
 
 def absolute(folder: Path) -> Path:

@@ -26,6 +26,7 @@ from pm.cli import (
     quarantine,
     run,
     runs,
+    schedule,
     signals,
     sql,
     tables,
@@ -105,6 +106,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(universe.app, name="universe")
     app.add_typer(policy.app, name="policy")
     app.add_typer(lake.app, name="lake")
+    app.add_typer(schedule.app, name="schedule")
     return app
 
 

@@ -3,6 +3,7 @@
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
 from pm.settings.lake import LakeSettings
 from pm.settings.load import RETIRED, load_settings
+from pm.settings.process import child_environment, setting_variables, user_config_folder
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
 from pm.settings.refresh import VENDOR_NAMES, RefreshSettings
@@ -28,7 +29,10 @@ __all__ = [
     "SignalSettings",
     "SourceSettings",
     "VolatilitySettings",
+    "child_environment",
     "load_settings",
     "redact_credentials",
     "section_values",
+    "setting_variables",
+    "user_config_folder",
 ]
