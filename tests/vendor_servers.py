@@ -14,18 +14,20 @@ import gzip
 import json
 import math
 import random
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = [
     "AlpacaServer",
@@ -38,10 +40,12 @@ __all__ = [
     "TiingoServer",
     "VendorServer",
     "YahooServer",
+    "broken_off",
     "cut",
     "drip",
     "html",
     "huge",
+    "json_reply",
     "redirect",
     "server_error",
     "silence",
@@ -90,7 +94,7 @@ class Listing:
         **facts: str,
     ) -> Listing:
         """Return a share with a bar for each weekday, the same ones for the same symbol."""
-        chance = random.Random(symbol)
+        chance = random.Random(symbol)  # noqa: S311 - prices need no secrecy
         splits = splits or {}
         bars, close, day = [], price, first
         while day <= last:
@@ -100,8 +104,9 @@ class Listing:
                 opened = close * math.exp(chance.gauss(0, 0.004))
                 close = opened * math.exp(chance.gauss(0.0002, 0.012))
                 high, low = max(opened, close) * 1.005, min(opened, close) * 0.995
-                prices = (round(value, 2) for value in (opened, high, low, close))
-                bars.append(Bar(day, *prices, volume=float(chance.randrange(1, 5_000) * 1_000)))
+                volume = float(chance.randrange(1, 5_000) * 1_000)
+                prices = [round(value, 2) for value in (opened, high, low, close)]
+                bars.append(Bar(day, prices[0], prices[1], prices[2], prices[3], volume))
             day += timedelta(days=1)
         return cls(symbol, bars, splits, dividends or {}, **facts)
 
@@ -155,8 +160,8 @@ Fault = Reply | Callable[[Reply], Reply]
 """A reply in place of the true one, or what is done to the true one."""
 
 
-def json_reply(value: object, **facts: Any) -> Reply:
-    return Reply(body=json.dumps(value).encode(), **facts)
+def json_reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+    return Reply(status, json.dumps(value).encode(), headers=headers or {})
 
 
 def too_many(retry_after: str | None = None) -> Reply:
@@ -212,7 +217,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False  # a reply that drips is not waited for
     request_queue_size = 256
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the library's
         """Say nothing of clients that have gone."""
 
 
@@ -290,7 +295,7 @@ class VendorServer:
             disable_nagle_algorithm = True
             wbufsize = -1
 
-            def do_GET(self) -> None:  # noqa: N802 - the library's name
+            def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 request = Request(self.command, unquote(parts.path), dict(parse_qsl(parts.query)), headers)
@@ -399,3 +404,255 @@ class YahooServer(VendorServer):
         if events:
             result["events"] = events
         return {"chart": {"result": [result], "error": None}}
+
+
+# Alpha Vantage ---------------------------------------------------------------------------------------------------
+
+
+class AlphaVantageServer(VendorServer):
+    """Alpha Vantage: as traded, errors with status 200 in words, which have the key in them."""
+
+    key = "a-key-of-alpha-vantage"
+    per_day: int | None = None
+    """Requests after which it says that the day's are spent."""
+    premium = False
+    """Whether the key gets whole histories."""
+
+    def symbol_of(self, request: Request) -> str | None:
+        return request.query.get("symbol")
+
+    def reply(self, request: Request) -> Reply:
+        symbol, function = request.query["symbol"], request.query["function"]
+        if request.query.get("apikey") != self.key:
+            return json_reply(
+                {"Error Message": "the parameter apikey is invalid or missing. Please claim your free key"}
+            )
+        if self.per_day is not None and len(self.requests) > self.per_day:
+            return json_reply(self.spent(self.key))
+        found = self.listing(symbol)
+        if function != "TIME_SERIES_DAILY":
+            return json_reply({"symbol": symbol, "data": self.events(found, function)})
+        if found is None:
+            words = "Invalid API call. Please retry or visit the documentation for TIME_SERIES_DAILY."
+            return json_reply({"Error Message": words})
+        if request.query.get("outputsize") != "full":
+            return json_reply(self.series(found, symbol))
+        if self.premium:
+            return Reply(body=self.csv(found), type="application/x-download")
+        words = "The outputsize=full parameter value is a premium feature for the TIME_SERIES_DAILY endpoint."
+        return json_reply({"Information": f"Thank you for using Alpha Vantage! {words}"})
+
+    @staticmethod
+    def events(listing: Listing | None, function: str) -> list[dict[str, str]]:
+        """Return the splits or the dividends of a share."""
+        if listing is None:
+            return []
+        if function == "SPLITS":
+            splits = listing.splits.items()
+            return [{"effective_date": str(day), "split_factor": f"{new / old:.10f}"} for day, (new, old) in splits]
+        paid = listing.dividends.items()
+        return [
+            {"ex_dividend_date": str(day), "declaration_date": "None", "amount": f"{amount!r}"} for day, amount in paid
+        ]
+
+    @staticmethod
+    def spent(key: str) -> dict[str, str]:
+        """Return what it says when the requests of a day are spent."""
+        words = f"We have detected your API key as {key} and our standard API rate limit is 25 requests per day."
+        return {"Information": f"{words} Please subscribe to any of the premium plans to remove all daily rate limits."}
+
+    @staticmethod
+    def too_fast() -> dict[str, str]:
+        """Return what it says when there are two requests in a second."""
+        words = "Please consider spreading out your free API requests more sparingly (1 request per second)."
+        return {"Information": f"{words} You may subscribe to any of the premium plans to lift the rate limit per day."}
+
+    @staticmethod
+    def series(listing: Listing, symbol: str) -> dict[str, Any]:
+        """Return the last 100 bars."""
+        names = ("open", "high", "low", "close", "volume")
+        series = {
+            bar.date.isoformat(): {f"{place}. {name}": f"{getattr(bar, name)!r}" for place, name in enumerate(names, 1)}
+            for bar in reversed(listing.bars[-100:])
+        }
+        meta = {"1. Information": "Daily Prices", "2. Symbol": symbol, "5. Time Zone": "US/Eastern"}
+        return {"Meta Data": meta, "Time Series (Daily)": series}
+
+    @staticmethod
+    def csv(listing: Listing) -> bytes:
+        """Return all bars."""
+        names = ("open", "high", "low", "close", "volume")
+        rows = [[str(bar.date), *(repr(getattr(bar, name)) for name in names)] for bar in reversed(listing.bars)]
+        lines = [",".join(row) for row in [["timestamp", *names], *rows]]
+        return ("\r\n".join(lines) + "\r\n").encode()
+
+
+# Finnhub ---------------------------------------------------------------------------------------------------------
+
+
+class FinnhubServer(VendorServer):
+    """Finnhub: prices adjusted for splits; a free key gets none of the United States."""
+
+    key = "a-key-of-finnhub"
+    free = False
+
+    def symbol_of(self, request: Request) -> str | None:
+        return request.query.get("symbol")
+
+    @property
+    def candles(self) -> list[Request]:
+        """Requests of candles."""
+        return [request for request in self.requests if request.path.endswith("/candle")]
+
+    def reply(self, request: Request) -> Reply:
+        if request.headers.get("x-finnhub-token") != self.key:
+            return json_reply({"error": "Invalid API key"}, status=401)
+        symbol = request.query["symbol"]
+        if self.free and "." not in symbol:
+            return json_reply({"error": "You don't have access to this resource."}, status=403)
+        found = self.listing(symbol)
+        if request.path.endswith("/split"):
+            splits = found.splits.items() if found else []
+            rows = [
+                {"symbol": symbol, "date": day.isoformat(), "fromFactor": old, "toFactor": new}
+                for day, (new, old) in splits
+                if request.query["from"] <= day.isoformat() <= request.query["to"]
+            ]
+            return json_reply(rows)
+        if request.path.endswith("/dividend"):
+            paid = found.dividends.items() if found else []
+            return json_reply(
+                [
+                    {"symbol": symbol, "date": day.isoformat(), "amount": amount, "currency": "USD"}
+                    for day, amount in paid
+                    if request.query["from"] <= day.isoformat() <= request.query["to"]
+                ]
+            )
+        return json_reply(self.series(found, int(request.query["from"]), int(request.query["to"])))
+
+    @staticmethod
+    def series(listing: Listing | None, first: int = 0, last: int = 10**11) -> dict[str, Any]:
+        """Return the candles of a share."""
+        times = {bar.date: seconds_of(bar.date, "UTC", 0, 0) for bar in listing.bars} if listing else {}
+        bars = [bar for bar in listing.bars if first <= times[bar.date] <= last] if listing else []
+        if listing is None or not bars:
+            return {"s": "no_data"}
+        letters = {"o": "open", "h": "high", "l": "low", "c": "close"}
+        columns: dict[str, Any] = {
+            letter: [_adjusted(getattr(bar, name), 1 / listing.factor(bar.date)) for bar in bars]
+            for letter, name in letters.items()
+        }
+        volumes = [_adjusted(bar.volume, listing.factor(bar.date)) for bar in bars]
+        return {"s": "ok", "t": [times[bar.date] for bar in bars], **columns, "v": volumes}
+
+
+# Tiingo ----------------------------------------------------------------------------------------------------------
+
+
+class TiingoServer(VendorServer):
+    """Tiingo: as traded, with dividends and splits in the rows."""
+
+    key = "a-key-of-tiingo"
+
+    def symbol_of(self, request: Request) -> str | None:
+        parts = request.path.split("/")
+        return parts[3].upper() if len(parts) > 3 else None
+
+    def reply(self, request: Request) -> Reply:
+        if request.headers.get("authorization") != f"Token {self.key}":
+            return json_reply({"detail": "Invalid token."}, status=401)
+        symbol = self.symbol_of(request)
+        found = self.listing(symbol or "")
+        if found is None:
+            return json_reply({"detail": "Not found."}, status=404)
+        if not request.path.endswith("/prices"):
+            return json_reply({"ticker": symbol, "name": found.name, "exchangeCode": found.exchange})
+        return json_reply(self.rows(found, request.query["startDate"], request.query["endDate"]))
+
+    @staticmethod
+    def rows(listing: Listing, first: str = "", last: str = "9999") -> list[dict[str, Any]]:
+        """Return the bars of a share."""
+        return [
+            {
+                "date": f"{bar.date.isoformat()}T00:00:00.000Z",
+                **{name: getattr(bar, name) for name in ("open", "high", "low", "close", "volume")},
+                "adjClose": _adjusted(bar.close, 1 / listing.factor(bar.date)),
+                "divCash": listing.dividends.get(bar.date, 0.0),
+                "splitFactor": listing.splits[bar.date][0] / listing.splits[bar.date][1]
+                if bar.date in listing.splits
+                else 1.0,
+            }
+            for bar in listing.bars
+            if first <= bar.date.isoformat() <= last
+        ]
+
+
+# Alpaca ----------------------------------------------------------------------------------------------------------
+
+
+class AlpacaServer(VendorServer):
+    """Alpaca: as traded, many symbols in pages, and corporate actions."""
+
+    key = "a-key-of-alpaca"
+    secret = "a-secret-of-alpaca"  # noqa: S105 - of nobody
+    page = 250
+    """Rows of a page."""
+
+    def symbol_of(self, request: Request) -> str | None:
+        return request.query.get("symbols")
+
+    def reply(self, request: Request) -> Reply:
+        held = (request.headers.get("apca-api-key-id"), request.headers.get("apca-api-secret-key"))
+        if held != (self.key, self.secret):
+            return json_reply({"message": "forbidden."}, status=403)
+        symbols = request.query["symbols"].split(",")
+        invalid = [symbol for symbol in symbols if not symbol.replace(".", "").isalnum()]
+        if invalid:
+            return json_reply({"message": f"invalid symbol: {invalid[0]}"}, status=400)
+        start, end = request.query["start"][:10], request.query["end"]
+        place = int(request.query.get("page_token", "0"))
+        if request.path.endswith("/corporate-actions"):
+            return json_reply(self.actions(symbols, start, end[:10], place))
+        rows = [
+            (symbol, row)
+            for symbol in sorted(symbols)
+            for row in self.rows(self.listing(symbol))
+            if start <= row["t"][:10] and row["t"] <= end
+        ]
+        bars: dict[str, list[dict[str, Any]]] = {}
+        for symbol, row in rows[place : place + self.page]:
+            bars.setdefault(symbol, []).append(row)
+        following = str(place + self.page) if place + self.page < len(rows) else None
+        return json_reply({"bars": bars or None, "next_page_token": following})
+
+    @staticmethod
+    def rows(listing: Listing | None) -> list[dict[str, Any]]:
+        """Return the bars of a share."""
+        letters = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume"}
+        return [
+            {
+                "t": datetime.fromtimestamp(seconds_of(bar.date, "America/New_York", 0, 0), UTC).strftime(
+                    "%Y-%m-%dT%H:%M:%SZ"
+                ),
+                **{letter: getattr(bar, name) for letter, name in letters.items()},
+            }
+            for bar in (listing.bars if listing else [])
+        ]
+
+    def actions(self, symbols: list[str], start: str, end: str, place: int) -> dict[str, Any]:
+        """Return a page of corporate actions, with one action."""
+        events: list[tuple[str, dict[str, Any]]] = []
+        for symbol in sorted(symbols):
+            listing = self.listing(symbol)
+            for day, amount in listing.dividends.items() if listing else ():
+                events.append(("cash_dividends", {"symbol": symbol, "rate": amount, "ex_date": day.isoformat()}))
+            for day, (new, old) in listing.splits.items() if listing else ():
+                kind = "forward_splits" if new > old else "reverse_splits"
+                rates = {"new_rate": new, "old_rate": old}
+                events.append((kind, {"symbol": symbol, "ex_date": day.isoformat(), **rates}))
+        known = [event for event in events if start <= event[1]["ex_date"] <= end]
+        actions: dict[str, list[dict[str, Any]]] = {}
+        for kind, row in known[place : place + 1]:
+            actions.setdefault(kind, []).append(row)
+        following = str(place + 1) if place + 1 < len(known) else None
+        return {"corporate_actions": actions, "next_page_token": following}

@@ -18,6 +18,10 @@ __all__ = ["VENDORS", "symbol_for", "vendor"]
 
 VENDORS: dict[str, tuple[str, str]] = {
     "yahoo": ("pm.sources.vendors.yahoo", "YahooSource"),
+    "alpha_vantage": ("pm.sources.vendors.alpha_vantage", "AlphaVantageSource"),
+    "finnhub": ("pm.sources.vendors.finnhub", "FinnhubSource"),
+    "alpaca": ("pm.sources.vendors.alpaca", "AlpacaSource"),
+    "tiingo": ("pm.sources.vendors.tiingo", "TiingoSource"),
 }
 """For each vendor, the module and the class of its source. They are imported when they are asked for."""
 

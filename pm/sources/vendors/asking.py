@@ -30,10 +30,10 @@ def answers(gate: Gate, asks: Sequence[Ask], answer: Callable[[Ask], Answer]) ->
 
 
 def outcome(gate: Gate, ask: Ask, answer: Callable[[Ask], Answer]) -> Answer | Failure:
-    """Return the answer for a ticker after as many attempts as the settings allow, or why there is none."""
+    """Return the answer for a ticker, with the time that it took, or why there is none."""
     began = gate.clock.elapsed()
     try:
-        found = gate.attempt(lambda: answer(ask))
+        found = answer(ask)
     except PmError:  # the workspace's folder cannot be written
         raise
     except Exception as error:  # noqa: BLE001 - one odd reply must not end a night of 2,000 tickers

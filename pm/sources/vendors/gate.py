@@ -141,10 +141,10 @@ class Gate:
         VendorError
             The error of the last attempt.
         """
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
         first, longest = self.settings.first_wait_seconds, self.settings.longest_wait_seconds
-        growing = wait_exponential_jitter(initial=first, max=longest, jitter=first)
+        growing = wait_exponential(multiplier=first, max=longest) + wait_random(0, first)
 
         def pause(state: RetryCallState) -> float:
             asked = self._asked_to_wait(state.outcome.exception() if state.outcome is not None else None)

@@ -20,7 +20,7 @@ from pm.sources.vendors.problems import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Reply", "json_of", "raise_for_status", "redacted", "retry_moment", "said"]
+__all__ = ["Pairs", "Reply", "json_of", "raise_for_status", "redacted", "retry_moment", "said"]
 
 _SAID = 200
 """Largest number of characters of a vendor's own words in a message."""
@@ -50,6 +50,20 @@ class Reply:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+class Pairs(dict[str, Any]):
+    """A mapping of JSON that remembers all its pairs, where a key is there twice.
+
+    Attributes
+    ----------
+    pairs
+        Keys and values, as they were sent.
+    """
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
 def json_of(reply: Reply) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON value of a reply. `NaN` and infinities, which no JSON has, are read as such.
 
@@ -61,7 +75,7 @@ def json_of(reply: Reply) -> Any:  # noqa: ANN401 - any JSON value
     if reply.type and "json" not in reply.type and not reply.type.startswith("text/plain"):
         raise CutReplyError(f"The reply is {reply.type[:60]} and not JSON.")
     try:
-        return json.loads(reply.content)
+        return json.loads(reply.content, object_pairs_hook=Pairs)
     except RecursionError:
         raise InvalidReplyError("The reply is nested too deeply.") from None
     except ValueError:

@@ -22,6 +22,7 @@ __all__ = [
     "actions_frame",
     "bars_frame",
     "dates_of",
+    "days_of",
     "dividend_of",
     "number",
     "numbers",
@@ -37,6 +38,8 @@ Splits = list[tuple[date, float]]
 
 LONGEST_WITHOUT_BARS = timedelta(days=7)
 """Time in which every share that trades has a bar."""
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+"""Beginning of the year 1 and end of the year 9999, in seconds since 1970."""
 _PRICES = ("open", "high", "low", "close")
 _LARGEST_RATIO = 100_000
 """Largest number of new shares for an old one, or of old ones for a new one, that a split is believed to have."""
@@ -90,6 +93,18 @@ def dates_of(values: Sequence[Any]) -> pl.Series:
     """Return the days that texts begin with, as in 2024-05-31 or 2024-05-31T04:00:00Z; null where there is none."""
     written = pl.Series([value[:10] if isinstance(value, str) else None for value in values], dtype=pl.String)
     return written.str.to_date("%Y-%m-%d", strict=False)
+
+
+def days_of(times: list[Any], zone: str) -> pl.Series:
+    """Return the days of a time zone at times in seconds since 1970; null for what is none of the years 1 to 9999."""
+    milliseconds = [
+        int(time) * 1000
+        if isinstance(time, int | float) and not isinstance(time, bool) and _FIRST_SECOND <= time <= _LAST_SECOND
+        else None
+        for time in times
+    ]
+    moments = pl.Series(milliseconds, dtype=pl.Int64).cast(pl.Datetime("ms", "UTC"))
+    return moments.dt.convert_time_zone(zone).dt.date()
 
 
 def bars_frame(ask: Ask, source: str, dates: pl.Series, cells: Mapping[str, pl.Series]) -> pl.DataFrame:

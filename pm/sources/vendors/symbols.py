@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["symbol_for"]
+__all__ = ["exchange_suffix", "symbol_for"]
 
 _CLASS = re.compile(r"(?P<name>[A-Z0-9]+)[./_ -](?P<class>[A-Z]{1,2})")
 """A share and its class: BRK.B, BRK-B, BRK/B."""
@@ -40,8 +40,9 @@ def symbol_for(vendor: str, ticker: str) -> str:
     plain = ticker.strip().upper()
     for ending in _UNITED_STATES:
         plain = plain.removesuffix(ending)
-    name, dot, suffix = plain.rpartition(".")
-    if dot and _is_exchange(suffix):
+    suffix = exchange_suffix(plain)
+    if suffix:
+        name = plain.removesuffix(f".{suffix}")
         return f"{name}.{_SUFFIXES.get(vendor, {}).get(suffix, suffix)}"
     parts = _CLASS.fullmatch(plain)
     if parts is None:
@@ -49,5 +50,13 @@ def symbol_for(vendor: str, ticker: str) -> str:
     return f"{parts['name']}{_SEPARATORS.get(vendor, '-')}{parts['class']}"
 
 
-def _is_exchange(suffix: str) -> bool:
-    return len(suffix) > 1 or suffix in _EXCHANGES_OF_ONE_LETTER
+def exchange_suffix(symbol: str) -> str:
+    """Return the suffix of a symbol that names an exchange, without the dot; empty if it has none.
+
+    Examples
+    --------
+    >>> [exchange_suffix(symbol) for symbol in ("VOD.L", "0700.HK", "BRK.B", "AAPL")]
+    ['L', 'HK', '', '']
+    """
+    _, dot, suffix = symbol.rpartition(".")
+    return suffix if dot and (len(suffix) > 1 or suffix in _EXCHANGES_OF_ONE_LETTER) else ""

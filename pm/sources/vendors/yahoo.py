@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pm.errors import SourceError
+from pm.errors import PmError, SourceError
 from pm.sources.vendors.asking import answers
 from pm.sources.vendors.gate import Gate
 from pm.sources.vendors.limits import Limits
-from pm.sources.vendors.problems import LimitedError
+from pm.sources.vendors.problems import LimitedError, UnreachableError, VendorError
 from pm.sources.vendors.reply import json_of, raise_for_status
 from pm.sources.vendors.yahoo_chart import NAME, read_chart
 
@@ -93,11 +93,20 @@ class YahooSource:
             "includePrePost": "false",
             "events": "div,splits,capitalGains",
         }
-        reply = self._connect().chart(_CHART.format(symbol=quote(ask.symbol, safe="")), parameters)
+        url = _CHART.format(symbol=quote(ask.symbol, safe=""))
+        return read_chart(self.gate.attempt(lambda: self._chart(url, parameters)), ask, now.date())
+
+    def _chart(self, url: str, parameters: dict[str, str | int]) -> Any:  # noqa: ANN401 - any JSON value
+        try:
+            reply = self._connect().chart(url, parameters)
+        except (VendorError, PmError):
+            raise
+        except Exception as error:  # noqa: BLE001 - yfinance raises whatever a page without its form makes it raise
+            raise UnreachableError(f"yfinance could not ask Yahoo ({type(error).__name__}).") from None
         if reply.status in {401, 403}:
             raise LimitedError(f"Yahoo refuses requests from this computer's address (HTTP {reply.status}).")
         raise_for_status(reply, now=self.gate.clock.now())
-        return read_chart(json_of(reply), ask, now.date())
+        return json_of(reply)
 
 
 def _seconds(moment: datetime) -> int:

@@ -13,6 +13,7 @@ from pm.sources.vendors.rows import (
     Splits,
     actions_frame,
     bars_frame,
+    days_of,
     dividend_of,
     number,
     numbers,
@@ -32,8 +33,6 @@ __all__ = ["NAME", "read_chart"]
 
 NAME = "yahoo"
 _CELLS = ("open", "high", "low", "close", "volume")
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
-"""Beginning of the year 1 and end of the year 9999, in seconds since 1970."""
 _DIVIDENDS = ("dividends", "capitalGains")
 """Events that pay money to who holds a share the day before."""
 
@@ -99,7 +98,7 @@ def _bars(result: dict[str, Any], ask: Ask, zone: str) -> pl.DataFrame:
         cells[name] = numbers([None] * len(times) if column is None else _list(column, name))
         if len(cells[name]) != len(times):
             raise InvalidReplyError(f"The chart has {len(times):,} times and {len(cells[name]):,} cells of {name}.")
-    return bars_frame(ask, NAME, _days(times, zone), {name: _decimal(column) for name, column in cells.items()})
+    return bars_frame(ask, NAME, days_of(times, zone), {name: _decimal(column) for name, column in cells.items()})
 
 
 def _decimal(column: pl.Series) -> pl.Series:
@@ -139,20 +138,8 @@ def _entries(events: object) -> list[dict[str, Any]]:
 
 
 def _day(event: dict[str, Any], zone: str) -> date | None:
-    day: date | None = _days([event.get("date")], zone)[0]
+    day: date | None = days_of([event.get("date")], zone)[0]
     return day
-
-
-def _days(times: list[Any], zone: str) -> pl.Series:
-    """Return the exchange's days at times in seconds since 1970; null for what is no time of the years 1 to 9999."""
-    milliseconds = [
-        int(time) * 1000
-        if isinstance(time, int | float) and not isinstance(time, bool) and _FIRST_SECOND <= time <= _LAST_SECOND
-        else None
-        for time in times
-    ]
-    moments = pl.Series(milliseconds, dtype=pl.Int64).cast(pl.Datetime("ms", "UTC"))
-    return moments.dt.convert_time_zone(zone).dt.date()
 
 
 def _zone(meta: dict[str, Any]) -> str:
