@@ -12,7 +12,7 @@ from pm.sources.base import Answer
 from pm.sources.vendors.keyed import KeyedSource
 from pm.sources.vendors.limits import Limits
 from pm.sources.vendors.problems import InvalidReplyError, LimitedError, NotPermittedError, OtherSymbolError
-from pm.sources.vendors.reply import json_of, raise_for_status, said
+from pm.sources.vendors.reply import json_of, raise_for_status, retry_moment, said
 from pm.sources.vendors.rows import (
     Splits,
     actions_frame,
@@ -106,7 +106,8 @@ class FinnhubSource(KeyedSource):
                 "Choose another vendor: pm universe move TICKER --to VENDOR."
             )
         if reply.status == 429:
-            raise LimitedError(f"Finnhub asks to wait (HTTP 429). {words}".strip(), retry_after=self._reset(reply))
+            moment = retry_moment(reply, self.gate.clock.now())
+            raise LimitedError(f"Finnhub asks to wait (HTTP 429). {words}".strip(), retry_after=moment or self._reset(reply))
         raise_for_status(reply, now=self.gate.clock.now(), words=words)
         value = json_of(reply)
         if isinstance(value, dict) and "error" in value:
@@ -142,7 +143,7 @@ def read_candles(value: Any, ask: Ask) -> pl.DataFrame:  # noqa: ANN401 - any JS
     VendorError
         It has not the form of candles.
     """
-    if not isinstance(value, dict) or value.get("s") not in {"ok", "no_data"}:
+    if not isinstance(value, dict) or value.get("s") not in ("ok", "no_data"):
         raise InvalidReplyError("The reply has no candles.")
     empty: list[Any] = []
     times = empty if value["s"] == "no_data" else value.get("t")

@@ -72,7 +72,15 @@ class KeyedSource(ABC):
         """
         if asks:
             self._connect()
-        return self._answers(asks)
+        return self._closing(asks)
+
+    def _closing(self, asks: Sequence[Ask]) -> Iterator[Answer | Failure]:
+        try:
+            yield from self._answers(asks)
+        finally:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
 
     def _answers(self, asks: Sequence[Ask]) -> Iterator[Answer | Failure]:
         return answers(self.gate, asks, self._answer)

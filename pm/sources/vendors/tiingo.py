@@ -10,7 +10,7 @@ from pm.sources.base import Answer
 from pm.sources.vendors.keyed import KeyedSource
 from pm.sources.vendors.limits import Limits
 from pm.sources.vendors.problems import BudgetSpentError, InvalidReplyError, LimitedError, OtherSymbolError
-from pm.sources.vendors.reply import json_of, raise_for_status
+from pm.sources.vendors.reply import json_of, raise_for_status, retry_moment
 from pm.sources.vendors.rows import (
     actions_frame,
     bars_frame,
@@ -63,13 +63,15 @@ class TiingoSource(KeyedSource):
     def _read(self, reply: Reply) -> Any:  # noqa: ANN401 - any JSON value
         words = self._words(reply, "detail")
         if reply.status == 429:
-            raise self._limited(words)
+            raise self._limited(words, retry_moment(reply, self.gate.clock.now()))
         raise_for_status(reply, now=self.gate.clock.now(), words=words)
         return json_of(reply)
 
-    def _limited(self, words: str) -> LimitedError:
+    def _limited(self, words: str, moment: datetime | None) -> LimitedError:
         """Return the error of a limit, which Tiingo tells in words: that of an hour, of a day or of a month."""
-        told = f"Tiingo asks to wait (HTTP 429): {words or 'without words'}"
+        told = f"Tiingo asks to wait (HTTP 429): {words.rstrip('.') or 'without words'}."
+        if moment is not None:
+            return LimitedError(told, retry_after=moment)
         if "hour" in words.lower():
             now = self.gate.clock.now()
             full_hour = datetime(now.year, now.month, now.day, now.hour) + timedelta(hours=1)  # noqa: DTZ001 - UTC, without a zone
