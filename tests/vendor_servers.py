@@ -432,15 +432,18 @@ class AlphaVantageServer(VendorServer):
         found = self.listing(symbol)
         if function != "TIME_SERIES_DAILY":
             return json_reply({"symbol": symbol, "data": self.events(found, function)})
+        return self.daily(request, found)
+
+    def daily(self, request: Request, found: Listing | None) -> Reply:
+        """Return the bars of a share."""
         if found is None:
             words = "Invalid API call. Please retry or visit the documentation for TIME_SERIES_DAILY."
             return json_reply({"Error Message": words})
         if request.query.get("outputsize") != "full":
-            return json_reply(self.series(found, symbol))
-        if self.premium:
-            return Reply(body=self.csv(found), type="application/x-download")
+            return json_reply(self.series(found, found.symbol))
         words = "The outputsize=full parameter value is a premium feature for the TIME_SERIES_DAILY endpoint."
-        return json_reply({"Information": f"Thank you for using Alpha Vantage! {words}"})
+        refusal = json_reply({"Information": f"Thank you for using Alpha Vantage! {words}"})
+        return Reply(body=self.csv(found), type="application/x-download") if self.premium else refusal
 
     @staticmethod
     def events(listing: Listing | None, function: str) -> list[dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pm.sources.base import Source
 
@@ -19,6 +19,9 @@ class Vendor(Source, Protocol):
     ----------
     gate
         Gate that its requests go through, with the limits and the budget of the day.
+    key_names
+        Names of the keys that it needs; empty if it needs none.
     """
 
     gate: Gate
+    key_names: ClassVar[tuple[str, ...]]

@@ -107,7 +107,9 @@ class FinnhubSource(KeyedSource):
             )
         if reply.status == 429:
             moment = retry_moment(reply, self.gate.clock.now())
-            raise LimitedError(f"Finnhub asks to wait (HTTP 429). {words}".strip(), retry_after=moment or self._reset(reply))
+            raise LimitedError(
+                f"Finnhub asks to wait (HTTP 429). {words}".strip(), retry_after=moment or self._reset(reply)
+            )
         raise_for_status(reply, now=self.gate.clock.now(), words=words)
         value = json_of(reply)
         if isinstance(value, dict) and "error" in value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from pm.errors import PmError, SourceError
@@ -51,6 +51,7 @@ class YahooSource:
     """
 
     name = NAME
+    key_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: RefreshSettings, keys: Keys, folder: Path, clock: Clock | None = None) -> None:
         del keys

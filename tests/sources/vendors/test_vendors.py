@@ -23,10 +23,8 @@ from pm.tables.vocabulary import FailureReason
 from tests.vendor_servers import (
     AlphaVantageServer,
     Bar,
-    FinnhubServer,
     Listing,
     Reply,
-    TiingoServer,
     VendorServer,
     YahooServer,
     broken_off,
@@ -339,7 +337,7 @@ def test_a_missing_key_is_told_before_anything_is_sent(server: VendorServer, mad
 def test_a_key_that_is_refused_ends_the_refresh_and_is_not_shown(server: VendorServer, made: Made) -> None:
     if isinstance(server, YahooServer):
         pytest.skip("needs no key")
-    wrong = {name: "an-expired-key-of-mine" for name in Keys.model_fields}
+    wrong = dict.fromkeys(Keys.model_fields, "an-expired-key-of-mine")
     source = made(server, keys=Keys.model_validate(wrong), concurrency=1)
     asks = [ask(f"T{number}", start=date(2023, 12, 1 + number)) for number in range(5)]
     found = list(source.fetch(asks))
