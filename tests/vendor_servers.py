@@ -362,7 +362,9 @@ class YahooServer(VendorServer):
         if found is None:
             told = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
             return json_reply({"chart": {"result": None, "error": told}}, status=404)
-        return json_reply(self.chart(found, int(request.query["period1"]), int(request.query["period2"])))
+        return json_reply(
+            self.chart(found, int(request.query.get("period1", "0")), int(request.query.get("period2", "0")))
+        )
 
     @staticmethod
     def chart(listing: Listing, first: int = -(10**10), last: int = 10**10) -> dict[str, Any]:
