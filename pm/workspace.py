@@ -64,6 +64,11 @@ class Workspace:
         return self.lake / "kept"
 
     @property
+    def cache(self) -> Path:
+        """What vendors have been asked today, and what their libraries keep; it can be deleted."""
+        return self.root / "cache"
+
+    @property
     def views(self) -> Path:
         """Folder of the user's own views."""
         return self.root / "sql"

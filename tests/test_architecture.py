@@ -87,7 +87,7 @@ def test_importing_a_pure_room_imports_no_database_and_nothing_slow() -> None:
 import importlib, sys
 for room in {[*COMMON[1:], *PURE, "schedule"]}:
     importlib.import_module("pm." + room)
-    for library in ("duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars"):
+    for library in ("duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars", "httpx", "yfinance"):
         if library in sys.modules:
             print(room, "imports", library)
 """
@@ -117,6 +117,11 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("arch", {"volatility"}),
         ("plotly", {"report"}),
         ("dataframely", {"quality"}),
+        ("httpx", {"sources"}),
+        ("httpcore", {"sources"}),
+        ("tenacity", {"sources"}),
+        ("yfinance", {"sources"}),
+        ("curl_cffi", {"sources"}),
         ("typer", {"cli"}),
         ("rich", {"cli"}),
         ("pydantic_settings", {"settings"}),

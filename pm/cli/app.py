@@ -28,6 +28,7 @@ from pm.cli import (
     runs,
     schedule,
     signals,
+    sources,
     sql,
     tables,
     universe,
@@ -104,6 +105,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(runs.app, name="runs")
     app.add_typer(actions.app, name="actions")
     app.add_typer(universe.app, name="universe")
+    app.add_typer(sources.app, name="sources")
     app.add_typer(policy.app, name="policy")
     app.add_typer(lake.app, name="lake")
     app.add_typer(schedule.app, name="schedule")

@@ -1,6 +1,7 @@
 """Typed settings, a module for each file of config/. `load_settings` reads them once; then they are passed on."""
 
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
+from pm.settings.keys import KEYS_FILE, Keys, load_keys, warning_about_keys
 from pm.settings.lake import LakeSettings
 from pm.settings.load import RETIRED, load_settings
 from pm.settings.process import child_environment, setting_variables, user_config_folder
@@ -16,10 +17,12 @@ from pm.settings.volatility import VolatilitySettings
 
 __all__ = [
     "CALENDAR_FEATURES",
+    "KEYS_FILE",
     "RETIRED",
     "VENDOR_NAMES",
     "ExchangeSettings",
     "ForecastSettings",
+    "Keys",
     "LakeSettings",
     "QualitySettings",
     "RefreshSettings",
@@ -30,9 +33,11 @@ __all__ = [
     "SourceSettings",
     "VolatilitySettings",
     "child_environment",
+    "load_keys",
     "load_settings",
     "redact_credentials",
     "section_values",
     "setting_variables",
     "user_config_folder",
+    "warning_about_keys",
 ]
