@@ -276,6 +276,14 @@ class Lake:
         # A newer version may have added columns to the table, and an older snapshot may lack some.
         return frame.select(name for name in table.polars_schema if name in frame.columns)
 
+    def export(self, table: Table, file: Path) -> None:
+        """Write the rows of a table to a Parquet file, in place of one that is there."""
+        columns = ", ".join(identifier(name) for name in table.polars_schema)
+        with translated(self.location):
+            self._connection.execute(
+                f"COPY (SELECT {columns} FROM {table.qualified}) TO {quote(str(file))} (FORMAT parquet)"  # noqa: S608 - declared names
+            )
+
     def select(
         self,
         name: str,

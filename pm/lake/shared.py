@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pm.errors import LakeError, PmError
+from pm.errors import LakeError, PmError, StorageError
 from pm.lake.binding import identifier, quote
 from pm.lake.shared_errors import recognised_shared, unknown_shared
 
@@ -27,15 +27,24 @@ __all__ = [
     "attachment",
     "catalog_session",
     "extensions_of",
+    "holds_lake",
     "open_object_store",
     "prepare_catalog",
     "translated_shared",
 ]
 
-_PATIENCE = {"connect_timeout": "15", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
-"""Parameters of a connection, in seconds and tries, with which a server that is gone is noticed within a minute."""
+_PARAMETERS = {
+    "connect_timeout": "15",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "client_encoding": "UTF8",
+}
+"""Parameters of a connection, in seconds and tries: a server that is gone is noticed within a minute."""
 _NAME_BYTES = 63
 """Largest number of bytes of the name under which PostgreSQL lists a connection."""
+_MARK = "ducklake_metadata"
+"""Table by which a catalog of DuckLake is recognised."""
 _CREDENTIAL_SETTINGS = ("s3_access_key_id", "s3_secret_access_key", "s3_session_token")
 """Settings of DuckDB that its extension fills from the environment, and that SQL could read."""
 
@@ -77,8 +86,8 @@ def open_object_store(connection: duckdb.DuckDBPyConnection, location: LakeLocat
         connection.execute(f"CREATE SECRET pm_data (TYPE s3, PROVIDER credential_chain, {', '.join(options)})")
 
 
-def prepare_catalog(location: LakeLocation) -> bool:
-    """Make the schema of a shared lake's catalog where it is missing, and return whether the catalog holds a lake.
+def holds_lake(location: LakeLocation) -> bool:
+    """Return whether the catalog of a shared lake has been made.
 
     Raises
     ------
@@ -96,18 +105,56 @@ def prepare_catalog(location: LakeLocation) -> bool:
                 [location.schema],
             )
         }
-        if "ducklake_metadata" in names:
-            return True
-        if names:
-            raise LakeError(
-                f"The schema for the lake's catalog holds tables of another program, such as {min(names)!r}.",
-                where=location.where,
-                hint="name a schema of the lake's own at the end of lake.catalog: ?schema=NAME",
-            )
+    if names and _MARK not in names:
+        raise LakeError(
+            f"The schema for the lake's catalog holds tables of another program, such as {min(names)!r}.",
+            where=location.where,
+            hint="name a schema of the lake's own at the end of lake.catalog: ?schema=NAME",
+        )
+    return bool(names)
+
+
+def prepare_catalog(location: LakeLocation) -> bool:
+    """Make the schema of a shared lake's catalog where it is missing, and return whether the catalog holds a lake.
+
+    Raises
+    ------
+    PmError
+        See `holds_lake`; or the user of the database has no right to make the schema.
+    """
+    if holds_lake(location):
+        return True
+    with catalog_session(location, "pm") as session:
         # Asked for even where it exists, CREATE SCHEMA needs the right to make one.
         if session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [location.schema]).fetchone() is None:
             session.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(location.schema)}".encode())
     return False
+
+
+def check_shared(location: LakeLocation) -> bool:
+    """Return whether there is a lake yet, after a look at all that a shared lake needs.
+
+    Raises
+    ------
+    PmError
+        The catalog's database, or the object store or folder of the data, cannot be used.
+    """
+    from pm.lake.connection import attach, connect
+
+    if not location.is_in_object_store and not location.data_folder.is_dir():
+        raise StorageError(
+            "There is no folder for the lake's data.",
+            where=str(location.data_folder),
+            hint="make it where all of the machines see it under this path, or correct the address of the data",
+        )
+    exists = prepare_catalog(location)
+    with connect(location) as connection:
+        if exists:
+            attach(connection, location, read_only=True)
+        if location.is_in_object_store:
+            with translated_shared(location):
+                connection.execute(f"SELECT count(*) FROM glob({quote(location.data_path + '*')})")  # noqa: S608 - quoted
+    return exists
 
 
 @contextmanager
@@ -140,7 +187,7 @@ def _parameters(location: LakeLocation, name: str) -> str:
 
     given = {key: value for key, value in conninfo_to_dict(location.database).items() if value is not None}
     shown = name.encode()[:_NAME_BYTES].decode(errors="ignore")
-    return make_conninfo("", **{**_PATIENCE, "application_name": shown, **given})
+    return make_conninfo("", **{**_PARAMETERS, "application_name": shown, **given})
 
 
 def _psycopg(location: LakeLocation) -> ModuleType:

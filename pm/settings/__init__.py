@@ -2,7 +2,7 @@
 
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
 from pm.settings.lake import LakeSettings
-from pm.settings.load import RETIRED, load_settings
+from pm.settings.load import RETIRED, load_settings, with_values
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
 from pm.settings.refresh import VENDOR_NAMES, RefreshSettings
@@ -31,4 +31,5 @@ __all__ = [
     "load_settings",
     "redact_credentials",
     "section_values",
+    "with_values",
 ]
