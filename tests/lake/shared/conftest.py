@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pm.settings import LakeSettings
+    from tests.conftest import Pm
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of a server that lives as long as the tests
 KEY_ID, SECRET_KEY = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-SECRETS = (PASSWORD, SECRET_KEY)
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,12 @@ def store() -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
+def secrets() -> tuple[str, str]:
+    """Return what nobody is to see: the password of the server, and the key of the store."""
+    return PASSWORD, SECRET_KEY
+
+
+@pytest.fixture(scope="session")
 def logins() -> dict[str, str]:
     """Environment variables from which the clients of the two servers take passwords and keys."""
     return {"PGPASSWORD": PASSWORD, "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
@@ -160,21 +166,27 @@ def logged_in(logins: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
 _NUMBERS = itertools.count()
 
 
-@pytest.fixture(params=["s3", "folder"])
-def place(request: pytest.FixtureRequest, postgres: Server, tmp_path: Path) -> dict[str, str]:
+def new_place(kind: str, request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
     """Return settings of a new shared lake, with its data in the object store, or in a folder."""
     name = f"s{next(_NUMBERS)}"
-    catalog = postgres.url(schema=name)
-    if request.param == "folder":
-        (tmp_path / "shared").mkdir()
-        return {"catalog": catalog, "data": str(tmp_path / "shared")}
+    server: Server = request.getfixturevalue("postgres")
+    catalog = server.url(schema=name)
+    if kind == "folder":
+        (folder / "shared").mkdir()
+        return {"catalog": catalog, "data": str(folder / "shared")}
     store: Store = request.getfixturevalue("store")
-    return {
-        "catalog": catalog,
-        "data": f"s3://lake/{name}",
-        "s3_endpoint": store.endpoint,
-        "s3_region": "us-east-1",
-    }
+    return {"catalog": catalog, "data": f"s3://lake/{name}", "s3_endpoint": store.endpoint, "s3_region": "us-east-1"}
+
+
+def variables_of(place: dict[str, str], logins: dict[str, str]) -> dict[str, str]:
+    """Return environment variables with which `pm` works on a shared lake."""
+    return logins | {f"PM_LAKE__{name.upper()}": value for name, value in place.items()}
+
+
+@pytest.fixture(params=["s3", "folder"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Settings of a new shared lake."""
+    return new_place(request.param, request, tmp_path)
 
 
 @pytest.fixture
@@ -195,24 +207,60 @@ def location(shared: LakeSettings, tmp_path: Path) -> LakeLocation:
 @pytest.fixture
 def variables(place: dict[str, str], logins: dict[str, str]) -> dict[str, str]:
     """Environment variables with which `pm` works on that lake."""
-    return logins | {f"PM_LAKE__{name.upper()}": value for name, value in place.items()}
+    return variables_of(place, logins)
+
+
+def write_csv(folder: Path, ticker: str) -> Path:
+    """Write a CSV file with forty daily bars of a ticker."""
+    import polars as pl
+
+    dates = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 12, 31), eager=True)
+    close = [100 + (7 * n) % 13 for n in range(40)]
+    frame = pl.DataFrame({"Date": dates.filter(dates.dt.weekday() < 6).head(40), "Close": close}).with_columns(
+        Open=pl.col("Close") - 0.5, High=pl.col("Close") + 1.0, Low=pl.col("Close") - 1.0, Volume=pl.lit(1000)
+    )
+    file = folder / f"{ticker}.csv"
+    frame.write_csv(file)
+    return file
 
 
 @pytest.fixture
 def write_bars(tmp_path: Path) -> Callable[..., Path]:
-    """Write a CSV file with daily bars of a ticker."""
+    """Write a CSV file with forty daily bars of a ticker: `write_bars("AAA")`."""
+    return lambda ticker: write_csv(tmp_path, ticker)
 
-    def write(ticker: str, days: int = 40, first: str = "2024-01-01") -> Path:
-        import polars as pl
 
-        dates = pl.date_range(pl.lit(first).str.to_date(), pl.lit("2030-01-01").str.to_date(), eager=True)
-        dates = dates.filter(dates.dt.weekday() < 6).head(days)
-        close = [100 + (7 * n) % 13 for n in range(days)]
-        frame = pl.DataFrame({"Date": dates, "Close": close}).with_columns(
-            Open=pl.col("Close") - 0.5, High=pl.col("Close") + 1.0, Low=pl.col("Close") - 1.0, Volume=pl.lit(1000)
-        )
-        file = tmp_path / f"{ticker}.csv"
-        frame.write_csv(file)
-        return file
+@dataclass(frozen=True)
+class Stocked:
+    """A workspace on a shared lake with the bars of AAA and BBB."""
 
-    return write
+    folder: Path
+    variables: dict[str, str]
+    files: tuple[Path, ...]
+
+
+def stocked_workspace(place: dict[str, str], logins: dict[str, str], pm: Pm, folder: Path) -> Stocked:
+    """Make a workspace on a new shared lake, and import bars."""
+    made = Stocked(
+        folder / "work", variables_of(place, logins), tuple(write_csv(folder, name) for name in ("AAA", "BBB"))
+    )
+    made.folder.mkdir()
+    assert pm(made.folder, "init").returncode == 0
+    done = pm(made.folder, "import", *made.files, env=made.variables)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.fixture(scope="module", params=["s3", "folder"])
+def stocked(
+    request: pytest.FixtureRequest, logins: dict[str, str], pm: Pm, tmp_path_factory: pytest.TempPathFactory
+) -> Stocked:
+    """A stocked workspace that tests only read."""
+    folder = tmp_path_factory.mktemp("stocked")
+    return stocked_workspace(new_place(request.param, request, folder), logins, pm, folder)
+
+
+@pytest.fixture
+def own(place: dict[str, str], logins: dict[str, str], pm: Pm, tmp_path: Path) -> Stocked:
+    """A stocked workspace of the test's own."""
+    return stocked_workspace(place, logins, pm, tmp_path)

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Server
-
     from pm.lake.location import LakeLocation
     from pm.settings import LakeSettings
+    from tests.lake.shared.conftest import Server
 
 UNIVERSE = TABLES["universe"]
 WORKER = """
@@ -110,7 +109,7 @@ def test_two_workers_with_overlapping_halves_give_one_workers_table(
 
 def test_without_a_lock_a_merge_from_an_old_snapshot_is_done_again(lake_of: Callable[..., Lake]) -> None:
     """The catalog itself refuses the second of two commits that saw the same rows, and the work is then repeated."""
-    attempts = []
+    attempts: list[int] = []
     with lake_of() as first, lake_of() as second:
 
         def merge(transaction: Any) -> None:  # noqa: ANN401 - Transaction
@@ -188,9 +187,7 @@ def test_a_process_that_is_killed_gives_the_lock_back(
 
 def terminate(postgres: Server, name: str) -> None:
     """End the connections of a name, as a server that restarts does."""
-    assert postgres.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", name
-    )
+    assert postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", name)
 
 
 @pytest.mark.parametrize("moment", ["before the commit", "inside the commit"])
