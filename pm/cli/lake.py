@@ -32,7 +32,7 @@ def info(context: typer.Context) -> None:
     from pm.lake.maintenance import table_sizes
 
     with open_reader(context) as lake:
-        print_lines(f"Lake: {lake.root}", f"Newest snapshot: {lake.snapshot}", "")
+        print_lines(f"Lake: {lake.location.where}", f"Newest snapshot: {lake.snapshot}", "")
         print_frame(table_sizes(lake), formats=dict.fromkeys(("rows", "files", "bytes"), ",d"))
 
 

@@ -43,7 +43,7 @@ def run_to_show(lake: Lake, run_id: str | None) -> str:
             message = "There are no results of your own files yet; those of the sample were removed."
         else:
             message = "There are no results yet: no run is done."
-        raise NoResultsError(message, where=str(lake.root), hint="pm run")
+        raise NoResultsError(message, where=lake.location.where, hint="pm run")
     if run_id in of_sample:
         raise NoResultsError(
             "The results of this run were removed: it was about the sample, which your own files have ended.",

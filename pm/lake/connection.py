@@ -16,11 +16,12 @@ import duckdb
 from pm.errors import LakeBusyError, LakeError, PmError, StorageError
 from pm.lake.binding import quote
 from pm.lake.layout import CATALOG, DATA
+from pm.lake.location import LakeLocation, located
 from pm.lake.spill import remove_abandoned_spill, spill_folder
 from pm.open_files import delete, is_held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pm.settings import LakeSettings
 
@@ -41,6 +42,7 @@ INTERRUPTED = "Query interrupted"
 Result = TypeVar("Result")
 
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
+"""DuckDB's extensions for a lake in a folder."""
 _DAMAGED_HINT = (
     "list the damage with `pm lake verify`; restore lake/ from a backup, or move it away, then import or fetch its "
     "data again"
@@ -50,6 +52,7 @@ _CATALOG_HINT = (
     "then import your files again"
 )
 """Remedy where the catalog is damaged: neither `pm lake verify` nor `pm lake restore` can do without it."""
+_SHARED_CATALOG_HINT = "restore the schema of the catalog from a backup of its database, made with pg_dump"
 
 _BUSY, _BUSY_HINT = "The lake is locked by another writer.", "wait for it to finish, then run this again"
 _HALF_READ = ("Failed to commit DuckLake transaction", "Failed to load DuckLake")
@@ -170,7 +173,7 @@ _NAMED_FILE = re.compile(r'"([^"\n]+\.parquet)"', re.IGNORECASE)
 _HALF_WRITTEN = re.compile(r'could not write[^"]*"(?P<file>[^"]+\.parquet)"', re.IGNORECASE)
 
 
-def connect(*, threads: int = 0) -> duckdb.DuckDBPyConnection:
+def connect(location: LakeLocation | None = None, *, threads: int = 0) -> duckdb.DuckDBPyConnection:
     """Return a connection to an in-memory DuckDB with the lake's extensions loaded and its time zone set to UTC.
 
     The extensions come from Python packages, so that no network is needed; where those are missing, DuckDB downloads
@@ -178,6 +181,8 @@ def connect(*, threads: int = 0) -> duckdb.DuckDBPyConnection:
 
     Parameters
     ----------
+    location
+        The lake that is to be attached; by default, one in a folder.
     threads
         Number of threads of a query; 0 for one per core.
 
@@ -185,25 +190,37 @@ def connect(*, threads: int = 0) -> duckdb.DuckDBPyConnection:
     ------
     LakeError
         An extension can be loaded from neither place.
+    PmError
+        There are no credentials for the object store of a shared lake.
     """
+    extensions: Sequence[str] = _EXTENSIONS
+    if location is not None and location.is_shared:
+        from pm.lake.shared import extensions_of
+
+        extensions = extensions_of(location)
     # To check the signatures of the packaged files takes 0.3 s, and they are trusted as the code beside them is.
     connection = duckdb.connect(config={"allow_unsigned_extensions": True})
     connection.execute("SET enable_progress_bar = false")  # before LOAD, which would draw one on a slow machine
     if threads:
         connection.execute(f"SET threads = {threads:d}")
-    missing = [(name, error) for name in _EXTENSIONS if (error := _load_packaged(connection, name)) is not None]
+    missing = [(name, error) for name in extensions if (error := _load_packaged(connection, name)) is not None]
     connection.execute("SET allow_unsigned_extensions = false")  # nothing else is loaded without its signature
     for name, error in missing:
         try:
             connection.install_extension(name)
             connection.load_extension(name)
         except duckdb.Error:
+            extra = "" if name in _EXTENSIONS else "[shared]"
             raise LakeError(
                 f"DuckDB's extension {name!r} cannot be loaded: {_first_line(error)}.",
                 where=f"DuckDB {duckdb.__version__}",
-                hint="reinstall: python -m pip install --force-reinstall portfolio-maximizer",
+                hint=f"reinstall: python -m pip install --force-reinstall 'portfolio-maximizer{extra}'",
             ) from error
     connection.execute("SET TimeZone = 'UTC'")
+    if location is not None and location.is_in_object_store:
+        from pm.lake.shared import open_object_store
+
+        open_object_store(connection, location)
     return connection
 
 
@@ -256,14 +273,14 @@ def _packaged(name: str) -> Path:
 
 
 def attach(
-    connection: duckdb.DuckDBPyConnection, root: Path, *, read_only: bool = False, at: int | None = None
+    connection: duckdb.DuckDBPyConnection, place: Path | LakeLocation, *, read_only: bool = False, at: int | None = None
 ) -> None:
-    """Attach the lake in a folder as `lake` and make it the default catalog.
+    """Attach a lake as `lake` and make it the default catalog.
 
     Parameters
     ----------
-    root
-        The workspace's lake folder. The lake can have been moved since it was created.
+    place
+        The workspace's lake folder, or another location. A lake in a folder can have been moved since it was created.
     read_only
         Refuse writes.
     at
@@ -272,25 +289,36 @@ def attach(
     Raises
     ------
     LakeError
-        The catalog is missing, empty or damaged.
+        The catalog is missing, empty or damaged, or its server cannot be used.
     StorageError
         The folder cannot be read, or written if it is to be.
     """
-    options = [f"DATA_PATH {quote(str(root / DATA) + '/')}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 5000"]
-    if read_only:
-        options.append("READ_ONLY")
-    else:
-        options.append("META_JOURNAL_MODE 'WAL'")  # readers are never blocked by the writer
+    location = located(place)
+    options = ["READ_ONLY"] if read_only else []
     if at is not None:
         options.append(f"SNAPSHOT_VERSION {at:d}")
-    if (lost := _lost_catalog(root)) is not None:
-        raise lost
-    remove_abandoned_spill(root)
-    with translated(root, files=False):
-        connection.execute(f"SET temp_directory = {quote(str(spill_folder(root)))}")  # by default, the current folder
-        connection.execute(f"ATTACH {quote(f'ducklake:sqlite:{root / CATALOG}')} AS lake ({', '.join(options)})")
+    if location.is_shared:
+        from pm.lake.shared import attachment
+
+        address, more = attachment(location)
+        options += more
+        # A commit fails if another came first, and all of it is done again. DuckLake itself would try again with rows
+        # that were computed before, and keys could double.
+        connection.execute("SET ducklake_max_retry_count = 0")
+    else:
+        address = f"ducklake:sqlite:{location.catalog_file}"
+        options += [f"DATA_PATH {quote(location.data_path)}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 5000"]
+        if not read_only:
+            options.append("META_JOURNAL_MODE 'WAL'")  # readers are never blocked by the writer
+        if (lost := _lost_catalog(location.folder)) is not None:
+            raise lost
+    remove_abandoned_spill(location.folder)
+    with translated(location, files=False):
+        folder = spill_folder(location.folder)
+        connection.execute(f"SET temp_directory = {quote(str(folder))}")  # by default, the current folder
+        connection.execute(f"ATTACH {quote(address)} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
-        _refuse_lost_snapshots(connection, root)
+        _refuse_lost_snapshots(connection, location)
 
 
 def _lost_catalog(root: Path) -> LakeError | None:
@@ -310,7 +338,7 @@ def _lost_catalog(root: Path) -> LakeError | None:
     )
 
 
-def _refuse_lost_snapshots(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+def _refuse_lost_snapshots(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
     """Refuse a catalog that lists changes or files of snapshots later than its newest one.
 
     A commit would take the number of the lost snapshot again and fail, as if another writer had been first.
@@ -318,12 +346,14 @@ def _refuse_lost_snapshots(connection: duckdb.DuckDBPyConnection, root: Path) ->
     row = connection.execute(_LOST_SNAPSHOT).fetchone()
     if row is not None and row[0] is not None:
         raise LakeError(
-            f"The lake's catalog is damaged: snapshot {row[0]} is lost.", where=str(root / CATALOG), hint=_CATALOG_HINT
+            f"The lake's catalog is damaged: snapshot {row[0]} is lost.",
+            where=location.where if location.is_shared else str(location.catalog_file),
+            hint=_SHARED_CATALOG_HINT if location.is_shared else _CATALOG_HINT,
         )
 
 
 @contextmanager
-def translated(root: Path, *, files: bool = True) -> Iterator[None]:
+def translated(place: Path | LakeLocation, *, files: bool = True) -> Iterator[None]:
     """Turn DuckDB's and the system's errors about the lake into errors with a remedy.
 
     Parameters
@@ -344,8 +374,9 @@ def translated(root: Path, *, files: bool = True) -> Iterator[None]:
         raise
     except (duckdb.Error, OSError) as error:
         _discard_half_written(error)
-        unknown = LakeError(_first_line(error), where=str(root), hint="run again with --debug and report it")
-        raise (explained(error, root) if files else recognised(error, root)) or unknown from error
+        location = located(place)
+        unknown = LakeError(_first_line(error), where=location.where, hint="run again with --debug and report it")
+        raise (explained(error, location) if files else recognised(error, location)) or unknown from error
     except RuntimeError as error:
         if str(error) == INTERRUPTED:
             raise KeyboardInterrupt from error
@@ -379,51 +410,70 @@ def _discard_half_written(error: BaseException) -> None:
             delete(Path(named["file"]))
 
 
-def recognised(error: duckdb.Error | OSError, root: Path) -> PmError | None:
-    """Return the error with a remedy for an error about the lake in a folder; None if it is of no known kind."""
+def recognised(error: duckdb.Error | OSError, place: Path | LakeLocation) -> PmError | None:
+    """Return the error with a remedy for an error about a lake; None if it is of no known kind."""
+    location = located(place)
     if isinstance(error, OSError):
-        if error.filename is not None and is_held(Path(os.fsdecode(error.filename))):
-            return _open_elsewhere(Path(os.fsdecode(error.filename)))
-        return StorageError(
-            f"The lake's folder cannot be used: {error.strerror or error}.",
-            where=str(error.filename or root),
-            hint="correct its permissions, or choose another workspace: pm --workspace DIR",
-        )
+        return _about_folder(error, location.folder)
+    if location.is_shared:
+        from pm.lake.shared_errors import recognised_shared
+
+        return recognised_shared(str(error), location) or _phrased(error, location)
+    return _phrased(error, location)
+
+
+def _about_folder(error: OSError, root: Path) -> PmError:
+    """Return the error with a remedy for an error of the system about a lake's folder or a file in it."""
+    if error.filename is not None and is_held(Path(os.fsdecode(error.filename))):
+        return _open_elsewhere(Path(os.fsdecode(error.filename)))
+    return StorageError(
+        f"The lake's folder cannot be used: {error.strerror or error}.",
+        where=str(error.filename or root),
+        hint="correct its permissions, or choose another workspace: pm --workspace DIR",
+    )
+
+
+def _phrased(error: duckdb.Error, location: LakeLocation) -> PmError | None:
+    """Return the error with a remedy for a message that names a file, or has a known phrase; None for any other."""
     if all(phrase in str(error) for phrase in _HALF_READ):
-        return LakeBusyError(_BUSY, where=str(root), hint=_BUSY_HINT)
+        return LakeBusyError(_BUSY, where=location.where, hint=_BUSY_HINT)
     about_file = _about_named_file(error)
     if about_file is not None:
         return about_file
     for phrases, kind, what, hint in _KNOWN:
         for line in str(error).splitlines():
             if any(phrase in line.lower() for phrase in phrases):
-                where = _closed(root) if hint is _CLOSED_HINT else root
-                return kind(what.format(line), where=str(where), hint=hint)
+                where = str(_closed(location.folder)) if hint is _CLOSED_HINT else location.where
+                remedy = _SHARED_CATALOG_HINT if hint is _CATALOG_HINT and location.is_shared else hint
+                return kind(what.format(line), where=where, hint=remedy)
     return None
 
 
-def explained(error: duckdb.Error | OSError, root: Path) -> PmError | None:
+def explained(error: duckdb.Error | OSError, place: Path | LakeLocation) -> PmError | None:
     """Return what `recognised` returns, or the error for a damaged data file that DuckDB's error may come from.
 
     A damaged page of a file has as many messages as there are ways to store a page. So the files are compared with
     their checksums, unless the message says what is wrong.
     """
-    known = recognised(error, root)
+    location = located(place)
+    known = recognised(error, location)
     if (known is None or known.hint in {_DAMAGED_HINT, _CATALOG_HINT}) and not isinstance(
         error, (OSError, *_WITHOUT_FILES)
     ):
-        return _damaged_file(root) or known
+        return _damaged_file(location) or known
     return known
 
 
-def _damaged_file(root: Path) -> PmError | None:
+def _damaged_file(location: LakeLocation) -> PmError | None:
     """Return the error for the data files that are damaged; None if all are whole."""
     from pm.lake.integrity import catalog_files, faults_of, refuse_faults
+    from pm.lake.store import store_of
 
     try:
-        with connect() as connection:
-            attach(connection, root, read_only=True)
-            refuse_faults(faults_of(connection, root, catalog_files(connection)), root)
+        with connect(location) as connection:
+            attach(connection, location, read_only=True)
+            store = store_of(location, connection)
+            refuse_faults(faults_of(connection, store, catalog_files(connection), quick=True), location)
     except LakeError as damage:
         return damage
     except (PmError, duckdb.Error, OSError):  # the error in hand says as much

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ import polars as pl
 
 from pm.clock import utc_now
 from pm.lake.integrity import refuse_faults
-from pm.lake.layout import CATALOG, DATA
 from pm.tables.lake import FILE_CHECKSUMS
 
 if TYPE_CHECKING:
@@ -22,11 +22,8 @@ __all__ = ["Compaction", "compact", "table_sizes"]
 
 _MANY_ROWS = 1_000
 """Number of a table's rows in the catalog from which a compaction writes them to a file: below, a file is larger."""
-_INLINED = """
-SELECT name FROM sqlite_scan(?, 'sqlite_master')
-WHERE regexp_matches(name, '^ducklake_inlined_(data|delete)_\\d+(_\\d+)?$')
-"""
-"""Query for the tables in which DuckLake keeps a table's rows, or deletions of its rows, in the catalog."""
+_INLINED = re.compile(r"ducklake_inlined_(data|delete)_\d+(_\d+)?")
+"""Name of a table of the catalog in which DuckLake keeps a table's rows, or deletions of its rows."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     Call it only while nobody else writes to the lake: it would remove a file that is being written, to which nothing
     refers yet.
     """
-    refuse_faults(lake.verify(lake.files()), lake.root)
+    refuse_faults(lake.verify(lake.files()), lake.location)
     before = _in_use(lake)
     _clean_up(lake, grace)
     for schema, name in _many_inlined(lake):
@@ -121,7 +118,7 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     lake.maintain(f"CALL ducklake_delete_orphaned_files('lake', older_than => {horizon})")
     lake.forget_checksums()
     after = _in_use(lake)
-    waiting = [size for path, size in _on_disk(lake).items() if path not in after]
+    waiting = [size for path, size in lake.stored_files().items() if path not in after]
     return Compaction(
         len(before), len(after), sum(before.values()), sum(after.values()), forgotten, len(waiting), sum(waiting)
     )
@@ -149,7 +146,9 @@ def _many_inlined(lake: Lake) -> list[tuple[str, str]]:
     """Return the schema and name of each table with so many rows or deletions in the catalog that a file is better."""
     names = {number: name for name, number in lake.table_ids().items() if name in lake.tables}
     rows: dict[str, int] = {}
-    for (stored,) in lake.query(_INLINED, [str(lake.root / CATALOG)]).iter_rows():
+    for stored in lake.catalog_tables():
+        if _INLINED.fullmatch(stored) is None:
+            continue
         kind, number = stored.removeprefix("ducklake_inlined_").split("_")[:2]
         name = names.get(int(number))
         if name is not None and name != FILE_CHECKSUMS.qualified:
@@ -175,9 +174,3 @@ def _expire(lake: Lake, keep: Iterable[int]) -> int:
 def _in_use(lake: Lake) -> dict[str, int]:
     """Return the sizes in bytes of the files that a snapshot reads, by their paths below the folder of the data."""
     return {file.path: file.bytes for file in lake.files()}
-
-
-def _on_disk(lake: Lake) -> dict[str, int]:
-    """Return the sizes in bytes of all Parquet files, by their paths below the folder of the data."""
-    data = lake.root / DATA
-    return {file.relative_to(data).as_posix(): file.stat().st_size for file in data.rglob("*.parquet")}

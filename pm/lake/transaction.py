@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from pm.lake.location import LakeLocation
     from pm.tables.declaration import Table
 
 __all__ = ["Transaction", "query"]
@@ -28,14 +29,14 @@ _FEW_ROWS = 20
 class Transaction:
     """A commit in progress: it reads what it has written, and others see all of it at once when it ends."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
         self._connection = connection
-        self._root = root
+        self._location = location
 
     def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
         """Run a query inside the transaction and return its result; see `Lake.query`."""
-        with translated(self._root):
-            return query(self._connection, self._root, sql, parameters, frames)
+        with translated(self._location):
+            return query(self._connection, self._location.folder, sql, parameters, frames)
 
     def append(self, table: Table, rows: pl.DataFrame | Sequence[Path]) -> int:
         """Add rows to a table and return their number.
@@ -59,7 +60,7 @@ class Transaction:
         for file in rows:  # DuckDB would ignore a column that the first file lacks
             table.require_columns(pl.read_parquet_schema(file))
         files = f"read_parquet({literal([str(file) for file in rows])})"
-        with translated(self._root):
+        with translated(self._location):
             (count,) = self._connection.execute(f"INSERT INTO {table.qualified} BY NAME FROM {files}").fetchone() or (
                 0,
             )
@@ -105,17 +106,17 @@ class Transaction:
         frames
             Frames that the condition can name like tables.
         """
-        with translated(self._root), named_frames(self._connection, self._root, frames):
+        with translated(self._location), named_frames(self._connection, self._location.folder, frames):
             execute(self._connection, f"DELETE FROM {table.qualified} WHERE {where}", parameters)  # noqa: S608 - declared names
 
     def _with_frame(self, table: Table, frame: pl.DataFrame, statement: Callable[[str], str]) -> None:
         """Run the statement that `statement` makes from a relation, in SQL, with the frame's rows."""
         frame = table.conform(frame)
-        with translated(self._root):
+        with translated(self._location):
             if frame.height <= _FEW_ROWS and _survives_json(frame):
                 self._connection.execute(statement(f"({_as_select(table, frame)})"))
             else:
-                with named_frames(self._connection, self._root, {"incoming_frame": frame}):
+                with named_frames(self._connection, self._location.folder, {"incoming_frame": frame}):
                     self._connection.execute(statement("incoming_frame"))
 
 

@@ -14,12 +14,13 @@ import polars as pl
 from pm.errors import InputError, did_you_mean
 from pm.lake import Lake
 from pm.lake.connection import refuse_file
+from pm.lake.location import LakeLocation
 from pm.open_files import delete
 from pm.pipeline.events import Notice
-from pm.pipeline.lock import writer_lock
 from pm.pipeline.rehearsal import rehearsal
 from pm.pipeline.request import Request
 from pm.pipeline.request_check import check_request
+from pm.pipeline.right_to_write import right_to_write
 from pm.pipeline.runner import Runner, RunResult, workers_of
 from pm.resources import sql_dir
 from pm.tables.catalogue import TABLES
@@ -60,6 +61,7 @@ def open_lake(
     *,
     wait_seconds: float = 0,
     on_wait: Callable[[str], object] | None = None,
+    each_commit: bool = False,
 ) -> Iterator[Lake]:
     """Open the workspace's lake for writing, and create it if it is not there; holds the writer's lock meanwhile.
 
@@ -68,7 +70,10 @@ def open_lake(
     wait_seconds
         Longest wait for another process that is writing, in seconds.
     on_wait
-        Function that is told once, in a sentence, which process is waited for.
+        Function that is told, in a sentence, which process is waited for.
+    each_commit
+        Whether other workspaces can write to a lake that they share between the commits of this command, as for a
+        command that lands pieces. In one workspace there is one writer in any case.
 
     Raises
     ------
@@ -78,9 +83,10 @@ def open_lake(
         The lake's folder is a file, or cannot be written.
     """
     refuse_file(workspace.lake)
+    location = LakeLocation.of(workspace.lake, settings.lake)
     with (
-        writer_lock(workspace.lake, wait_seconds=wait_seconds, on_wait=on_wait),
-        Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views]) as lake,
+        right_to_write(location, each_commit=each_commit, wait_seconds=wait_seconds, on_wait=on_wait) as lock,
+        Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views], lock=lock) as lake,
     ):
         yield lake
 

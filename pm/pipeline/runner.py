@@ -208,7 +208,7 @@ class Runner:
         """
         found = self._lake.files(names, current=True)
         files = [file for file in found if file.begin <= self._start and file.path not in self._verified]
-        refuse_faults(self._lake.verify(files), self._lake.root)
+        refuse_faults(self._lake.verify(files, quick=True), self._lake.location)
         self._verified |= {file.path for file in files}
 
     def _reading(self, stage: Stage) -> AbstractContextManager[None]:

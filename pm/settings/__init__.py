@@ -3,7 +3,7 @@
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
 from pm.settings.keys import KEYS_FILE, Keys, load_keys, warning_about_keys
 from pm.settings.lake import LakeSettings
-from pm.settings.load import RETIRED, load_settings
+from pm.settings.load import RETIRED, load_settings, with_values
 from pm.settings.process import child_environment, setting_variables, user_config_folder
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
@@ -40,4 +40,5 @@ __all__ = [
     "setting_variables",
     "user_config_folder",
     "warning_about_keys",
+    "with_values",
 ]
