@@ -85,7 +85,8 @@ def install(
             print_lines(f"Removed: what {other.name} had for this workspace.")
     print_lines(f"Next night: {shown_time(next_time(job.at, zone, now), here)}", *chosen.hints())
     for variable in setting_variables():
-        print_lines(f"{variable} is set here and will not be set at night: write the setting into a file of config/.")
+        place = "keys.yml" if variable.upper().startswith("PM_KEYS_") else "a file of config/"
+        print_lines(f"{variable} is set here and will not be set at night: write its value into {place}.")
     print_lines("How the nights went: pm schedule status")
 
 

@@ -76,7 +76,7 @@ def session(tmp_path: Path, environment: dict[str, str]) -> Session:
             mount --bind /dev/null /etc/crontab
             mkdir -m 1730 /var/spool/cron/crontabs
             chgrp crontab /var/spool/cron/crontabs
-            {"cron -f & daemon=$!" if cron else "daemon="}
+            {"cron -f & daemon=$!; sleep 2" if cron else "daemon="}  # it overlooks a change in the second it starts
             set +e
             {script}
             code=$?
