@@ -278,6 +278,24 @@ def test_cron_holds_nights_at_their_minute(
     assert json.loads((good / "logs" / "night.json").read_text())["task"] == "run"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is missing (apt install faketime)")
+@pytest.mark.parametrize("start", ["2027-03-28 01:57:30", "2026-10-25 01:57:30"])
+def test_cron_holds_one_night_on_the_days_the_clocks_change(tmp_path: Path, session: Session, start: str) -> None:
+    """Two and a half hours from before two o'clock on, by a clock that is 120 times as fast; at is half past two."""
+    ran = tmp_path / "ran"
+    done = session(f"""
+        mount -t tmpfs tmpfs /dev/shm
+        mount --bind /usr/share/zoneinfo/Europe/Berlin "$(realpath /etc/localtime)"
+        echo "30 2 * * * echo ran >> {ran}" | crontab -
+        TZ=Europe/Berlin faketime -f '@{start} x120' cron -f &
+        sleep 80
+        kill $!
+    """)
+    assert done.returncode == 0, done.stderr
+    assert ran.read_text() == "ran\n"
+
+
 def test_the_words_of_a_crontab_are_short_where_nothing_is_special() -> None:
     assert quote_words(["/opt/pm/bin/python", "--at=22:30", "a_b.c+d@e,f"]) == (
         "/opt/pm/bin/python --at=22:30 a_b.c+d@e,f"
