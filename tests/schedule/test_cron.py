@@ -186,11 +186,15 @@ def test_a_crontab_that_cannot_be_read_is_not_written(
         f"#!/bin/sh\necho \"$@\" >> {tmp_path / 'asked'}\necho 'You (me) are not allowed' >&2\nexit 1\n"
     )
     refusing.chmod(0o755)
-    install = schedule(command, workspace, "install", "--at", "22:30", "--backend", "cron")
-    done = session(f'PATH={refusing.parent}:"$PATH" {install}')
-    assert done.returncode == 19
-    assert "error: crontab refuses: You (me) are not allowed." in done.stderr
-    assert (tmp_path / "asked").read_text() == "-l\n"
+    first, *others = (
+        schedule(command, workspace, *words)
+        for words in (("install", "--at", "22:30", "--backend", "cron"), ("remove",), ("status",))
+    )
+    for line, code in ((first, 19), (others[0], 19), (others[1], 0)):
+        done = session(f'export XDG_CONFIG_HOME=/nowhere PATH={refusing.parent}:"$PATH"; {line}')
+        assert done.returncode == code
+        assert "crontab refuses: You (me) are not allowed." in done.stderr + done.stdout
+    assert set((tmp_path / "asked").read_text().splitlines()) == {"-l"}
 
 
 @pytest.mark.slow
