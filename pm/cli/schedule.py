@@ -74,12 +74,13 @@ def install(
         typer.echo(chosen.preview(job, now), nl=False)  # not folded to the terminal's width
         return
     known = chosen.find(job.key)
-    if known is not None and known.job == job and known.problem is None:
+    if known is not None and known.is_current(job, now):
         print_lines(f"Nothing to change: {describe_job(job, here)}, by {known.where}.")
     else:
         chosen.install(job, now)
-        former = f" It was {describe_job(known.job, here)}." if known is not None and known.job is not None else ""
-        print_lines(f"Installed: {describe_job(job, here)}, by {chosen.name}.{former}")
+        former = known.job if known is not None else None
+        was = f" It was {describe_job(former, here)}." if former is not None and former != job else ""
+        print_lines(f"Installed: {describe_job(job, here)}, by {chosen.name}.{was}")
     removed, _ = remove_everywhere([other for other in BACKENDS if other is not chosen], job.key)
     print_lines(*(f"Removed: what {name} had for this workspace." for name in removed))
     print_lines(f"Next night: {shown_time(next_time(job.at, zone, now), here)}", *chosen.hints())
