@@ -107,7 +107,7 @@ class WorkspaceError(PmError):
 
 
 class InputError(PmError):
-    """A file cannot be read as bars, or a date, a run or a model that the user named does not exist."""
+    """A file cannot be read as bars, or a date, run, model, time zone or scheduler that is named does not exist."""
 
     exit_code = 5
 

@@ -48,15 +48,14 @@ def print_status(context: typer.Context, workspace: Workspace, now: datetime) ->
     now
         The present moment, in the machine's time zone.
     """
-    from pm.schedule.backends import BACKENDS
+    from pm.schedule.backends import find_everywhere
     from pm.schedule.health import find_problems
     from pm.schedule.job import job_key
     from pm.schedule.record import LOG_NAME, NightRecord, is_under_way
     from pm.schedule.times import find_zone, local_zone
 
     here = local_zone()
-    found = [(backend, backend.find(job_key(workspace.root))) for backend in BACKENDS]
-    present = [(backend, one) for backend, one in found if one is not None]
+    present, refusals = find_everywhere(job_key(workspace.root))
     installed = [one for _, one in present]
     zones = [find_zone(one.job.zone) if one.job is not None and one.job.zone else here for one in installed]
     record, under_way = NightRecord.read(workspace.logs), is_under_way(workspace.logs)
@@ -67,6 +66,7 @@ def print_status(context: typer.Context, workspace: Workspace, now: datetime) ->
     if problems:
         print_lines("")
     _print_schedule(installed, zones, here, now)
+    print_lines(*(f"Not asked:   {refusal.what}" for refusal in refusals))
     _print_last(context, record, here, under_way=under_way)
     _print_compaction(record, here, now)
     for backend, _ in present:

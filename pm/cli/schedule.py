@@ -62,7 +62,7 @@ def install(
     """
     from pm.cli.nights import describe_job, shown_time
     from pm.cli.render import print_lines
-    from pm.schedule.backends import BACKENDS, choose_backend
+    from pm.schedule.backends import BACKENDS, choose_backend, remove_everywhere
     from pm.schedule.times import local_zone, next_time
     from pm.settings import setting_variables
 
@@ -74,18 +74,19 @@ def install(
         typer.echo(chosen.preview(job, now), nl=False)  # not folded to the terminal's width
         return
     known = chosen.find(job.key)
-    if known is not None and known.job == job and known.problem is None:
+    if known is not None and known.is_current(job, now):
         print_lines(f"Nothing to change: {describe_job(job, here)}, by {known.where}.")
     else:
         chosen.install(job, now)
-        former = f" It was {describe_job(known.job, here)}." if known is not None and known.job is not None else ""
-        print_lines(f"Installed: {describe_job(job, here)}, by {chosen.name}.{former}")
-    for other in BACKENDS:
-        if other is not chosen and other.remove(job.key):
-            print_lines(f"Removed: what {other.name} had for this workspace.")
+        former = known.job if known is not None else None
+        was = f" It was {describe_job(former, here)}." if former is not None and former != job else ""
+        print_lines(f"Installed: {describe_job(job, here)}, by {chosen.name}.{was}")
+    removed, _ = remove_everywhere([other for other in BACKENDS if other is not chosen], job.key)
+    print_lines(*(f"Removed: what {name} had for this workspace." for name in removed))
     print_lines(f"Next night: {shown_time(next_time(job.at, zone, now), here)}", *chosen.hints())
     for variable in setting_variables():
-        print_lines(f"{variable} is set here and will not be set at night: write the setting into a file of config/.")
+        place = "keys.yml" if variable.upper().startswith("PM_KEYS_") else "a file of config/"
+        print_lines(f"{variable} is set here and will not be set at night: write its value into {place}.")
     print_lines("How the nights went: pm schedule status")
 
 
@@ -110,13 +111,15 @@ def remove(context: typer.Context) -> None:
     A workspace that was deleted or moved can still have nights: name its former folder with --workspace.
     """
     from pm.cli.render import print_lines
-    from pm.schedule.backends import BACKENDS
+    from pm.schedule.backends import BACKENDS, remove_everywhere
     from pm.schedule.job import job_key
     from pm.workspace import absolute
 
     options: Options = context.obj
     root = absolute(options.workspace) if options.workspace is not None else require_workspace(context).root
-    removed = [backend.name for backend in BACKENDS if backend.remove(job_key(root))]
+    removed, refusals = remove_everywhere(BACKENDS, job_key(root))
+    if refusals and not removed:
+        raise refusals[0]
     print_lines(
         f"Removed from {' and '.join(removed)}: {root} has no more nights."
         if removed

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pm.schedule.job import Installed, Job
 
-__all__ = ["BACKENDS", "Backend", "choose_backend", "present_backends"]
+__all__ = ["BACKENDS", "Backend", "choose_backend", "find_everywhere", "remove_everywhere"]
 
 
 class Backend(Protocol):
@@ -54,9 +54,35 @@ BACKENDS: Sequence[Backend] = (Systemd(), Cron(), TaskScheduler())
 """All schedulers, the one to be preferred first."""
 
 
-def present_backends() -> list[Backend]:
-    """Return the schedulers of this machine, the one to be preferred first."""
-    return [backend for backend in BACKENDS if backend.is_there()]
+def find_everywhere(key: str) -> tuple[list[tuple[Backend, Installed]], list[ScheduleError]]:
+    """Return what the schedulers of this machine hold for a key, and the errors of those that refuse to tell."""
+    found, refusals = [], []
+    for backend in BACKENDS:
+        try:
+            installed = backend.find(key)
+        except ScheduleError as error:
+            refusals.append(error)
+            continue
+        if installed is not None:
+            found.append((backend, installed))
+    return found, refusals
+
+
+def remove_everywhere(backends: Sequence[Backend], key: str) -> tuple[list[str], list[ScheduleError]]:
+    """Remove the job of a key from schedulers.
+
+    Returns
+    -------
+    The names of those that had it, and the errors of those that refuse, such as a crontab that the user may not use.
+    """
+    removed, refusals = [], []
+    for backend in backends:
+        try:
+            if backend.remove(key):
+                removed.append(backend.name)
+        except ScheduleError as error:
+            refusals.append(error)
+    return removed, refusals
 
 
 def choose_backend(name: str | None, *, must_be_there: bool = True) -> Backend:

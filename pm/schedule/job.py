@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +24,7 @@ _NIGHT = ("schedule", "night")
 _WORKSPACE = "--workspace"
 _ONLY = "--only="
 _ON_FAILURE = "--on-failure="
+_YEAR = timedelta(days=365)
 _KEY_LENGTH = 10
 """Number of hexadecimal digits of a key: two of a million workspaces have the same one with a chance of 1 in 2."""
 
@@ -128,3 +130,11 @@ class Installed:
     since: datetime | None
     where: str
     problem: str | None = None
+
+    def is_current(self, job: Job, now: datetime) -> bool:
+        """Return whether installing a job would change nothing: it is the same, is started, and is not a year old.
+
+        What is written for some schedulers lists days ahead, and is renewed after a year.
+        """
+        recent = self.since is not None and now - self.since < _YEAR
+        return self.job == job and self.problem is None and recent

@@ -30,6 +30,8 @@ INTERRUPTED = 130
 _WEEK = timedelta(days=7)
 _SLACK = timedelta(hours=12)
 """Time by which a night may start earlier than a week after the last compaction: nights do not start to the second."""
+_UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+"""Variables by which a task's lines come as they are printed, and none are lost if it is killed."""
 _HELP_SECONDS = 600
 """Seconds after which the command of --on-failure is ended."""
 
@@ -150,7 +152,7 @@ class Night:
             return INTERRUPTED
         command = task_words(self._plan.program, self._plan.workspace.root, *words)
         try:
-            self._child = child = Child(command, self._plan.workspace.root, take)
+            self._child = child = Child(command, self._plan.workspace.root, take, _UNBUFFERED)
         except OSError as error:  # no memory for a process, or a program that was deleted
             take(f"error: {command[0]} cannot be started: {error.strerror}.")
             return 1

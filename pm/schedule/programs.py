@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from shutil import which
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from pm.errors import ScheduleError
@@ -18,7 +19,7 @@ _PATIENCE = 30
 """Seconds after which a program is taken to hang."""
 
 
-def run_program(words: Sequence[str], *, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+def run_program(words: Sequence[str], *, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run a program with messages in English, and return its exit code and what it printed.
 
     Raises
@@ -29,25 +30,33 @@ def run_program(words: Sequence[str], *, stdin: bytes | None = None) -> subproce
     found = which(words[0])
     if found is None:
         raise ScheduleError(f"There is no program {words[0]}.", where="PATH", hint="choose another --backend")
-    try:
-        return subprocess.run(  # noqa: S603 - a scheduler's own program
-            [found, *words[1:]],
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            check=False,
-            timeout=_PATIENCE,
-            env=child_environment(LC_ALL="C"),
-        )
-    except subprocess.TimeoutExpired:
-        raise ScheduleError(
-            f"{words[0]} has not answered for {_PATIENCE} seconds.",
-            where=" ".join(words),
-            hint="choose another --backend",
-        ) from None
-    except OSError as error:
-        raise ScheduleError(
-            f"{words[0]} cannot be started: {error.strerror}.", where=found, hint="choose another --backend"
-        ) from None
+    # Files, not pipes: a service that the program starts may hold a pipe open for ever.
+    with TemporaryFile() as given, TemporaryFile() as printed, TemporaryFile() as complaints:
+        given.write(stdin)
+        given.seek(0)
+        try:
+            done = subprocess.run(  # noqa: S603 - a scheduler's own program
+                [found, *words[1:]],
+                stdin=given,
+                stdout=printed,
+                stderr=complaints,
+                check=False,
+                timeout=_PATIENCE,
+                env=child_environment(LC_ALL="C"),
+            )
+        except subprocess.TimeoutExpired:
+            raise ScheduleError(
+                f"{words[0]} has not answered for {_PATIENCE} seconds.",
+                where=" ".join(words),
+                hint="choose another --backend",
+            ) from None
+        except OSError as error:
+            raise ScheduleError(
+                f"{words[0]} cannot be started: {error.strerror}.", where=found, hint="choose another --backend"
+            ) from None
+        for file in (printed, complaints):
+            file.seek(0)
+        return subprocess.CompletedProcess(done.args, done.returncode, printed.read(), complaints.read())
 
 
 def answer(*words: str) -> str | None:

@@ -104,6 +104,24 @@ def test_status_and_remove_without_any_scheduler(workspace: Path, pm: Pm, no_sch
     assert (done.returncode, done.stdout) == (0, f"Nothing was scheduled for {gone}.\n")
 
 
+@pytest.mark.posix
+def test_variables_that_will_not_be_set_at_night_are_named(workspace: Path, pm: Pm, tmp_path: Path) -> None:
+    """The program stands for a crontab that is always empty: what is written is not the subject."""
+    crontab = tmp_path / "bin" / "crontab"
+    crontab.parent.mkdir()
+    crontab.write_text("#!/bin/sh\n[ $1 = - ] && exit 0\necho no crontab for me >&2\nexit 1\n")
+    crontab.chmod(0o755)
+    set_here = {"PATH": str(crontab.parent), "PM_RUN__JOBS": "1", "PM_KEYS__TIINGO": "hidden"}
+    done = pm(workspace, "schedule", "install", "--at", "22:30", "--backend", "cron", env=set_here)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "PM_RUN__JOBS is set here and will not be set at night: write its value into a file of config/.\n"
+        in done.stdout
+    )
+    assert "PM_KEYS__TIINGO is set here and will not be set at night: write its value into keys.yml.\n" in done.stdout
+    assert "hidden" not in done.stdout
+
+
 def test_a_night_of_pm_itself(workspace: Path, pm: Pm) -> None:
     """The workspace is new: its first night runs on the embedded sample, and compacts the lake."""
     done = pm(workspace, "schedule", "night")

@@ -76,7 +76,7 @@ def session(tmp_path: Path, environment: dict[str, str]) -> Session:
             mount --bind /dev/null /etc/crontab
             mkdir -m 1730 /var/spool/cron/crontabs
             chgrp crontab /var/spool/cron/crontabs
-            {"cron -f & daemon=$!" if cron else "daemon="}
+            {"cron -f & daemon=$!; sleep 2" if cron else "daemon="}  # it overlooks a change in the second it starts
             set +e
             {script}
             code=$?
@@ -186,11 +186,15 @@ def test_a_crontab_that_cannot_be_read_is_not_written(
         f"#!/bin/sh\necho \"$@\" >> {tmp_path / 'asked'}\necho 'You (me) are not allowed' >&2\nexit 1\n"
     )
     refusing.chmod(0o755)
-    install = schedule(command, workspace, "install", "--at", "22:30", "--backend", "cron")
-    done = session(f'PATH={refusing.parent}:"$PATH" {install}')
-    assert done.returncode == 19
-    assert "error: crontab refuses: You (me) are not allowed." in done.stderr
-    assert (tmp_path / "asked").read_text() == "-l\n"
+    first, *others = (
+        schedule(command, workspace, *words)
+        for words in (("install", "--at", "22:30", "--backend", "cron"), ("remove",), ("status",))
+    )
+    for line, code in ((first, 19), (others[0], 19), (others[1], 0)):
+        done = session(f'export XDG_CONFIG_HOME=/nowhere PATH={refusing.parent}:"$PATH"; {line}')
+        assert done.returncode == code
+        assert "crontab refuses: You (me) are not allowed." in done.stderr + done.stdout
+    assert set((tmp_path / "asked").read_text().splitlines()) == {"-l"}
 
 
 @pytest.mark.slow
@@ -276,6 +280,24 @@ def test_cron_holds_nights_at_their_minute(
     assert record.compacted_at is not None
     assert not (good / "help").exists()
     assert json.loads((good / "logs" / "night.json").read_text())["task"] == "run"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is missing (apt install faketime)")
+@pytest.mark.parametrize("start", ["2027-03-28 01:57:30", "2026-10-25 01:57:30"])
+def test_cron_holds_one_night_on_the_days_the_clocks_change(tmp_path: Path, session: Session, start: str) -> None:
+    """Two and a half hours from before two o'clock on, by a clock that is 120 times as fast; at is half past two."""
+    ran = tmp_path / "ran"
+    done = session(f"""
+        mount -t tmpfs tmpfs /dev/shm
+        mount --bind /usr/share/zoneinfo/Europe/Berlin "$(realpath /etc/localtime)"
+        echo "30 2 * * * echo ran >> {ran}" | crontab -
+        TZ=Europe/Berlin faketime -f '@{start} x120' cron -f &
+        sleep 80
+        kill $!
+    """)
+    assert done.returncode == 0, done.stderr
+    assert ran.read_text() == "ran\n"
 
 
 def test_the_words_of_a_crontab_are_short_where_nothing_is_special() -> None:

@@ -18,6 +18,7 @@ from pm.schedule.child import Child
 from pm.schedule.log import NightLog
 from pm.schedule.night import Night, call_for_help, next_compaction
 from pm.schedule.record import NightRecord, is_under_way, night_lock
+from pm.schedule.serve import on_signals
 from pm.workspace import Workspace, init_workspace
 
 if TYPE_CHECKING:
@@ -156,12 +157,13 @@ def test_an_interrupted_night_interrupts_its_task_once_with_all_its_processes(wo
     held = night(workspace)
     codes: list[int] = []
     thread = threading.Thread(target=lambda: codes.append(held.hold()))
-    thread.start()
-    until(lambda: (workspace.root / "worker").exists() and (workspace.root / "worker").read_text())
-    assert is_under_way(workspace.logs)
-    assert record(workspace).finished_at is None
-    held.interrupt()
-    thread.join(30)
+    with on_signals(lambda _: None):  # as in commands: a process that ignores Ctrl-C would hand that down
+        thread.start()
+        until(lambda: (workspace.root / "worker").exists() and (workspace.root / "worker").read_text())
+        assert is_under_way(workspace.logs)
+        assert record(workspace).finished_at is None
+        held.interrupt()
+        thread.join(30)
     assert codes == [130]
     assert "interrupted once" in log(workspace)
     assert calls(workspace) == ["run"]  # and no compaction

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -109,6 +110,22 @@ def test_sigterm_interrupts_the_night_as_ctrl_c_would(tmp_path: Path, serving: S
     assert lines[-1] == "The night ends with exit code 130."
     assert process.wait(60) == 0
     assert (tmp_path / "help").read_text() == "code 130\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_night_that_is_told_to_end_interrupts_its_run(
+    tmp_path: Path, command: list[str], environment: dict[str, str], number: signal.Signals
+) -> None:
+    made = init_workspace(tmp_path)
+    log = made.logs / "night.log"
+    with subprocess.Popen([*command, "schedule", "night"], cwd=tmp_path, env=environment) as process:
+        while not (log.exists() and "land " in log.read_text(encoding="utf-8")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(60) == 130
+    assert "Interrupted. Finished stages are saved" in log.read_text(encoding="utf-8")
+    assert record_of(tmp_path).exit_code == 130
 
 
 @pytest.mark.slow

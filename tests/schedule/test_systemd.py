@@ -227,6 +227,24 @@ def test_systemd_holds_a_night(
     assert "The night ends with exit code 3." in (workspace / "copy").read_text(encoding="utf-8")
 
 
+def test_stopping_the_service_interrupts_the_run(
+    workspace: Path, command: list[str], in_user_session: Callable[[str], subprocess.CompletedProcess[str]]
+) -> None:
+    pm = f"{command[0]} {command[1]} --workspace {_quoted(str(workspace))} schedule"
+    log = _quoted(str(workspace / "logs" / "night.log"))
+    done = in_user_session(f"""
+        {pm} install --at 22:30
+        service=$(basename $HOME/.config/systemd/user/*.service)
+        systemctl --user start --no-block "$service"
+        for _ in $(seq 600); do grep -qs 'land ' {log} && break; sleep 0.1; done
+        systemctl --user stop "$service"
+        {pm} status
+    """)
+    first = done.stdout.partition("status\n")[2].splitlines()[0]
+    assert "was interrupted (exit code 130)" in first, done.stdout + done.stderr
+    assert "Interrupted. Finished stages are saved" in (workspace / "logs" / "night.log").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_a_timer_starts_the_night_at_its_minute(
     workspace: Path, command: list[str], in_user_session: Callable[[str], subprocess.CompletedProcess[str]]

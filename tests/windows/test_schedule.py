@@ -46,9 +46,9 @@ def pm(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    folder = tmp_path / NAME
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("schedule") / NAME
     folder.mkdir()
     assert pm(folder, "init", ".").returncode == 0
     (folder / "config" / "run.yml").write_text("jobz: 1\n", encoding="utf-8")  # all but `pm schedule` fails at once
