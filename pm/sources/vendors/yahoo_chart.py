@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import polars as pl
 
-from pm.sources.base import Answer
-from pm.sources.vendors.problems import GoneError, InvalidReplyError, OtherSymbolError
+from pm.sources.base import BARS_SCHEMA, Answer, no_actions
+from pm.sources.vendors.problems import GoneError, InvalidReplyError, NoBarsError, OtherSymbolError, RefusedError
 from pm.sources.vendors.reply import said
 from pm.sources.vendors.rows import (
     Splits,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pm.sources.base import Ask
 
-__all__ = ["NAME", "read_chart"]
+__all__ = ["NAME", "no_bars", "raise_for_error", "read_chart"]
 
 NAME = "yahoo"
 _CELLS = ("open", "high", "low", "close", "volume")
@@ -56,7 +56,7 @@ def read_chart(value: Any, ask: Ask, today: date) -> Answer:  # noqa: ANN401 - a
     """
     chart = _mapping(_mapping(value, "the reply").get("chart"), "chart")
     if chart.get("error"):
-        _raise_for(chart["error"], ask)
+        raise_for_error(value, ask.symbol)
     results = chart.get("result")
     if not isinstance(results, list) or not results:
         raise GoneError(f"Yahoo has no chart of {ask.symbol}.")
@@ -79,12 +79,34 @@ def read_chart(value: Any, ask: Ask, today: date) -> Answer:  # noqa: ANN401 - a
     )
 
 
-def _raise_for(error: object, ask: Ask) -> None:
+def raise_for_error(value: Any, symbol: str) -> NoReturn:  # noqa: ANN401 - any JSON value
+    """Raise the error that a reply tells in words.
+
+    Raises
+    ------
+    VendorError
+        GoneError for a symbol that Yahoo does not know, NoBarsError for days of which it has no bars.
+    """
+    error = _mapping(_mapping(value, "the reply").get("chart"), "chart").get("error")
     words = error if isinstance(error, dict) else {}
-    told = said(words.get("description"), ())
-    if words.get("code") == "Not Found" or "delisted" in told or "Data doesn't exist" in told:
-        raise GoneError(f"Yahoo does not know {ask.symbol}: {told or 'not found'}.")
-    raise InvalidReplyError(f"Yahoo sent an error for {ask.symbol}: {told or 'without words'}.")
+    told = said(words.get("description"), ()).rstrip(".") or "without words"
+    if "Data doesn't exist" in told:
+        raise NoBarsError(f"Yahoo has no bars of {symbol}: {told}.")
+    if words.get("code") == "Not Found" or "delisted" in told:
+        raise GoneError(f"Yahoo does not know {symbol}: {told}.")
+    raise RefusedError(f"Yahoo sent an error for {symbol}: {told}.")
+
+
+def no_bars(ask: Ask) -> Answer:
+    """Return the answer without bars for days without a session.
+
+    Raises
+    ------
+    GoneError
+        There must have been a session.
+    """
+    refuse_if_gone(BARS_SCHEMA.to_frame(), ask)
+    return Answer(ask, BARS_SCHEMA.to_frame(), no_actions())
 
 
 def _bars(result: dict[str, Any], ask: Ask, zone: str) -> pl.DataFrame:

@@ -95,6 +95,34 @@ def test_yahoo_that_refuses_this_computer_is_a_limit(yahoo: YahooServer, made: M
     assert "403" in found.detail
 
 
+@pytest.mark.parametrize(("days", "reason"), [(3, None), (30, FailureReason.GONE)])
+def test_days_without_bars_are_told_by_yahoo_with_an_error(
+    yahoo: YahooServer, made: Made, days: int, reason: FailureReason | None
+) -> None:
+    words = "Data doesn't exist for startDate = 1700000000, endDate = 1700500000"
+    told = {"chart": {"result": None, "error": {"code": "Bad Request", "description": words}}}
+    yahoo.fault = json_reply(told, status=400)
+    found = one(made(yahoo), ask(start=LAST - timedelta(days=days)))
+    assert len(yahoo.charts) == 1
+    if reason is None:
+        assert isinstance(found, Answer)
+        assert found.bars.is_empty()
+    else:
+        assert isinstance(found, Failure)
+        assert found.reason == reason
+
+
+def test_what_yahoo_does_not_take_for_one_ticker_does_not_open_the_breaker(yahoo: YahooServer, made: Made) -> None:
+    told = {"chart": {"result": None, "error": {"code": "Unprocessable Entity", "description": "Invalid input."}}}
+    yahoo.listings["AAPL"] = share()
+    yahoo.faults |= {f"T{number}": json_reply(told, status=422) for number in range(20)}
+    found = list(made(yahoo, failures_in_a_row=2).fetch([ask(f"T{number}") for number in range(20)] + [ask()]))
+    failed = [one for one in found if isinstance(one, Failure)]
+    assert {one.reason for one in failed} == {FailureReason.INVALID_REPLY}
+    assert len(failed) == 20
+    assert "Invalid input" in failed[0].detail
+
+
 def test_another_symbols_chart_is_refused(yahoo: YahooServer, made: Made) -> None:
     yahoo.listings["AAPL"] = share("MSFT")
     found = one(made(yahoo), ask())
