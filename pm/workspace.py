@@ -64,9 +64,9 @@ class Workspace:
         return self.lake / "kept"
 
     @property
-    def cache(self) -> Path:
-        """What vendors have been asked today, and what their libraries keep; it can be deleted."""
-        return self.root / "cache"
+    def vendors(self) -> Path:
+        """What was asked of each vendor today, in a folder for each; it can be deleted."""
+        return self.lake / "vendors"
 
     @property
     def views(self) -> Path:

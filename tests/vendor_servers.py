@@ -96,7 +96,7 @@ class Listing:
     splits: dict[date, tuple[int, int]] = field(default_factory=dict)
     dividends: dict[date, float] = field(default_factory=dict)
     currency: str = "USD"
-    exchange: str = "NasdaqGS"
+    exchange: str = "NMS"
     name: str = "A Company, Inc."
     zone: str = "America/New_York"
 
@@ -411,8 +411,8 @@ class YahooServer(VendorServer):
             "meta": {
                 "currency": listing.currency,
                 "symbol": listing.symbol,
-                "exchangeName": "NMS",
-                "fullExchangeName": listing.exchange,
+                "exchangeName": listing.exchange,
+                "fullExchangeName": f"The {listing.exchange} of somewhere",
                 "instrumentType": "EQUITY",
                 "exchangeTimezoneName": listing.zone,
                 "longName": listing.name,

@@ -74,7 +74,7 @@ def read_chart(value: Any, ask: Ask, today: date) -> Answer:  # noqa: ANN401 - a
         bars,
         actions_frame(ask, NAME, dividends, splits, adjusted=True),
         currency=text(meta.get("currency")),
-        exchange=text(meta.get("fullExchangeName")) or text(meta.get("exchangeName")),
+        exchange=text(meta.get("exchangeName")) or text(meta.get("fullExchangeName")),
         name=text(meta.get("longName")) or text(meta.get("shortName")),
     )
 

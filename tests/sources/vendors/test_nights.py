@@ -22,8 +22,8 @@ def test_nights_give_what_one_fetch_gives_and_no_night_contradicts_an_earlier_on
     share = Listing.made("AAPL", first=FIRST, last=LAST, splits=SPLITS, dividends=DIVIDENDS)
     sessions = [bar.date for bar in share.bars]
     events = [*SPLITS, *DIVIDENDS]
-    near = {day for day in sessions if any(abs((day - event).days) <= 4 for event in events)}
-    nights = [day for place, day in enumerate(sessions) if day in near or place % 4 == 0]
+    near = {day for day in sessions if any(abs((day - event).days) <= 2 for event in events)}
+    nights = [day for place, day in enumerate(sessions) if day in near or place % 20 == 0]
     nights += [LAST]
     bars: dict[date, tuple[float, ...]] = {}
     actions: dict[tuple[date, str], float] = {}
