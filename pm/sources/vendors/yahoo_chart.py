@@ -33,6 +33,8 @@ __all__ = ["NAME", "no_bars", "raise_for_error", "read_chart"]
 
 NAME = "yahoo"
 _CELLS = ("open", "high", "low", "close", "volume")
+_TOLD_APART = 2.0**15
+"""Price below which numbers of 32 bits are less than half a hundredth apart."""
 _DIVIDENDS = ("dividends", "capitalGains")
 """Events that pay money to who holds a share the day before."""
 
@@ -120,16 +122,18 @@ def _bars(result: dict[str, Any], ask: Ask, zone: str) -> pl.DataFrame:
         cells[name] = numbers([None] * len(times) if column is None else _list(column, name))
         if len(cells[name]) != len(times):
             raise InvalidReplyError(f"The chart has {len(times):,} times and {len(cells[name]):,} cells of {name}.")
-    return bars_frame(ask, NAME, days_of(times, zone), {name: _decimal(column) for name, column in cells.items()})
+    prices = {name: _decimal(column) for name, column in cells.items() if name != "volume"}
+    return bars_frame(ask, NAME, days_of(times, zone), {**prices, "volume": cells["volume"]})
 
 
 def _decimal(column: pl.Series) -> pl.Series:
-    """Return numbers as they were before Yahoo kept them in 32 bits: 100.37 comes as 100.37000274658203.
+    """Return prices as they were before Yahoo kept them in 32 bits: 100.37 comes as 100.37000274658203.
 
-    A number that 32 bits hold exactly is the nearest one to a short decimal number, and only to that. Others are left.
+    A number that 32 bits hold exactly becomes the shortest decimal number that is nearest to it. Others are left, and
+    so are those so large that 32 bits do not tell hundredths apart.
     """
     short = column.cast(pl.Float32, strict=False)
-    is_short = (short.cast(pl.Float64) == column) & column.is_finite()
+    is_short = (short.cast(pl.Float64) == column) & (column.abs() < _TOLD_APART)
     return pl.select(
         pl.when(is_short).then(short.cast(pl.String).cast(pl.Float64, strict=False)).otherwise(column)
     ).to_series()

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pm.sources import Answer, Ask, Failure
 from pm.sources.vendors import symbol_for
 from pm.sources.vendors.alpaca import AlpacaSource
 from pm.sources.vendors.network import proxy_for
+from pm.sources.vendors.yahoo_chart import _decimal
 from pm.tables.vocabulary import FailureReason
 from tests.vendor_servers import (
     AlpacaServer,
@@ -165,6 +168,22 @@ def test_prices_that_yahoo_keeps_in_32_bits_are_what_they_were(yahoo: YahooServe
     assert isinstance(found, Answer)
     assert found.bars["close"].to_list() == [bar.close for bar in listing.bars]
     assert found.bars["open"].to_list() == [bar.open for bar in listing.bars]
+
+
+@given(cents=st.integers(1, 3_276_700))
+def test_every_price_in_cents_survives_32_bits(cents: int) -> None:
+    price = cents / 100
+    sent = float(np.float32(price))
+    assert _decimal(pl.Series([sent, None, price])).to_list() == [price, None, price]
+
+
+def test_volumes_and_prices_that_32_bits_hold_exactly_are_left(yahoo: YahooServer, made: Made) -> None:
+    bars = [Bar(LAST, 754_321.125, 754_321.125, 99.5, 754_321.125, 123_456_792.0)]
+    assert bars[0].volume == float(np.float32(123_456_792.0))
+    yahoo.listings["BRK-A"] = Listing("BRK-A", bars)
+    found = one(made(yahoo), ask("BRK-A"))
+    assert isinstance(found, Answer)
+    assert found.bars.select("open", "low", "close", "volume").row(0) == (754_321.125, 99.5, 754_321.125, 123_456_792.0)
 
 
 def test_a_distribution_of_a_fund_on_the_day_of_a_dividend_is_added_to_it(yahoo: YahooServer, made: Made) -> None:
