@@ -35,6 +35,8 @@ _DOMAIN = "yahoo.com"
 _CHARTS = "/v8/finance/chart/"
 _MOST_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
+_ASK_FOR_THE_RESULT = {301, 302, 303}
+"""Redirects after which a form that was sent is not sent again."""
 _ASK_AGAIN = {401, 403}
 """Statuses of a chart at which yfinance asks for another cookie."""
 _TOLD_IN_WORDS = {400, 404, 422}
@@ -80,7 +82,7 @@ class GatedSession(Session[Response]):
             if response.status_code not in _REDIRECTS or not target:
                 break
             url = self._address(urljoin(url, target))
-            if response.status_code == 303:
+            if method == "POST" and response.status_code in _ASK_FOR_THE_RESULT:
                 method = "GET"
                 options.pop("data", None)
             options.pop("params", None)  # the new address has its own
