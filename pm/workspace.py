@@ -34,6 +34,15 @@ _READMES = {
         "The comment lines at the top become the view's comment; `-- column: text` describes a column.\n"
     ),
 }
+_IGNORED = """\
+# Written by `pm init`, in case that you keep this folder in git: your keys, and data that pm makes.
+/keys.yml
+/lake/*
+!/lake/README.md
+/models/*
+!/models/README.md
+/reports/
+"""
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,9 @@ class Workspace:
         return self.lake / "kept"
 
     @property
-    def cache(self) -> Path:
-        """What vendors have been asked today, and what their libraries keep; it can be deleted."""
-        return self.root / "cache"
+    def vendors(self) -> Path:
+        """What was asked of each vendor today, in a folder for each; it can be deleted."""
+        return self.lake / "vendors"
 
     @property
     def views(self) -> Path:
@@ -212,6 +221,9 @@ def init_workspace(root: Path, values: Mapping[str, Mapping[str, str]] | None = 
             readme.parent.mkdir(exist_ok=True)
             if not readme.exists():
                 readme.write_text(text, encoding="utf-8")
+        ignored = workspace.root / ".gitignore"
+        if not ignored.exists():
+            ignored.write_text(_IGNORED, encoding="utf-8")
         # The file by which a workspace is recognised is written last, so that an incomplete one is not recognised.
         for file in sorted(config_dir().glob("*.yml"), key=lambda file: file.name == _MARK.name):
             target = workspace.config / file.name

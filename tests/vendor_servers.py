@@ -14,6 +14,7 @@ import gzip
 import json
 import math
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -28,6 +30,8 @@ from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     import ssl
+
+    import pytest
 
 __all__ = [
     "AlpacaServer",
@@ -46,11 +50,26 @@ __all__ = [
     "html",
     "huge",
     "json_reply",
+    "only_this_computer",
     "redirect",
     "server_error",
     "silence",
     "too_many",
 ]
+
+
+def only_this_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse to look up a host other than this computer; libcurl and processes are kept to it by a proxy of nobody."""
+    real = socket.getaddrinfo
+
+    def local(host: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - socket's own
+        assert host in {"127.0.0.1", "localhost", b"127.0.0.1", None}, f"a test asked for {host}"
+        return real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", local)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # the port of the service that discards
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
 # The truth -------------------------------------------------------------------------------------------------------
@@ -77,7 +96,7 @@ class Listing:
     splits: dict[date, tuple[int, int]] = field(default_factory=dict)
     dividends: dict[date, float] = field(default_factory=dict)
     currency: str = "USD"
-    exchange: str = "NasdaqGS"
+    exchange: str = "NMS"
     name: str = "A Company, Inc."
     zone: str = "America/New_York"
 
@@ -329,6 +348,7 @@ class VendorServer:
         return Handler
 
 
+@cache
 def seconds_of(day: date, zone: str, hour: int = 9, minute: int = 30) -> int:
     return int(datetime.combine(day, clock_time(hour, minute), ZoneInfo(zone)).timestamp())
 
@@ -391,8 +411,8 @@ class YahooServer(VendorServer):
             "meta": {
                 "currency": listing.currency,
                 "symbol": listing.symbol,
-                "exchangeName": "NMS",
-                "fullExchangeName": listing.exchange,
+                "exchangeName": listing.exchange,
+                "fullExchangeName": f"The {listing.exchange} of somewhere",
                 "instrumentType": "EQUITY",
                 "exchangeTimezoneName": listing.zone,
                 "longName": listing.name,

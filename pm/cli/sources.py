@@ -95,20 +95,20 @@ def try_(
 
 
 def _opened(context: typer.Context) -> tuple[Path, RefreshSettings, Keys]:
-    """Return the folder of what vendors remember, the settings, and the keys."""
+    """Return the folder of what is remembered of vendors, the settings, and the keys."""
     from pm.cli.visible import visible
     from pm.settings import load_keys, warning_about_keys
 
     workspace, settings = open_workspace(context)
     if (warning := warning_about_keys(workspace.root)) is not None:
         typer.echo(visible(f"warning: {warning}"), err=True)
-    return workspace.cache, settings.refresh, load_keys(workspace.root)
+    return workspace.vendors, settings.refresh, load_keys(workspace.root)
 
 
 def _vendor(name: str, settings: RefreshSettings, keys: Keys, folder: Path) -> Vendor:
     from pm.sources.vendors import vendor
 
-    return vendor(name, settings, keys, folder)
+    return vendor(name, settings, keys, folder / name)
 
 
 def _key(source: Vendor, keys: Keys) -> str:

@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.vendor_servers import AlphaVantageServer, FinnhubServer, Listing, VendorServer, YahooServer, server_error
+from tests.vendor_servers import (
+    AlphaVantageServer,
+    FinnhubServer,
+    Listing,
+    VendorServer,
+    YahooServer,
+    only_this_computer,
+    server_error,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Pm = Callable[..., subprocess.CompletedProcess[Any]]
+
+
+@pytest.fixture(autouse=True)
+def _only_this_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+    only_this_computer(monkeypatch)
 
 
 @pytest.fixture
@@ -32,7 +45,8 @@ def at(**servers: VendorServer) -> dict[str, str]:
         "PM_REFRESH__BASE_URLS": json.dumps({name: server.url for name, server in servers.items()}),
         "PM_REFRESH__FIRST_WAIT_SECONDS": "0.01",
         "PM_REFRESH__LONGEST_WAIT_SECONDS": "0.01",
-        "NO_PROXY": "127.0.0.1",
+        "https_proxy": "http://127.0.0.1:9",  # in case that an address is not replaced
+        "no_proxy": "127.0.0.1",
     }
 
 

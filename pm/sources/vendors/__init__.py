@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pm.errors import SettingsError, did_you_mean
+from pm.settings import load_keys
 from pm.sources.vendors.symbols import symbol_for
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pm.settings import Keys, RefreshSettings
     from pm.sources.vendors.base import Vendor
 
-__all__ = ["VENDORS", "symbol_for", "vendor"]
+__all__ = ["VENDORS", "load_keys", "symbol_for", "vendor"]
 
 VENDORS: dict[str, tuple[str, str]] = {
     "yahoo": ("pm.sources.vendors.yahoo", "YahooSource"),
@@ -38,7 +39,8 @@ def vendor(name: str, settings: RefreshSettings, keys: Keys, folder: Path) -> Ve
     keys
         Keys of the vendors; see `pm.settings.load_keys`.
     folder
-        Folder of what is remembered between commands, such as the requests spent of a day: `Workspace.cache`.
+        Folder of what is remembered between commands, such as the requests spent of a day: one for each vendor, in
+        `Workspace.vendors`.
 
     Raises
     ------

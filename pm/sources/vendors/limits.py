@@ -66,7 +66,7 @@ class Limits:
         """
         limits = self
         if per_minute is not None:
-            seconds = self.per_second if self.per_second is None else max(self.per_second, per_minute / 60)
+            seconds = self.per_second if self.per_second is None else max(self.per_second, math.ceil(per_minute / 60))
             limits = replace(limits, per_minute=per_minute, per_second=seconds, per_hour=None)
         return limits if per_day is None else replace(limits, per_day=per_day)
 

@@ -4,6 +4,7 @@
 
     VendorError
     ├── GoneError                 the vendor does not know the symbol, or has no bars of it any more
+    │   └── NoBarsError           it has none of the days that were asked for
     ├── NotPermittedError         the key does not permit the data
     │   └── KeyRefusedError       the vendor refuses the key itself: nothing else is asked
     ├── LimitedError              the vendor asks to wait
@@ -11,7 +12,8 @@
     ├── UnreachableError          no connection, a time-out, an error of the server
     │   └── CertificateError      the certificate cannot be trusted
     ├── InvalidReplyError         the reply cannot be used
-    │   └── CutReplyError         it is cut off, or of another type, as while a server is being changed
+    │   ├── CutReplyError         it is cut off, or of another type, as while a server is being changed
+    │   └── RefusedError          the vendor does not take the request for this one ticker
     ├── OtherSymbolError          the reply is about another symbol
     └── NotAskedError             it was not asked: it had failed too often
         └── StoppedError          the refresh has ended
@@ -34,9 +36,11 @@ __all__ = [
     "InvalidReplyError",
     "KeyRefusedError",
     "LimitedError",
+    "NoBarsError",
     "NotAskedError",
     "NotPermittedError",
     "OtherSymbolError",
+    "RefusedError",
     "StoppedError",
     "UnreachableError",
     "VendorError",
@@ -80,6 +84,10 @@ class GoneError(VendorError):
     """The vendor does not know the symbol, or has no bars of it any more."""
 
     reason = FailureReason.GONE
+
+
+class NoBarsError(GoneError):
+    """The vendor has no bars of the days that were asked for, which may be days without a session."""
 
 
 class NotPermittedError(VendorError):
@@ -134,6 +142,12 @@ class CutReplyError(InvalidReplyError):
     """The reply is cut off, or of another type, as while a server is being changed."""
 
     is_transient = True
+
+
+class RefusedError(InvalidReplyError):
+    """The vendor does not take the request for this one ticker."""
+
+    is_vendors = False
 
 
 class OtherSymbolError(VendorError):

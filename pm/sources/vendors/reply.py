@@ -14,6 +14,7 @@ from pm.sources.vendors.problems import (
     InvalidReplyError,
     KeyRefusedError,
     LimitedError,
+    NotPermittedError,
     UnreachableError,
 )
 
@@ -101,12 +102,16 @@ def raise_for_status(reply: Reply, *, now: datetime, words: str = "") -> None:
     """
     if reply.status == 200:
         return
-    told = f": {words}" if words else "."
+    told = f": {words.rstrip('.')}." if words else "."
     moment = retry_moment(reply, now)
     if reply.status == 429 or (reply.status == 503 and moment is not None):
         raise LimitedError(f"The vendor asks to wait (HTTP {reply.status}){told}", retry_after=moment)
     if reply.status in {401, 403}:
-        raise KeyRefusedError(f"The vendor refuses the key (HTTP {reply.status}){told}")
+        raise KeyRefusedError(
+            f"The vendor refuses the key (HTTP {reply.status}){told.rstrip('.')}. Check it in keys.yml."
+        )
+    if reply.status == 402:
+        raise NotPermittedError(f"The key does not permit it (HTTP 402){told}")
     if reply.status in {404, 410} and "json" in reply.type:  # a wrong address has a page of its own
         raise GoneError(f"The vendor does not know the symbol (HTTP {reply.status}){told}")
     if reply.status >= 500 or reply.status == 408:

@@ -10,9 +10,9 @@ from pm.errors import PmError, SourceError
 from pm.sources.vendors.asking import answers
 from pm.sources.vendors.gate import Gate
 from pm.sources.vendors.limits import Limits
-from pm.sources.vendors.problems import LimitedError, UnreachableError, VendorError
+from pm.sources.vendors.problems import LimitedError, NoBarsError, UnreachableError, VendorError
 from pm.sources.vendors.reply import json_of, raise_for_status
-from pm.sources.vendors.yahoo_chart import NAME, read_chart
+from pm.sources.vendors.yahoo_chart import NAME, no_bars, read_chart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +95,11 @@ class YahooSource:
             "events": "div,splits,capitalGains",
         }
         url = _CHART.format(symbol=quote(ask.symbol, safe=""))
-        return read_chart(self.gate.attempt(lambda: self._chart(url, parameters)), ask, now.date())
+        try:
+            chart = self.gate.attempt(lambda: self._chart(url, parameters))
+        except NoBarsError:
+            return no_bars(ask)
+        return read_chart(chart, ask, now.date())
 
     def _chart(self, url: str, parameters: dict[str, str | int]) -> Any:  # noqa: ANN401 - any JSON value
         try:

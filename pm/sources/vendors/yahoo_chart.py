@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import polars as pl
 
-from pm.sources.base import Answer
-from pm.sources.vendors.problems import GoneError, InvalidReplyError, OtherSymbolError
+from pm.sources.base import BARS_SCHEMA, Answer, no_actions
+from pm.sources.vendors.problems import GoneError, InvalidReplyError, NoBarsError, OtherSymbolError, RefusedError
 from pm.sources.vendors.reply import said
 from pm.sources.vendors.rows import (
     Splits,
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
     from pm.sources.base import Ask
 
-__all__ = ["NAME", "read_chart"]
+__all__ = ["NAME", "no_bars", "raise_for_error", "read_chart"]
 
 NAME = "yahoo"
 _CELLS = ("open", "high", "low", "close", "volume")
+_TOLD_APART = 2.0**15
+"""Price below which numbers of 32 bits are less than half a hundredth apart."""
 _DIVIDENDS = ("dividends", "capitalGains")
 """Events that pay money to who holds a share the day before."""
 
@@ -56,7 +58,7 @@ def read_chart(value: Any, ask: Ask, today: date) -> Answer:  # noqa: ANN401 - a
     """
     chart = _mapping(_mapping(value, "the reply").get("chart"), "chart")
     if chart.get("error"):
-        _raise_for(chart["error"], ask)
+        raise_for_error(value, ask.symbol)
     results = chart.get("result")
     if not isinstance(results, list) or not results:
         raise GoneError(f"Yahoo has no chart of {ask.symbol}.")
@@ -74,17 +76,39 @@ def read_chart(value: Any, ask: Ask, today: date) -> Answer:  # noqa: ANN401 - a
         bars,
         actions_frame(ask, NAME, dividends, splits, adjusted=True),
         currency=text(meta.get("currency")),
-        exchange=text(meta.get("fullExchangeName")) or text(meta.get("exchangeName")),
+        exchange=text(meta.get("exchangeName")) or text(meta.get("fullExchangeName")),
         name=text(meta.get("longName")) or text(meta.get("shortName")),
     )
 
 
-def _raise_for(error: object, ask: Ask) -> None:
+def raise_for_error(value: Any, symbol: str) -> NoReturn:  # noqa: ANN401 - any JSON value
+    """Raise the error that a reply tells in words.
+
+    Raises
+    ------
+    VendorError
+        GoneError for a symbol that Yahoo does not know, NoBarsError for days of which it has no bars.
+    """
+    error = _mapping(_mapping(value, "the reply").get("chart"), "chart").get("error")
     words = error if isinstance(error, dict) else {}
-    told = said(words.get("description"), ())
-    if words.get("code") == "Not Found" or "delisted" in told or "Data doesn't exist" in told:
-        raise GoneError(f"Yahoo does not know {ask.symbol}: {told or 'not found'}.")
-    raise InvalidReplyError(f"Yahoo sent an error for {ask.symbol}: {told or 'without words'}.")
+    told = said(words.get("description"), ()).rstrip(".") or "without words"
+    if "Data doesn't exist" in told:
+        raise NoBarsError(f"Yahoo has no bars of {symbol}: {told}.")
+    if words.get("code") == "Not Found" or "delisted" in told:
+        raise GoneError(f"Yahoo does not know {symbol}: {told}.")
+    raise RefusedError(f"Yahoo sent an error for {symbol}: {told}.")
+
+
+def no_bars(ask: Ask) -> Answer:
+    """Return the answer without bars for days without a session.
+
+    Raises
+    ------
+    GoneError
+        There must have been a session.
+    """
+    refuse_if_gone(BARS_SCHEMA.to_frame(), ask)
+    return Answer(ask, BARS_SCHEMA.to_frame(), no_actions())
 
 
 def _bars(result: dict[str, Any], ask: Ask, zone: str) -> pl.DataFrame:
@@ -98,16 +122,18 @@ def _bars(result: dict[str, Any], ask: Ask, zone: str) -> pl.DataFrame:
         cells[name] = numbers([None] * len(times) if column is None else _list(column, name))
         if len(cells[name]) != len(times):
             raise InvalidReplyError(f"The chart has {len(times):,} times and {len(cells[name]):,} cells of {name}.")
-    return bars_frame(ask, NAME, days_of(times, zone), {name: _decimal(column) for name, column in cells.items()})
+    prices = {name: _decimal(column) for name, column in cells.items() if name != "volume"}
+    return bars_frame(ask, NAME, days_of(times, zone), {**prices, "volume": cells["volume"]})
 
 
 def _decimal(column: pl.Series) -> pl.Series:
-    """Return numbers as they were before Yahoo kept them in 32 bits: 100.37 comes as 100.37000274658203.
+    """Return prices as they were before Yahoo kept them in 32 bits: 100.37 comes as 100.37000274658203.
 
-    A number that 32 bits hold exactly is the nearest one to a short decimal number, and only to that. Others are left.
+    A number that 32 bits hold exactly becomes the shortest decimal number that is nearest to it. Others are left, and
+    so are those so large that 32 bits do not tell hundredths apart.
     """
     short = column.cast(pl.Float32, strict=False)
-    is_short = (short.cast(pl.Float64) == column) & column.is_finite()
+    is_short = (short.cast(pl.Float64) == column) & (column.abs() < _TOLD_APART)
     return pl.select(
         pl.when(is_short).then(short.cast(pl.String).cast(pl.Float64, strict=False)).otherwise(column)
     ).to_series()

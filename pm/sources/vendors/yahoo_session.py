@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from threading import RLock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from curl_cffi.curl import CURL_WRITEFUNC_ERROR
 from curl_cffi.requests import Response, Session
@@ -23,7 +23,8 @@ from pm.sources.vendors.problems import (
     StoppedError,
     UnreachableError,
 )
-from pm.sources.vendors.reply import Reply, raise_for_status
+from pm.sources.vendors.reply import Reply, json_of, raise_for_status
+from pm.sources.vendors.yahoo_chart import raise_for_error
 
 if TYPE_CHECKING:
     from pm.sources.vendors.gate import Gate
@@ -34,8 +35,12 @@ _DOMAIN = "yahoo.com"
 _CHARTS = "/v8/finance/chart/"
 _MOST_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
+_ASK_FOR_THE_RESULT = {301, 302, 303}
+"""Redirects after which a form that was sent is not sent again."""
 _ASK_AGAIN = {401, 403}
 """Statuses of a chart at which yfinance asks for another cookie."""
+_TOLD_IN_WORDS = {400, 404, 422}
+"""Statuses of a chart whose content says what is wrong with the request."""
 _TOO_MANY_REDIRECTS, _NO_CERTIFICATE = 47, (35, 51, 53, 54, 58, 59, 60, 66, 77, 80, 82, 83, 90, 91)
 _CUT = {18, 56, 61, 92, 95}
 """libcurl's codes of a reply that ends too early or cannot be decoded."""
@@ -77,15 +82,18 @@ class GatedSession(Session[Response]):
             if response.status_code not in _REDIRECTS or not target:
                 break
             url = self._address(urljoin(url, target))
-            if response.status_code == 303:
+            if method == "POST" and response.status_code in _ASK_FOR_THE_RESULT:
                 method = "GET"
                 options.pop("data", None)
             options.pop("params", None)  # the new address has its own
         else:
             raise InvalidReplyError(f"Yahoo leads from one address to another more than {_MOST_REDIRECTS} times.")
-        is_chart = _CHARTS in urlsplit(url).path
+        _, is_chart, symbol = urlsplit(url).path.partition(_CHARTS)
         if is_chart and response.status_code not in _ASK_AGAIN:
-            raise_for_status(reply_of(response), now=self._gate.clock.now())
+            reply = reply_of(response)
+            if reply.status in _TOLD_IN_WORDS and "json" in reply.type:
+                raise_for_error(json_of(reply), unquote(symbol))
+            raise_for_status(reply, now=self._gate.clock.now())
         return response
 
     def _address(self, url: str) -> str:

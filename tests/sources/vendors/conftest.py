@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from pydantic import SecretStr
@@ -17,6 +16,7 @@ from tests.vendor_servers import (
     TiingoServer,
     VendorServer,
     YahooServer,
+    only_this_computer,
 )
 
 if TYPE_CHECKING:
@@ -47,17 +47,7 @@ class Made(Protocol):
 
 @pytest.fixture(autouse=True)
 def _only_this_computer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse to look a host up other than this computer; libcurl is kept to it by a proxy that is not there."""
-    real = socket.getaddrinfo
-
-    def local(host: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - socket's own
-        assert host in {"127.0.0.1", "localhost", b"127.0.0.1", None}, f"a test asked for {host}"
-        return real(host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", local)
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # the port of the service that discards
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    only_this_computer(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pm.sources import Answer, Ask, Failure
 from pm.sources.vendors import symbol_for
 from pm.sources.vendors.alpaca import AlpacaSource
 from pm.sources.vendors.network import proxy_for
+from pm.sources.vendors.yahoo_chart import _decimal
 from pm.tables.vocabulary import FailureReason
 from tests.vendor_servers import (
     AlpacaServer,
@@ -95,6 +98,34 @@ def test_yahoo_that_refuses_this_computer_is_a_limit(yahoo: YahooServer, made: M
     assert "403" in found.detail
 
 
+@pytest.mark.parametrize(("days", "reason"), [(3, None), (30, FailureReason.GONE)])
+def test_days_without_bars_are_told_by_yahoo_with_an_error(
+    yahoo: YahooServer, made: Made, days: int, reason: FailureReason | None
+) -> None:
+    words = "Data doesn't exist for startDate = 1700000000, endDate = 1700500000"
+    told = {"chart": {"result": None, "error": {"code": "Bad Request", "description": words}}}
+    yahoo.fault = json_reply(told, status=400)
+    found = one(made(yahoo), ask(start=LAST - timedelta(days=days)))
+    assert len(yahoo.charts) == 1
+    if reason is None:
+        assert isinstance(found, Answer)
+        assert found.bars.is_empty()
+    else:
+        assert isinstance(found, Failure)
+        assert found.reason == reason
+
+
+def test_what_yahoo_does_not_take_for_one_ticker_does_not_open_the_breaker(yahoo: YahooServer, made: Made) -> None:
+    told = {"chart": {"result": None, "error": {"code": "Unprocessable Entity", "description": "Invalid input."}}}
+    yahoo.listings["AAPL"] = share()
+    yahoo.faults |= {f"T{number}": json_reply(told, status=422) for number in range(20)}
+    found = list(made(yahoo, failures_in_a_row=2).fetch([ask(f"T{number}") for number in range(20)] + [ask()]))
+    failed = [one for one in found if isinstance(one, Failure)]
+    assert {one.reason for one in failed} == {FailureReason.INVALID_REPLY}
+    assert len(failed) == 20
+    assert "Invalid input" in failed[0].detail
+
+
 def test_another_symbols_chart_is_refused(yahoo: YahooServer, made: Made) -> None:
     yahoo.listings["AAPL"] = share("MSFT")
     found = one(made(yahoo), ask())
@@ -137,6 +168,22 @@ def test_prices_that_yahoo_keeps_in_32_bits_are_what_they_were(yahoo: YahooServe
     assert isinstance(found, Answer)
     assert found.bars["close"].to_list() == [bar.close for bar in listing.bars]
     assert found.bars["open"].to_list() == [bar.open for bar in listing.bars]
+
+
+@given(cents=st.integers(1, 3_276_700))
+def test_every_price_in_cents_survives_32_bits(cents: int) -> None:
+    price = cents / 100
+    sent = float(np.float32(price))
+    assert _decimal(pl.Series([sent, None, price])).to_list() == [price, None, price]
+
+
+def test_volumes_and_prices_that_32_bits_hold_exactly_are_left(yahoo: YahooServer, made: Made) -> None:
+    bars = [Bar(LAST, 754_321.125, 754_321.125, 99.5, 754_321.125, 123_456_792.0)]
+    assert bars[0].volume == float(np.float32(123_456_792.0))
+    yahoo.listings["BRK-A"] = Listing("BRK-A", bars)
+    found = one(made(yahoo), ask("BRK-A"))
+    assert isinstance(found, Answer)
+    assert found.bars.select("open", "low", "close", "volume").row(0) == (754_321.125, 99.5, 754_321.125, 123_456_792.0)
 
 
 def test_a_distribution_of_a_fund_on_the_day_of_a_dividend_is_added_to_it(yahoo: YahooServer, made: Made) -> None:

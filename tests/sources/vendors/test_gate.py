@@ -110,7 +110,7 @@ def test_a_pause_holds_all_requests_and_a_stop_ends_the_wait(clock: FakeClock) -
 def test_a_users_plan_replaces_the_free_ones_limits() -> None:
     free = Limits(per_second=1, per_day=25)
     assert free.changed(per_minute=None, per_day=None) == free
-    assert free.changed(per_minute=75, per_day=None) == Limits(per_second=1.25, per_minute=75, per_day=25)
+    assert free.changed(per_minute=75, per_day=None) == Limits(per_second=2, per_minute=75, per_day=25)
     assert free.changed(per_minute=30, per_day=500) == Limits(per_second=1, per_minute=30, per_day=500)
     assert Limits(per_hour=50).changed(per_minute=100, per_day=None).per_hour is None
 
