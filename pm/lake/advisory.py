@@ -72,9 +72,9 @@ class AdvisoryLock:
         wait_seconds: float = 0,
         on_wait: Callable[[str], object] | None = None,
     ) -> None:
+        self.each_commit = each_commit
         self._location = location
         self._command = command
-        self._each_commit = each_commit
         self._wait_seconds = min(wait_seconds, _LONGEST_WAIT)
         self._on_wait = on_wait
         self._number = zlib.crc32(location.schema.encode()) - 2**31  # the server takes signed numbers of 32 bits
@@ -84,7 +84,7 @@ class AdvisoryLock:
     def __enter__(self) -> Self:
         self._connect()
         try:
-            if not self._each_commit:
+            if not self.each_commit:
                 self._acquire()
         except BaseException:
             self.__exit__(None, None, None)
@@ -108,7 +108,7 @@ class AdvisoryLock:
         LakeError
             The connection that held it was lost.
         """
-        if not self._each_commit:
+        if not self.each_commit:
             self.prove()
             yield
             return

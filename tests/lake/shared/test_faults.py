@@ -173,6 +173,25 @@ def test_an_object_store_that_is_down(location: LakeLocation) -> None:
 
 
 @pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_an_object_store_that_stops_during_a_commit(shared: LakeSettings, tmp_path: Path) -> None:
+    from moto.server import ThreadedMotoServer
+
+    table = TABLES["raw.batches"]
+    rows = pl.DataFrame([dict.fromkeys(table.polars_schema) | {"batch_id": "b"}], schema=table.polars_schema)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    urlopen(Request(f"http://{host}:{port}/other", method="PUT")).close()
+    settings = shared.model_copy(update={"s3_endpoint": f"http://{host}:{port}", "data": "s3://other/lake"})
+    with Lake(tmp_path / "lake", settings, TABLES) as lake:
+        before = lake.snapshot
+        server.stop()
+        with pytest.raises(StorageError, match="object store cannot be reached"):
+            lake.commit("never", lambda transaction: transaction.append(table, rows))
+        assert lake.snapshot == before
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
 def test_no_credentials(location: LakeLocation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
