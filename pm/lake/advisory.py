@@ -194,7 +194,7 @@ class AdvisoryLock:
         return LakeBusyError(
             f"Another command is writing to this lake: {self._holder()}.",
             where=self._location.where,
-            hint="wait for it to end, or raise lake.wait_seconds; reading (pm sql, pm signals, …) works meanwhile",
+            hint="wait for it to end, or raise lake.wait_seconds; reading (pm sql, pm runs, …) works meanwhile",
         )
 
     def _holder(self) -> str:
