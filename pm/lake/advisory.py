@@ -8,7 +8,7 @@ the lock to those who wait in the order in which they came, and takes it back wh
 from __future__ import annotations
 
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from pm.errors import LakeBusyError, LakeError
@@ -120,8 +120,7 @@ class AdvisoryLock:
         try:
             yield
         finally:
-            if self._session is not None and not self._session.broken:  # the server has freed it otherwise
-                self._call("SELECT pg_advisory_unlock(%s, %s)", _WRITES)
+            self._release()
 
     def prove(self) -> None:
         """Ask the server whether this connection still holds the lock.
@@ -175,6 +174,13 @@ class AdvisoryLock:
             self._on_wait = None
         self._wait()
 
+    def _release(self) -> None:
+        """Give the lock back; where the connection is lost, the server has done so."""
+        import psycopg
+
+        with suppress(psycopg.Error):
+            self._call("SELECT pg_advisory_unlock(%s, %s)", _WRITES)
+
     def _wait(self) -> None:
         import psycopg
 
@@ -187,7 +193,7 @@ class AdvisoryLock:
                 except psycopg.errors.LockNotAvailable:
                     raise self._busy() from None
         finally:
-            if self._session is not None and not self._session.broken:
+            with suppress(psycopg.Error):  # of a connection that is lost, which the error in hand tells
                 self._set("lock_timeout = 0")
 
     def _busy(self) -> LakeBusyError:
