@@ -111,6 +111,7 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
     ("library", "homes"),
     [
         ("duckdb", {"lake"}),
+        ("psycopg", {"lake"}),
         ("joblib", {"parallel"}),
         ("exchange_calendars", {"sessions"}),
         ("statsforecast", {"forecast"}),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.options import CATALOG_HELP, DATA_HELP, ENDPOINT_HELP, REGION_HELP
 from pm.cli.paths import workspace_path
 
 if TYPE_CHECKING:
@@ -27,33 +28,10 @@ def init(
         ),
     ] = None,
     *,
-    catalog: Annotated[
-        str,
-        typer.Option(
-            metavar="URL",
-            help="PostgreSQL database of a lake that machines share: postgres://USER@HOST:PORT/DATABASE, without a "
-            "password. [default: none, the lake is in the workspace]",
-            show_default=False,
-        ),
-    ] = "",
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="URL",
-            help="Data of such a lake: s3://BUCKET/FOLDER, or a folder that all of the machines see.",
-            show_default=False,
-        ),
-    ] = "",
-    endpoint: Annotated[
-        str,
-        typer.Option(metavar="URL", help="Address of the object store, other than Amazon's.", show_default=False),
-    ] = "",
-    region: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Region of the bucket, other than that of the AWS profile.", show_default=False
-        ),
-    ] = "",
+    catalog: Annotated[str, typer.Option(metavar="URL", help=CATALOG_HELP, show_default=False)] = "",
+    data: Annotated[str, typer.Option(metavar="URL", help=DATA_HELP, show_default=False)] = "",
+    endpoint: Annotated[str, typer.Option(metavar="URL", help=ENDPOINT_HELP, show_default=False)] = "",
+    region: Annotated[str, typer.Option(metavar="NAME", help=REGION_HELP, show_default=False)] = "",
 ) -> None:
     """Make a workspace in a folder.
 

@@ -8,7 +8,7 @@ the lock to those who wait in the order in which they came, and takes it back wh
 from __future__ import annotations
 
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from pm.errors import LakeBusyError, LakeError
@@ -72,9 +72,9 @@ class AdvisoryLock:
         wait_seconds: float = 0,
         on_wait: Callable[[str], object] | None = None,
     ) -> None:
+        self.each_commit = each_commit
         self._location = location
         self._command = command
-        self._each_commit = each_commit
         self._wait_seconds = min(wait_seconds, _LONGEST_WAIT)
         self._on_wait = on_wait
         self._number = zlib.crc32(location.schema.encode()) - 2**31  # the server takes signed numbers of 32 bits
@@ -84,7 +84,7 @@ class AdvisoryLock:
     def __enter__(self) -> Self:
         self._connect()
         try:
-            if not self._each_commit:
+            if not self.each_commit:
                 self._acquire()
         except BaseException:
             self.__exit__(None, None, None)
@@ -108,7 +108,7 @@ class AdvisoryLock:
         LakeError
             The connection that held it was lost.
         """
-        if not self._each_commit:
+        if not self.each_commit:
             self.prove()
             yield
             return
@@ -120,8 +120,7 @@ class AdvisoryLock:
         try:
             yield
         finally:
-            if self._session is not None and not self._session.broken:  # the server has freed it otherwise
-                self._call("SELECT pg_advisory_unlock(%s, %s)", _WRITES)
+            self._release()
 
     def prove(self) -> None:
         """Ask the server whether this connection still holds the lock.
@@ -175,6 +174,13 @@ class AdvisoryLock:
             self._on_wait = None
         self._wait()
 
+    def _release(self) -> None:
+        """Give the lock back; where the connection is lost, the server has done so."""
+        import psycopg
+
+        with suppress(psycopg.Error):
+            self._call("SELECT pg_advisory_unlock(%s, %s)", _WRITES)
+
     def _wait(self) -> None:
         import psycopg
 
@@ -187,14 +193,14 @@ class AdvisoryLock:
                 except psycopg.errors.LockNotAvailable:
                     raise self._busy() from None
         finally:
-            if self._session is not None and not self._session.broken:
+            with suppress(psycopg.Error):  # of a connection that is lost, which the error in hand tells
                 self._set("lock_timeout = 0")
 
     def _busy(self) -> LakeBusyError:
         return LakeBusyError(
             f"Another command is writing to this lake: {self._holder()}.",
             where=self._location.where,
-            hint="wait for it to end, or raise lake.wait_seconds; reading (pm sql, pm signals, …) works meanwhile",
+            hint="wait for it to end, or raise lake.wait_seconds; reading (pm sql, pm runs, …) works meanwhile",
         )
 
     def _holder(self) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,8 +16,15 @@ from pm.errors import LakeBusyError, LakeError, PmError, StorageError
 from pm.lake.binding import quote
 from pm.lake.layout import CATALOG, DATA
 from pm.lake.location import LakeLocation, located
+from pm.lake.recognition import (
+    CATALOG_HINT,
+    DAMAGED_HINT,
+    SHARED_CATALOG_HINT,
+    discard_half_written,
+    first_line,
+    recognised,
+)
 from pm.lake.spill import remove_abandoned_spill, spill_folder
-from pm.open_files import delete, is_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,112 +49,6 @@ Result = TypeVar("Result")
 
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 """DuckDB's extensions for a lake in a folder."""
-_DAMAGED_HINT = (
-    "list the damage with `pm lake verify`; restore lake/ from a backup, or move it away, then import or fetch its "
-    "data again"
-)
-_CATALOG_HINT = (
-    "replace the whole folder lake, catalog.sqlite and data together, by that of a backup; without one, move it away, "
-    "then import your files again"
-)
-"""Remedy where the catalog is damaged: neither `pm lake verify` nor `pm lake restore` can do without it."""
-_SHARED_CATALOG_HINT = "restore the schema of the catalog from a backup of its database, made with pg_dump"
-
-_BUSY, _BUSY_HINT = "The lake is locked by another writer.", "wait for it to finish, then run this again"
-_HALF_READ = ("Failed to commit DuckLake transaction", "Failed to load DuckLake")
-"""Phrases of the error of a commit that read the catalog again while another writer was changing it."""
-_CLOSED_HINT = "correct the permissions of the lake's folder and of each file in it; what was committed before is safe"
-
-_KNOWN: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
-    (
-        ("database is locked", "database table is locked", "transaction conflict", "write-write conflict"),
-        LakeBusyError,
-        _BUSY,
-        _BUSY_HINT,
-    ),
-    (
-        ("creating a new ducklake is explicitly disabled",),
-        LakeError,
-        "The lake's catalog is empty.",
-        "create the lake with `pm run` or `pm import`",
-    ),
-    (
-        ("catalog version mismatch",),
-        LakeError,
-        "Another version of pm made this lake: {}",
-        "upgrade pm: python -m pip install --upgrade portfolio-maximizer, or `.` in a newer checkout",
-    ),
-    (
-        ("no snapshot found in ducklake",),
-        LakeError,
-        "The lake's catalog is damaged, its snapshots are lost: {}",
-        _CATALOG_HINT,
-    ),
-    (
-        ("no snapshot found",),
-        LakeError,
-        "There is no such snapshot: {}",
-        "list the snapshots kept with `pm lake snapshots`",
-    ),
-    (
-        (
-            "file is not a database",
-            "disk image is malformed",
-            "malformed database",
-            "not a valid ducklake",
-            "no such table",
-            "failed to migrate",
-        ),
-        LakeError,
-        "The lake's catalog is damaged: {}",
-        _CATALOG_HINT,
-    ),
-    (
-        (
-            "too small to be a parquet",
-            "no magic bytes",
-            "invalid footer",
-            "out of buffer",
-            "invalid ttype",
-            "tprotocol",
-            "failed to decompress",
-            "no files found that match",
-            "no such file or directory",
-        ),
-        LakeError,
-        "The lake's data is damaged: {}",
-        _DAMAGED_HINT,
-    ),
-    (
-        (
-            "permission denied",
-            "access is denied",
-            "read-only file system",
-            "attempt to write a readonly",
-            "unable to open database file",
-        ),
-        StorageError,
-        "The lake cannot be read or written: {}",
-        _CLOSED_HINT,
-    ),
-    (
-        (
-            "no space left",
-            "disk quota",
-            "file too large",
-            "database or disk is full",
-            "disk i/o error",
-            "cannot open file",
-            "could not write",
-        ),
-        StorageError,
-        "The lake cannot be read or written: {}",
-        "free some space, or correct the folder's permissions; what was committed before is safe",
-    ),
-)
-"""Phrases in the messages of DuckDB, DuckLake and SQLite, in lower case; and the error raised for them, its message, in
-which {} stands for the original one, and its hint. The first entry that matches applies."""
-
 _LOST_SNAPSHOT = """
 SELECT max(begin_snapshot)
 FROM (
@@ -168,9 +68,6 @@ _WITHOUT_FILES = (
     duckdb.PermissionException,
 )
 """Errors that no data file can cause."""
-
-_NAMED_FILE = re.compile(r'"([^"\n]+\.parquet)"', re.IGNORECASE)
-_HALF_WRITTEN = re.compile(r'could not write[^"]*"(?P<file>[^"]+\.parquet)"', re.IGNORECASE)
 
 
 def connect(location: LakeLocation | None = None, *, threads: int = 0) -> duckdb.DuckDBPyConnection:
@@ -212,7 +109,7 @@ def connect(location: LakeLocation | None = None, *, threads: int = 0) -> duckdb
         except duckdb.Error:
             extra = "" if name in _EXTENSIONS else "[shared]"
             raise LakeError(
-                f"DuckDB's extension {name!r} cannot be loaded: {_first_line(error)}.",
+                f"DuckDB's extension {name!r} cannot be loaded: {first_line(error)}.",
                 where=f"DuckDB {duckdb.__version__}",
                 hint=f"reinstall: python -m pip install --force-reinstall 'portfolio-maximizer{extra}'",
             ) from error
@@ -334,7 +231,7 @@ def _lost_catalog(root: Path) -> LakeError | None:
     return LakeError(
         f"The lake's catalog is {'empty' if catalog.exists() else 'missing'}, but its data is there.",
         where=str(catalog),
-        hint=_CATALOG_HINT,
+        hint=CATALOG_HINT,
     )
 
 
@@ -348,7 +245,7 @@ def _refuse_lost_snapshots(connection: duckdb.DuckDBPyConnection, location: Lake
         raise LakeError(
             f"The lake's catalog is damaged: snapshot {row[0]} is lost.",
             where=location.where if location.is_shared else str(location.catalog_file),
-            hint=_SHARED_CATALOG_HINT if location.is_shared else _CATALOG_HINT,
+            hint=SHARED_CATALOG_HINT if location.is_shared else CATALOG_HINT,
         )
 
 
@@ -373,9 +270,9 @@ def translated(place: Path | LakeLocation, *, files: bool = True) -> Iterator[No
     except PmError:
         raise
     except (duckdb.Error, OSError) as error:
-        _discard_half_written(error)
+        discard_half_written(error)
         location = located(place)
-        unknown = LakeError(_first_line(error), where=location.where, hint="run again with --debug and report it")
+        unknown = LakeError(first_line(error), where=location.where, hint="run again with --debug and report it")
         raise (explained(error, location) if files else recognised(error, location)) or unknown from error
     except RuntimeError as error:
         if str(error) == INTERRUPTED:
@@ -402,53 +299,6 @@ def retried(work: Callable[[], Result], settings: LakeSettings) -> Result:
     raise AssertionError  # pragma: no cover - retry_attempts is at least 1
 
 
-def _discard_half_written(error: BaseException) -> None:
-    """Remove the file whose writing failed: the catalog does not list it, and it takes up a disk that may be full."""
-    named = _HALF_WRITTEN.search(str(error))
-    if named is not None:
-        with suppress(OSError):  # compaction removes it later
-            delete(Path(named["file"]))
-
-
-def recognised(error: duckdb.Error | OSError, place: Path | LakeLocation) -> PmError | None:
-    """Return the error with a remedy for an error about a lake; None if it is of no known kind."""
-    location = located(place)
-    if isinstance(error, OSError):
-        return _about_folder(error, location.folder)
-    if location.is_shared:
-        from pm.lake.shared_errors import recognised_shared
-
-        return recognised_shared(str(error), location) or _phrased(error, location)
-    return _phrased(error, location)
-
-
-def _about_folder(error: OSError, root: Path) -> PmError:
-    """Return the error with a remedy for an error of the system about a lake's folder or a file in it."""
-    if error.filename is not None and is_held(Path(os.fsdecode(error.filename))):
-        return _open_elsewhere(Path(os.fsdecode(error.filename)))
-    return StorageError(
-        f"The lake's folder cannot be used: {error.strerror or error}.",
-        where=str(error.filename or root),
-        hint="correct its permissions, or choose another workspace: pm --workspace DIR",
-    )
-
-
-def _phrased(error: duckdb.Error, location: LakeLocation) -> PmError | None:
-    """Return the error with a remedy for a message that names a file, or has a known phrase; None for any other."""
-    if all(phrase in str(error) for phrase in _HALF_READ):
-        return LakeBusyError(_BUSY, where=location.where, hint=_BUSY_HINT)
-    about_file = _about_named_file(error)
-    if about_file is not None:
-        return about_file
-    for phrases, kind, what, hint in _KNOWN:
-        for line in str(error).splitlines():
-            if any(phrase in line.lower() for phrase in phrases):
-                where = str(_closed(location.folder)) if hint is _CLOSED_HINT else location.where
-                remedy = _SHARED_CATALOG_HINT if hint is _CATALOG_HINT and location.is_shared else hint
-                return kind(what.format(line), where=where, hint=remedy)
-    return None
-
-
 def explained(error: duckdb.Error | OSError, place: Path | LakeLocation) -> PmError | None:
     """Return what `recognised` returns, or the error for a damaged data file that DuckDB's error may come from.
 
@@ -457,7 +307,7 @@ def explained(error: duckdb.Error | OSError, place: Path | LakeLocation) -> PmEr
     """
     location = located(place)
     known = recognised(error, location)
-    if (known is None or known.hint in {_DAMAGED_HINT, _CATALOG_HINT}) and not isinstance(
+    if (known is None or known.hint in {DAMAGED_HINT, CATALOG_HINT}) and not isinstance(
         error, (OSError, *_WITHOUT_FILES)
     ):
         return _damaged_file(location) or known
@@ -479,38 +329,3 @@ def _damaged_file(location: LakeLocation) -> PmError | None:
     except (PmError, duckdb.Error, OSError):  # the error in hand says as much
         return None
     return None
-
-
-def _closed(root: Path) -> Path:
-    """Return the file of the catalog that may not be read or written, such as another user's; else the folder."""
-    files = [root / f"{CATALOG}{ending}" for ending in ("-shm", "-wal", "")]
-    return next((file for file in files if os.path.lexists(file) and not os.access(file, os.R_OK | os.W_OK)), root)
-
-
-def _open_elsewhere(file: Path) -> StorageError:
-    return StorageError(
-        "A file of the lake is open in another program.",
-        where=str(file),
-        hint="run it again later, when that program has closed the file",
-    )
-
-
-def _about_named_file(error: duckdb.Error) -> PmError | None:
-    """Return the error for a data file that a message names and that is missing or held; None if there is none.
-
-    The files themselves are asked, since the system words its reason in the user's language.
-    """
-    if not isinstance(error, duckdb.IOException):
-        return None
-    message = str(error)
-    for file in (Path(name) for name in _NAMED_FILE.findall(message)):
-        if is_held(file):
-            return _open_elsewhere(file)
-        # Where the folder cannot be written, the file may be one that was to be made.
-        if not file.exists() and os.access(file.parent, os.W_OK) and not _HALF_WRITTEN.search(message):
-            return LakeError("The lake is damaged: a data file is missing.", where=str(file), hint=_DAMAGED_HINT)
-    return None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pm.settings import LakeSettings
     from pm.tables.declaration import Table
 
-__all__ = ["copy_lake", "copy_rows"]
+__all__ = ["copy_catalog", "copy_lake", "copy_rows"]
 
 _EXPORT = "rows.parquet"
 
@@ -48,7 +48,7 @@ def copy_lake(source: Path, target: Path) -> None:
     """
     target.mkdir(parents=True, exist_ok=True)
     if (source / CATALOG).exists():
-        _copy_catalog(source / CATALOG, target / CATALOG)
+        copy_catalog(source / CATALOG, target / CATALOG)
     # After the catalog, so that each file that it names is there.
     for place, _, files in os.walk(source / DATA):
         folder = target / DATA / Path(place).relative_to(source / DATA)
@@ -104,7 +104,14 @@ def _number_from(catalog: Path, snapshot: int) -> None:
             )
 
 
-def _copy_catalog(source: Path, target: Path) -> None:
+def copy_catalog(source: Path, target: Path) -> None:
+    """Copy the catalog of a lake in a folder as it is at one moment, whoever writes to it.
+
+    Raises
+    ------
+    LakeError
+        The catalog cannot be read.
+    """
     try:
         with (
             closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,

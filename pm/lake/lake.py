@@ -114,14 +114,15 @@ class Lake:
         self._reading: _Reading | None = None
         if read_only and not self.location.is_shared and not self.location.catalog_file.is_file():
             raise no_lake(root)
-        if not read_only:
-            self._make_place()
-        self._connection = connect(self.location, threads=settings.threads)
-        self._store = store_of(self.location, self._connection)
-        if not read_only:
-            with translated(self.location):
-                self._store.watch()
-        retried(lambda: attach(self._connection, self.location, read_only=read_only, at=at), settings)
+        with nullcontext() if read_only else self._writing():  # two that make a new lake would each make its catalog
+            if not read_only:
+                self._make_place()
+            self._connection = connect(self.location, threads=settings.threads)
+            self._store = store_of(self.location, self._connection)
+            if not read_only:
+                with translated(self.location):
+                    self._store.watch()
+            retried(lambda: attach(self._connection, self.location, read_only=read_only, at=at), settings)
         if not read_only:
             self._bring_up_to_date(views)
         elif at is None:  # a past snapshot can be of an older version
@@ -613,6 +614,8 @@ class Lake:
             raise RuntimeError("Nothing can be committed while the lake is being read.")
         with self._writing():
             with translated(self.location):
+                if self._lock is not None and self._lock.each_commit:
+                    self._store.watch()  # what others have made since has its checksums
                 self._connection.execute("BEGIN")
             try:
                 result = work()  # an error of its own, such as a file it cannot read, is not the lake's

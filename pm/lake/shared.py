@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "attachment",
     "catalog_session",
+    "check_shared",
     "extensions_of",
     "holds_lake",
     "open_object_store",

@@ -26,7 +26,7 @@ _KEYS_HINT = (
 
 _OF_CATALOG: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
     (
-        ("exceeded the maximum retry count", "could not serialize access", "deadlock detected"),
+        ("duplicate key value violates unique constraint", "could not serialize access", "deadlock detected"),
         LakeBusyError,
         "Another writer committed to the lake first.",
         "wait for it to finish, then run this again",
@@ -128,6 +128,12 @@ _OF_CATALOG: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
         LakeError,
         "The catalog holds no lake yet.",
         "create the lake with `pm run` or `pm import`",
+    ),
+    (
+        ("exceeded the maximum retry count",),  # of every commit that fails: the phrases before this one say why
+        LakeBusyError,
+        "The catalog refused the commit, most likely because another writer was first.",
+        "run this again; if it happens again, run it with --debug",
     ),
 )
 """Phrases of messages in lower case, of which one must be there (all, in the entries of `_WHOLE`); and the error raised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -55,6 +56,38 @@ def test_another_workspace_reads_and_adds_to_it(
     assert done.returncode == 0, done.stderr
     found = table(pm, own.folder, "SELECT ticker, count(*) AS n FROM bars GROUP BY ALL ORDER BY ALL", own.variables)
     assert found.rows() == [("AAA", 40), ("BBB", 40), ("CCC", 40)]
+
+
+def test_two_imports_at_once_of_overlapping_halves_give_the_tables_of_one(
+    place: dict[str, str],
+    logins: dict[str, str],
+    tmp_path: Path,
+    pm: Pm,
+    command: list[str],
+    environment: dict[str, str],
+    write_bars: Callable[..., Path],
+) -> None:
+    files = [write_bars(ticker) for ticker in ("AAA", "BBB", "CCC", "DDD")]
+    variables = logins | {f"PM_LAKE__{name.upper()}": value for name, value in place.items()}
+    imports = []
+    for name, half in (("one", files[:3]), ("two", files[1:])):
+        (tmp_path / name).mkdir()
+        assert pm(tmp_path / name, "init").returncode == 0
+        line = [*command, "import", *map(str, half)]
+        imports.append(
+            subprocess.Popen(line, cwd=tmp_path / name, env=environment | variables, stderr=subprocess.PIPE, text=True)
+        )
+    for process in imports:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    local = tmp_path / "local"
+    local.mkdir()
+    assert pm(local, "init").returncode == 0
+    assert pm(local, "import", *files).returncode == 0
+    sql = "SELECT ticker, date, open, high, low, close, volume, adj_factor, source FROM bars ORDER BY ALL"
+    assert table(pm, tmp_path / "one", sql, variables).equals(table(pm, local, sql))
+    landed = "SELECT ticker, count(*) AS n FROM raw.bars GROUP BY ALL ORDER BY ALL"
+    assert table(pm, tmp_path / "two", landed, variables).equals(table(pm, local, landed))
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)

@@ -35,6 +35,12 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def one_batch() -> pl.DataFrame:
+    """Return a row of raw.batches, whose rows are always in files."""
+    schema = TABLES["raw.batches"].polars_schema
+    return pl.DataFrame([dict.fromkeys(schema) | {"batch_id": "b"}], schema=schema)
+
+
 def replaced(location: LakeLocation, **values: str) -> LakeLocation:
     return LakeLocation(**{**vars(location), **values})
 
@@ -113,6 +119,12 @@ def test_a_user_without_rights(
         with pytest.raises(LakeError, match="no right") as refused:
             Lake(location.folder, weak, TABLES, read_only=read_only)
         assert "GRANT" in refused.value.hint
+    postgres.execute(f"GRANT USAGE ON SCHEMA {location.schema} TO weak")
+    postgres.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {location.schema} TO weak")
+    with Console(replaced(location, catalog=weak.catalog)) as console:  # to read is enough for a reader
+        assert console.query("SELECT count(*) AS n FROM bars")["n"].to_list() == [0]
+    with pytest.raises(LakeError, match="no right"), Lake(location.folder, weak, TABLES) as lake:
+        lake.commit("never", lambda transaction: transaction.append(TABLES["raw.batches"], one_batch()))
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
@@ -170,6 +182,23 @@ def test_an_object_store_that_is_down(location: LakeLocation) -> None:
     with pytest.raises(StorageError, match="cannot be reached") as refused:
         check_shared(replaced(location, endpoint=f"http://127.0.0.1:{closed_port()}"))
     assert "s3_endpoint" in refused.value.hint
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_an_object_store_that_stops_during_a_commit(shared: LakeSettings, tmp_path: Path) -> None:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    urlopen(Request(f"http://{host}:{port}/other", method="PUT")).close()
+    settings = shared.model_copy(update={"s3_endpoint": f"http://{host}:{port}", "data": "s3://other/lake"})
+    with Lake(tmp_path / "lake", settings, TABLES) as lake:
+        before = lake.snapshot
+        server.stop()
+        with pytest.raises(StorageError, match="object store cannot be reached"):
+            lake.commit("never", lambda transaction: transaction.append(TABLES["raw.batches"], one_batch()))
+        assert lake.snapshot == before
 
 
 @pytest.mark.parametrize("place", ["s3"], indirect=True)

@@ -77,11 +77,16 @@ def lake_of(location: LakeLocation, shared: LakeSettings) -> Callable[..., Lake]
     return opened
 
 
-def start(script: str, folder: Path, variables: dict[str, str], *words: object) -> subprocess.Popen[str]:
-    folder.mkdir(exist_ok=True)
+def popen(script: str, folder: Path, variables: dict[str, str], *words: object) -> subprocess.Popen[str]:
     line = [sys.executable, "-c", script, str(folder), *map(str, words)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(line, text=True, env=os.environ | variables, **pipes)
+    return subprocess.Popen(line, text=True, env=os.environ | variables, **pipes)
+
+
+def start(script: str, folder: Path, variables: dict[str, str], *words: object) -> subprocess.Popen[str]:
+    """Start a process, and return it after its first line."""
+    folder.mkdir(exist_ok=True)
+    process = popen(script, folder, variables, *words)
     assert process.stdout is not None
     said = process.stdout.readline()
     assert said, process.communicate()[1]
@@ -105,6 +110,22 @@ def test_two_workers_with_overlapping_halves_give_one_workers_table(
         commits = lake.snapshots().filter(pl.col("message").str.starts_with("round"))
     assert sorted(found["ticker"]) == sorted(f"T{n}" for n in range(100))
     assert commits.height == 12
+
+
+def test_two_that_make_a_new_lake_at_once_make_one(
+    location: LakeLocation, shared: LakeSettings, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    halves = [(0, 10), (5, 15)]
+    workers = []
+    for number, half in enumerate(halves):
+        folder = tmp_path / f"w{number}"
+        folder.mkdir()
+        workers.append(popen(WORKER, folder, variables, *half, 1))
+    for worker in workers:
+        _, errors = worker.communicate("go\n", timeout=300)
+        assert worker.returncode == 0, errors
+    with Lake(location.folder, shared, TABLES, read_only=True) as lake:
+        assert sorted(lake.read(UNIVERSE)["ticker"]) == sorted(f"T{n}" for n in range(15))
 
 
 def test_without_a_lock_a_merge_from_an_old_snapshot_is_done_again(lake_of: Callable[..., Lake]) -> None:
