@@ -16,7 +16,8 @@
     ├── ReconciliationError         13   rows that landed are neither in the bars nor in the quarantine
     ├── EngineError                 14   the engine or its cluster is not available
     │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
-    └── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
+    ├── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
+    └── IncompleteError             17   some tickers could not be fetched; the others are in
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EngineError",
+    "IncompleteError",
     "InputError",
     "LakeBusyError",
     "LakeError",
@@ -201,6 +203,12 @@ class NoResultsError(PmError):
     """There is nothing to show: no run is done yet, or every ticker was left out."""
 
     exit_code = 16
+
+
+class IncompleteError(PmError):
+    """Some tickers could not be fetched; the others have landed, and whatever was asked for is done with them."""
+
+    exit_code = 17
 
 
 _COMPARED = 100

@@ -24,6 +24,7 @@ from pm.cli import (
     lake,
     policy,
     quarantine,
+    refresh,
     run,
     runs,
     signals,
@@ -92,6 +93,7 @@ def _command_line() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("run")(run.run)
+    app.command("refresh")(refresh.refresh)
     app.command("import")(import_.import_)
     app.command("init")(init.init)
     app.command("evaluate")(evaluate.evaluate)

@@ -7,18 +7,22 @@ from pm.pipeline.commands import (
     check_first_run,
     evaluate_history,
     import_bars,
+    move_in_universe,
     open_lake,
     read_lake,
+    refresh_bars,
     remove_actions,
     remove_from_universe,
     run_pipeline,
     snapshots_to_keep,
     train_policy,
 )
+from pm.pipeline.failed import FailedTicker, failed_tickers
 from pm.pipeline.other_spellings import OtherSpelling, find_other_spellings
 from pm.pipeline.request import Request
 
 __all__ = [
+    "FailedTicker",
     "ImportResult",
     "OtherSpelling",
     "Request",
@@ -26,10 +30,13 @@ __all__ = [
     "add_to_universe",
     "check_first_run",
     "evaluate_history",
+    "failed_tickers",
     "find_other_spellings",
     "import_bars",
+    "move_in_universe",
     "open_lake",
     "read_lake",
+    "refresh_bars",
     "remove_actions",
     "remove_from_universe",
     "run_pipeline",
