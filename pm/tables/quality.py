@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pm.tables.declaration import DATE, FLAG, INTEGER, LANDED, PRICES, REAL, STAMP, TEXT, TIME, Column, Table
 
-__all__ = ["BARS", "BAR_FLAGS", "QUARANTINE", "REBASINGS", "RECONCILIATION", "RESTATEMENTS", "TICKER_SOURCES"]
+__all__ = [
+    "BARS",
+    "BAR_FLAGS",
+    "FLAG_BOUNDS",
+    "QUARANTINE",
+    "REBASINGS",
+    "RECONCILIATION",
+    "RESTATEMENTS",
+    "TICKER_SOURCES",
+]
 
 BARS = Table(
     "main",
@@ -148,6 +157,22 @@ TICKER_SOURCES = Table(
         Column("has_good", FLAG, "Whether any of its rows kept every rule."),
         Column("has_adjusted", FLAG, "Whether any of its rows came with an adjusted close."),
         Column("is_chosen", FLAG, "Whether the bars of the ticker come from it."),
+        *STAMP,
+    ),
+)
+
+FLAG_BOUNDS = Table(
+    "main",
+    "flag_bounds",
+    "Bounds of the robust standard deviation of a ticker's log returns over some bars to come. While they hold, flags "
+    "of new bars are found without reading all bars before. The check keeps it.",
+    ("ticker",),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("last_date", DATE, "Date of the last bar that the bounds were computed from."),
+        Column("bars_ahead", INTEGER, "Number of further bars over which they hold."),
+        Column("sigma_low", REAL, "Lower bound of the robust standard deviation of the log returns."),
+        Column("sigma_high", REAL, "Upper bound."),
         *STAMP,
     ),
 )
