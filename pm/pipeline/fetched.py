@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pm.clock import utc_now
-from pm.pipeline.due import due_after, due_after_failure
+from pm.pipeline.due import due_after, due_after_failure, newest_closed
 from pm.pipeline.landing import Landing
 from pm.pipeline.writes import Append, Merge, Result
 from pm.plural import plural
@@ -104,7 +104,8 @@ class Fetched:
         self._actions.append(changed_actions(answer.actions, asked.actions))
         exchange = member.exchange or exchange_code(answer.exchange)
         delay = self._settings.delay_minutes
-        due_at = due_after(exchange, last, ask.end, now, delay)
+        closed = min(ask.end, newest_closed(exchange, now, delay))
+        due_at = due_after(exchange, last, closed, now, delay)
         self._note(asked, bars=bars.height, last_date=last, seconds=answer.seconds, due_at=due_at)
         if agreement is not None and last is not None:
             self._splices.append(self._splice(asked, agreement))
@@ -124,12 +125,12 @@ class Fetched:
 
     def fail(self, asked: Asked, failure: Failure, *, is_delisted: bool) -> None:
         """Take a failure; of a ticker that counts as delisted, it was expected."""
-        member = asked.member
+        member, now = asked.member, utc_now()
         due_at = due_after_failure(
             member.exchange,
             failure.reason,
-            utc_now(),
-            asked_to=asked.ask.end,
+            now,
+            asked_to=newest_closed(member.exchange, now, self._settings.delay_minutes),
             retry_after=failure.retry_after,
             delay_minutes=self._settings.delay_minutes,
             is_delisted=is_delisted,

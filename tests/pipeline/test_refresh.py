@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Read = Callable[..., pl.DataFrame]
 
-sys.path.insert(0, str(Path(__file__).parent))  # a script of the tests, which is no package
+sys.path.insert(0, str(Path(__file__).parents[1] / "market"))  # a script of the tests, which is no package
 import market
 from market import Market, Share, evening
 
@@ -41,8 +41,7 @@ FRIDAY = date(2024, 1, 12)
 
 def at(*parts: int) -> datetime:
     """Return a time in UTC, without a zone as the lake has them."""
-    year, month, day, *time = parts
-    return datetime(year, month, day, *time)  # noqa: DTZ001
+    return datetime.combine(date(*parts[:3]), time(*parts[3:]))
 
 
 class House:
@@ -96,11 +95,11 @@ class House:
 def house(
     tmp_path: Path, workspace_in: Callable[[Path], Workspace], settings_with: Callable[..., Any]
 ) -> Iterator[House]:
-    openers, clock = dict(OPENERS), market.clock.datetime  # type: ignore[attr-defined]
+    openers, clock = dict(OPENERS), market.running_clock()
     yield House(tmp_path, workspace_in(tmp_path), settings_with)
     OPENERS.clear()
     OPENERS.update(openers)
-    market.clock.datetime = clock  # type: ignore[attr-defined]
+    market.start_clock(clock)
 
 
 def last_dates(house: House, ask: Read) -> dict[str, date]:
@@ -129,7 +128,7 @@ def test_nothing_is_asked_before_the_next_close_and_the_delay(house: House, ask:
     house.add("AAPL")
     house.refresh(at(2024, 1, 12, 21, 59))  # Friday, a minute before an hour after New York's close
     assert last_dates(house, ask) == {"AAPL": date(2024, 1, 11)}
-    assert ask(house.folder, "SELECT exchange FROM universe").item() == "NYQ"
+    assert ask(house.folder, "SELECT exchange FROM universe").item() == "XNYS"
     assert house.refresh(at(2024, 1, 12, 21, 59, 30)).worked is False
     house.refresh(at(2024, 1, 12, 22, 0))
     assert last_dates(house, ask) == {"AAPL": FRIDAY}

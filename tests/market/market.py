@@ -130,6 +130,16 @@ class Clock(datetime):
         return cls.moment
 
 
+def running_clock() -> object:
+    """Return the clock of the project, to be put back by `start_clock`."""
+    return vars(clock)["datetime"]
+
+
+def start_clock(running: object) -> None:
+    """Put a clock back."""
+    clock.datetime = running  # type: ignore[attr-defined]
+
+
 def stop_clock(moment: datetime) -> None:
     """Stop the clock at a moment in UTC."""
     Clock.moment = moment.replace(tzinfo=UTC)
