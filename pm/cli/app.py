@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from pm import __version__
 from pm.cli import (
     actions,
+    data,
     evaluate,
     forecast,
     import_,
@@ -105,6 +106,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(runs.app, name="runs")
     app.add_typer(actions.app, name="actions")
     app.add_typer(universe.app, name="universe")
+    app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
     app.add_typer(lake.app, name="lake")
     return app

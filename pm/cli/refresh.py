@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer  # noqa: TC002 - Typer reads annotations
+
 from pm.cli.context import open_workspace, open_writer
 from pm.cli.options import NoWait, Source, Tickers, parse_tickers
 from pm.errors import IncompleteError
 from pm.plural import plural
 
 if TYPE_CHECKING:
-    import typer
-
     from pm.lake import Lake
 
 __all__ = ["incomplete", "refresh"]

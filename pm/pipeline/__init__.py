@@ -18,6 +18,7 @@ from pm.pipeline.commands import (
     train_policy,
 )
 from pm.pipeline.failed import FailedTicker, failed_tickers
+from pm.pipeline.health import data_health
 from pm.pipeline.other_spellings import OtherSpelling, find_other_spellings
 from pm.pipeline.request import Request
 
@@ -29,6 +30,7 @@ __all__ = [
     "add_actions",
     "add_to_universe",
     "check_first_run",
+    "data_health",
     "evaluate_history",
     "failed_tickers",
     "find_other_spellings",

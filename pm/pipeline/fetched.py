@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pm.quality.overlap import Agreement
     from pm.sources.base import Answer, Failure
 
-__all__ = ["Fetched", "Totals", "hit_rate"]
+__all__ = ["Fetched", "Totals", "changed_actions", "hit_rate"]
 
 
 def hit_rate(up_to_date: int, tickers: int) -> str:
@@ -77,36 +77,38 @@ class Fetched:
     """
 
     def __init__(self, context: Context, vendor: str, totals: Totals) -> None:
-        self.tickers = 0
-        """Number of tickers with an answer or a failure."""
         self._context = context
         self._vendor = vendor
         self._totals = totals
         self._settings = context.settings.refresh
-        self._bars: list[pl.DataFrame] = []
-        self._actions: list[pl.DataFrame] = []
+        self._bars = BARS_SCHEMA.to_frame()
+        self._actions = no_actions()
         self._fetches: list[dict[str, Any]] = []
         self._splices: list[dict[str, Any]] = []
         self._described: dict[str, dict[str, Any]] = {}
 
-    def answer(self, asked: Asked, answer: Answer, agreement: Agreement | None) -> None:
-        """Take an answer that lands.
+    def land(self, bars: pl.DataFrame, actions: pl.DataFrame) -> None:
+        """Take the bars, and the dividends and splits that are news, of all answers that land."""
+        self._bars, self._actions = bars, actions
+        self._totals.bars += bars.height
+
+    def answer(self, asked: Asked, answer: Answer, agreement: Agreement | None, dates: pl.Series) -> None:
+        """Note that an answer lands.
 
         Parameters
         ----------
+        dates
+            Dates of its bars.
         agreement
             How the closes agree with those of the vendor whose bars it continues; None if it continues none.
         """
         member, ask, now = asked.member, asked.ask, utc_now()
-        bars = answer.bars.select(pl.col(name).cast(dtype) for name, dtype in BARS_SCHEMA.items())
-        last: date | None = bars["date"].max()  # type: ignore[assignment] # of a column of dates
-        self._bars.append(bars)
-        self._actions.append(changed_actions(answer.actions, asked.actions))
+        last: date | None = dates.max()  # type: ignore[assignment] # of a column of dates
         exchange = member.exchange or exchange_code(answer.exchange)
         delay = self._settings.delay_minutes
         closed = min(ask.end, newest_closed(exchange, now, delay))
         due_at = due_after(exchange, last, closed, now, delay)
-        self._note(asked, bars=bars.height, last_date=last, seconds=answer.seconds, due_at=due_at)
+        self._note(asked, bars=len(dates), last_date=last, seconds=answer.seconds, due_at=due_at)
         if agreement is not None and last is not None:
             self._splices.append(self._splice(asked, agreement))
         own = member.source if agreement is not None else self._vendor
@@ -118,10 +120,8 @@ class Fetched:
             currency=answer.currency or member.currency if own == self._vendor else member.currency,
             status=TickerStatus.ACTIVE.value if member.is_delisted else member.status,
         )
-        self._totals.bars += bars.height
         self._totals.answered.add(member.ticker)
         self._totals.failed.discard(member.ticker)
-        self.tickers += 1
 
     def fail(self, asked: Asked, failure: Failure, *, is_delisted: bool) -> None:
         """Take a failure; of a ticker that counts as delisted, it was expected."""
@@ -144,7 +144,6 @@ class Fetched:
             due_at=due_at,
         )
         self._totals.failed.add(member.ticker)
-        self.tickers += 1
 
     def delist(self, members: Sequence[Member]) -> Result:
         """Return the result that records tickers as delisted."""
@@ -160,10 +159,10 @@ class Fetched:
     def result(self) -> Result:
         """Return the changes of the commit."""
         writes: list[Write] = []
-        rows, actions = pl.concat([pl.DataFrame(schema=BARS_SCHEMA), *self._bars]), self._actions
-        if not rows.is_empty() or any(not frame.is_empty() for frame in actions):
+        if self._bars.height or self._actions.height:
             landing = Landing(self._context)
-            landing.add(Delivery(iter([rows]), pl.concat(actions)), origin=self._vendor, fingerprint=None)
+            bars = self._bars.select(pl.col(name).cast(dtype) for name, dtype in BARS_SCHEMA.items())
+            landing.add(Delivery(iter([bars]), self._actions), origin=self._vendor, fingerprint=None)
             writes += landing.writes()
         writes.append(Append(FETCHES, pl.DataFrame(self._fetches, schema=FETCHES.polars_schema)))
         if self._splices:

@@ -17,7 +17,7 @@ import polars as pl
 from pm.clock import utc_now, utc_today
 from pm.errors import SourceError
 from pm.pipeline.due import newest_closed
-from pm.pipeline.fetched import Fetched, Totals
+from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.plural import plural
 from pm.quality.overlap import agreement, unit_change
 from pm.sessions import closes_between
@@ -28,7 +28,7 @@ from pm.tables.vocabulary import FailureReason
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from pm.pipeline.due import Member
     from pm.pipeline.stage import Context
@@ -115,6 +115,7 @@ class _Refresh:
         self._members = members
         self._until = time.monotonic() + 60 * self._settings.total_minutes
         self._done = 0
+        self._sessions: dict[tuple[str | None, datetime], date] = {}
         self._failed: dict[str, dict[str, FailureReason]] = {}
         self._totals = Totals(len(members), up_to_date)
         tickers = [member.ticker for member in members]
@@ -150,23 +151,25 @@ class _Refresh:
     def _ask(self, vendor: str, members: Sequence[Member]) -> Iterator[Result]:
         """Ask a vendor for tickers, and yield what comes in pieces."""
         open_asks = {asked.ask.ticker: asked for asked in self._asked(vendor, members)}
-        fetched = self._fetched(vendor)
+        piece: list[tuple[Asked, Answer | Failure]] = []
         with closing(self._outcomes(vendor, [asked.ask for asked in open_asks.values()])) as outcomes:
             for outcome in outcomes:
                 asked = open_asks.pop(outcome.ask.ticker, None)
                 if asked is None:  # the vendor answers twice
                     continue
-                self._take(fetched, asked, outcome)
-                if fetched.tickers >= self._settings.tickers_per_commit:
-                    yield fetched.result()
-                    fetched = self._fetched(vendor)
+                piece.append((asked, outcome))
+                self._done += 1
+                self._context.progress(min(self._done, len(self._members)), len(self._members))
+                if len(piece) >= self._settings.tickers_per_commit:
+                    yield self._taken(vendor, piece)
+                    piece = []
                 if time.monotonic() > self._until:
                     break
         for asked in open_asks.values():
             detail = f"There was no time left: the refresh ends after {self._settings.total_minutes:g} minutes."
-            self._take(fetched, asked, Failure(asked.ask, FailureReason.NOT_ASKED, detail))
-        if fetched.tickers:
-            yield fetched.result()
+            piece.append((asked, Failure(asked.ask, FailureReason.NOT_ASKED, detail)))
+        if piece:
+            yield self._taken(vendor, piece)
 
     def _fetched(self, vendor: str) -> Fetched:
         return Fetched(self._context, vendor, self._totals)
@@ -186,40 +189,63 @@ class _Refresh:
             for ask in left.values():
                 yield Failure(ask, FailureReason.NOT_PERMITTED, detail)
 
-    def _take(self, fetched: Fetched, asked: Asked, outcome: Answer | Failure) -> None:
-        """Take what a vendor answered for a ticker, if it can be used."""
-        ticker = asked.member.ticker
-        agreed: Agreement | None = None
-        if isinstance(outcome, Answer):
-            outcome = self._closed(asked, outcome)
-            judged = self._judged(asked, outcome)
+    def _taken(self, vendor: str, piece: Sequence[tuple[Asked, Answer | Failure]]) -> Result:
+        """Return what lands of a vendor's answers for some tickers, and what is recorded of its failures."""
+        fetched = self._fetched(vendor)
+        answers = [(asked, outcome) for asked, outcome in piece if isinstance(outcome, Answer)]
+        bars = self._closed([(asked, answer.exchange, answer.bars) for asked, answer in answers])
+        actions = self._closed([(asked, answer.exchange, answer.actions) for asked, answer in answers])
+        sent = partitioned(bars)
+        refused: list[str] = []
+        for asked, outcome in piece:
+            ticker = asked.member.ticker
+            judged = (
+                self._judged(asked, outcome, sent.get(ticker, _NO_BARS)) if isinstance(outcome, Answer) else outcome
+            )
             if isinstance(judged, Failure):
-                outcome = judged
-            else:
-                agreed = judged
-        if isinstance(outcome, Failure):
-            self._failed.setdefault(ticker, {})[asked.vendor] = outcome.reason
-            fetched.fail(asked, outcome, is_delisted=self._is_gone(asked.member))
-        else:
-            fetched.answer(asked, outcome, agreed)
-            self._failed.pop(ticker, None)
-        self._done += 1
-        self._context.progress(min(self._done, len(self._members)), len(self._members))
+                self._failed.setdefault(ticker, {})[vendor] = judged.reason
+                refused.append(ticker)
+                fetched.fail(asked, judged, is_delisted=self._is_gone(asked.member))
+            elif isinstance(outcome, Answer):
+                self._failed.pop(ticker, None)
+                fetched.answer(asked, outcome, judged, sent.get(ticker, _NO_BARS)["date"])
+        lands = ~pl.col("ticker").is_in(refused)
+        known = pl.concat([asked.actions for asked, _ in answers] or [RAW_ACTIONS.polars_schema.to_frame()])
+        fetched.land(bars.filter(lands), changed_actions(actions.filter(lands), known.filter(lands)))
+        return fetched.result()
 
-    def _closed(self, asked: Asked, answer: Answer) -> Answer:
-        """Return an answer without bars of sessions that have not closed, and without later dividends and splits."""
-        exchange = asked.member.exchange or exchange_code(answer.exchange)
-        last = min(asked.ask.end, newest_closed(exchange, utc_now(), self._settings.delay_minutes))
+    def _closed(self, parts: Sequence[tuple[Asked, str | None, pl.DataFrame]]) -> pl.DataFrame:
+        """Return rows of answers without those of sessions that have not closed.
+
+        Parameters
+        ----------
+        parts
+            What was asked, the exchange that the vendor names, and rows with a ticker and a date.
+        """
+        limits, frames = [], []
+        for asked, named, frame in parts:
+            exchange = asked.member.exchange or exchange_code(named)
+            limits.append((asked.member.ticker, min(asked.ask.end, self._newest(exchange))))
+            frames.append(frame)
+        limit = pl.DataFrame(limits, schema={"ticker": pl.String, "limit": pl.Date}, orient="row")
+        rows = pl.concat(frames) if frames else _NO_BARS
         # Rows without a date stay: the check refuses them by name.
-        closed = (pl.col("date") <= last).fill_null(value=True)
-        return Answer(
-            answer.ask, answer.bars.filter(closed), answer.actions.filter(pl.col("date") <= last),
-            answer.currency, answer.exchange, answer.name, answer.seconds,
-        )  # fmt: skip
+        return (
+            rows.join(limit, on="ticker", how="left", maintain_order="left")
+            .filter((pl.col("date") <= pl.col("limit")).fill_null(value=True))
+            .drop("limit")
+        )
 
-    def _judged(self, asked: Asked, answer: Answer) -> Failure | Agreement | None:
+    def _newest(self, exchange: str | None) -> date:
+        """Return the newest session of an exchange that has been closed for the delay."""
+        minute = utc_now().replace(second=0, microsecond=0)
+        if (exchange, minute) not in self._sessions:
+            self._sessions[exchange, minute] = newest_closed(exchange, minute, self._settings.delay_minutes)
+        return self._sessions[exchange, minute]
+
+    def _judged(self, asked: Asked, answer: Answer, sent: pl.DataFrame) -> Failure | Agreement | None:
         """Return why an answer cannot be used, or how it agrees with the bars that it continues, if that is asked."""
-        member, sent = asked.member, answer.bars
+        member = asked.member
         if asked.ask.start is None:
             if sent.is_empty():
                 return Failure(answer.ask, FailureReason.GONE, f"{asked.vendor} has no bars of {answer.ask.symbol}.")
@@ -252,17 +278,17 @@ class _Refresh:
             start = self._overlap(member, last) if is_begun and last is not None else None
             # The answer can name the exchange, which then tells what has closed.
             is_open = member.exchange is None and start is None
-            end = now.date() if is_open else newest_closed(member.exchange, now, self._settings.delay_minutes)
+            end = now.date() if is_open else self._newest(member.exchange)
             symbol = symbol_of(member.ticker, vendor, member.symbols)
             asks[member.ticker] = Ask(member.ticker, symbol, start, max(end, start or end))
-        known, actions = self._before(vendor, list(asks.values()))
+        known, actions = (partitioned(frame) for frame in self._before(vendor, list(asks.values())))
         return [
             Asked(
                 member=member,
                 vendor=vendor,
                 ask=asks[member.ticker],
-                known=known.filter(ticker=member.ticker),
-                actions=actions.filter(ticker=member.ticker),
+                known=known.get(member.ticker, _NO_BARS),
+                actions=actions.get(member.ticker, RAW_ACTIONS.polars_schema.to_frame()),
             )
             for member in members
         ]
@@ -281,6 +307,12 @@ class _Refresh:
             return _NO_BARS, RAW_ACTIONS.polars_schema.to_frame()
         known = self._context.query(_KNOWN, [asked["start"].min()], asked=asked)
         return known, self._context.query(_ACTIONS, [vendor], asked=asked)
+
+
+def partitioned(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return a frame's rows by ticker."""
+    parts = frame.partition_by("ticker", as_dict=True, maintain_order=True)
+    return {str(ticker): rows for (ticker,), rows in parts.items()}
 
 
 _NO_BARS = pl.DataFrame(schema={"ticker": pl.String, "date": pl.Date, "close": pl.Float64})

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -18,8 +19,6 @@ from pm.tables.vocabulary import FailureReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    import polars as pl
 
     from pm.workspace import Workspace
 
@@ -144,7 +143,10 @@ def test_nights_with_all_that_happens_come_to_what_checking_everything_at_once_d
     assert in_nights["bar_flags"].height > 10
     assert in_nights["bars"].height > 24 * 250
     for name in DERIVED:
-        assert_frame_equal(again[name], in_nights[name])
+        # Of equal rows of two nights, a dividend between them decides which one a bar stands for.
+        named = {"row"} & set(again[name].columns)
+        found = [frames[name].drop(named).sort(pl.all(), nulls_last=True) for frames in (again, in_nights)]
+        assert_frame_equal(*found)
 
 
 def count_windows(monkeypatch: pytest.MonkeyPatch, looked: list[int]) -> None:
@@ -162,8 +164,6 @@ def count_windows(monkeypatch: pytest.MonkeyPatch, looked: list[int]) -> None:
 
 
 def _changed(name: str, when: pl.Expr, value: pl.Expr) -> pl.Expr:
-    import polars as pl
-
     return pl.when(when).then(value).otherwise(pl.col(name)).alias(name)
 
 
@@ -178,8 +178,6 @@ class Eventful(Share):
         object.__setattr__(self, "number", number)
 
     def bars(self, end: date) -> pl.DataFrame:
-        import polars as pl
-
         days: dict[str, date] = self.days  # type: ignore[attr-defined]
         number: int = self.number  # type: ignore[attr-defined]
         bars = super().bars(end)

@@ -39,9 +39,9 @@ MONDAY = date(2024, 1, 8)
 FRIDAY = date(2024, 1, 12)
 
 
-def at(*parts: int) -> datetime:
+def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> datetime:
     """Return a time in UTC, without a zone as the lake has them."""
-    return datetime.combine(date(*parts[:3]), time(*parts[3:]))
+    return datetime.combine(date(year, month, day), time(hour, minute, second))
 
 
 class House:
