@@ -1,7 +1,7 @@
 """A made-up market, and vendors that send its bars: the sources of the tests of a refresh.
 
-As a script it is `pm` with these vendors: `python market.py CLOCK ARGUMENTS`, where CLOCK is the time in UTC that it
-takes for now.
+As a script it is `pm` with such a vendor in the place of Yahoo: `python market.py CLOCK BEGIN ARGUMENTS`; CLOCK is
+the time in UTC that it takes for now, and BEGIN the first day of all shares.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class Market:
     exchange: str | None = None
     currency: str | None = "USD"
     opened: int = 0
+    begin: date = BEGIN
     before_answer: Callable[[Ask], object] = field(default=lambda _: None)
 
     def fetch(self, asks: Sequence[Ask]) -> Iterator[Answer | Failure]:
@@ -92,7 +93,7 @@ class Market:
         for ask in asks:
             self.asked.append(ask)
             self.before_answer(ask)
-            share = self.shares.get(ask.symbol) or (Share(ask.symbol) if self.knows_all else None)
+            share = self.shares.get(ask.symbol) or (Share(ask.symbol, begin=self.begin) if self.knows_all else None)
             reason = self.failures.get(ask.symbol) or (None if share else FailureReason.GONE)
             if reason is not None or share is None:
                 yield Failure(ask, reason or FailureReason.GONE, f"{self.name} has no {ask.symbol} ({reason}).")
@@ -155,5 +156,5 @@ if __name__ == "__main__":
     from pm.cli import main
 
     stop_clock(datetime.fromisoformat(sys.argv[1]))
-    install(Market("yahoo"))
-    sys.exit(main(sys.argv[2:]))
+    install(Market("yahoo", begin=date.fromisoformat(sys.argv[2])))
+    sys.exit(main(sys.argv[3:]))
