@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pm.errors import SettingsError, did_you_mean
@@ -89,6 +89,11 @@ def closes_between(exchange: str | None, start: date, end: date) -> list[tuple[d
     SettingsError
         The exchange code is unknown.
     """
+    return list(_closes(exchange, start, end))
+
+
+@lru_cache(maxsize=4096)  # a refresh asks the same of thousands of tickers
+def _closes(exchange: str | None, start: date, end: date) -> tuple[tuple[date, datetime], ...]:
     closes: list[tuple[date, datetime]] = []
     if exchange is not None and end >= start:
         calendar = _of_decades(exchange, start, end)
@@ -102,7 +107,7 @@ def closes_between(exchange: str | None, start: date, end: date) -> list[tuple[d
         if day.weekday() < _SATURDAY:
             closes.append((day, datetime.combine(day + timedelta(days=1), time(), UTC).replace(tzinfo=None)))
         day += timedelta(days=1)
-    return closes
+    return tuple(closes)
 
 
 def last_closed(exchange: str | None, moment: datetime) -> date:

@@ -161,8 +161,7 @@ class Fetched:
         writes: list[Write] = []
         if self._bars.height or self._actions.height:
             landing = Landing(self._context)
-            bars = self._bars.select(pl.col(name).cast(dtype) for name, dtype in BARS_SCHEMA.items())
-            landing.add(Delivery(iter([bars]), self._actions), origin=self._vendor, fingerprint=None)
+            landing.add(Delivery(iter([self._bars]), self._actions), origin=self._vendor, fingerprint=None)
             writes += landing.writes()
         writes.append(Append(FETCHES, pl.DataFrame(self._fetches, schema=FETCHES.polars_schema)))
         if self._splices:
@@ -234,7 +233,7 @@ def changed_actions(sent: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     from pm.quality import effective_actions
 
     day = ["ticker", "date", "kind"]
-    sent = sent.select(pl.col(name).cast(dtype) for name, dtype in ACTIONS_SCHEMA.items()).unique(maintain_order=True)
+    sent = sent.unique(maintain_order=True)
     if known.is_empty():
         return sent
     standing = effective_actions(known).select(ACTIONS_SCHEMA.names())

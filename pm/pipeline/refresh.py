@@ -21,7 +21,7 @@ from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.plural import plural
 from pm.quality.overlap import agreement, unit_change
 from pm.sessions import closes_between
-from pm.sources.base import Answer, Ask, Failure
+from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
 from pm.sources.symbols import exchange_code, symbol_of
 from pm.tables.sources import RAW_ACTIONS
 from pm.tables.vocabulary import FailureReason
@@ -193,8 +193,8 @@ class _Refresh:
         """Return what lands of a vendor's answers for some tickers, and what is recorded of its failures."""
         fetched = self._fetched(vendor)
         answers = [(asked, outcome) for asked, outcome in piece if isinstance(outcome, Answer)]
-        bars = self._closed([(asked, answer.exchange, answer.bars) for asked, answer in answers])
-        actions = self._closed([(asked, answer.exchange, answer.actions) for asked, answer in answers])
+        bars = self._closed(BARS_SCHEMA, [(asked, answer.exchange, answer.bars) for asked, answer in answers])
+        actions = self._closed(ACTIONS_SCHEMA, [(asked, answer.exchange, answer.actions) for asked, answer in answers])
         sent = partitioned(bars)
         refused: list[str] = []
         for asked, outcome in piece:
@@ -214,11 +214,13 @@ class _Refresh:
         fetched.land(bars.filter(lands), changed_actions(actions.filter(lands), known.filter(lands)))
         return fetched.result()
 
-    def _closed(self, parts: Sequence[tuple[Asked, str | None, pl.DataFrame]]) -> pl.DataFrame:
+    def _closed(self, schema: pl.Schema, parts: Sequence[tuple[Asked, str | None, pl.DataFrame]]) -> pl.DataFrame:
         """Return rows of answers without those of sessions that have not closed.
 
         Parameters
         ----------
+        schema
+            Columns of the rows.
         parts
             What was asked, the exchange that the vendor names, and rows with a ticker and a date.
         """
@@ -226,9 +228,9 @@ class _Refresh:
         for asked, named, frame in parts:
             exchange = asked.member.exchange or exchange_code(named)
             limits.append((asked.member.ticker, min(asked.ask.end, self._newest(exchange))))
-            frames.append(frame)
+            frames.append(frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items()))
         limit = pl.DataFrame(limits, schema={"ticker": pl.String, "limit": pl.Date}, orient="row")
-        rows = pl.concat(frames) if frames else _NO_BARS
+        rows = pl.concat([schema.to_frame(), *frames])
         # Rows without a date stay: the check refuses them by name.
         return (
             rows.join(limit, on="ticker", how="left", maintain_order="left")
