@@ -23,6 +23,9 @@ __all__ = ["app"]
 app = typer.Typer(help="Show or change the watch list: the tickers that runs are about.", no_args_is_help=True)
 
 _Names = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers, such as AAPL IBM.", show_default=False)]
+_Some = Annotated[
+    list[str] | None, typer.Argument(metavar="[TICKER]...", help="Tickers, such as AAPL IBM.", show_default=False)
+]
 
 
 @app.command("list")
@@ -35,7 +38,7 @@ def list_(context: typer.Context) -> None:
 @app.command()
 def add(
     context: typer.Context,
-    tickers: _Names,
+    tickers: _Some = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -53,15 +56,25 @@ def add(
             metavar="SOURCE=SYMBOL", help="The ticker as a source spells it, such as yahoo=BRK-B. [default: as usual]"
         ),
     ] = None,
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            "--files", metavar="FOLDER", help="Folder of files of bars to watch, in place of tickers; see `pm import`."
+        ),
+    ] = None,
     no_wait: NoWait = False,
 ) -> None:
-    """Add tickers to the watch list, or change what it says of them.
+    """Add tickers to the watch list, or change what it says of them; or watch a folder of files.
 
-    The next `pm refresh` or `pm run` fetches them. While the watch list is empty, runs are about all tickers of
-    imported files, or about the embedded sample if nothing was imported.
+    A refresh lands what is new or changed in a folder that is watched, and fetches what is new of the tickers. While
+    the watch list is empty, runs are about all tickers of imported files, or about the embedded sample if nothing was
+    imported.
     """
     from pm.sources.listings import Listing
 
+    if files is not None:
+        _watch(context, files, tickers, watch=True, no_wait=no_wait)
+        return
     names = _unique(tickers)
     if symbol and len(names) > 1:
         raise typer.BadParameter("name one ticker only: the symbols are its own", param_hint="--symbol")
@@ -90,9 +103,20 @@ def import_(
 
 
 @app.command()
-def remove(context: typer.Context, tickers: _Names, no_wait: NoWait = False) -> None:
-    """Remove tickers from the watch list; their bars stay in the lake."""
+def remove(
+    context: typer.Context,
+    tickers: _Some = None,
+    files: Annotated[
+        Path | None, typer.Option("--files", metavar="FOLDER", help="Folder to watch no more, in place of tickers.")
+    ] = None,
+    no_wait: NoWait = False,
+) -> None:
+    """Remove tickers from the watch list, or watch a folder no more; their bars stay in the lake."""
     from pm.pipeline import remove_from_universe
+
+    if files is not None:
+        _watch(context, files, tickers, watch=False, no_wait=no_wait)
+        return
 
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
@@ -125,6 +149,19 @@ def _add(context: typer.Context, listings: Sequence[Listing], *, no_wait: bool) 
         _print_universe(lake)
 
 
+def _watch(context: typer.Context, folder: Path, tickers: list[str] | None, *, watch: bool, no_wait: bool) -> None:
+    """Watch a folder of files, or no longer."""
+    from pm.cli.paths import expand_home
+    from pm.pipeline import watch_folder
+
+    if tickers:
+        raise typer.BadParameter("name tickers or a folder, not both", param_hint="--files")
+    workspace, settings = open_workspace(context, create=watch)
+    with open_writer(workspace, settings, no_wait=no_wait) as lake:
+        watch_folder(lake, workspace, settings, _print_notices, folder=expand_home(folder), watch=watch)
+        _print_universe(lake)
+
+
 def _print_notices(event: Event) -> None:
     from pm.cli.render import print_lines
     from pm.cli.visible import visible
@@ -154,8 +191,8 @@ def _require_exchange(code: str | None) -> None:
         )
 
 
-def _unique(tickers: list[str]) -> list[str]:
-    names = {name.strip() for words in tickers for name in words.split(",") if name.strip()}
+def _unique(tickers: list[str] | None) -> list[str]:
+    names = {name.strip() for words in tickers or () for name in words.split(",") if name.strip()}
     if not names:
         raise typer.BadParameter("name at least one ticker", param_hint="TICKER")
     for name in names:
@@ -166,7 +203,10 @@ def _unique(tickers: list[str]) -> list[str]:
 
 def _print_universe(lake: Lake) -> None:
     from pm.cli.render import SECONDS, print_frame, print_lines
+    from pm.cli.visible import visible
 
+    for row in lake.select_rows("folders", columns=("path",), order=("path",)):
+        print_lines(f"Watched folder: {visible(row['path'])}")
     columns = ("ticker", "source", "added_at", "name", "exchange", "currency", "status")
     watched = lake.select("universe", columns=columns, order=("ticker",))
     if watched.is_empty():

@@ -16,6 +16,7 @@ from pm.pipeline.commands import (
     run_pipeline,
     snapshots_to_keep,
     train_policy,
+    watch_folder,
 )
 from pm.pipeline.failed import FailedTicker, failed_tickers
 from pm.pipeline.health import data_health
@@ -44,4 +45,5 @@ __all__ = [
     "run_pipeline",
     "snapshots_to_keep",
     "train_policy",
+    "watch_folder",
 ]

@@ -29,6 +29,7 @@ from pm.tables.vocabulary import RunKind, RunStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date
+    from pathlib import Path
 
     from pm.pipeline.events import Observer
     from pm.pipeline.origin_dates import ChosenDates
@@ -53,6 +54,7 @@ __all__ = [
     "run_pipeline",
     "snapshots_to_keep",
     "train_policy",
+    "watch_folder",
 ]
 
 
@@ -359,6 +361,23 @@ def move_in_universe(
     from pm.pipeline.stages.universe import moving
 
     return Runner(lake, settings, workspace, observer).run((moving(tickers, source),), Request(), kind=RunKind.UNIVERSE)
+
+
+def watch_folder(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, folder: Path, watch: bool
+) -> RunResult:
+    """Have each refresh land what is new or changed in a folder of files, or no longer.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, or it is not watched.
+    """
+    from pm.pipeline.stages.universe import unwatching, watching
+    from pm.sources.folders import require_folder_of_files
+
+    stage = watching(require_folder_of_files(folder)) if watch else unwatching(folder.expanduser().absolute())
+    return Runner(lake, settings, workspace, observer).run((stage,), Request(), kind=RunKind.UNIVERSE)
 
 
 def remove_from_universe(

@@ -67,6 +67,10 @@ WHERE (CASE WHEN EXISTS (FROM universe) THEN ticker IN (SELECT ticker FROM unive
 ORDER BY ticker
 """  # noqa: S608 - a constant
 
+_HAS_FILES = """
+SELECT 1 AS found WHERE EXISTS (FROM raw.batches WHERE origin = ?) OR EXISTS (FROM folders)
+"""
+
 _EXCHANGES = "SELECT ticker, exchange FROM universe WHERE exchange IS NOT NULL"
 
 _LAST_DATE = f"SELECT max(last_date) AS day FROM ({_MEMBERS})"  # noqa: S608 - a constant
@@ -185,7 +189,7 @@ def watched_sources(rows: Rows, request: Request) -> list[str]:
     named = [row["source"] for row in rows("SELECT DISTINCT source FROM universe ORDER BY source", ())]
     if named:
         return named
-    imported = rows("SELECT 1 AS found FROM raw.batches WHERE origin = ? LIMIT 1", [FILES])
+    imported = rows(_HAS_FILES, [FILES])
     return [FILES] if imported else [SAMPLE]
 
 

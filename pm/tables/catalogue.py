@@ -20,7 +20,7 @@ from pm.tables.quality import (
     TICKER_SOURCES,
 )
 from pm.tables.signals import SIGNALS
-from pm.tables.sources import FETCHES, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
+from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             UNIVERSE,
             FETCHES,
             SPLICES,
+            FOLDERS,
             BARS,
             QUARANTINE,
             BAR_FLAGS,

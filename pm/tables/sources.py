@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pm.tables.declaration import DATE, INTEGER, LANDED, PRICES, REAL, TEXT, TIME, Column, Table
 
-__all__ = ["FETCHES", "RAW_ACTIONS", "RAW_BARS", "RAW_BATCHES", "SPLICES", "UNIVERSE"]
+__all__ = ["FETCHES", "FOLDERS", "RAW_ACTIONS", "RAW_BARS", "RAW_BATCHES", "SPLICES", "UNIVERSE"]
 
 RAW_BARS = Table(
     "raw",
@@ -130,5 +130,18 @@ SPLICES = Table(
         Column("largest_difference", REAL, "Largest relative difference of two closes on one of these dates."),
         Column("run_id", TEXT, "Run that continued them; see runs."),
         Column("spliced_at", TIME, "Time of the decision, in UTC."),
+    ),
+)
+
+FOLDERS = Table(
+    "main",
+    "folders",
+    "A folder of files that is watched: a refresh lands what is new or changed in it.",
+    ("path",),
+    (
+        Column("path", TEXT, "Path of the folder."),
+        Column("state", TEXT, "Hash of the names, sizes and times of its files when they were read last; null before."),
+        Column("added_at", TIME, "Time from which it is watched, in UTC."),
+        Column("run_id", TEXT, "Run that added it; see runs."),
     ),
 )

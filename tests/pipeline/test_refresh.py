@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from pm.pipeline import (
     move_in_universe,
     open_lake,
     refresh_bars,
+    watch_folder,
 )
 from pm.pipeline.events import Event, Notice, StageEnded
 from pm.sources import OPENERS
@@ -70,6 +72,11 @@ class House:
         settings = self._settings()
         with open_lake(self._workspace, settings) as lake:
             move_in_universe(lake, self._workspace, settings, self.heard.append, tickers=[ticker], source=source)
+
+    def watch(self, folder: Path, *, watch: bool = True) -> None:
+        settings = self._settings()
+        with open_lake(self._workspace, settings) as lake:
+            watch_folder(lake, self._workspace, settings, self.heard.append, folder=folder, watch=watch)
 
     def refresh(self, moment: datetime, **asked: Any) -> RunResult:  # noqa: ANN401 - parts of a request
         market.stop_clock(moment)
@@ -346,3 +353,33 @@ def test_a_dividend_that_a_vendor_takes_back_counts_no_more(house: House, ask: R
     house.refresh(evening(date(2024, 1, 11)))
     assert factors() == {1.0}
     assert ask(house.folder, "SELECT value FROM raw.actions")["value"].to_list() == [2.0, None]
+
+
+def test_what_is_new_or_changed_in_a_watched_folder_lands_and_other_files_are_told(
+    house: House, ask: Read, tmp_path: Path
+) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    Share("X").bars(date(2023, 12, 29)).write_csv(folder / "X.csv")
+    (folder / "broken.csv").write_text("date,close\nno date,1\n", encoding="utf-8")
+    house.watch(folder)
+    house.refresh(evening(MONDAY))
+    assert last_dates(house, ask) == {"X": date(2023, 12, 29)}
+    assert "broken.csv" in house.notices
+    assert house.refresh(evening(MONDAY)).worked is False
+    Share("X").bars(MONDAY).write_csv(folder / "X.csv")
+    Share("Y").bars(MONDAY).write_csv(folder / "Y.csv")
+    house.refresh(evening(MONDAY))
+    assert last_dates(house, ask) == {"X": MONDAY, "Y": MONDAY}
+    assert ask(house.folder, "SELECT count(*) FROM raw.batches").item() == 3
+    house.add("AAPL")  # beside vendors
+    house.refresh(evening(MONDAY))
+    assert house.refresh(evening(MONDAY)).worked is False
+    Share("Z").bars(MONDAY).write_csv(folder / "Z.csv")
+    house.refresh(evening(MONDAY))
+    assert set(last_dates(house, ask)) == {"AAPL", "X", "Y", "Z"}
+    shutil.rmtree(folder)
+    house.refresh(evening(MONDAY))
+    assert "is not there" in house.notices
+    house.watch(folder, watch=False)
+    assert ask(house.folder, "FROM folders").is_empty()

@@ -12,15 +12,17 @@ from pm.clock import utc_now, utc_today
 from pm.errors import InputError
 from pm.pipeline.due import vendor_members
 from pm.pipeline.fetched import hit_rate
+from pm.pipeline.folders import changed_folders, folder_states, missing, seen
 from pm.pipeline.landing import Landing
 from pm.pipeline.refresh import refreshing
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import watched_sources
-from pm.pipeline.writes import Result
+from pm.pipeline.writes import Merge, Result
 from pm.plural import plural
+from pm.sources.folders import MISSING
 from pm.sources.names import FILES, SAMPLE
 from pm.tables.quality import BARS
-from pm.tables.sources import FETCHES, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
+from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pm.pipeline.delivered_days import DeliveredDays
     from pm.pipeline.due import Member
     from pm.pipeline.landing import Batch
+    from pm.pipeline.writes import Write
     from pm.sources import FilePlan, Inspected
 
 __all__ = ["STAGE", "importing"]
@@ -49,13 +52,14 @@ def _local_versions(context: Context) -> list[list[str]]:
 
     watched = watched_sources(context.known_rows, context.request)
     versions = {FILES: "", SAMPLE: SampleSource().version() if SAMPLE in watched else ""}
-    return [[name, versions[name]] for name in watched if name in versions]
+    found = [[name, versions[name]] for name in watched if name in versions]
+    return found + folder_states(context.known_rows)
 
 
 def _is_landed(context: Context, _: str) -> bool:
     """Return whether what a run before fetched is still there: the sample is removed when own files are imported."""
     landed = [[row["origin"], row["fingerprint"]] for row in context.known_rows(_LANDED, ())]
-    return all(name == FILES or [name, version] in landed for name, version in _local_versions(context))
+    return all(name != SAMPLE or [name, version] in landed for name, version in _local_versions(context))
 
 
 def _members(context: Context) -> list[Member]:
@@ -63,10 +67,12 @@ def _members(context: Context) -> list[Member]:
 
 
 def _idle(context: Context) -> str | None:
-    """Return in a sentence that no ticker is due, or None if one is, or the sample has not landed."""
+    """Return in a sentence that no ticker is due; None if one is, or there is anything else to land."""
     members = _members(context)
     now = utc_now()
     if not members or any(member.is_due(now) for member in members) or not _is_landed(context, ""):
+        return None
+    if changed_folders(context.known_rows):
         return None
     next_due = min(member.due_at for member in members if member.due_at is not None)
     return f"nothing is due before {next_due:%Y-%m-%d %H:%M} UTC; {hit_rate(len(members), len(members))}"
@@ -94,14 +100,44 @@ def _local(context: Context, members: Sequence[Member]) -> Result:
     for name, version in _local_versions(context):
         if name == FILES:
             lines.append("imported files have landed already")
+        elif name != SAMPLE:  # a folder
+            continue
         elif context.rows("SELECT 1 FROM raw.batches WHERE origin = ? AND fingerprint = ?", [name, version]):
             lines.append(f"nothing new to fetch from {name!r}")
         else:
             batch = _land_sample(landing, version)
             lines.append(f"{batch.bars:,} bars from {name!r}, {batch.first_date} to {batch.last_date}")
+    writes = landing.writes() if landing.batches else []
+    if folders := changed_folders(context.known_rows):
+        of_folders = _land_folders(context, folders)
+        writes += of_folders.writes
+        lines.append(of_folders.summary)
     if members:
         lines.append(hit_rate(len(members), len(members)))
-    return Result(landing.writes() if landing.batches else [], "; ".join(lines))
+    return Result(writes, "; ".join(lines))
+
+
+def _land_folders(context: Context, folders: dict[Path, str]) -> Result:
+    """Return what is new or changed in folders that are watched; files that cannot be read are told, and left out."""
+    from pm.sources import inspect_files
+
+    there = [folder for folder, state in folders.items() if state != MISSING]
+    writes: list[Write] = [Merge(FOLDERS, seen(context.read(FOLDERS), folders))]
+    summary = f"nothing new in {plural(len(folders), 'folder')}"
+    refused: list[InputError] = []
+    if there:
+        try:
+            found = _import(context, files=inspect_files(there), refused=refused, keep_going=True, tickers=None)
+        except InputError as error:  # nothing of them can be read
+            context.notify(str(error))
+        else:
+            writes += found.writes
+            summary = found.summary
+            for each in refused:
+                context.notify(str(each))
+    for each in missing(folders):
+        context.notify(str(each))
+    return Result(writes, summary)
 
 
 def _land_sample(landing: Landing, version: str) -> Batch:
@@ -118,7 +154,7 @@ STAGE = Stage(
     "land",
     _compute,
     past=(BARS,),
-    writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE, FETCHES, SPLICES),
+    writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE, FETCHES, SPLICES, FOLDERS),
     depends=_versions,
     idle=_idle,
     is_intact=_is_landed,

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pm.clock import utc_now
-from pm.errors import UnknownTickerError, did_you_mean
+from pm.errors import InputError, UnknownTickerError, did_you_mean
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import TICKERS_OF_BARS
 from pm.pipeline.writes import Delete, Merge, Result
 from pm.plural import plural
 from pm.sources.symbols import known_spelling
 from pm.tables.quality import BARS
-from pm.tables.sources import RAW_BATCHES, UNIVERSE
+from pm.tables.sources import FOLDERS, RAW_BATCHES, UNIVERSE
 from pm.tables.vocabulary import TickerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from pm.sources.listings import Listing
 
-__all__ = ["adding", "moving", "removing"]
+__all__ = ["adding", "moving", "removing", "unwatching", "watching"]
 
 
 def adding(listings: Sequence[Listing]) -> Stage:
@@ -42,6 +43,34 @@ def moving(tickers: Sequence[str], source: str) -> Stage:
     """Return the stage that makes another source that of tickers: all their bars come from it once it has sent some."""
     compute = partial(_move, tickers=tuple(tickers), source=source)
     return Stage("universe", compute, writes=(UNIVERSE,), depends=lambda _: None)
+
+
+def watching(folder: Path) -> Stage:
+    """Return the stage that makes a folder one whose new and changed files a refresh lands."""
+    return Stage("universe", partial(_watch, folder=folder), writes=(FOLDERS,), depends=lambda _: None)
+
+
+def unwatching(folder: Path) -> Stage:
+    """Return the stage that ends that; what has landed stays."""
+    return Stage("universe", partial(_unwatch, folder=folder), writes=(FOLDERS,), depends=lambda _: None)
+
+
+def _watch(context: Context, *, folder: Path) -> Result:
+    if str(folder) in context.read(FOLDERS)["path"]:
+        return Result([], "the folder is watched already")
+    row = {"path": str(folder), "state": None, "added_at": utc_now(), "run_id": context.run_id}
+    return Result([Merge(FOLDERS, pl.DataFrame([row], schema=FOLDERS.polars_schema))], "1 folder added")
+
+
+def _unwatch(context: Context, *, folder: Path) -> Result:
+    watched = context.read(FOLDERS)["path"].to_list()
+    if str(folder) not in watched:
+        raise InputError(
+            f"The folder is not watched.{did_you_mean(str(folder), watched)}",
+            where=str(folder),
+            hint=f"these are: {', '.join(watched)}" if watched else "no folder is",
+        )
+    return Result([Delete(FOLDERS, "path = ?", [str(folder)])], "1 folder removed")
 
 
 def _add(context: Context, *, listings: Sequence[Listing]) -> Result:
