@@ -17,6 +17,7 @@
     ├── EngineError                 14   the engine or its cluster is not available
     │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
     ├── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
+    ├── IncompleteError             17   some tickers could not be fetched; the others are in
     └── ScheduleError               19   nothing can be scheduled here, or the scheduled nights do not go well
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EngineError",
+    "IncompleteError",
     "InputError",
     "LakeBusyError",
     "LakeError",
@@ -203,6 +205,12 @@ class NoResultsError(PmError):
     """There is nothing to show: no run is done yet, or every ticker was left out."""
 
     exit_code = 16
+
+
+class IncompleteError(PmError):
+    """Some tickers could not be fetched; the others have landed, and whatever was asked for is done with them."""
+
+    exit_code = 17
 
 
 class ScheduleError(PmError):

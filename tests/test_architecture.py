@@ -81,13 +81,16 @@ def test_a_pure_room_does_not_import_the_lake() -> None:
     assert offenders == []
 
 
+SLOW = ["duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars", "httpx", "yfinance"]
+
+
 def test_importing_a_pure_room_imports_no_database_and_nothing_slow() -> None:
     """All rooms are imported in one new process, in their order, and what each adds is looked at."""
     program = f"""
 import importlib, sys
 for room in {[*COMMON[1:], *PURE, "schedule"]}:
     importlib.import_module("pm." + room)
-    for library in ("duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars", "httpx", "yfinance"):
+    for library in {SLOW}:
         if library in sys.modules:
             print(room, "imports", library)
 """

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.sources.names import FILES, SAMPLE
+from pm.sources.symbols import exchange_code
 from pm.tables.quality import BARS
 from pm.tables.sources import RAW_BATCHES, UNIVERSE
 
@@ -65,6 +66,12 @@ WHERE (CASE WHEN EXISTS (FROM universe) THEN ticker IN (SELECT ticker FROM unive
    OR list_contains(?, ticker)
 ORDER BY ticker
 """  # noqa: S608 - a constant
+
+_HAS_FILES = """
+SELECT 1 AS found WHERE EXISTS (FROM raw.batches WHERE origin = ?) OR EXISTS (FROM folders)
+"""
+
+_EXCHANGES = "SELECT ticker, exchange FROM universe WHERE exchange IS NOT NULL"
 
 _LAST_DATE = f"SELECT max(last_date) AS day FROM ({_MEMBERS})"  # noqa: S608 - a constant
 
@@ -130,10 +137,13 @@ def watch_list(context: Context) -> WatchList:
             f"--as-of {as_of} is before the first bar, {first}.", where="--as-of", hint="choose a later day"
         )
     exchange_of = context.settings.sources.exchanges.exchange_of
+    told = {row["ticker"]: exchange_code(row["exchange"]) for row in context.known_rows(_EXCHANGES, ())}
     return WatchList(
         tickers=tuple(row["ticker"] for row in begun),
         sources={row["ticker"]: row["source"] for row in begun},
-        exchanges={row["ticker"]: exchange_of(row["ticker"], row["source"]) for row in begun},
+        exchanges={
+            row["ticker"]: exchange_of(row["ticker"], row["source"]) or told.get(row["ticker"]) for row in begun
+        },
         as_of=as_of,
     )
 
@@ -179,7 +189,7 @@ def watched_sources(rows: Rows, request: Request) -> list[str]:
     named = [row["source"] for row in rows("SELECT DISTINCT source FROM universe ORDER BY source", ())]
     if named:
         return named
-    imported = rows("SELECT 1 AS found FROM raw.batches WHERE origin = ? LIMIT 1", [FILES])
+    imported = rows(_HAS_FILES, [FILES])
     return [FILES] if imported else [SAMPLE]
 
 

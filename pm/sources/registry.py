@@ -1,37 +1,83 @@
-"""List the sources by name."""
+"""List the sources by name, and open one."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pm.errors import SettingsError, did_you_mean
+from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import FILES, SAMPLE
 from pm.sources.sample import SampleSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from pm.settings import RefreshSettings
     from pm.sources.base import Source
 
-__all__ = ["SOURCES", "source"]
+    Opener = Callable[[str, RefreshSettings, Path], Source]
 
-SOURCES: dict[str, Callable[[], Source]] = {SAMPLE: SampleSource}
-"""Sources that can be fetched from, by name. Files are imported instead; see pm.sources.files."""
+__all__ = ["OPENERS", "is_vendor", "require_source", "source"]
 
 
-def source(name: str) -> Source:
-    """Return the source of this name.
+def _sample(_name: str, _settings: RefreshSettings, _folder: Path) -> Source:
+    return SampleSource()
+
+
+def _vendor(name: str, settings: RefreshSettings, folder: Path) -> Source:
+    # By its name, so that no stage's fingerprint, and no worker of a cluster, depends on what the vendors import.
+    vendors = import_module("pm.sources.vendors")
+    made: Source = vendors.vendor(name, settings, vendors.load_keys(folder), folder / "lake" / "vendors" / name)
+    return made
+
+
+OPENERS: dict[str, Opener] = {SAMPLE: _sample, **dict.fromkeys(VENDOR_NAMES, _vendor)}
+"""Functions that open a source that can be fetched from, by its name. Files are imported; see pm.sources.files."""
+
+
+def is_vendor(name: str) -> bool:
+    """Return whether a source is a vendor: one that is asked for tickers over the network."""
+    return name in VENDOR_NAMES
+
+
+def require_source(name: str) -> None:
+    """Check that there is a source of this name that can be fetched from; nothing is opened or imported.
+
+    Raises
+    ------
+    SettingsError
+        There is none; the message has the most similar name.
+    """
+    if name in OPENERS:
+        return
+    known = sorted([*OPENERS, FILES])
+    raise SettingsError(
+        f"Unknown source {name!r}.{did_you_mean(name, known)}",
+        where="the source asked for",
+        hint=f"use one of: {', '.join(known)}; to read files: pm import PATH",
+    )
+
+
+def source(name: str, settings: RefreshSettings, folder: Path) -> Source:
+    """Open the source of this name.
+
+    Parameters
+    ----------
+    name
+        Name of the source.
+    settings
+        How vendors are asked.
+    folder
+        Folder of the workspace, in which the keys are, and where a source keeps what it need not ask for again.
 
     Raises
     ------
     SettingsError
         There is no source of this name; the message has the most similar one.
+    SourceError
+        The source needs a key, or a package, that is not there.
     """
-    if name not in SOURCES:
-        known = sorted([*SOURCES, FILES])
-        raise SettingsError(
-            f"Unknown source {name!r}.{did_you_mean(name, known)}",
-            where="the source asked for",
-            hint=f"use one of: {', '.join(known)}; to read files: pm import PATH",
-        )
-    return SOURCES[name]()
+    require_source(name)
+    return OPENERS[name](name, settings, folder)

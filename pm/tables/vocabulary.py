@@ -12,10 +12,12 @@ __all__ = [
     "FailureReason",
     "Reason",
     "Regime",
+    "RestatementKind",
     "RunKind",
     "RunScope",
     "RunStatus",
     "StageStatus",
+    "TickerStatus",
     "Verdict",
     "Vocabulary",
 ]
@@ -50,6 +52,7 @@ class RunKind(Vocabulary):
     ACTIONS = "actions", "Telling dividends and splits: `pm actions add`, `pm actions import` and `pm actions remove`."
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
     SAMPLE = "sample", "Removing the embedded sample from a lake that also holds the user's own files."
+    REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
 
 
 class RunStatus(Vocabulary):
@@ -136,7 +139,23 @@ class FailureReason(Vocabulary):
     INVALID_REPLY = "invalid_reply", "The reply is cut off, too large, of another type, or has values that cannot be."
     OTHER_SYMBOL = "other_symbol", "The reply is about another symbol than the one asked for."
     OTHER_UNIT = "other_unit", "The currency or the unit of the prices differs from that of the bars in the lake."
+    DISAGREES = "disagrees", "The closes differ from those of the bars in the lake, so that it cannot continue them."
     NOT_ASKED = "not_asked", "The source was not asked: it had failed too often, or the time of the refresh was over."
+
+
+class TickerStatus(Vocabulary):
+    """State of a ticker of the watch list: column `status` of table `universe`."""
+
+    ACTIVE = "active", "The ticker is asked for after each session of its exchange."
+    DELISTED = "delisted", "Its sources did not know it on several nights in a row: it is asked for once a week."
+
+
+class RestatementKind(Vocabulary):
+    """What a source changed a past bar for: column `kind` of table `restatements`."""
+
+    CORRECTION = "correction", "The source corrected a price or the volume."
+    SPLIT = "split", "The source adjusted the prices, the volume or both for a later split."
+    LATE_VOLUME = "late_volume", "The volume of a day that had just ended was completed: the prices are the same."
 
 
 class Verdict(Vocabulary):

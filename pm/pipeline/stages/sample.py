@@ -18,7 +18,7 @@ from pm.plural import plural
 from pm.sources.names import FILES, SAMPLE, USER
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
-from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
+from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 from pm.tables.vocabulary import RunKind, RunScope, RunStatus
 
 if TYPE_CHECKING:
@@ -35,11 +35,8 @@ _NAMED = 5
 _RAW = (RAW_BARS, RAW_ACTIONS, RAW_BATCHES)
 _CHECKED = check.STAGE.writes
 """Tables that the next check fills anew, from the raw rows that are left."""
-_RESULTS = tuple(
-    table
-    for table in TABLES.values()
-    if "run_id" in table.polars_schema and table not in {*_RAW, *_CHECKED, UNIVERSE, RUNS, STAGE_EVENTS}
-)
+_KEPT = {*_RAW, *_CHECKED, UNIVERSE, FETCHES, SPLICES, FOLDERS, RUNS, STAGE_EVENTS}
+_RESULTS = tuple(table for table in TABLES.values() if "run_id" in table.polars_schema and table not in _KEPT)
 """Tables of what was computed from bars."""
 
 _SAMPLE = """

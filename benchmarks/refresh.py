@@ -1,0 +1,141 @@
+"""Measure a night: landing and checking new bars of many tickers into a long history.
+
+    python benchmarks/refresh.py                             # 2,000 tickers of 5,000 bars: 10 million
+    python benchmarks/refresh.py --tickers 500 --bars 1000
+
+The vendor is a made-up one in this process that answers at once with 6 bars a ticker, of which 5 overlap; so that what
+is measured is the work of the refresh itself. The history lands the same way first. Each night's whole time is printed,
+its stages, and the number of tickers that were checked without their history. The last line is a refresh that finds
+nothing due, as a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from pm import clock
+from pm.pipeline import Request, add_to_universe, open_lake, refresh_bars
+from pm.pipeline.events import Event, StageEnded
+from pm.settings import load_settings
+from pm.sources import ACTIONS_SCHEMA, BARS_SCHEMA, OPENERS, Answer
+from pm.workspace import init_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pm.sources import Ask
+
+FIRST = date(2005, 1, 3)
+FORTNIGHT = 10
+
+
+class Vendor:
+    """A vendor that answers at once, from frames made beforehand; of each ticker 1 in 60 pays a dividend a night."""
+
+    name = "yahoo"
+
+    def __init__(self, tickers: Sequence[str], days: list[date]) -> None:
+        self._bars = {ticker: _series(seed, ticker, days) for seed, ticker in enumerate(tickers)}
+        self._number = {ticker: number for number, ticker in enumerate(tickers)}
+
+    def fetch(self, asks: Sequence[Ask]) -> Iterator[Answer]:
+        """Yield the answers."""
+        for ask in asks:
+            bars = self._bars[ask.ticker].filter(pl.col("date").is_between(ask.start or FIRST, ask.end))
+            pays = (ask.end.toordinal() + self._number[ask.ticker]) % 60 == 0
+            rows = [(ask.ticker, ask.end, "dividend", 0.1, self.name)] if pays and ask.start else []
+            yield Answer(ask, bars, pl.DataFrame(rows, schema=ACTIONS_SCHEMA, orient="row"), "USD", "NYQ", ask.ticker)
+
+
+def _series(seed: int, ticker: str, days: list[date]) -> pl.DataFrame:
+    chance = np.random.default_rng(seed)
+    close = np.round(100 * np.exp(np.cumsum(chance.standard_t(4, len(days)) * 0.01)), 4)
+    frame = {
+        "ticker": ticker, "date": days, "open": close * 0.999, "high": close * 1.01, "low": close * 0.99,
+        "close": close, "adj_close": None, "volume": chance.integers(1_000, 9_000, len(days)), "source": "yahoo",
+    }  # fmt: skip
+    return pl.DataFrame(frame, schema_overrides=BARS_SCHEMA).select(
+        pl.col(name).cast(dtype) for name, dtype in BARS_SCHEMA.items()
+    )
+
+
+class _Clock(datetime):
+    """A clock that stands still."""
+
+    moment = datetime(2005, 1, 3, tzinfo=UTC)
+
+    @classmethod
+    def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+        """Return the moment."""
+        del tz
+        return cls.moment
+
+
+def _sessions(count: int) -> list[date]:
+    from pm.sessions import sessions_between
+
+    return sessions_between("XNYS", FIRST, FIRST + timedelta(days=int(count * 1.47) + 30))[:count]
+
+
+def main() -> None:
+    """Print the seconds of the history's landing, and of some nights after it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tickers", type=int, default=2_000)
+    parser.add_argument("--bars", type=int, default=5_000)
+    parser.add_argument("--nights", type=int, default=5)
+    chosen = parser.parse_args()
+    tickers = [f"T{number:05d}" for number in range(chosen.tickers)]
+    days = _sessions(chosen.bars + chosen.nights)
+    vendor = Vendor(tickers, days)
+    OPENERS["yahoo"] = lambda *_: vendor
+    vars(clock)["datetime"] = _Clock
+    with tempfile.TemporaryDirectory() as folder:
+        workspace, settings = init_workspace(Path(folder)), load_settings()
+        with open_lake(workspace, settings) as lake:
+            add_to_universe(lake, workspace, settings, lambda _: None, tickers=tickers)
+        for place in range(chosen.bars - 1, chosen.bars + chosen.nights):
+            _Clock.moment = datetime.combine(days[place], clock_time(23, 30), UTC)
+            heard: list[Event] = []
+            began = time.perf_counter()
+            with open_lake(workspace, settings) as lake:
+                refresh_bars(lake, workspace, settings, heard.append, request=Request())
+            seconds = time.perf_counter() - began
+            stages = ", ".join(f"{e.stage} {e.seconds:.2f} s: {e.summary}" for e in heard if isinstance(e, StageEnded))
+            print(f"{days[place]}: {seconds:.2f} s ({stages})", flush=True)
+        vars(clock)["datetime"] = datetime
+        _nothing_due(Path(folder))
+
+
+def _nothing_due(folder: Path) -> None:
+    """Print the time of a process that finds nothing due."""
+    settings = load_settings()
+    workspace = init_workspace(folder)
+    with open_lake(workspace, settings) as lake:
+        lake.commit("later", lambda tx: tx.merge(lake.tables["fetches"], _later(lake.query("FROM fetches"))))
+    cli = Path(__file__).parents[1] / "cli.py"
+    for _ in range(3):
+        began = time.perf_counter()
+        words = [sys.executable, str(cli), "refresh"]
+        done = subprocess.run(words, cwd=folder, check=False, capture_output=True, text=True)
+        seconds = time.perf_counter() - began
+        print(f"nothing due: {seconds:.2f} s, exit code {done.returncode}; {done.stderr.splitlines()[0]}")
+
+
+def _later(fetches: pl.DataFrame) -> pl.DataFrame:
+    """Return the fetches with a time in the future from which they are due."""
+    return fetches.with_columns(due_at=pl.lit(datetime(2200, 1, 1)).cast(pl.Datetime("us")))  # noqa: DTZ001
+
+
+if __name__ == "__main__":
+    main()
