@@ -18,7 +18,7 @@
     │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
     ├── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
     ├── IncompleteError             17   some tickers could not be fetched; the others are in
-    └── ScheduleError               19   nothing can be scheduled here, or the scheduled nights do not go well
+    └── ScheduleError               18   nothing can be scheduled here, or the scheduled nights do not go well
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -216,7 +216,7 @@ class IncompleteError(PmError):
 class ScheduleError(PmError):
     """No scheduler is there or it refuses, or the last night failed, was missed, or its command no longer exists."""
 
-    exit_code = 19
+    exit_code = 18
 
 
 _COMPARED = 100

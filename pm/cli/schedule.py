@@ -94,7 +94,7 @@ def install(
 def status(context: typer.Context) -> None:
     """Show what is wrong with the nights, the last night and run, and the next night.
 
-    The exit code is 19 if the last night failed, was cut off or did not take place, or if what is scheduled no longer
+    The exit code is 18 if the last night failed, was cut off or did not take place, or if what is scheduled no longer
     exists; 0 otherwise.
     """
     from pm.cli.nights import print_status

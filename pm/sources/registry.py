@@ -9,6 +9,7 @@ from pm.errors import SettingsError, did_you_mean
 from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import FILES, SAMPLE
 from pm.sources.sample import SampleSource
+from pm.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ def _sample(_name: str, _settings: RefreshSettings, _folder: Path) -> Source:
 def _vendor(name: str, settings: RefreshSettings, folder: Path) -> Source:
     # By its name, so that no stage's fingerprint, and no worker of a cluster, depends on what the vendors import.
     vendors = import_module("pm.sources.vendors")
-    made: Source = vendors.vendor(name, settings, vendors.load_keys(folder), folder / "lake" / "vendors" / name)
+    made: Source = vendors.vendor(name, settings, vendors.load_keys(folder), Workspace(folder).vendors / name)
     return made
 
 

@@ -46,15 +46,15 @@ def test_print_shows_what_would_be_written_and_writes_nothing(
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        ((), 19, "error: This machine has no scheduler that answers."),
-        (("--backend", "systemd"), 19, "error: This machine has no systemd that answers."),
+        ((), 18, "error: This machine has no scheduler that answers."),
+        (("--backend", "systemd"), 18, "error: This machine has no systemd that answers."),
         (("--backend", "crond"), 5, "error: There is no backend 'crond'. Did you mean 'cron'?"),
         (("--tz", "Europe/Berln"), 5, "error: There is no time zone 'Europe/Berln'. Did you mean 'Europe/Berlin'?"),
         (("--at", "half past ten"), 5, "error: 'half past ten' is not a time of day."),
         (("--only", "refesh"), 5, "error: There is no task 'refesh'. Did you mean 'refresh'?"),
         (
             ("--on-failure", "a\nb", "--print", "--backend", "cron"),
-            19,
+            18,
             "error: A line end or another control character",
         ),
         (("--on-failure", " "), 2, "the command is empty"),
@@ -82,7 +82,7 @@ def test_a_folder_that_is_no_workspace_is_refused(tmp_path: Path, pm: Pm, words:
 def test_another_zone_than_the_machines_is_refused_where_it_is_not_known(workspace: Path, pm: Pm, backend: str) -> None:
     words = ("schedule", "install", "--at", "22:30", "--tz", "America/New_York", "--backend", backend, "--print")
     done = pm(workspace, *words, env={"TZ": "Europe/Berlin"})
-    assert done.returncode == 19
+    assert done.returncode == 18
     assert f"error: {backend} knows no other time zone than the machine's, Europe/Berlin." in done.stderr
     assert "22:30 America/New_York (" in done.stderr
     same = pm(workspace, *words, env={"TZ": "America/Toronto"})
@@ -145,7 +145,7 @@ def test_a_failed_night_is_said_first(workspace: Path, pm: Pm) -> None:
     assert done.stderr == f"The night failed with exit code 3: {workspace / 'logs' / 'night.log'}\n"
     assert (workspace / "help").read_text() == "3"
     status = pm(workspace, "schedule", "status")
-    assert status.returncode == 19
+    assert status.returncode == 18
     assert status.stdout.splitlines()[0].startswith("The night of ")
     assert "failed with exit code 3: Unknown key 'run.jobz'." in status.stdout.splitlines()[0]
     assert status.stdout.splitlines()[1] == f"Log: {workspace / 'logs' / 'night.log'}"
@@ -185,5 +185,5 @@ def test_a_second_night_is_refused_while_one_is_under_way(workspace: Path, pm: P
         assert status.returncode == 0
         assert "This night:  under way since " in status.stdout
     status = pm(workspace, "schedule", "status")
-    assert status.returncode == 19
+    assert status.returncode == 18
     assert "was cut off" in status.stdout.splitlines()[0]
