@@ -5,6 +5,7 @@ The task is a process of its own, so that a night also reports a task that was k
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,7 +136,8 @@ class Night:
             record.write(logs)
             if code and plan.on_failure is not None:
                 answer = call_for_help(plan.on_failure, plan.workspace.root, code, log.add)
-                replace(record, on_failure_code=answer).write(logs)
+                with suppress(OSError):  # to fail here would call for help once more
+                    replace(record, on_failure_code=answer).write(logs)
         finally:
             log.close()
         return code
