@@ -231,9 +231,9 @@ class _Refresh:
             if frame.height:
                 frames.append(frame)
         limit = pl.DataFrame(limits, schema={"ticker": pl.String, "limit": pl.Date}, orient="row")
-        rows = pl.concat(
-            [schema.to_frame(), *(frame.select(schema.names()) for frame in frames)], how="vertical_relaxed"
-        )
+        names = schema.names()
+        ordered = [frame if frame.columns == names else frame.select(names) for frame in frames]
+        rows = pl.concat([schema.to_frame(), *ordered], how="vertical_relaxed")
         rows = rows.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
         # Rows without a date stay: the check refuses them by name.
         return (
