@@ -210,7 +210,7 @@ class _Refresh:
                 self._failed.pop(ticker, None)
                 fetched.answer(asked, outcome, judged, sent.get(ticker, _NO_BARS)["date"])
         lands = ~pl.col("ticker").is_in(refused)
-        known = pl.concat([asked.actions for asked, _ in answers] or [RAW_ACTIONS.polars_schema.to_frame()])
+        known = pl.concat([_NO_ACTIONS, *(asked.actions for asked, _ in answers if asked.actions.height)])
         fetched.land(bars.filter(lands), changed_actions(actions.filter(lands), known.filter(lands)))
         return fetched.result()
 
@@ -228,9 +228,13 @@ class _Refresh:
         for asked, named, frame in parts:
             exchange = asked.member.exchange or exchange_code(named)
             limits.append((asked.member.ticker, min(asked.ask.end, self._newest(exchange))))
-            frames.append(frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items()))
+            if frame.height:
+                frames.append(frame)
         limit = pl.DataFrame(limits, schema={"ticker": pl.String, "limit": pl.Date}, orient="row")
-        rows = pl.concat([schema.to_frame(), *frames])
+        names = schema.names()
+        ordered = [frame if frame.columns == names else frame.select(names) for frame in frames]
+        rows = pl.concat([schema.to_frame(), *ordered], how="vertical_relaxed")
+        rows = rows.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
         # Rows without a date stay: the check refuses them by name.
         return (
             rows.join(limit, on="ticker", how="left", maintain_order="left")
@@ -290,7 +294,7 @@ class _Refresh:
                 vendor=vendor,
                 ask=asks[member.ticker],
                 known=known.get(member.ticker, _NO_BARS),
-                actions=actions.get(member.ticker, RAW_ACTIONS.polars_schema.to_frame()),
+                actions=actions.get(member.ticker, _NO_ACTIONS),
             )
             for member in members
         ]
@@ -306,7 +310,7 @@ class _Refresh:
         rows = [(ask.ticker, ask.start) for ask in asks if ask.start is not None]
         asked = pl.DataFrame(rows, schema={"ticker": pl.String, "start": pl.Date}, orient="row")
         if asked.is_empty():
-            return _NO_BARS, RAW_ACTIONS.polars_schema.to_frame()
+            return _NO_BARS, _NO_ACTIONS
         known = self._context.query(_KNOWN, [asked["start"].min()], asked=asked)
         return known, self._context.query(_ACTIONS, [vendor], asked=asked)
 
@@ -317,4 +321,5 @@ def partitioned(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {str(ticker): rows for (ticker,), rows in parts.items()}
 
 
+_NO_ACTIONS = RAW_ACTIONS.polars_schema.to_frame()
 _NO_BARS = pl.DataFrame(schema={"ticker": pl.String, "date": pl.Date, "close": pl.Float64})

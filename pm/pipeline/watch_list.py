@@ -18,7 +18,7 @@ from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.sources.names import FILES, SAMPLE
 from pm.sources.symbols import exchange_code
 from pm.tables.quality import BARS
-from pm.tables.sources import RAW_BATCHES, UNIVERSE
+from pm.tables.sources import FOLDERS, RAW_BATCHES, UNIVERSE
 
 if TYPE_CHECKING:
     from datetime import date
@@ -43,7 +43,7 @@ __all__ = [
     "watched_sources",
 ]
 
-WATCH_LIST_TABLES = (BARS, RAW_BATCHES, UNIVERSE)
+WATCH_LIST_TABLES = (BARS, RAW_BATCHES, UNIVERSE, FOLDERS)
 """Tables that decide what a run is about: a stage that asks for the watch list declares that it reads them."""
 
 Rows = Callable[[str, Sequence[object]], list[dict[str, Any]]]
