@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-import trustme
 
 from pm.errors import SettingsError, SourceError
 from pm.settings import VENDOR_NAMES, Keys
@@ -293,6 +292,7 @@ def test_no_server_is_a_failure(server: VendorServer, made: Made) -> None:
 
 
 def test_a_certificate_of_nobody_is_refused(server: VendorServer, made: Made) -> None:
+    trustme = pytest.importorskip("trustme")  # Windows' Python is tested without the extra `test`
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with type(server)(certificate=context) as guarded:
