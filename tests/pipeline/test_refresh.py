@@ -383,3 +383,25 @@ def test_what_is_new_or_changed_in_a_watched_folder_lands_and_other_files_are_to
     assert "is not there" in house.notices
     house.watch(folder, watch=False)
     assert ask(house.folder, "FROM folders").is_empty()
+
+
+def test_a_ticker_that_moves_leaves_the_bars_of_all_others_alone(house: House, ask: Read) -> None:
+    house.add("AAPL", "IBM", "MSFT")
+    house.tiingo.shares["IBM"] = Share("another one")
+    house.refresh(evening(MONDAY))
+    house.refresh(evening(date(2024, 1, 9)))
+    others = "SELECT * FROM bars WHERE ticker <> 'IBM' AND date < '2024-01-09' ORDER BY ticker, date"
+    before = ask(house.folder, others)
+    house.move("IBM", "tiingo")
+    house.refresh(evening(date(2024, 1, 10)))
+    assert "IBM: its bars now come from 'tiingo'" in house.notices
+    assert ask(house.folder, others).equals(before)
+    bars = ask(house.folder, "SELECT date, close FROM bars WHERE ticker = 'IBM' ORDER BY date")
+    assert bars.equals(Share("another one").bars(date(2024, 1, 10)).select("date", "close"))
+    refused = ask(house.folder, "SELECT DISTINCT rule FROM quarantine WHERE ticker = 'IBM'")["rule"].to_list()
+    assert refused == ["other_source"]
+    house.move("IBM", "yahoo")  # its bars are here still
+    house.refresh(evening(date(2024, 1, 11)))
+    bars = ask(house.folder, "SELECT date, close FROM bars WHERE ticker = 'IBM' ORDER BY date")
+    assert bars.equals(Share("IBM").bars(date(2024, 1, 11)).select("date", "close"))
+    assert ask(house.folder, "FROM batch_accounts WHERE NOT coalesce(balanced, false)").is_empty()

@@ -127,7 +127,7 @@ def check_history(
     actions = origins.effective(context.read(RAW_ACTIONS, among={"ticker": named}))
     certain = origins.certain(actions)
     known = context.read(REBASINGS, "NOT ?", [afresh], among={"ticker": named})
-    found = find_new_rebasings(context, rows.good, current, known)
+    found = find_new_rebasings(context, origins, rows.good, current, known)
     rebasings = pl.concat([known.select(found.columns).join(found, on=list(REBASINGS.key), how="anti"), found])
     rebased = found.filter(pl.col("ratio") != 1.0)["ticker"]
     unsettled = _unsettled(context, origins, current, actions, named, rebased)
@@ -193,11 +193,14 @@ def exchanges_of(context: Context, origins: Origins, tickers: Sequence[str]) -> 
 
 def unusable_ranges(context: Context, tickers: Sequence[str], *, since: str = "") -> pl.DataFrame:
     """Return the rows of tickers, from a batch on, whose open, high and low may be unusable."""
+    if not tickers:  # a query with no ticker would read the table all the same
+        shape = ("ticker", "batch_id", "row", "open", "high", "low", "close")
+        return pl.DataFrame(schema={name: RAW_BARS.polars_schema[name] for name in shape})
     return context.query(_UNUSABLE_RANGES, [list(tickers), context.settings.quality.price_tolerance, since])
 
 
 def find_new_rebasings(
-    context: Context, good: pl.DataFrame, current: pl.DataFrame, known: pl.DataFrame
+    context: Context, origins: Origins, good: pl.DataFrame, current: pl.DataFrame, known: pl.DataFrame
 ) -> pl.DataFrame:
     """Return the rebasings that the good rows bring, and the known ones that they settle."""
     from pm.quality import differing, find_rebasings
@@ -218,7 +221,7 @@ def find_new_rebasings(
     shape = list(RAW_BARS.polars_schema)
     return find_rebasings(
         delivered.select(shape),
-        _with_landed(context, past).select(shape),
+        _with_landed(context, origins, past).select(shape),
         known.filter(pl.col("ticker").is_in(suspects.implode())),
     )
 
@@ -247,16 +250,18 @@ def _unsettled(
     """
     of_sources = origins.adjusted()
     adjusted = of_sources.filter(of_sources.is_in(tickers)).to_list()
-    partly = context.query(_PARTLY_ADJUSTED, [adjusted if current.height else []])
-    names = pl.concat([partly["ticker"], actions["ticker"], rebased]).unique()
-    return _with_landed(context, current.filter(pl.col("ticker").is_in(names.implode())))
+    names = [actions["ticker"], rebased]
+    if adjusted and current.height:
+        names.append(context.query(_PARTLY_ADJUSTED, [adjusted])["ticker"])
+    return _with_landed(context, origins, current.filter(pl.col("ticker").is_in(pl.concat(names).unique().implode())))
 
 
-def _with_landed(context: Context, bars: pl.DataFrame) -> pl.DataFrame:
+def _with_landed(context: Context, origins: Origins, bars: pl.DataFrame) -> pl.DataFrame:
     """Return bars of the lake with the adj_close that they landed with."""
-    if bars.is_empty():
+    adjusted = bars.filter(pl.col("ticker").is_in(origins.adjusted().implode()))
+    if adjusted.is_empty():
         return bars.with_columns(adj_close=pl.lit(None, pl.Float64))
-    origin = [bars[name].unique().to_list() for name in ("ticker", "batch_id")]
+    origin = [adjusted[name].unique().to_list() for name in ("ticker", "batch_id")]
     return bars.join(context.query(_LANDED_ADJ_CLOSE, origin), on=["batch_id", "row"], how="left")
 
 

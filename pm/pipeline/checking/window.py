@@ -100,7 +100,7 @@ def look(
     able = _that_follow(able, current, actions, rows)
     names = _names(able)
     own, current = rows.of(names), current.filter(_of(names))
-    breaks = find_new_rebasings(context, own.good, current, _NO_REBASINGS)["ticker"]
+    breaks = find_new_rebasings(context, origins, own.good, current, _NO_REBASINGS)["ticker"]
     good = _with_factors(own.good, current, actions, origins.certain(actions))
     classified = classified_rows(context, good, current, _NO_REBASINGS)
     bars = _bars(current, classified)

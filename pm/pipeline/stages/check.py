@@ -100,7 +100,7 @@ def _compute(context: Context) -> Result:
         again |= _check_piece(context, task, tickers, changes)
     context.progress(len(pieces), len(pieces))
     _tell_moved(context, task.origins)
-    for tickers in _pieces(context.query(_LANDED, [sorted(again)])):
+    for tickers in _pieces(context.query(_LANDED, [sorted(again)])) if again else ():
         check_again(context, task.origins, [name for name in tickers if name is not None], batches, changes)
     changes.merge(TICKER_SOURCES, context.stamp(task.origins.changed(), cutoff=utc_today()))
     accounts = context.stamp(_sum(changes.counts, batches), cutoff=utc_today())
