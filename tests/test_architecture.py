@@ -87,7 +87,9 @@ def test_importing_a_pure_room_imports_no_database_and_nothing_slow() -> None:
 import importlib, sys
 for room in {[*COMMON[1:], *PURE]}:
     importlib.import_module("pm." + room)
-    for library in ("duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars", "httpx", "yfinance"):
+    for library in (
+        "duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars", "httpx", "yfinance",
+    ):
         if library in sys.modules:
             print(room, "imports", library)
 """
