@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -88,7 +89,8 @@ def test_what_is_left_of_the_day_is_remembered(workspace: Path, pm: Pm) -> None:
         server.listings["AAPL"] = recent()
         settings = at(alpha_vantage=server) | {"PM_REFRESH__REQUESTS_PER_MINUTE": '{"alpha_vantage": 60000}'}
         done = pm(workspace, "sources", "test", "alpha_vantage", env=settings)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert done.stderr == "" or (os.name == "nt" and "Others on this computer may read" in done.stderr)
         assert done.stdout.splitlines()[1].rstrip().endswith("22")
         pm(workspace, "sources", "test", "alpha_vantage", env=settings)
     listed = pm(workspace, "sources", "list").stdout.splitlines()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pm.errors import SettingsError, did_you_mean
 from pm.settings import load_keys
-from pm.sources.vendors.symbols import symbol_for
+from pm.sources.symbols import symbol_for
 
 if TYPE_CHECKING:
     from pathlib import Path

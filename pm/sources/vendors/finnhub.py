@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import polars as pl
 
 from pm.sources.base import Answer
+from pm.sources.symbols import exchange_suffix
 from pm.sources.vendors.keyed import KeyedSource
 from pm.sources.vendors.limits import Limits
 from pm.sources.vendors.problems import InvalidReplyError, LimitedError, NotPermittedError, OtherSymbolError
@@ -28,7 +29,6 @@ from pm.sources.vendors.rows import (
     undo_splits,
     within,
 )
-from pm.sources.vendors.symbols import exchange_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
