@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.quality.splits import SMALLEST, split_candidates
+from pm.quality.splits import LARGEST_MOVE, SMALLEST, split_candidates
 from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import FLAG_BOUNDS
 
@@ -88,7 +88,7 @@ def _is_settled(bars: pl.DataFrame, bounds: tuple[float, float], settings: Quali
     low, high = bounds
     moves = np.diff(np.log(bars["close"].to_numpy()))
     size = np.abs(moves)
-    jumping = size[np.abs(np.expm1(moves)) > settings.jump_return]
+    jumping = size[np.abs(np.expm1(np.minimum(moves, LARGEST_MOVE))) > settings.jump_return]
     if (jumping > settings.jump_sigmas * low).any():  # the sentence of a jump's flag has the deviation in it
         return False
     for each in split_candidates(bars, sigmas=settings.split_sigmas, overall=low):

@@ -13,7 +13,7 @@ from pm.statistics.robust import MAD_TO_SIGMA
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["SMALLEST", "Candidate", "likely_splits", "split_candidates"]
+__all__ = ["LARGEST_MOVE", "SMALLEST", "Candidate", "likely_splits", "split_candidates"]
 
 _WINDOW = 60
 """Number of bars before a move that say what is ordinary."""
@@ -35,6 +35,8 @@ _BODY = 3.0
 """Largest move from the day's open to its close, in standard deviations."""
 _VOLUME = 3.0
 """Largest volume, relative to the median of volumes: trading takes no notice of a split."""
+LARGEST_MOVE = 700.0
+"""Absolute log move to which larger ones are cut: its exponential is still finite."""
 _CALM_NEEDS = 3
 """Smallest number of bars after the move whose mean absolute return is compared."""
 
@@ -138,7 +140,7 @@ def split_candidates(bars: pl.DataFrame, *, sigmas: float, overall: float) -> li
         known = volume[past][np.isfinite(volume[past])][-_LEAST:]
         usual = np.median(known) if known.size else np.nan
         # A split multiplies the number of shares traded.
-        if volume[bar] > _VOLUME * usual * max(1.0, float(np.exp(-move[place]))):
+        if volume[bar] > _VOLUME * usual * max(1.0, float(np.exp(min(-move[place], LARGEST_MOVE)))):
             continue
         lowest = max(
             abs(size - _LOGS[nearest]) / near,
