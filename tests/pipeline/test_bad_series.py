@@ -38,7 +38,9 @@ QUICK |= {
 }
 CHEAP = {"PM_FORECAST__MODELS": '["naive", "drift"]', "PM_VOLATILITY__MODELS": '["garch"]'}
 CHEAP |= {"PM_VOLATILITY__CALIBRATION_SESSIONS": "0"}
-PROGRESS = re.compile(r"Run \S+|\w+ +\d+% .*|(land|check|features|volatility|forecast|signals|report|evaluate) +(done|skipped) +.*")
+PROGRESS = re.compile(
+    r"Run \S+|(land|check|features|volatility|forecast|signals|report|evaluate) +(done|skipped|\d+%) +.*"
+)
 
 
 def walk(seed: int, bars: int = BARS, *, sigma: float = 0.01) -> np.ndarray:
