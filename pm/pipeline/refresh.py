@@ -181,7 +181,7 @@ class _Refresh:
 
         left = {ask.ticker: ask for ask in asks}
         try:
-            opened = source(vendor, self._settings, self._context.workspace.root)
+            opened = source(vendor, self._settings, self._context.workspace.root, self._until)
             for outcome in opened.fetch(asks):
                 left.pop(outcome.ask.ticker, None)
                 yield outcome

@@ -48,18 +48,17 @@ def test_refreshes_killed_at_any_moment_lose_and_double_nothing(tmp_path: Path, 
     chance = random.Random(12)  # noqa: S311 - seeded
     day = date(2024, 1, 8)
     run(tmp_path, day, "universe", "add", *TICKERS)
-    began = time.monotonic()
     run(tmp_path, day, "refresh")
-    seconds = time.monotonic() - began
-    cut = 0
     for _ in range(kills):
         day += timedelta(days=1)
-        with start(tmp_path, day, "refresh") as process:
-            time.sleep(chance.uniform(0.1, 1) * seconds)
+        # Killed by what has been answered, not by the time: the vendor stops at a ticker, which never ends by itself,
+        # and the kill comes then. What lands meanwhile, and how far the commit has come, is up to the threads.
+        with start(tmp_path, day, "refresh", stops_at=chance.choice(TICKERS)) as process:
+            assert process.stdout is not None
+            assert any(line.strip() == HELD for line in process.stdout), "the refresh ended before it was killed"
             process.kill()
             process.communicate()
-        cut += process.returncode != 0
-    assert cut >= kills / 2
+        assert process.returncode != 0
     run(tmp_path, day, "refresh")
     assert "hit rate 100.0%" in run(tmp_path, day, "refresh")  # nothing is left to ask for
     with Lake(tmp_path / "lake", load_settings().lake, TABLES, read_only=True) as lake, lake.reading():

@@ -86,7 +86,8 @@ class AlpacaSource(KeyedSource):
     def _group(self, asks: list[Ask]) -> list[Answer | Failure]:
         """Return an answer or a failure for each of some asks that have their start in common.
 
-        A symbol that the vendor does not take would fail all: it is left out, and the others are asked for again.
+        A symbol that the vendor does not take would fail all: it is left out, and the others are asked for again. So
+        would one that was not asked for: each half is asked for again, until the ticker that it comes with is alone.
         """
         began = self.gate.clock.elapsed()
         found: list[Answer | Failure] = []
@@ -100,6 +101,11 @@ class AlpacaSource(KeyedSource):
                 refused = [ask for ask in left if ask.symbol.casefold() == error.symbol.casefold()] or left[:]
                 left = [ask for ask in left if ask not in refused]
                 found += [failure(ask, error, self.gate.clock.elapsed() - began) for ask in refused]
+            except OtherSymbolError as error:
+                if len(left) == 1:
+                    return [*found, failure(left[0], error, self.gate.clock.elapsed() - began)]
+                middle = len(left) // 2
+                return found + self._group(left[:middle]) + self._group(left[middle:])
             except Exception as error:  # noqa: BLE001 - as for one ticker
                 return found + [failure(ask, error, self.gate.clock.elapsed() - began) for ask in left]
             else:
