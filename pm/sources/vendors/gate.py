@@ -153,9 +153,10 @@ class Gate:
             asked = self._asked_to_wait(state.outcome.exception() if state.outcome is not None else None)
             return max(growing(state), asked)
 
+        last_attempt = stop_after_attempt(self.settings.attempts)
         retrying = Retrying(
             sleep=self._sleep,
-            stop=stop_after_attempt(self.settings.attempts) | self._is_too_late,
+            stop=lambda state: last_attempt(state) or self._is_too_late(state),
             wait=pause,
             retry=retry_if_exception(lambda error: isinstance(error, VendorError) and error.is_transient),
             reraise=True,
