@@ -49,17 +49,22 @@ def test_refreshes_killed_at_any_moment_lose_and_double_nothing(tmp_path: Path, 
     day = date(2024, 1, 8)
     run(tmp_path, day, "universe", "add", *TICKERS)
     run(tmp_path, day, "refresh")
-    for _ in range(kills):
+    killed = 0
+    while killed < kills:
         day += timedelta(days=1)
+        assert day < date(2024, 1, 8) + timedelta(days=10 + 2 * kills), "the vendor is not asked"
         # Killed by what is asked, not by the time: the vendor tells when it is asked for a ticker, and then either
         # waits for the kill, or goes on, so that the kill comes amid what follows: mostly a commit.
         holds = chance.random() < 0.5
         with start(tmp_path, day, "refresh", tells_at=chance.choice(TICKERS), holds=holds) as process:
             assert process.stdout is not None
-            assert any(line.strip() == ASKED for line in process.stdout), "it was not asked for the ticker"
-            process.kill()
+            is_asked = any(line.strip() == ASKED for line in process.stdout)
+            if is_asked:
+                process.kill()
             process.communicate()
-        assert process.returncode != 0 or not holds
+        killed += is_asked
+        # On a day without a session the ticker may not be due; then nothing is killed.
+        assert (process.returncode != 0) == is_asked or not holds
     run(tmp_path, day, "refresh")
     assert "hit rate 100.0%" in run(tmp_path, day, "refresh")  # nothing is left to ask for
     with Lake(tmp_path / "lake", load_settings().lake, TABLES, read_only=True) as lake, lake.reading():
