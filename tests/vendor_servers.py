@@ -622,6 +622,10 @@ class AlpacaServer(VendorServer):
     secret = "a-secret-of-alpaca"  # noqa: S105 - of nobody
     page = 250
     """Rows of a page."""
+    paid_after = timedelta(days=20)
+    """Time from the ex-date of a dividend to its process date, by which it is chosen."""
+    tells_ahead = True
+    """Whether a dividend is known from its ex-date on, or only from its process date on."""
 
     def symbol_of(self, request: Request) -> str | None:
         return request.query.get("symbols")
@@ -665,17 +669,23 @@ class AlpacaServer(VendorServer):
         ]
 
     def actions(self, symbols: list[str], start: str, end: str, place: int) -> dict[str, Any]:
-        """Return a page of corporate actions, with one action."""
+        """Return a page of corporate actions, with one action: those whose process date is within two days."""
         events: list[tuple[str, dict[str, Any]]] = []
         for symbol in sorted(symbols):
             listing = self.listing(symbol)
             for day, amount in listing.dividends.items() if listing else ():
-                events.append(("cash_dividends", {"symbol": symbol, "rate": amount, "ex_date": day.isoformat()}))
+                paid = day + self.paid_after
+                if self.tells_ahead or self.today is None or paid <= self.today:
+                    days = {"ex_date": day.isoformat(), "process_date": paid.isoformat(), "payable_date": str(paid)}
+                    events.append(("cash_dividends", {"symbol": symbol, "rate": amount, **days}))
             for day, (new, old) in listing.splits.items() if listing else ():
                 kind = "forward_splits" if new > old else "reverse_splits"
-                rates = {"new_rate": new, "old_rate": old}
+                rates = {"new_rate": new, "old_rate": old, "process_date": day.isoformat()}
                 events.append((kind, {"symbol": symbol, "ex_date": day.isoformat(), **rates}))
-        known = [event for event in events if start <= event[1]["ex_date"] <= end]
+        known = sorted(
+            (event for event in events if start <= event[1]["process_date"] <= end),
+            key=lambda event: str(event[1]["process_date"]),
+        )
         actions: dict[str, list[dict[str, Any]]] = {}
         for kind, row in known[place : place + 1]:
             actions.setdefault(kind, []).append(row)

@@ -218,7 +218,9 @@ def _described(row: dict[str, Any], values: Mapping[str, object]) -> dict[str, A
     return {**row, **values, **told}
 
 
-def changed_actions(sent: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+def changed_actions(
+    sent: pl.DataFrame, known: pl.DataFrame, complete: Mapping[str, date | None] | None = None
+) -> pl.DataFrame:
     """Return the dividends and splits of an answer that are news, and those that it no longer has, with a null value.
 
     Of a ticker, day and kind, all values count as one: they are news if any of them is.
@@ -228,7 +230,10 @@ def changed_actions(sent: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     sent
         Columns of `ACTIONS_SCHEMA`.
     known
-        Actions that the vendor sent before from the first day asked for on, with the columns of raw.actions.
+        Actions that the vendor sent before, with the columns of raw.actions.
+    complete
+        For each ticker, the day from which on all that the vendor knows is among `sent`; None for all days, as for a
+        ticker that is left out. Of the days before, what is not sent again still stands.
     """
     from pm.quality import effective_actions
 
@@ -240,7 +245,10 @@ def changed_actions(sent: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     values = pl.col("value").sort()
     before, after = (frame.group_by(day).agg(values=values) for frame in (standing, sent))
     same = after.join(before, on=day).filter(pl.col("values") == pl.col("values_right"))
-    taken_back = standing.join(sent, on=day, how="anti").unique(day, maintain_order=True)
+    since = pl.DataFrame(list((complete or {}).items()), schema={"ticker": pl.String, "since": pl.Date}, orient="row")
+    told = standing.join(since, on="ticker", how="left", maintain_order="left")
+    told = told.filter((pl.col("date") >= pl.col("since")).fill_null(value=True)).drop("since")
+    taken_back = told.join(sent, on=day, how="anti").unique(day, maintain_order=True)
     return pl.concat(
         [
             sent.join(same, on=day, how="anti"),

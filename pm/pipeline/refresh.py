@@ -21,7 +21,7 @@ from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.plural import plural
 from pm.quality.overlap import agreement, unit_change
 from pm.sessions import closes_between
-from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
+from pm.sources.base import ACTIONS_REACH, ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
 from pm.sources.symbols import exchange_code, symbol_of
 from pm.tables.sources import RAW_ACTIONS
 from pm.tables.vocabulary import FailureReason
@@ -51,7 +51,7 @@ WHERE b.date >= ? AND b.date >= asked.start
 _ACTIONS = """
 SELECT a.*
 FROM raw.actions AS a JOIN raw.batches AS b USING (batch_id) JOIN asked ON asked.ticker = a.ticker
-WHERE b.origin = ? AND a.date >= asked.start
+WHERE b.origin = ? AND a.date >= asked.reach
 """
 
 _GONE = """
@@ -78,7 +78,8 @@ class Asked:
     known
         Bars of the lake from the first day asked for on: date, close.
     actions
-        Dividends and splits that the vendor has sent from that day on, with the columns of raw.actions.
+        Dividends and splits that the vendor has sent, from `ACTIONS_REACH` before that day on, with the columns of
+        raw.actions.
     """
 
     member: Member
@@ -180,7 +181,7 @@ class _Refresh:
 
         left = {ask.ticker: ask for ask in asks}
         try:
-            opened = source(vendor, self._settings, self._context.workspace.root)
+            opened = source(vendor, self._settings, self._context.workspace.root, self._until)
             for outcome in opened.fetch(asks):
                 left.pop(outcome.ask.ticker, None)
                 yield outcome
@@ -211,7 +212,8 @@ class _Refresh:
                 fetched.answer(asked, outcome, judged, sent.get(ticker, _NO_BARS)["date"])
         lands = ~pl.col("ticker").is_in(refused)
         known = pl.concat([_NO_ACTIONS, *(asked.actions for asked, _ in answers if asked.actions.height)])
-        fetched.land(bars.filter(lands), changed_actions(actions.filter(lands), known.filter(lands)))
+        complete = {asked.ask.ticker: answer.actions_from or asked.ask.start for asked, answer in answers}
+        fetched.land(bars.filter(lands), changed_actions(actions.filter(lands), known.filter(lands), complete))
         return fetched.result()
 
     def _closed(self, schema: pl.Schema, parts: Sequence[tuple[Asked, str | None, pl.DataFrame]]) -> pl.DataFrame:
@@ -311,6 +313,7 @@ class _Refresh:
         asked = pl.DataFrame(rows, schema={"ticker": pl.String, "start": pl.Date}, orient="row")
         if asked.is_empty():
             return _NO_BARS, _NO_ACTIONS
+        asked = asked.with_columns(reach=pl.col("start") - ACTIONS_REACH)
         known = self._context.query(_KNOWN, [asked["start"].min()], asked=asked)
         return known, self._context.query(_ACTIONS, [vendor], asked=asked)
 

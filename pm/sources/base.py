@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import polars as pl
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
     from pm.tables.declaration import Table
     from pm.tables.vocabulary import FailureReason
 
-__all__ = ["ACTIONS_SCHEMA", "BARS_SCHEMA", "Answer", "Ask", "Delivery", "Failure", "Source", "no_actions"]
+__all__ = [
+    "ACTIONS_REACH",
+    "ACTIONS_SCHEMA",
+    "BARS_SCHEMA",
+    "Answer",
+    "Ask",
+    "Delivery",
+    "Failure",
+    "Source",
+    "no_actions",
+]
 
 _STAMPED_ON_LANDING = {"fetched_at", "batch_id", "row"}
 
@@ -31,6 +42,10 @@ BARS_SCHEMA = _as_sent(RAW_BARS)
 
 ACTIONS_SCHEMA = _as_sent(RAW_ACTIONS)
 """Columns of delivered dividends and splits: those of raw.actions without the ones that are added on storing."""
+
+
+ACTIONS_REACH = timedelta(days=400)
+"""Time before the start of an ask in which a dividend or split that is answered is compared with earlier ones."""
 
 
 def no_actions() -> pl.DataFrame:
@@ -88,12 +103,15 @@ class Answer:
         Bars with the columns of `BARS_SCHEMA`, by date, with prices and volume as traded and a null `adj_close`. Rows
         that no rule allows are among them: the check refuses them by name. Can be empty, if there was no session.
     actions
-        Dividends (per share as traded on the day before) and splits, with the columns of `ACTIONS_SCHEMA`.
+        Dividends (per share as traded on the day before) and splits, with the columns of `ACTIONS_SCHEMA`. Those of
+        days before the start of the ask can be among them, where the source tells them late.
     currency, exchange, name
         What the source says of the ticker: the code of the currency, or of its hundredth (such as GBp, with its
         prices in them), the exchange's name as the source writes it, and the company's; None where it says nothing.
     seconds
         Time that the request took.
+    actions_from
+        Ex-date from which on the actions are all that the source knows; None for the start of the ask.
     """
 
     ask: Ask
@@ -103,6 +121,7 @@ class Answer:
     exchange: str | None = None
     name: str | None = None
     seconds: float = 0.0
+    actions_from: date | None = None
 
 
 @dataclass(frozen=True)

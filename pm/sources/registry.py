@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,20 +19,22 @@ if TYPE_CHECKING:
     from pm.settings import RefreshSettings
     from pm.sources.base import Source
 
-    Opener = Callable[[str, RefreshSettings, Path], Source]
+    Opener = Callable[[str, RefreshSettings, Path, float], Source]
 
 __all__ = ["OPENERS", "is_vendor", "require_source", "source"]
 
 
-def _sample(_name: str, _settings: RefreshSettings, _folder: Path) -> Source:
+def _sample(_name: str, _settings: RefreshSettings, _folder: Path, _until: float) -> Source:
     return SampleSource()
 
 
-def _vendor(name: str, settings: RefreshSettings, folder: Path) -> Source:
+def _vendor(name: str, settings: RefreshSettings, folder: Path, until: float) -> Source:
     # By its name, so that no stage's fingerprint, and no worker of a cluster, depends on what the vendors import.
     vendors = import_module("pm.sources.vendors")
-    made: Source = vendors.vendor(name, settings, vendors.load_keys(folder), Workspace(folder).vendors / name)
-    return made
+    made = vendors.vendor(name, settings, vendors.load_keys(folder), Workspace(folder).vendors / name)
+    made.gate.until = until
+    opened: Source = made
+    return opened
 
 
 OPENERS: dict[str, Opener] = {SAMPLE: _sample, **dict.fromkeys(VENDOR_NAMES, _vendor)}
@@ -61,7 +64,7 @@ def require_source(name: str) -> None:
     )
 
 
-def source(name: str, settings: RefreshSettings, folder: Path) -> Source:
+def source(name: str, settings: RefreshSettings, folder: Path, until: float = math.inf) -> Source:
     """Open the source of this name.
 
     Parameters
@@ -72,6 +75,8 @@ def source(name: str, settings: RefreshSettings, folder: Path) -> Source:
         How vendors are asked.
     folder
         Folder of the workspace, in which the keys are, and where a source keeps what it need not ask for again.
+    until
+        Moment of the computer's monotonic clock beyond which a vendor waits for nothing.
 
     Raises
     ------
@@ -81,4 +86,4 @@ def source(name: str, settings: RefreshSettings, folder: Path) -> Source:
         The source needs a key, or a package, that is not there.
     """
     require_source(name)
-    return OPENERS[name](name, settings, folder)
+    return OPENERS[name](name, settings, folder, until)

@@ -7,8 +7,10 @@ the time in UTC that it takes for now, and BEGIN the first day of all shares.
 from __future__ import annotations
 
 import math
+import os
 import random
 import sys
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -152,9 +154,21 @@ def evening(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(2))
 
 
+ASKED = "asked for the ticker"
+"""What a process says when its vendor is asked for the ticker of MARKET_TELLS_AT."""
+
+
+def tell(ask: Ask) -> None:
+    """Say that a ticker is asked for, and wait to be killed if the environment says so."""
+    if ask.ticker == os.environ.get("MARKET_TELLS_AT"):
+        print(ASKED, flush=True)  # noqa: T201 - to the test
+        if os.environ.get("MARKET_HOLDS"):
+            threading.Event().wait()
+
+
 if __name__ == "__main__":
     from pm.cli import main
 
     stop_clock(datetime.fromisoformat(sys.argv[1]))
-    install(Market("yahoo", begin=date.fromisoformat(sys.argv[2])))
+    install(Market("yahoo", begin=date.fromisoformat(sys.argv[2]), before_answer=tell))
     sys.exit(main(sys.argv[3:]))

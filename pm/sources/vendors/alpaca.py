@@ -55,6 +55,10 @@ _PAGES = 1_000
 _DELAY = timedelta(minutes=16)
 """Age from which on free keys get the bars of all exchanges."""
 _BEGINNING = date(2016, 1, 1)
+_LATE = timedelta(days=90)
+"""Time after its ex-date by which an action is processed: that of a dividend in cash is the day on which it is paid."""
+_EARLY = timedelta(days=10)
+"""Time before its ex-date at which an action may be processed, such as a split that is paid out the day before."""
 _KINDS = "cash_dividend,forward_split,reverse_split,stock_dividend"
 _INVALID = re.compile(r"invalid symbol:? *\"?(?P<symbol>[^\s\",]+)", re.IGNORECASE)
 
@@ -82,7 +86,8 @@ class AlpacaSource(KeyedSource):
     def _group(self, asks: list[Ask]) -> list[Answer | Failure]:
         """Return an answer or a failure for each of some asks that have their start in common.
 
-        A symbol that the vendor does not take would fail all: it is left out, and the others are asked for again.
+        A symbol that the vendor does not take would fail all: it is left out, and the others are asked for again. So
+        would one that was not asked for: each half is asked for again, until the ticker that it comes with is alone.
         """
         began = self.gate.clock.elapsed()
         found: list[Answer | Failure] = []
@@ -96,6 +101,11 @@ class AlpacaSource(KeyedSource):
                 refused = [ask for ask in left if ask.symbol.casefold() == error.symbol.casefold()] or left[:]
                 left = [ask for ask in left if ask not in refused]
                 found += [failure(ask, error, self.gate.clock.elapsed() - began) for ask in refused]
+            except OtherSymbolError as error:
+                if len(left) == 1:
+                    return [*found, failure(left[0], error, self.gate.clock.elapsed() - began)]
+                middle = len(left) // 2
+                return found + self._group(left[:middle]) + self._group(left[middle:])
             except Exception as error:  # noqa: BLE001 - as for one ticker
                 return found + [failure(ask, error, self.gate.clock.elapsed() - began) for ask in left]
             else:
@@ -125,7 +135,8 @@ class AlpacaSource(KeyedSource):
                 rows.setdefault(symbol, []).extend(sent)
         dividends: dict[str, set[tuple[date, float]]] = {}
         splits: dict[str, set[tuple[date, float]]] = {}
-        days = {"start": start.isoformat(), "end": last.isoformat()}
+        # The API chooses actions by their process date, not by the ex-date that counts here.
+        days = {"start": max(start - _LATE - _EARLY, _BEGINNING).isoformat(), "end": (last + _LATE).isoformat()}
         for page in self._pages("/v1/corporate-actions", {"symbols": symbols, "types": _KINDS, **days, "limit": 1_000}):
             paid, split = read_actions(page, asks)
             for told, kept in ((paid, dividends), (split, splits)):
@@ -194,8 +205,11 @@ def _answer_of(
     columns = {name: numbers([row.get(letter) for row in rows]) for name, letter in _CELLS.items()}
     bars = within(bars_frame(ask, NAME, dates_of([row.get("t") for row in rows]), columns), ask, today)
     refuse_if_gone(bars, ask)
-    listed: Splits = sorted(splits)
-    return Answer(ask, bars, actions_frame(ask, NAME, dividends, listed, adjusted=False), currency="USD")
+    listed: Splits = sorted(split for split in splits if split[0] >= _BEGINNING)
+    dividends = {paid for paid in dividends if paid[0] >= _BEGINNING}  # it has no bars that an earlier one is of
+    actions = actions_frame(ask, NAME, dividends, listed, adjusted=False, late=True)
+    since = None if ask.start is None else ask.start - _LATE
+    return Answer(ask, bars, actions, currency="USD", actions_from=since)
 
 
 def read_bars(value: Any, asks: Sequence[Ask]) -> dict[str, list[dict[str, Any]]]:  # noqa: ANN401 - any JSON value

@@ -61,7 +61,7 @@ class Client:
             query=query or {},
             seconds=seconds,
             workers=gate.settings.concurrency,
-            stopped=gate.stop.is_set,
+            stopped=gate.has_ended,
             proxy=proxy_for(base_url),
         )
         self._client = httpx.Client(
@@ -92,7 +92,7 @@ class Client:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, headers, bytes(content))
         except (httpcore.TimeoutException, httpx.TimeoutException):
-            if self._gate.stop.is_set():
+            if self._gate.has_ended():
                 raise StoppedError("The request was ended with the refresh.") from None
             raise UnreachableError(
                 f"There was no whole reply within {self._gate.settings.timeout_seconds:g} s (refresh.timeout_seconds)."

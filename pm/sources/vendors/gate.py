@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
@@ -65,6 +66,8 @@ class Gate:
         )
         self.budget = DayBudget(vendor, self.limits.per_day, folder, self.clock)
         self.stop = Event()
+        self.until = math.inf
+        """Moment of the clock at which the refresh must end; nothing is waited for beyond it."""
         self._pace = Pace(self.limits, self.clock)
         self._lock = Lock()
         self._failed_in_a_row = 0
@@ -124,7 +127,7 @@ class Gate:
             The circuit breaker is open, or the budget of the day is spent; or StoppedError.
         """
         self.check()
-        self._pace.take(self.stop)
+        self._pace.take(self.stop, self.until)
         self.check()  # what another request met meanwhile
         self.budget.take()
 
@@ -150,9 +153,10 @@ class Gate:
             asked = self._asked_to_wait(state.outcome.exception() if state.outcome is not None else None)
             return max(growing(state), asked)
 
+        last_attempt = stop_after_attempt(self.settings.attempts)
         retrying = Retrying(
             sleep=self._sleep,
-            stop=stop_after_attempt(self.settings.attempts),
+            stop=lambda state: last_attempt(state) or self._is_too_late(state),
             wait=pause,
             retry=retry_if_exception(lambda error: isinstance(error, VendorError) and error.is_transient),
             reraise=True,
@@ -175,6 +179,18 @@ class Gate:
                 raise BudgetSpentError(error.detail, retry_after=error.retry_after) from None
             self._pace.pause(seconds)
             raise
+
+    def has_ended(self) -> bool:
+        """Return whether the refresh has ended, or must have."""
+        return self.stop.is_set() or self.clock.elapsed() >= self.until
+
+    def reply_seconds(self) -> float:
+        """Return the seconds in which a reply must be there: `refresh.timeout_seconds`, or until the refresh ends."""
+        return min(self.settings.timeout_seconds, max(self.until - self.clock.elapsed(), 0.1))
+
+    def _is_too_late(self, state: RetryCallState) -> bool:
+        """Return whether the wait before another attempt would last until the refresh must have ended."""
+        return self.clock.elapsed() + state.upcoming_sleep > self.until
 
     def _asked_to_wait(self, error: BaseException | None) -> float:
         until = error.retry_after if isinstance(error, VendorError) else None

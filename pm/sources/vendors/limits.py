@@ -106,13 +106,20 @@ class Pace:
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.elapsed() + seconds)
 
-    def take(self, stop: Event) -> None:
+    def take(self, stop: Event, until: float = math.inf) -> None:
         """Wait until a request is allowed, and count it.
+
+        Parameters
+        ----------
+        stop
+            Event that ends the wait.
+        until
+            Moment of the clock after which no request may begin. If one is allowed only later, it is not waited for.
 
         Raises
         ------
         StoppedError
-            `stop` was set meanwhile.
+            `stop` was set meanwhile, or no request is allowed in time.
         """
         while True:
             if stop.is_set():
@@ -121,6 +128,11 @@ class Pace:
                 now = self._clock.elapsed()
                 full = [times[0] + seconds for seconds, times in self._buckets if len(times) == times.maxlen]
                 allowed = max([*full, self._paused_until])
+                if max(allowed, now) > until:
+                    raise StoppedError(
+                        "It was not asked: no request would have been allowed before the refresh must end "
+                        "(refresh.total_minutes)."
+                    )
                 if allowed <= now:
                     for _, times in self._buckets:
                         times.append(now)

@@ -190,7 +190,13 @@ def _later(day: pl.Expr, splits: Splits, is_before: Any) -> pl.Expr:  # noqa: AN
 
 
 def actions_frame(
-    ask: Ask, source: str, dividends: Iterable[tuple[date, float]], splits: Splits, *, adjusted: bool
+    ask: Ask,
+    source: str,
+    dividends: Iterable[tuple[date, float]],
+    splits: Splits,
+    *,
+    adjusted: bool,
+    late: bool = False,
 ) -> pl.DataFrame:
     """Return the dividends and splits of the days that were asked for, with the columns of `ACTIONS_SCHEMA`.
 
@@ -202,6 +208,8 @@ def actions_frame(
         All splits.
     adjusted
         Whether the amounts are adjusted for splits, which is undone: a dividend is paid on shares of the day before.
+    late
+        Whether those of days before the start of the ask are kept too, for the vendor tells them late.
     """
     summed: dict[date, float] = {}
     for day, amount in dividends:
@@ -211,7 +219,8 @@ def actions_frame(
         factor = math.prod(ratio for split, ratio in splits if split >= day) if adjusted else 1.0
         rows.append((ask.ticker, day, "dividend", amount * factor, source))
     rows += [(ask.ticker, day, "split", ratio, source) for day, ratio in splits]
-    asked = [row for row in rows if (ask.start is None or row[1] >= ask.start) and row[1] <= ask.end]
+    first = None if late else ask.start
+    asked = [row for row in rows if (first is None or row[1] >= first) and row[1] <= ask.end]
     return pl.DataFrame(sorted(asked), schema=ACTIONS_SCHEMA, orient="row")
 
 

@@ -125,13 +125,13 @@ class GatedSession(Session[Response]):
         def take(piece: bytes) -> int:
             nonlocal too_large
             too_large = len(content) + len(piece) > self._largest
-            if too_large or self._gate.stop.is_set():
+            if too_large or self._gate.has_ended():
                 return CURL_WRITEFUNC_ERROR
             content.extend(piece)
             return len(piece)
 
         options |= {
-            "timeout": self._gate.settings.timeout_seconds,  # of the whole request, and of connecting
+            "timeout": self._gate.reply_seconds(),  # of the whole request, and of connecting
             "allow_redirects": False,
             "content_callback": take,
         }
@@ -149,7 +149,7 @@ class GatedSession(Session[Response]):
     def _problem(self, error: curl_errors.RequestException) -> Exception:
         code = int(error.code)
         words = " ".join(str(error).partition(" See https://")[0].split())[:200].rstrip(".")
-        if self._gate.stop.is_set():
+        if self._gate.has_ended():
             return StoppedError("The request was ended with the refresh.")
         if code == _TIMED_OUT:
             seconds = self._gate.settings.timeout_seconds

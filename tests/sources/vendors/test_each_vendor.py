@@ -26,6 +26,7 @@ from tests.vendor_servers import (
     FinnhubServer,
     Listing,
     Reply,
+    Request,
     TiingoServer,
     YahooServer,
     json_reply,
@@ -402,6 +403,33 @@ def test_a_symbol_that_alpaca_does_not_take_does_not_fail_the_others(made: Made)
         assert isinstance(failed, Failure)
         assert failed.reason == FailureReason.GONE
         assert name in failed.detail
+
+
+@pytest.mark.parametrize("form", ["bars", "corporate_actions"])
+def test_a_symbol_that_alpaca_was_not_asked_for_fails_the_ticker_that_it_comes_with(made: Made, form: str) -> None:
+    names = [f"T{number}" for number in range(10)]
+    row = {"symbol": "OTHER", "ex_date": "2023-12-20", "rate": 0.5}
+    added = {"bars": {"OTHER": []}, "corporate_actions": {"cash_dividends": [row]}}[form]
+
+    def foreign(true: Reply) -> Reply:
+        value = json.loads(true.body)
+        return json_reply(value | {form: (value[form] or {}) | added}) if form in value else true
+
+    class Server(AlpacaServer):
+        def symbol_of(self, request: Request) -> str | None:
+            return "T3" if "T3" in request.query["symbols"].split(",") else None
+
+    with Server() as server:
+        server.listings |= {name: share(name) for name in names}
+        server.faults["T3"] = foreign
+        found = {one.ask.ticker: one for one in made(server).fetch([ask(name) for name in names])}
+    assert found.keys() == set(names)
+    for name in set(names) - {"T3"}:
+        assert isinstance(found[name], Answer), found[name]
+    failed = found["T3"]
+    assert isinstance(failed, Failure)
+    assert failed.reason == FailureReason.OTHER_SYMBOL
+    assert "OTHER" in failed.detail
 
 
 def test_alpaca_is_not_asked_for_the_last_quarter_of_an_hour(made: Made) -> None:

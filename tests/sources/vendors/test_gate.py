@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pm.settings import load_settings
 from pm.sources.vendors.budget import DayBudget
 from pm.sources.vendors.gate import Gate
 from pm.sources.vendors.limits import Limits, Pace
@@ -105,6 +107,48 @@ def test_a_pause_holds_all_requests_and_a_stop_ends_the_wait(clock: FakeClock) -
     stop.set()
     with pytest.raises(StoppedError):
         pace.take(stop)
+
+
+def test_a_request_that_is_allowed_too_late_is_not_waited_for(clock: FakeClock) -> None:
+    pace = Pace(Limits(per_hour=50), clock)
+    for _ in range(50):
+        pace.take(Event(), 3_000)
+    with pytest.raises(StoppedError, match=r"refresh\.total_minutes"):
+        pace.take(Event(), 3_000)
+    assert clock.waits == []
+    pace.take(Event(), 3_600)
+    assert clock.seconds == pytest.approx(3_600)
+
+
+@given(
+    until=st.floats(0, 400),
+    limits=st.builds(Limits, per_second=st.none() | st.integers(1, 3), per_minute=st.integers(1, 30)),
+    errors=st.lists(st.sampled_from(["", "unreachable", "limited"]), min_size=1, max_size=80),
+)
+def test_nothing_waits_beyond_the_end_of_the_refresh(
+    tmp_path_factory: pytest.TempPathFactory, until: float, limits: Limits, errors: list[str]
+) -> None:
+    clock = FakeClock()
+    settings = load_settings(None).refresh.model_copy(update={"failures_in_a_row": 1_000})
+    gate = Gate("tiingo", settings, limits, tmp_path_factory.getbasetemp(), clock)
+    gate.until = until
+    left = list(errors)
+
+    def send() -> str:
+        gate.admit()
+        told = left.pop(0) if left else ""
+        if told == "unreachable":
+            raise UnreachableError("no connection")
+        if told == "limited":
+            raise LimitedError("wait", retry_after=clock.now() + timedelta(seconds=30))
+        return told
+
+    while left:
+        with suppress(VendorError):
+            gate.attempt(send)
+        assert clock.seconds <= until + 1e-6
+        if clock.seconds + 60 > until:  # it may refuse without a wait
+            break
 
 
 def test_a_users_plan_replaces_the_free_ones_limits() -> None:

@@ -140,7 +140,9 @@ def test_a_night_gives_the_days_that_were_asked_for_as_traded_though_a_split_cam
     unsaid = ("volume",) if source.name == "finnhub" else ()
     assert_equal(found.bars, truth(share, source.name, start, end), but=unsaid)
     assert found.actions.filter(kind="split").select("date", "value").rows() == [(date(2020, 8, 31), 4.0)]
-    assert found.actions["date"].is_between(start, end).all()
+    assert (found.actions["date"] <= end).all()
+    # Alpaca's are chosen by another date, so that late ones are among them.
+    assert source.name == "alpaca" or (found.actions["date"] >= start).all()
 
 
 def test_the_bar_of_a_session_that_is_not_over_is_left_out(server: VendorServer, made: Made) -> None:
