@@ -78,6 +78,27 @@ def test_a_catalog_that_cannot_be_used(
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
 @pytest.mark.parametrize(
+    ("options", "what"),
+    [("sslmod=require", "'sslmod'"), ("PASSFILE=secret", "'PASSFILE'"), ("sslmode=%zz", "cannot be read")],
+)
+def test_an_address_that_is_not_understood(
+    options: str, what: str, location: LakeLocation, postgres: Server, shared: LakeSettings
+) -> None:
+    wrong = replaced(location, catalog=postgres.url().partition("?")[0] + f"?{options}")
+    settings = shared.model_copy(update={"catalog": wrong.catalog})
+    for attempt in (
+        lambda: check_shared(wrong),
+        lambda: Lake(location.folder, settings, TABLES),
+        lambda: Console(wrong),
+    ):
+        with pytest.raises(SettingsError, match=what) as refused:
+            attempt()
+        assert refused.value.where == "lake.catalog"
+        assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+@pytest.mark.parametrize(
     ("password", "what"), [("wrong-password", "refuses the user or the password"), ("", "refuses the user or")]
 )
 def test_a_wrong_or_missing_password(
@@ -318,6 +339,7 @@ def test_an_unknown_message_of_a_server_is_passed_on(tmp_path: Path) -> None:
     [
         ({"catalog": "postgres://u:hush@h/d"}, "password does not belong"),
         ({"catalog": "postgres://h/d?password=hush"}, "password does not belong"),
+        ({"catalog": "postgres://h/d?PASSWORD=hush"}, "password does not belong"),
         ({"catalog": "mysql://h/d"}, "must be postgres://"),
         ({"catalog": "postgres://h"}, "must be postgres://"),
         ({"data": "s3://"}, "must be s3://"),
