@@ -66,7 +66,6 @@ def open_lake(
     *,
     wait_seconds: float = 0,
     on_wait: Callable[[str], object] | None = None,
-    each_commit: bool = False,
 ) -> Iterator[Lake]:
     """Open the workspace's lake for writing, and create it if it is not there; holds the writer's lock meanwhile.
 
@@ -76,9 +75,6 @@ def open_lake(
         Longest wait for another process that is writing, in seconds.
     on_wait
         Function that is told, in a sentence, which process is waited for.
-    each_commit
-        Whether other workspaces can write to a lake that they share between the commits of this command, as for a
-        command that lands pieces. In one workspace there is one writer in any case.
 
     Raises
     ------
@@ -90,7 +86,7 @@ def open_lake(
     refuse_file(workspace.lake)
     location = LakeLocation.of(workspace.lake, settings.lake)
     with (
-        right_to_write(location, each_commit=each_commit, wait_seconds=wait_seconds, on_wait=on_wait) as lock,
+        right_to_write(location, wait_seconds=wait_seconds, on_wait=on_wait) as lock,
         Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views], lock=lock) as lake,
     ):
         yield lake
