@@ -129,7 +129,7 @@ def test_what_the_user_told_of_the_sample_ends_with_it_and_the_watch_list_gives_
 
     workspace = init_workspace(checked_copy)
     with open_lake(workspace, settings) as lake:
-        add_to_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "MSFT"])
+        add_to_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "MSFT"], source="sample")
     tell(checked_copy)
     import_files(checked_copy, own)
     require_equal(checked_copy, alone, contents)

@@ -87,7 +87,7 @@ def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, chan
     assert tickers_of(mixed, run, ask) == ["AAPL", "FB", "GOOG", "MSFT"]  # IBM's bars come from the files now
     described = f"SELECT as_of, source, scope FROM runs WHERE run_id = '{run}'"
     assert ask(mixed, described).rows() == [(date(2013, 3, 1), "sample", "part")]
-    change(mixed, add=["AAPL"])
+    change(mixed, add=["AAPL"], source="sample")
     run = run_pipeline(mixed, tickers=("AAPL", "NEW"), as_of=date(2012, 6, 29)).run_id
     assert tickers_of(mixed, run, ask) == ["AAPL", "NEW"]
     with pytest.raises(UnknownTickerError, match="Unknown ticker: NEW"):
@@ -116,7 +116,8 @@ def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
 
 
 def test_a_source_restricts_the_watch_list(mixed: Path, change: Run, run_pipeline: Run, ask: Read) -> None:
-    change(mixed, add=["AAPL", "NEW"])
+    change(mixed, add=["AAPL"], source="sample")
+    change(mixed, add=["NEW"])
     run = run_pipeline(mixed, source="sample").run_id
     assert tickers_of(mixed, run, ask) == ["AAPL"]
     change(mixed, remove=["NEW"])
