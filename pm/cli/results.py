@@ -129,6 +129,6 @@ def _remedy(lake: Lake) -> str:
     """Return how to get newer bars, in a sentence."""
     from pm.settings.refresh import VENDOR_NAMES
 
-    if lake.rows("SELECT 1 FROM universe WHERE list_contains(?, source) LIMIT 1", [list(VENDOR_NAMES)]):
+    if lake.select_rows("universe", columns=("ticker",), limit=1, source=VENDOR_NAMES):
         return "How old the bars of each ticker are: pm data health. Newer bars: pm refresh"
     return "Newer bars: pm import PATH"
