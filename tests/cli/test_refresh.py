@@ -123,7 +123,7 @@ def test_a_vendor_without_new_bars_is_told_everywhere(tmp_path: Path, pm: Pm, ve
     assert "pm data health. Newer bars: pm refresh" in late.stdout
     assert "2 tickers have no bars of the last 10 days" in late.stderr
     assert pm(tmp_path, "run").returncode == 19  # nothing is new, and that is the problem
-    assert pm(tmp_path, "run", "--as-of", "2024-01-18").returncode == 0  # a look at a past day is not about today
+    assert pm(tmp_path, "run", "--as-of", "2024-01-10").returncode == 0  # a look at a past day is not about today
 
 
 def test_options_that_cannot_be_are_refused(tmp_path: Path, pm: Pm) -> None:

@@ -188,7 +188,9 @@ def test_a_vendors_first_bars_end_the_sample(
     require_equal_bars(run_copy, alone, contents)
     assert ask(run_copy, "FROM latest_run").is_empty()
     assert not (run_copy / "reports" / "latest.html").exists()
+    market.stop_clock(evening(date(2090, 1, 2)) + timedelta(minutes=1))
     assert run_pipeline(run_copy).worked
+    market.stop_clock(evening(date(2090, 1, 2)) + timedelta(minutes=2))
     assert not run_pipeline(run_copy).worked
     assert ask(run_copy, "SELECT DISTINCT ticker FROM latest_forecasts ORDER BY ticker")["ticker"].to_list() == [
         "AAPL",

@@ -22,6 +22,7 @@ from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.quality import BAR_FLAGS, QUARANTINE, RECONCILIATION
 from pm.tables.signals import SIGNALS
+from pm.tables.vocabulary import RunScope
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
@@ -145,8 +146,10 @@ def _is_old(context: Context) -> bool:
 
 def _stale(context: Context) -> dict[str, date]:
     """Return the tickers whose vendors have no new bars, and the dates of their last ones."""
-    limit = context.settings.forecast.max_age_days
-    found = stale_tickers(context.known_rows, context.request, max_age_days=limit)
+    request, limit = context.request, context.settings.forecast.max_age_days
+    if run_scope(context.known_rows, request) is RunScope.PAST:
+        return {}
+    found = stale_tickers(context.known_rows, Request(request.source, request.tickers), max_age_days=limit)
     return {each.ticker: each.last_date for each in found}
 
 
