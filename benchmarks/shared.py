@@ -57,12 +57,12 @@ def conformed(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_in_rounds(folder: Path, deliveries: Path) -> None:
-    """Merge the frames of a folder one by one, as `pm refresh` does: the lock is taken for each commit."""
+    """Merge the frames of a folder one by one, each as a command of its own does: it opens the lake, and closes it."""
     frames = [pl.read_parquet(file) for file in sorted(deliveries.glob("*.parquet"))]
-    with open_lake(Workspace(folder), settings_of(folder), wait_seconds=600, each_commit=True) as lake:
-        print("ready", flush=True)
-        sys.stdin.readline()
-        for frame in frames:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for frame in frames:
+        with open_lake(Workspace(folder), settings_of(folder), wait_seconds=600) as lake:
             lake.commit("round", lambda transaction, frame=frame: transaction.merge(BARS, frame))  # type: ignore[misc]
 
 
@@ -107,7 +107,7 @@ def measured(name: str, place: dict[str, str], bars: pl.DataFrame, root: Path) -
     seconds, _ = command("--workspace", str(folders[0]), "import", str(root / "bars.parquet"))
     found = {"import, s": seconds}
     settings = settings_of(folders[0]).lake
-    with open_lake(Workspace(folders[0]), settings_of(folders[0]), each_commit=True) as lake:
+    with open_lake(Workspace(folders[0]), settings_of(folders[0])) as lake:
         merges = [
             timed(lambda frame=frame: lake.commit("night", lambda to: to.merge(BARS, frame)))  # type: ignore[misc]
             for frame in map(conformed, daily_deliveries(bars))

@@ -18,7 +18,8 @@
     │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
     ├── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
     ├── IncompleteError             17   some tickers could not be fetched; the others are in
-    └── ScheduleError               18   nothing can be scheduled here, or the scheduled nights do not go well
+    ├── ScheduleError               18   nothing can be scheduled here, or the scheduled nights do not go well
+    └── StaleError                  19   the newest bars of some tickers are too old, though their vendors answered
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -45,6 +46,7 @@ __all__ = [
     "SettingsError",
     "SourceError",
     "StageError",
+    "StaleError",
     "StorageError",
     "UnknownTickerError",
     "WorkerError",
@@ -217,6 +219,12 @@ class ScheduleError(PmError):
     """No scheduler is there or it refuses, or the last night failed, was missed, or its command no longer exists."""
 
     exit_code = 18
+
+
+class StaleError(PmError):
+    """Vendors have no bars of some tickers that are new enough; whatever was asked for is done and recorded."""
+
+    exit_code = 19
 
 
 _COMPARED = 100

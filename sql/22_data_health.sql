@@ -2,7 +2,7 @@
 -- source: Source that its bars come from: that of the watch list, else that of the newest bar.
 -- status: 'active' or 'delisted'; 'unwatched' for a ticker that is not on a watch list.
 -- last_date: Date of the last clean bar; null without any.
--- lag: Number of days from Monday to Friday after last_date and before the present day in UTC, which is not over; holidays count.
+-- weekdays_behind: Number of days from Monday to Friday after last_date and before the present day in UTC, which is not over; holidays count. `pm data health` counts sessions.
 -- bars: Number of clean bars.
 -- gaps: Number of gaps flagged in the last 250 days of its bars; see bar_flags.
 -- quarantined: Number of rows refused by a rule; rows of other sources do not count.
@@ -72,7 +72,7 @@ SELECT
         SELECT count(*)
         FROM range(h.last_date + INTERVAL 1 DAY, current_date::TIMESTAMP, INTERVAL 1 DAY) AS d (day)
         WHERE isodow(d.day) < 6
-    )) END AS lag,
+    )) END AS weekdays_behind,
     coalesce(h.bars, 0) AS bars,
     coalesce(f.gaps, 0) AS gaps,
     coalesce(r.quarantined, 0) AS quarantined,

@@ -1,4 +1,4 @@
-"""`pm refresh`: fetch what is new, and check it; and what `pm run` says of tickers that could not be fetched."""
+"""`pm refresh`: fetch what is new, and check it; and what `pm run` says of tickers that have no new bars."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import typer  # noqa: TC002 - Typer reads annotations
 
 from pm.cli.context import open_workspace, open_writer
 from pm.cli.options import NoWait, Source, Tickers, parse_tickers
-from pm.errors import IncompleteError
+from pm.errors import IncompleteError, StaleError
 from pm.plural import plural
 
 if TYPE_CHECKING:
     from pm.lake import Lake
 
-__all__ = ["incomplete", "refresh"]
+__all__ = ["incomplete", "refresh", "too_old"]
 
 _NAMED = 5
-"""Maximum number of tickers whose failure is told."""
+"""Maximum number of tickers whose failure or age is told."""
 
 
 def refresh(
@@ -48,8 +48,9 @@ def refresh(
         with lake.reading():
             print_flags(lake, result.run_id)
             failed = incomplete(lake, result.run_id)
-    if failed is not None:
-        raise failed
+            stale = too_old(lake, result.run_id, max_age_days=settings.forecast.max_age_days)
+    if (problem := failed or stale) is not None:
+        raise problem
 
 
 def incomplete(lake: Lake, run_id: str) -> IncompleteError | None:
@@ -69,4 +70,36 @@ def incomplete(lake: Lake, run_id: str) -> IncompleteError | None:
         "\n".join([f"{plural(len(failed), 'ticker')} could not be fetched; all others are in.", *lines]),
         where="table fetches",
         hint="the next refresh asks again; see `pm data health`",
+    )
+
+
+def too_old(lake: Lake, run_id: str, *, max_age_days: int) -> StaleError | None:
+    """Return the error about the tickers of a run whose vendors have no new bars; None if there are none.
+
+    Parameters
+    ----------
+    max_age_days
+        Setting `forecast.max_age_days`.
+    """
+    from pm.age import age
+    from pm.clock import utc_today
+    from pm.pipeline import stale_tickers_of
+
+    stale = stale_tickers_of(lake, run_id, max_age_days=max_age_days)
+    if not stale:
+        return None
+    today = utc_today()
+    lines = [
+        f"  {each.ticker}: the last bar from {each.vendor!r} is of {each.last_date}, {age(each.last_date, today)}"
+        for each in stale[:_NAMED]
+    ]
+    if len(stale) > _NAMED:
+        lines.append(f"  … and {len(stale) - _NAMED:,} more")
+    have = "has no bar" if len(stale) == 1 else "have no bars"
+    limit = f"the last {plural(max_age_days, 'day')} (forecast.max_age_days)"
+    return StaleError(
+        "\n".join([f"{plural(len(stale), 'ticker')} {have} of {limit}.", *lines]),
+        where="table bars",
+        hint="see `pm data health`, and ask again: pm refresh; take a ticker that trades no more off the watch list "
+        "(pm universe remove), or its bars from another vendor (pm universe move)",
     )

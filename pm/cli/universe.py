@@ -43,8 +43,8 @@ def add(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="Source of the bars: a vendor, sample or files. [default: the source of the bars in the lake, else "
-            "the first of refresh.vendors]",
+            help="Source of the bars: a vendor, sample or files. [default: the source of the bars in the lake if it "
+            "is not the sample, else the first of refresh.vendors]",
         ),
     ] = None,
     exchange: Annotated[
@@ -67,8 +67,8 @@ def add(
     """Add tickers to the watch list, or change what it says of them; or watch a folder of files.
 
     A refresh lands what is new or changed in a folder that is watched, and fetches what is new of the tickers. While
-    the watch list is empty, runs are about all tickers of imported files, or about the embedded sample if nothing was
-    imported.
+    the watch list is empty, runs are about all tickers of imported files, or else about all that have bars; these are
+    the embedded sample's until there are others.
     """
     from pm.sources.listings import Listing
 

@@ -8,14 +8,14 @@ the lock to those who wait in the order in which they came, and takes it back wh
 from __future__ import annotations
 
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from pm.errors import LakeBusyError, LakeError
 from pm.lake.shared import catalog_session, translated_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
     import psycopg
@@ -48,8 +48,6 @@ class AdvisoryLock:
         The lake.
     command
         Name of the command, which those who wait are told.
-    each_commit
-        Take the lock for each commit, not for the whole `with` block: others can commit between.
     wait_seconds
         Longest wait for others who hold it, or came before, in seconds.
     on_wait
@@ -68,13 +66,10 @@ class AdvisoryLock:
         location: LakeLocation,
         command: str,
         *,
-        each_commit: bool = False,
         wait_seconds: float = 0,
         on_wait: Callable[[str], object] | None = None,
     ) -> None:
-        self.each_commit = each_commit
         self._location = location
-        self._command = command
         self._wait_seconds = min(wait_seconds, _LONGEST_WAIT)
         self._on_wait = on_wait
         self._number = zlib.crc32(location.schema.encode()) - 2**31  # the server takes signed numbers of 32 bits
@@ -84,8 +79,7 @@ class AdvisoryLock:
     def __enter__(self) -> Self:
         self._connect()
         try:
-            if not self.each_commit:
-                self._acquire()
+            self._acquire()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -96,31 +90,6 @@ class AdvisoryLock:
     ) -> None:
         self._session = None
         self._connecting.__exit__(None, None, None)
-
-    @contextmanager
-    def commit(self) -> Iterator[None]:
-        """Hold the lock for one commit; it must be proven in the end, before the commit is made: see `prove`.
-
-        Raises
-        ------
-        LakeBusyError
-            Another command still holds it.
-        LakeError
-            The connection that held it was lost.
-        """
-        if not self.each_commit:
-            self.prove()
-            yield
-            return
-        if self._session is None or self._session.broken:
-            self._connecting.__exit__(None, None, None)
-            self._connecting = catalog_session(self._location, self._command)
-            self._connect()
-        self._acquire()
-        try:
-            yield
-        finally:
-            self._release()
 
     def prove(self) -> None:
         """Ask the server whether this connection still holds the lock.
@@ -173,13 +142,6 @@ class AdvisoryLock:
             )
             self._on_wait = None
         self._wait()
-
-    def _release(self) -> None:
-        """Give the lock back; where the connection is lost, the server has done so."""
-        import psycopg
-
-        with suppress(psycopg.Error):
-            self._call("SELECT pg_advisory_unlock(%s, %s)", _WRITES)
 
     def _wait(self) -> None:
         import psycopg

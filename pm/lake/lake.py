@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -37,7 +37,6 @@ from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from datetime import date, datetime
     from pathlib import Path
     from types import TracebackType
@@ -114,15 +113,14 @@ class Lake:
         self._reading: _Reading | None = None
         if read_only and not self.location.is_shared and not self.location.catalog_file.is_file():
             raise no_lake(root)
-        with nullcontext() if read_only else self._writing():  # two that make a new lake would each make its catalog
-            if not read_only:
-                self._make_place()
-            self._connection = connect(self.location, threads=settings.threads)
-            self._store = store_of(self.location, self._connection)
-            if not read_only:
-                with translated(self.location):
-                    self._store.watch()
-            retried(lambda: attach(self._connection, self.location, read_only=read_only, at=at), settings)
+        if not read_only:
+            self._make_place()
+        self._connection = connect(self.location, threads=settings.threads)
+        self._store = store_of(self.location, self._connection)
+        if not read_only:
+            with translated(self.location):
+                self._store.watch()
+        retried(lambda: attach(self._connection, self.location, read_only=read_only, at=at), settings)
         if not read_only:
             self._bring_up_to_date(views)
         elif at is None:  # a past snapshot can be of an older version
@@ -164,20 +162,20 @@ class Lake:
                 return
 
         def create() -> None:
-            with self._writing():
+            with translated(self.location):
+                self._connection.execute("BEGIN")
+            try:
                 with translated(self.location):
-                    self._connection.execute("BEGIN")
-                try:
-                    with translated(self.location):
-                        create_schemas(self._connection, self._declared)
-                        create_checksums(self._connection)
-                        self._connection.execute("COMMIT")
-                except BaseException:
-                    self._roll_back()
-                    raise
-                with translated(self.location):
-                    inline_no_raw_rows(self._connection, self._declared)
-                    inline_all_checksums(self._connection)
+                    create_schemas(self._connection, self._declared)
+                    create_checksums(self._connection)
+                    self._prove_right_to_write()
+                    self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+            with translated(self.location):
+                inline_no_raw_rows(self._connection, self._declared)
+                inline_all_checksums(self._connection)
 
         def bring_up() -> None:
             with translated(self.location):
@@ -612,30 +610,28 @@ class Lake:
     def _atomically(self, work: Callable[[], Result], note: str, *, record: bool) -> Result:
         if self._reading is not None:
             raise RuntimeError("Nothing can be committed while the lake is being read.")
-        with self._writing():
+        self._prove_right_to_write()  # before the work, which would be in vain
+        with translated(self.location):
+            self._connection.execute("BEGIN")
+        try:
+            result = work()  # an error of its own, such as a file it cannot read, is not the lake's
             with translated(self.location):
-                if self._lock is not None and self._lock.each_commit:
-                    self._store.watch()  # what others have made since has its checksums
-                self._connection.execute("BEGIN")
-            try:
-                result = work()  # an error of its own, such as a file it cannot read, is not the lake's
-                with translated(self.location):
-                    self._connection.execute(note)
-                    # The catalog must not name what a power cut could still take away.
-                    new = self._store.new()
-                    if record:
-                        record_checksums(self._connection, self._store, new)
-                    if self._lock is not None:
-                        self._lock.prove()
-                    self._connection.execute("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
+                self._connection.execute(note)
+                # The catalog must not name what a power cut could still take away.
+                new = self._store.new()
+                if record:
+                    record_checksums(self._connection, self._store, new)
+                self._prove_right_to_write()
+                self._connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
         return result
 
-    def _writing(self) -> AbstractContextManager[None]:
-        """Return the right to write that a commit needs beside the writer's lock of the whole command."""
-        return nullcontext() if self._lock is None else self._lock.commit()
+    def _prove_right_to_write(self) -> None:
+        """Check that this process still holds the lock of a shared lake, if it was opened with it."""
+        if self._lock is not None:
+            self._lock.prove()
 
     def _roll_back(self) -> None:
         """End the transaction; a failed COMMIT has ended it already."""

@@ -6,11 +6,12 @@ and Amazon's reads its environment variables, its profiles, and what the machine
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pm.errors import LakeError, PmError, StorageError
+from pm.errors import LakeError, PmError, SettingsError, StorageError
 from pm.lake.binding import identifier, quote
 from pm.lake.shared_errors import recognised_shared, unknown_shared
 
@@ -42,6 +43,8 @@ _PARAMETERS = {
     "client_encoding": "UTF8",
 }
 """Parameters of a connection, in seconds and tries: a server that is gone is noticed within a minute."""
+_UNKNOWN_PARAMETER = re.compile(r'invalid URI query parameter: "([^"]*)"')
+"""What PostgreSQL's client library says of a parameter that it does not know. It says nothing of its value."""
 _NAME_BYTES = 63
 """Largest number of bytes of the name under which PostgreSQL lists a connection."""
 _MARK = "ducklake_metadata"
@@ -182,11 +185,28 @@ def catalog_session(location: LakeLocation, name: str) -> Iterator[psycopg.Conne
 
 
 def _parameters(location: LakeLocation, name: str) -> str:
-    """Return the parameters of a connection to the catalog's database, as PostgreSQL's client library reads them."""
-    _psycopg(location)
+    """Return the parameters of a connection to the catalog's database, as PostgreSQL's client library reads them.
+
+    Raises
+    ------
+    SettingsError
+        The library does not understand the address.
+    """
+    psycopg = _psycopg(location)
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-    given = {key: value for key, value in conninfo_to_dict(location.database).items() if value is not None}
+    try:
+        told = conninfo_to_dict(location.database)
+    except psycopg.ProgrammingError as error:
+        unknown = _UNKNOWN_PARAMETER.search(str(error))
+        problem = f"has an unknown parameter, {unknown[1]!r}" if unknown else "cannot be read"
+        raise SettingsError(
+            f"The address of the catalog {problem}.",
+            where="lake.catalog",
+            hint="write postgres://USER@HOST:PORT/DATABASE, and after a `?` parameters of PostgreSQL's client, such as "
+            "sslmode=require",
+        ) from None
+    given = {key: value for key, value in told.items() if value is not None}
     shown = name.encode()[:_NAME_BYTES].decode(errors="ignore")
     return make_conninfo("", **{**_PARAMETERS, "application_name": shown, **given})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pm.errors import LakeBusyError, LakeError, PmError, StorageError
+from pm.errors import LakeBusyError, LakeError, PmError, SettingsError, StorageError
 
 if TYPE_CHECKING:
     from pm.lake.location import LakeLocation
@@ -30,6 +30,20 @@ _OF_CATALOG: tuple[tuple[tuple[str, ...], type[PmError], str, str], ...] = (
         LakeBusyError,
         "Another writer committed to the lake first.",
         "wait for it to finish, then run this again",
+    ),
+    (
+        (
+            "invalid sslmode value",
+            "invalid channel_binding value",
+            "invalid gssencmode value",
+            "invalid target_session_attrs value",
+            "invalid port number",
+            "for connection option",
+            "bad value for connect_timeout",
+        ),
+        SettingsError,
+        "PostgreSQL's client does not accept the value of a parameter at the end of lake.catalog, or the port.",
+        "correct it; the parameters are in PostgreSQL's manual under Connection Strings",
     ),
     (
         ("password authentication failed", "no password supplied", "authentication failed"),

@@ -22,12 +22,14 @@ from pm.pipeline.failed import FailedTicker, failed_tickers
 from pm.pipeline.health import data_health
 from pm.pipeline.other_spellings import OtherSpelling, find_other_spellings
 from pm.pipeline.request import Request
+from pm.pipeline.stale import StaleTicker, stale_tickers_of
 
 __all__ = [
     "FailedTicker",
     "ImportResult",
     "OtherSpelling",
     "Request",
+    "StaleTicker",
     "add_actions",
     "add_to_universe",
     "check_first_run",
@@ -44,6 +46,7 @@ __all__ = [
     "remove_from_universe",
     "run_pipeline",
     "snapshots_to_keep",
+    "stale_tickers_of",
     "train_policy",
     "watch_folder",
 ]

@@ -66,7 +66,6 @@ def open_lake(
     *,
     wait_seconds: float = 0,
     on_wait: Callable[[str], object] | None = None,
-    each_commit: bool = False,
 ) -> Iterator[Lake]:
     """Open the workspace's lake for writing, and create it if it is not there; holds the writer's lock meanwhile.
 
@@ -76,9 +75,6 @@ def open_lake(
         Longest wait for another process that is writing, in seconds.
     on_wait
         Function that is told, in a sentence, which process is waited for.
-    each_commit
-        Whether other workspaces can write to a lake that they share between the commits of this command, as for a
-        command that lands pieces. In one workspace there is one writer in any case.
 
     Raises
     ------
@@ -90,7 +86,7 @@ def open_lake(
     refuse_file(workspace.lake)
     location = LakeLocation.of(workspace.lake, settings.lake)
     with (
-        right_to_write(location, each_commit=each_commit, wait_seconds=wait_seconds, on_wait=on_wait) as lock,
+        right_to_write(location, wait_seconds=wait_seconds, on_wait=on_wait) as lock,
         Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views], lock=lock) as lake,
     ):
         yield lake
@@ -133,7 +129,9 @@ def run_pipeline(
     if _end_sample(lake, workspace, settings, observer, request):
         check_request(lake, request)
     resume = resume or _cut_off(lake, request)
-    return Runner(lake, settings, workspace, observer).run(RUN_STAGES, request, resume=resume)
+    result = Runner(lake, settings, workspace, observer).run(RUN_STAGES, request, resume=resume)
+    _end_sample(lake, workspace, settings, observer, request)  # where the first bars of a vendor have landed
+    return result
 
 
 def refresh_bars(
@@ -155,7 +153,9 @@ def refresh_bars(
 
     check_request(lake, request)
     _cut_off(lake, request, RunKind.REFRESH)
-    return Runner(lake, settings, workspace, observer).run((land.STAGE, check.STAGE), request, kind=RunKind.REFRESH)
+    result = Runner(lake, settings, workspace, observer).run((land.STAGE, check.STAGE), request, kind=RunKind.REFRESH)
+    _end_sample(lake, workspace, settings, observer, request)
+    return result
 
 
 def check_first_run(settings: Settings, request: Request, *, resume: str | None = None) -> None:
@@ -336,8 +336,8 @@ def add_to_universe(
     tickers
         Tickers, or what is told of them.
     source
-        Source that their bars come from. None for the one that their bars in the lake come from, or else the first
-        vendor of `refresh.vendors`, which the next refresh asks for them.
+        Source that their bars come from. None for the one that their bars in the lake come from, unless that is the
+        sample, or else the first vendor of `refresh.vendors`, which the next refresh asks for them.
 
     Raises
     ------
@@ -479,10 +479,11 @@ def _checked(lake: Lake, request: Request, resume: str | None) -> Request:
 
 
 def _end_sample(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, request: Request) -> bool:
-    """Remove the sample where it is left beside the user's own files, and was not asked for since: see decision 0042.
+    """Remove the sample where it is beside bars of files or vendors, and was not asked for since: see decision 0042.
 
-    An import removes it itself. It is left after a look at it (`--source sample`), after the watch list asked for it,
-    by an import that was cut off, and by older versions. Returns whether it was removed.
+    An import removes it itself. It is left when a vendor's first bars have landed, after a look at it
+    (`--source sample`), after the watch list asked for it, by an import that was cut off, and by older versions.
+    Returns whether it was removed.
     """
     from pm.pipeline.stages import check, sample
 

@@ -21,7 +21,7 @@ __all__ = ["data_health"]
 
 
 def data_health(lake: Lake, settings: Settings) -> pl.DataFrame:
-    """Return view data_health by ticker, with `lag` in sessions of each ticker's exchange.
+    """Return view data_health by ticker, with `lag`, in sessions of each ticker's exchange, for `weekdays_behind`.
 
     The lag is the number of sessions after a ticker's last bar that have been closed for `refresh.delay_minutes`: that
     of a ticker that has all bars is 0. Where the exchange is not known, every weekday is a session.
@@ -44,4 +44,5 @@ def data_health(lake: Lake, settings: Settings) -> pl.DataFrame:
             sessions = closes_between(exchange, last, newest[exchange])
             lags[exchange, last] = sum(day > last for day, _ in sessions)
         column.append(lags[exchange, last])
-    return found.with_columns(lag=pl.Series(column, dtype=pl.Int64))
+    place = found.get_column_index("weekdays_behind")
+    return found.drop("weekdays_behind").insert_column(place, pl.Series("lag", column, dtype=pl.Int64))

@@ -21,7 +21,6 @@ __all__ = ["is_being_written", "right_to_write"]
 def right_to_write(
     location: LakeLocation,
     *,
-    each_commit: bool = False,
     wait_seconds: float = 0,
     on_wait: Callable[[str], object] | None = None,
 ) -> Iterator[AdvisoryLock | None]:
@@ -31,11 +30,8 @@ def right_to_write(
     ----------
     location
         The lake.
-    each_commit
-        Whether commands of other workspaces can write to a shared lake between the commits of this one. A command that
-        computes from what it has read must not allow it.
     wait_seconds
-        Longest wait for others who hold it, or came before, in seconds; with `each_commit`, of each commit.
+        Longest wait for others who hold it, or came before, in seconds.
     on_wait
         Function that is told in a sentence which command is waited for.
 
@@ -55,10 +51,8 @@ def right_to_write(
             return
         from pm.lake.advisory import AdvisoryLock
 
-        left = wait_seconds if each_commit else max(0.0, wait_seconds - (time.monotonic() - started))
-        with AdvisoryLock(
-            location, command_line(), each_commit=each_commit, wait_seconds=left, on_wait=on_wait
-        ) as lock:
+        left = max(0.0, wait_seconds - (time.monotonic() - started))
+        with AdvisoryLock(location, command_line(), wait_seconds=left, on_wait=on_wait) as lock:
             yield lock
 
 

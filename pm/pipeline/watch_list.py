@@ -4,8 +4,8 @@ A ticker's bars come from one source, which the stage `check` chooses, and its s
 stage that reads table `bars` finds both here.
 
 The watch list is table `universe`. While it is empty, it is all tickers of imported files or, where nothing was
-imported, those of the embedded sample. A request can restrict it to a source or to some tickers, and a ticker that a
-request names need not be on it.
+imported, all that have bars; these are the embedded sample's until a vendor has sent some. A request can restrict it to
+a source or to some tickers, and a ticker that a request names need not be on it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pm.errors import InputError, SourceError, UnknownTickerError
+from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import FILES, SAMPLE
 from pm.sources.symbols import exchange_code
 from pm.tables.quality import BARS
@@ -58,8 +59,11 @@ GROUP BY b.ticker
 
 _MEMBERS = f"""
 SELECT ticker, source, first_date, last_date
-FROM ({TICKERS_OF_BARS})
-WHERE (CASE WHEN EXISTS (FROM universe) THEN ticker IN (SELECT ticker FROM universe)
+FROM ({TICKERS_OF_BARS}) AS held
+WHERE (CASE WHEN EXISTS (FROM universe) THEN ticker IN (
+                -- The sample never takes the place of bars that another source has still to send.
+                SELECT ticker FROM universe AS u WHERE held.source <> '{SAMPLE}' OR u.source = '{SAMPLE}'
+            )
             WHEN ? IS NOT NULL THEN true
             ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
        END AND (? IS NULL OR source = ?))
@@ -70,6 +74,8 @@ ORDER BY ticker
 _HAS_FILES = """
 SELECT 1 AS found WHERE EXISTS (FROM raw.batches WHERE origin = ?) OR EXISTS (FROM folders)
 """
+
+_VENDORS = "SELECT DISTINCT origin FROM raw.batches WHERE list_contains(?, origin) ORDER BY origin"
 
 _EXCHANGES = "SELECT ticker, exchange FROM universe WHERE exchange IS NOT NULL"
 
@@ -189,8 +195,9 @@ def watched_sources(rows: Rows, request: Request) -> list[str]:
     named = [row["source"] for row in rows("SELECT DISTINCT source FROM universe ORDER BY source", ())]
     if named:
         return named
-    imported = rows(_HAS_FILES, [FILES])
-    return [FILES] if imported else [SAMPLE]
+    if rows(_HAS_FILES, [FILES]):
+        return [FILES]
+    return [row["origin"] for row in rows(_VENDORS, [list(VENDOR_NAMES)])] or [SAMPLE]
 
 
 def scope(context: Context) -> list[object]:

@@ -86,8 +86,7 @@ def load_keys(workspace: Path | None) -> Keys:
             raise SettingsError(
                 "Others can read the file of keys.", where=str(file), hint=f"keep it to yourself: chmod 600 {file}"
             )
-        for name, value in read_mapping(file).items():
-            _check_name(name, str(file))
+        for name, value in read_mapping(file, known=list(Keys.model_fields)).items():
             if value is None:
                 continue
             if not isinstance(value, str):
@@ -128,14 +127,10 @@ def check_key_variable(variable: str) -> None:
     SettingsError
         There is no key of this name; the message has the nearest one, and not the variable's value.
     """
-    _check_name(variable.upper().removeprefix(_PREFIX).lower(), f"environment variable {variable}")
-
-
-def _check_name(name: str, where: str) -> None:
-    known = list(Keys.model_fields)
+    name, known = variable.upper().removeprefix(_PREFIX).lower(), list(Keys.model_fields)
     if name not in known:
         raise SettingsError(
             f"Unknown key {name[:60]!r}.{did_you_mean(name, known)}",
-            where=where,
+            where=f"environment variable {variable}",
             hint=f"use one of: {', '.join(known)}",
         )

@@ -67,7 +67,7 @@ class LakeSettings(Section):
         # The messages do not repeat the address, which may have a password in it.
         if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
             raise ValueError("the address of the catalog must be postgres://USER@HOST:PORT/DATABASE")
-        secret = {name for name, _ in parse_qsl(parts.query)} & {"password", "sslpassword"}
+        secret = {name.lower() for name, _ in parse_qsl(parts.query)} & {"password", "sslpassword"}
         if ":" in parts.netloc.rpartition("@")[0] or secret:
             raise ValueError(
                 "a password does not belong into the address of the catalog: put it into ~/.pgpass or PGPASSWORD"

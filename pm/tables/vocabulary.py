@@ -51,7 +51,7 @@ class RunKind(Vocabulary):
     POLICY = "policy", "Training a policy of the mSSA-CP forecaster: `pm policy train`."
     ACTIONS = "actions", "Telling dividends and splits: `pm actions add`, `pm actions import` and `pm actions remove`."
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
-    SAMPLE = "sample", "Removing the embedded sample from a lake that also holds the user's own files."
+    SAMPLE = "sample", "Removing the embedded sample from a lake that also holds bars of files or vendors."
     REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
 
 
@@ -70,7 +70,7 @@ class RunScope(Vocabulary):
     WHOLE = "whole", "The whole watch list, as of the day of its newest bar or today."
     PART = "part", "A look at other tickers than those of the watch list, such as a part of it: --tickers or --source."
     PAST = "past", "A look at another day, such as one in the past, of all tickers or some: --as-of."
-    SAMPLE = "sample", "A run on the embedded sample, whose rows were removed when the user's own files were imported."
+    SAMPLE = "sample", "A run on the embedded sample, whose rows were removed once there were bars of files or vendors."
 
 
 class StageStatus(Vocabulary):

@@ -51,7 +51,11 @@ def test_the_health_of_each_ticker_is_that_of_its_bars_and_its_last_fetch(
             market.stop_clock(evening(thursday + timedelta(days=days)))
             refresh_bars(lake, workspace, settings, lambda _: None, request=Request())
     with Lake(workspace.lake, settings.lake, TABLES, read_only=True) as lake, lake.reading():
-        found = {row["ticker"]: row for row in data_health(lake, settings).iter_rows(named=True)}
+        health, view = data_health(lake, settings), lake.select("data_health", order=("ticker",))
+    assert health.columns == ["lag" if name == "weekdays_behind" else name for name in view.columns]
+    behind = dict(view.select("ticker", "weekdays_behind").iter_rows())  # as of the day on which the test runs
+    assert (behind["LATE"] - behind["GOOD"], behind["NEW"]) == (4, None)  # Monday the 15th is a holiday, and counts
+    found = {row["ticker"]: row for row in health.iter_rows(named=True)}
     wednesday = date(2024, 1, 17)  # evening(thursday + 7 days) is two in the morning of Friday the 19th
     good, late, new = found["GOOD"], found["LATE"], found["NEW"]
     assert (good["last_date"], good["lag"], good["last_reason"]) == (wednesday + timedelta(days=1), 0, None)

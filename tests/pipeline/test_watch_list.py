@@ -87,7 +87,7 @@ def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, chan
     assert tickers_of(mixed, run, ask) == ["AAPL", "FB", "GOOG", "MSFT"]  # IBM's bars come from the files now
     described = f"SELECT as_of, source, scope FROM runs WHERE run_id = '{run}'"
     assert ask(mixed, described).rows() == [(date(2013, 3, 1), "sample", "part")]
-    change(mixed, add=["AAPL"])
+    change(mixed, add=["AAPL"], source="sample")
     run = run_pipeline(mixed, tickers=("AAPL", "NEW"), as_of=date(2012, 6, 29)).run_id
     assert tickers_of(mixed, run, ask) == ["AAPL", "NEW"]
     with pytest.raises(UnknownTickerError, match="Unknown ticker: NEW"):
@@ -97,7 +97,8 @@ def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, chan
 def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
     mixed: Path, run_pipeline: Run, change: Run, ask: Read
 ) -> None:
-    change(mixed, add=["AAPL", "NEW"])
+    change(mixed, add=["AAPL"], source="sample")
+    change(mixed, add=["NEW"])
     assert ask(mixed, "SELECT ticker, source FROM universe ORDER BY ticker").rows() == [
         ("AAPL", "sample"),
         ("NEW", "files"),
@@ -115,7 +116,8 @@ def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
 
 
 def test_a_source_restricts_the_watch_list(mixed: Path, change: Run, run_pipeline: Run, ask: Read) -> None:
-    change(mixed, add=["AAPL", "NEW"])
+    change(mixed, add=["AAPL"], source="sample")
+    change(mixed, add=["NEW"])
     run = run_pipeline(mixed, source="sample").run_id
     assert tickers_of(mixed, run, ask) == ["AAPL"]
     change(mixed, remove=["NEW"])
@@ -162,11 +164,16 @@ def test_a_ticker_without_bars_goes_to_the_first_vendor_and_the_nearest_known_on
     mixed: Path, change: Run, read_table: Read
 ) -> None:
     heard: list[Event] = []
-    change(mixed, add=["AAPL", "AAPLE"], heard=heard)
-    assert read_table(mixed, "universe").select("ticker", "source").rows() == [("AAPL", "sample"), ("AAPLE", "yahoo")]
-    (line,) = [event.line for event in heard if isinstance(event, Notice)]
-    assert "'yahoo'" in line
-    assert "Did you mean 'AAPL'?" in line
+    change(mixed, add=["AAPL", "AAPLE", "IBM"], heard=heard)
+    assert read_table(mixed, "universe").select("ticker", "source").rows() == [
+        ("AAPL", "yahoo"),  # the sample has it, and was not asked for
+        ("AAPLE", "yahoo"),
+        ("IBM", "files"),
+    ]
+    of_sample, unknown = [event.line for event in heard if isinstance(event, Notice)]
+    assert of_sample == "AAPL has only bars of the embedded sample: the next refresh asks 'yahoo' for them."
+    assert "'yahoo'" in unknown
+    assert "Did you mean 'AAPL'?" in unknown
 
 
 def test_two_spellings_of_a_ticker_are_one(mixed: Path, change: Run, read_table: Read) -> None:

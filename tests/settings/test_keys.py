@@ -79,6 +79,9 @@ def test_a_file_of_ones_own_is_read(keys_file: Path) -> None:
         ("tiingo: 1e5", "not text"),
         (f"tiingo: [{KEY}]", "not text"),
         (f"{KEY}", "key: value"),
+        (f"# of a friend\n{KEY}: tiingo", "keys.yml, line 2"),
+        (f"tiingo: a\n{KEY}: b\n{KEY}: c", "keys.yml, line 2"),
+        (f"tiingo:\n  {KEY}: b\n  {KEY}: c", "keys.yml, line 2"),
     ],
 )
 def test_what_is_no_key_is_refused_without_being_shown(keys_file: Path, content: str, said: str) -> None:

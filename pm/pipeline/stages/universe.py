@@ -14,6 +14,7 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import TICKERS_OF_BARS
 from pm.pipeline.writes import Delete, Merge, Result
 from pm.plural import plural
+from pm.sources.names import SAMPLE
 from pm.sources.symbols import known_spelling
 from pm.tables.quality import BARS
 from pm.tables.sources import FOLDERS, RAW_BATCHES, UNIVERSE
@@ -86,10 +87,12 @@ def _add(context: Context, *, listings: Sequence[Listing]) -> Result:
         if ticker != listing.ticker:
             context.notify(f"{listing.ticker} is another spelling of {ticker}, which is kept.")
         before = rows.get(ticker, listed.get(ticker, {}))
-        source = listing.source or before.get("source") or of_bars.get(ticker)
+        of_lake = of_bars.get(ticker)
+        source = listing.source or before.get("source") or (of_lake if of_lake != SAMPLE else None)
         if source is None:
-            guess = did_you_mean(ticker, [*listed, *of_bars])
-            context.notify(f"{ticker} has no bars yet: the next refresh asks {first_vendor!r} for them.{guess}")
+            has = "no bars yet" if of_lake is None else "only bars of the embedded sample"
+            guess = did_you_mean(ticker, [*listed, *of_bars]) if of_lake is None else ""
+            context.notify(f"{ticker} has {has}: the next refresh asks {first_vendor!r} for them.{guess}")
         changed = _row(context, before, listing, ticker, source or first_vendor)
         if changed != before:
             rows[ticker] = changed

@@ -78,6 +78,33 @@ def test_a_catalog_that_cannot_be_used(
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
 @pytest.mark.parametrize(
+    ("rest", "what"),
+    [
+        ("lakes?sslmod=require", "unknown parameter, 'sslmod'"),
+        ("lakes?PASSFILE=secret", "unknown parameter, 'PASSFILE'"),
+        ("secret%zz", "cannot be read"),
+        ("lakes?sslmode=secret", "does not accept the value"),
+        ("lakes?connect_timeout=secret", "does not accept the value"),
+    ],
+)
+def test_an_address_that_is_not_understood(
+    rest: str, what: str, location: LakeLocation, postgres: Server, shared: LakeSettings
+) -> None:
+    wrong = replaced(location, catalog=postgres.url(database=rest))
+    settings = shared.model_copy(update={"catalog": wrong.catalog})
+    for attempt in (
+        lambda: check_shared(wrong),
+        lambda: Lake(location.folder, settings, TABLES),
+        lambda: Console(wrong),
+    ):
+        with pytest.raises(SettingsError, match=what) as refused:
+            attempt()
+        assert "lake.catalog" in str(refused.value)
+        assert "secret" not in refused.value.what
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+@pytest.mark.parametrize(
     ("password", "what"), [("wrong-password", "refuses the user or the password"), ("", "refuses the user or")]
 )
 def test_a_wrong_or_missing_password(
@@ -318,6 +345,7 @@ def test_an_unknown_message_of_a_server_is_passed_on(tmp_path: Path) -> None:
     [
         ({"catalog": "postgres://u:hush@h/d"}, "password does not belong"),
         ({"catalog": "postgres://h/d?password=hush"}, "password does not belong"),
+        ({"catalog": "postgres://h/d?PASSWORD=hush"}, "password does not belong"),
         ({"catalog": "mysql://h/d"}, "must be postgres://"),
         ({"catalog": "postgres://h"}, "must be postgres://"),
         ({"data": "s3://"}, "must be s3://"),

@@ -40,13 +40,12 @@ def frame(table, key, names):
     rows = [dict.fromkeys(table.polars_schema) | {key: name} for name in names]
     return pl.DataFrame(rows, schema=table.polars_schema)
 
-with open_lake(Workspace(root), load_settings(), wait_seconds=300, each_commit=True) as lake:
-    number = 0
-    while True:
-        number += 1
-        def work(to):
-            to.merge(universe, frame(universe, "ticker", [f"T{n}" for n in range(first, last)]))
-            to.append(raw, frame(raw, "batch_id", [f"{root.name}-{time.time_ns()}"] * 2))
+def work(to):
+    to.merge(universe, frame(universe, "ticker", [f"T{n}" for n in range(first, last)]))
+    to.append(raw, frame(raw, "batch_id", [f"{root.name}-{time.time_ns()}"] * 2))
+
+while True:
+    with open_lake(Workspace(root), load_settings(), wait_seconds=300) as lake:
         lake.commit("round", work)
 """
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,16 +17,23 @@ import pytest
 from pm.errors import LakeBusyError, LakeError
 from pm.lake import Lake
 from pm.lake.advisory import AdvisoryLock, is_being_written
+from pm.pipeline import Request, add_to_universe, open_lake, refresh_bars
 from pm.resources import sql_dir
+from pm.settings import load_settings, with_values
+from pm.sources import OPENERS
 from pm.tables.catalogue import TABLES
+from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pm.lake.location import LakeLocation
     from pm.settings import LakeSettings
     from tests.lake.shared.conftest import Server
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "market"))  # a script of the tests, which is no package
+import market
+from market import Market, evening
 
 UNIVERSE = TABLES["universe"]
 WORKER = """
@@ -41,12 +50,12 @@ root, first, last, rounds = Path(sys.argv[1]), *map(int, sys.argv[2:5])
 table = TABLES["universe"]
 settings = load_settings()
 settings = settings.model_copy(update={"lake": settings.lake.model_copy(update={"threads": 1})})
-with open_lake(Workspace(root), settings, wait_seconds=120, each_commit=True) as lake:
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for number in range(rounds):
-        rows = [{name: None for name in table.polars_schema} | {"ticker": f"T{n}"} for n in range(first, last)]
-        frame = pl.DataFrame(rows, schema=table.polars_schema)
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(rounds):
+    rows = [{name: None for name in table.polars_schema} | {"ticker": f"T{n}"} for n in range(first, last)]
+    frame = pl.DataFrame(rows, schema=table.polars_schema)
+    with open_lake(Workspace(root), settings, wait_seconds=120) as lake:
         lake.commit(f"round {number}", lambda transaction: transaction.merge(table, frame))
 """
 HOLDER = """
@@ -234,16 +243,43 @@ def test_a_lock_that_was_lost_is_noticed_before_anything_is_committed(
         assert lake.read(UNIVERSE).is_empty()
 
 
-def test_a_lock_of_each_commit_is_taken_again_over_a_new_connection(
-    location: LakeLocation, lake_of: Callable[..., Lake], postgres: Server
+def test_two_refreshes_take_turns_though_one_lands_in_pieces(
+    place: dict[str, str], location: LakeLocation, lake_of: Callable[..., Lake], tmp_path: Path
 ) -> None:
-    with AdvisoryLock(location, "pm refresh", each_commit=True) as lock, lake_of(lock=lock) as lake:
-        lake.commit("one", lambda transaction: transaction.merge(UNIVERSE, frame("A")))
-        with AdvisoryLock(location, "pm run"):  # free between two commits
-            pass
-        assert is_being_written(location)
-        terminate(postgres, "pm refresh")
-        with pytest.raises(LakeError, match="lost"):
-            lake.commit("fails", lambda transaction: transaction.merge(UNIVERSE, frame("B")))
-        lake.commit("two", lambda transaction: transaction.merge(UNIVERSE, frame("B")))
-        assert list(lake.read(UNIVERSE)["ticker"]) == ["A", "B"]
+    """No other command writes between the pieces and the check of a refresh: each bar is there once."""
+    lake_of().close()
+    settings = with_values(load_settings(), "lake", place, where="")
+    settings = with_values(settings, "refresh", {"tickers_per_commit": 1}, where="")
+    one, other = (init_workspace(tmp_path / name) for name in ("one", "other"))
+    openers, clock = dict(OPENERS), market.running_clock()
+    vendor = Market("yahoo", begin=date(2023, 12, 1))
+    heard: list[str] = []
+
+    def try_to_write(_: object) -> None:
+        try:
+            with open_lake(other, settings) as lake:
+                refresh_bars(lake, other, settings, lambda _: None, request=Request())
+        except LakeBusyError:
+            heard.append("busy")
+
+    market.install(vendor)
+    try:
+        market.stop_clock(evening(date(2024, 1, 8)))
+        with open_lake(one, settings) as lake:
+            add_to_universe(lake, one, settings, lambda _: None, tickers=["A", "B", "C"])
+            refresh_bars(lake, one, settings, lambda _: None, request=Request())
+        market.stop_clock(evening(date(2024, 1, 9)))
+        vendor.before_answer = try_to_write
+        with open_lake(one, settings) as lake:
+            refresh_bars(lake, one, settings, lambda _: None, request=Request())
+        vendor.before_answer = lambda _: None
+        with open_lake(other, settings) as lake:
+            assert not refresh_bars(lake, other, settings, lambda _: None, request=Request()).worked
+            found = lake.rows("SELECT count(*) AS n, count(DISTINCT (ticker, date)) AS days FROM bars")
+            assert found == [{"n": 3 * 28, "days": 3 * 28}]
+    finally:
+        OPENERS.clear()
+        OPENERS.update(openers)
+        market.start_clock(clock)
+    assert heard == ["busy"] * 3
+    assert not is_being_written(location)
