@@ -122,6 +122,16 @@ class AdvisoryLock:
         finally:
             self._release()
 
+    def others_are_active(self) -> bool:
+        """Return whether another command that writes to the lake is active, on any machine.
+
+        Raises
+        ------
+        LakeError
+            The connection was lost.
+        """
+        return len(self._holders(_IS_ACTIVE)) > 1
+
     def prove(self) -> None:
         """Ask the server whether this connection still holds the lock.
 

@@ -633,6 +633,10 @@ class Lake:
                 raise
         return result
 
+    def others_are_writing(self) -> bool:
+        """Return whether another machine has a command active that writes to a lake that they share."""
+        return self._lock is not None and self._lock.others_are_active()
+
     def _writing(self) -> AbstractContextManager[None]:
         """Return the right to write that a commit needs beside the writer's lock of the whole command."""
         return nullcontext() if self._lock is None else self._lock.commit()

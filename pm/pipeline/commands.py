@@ -509,10 +509,14 @@ def _cut_off(lake: Lake, request: Request, kind: RunKind = RunKind.RUN) -> str |
     """Return the newest run that was cut off and was asked the same; record others that were cut off as abandoned.
 
     A refresh is never continued under its name, since the next one asks for what is due. It leaves other runs alone.
+    The refreshes of machines that share a lake are under way at a time, so that one is left alone while another command
+    that writes is active; commands of all other kinds exclude each other.
     """
     running = lake.rows("SELECT * FROM runs WHERE status = 'running' ORDER BY started_at")
     if kind is RunKind.REFRESH:
         running = [row for row in running if row["kind"] == kind]
+    if any(row["kind"] == RunKind.REFRESH for row in running) and lake.others_are_writing():
+        running = [row for row in running if row["kind"] != RunKind.REFRESH]
     if not running:
         return None
     same = [row["run_id"] for row in running if row["kind"] == RunKind.RUN and _request(row) == request.scope]

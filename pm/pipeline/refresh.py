@@ -19,7 +19,7 @@ from pm.errors import SourceError
 from pm.pipeline.due import newest_closed
 from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.plural import plural
-from pm.quality.overlap import agreement, unit_change
+from pm.quality.overlap import COMMON_DATES, agreement, unit_change
 from pm.sessions import closes_between
 from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
 from pm.sources.symbols import exchange_code, symbol_of
@@ -39,8 +39,14 @@ __all__ = ["Asked", "refreshing"]
 
 _LAST = "SELECT ticker, max(date) AS last FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) GROUP BY ticker"
 
-_WHOLE = "SELECT DISTINCT ticker, vendor FROM fetches WHERE asked_from IS NULL AND bars > 0"
-"""Query for the tickers whose whole history a vendor has sent."""
+_WHOLE = """
+SELECT DISTINCT f.ticker, f.vendor
+FROM fetches AS f JOIN universe AS u USING (ticker)
+WHERE f.asked_from IS NULL AND f.bars > 0 AND f.fetched_at >= u.added_at
+"""
+"""Query for the tickers whose whole history a vendor has sent since they were added or moved."""
+_REWRITTEN = 0.02
+"""Relative difference of all closes that a vendor sends again above which they are no corrections."""
 
 _KNOWN = """
 SELECT b.ticker, b.date, b.close
@@ -93,7 +99,7 @@ class Asked:
         return self.vendor != self.member.source
 
 
-def refreshing(context: Context, members: Sequence[Member], *, up_to_date: int) -> Iterator[Result]:
+def refreshing(context: Context, members: Sequence[Member], *, waiting: Sequence[Member]) -> Iterator[Result]:
     """Ask vendors for tickers, and yield what came in pieces of `refresh.tickers_per_commit` tickers.
 
     Parameters
@@ -102,14 +108,14 @@ def refreshing(context: Context, members: Sequence[Member], *, up_to_date: int) 
         Context of the stage.
     members
         Tickers that are due.
-    up_to_date
-        Number of tickers that are not.
+    waiting
+        Tickers that are not.
     """
-    return _Refresh(context, members, up_to_date).pieces()
+    return _Refresh(context, members, waiting).pieces()
 
 
 class _Refresh:
-    def __init__(self, context: Context, members: Sequence[Member], up_to_date: int) -> None:
+    def __init__(self, context: Context, members: Sequence[Member], waiting: Sequence[Member]) -> None:
         self._context = context
         self._settings = context.settings.refresh
         self._members = members
@@ -117,7 +123,7 @@ class _Refresh:
         self._done = 0
         self._sessions: dict[tuple[str | None, datetime], date] = {}
         self._failed: dict[str, dict[str, FailureReason]] = {}
-        self._totals = Totals(len(members), up_to_date)
+        self._totals = Totals(len(members), waiting)
         tickers = [member.ticker for member in members]
         self._last: dict[str, date] = {row["ticker"]: row["last"] for row in context.rows(_LAST, [tickers])}
         self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE)}
@@ -263,15 +269,27 @@ class _Refresh:
             ratio = "" if unit is None else f"; the closes are {unit:g} times those of the lake"
             detail = f"The currency or its unit has changed: before {currencies}{ratio}. {move}"
             return Failure(answer.ask, FailureReason.OTHER_UNIT, detail, seconds=answer.seconds)
-        if not asked.is_other:
-            return None
-        found = agreement(sent, asked.known, tolerance=self._context.settings.quality.price_tolerance)
+        return self._continued(asked, answer, sent, move)
+
+    def _continued(self, asked: Asked, answer: Answer, sent: pl.DataFrame, move: str) -> Failure | Agreement | None:
+        """Return why the closes of an answer cannot continue those of the lake, or how they agree, if that is asked."""
+        tolerance = self._context.settings.quality.price_tolerance
+        found = agreement(sent, asked.known, tolerance=tolerance)
         if found.agrees:
-            return found
-        detail = (
-            f"{asked.vendor} cannot continue the bars: of {plural(found.dates, 'common date')} the closes differ by up "
-            f"to {found.largest_difference:.3%}, and five dates that agree are needed. {move}"
-        )
+            return found if asked.is_other else None
+        if asked.is_other:
+            detail = (
+                f"{asked.vendor} cannot continue the bars: of {plural(found.dates, 'common date')} the closes differ "
+                f"by up to {found.largest_difference:.3%}, and five dates that agree are needed. {move}"
+            )
+        elif found.dates >= COMMON_DATES and found.smallest_difference > max(_REWRITTEN, tolerance):
+            detail = (
+                f"{asked.vendor} has changed all of the last {found.dates} closes, by {found.smallest_difference:.1%} "
+                f"to {found.largest_difference:.1%}, and told no split: a split may be half recorded, which passes, or "
+                f"the symbol is another company's now. {move}"
+            )
+        else:
+            return None
         return Failure(answer.ask, FailureReason.DISAGREES, detail, seconds=answer.seconds)
 
     def _asked(self, vendor: str, members: Sequence[Member]) -> list[Asked]:

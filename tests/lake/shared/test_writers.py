@@ -15,8 +15,11 @@ import pytest
 from pm.errors import LakeBusyError, LakeError
 from pm.lake import Lake
 from pm.lake.advisory import AdvisoryLock, is_being_written
+from pm.pipeline import Request, refresh_bars
 from pm.resources import sql_dir
+from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
+from pm.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,3 +250,21 @@ def test_a_lock_of_each_commit_is_taken_again_over_a_new_connection(
             lake.commit("fails", lambda transaction: transaction.merge(UNIVERSE, frame("B")))
         lake.commit("two", lambda transaction: transaction.merge(UNIVERSE, frame("B")))
         assert list(lake.read(UNIVERSE)["ticker"]) == ["A", "B"]
+
+
+def test_a_refresh_on_another_machine_is_not_taken_for_one_that_was_cut_off(
+    location: LakeLocation, lake_of: Callable[..., Lake], shared: LakeSettings, tmp_path: Path
+) -> None:
+    runs = TABLES["runs"]
+    workspace, settings = Workspace(tmp_path), load_settings().model_copy(update={"lake": shared})
+    row = dict.fromkeys(runs.polars_schema) | {"run_id": "r", "kind": "refresh", "status": "running"}
+    lake_of().commit("begin", lambda write: write.merge(runs, pl.DataFrame([row], schema=runs.polars_schema)))
+
+    def status_after_a_refresh() -> object:
+        with AdvisoryLock(location, "pm refresh", each_commit=True) as lock, lake_of(lock=lock) as lake:
+            refresh_bars(lake, workspace, settings, lambda _: None, request=Request())
+            return lake.rows("SELECT status FROM runs WHERE run_id = 'r'")[0]["status"]
+
+    with AdvisoryLock(location, "pm refresh", each_commit=True):
+        assert status_after_a_refresh() == "running"
+    assert status_after_a_refresh() == "abandoned"
