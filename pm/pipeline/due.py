@@ -26,7 +26,7 @@ _LATE = timedelta(hours=12)
 _SOON = timedelta(hours=1)
 """Time after which a vendor that does not have the bar yet is asked again."""
 _WEEK = timedelta(days=7)
-"""Time after which a delisted ticker is asked for again."""
+"""Time after which a delisted ticker is asked for again; longest wait that a vendor can ask for."""
 _TONIGHT = frozenset(
     {
         FailureReason.GONE,
@@ -184,8 +184,11 @@ def due_after_failure(
     """Return the time in UTC from which a ticker is asked for again after a failure.
 
     What would fail in the same way on the same night waits for the exchange's next close, a delisted ticker for a week;
-    anything else is asked for by the next refresh, but not before the vendor allows.
+    anything else is asked for by the next refresh, but not before the vendor allows. A vendor that would have it wait
+    longer than a week is asked again after one.
     """
+    if retry_after is not None:
+        retry_after = min(retry_after, now + _WEEK)
     if is_delisted:
         return now + _WEEK
     if reason in _TONIGHT:

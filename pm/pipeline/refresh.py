@@ -42,11 +42,23 @@ _LAST = "SELECT ticker, max(date) AS last FROM bars WHERE ticker IN (SELECT unne
 _WHOLE = """
 SELECT DISTINCT f.ticker, f.vendor
 FROM fetches AS f JOIN universe AS u USING (ticker)
-WHERE f.asked_from IS NULL AND f.bars > 0 AND f.fetched_at >= u.added_at
+WHERE f.asked_from IS NULL AND f.bars > 0 AND (f.fetched_at >= u.added_at OR u.added_at > ?)
 """
-"""Query for the tickers whose whole history a vendor has sent since they were added or moved."""
+"""Query for the tickers whose whole history a vendor has sent since they were added or moved; a time after now is that
+of a clock that was wrong."""
 _REWRITTEN = 0.02
 """Relative difference of all closes that a vendor sends again above which they are no corrections."""
+
+_REVIEWED = """
+SELECT DISTINCT ticker, vendor FROM fetches
+WHERE reason IS NULL AND fetched_at > ? AND (asked_from IS NULL OR asked_to - asked_from >= ?)
+"""
+"""Query for the tickers that a vendor was asked for from so many days back, since a time."""
+_REVIEW_DAYS = 100
+"""Number of days before a ticker's last bar from which it is asked now and then: vendors record some dividends, splits
+and corrections weeks late."""
+_REVIEW_EVERY = timedelta(days=30)
+"""Time between two times that it is."""
 
 _KNOWN = """
 SELECT b.ticker, b.date, b.close
@@ -126,7 +138,9 @@ class _Refresh:
         self._totals = Totals(len(members), waiting)
         tickers = [member.ticker for member in members]
         self._last: dict[str, date] = {row["ticker"]: row["last"] for row in context.rows(_LAST, [tickers])}
-        self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE)}
+        self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE, [utc_now()])}
+        reviewed = context.rows(_REVIEWED, [utc_now() - _REVIEW_EVERY, _REVIEW_DAYS])
+        self._reviewed = {(row["ticker"], row["vendor"]) for row in reviewed}
         self._gone: dict[str, int] = {row["ticker"]: row["nights"] for row in context.rows(_GONE, [utc_today()])}
 
     def pieces(self) -> Iterator[Result]:
@@ -285,8 +299,8 @@ class _Refresh:
         elif found.dates >= COMMON_DATES and found.smallest_difference > max(_REWRITTEN, tolerance):
             detail = (
                 f"{asked.vendor} has changed all of the last {found.dates} closes, by {found.smallest_difference:.1%} "
-                f"to {found.largest_difference:.1%}, and told no split: a split may be half recorded, which passes, or "
-                f"the symbol is another company's now. {move}"
+                f"to {found.largest_difference:.1%}, without a split that explains it: one may be half recorded, which "
+                f"passes, or the symbol is another company's now. {move}"
             )
         else:
             return None
@@ -300,6 +314,8 @@ class _Refresh:
             last = self._last.get(member.ticker)
             is_begun = last is not None and (vendor != member.source or (member.ticker, vendor) in self._whole)
             start = self._overlap(member, last) if is_begun and last is not None else None
+            if start is not None and vendor == member.source and (member.ticker, vendor) not in self._reviewed:
+                start = min(start, last - timedelta(days=_REVIEW_DAYS))
             # The answer can name the exchange, which then tells what has closed.
             is_open = member.exchange is None and start is None
             end = now.date() if is_open else self._newest(member.exchange)

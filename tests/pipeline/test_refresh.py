@@ -20,6 +20,7 @@ from pm.pipeline import (
     remove_from_universe,
     watch_folder,
 )
+from pm.pipeline.due import due_after_failure
 from pm.pipeline.events import Event, Notice, StageEnded
 from pm.sources import OPENERS
 from pm.sources.listings import Listing
@@ -511,3 +512,47 @@ def test_a_history_that_is_rewritten_without_a_split_is_refused(house: House, as
     assert closes == [
         (day, close) for day, close in Share("AAPL", unit=ratio).bars(date(2024, 1, 11))["date", "close"].rows()
     ]
+
+
+def test_a_dividend_and_a_correction_that_come_weeks_late_are_seen_within_a_month(house: House, ask: Read) -> None:
+    house.add("AAPL")
+    house.refresh(evening(MONDAY))
+    late = date(2024, 1, 5)
+    starts = []
+    for night in range(9, 70):
+        if night == 25:
+            house.yahoo.shares["AAPL"] = Share("AAPL", dividends={late: 1.0})
+        house.refresh(evening(date(2024, 1, 1) + timedelta(days=night - 1)))
+        starts += [one.start for one in house.yahoo.asked]
+    long_ago = [day for day in starts if day is not None and (date(2024, 3, 9) - day).days > 100]
+    assert len(long_ago) == 2  # the others are asked from five sessions back
+    bars = ask(house.folder, "SELECT date, adj_factor, close FROM bars ORDER BY date")
+    expected = Share("AAPL", dividends={late: 1.0}).bars(bars["date"].max())  # type: ignore[arg-type]
+    ex, before = (bars.filter(date=day) for day in (late, date(2024, 1, 4)))
+    assert before["adj_factor"].item() / ex["adj_factor"].item() == pytest.approx(
+        1 - 1 / before["close"].item(), rel=1e-9
+    )
+    since = bars.filter(bars["date"] >= late)
+    assert since["close"].to_list() == expected.filter(expected["date"] >= late)["close"].to_list()
+
+
+def test_a_source_of_no_ticker_is_said_to_be_one(house: House) -> None:
+    house.add("AAPL")
+    house.refresh(evening(MONDAY), source="tiingo")
+    assert house.summary == "no ticker to fetch from 'tiingo'"
+    assert not house.yahoo.asked
+
+
+def test_a_vendor_cannot_hold_up_a_ticker_for_longer_than_a_week() -> None:
+    now = evening(MONDAY)
+    for asked, waits in ((timedelta(days=1), 1), (timedelta(days=8), 7), (timedelta(days=27_000), 7)):
+        due = due_after_failure(
+            "XNYS",
+            FailureReason.LIMITED,
+            now,
+            asked_to=MONDAY,
+            retry_after=now + asked,
+            delay_minutes=60,
+            is_delisted=False,
+        )
+        assert due == now + timedelta(days=waits)

@@ -114,6 +114,9 @@ def _local(context: Context, members: Sequence[Member]) -> Result:
         lines.append(of_folders.summary)
     if members:
         lines.append(hit_rate(members, len(members)))
+    if not lines:
+        restricted = context.request.source
+        lines.append("nothing to fetch" if restricted is None else f"no ticker to fetch from {restricted!r}")
     return Result(writes, "; ".join(lines))
 
 
