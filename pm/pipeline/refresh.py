@@ -311,11 +311,7 @@ class _Refresh:
         now = utc_now()
         asks = {}
         for member in members:
-            last = self._last.get(member.ticker)
-            is_begun = last is not None and (vendor != member.source or (member.ticker, vendor) in self._whole)
-            start = self._overlap(member, last) if is_begun and last is not None else None
-            if start is not None and vendor == member.source and (member.ticker, vendor) not in self._reviewed:
-                start = min(start, last - timedelta(days=_REVIEW_DAYS))
+            start = self._start(member, vendor)
             # The answer can name the exchange, which then tells what has closed.
             is_open = member.exchange is None and start is None
             end = now.date() if is_open else self._newest(member.exchange)
@@ -332,6 +328,16 @@ class _Refresh:
             )
             for member in members
         ]
+
+    def _start(self, member: Member, vendor: str) -> date | None:
+        """Return the day from which a vendor is asked for a ticker; None for its whole history."""
+        last = self._last.get(member.ticker)
+        is_own = vendor == member.source
+        if last is None or (is_own and (member.ticker, vendor) not in self._whole):
+            return None
+        start = self._overlap(member, last)
+        is_reviewed = not is_own or (member.ticker, vendor) in self._reviewed
+        return start if is_reviewed else min(start, last - timedelta(days=_REVIEW_DAYS))
 
     def _overlap(self, member: Member, last: date) -> date:
         """Return the day from which a ticker is asked for: some sessions before its last bar."""

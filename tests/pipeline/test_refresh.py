@@ -556,3 +556,14 @@ def test_a_vendor_cannot_hold_up_a_ticker_for_longer_than_a_week() -> None:
             is_delisted=False,
         )
         assert due == now + timedelta(days=waits)
+
+
+def test_a_folder_is_watched_once_however_its_path_is_written(house: House, tmp_path: Path, ask: Read) -> None:
+    folder, beside = tmp_path / "bars", tmp_path / "beside"
+    folder.mkdir()
+    beside.mkdir()
+    house.watch(folder)
+    house.watch(beside / ".." / "bars")
+    assert ask(house.folder, "SELECT path FROM folders")["path"].to_list() == [str(folder)]
+    house.watch(beside / ".." / "bars", watch=False)
+    assert ask(house.folder, "SELECT path FROM folders").is_empty()
