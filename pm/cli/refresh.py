@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["incomplete", "refresh", "too_old"]
 
 _NAMED = 5
-"""Maximum number of tickers whose failure or age is told."""
+"""Maximum number of reasons that are told, and of tickers that are named for each."""
 
 
 def refresh(
@@ -63,9 +63,16 @@ def incomplete(lake: Lake, run_id: str) -> IncompleteError | None:
     failed = failed_tickers(lake, run_id)
     if not failed:
         return None
-    lines = [f"  {each.ticker}: {each.detail} ({each.reason})" for each in failed[:_NAMED]]
-    if len(failed) > _NAMED:
-        lines.append(f"  … and {len(failed) - _NAMED:,} more")
+    alike: dict[tuple[str, str], list[str]] = {}
+    for each in failed:
+        alike.setdefault((each.reason, each.detail), []).append(each.ticker)
+    reasons = sorted(alike.items(), key=lambda item: -len(item[1]))
+    lines = []
+    for (reason, detail), tickers in reasons[:_NAMED]:
+        more = f" and {len(tickers) - _NAMED:,} more" if len(tickers) > _NAMED else ""
+        lines.append(f"  {', '.join(tickers[:_NAMED])}{more}: {detail} ({reason})")
+    if left := sum(len(tickers) for _, tickers in reasons[_NAMED:]):
+        lines.append(f"  … and {left:,} more")
     return IncompleteError(
         "\n".join([f"{plural(len(failed), 'ticker')} could not be fetched; all others are in.", *lines]),
         where="table fetches",

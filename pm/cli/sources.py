@@ -127,7 +127,11 @@ def _limits(source: Vendor) -> str:
         "hour": limits.per_hour,
         "day": limits.per_day,
     }
-    return ", ".join(f"{number:,.0f} a {unit}" for unit, number in named.items() if number is not None)
+    return ", ".join(
+        f"{number:,.0f} {'an' if unit == 'hour' else 'a'} {unit}"
+        for unit, number in named.items()
+        if number is not None
+    )
 
 
 def _tried(source: Vendor, ticker: str) -> tuple[pl.DataFrame | None, tuple[str, str] | None]:

@@ -90,12 +90,13 @@ def import_(
         str,
         typer.Argument(
             metavar="FILE",
-            help="CSV file with a column ticker, and where wanted source, name, exchange, currency and symbol_SOURCE.",
+            help="CSV file or workbook with a column ticker, and where wanted source, name, exchange, currency and "
+            "symbol_SOURCE; or a list with one ticker a line.",
         ),
     ],
     no_wait: NoWait = False,
 ) -> None:
-    """Add the tickers of a CSV file to the watch list: all of them, or none."""
+    """Add the tickers of a file to the watch list: all of them, or none."""
     from pm.sources.listings import read_listings
 
     listings = [listing for file in expand_paths([path]) for listing in read_listings(Path(file))]

@@ -380,9 +380,9 @@ def watch_folder(
         There is no such folder, or it is not watched.
     """
     from pm.pipeline.stages.universe import unwatching, watching
-    from pm.sources.folders import require_folder_of_files
+    from pm.sources.folders import require_folder_of_files, whole_path
 
-    stage = watching(require_folder_of_files(folder)) if watch else unwatching(folder.expanduser().absolute())
+    stage = watching(require_folder_of_files(folder)) if watch else unwatching(whole_path(folder))
     return Runner(lake, settings, workspace, observer).run((stage,), Request(), kind=RunKind.UNIVERSE)
 
 

@@ -31,9 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["Fetched", "Totals", "changed_actions", "hit_rate"]
 
 
-def hit_rate(up_to_date: int, tickers: int) -> str:
-    """Return in words how many tickers needed no request."""
-    return f"{up_to_date:,} of {plural(tickers, 'ticker')} up to date (hit rate {up_to_date / max(tickers, 1):.1%})"
+def hit_rate(waiting: Sequence[Member], tickers: int) -> str:
+    """Return in words how many tickers needed no request, since they are up to date.
+
+    Parameters
+    ----------
+    waiting
+        Tickers that are not due. Those that failed are not up to date.
+    tickers
+        Number of tickers, those that are due included.
+    """
+    failed = sum(member.has_failed for member in waiting)
+    fresh = len(waiting) - failed
+    line = f"{fresh:,} of {plural(tickers, 'ticker')} up to date (hit rate {fresh / max(tickers, 1):.1%})"
+    return line if not failed else f"{line}, {failed:,} failed before and not due yet"
 
 
 @dataclass
@@ -42,8 +53,10 @@ class Totals:
 
     Attributes
     ----------
-    due, up_to_date
-        Number of tickers that are due, and of those that are not.
+    due
+        Number of tickers that are due.
+    waiting
+        Tickers that are not.
     bars
         Number of bars that landed.
     answered, failed
@@ -51,7 +64,7 @@ class Totals:
     """
 
     due: int
-    up_to_date: int
+    waiting: Sequence[Member]
     bars: int = 0
     answered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
@@ -59,7 +72,7 @@ class Totals:
     def __str__(self) -> str:
         parts = [f"{plural(self.bars, 'bar')} of {plural(len(self.answered), 'ticker')}"]
         parts += [f"{len(self.failed):,} failed"] if self.failed else []
-        parts.append(hit_rate(self.up_to_date, self.due + self.up_to_date))
+        parts.append(hit_rate(self.waiting, self.due + len(self.waiting)))
         return "; ".join(parts)
 
 

@@ -19,7 +19,7 @@ from pm.errors import SourceError
 from pm.pipeline.due import newest_closed
 from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.plural import plural
-from pm.quality.overlap import agreement, unit_change
+from pm.quality.overlap import COMMON_DATES, agreement, unit_change
 from pm.sessions import closes_between
 from pm.sources.base import ACTIONS_REACH, ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
 from pm.sources.symbols import exchange_code, symbol_of
@@ -39,8 +39,26 @@ __all__ = ["Asked", "refreshing"]
 
 _LAST = "SELECT ticker, max(date) AS last FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) GROUP BY ticker"
 
-_WHOLE = "SELECT DISTINCT ticker, vendor FROM fetches WHERE asked_from IS NULL AND bars > 0"
-"""Query for the tickers whose whole history a vendor has sent."""
+_WHOLE = """
+SELECT DISTINCT f.ticker, f.vendor
+FROM fetches AS f JOIN universe AS u USING (ticker)
+WHERE f.asked_from IS NULL AND f.bars > 0 AND (f.fetched_at >= u.added_at OR u.added_at > ?)
+"""
+"""Query for the tickers whose whole history a vendor has sent since they were added or moved; a time after now is that
+of a clock that was wrong."""
+_REWRITTEN = 0.02
+"""Relative difference of all closes that a vendor sends again above which they are no corrections."""
+
+_REVIEWED = """
+SELECT DISTINCT ticker, vendor FROM fetches
+WHERE reason IS NULL AND fetched_at > ? AND (asked_from IS NULL OR asked_to - asked_from >= ?)
+"""
+"""Query for the tickers that a vendor was asked for from so many days back, since a time."""
+_REVIEW_DAYS = 100
+"""Number of days before a ticker's last bar from which it is asked now and then: vendors record some dividends, splits
+and corrections weeks late."""
+_REVIEW_EVERY = timedelta(days=30)
+"""Time between two times that it is."""
 
 _KNOWN = """
 SELECT b.ticker, b.date, b.close
@@ -94,7 +112,7 @@ class Asked:
         return self.vendor != self.member.source
 
 
-def refreshing(context: Context, members: Sequence[Member], *, up_to_date: int) -> Iterator[Result]:
+def refreshing(context: Context, members: Sequence[Member], *, waiting: Sequence[Member]) -> Iterator[Result]:
     """Ask vendors for tickers, and yield what came in pieces of `refresh.tickers_per_commit` tickers.
 
     Parameters
@@ -103,14 +121,14 @@ def refreshing(context: Context, members: Sequence[Member], *, up_to_date: int) 
         Context of the stage.
     members
         Tickers that are due.
-    up_to_date
-        Number of tickers that are not.
+    waiting
+        Tickers that are not.
     """
-    return _Refresh(context, members, up_to_date).pieces()
+    return _Refresh(context, members, waiting).pieces()
 
 
 class _Refresh:
-    def __init__(self, context: Context, members: Sequence[Member], up_to_date: int) -> None:
+    def __init__(self, context: Context, members: Sequence[Member], waiting: Sequence[Member]) -> None:
         self._context = context
         self._settings = context.settings.refresh
         self._members = members
@@ -118,10 +136,12 @@ class _Refresh:
         self._done = 0
         self._sessions: dict[tuple[str | None, datetime], date] = {}
         self._failed: dict[str, dict[str, FailureReason]] = {}
-        self._totals = Totals(len(members), up_to_date)
+        self._totals = Totals(len(members), waiting)
         tickers = [member.ticker for member in members]
         self._last: dict[str, date] = {row["ticker"]: row["last"] for row in context.rows(_LAST, [tickers])}
-        self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE)}
+        self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE, [utc_now()])}
+        reviewed = context.rows(_REVIEWED, [utc_now() - _REVIEW_EVERY, _REVIEW_DAYS])
+        self._reviewed = {(row["ticker"], row["vendor"]) for row in reviewed}
         self._gone: dict[str, int] = {row["ticker"]: row["nights"] for row in context.rows(_GONE, [utc_today()])}
 
     def pieces(self) -> Iterator[Result]:
@@ -265,15 +285,27 @@ class _Refresh:
             ratio = "" if unit is None else f"; the closes are {unit:g} times those of the lake"
             detail = f"The currency or its unit has changed: before {currencies}{ratio}. {move}"
             return Failure(answer.ask, FailureReason.OTHER_UNIT, detail, seconds=answer.seconds)
-        if not asked.is_other:
-            return None
-        found = agreement(sent, asked.known, tolerance=self._context.settings.quality.price_tolerance)
+        return self._continued(asked, answer, sent, move)
+
+    def _continued(self, asked: Asked, answer: Answer, sent: pl.DataFrame, move: str) -> Failure | Agreement | None:
+        """Return why the closes of an answer cannot continue those of the lake, or how they agree, if that is asked."""
+        tolerance = self._context.settings.quality.price_tolerance
+        found = agreement(sent, asked.known, tolerance=tolerance)
         if found.agrees:
-            return found
-        detail = (
-            f"{asked.vendor} cannot continue the bars: of {plural(found.dates, 'common date')} the closes differ by up "
-            f"to {found.largest_difference:.3%}, and five dates that agree are needed. {move}"
-        )
+            return found if asked.is_other else None
+        if asked.is_other:
+            detail = (
+                f"{asked.vendor} cannot continue the bars: of {plural(found.dates, 'common date')} the closes differ "
+                f"by up to {found.largest_difference:.3%}, and five dates that agree are needed. {move}"
+            )
+        elif found.dates >= COMMON_DATES and found.smallest_difference > max(_REWRITTEN, tolerance):
+            detail = (
+                f"{asked.vendor} has changed all of the last {found.dates} closes, by {found.smallest_difference:.1%} "
+                f"to {found.largest_difference:.1%}, without a split that explains it: one may be half recorded, which "
+                f"passes, or the symbol is another company's now. {move}"
+            )
+        else:
+            return None
         return Failure(answer.ask, FailureReason.DISAGREES, detail, seconds=answer.seconds)
 
     def _asked(self, vendor: str, members: Sequence[Member]) -> list[Asked]:
@@ -281,9 +313,7 @@ class _Refresh:
         now = utc_now()
         asks = {}
         for member in members:
-            last = self._last.get(member.ticker)
-            is_begun = last is not None and (vendor != member.source or (member.ticker, vendor) in self._whole)
-            start = self._overlap(member, last) if is_begun and last is not None else None
+            start = self._start(member, vendor)
             # The answer can name the exchange, which then tells what has closed.
             is_open = member.exchange is None and start is None
             end = now.date() if is_open else self._newest(member.exchange)
@@ -300,6 +330,16 @@ class _Refresh:
             )
             for member in members
         ]
+
+    def _start(self, member: Member, vendor: str) -> date | None:
+        """Return the day from which a vendor is asked for a ticker; None for its whole history."""
+        last = self._last.get(member.ticker)
+        is_own = vendor == member.source
+        if last is None or (is_own and (member.ticker, vendor) not in self._whole):
+            return None
+        start = self._overlap(member, last)
+        is_reviewed = not is_own or (member.ticker, vendor) in self._reviewed
+        return start if is_reviewed else min(start, last - timedelta(days=_REVIEW_DAYS))
 
     def _overlap(self, member: Member, last: date) -> date:
         """Return the day from which a ticker is asked for: some sessions before its last bar."""

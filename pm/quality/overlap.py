@@ -31,13 +31,14 @@ class Agreement:
     ----------
     dates
         Number of common dates.
-    largest_difference
-        Largest relative difference of two closes; 0 without common dates.
+    smallest_difference, largest_difference
+        Smallest and largest relative difference of two closes; 0 without common dates.
     agrees
         Whether there are at least five common dates, and all closes agree.
     """
 
     dates: int
+    smallest_difference: float
     largest_difference: float
     agrees: bool
 
@@ -54,10 +55,11 @@ def agreement(sent: pl.DataFrame, known: pl.DataFrame, *, tolerance: float) -> A
     """
     new, old = _common(sent, known)
     if not new.size:
-        return Agreement(0, 0.0, agrees=False)
+        return Agreement(0, 0.0, 0.0, agrees=False)
     allowed = np.maximum(tolerance * old, 0.5 * max(unit_of(new), unit_of(old)) * (1 + 1e-9))
     agrees = new.size >= COMMON_DATES and bool((np.abs(new - old) <= allowed).all())
-    return Agreement(new.size, float(np.abs(new / old - 1).max()), agrees=agrees)
+    differences = np.abs(new / old - 1)
+    return Agreement(new.size, float(differences.min()), float(differences.max()), agrees=agrees)
 
 
 def unit_change(sent: pl.DataFrame, known: pl.DataFrame) -> float | None:

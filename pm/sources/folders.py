@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from pm.errors import InputError
 from pm.sources.finding import find_files, is_folder
 
-__all__ = ["MISSING", "folder_state", "require_folder_of_files"]
+__all__ = ["MISSING", "folder_state", "require_folder_of_files", "whole_path"]
 
 MISSING = "missing"
 """State of a folder that is not there."""
@@ -33,6 +34,11 @@ def folder_state(folder: Path) -> str:
     return hashlib.blake2b(json.dumps(rows).encode(), digest_size=12).hexdigest()
 
 
+def whole_path(path: str | Path) -> Path:
+    """Return the path of a folder from its root, without `..`, so that one folder is watched once."""
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - Path.absolute keeps `..`
+
+
 def require_folder_of_files(path: str | Path) -> Path:
     """Return the whole path of a folder that is to be watched.
 
@@ -41,7 +47,7 @@ def require_folder_of_files(path: str | Path) -> Path:
     InputError
         There is no such folder, or it is a file.
     """
-    folder = Path(path).expanduser().absolute()
+    folder = whole_path(path)
     if not folder.exists() or not is_folder(folder):
         raise InputError("There is no such folder.", where=str(folder), hint="name a folder of files of bars")
     return folder

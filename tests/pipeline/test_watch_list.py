@@ -199,9 +199,39 @@ def test_a_file_of_tickers_is_put_on_the_list(mixed: Path, read_table: Read, set
 
 
 @pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"AAPL\nBRK.B\n\nVOD.L\n", [("AAPL", None), ("BRK.B", None), ("VOD.L", None)]),
+        (b"\xef\xbb\xbfAAPL\r\n^GSPC\r\n", [("AAPL", None), ("^GSPC", None)]),
+        (b"Symbol\nAAPL\n", [("AAPL", None)]),
+        (b"\xef\xbb\xbfTicker,Company\r\nAAPL,Apple\r\n", [("AAPL", "Apple")]),
+        ("Ticker,Company\nNESN.SW,Nestl\u00e9\n".encode("cp1252"), [("NESN.SW", "Nestl\u00e9")]),
+        ("Ticker\tName\nAAPL\tApple\n".encode("utf-16"), [("AAPL", "Apple")]),
+        (b'ticker,name\nAAPL,"Apple, Inc."\nIBM\n', [("AAPL", "Apple, Inc."), ("IBM", None)]),
+    ],
+)
+def test_lists_of_tickers_that_people_have(
+    tmp_path: Path, content: bytes, expected: list[tuple[str, str | None]]
+) -> None:
+    (tmp_path / "list.csv").write_bytes(content)
+    assert [(each.ticker, each.name) for each in read_listings(tmp_path / "list.csv")] == expected
+
+
+def test_a_workbook_of_tickers_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("xlsxwriter")
+    frame = pl.DataFrame({"Symbol": ["IBM", "VOD.L"], "Company Name": ["IBM", "Vodafone"], "Exchange": ["NYSE", "LSE"]})
+    frame.write_excel(tmp_path / "list.xlsx", worksheet="mine")
+    read = [(each.ticker, each.name, each.exchange) for each in read_listings(tmp_path / "list.xlsx")]
+    assert read == [("IBM", "IBM", "XNYS"), ("VOD.L", "Vodafone", "XLON")]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("name\nVodafone\n", "no column of tickers"),
+        ("AAPL,Apple\nIBM,IBM\n", "no column of tickers"),
+        ("ticker\n", "no tickers"),
+        ("", "no tickers"),
         ("ticker,exchange\nVOD,XLOM\n", "Unknown exchange 'XLOM'. Did you mean"),
         ("ticker,source\nVOD,yahooo\n", "Unknown source 'yahooo'. Did you mean 'yahoo'"),
         ("ticker,symbol_yaho\nVOD,V\n", "Unknown source 'yaho'"),

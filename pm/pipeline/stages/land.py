@@ -75,7 +75,7 @@ def _idle(context: Context) -> str | None:
     if changed_folders(context.known_rows):
         return None
     next_due = min(member.due_at for member in members if member.due_at is not None)
-    return f"nothing is due before {next_due:%Y-%m-%d %H:%M} UTC; {hit_rate(len(members), len(members))}"
+    return f"nothing is due before {next_due:%Y-%m-%d %H:%M} UTC; {hit_rate(members, len(members))}"
 
 
 def _compute(context: Context) -> Result | Iterator[Result]:
@@ -84,13 +84,13 @@ def _compute(context: Context) -> Result | Iterator[Result]:
     local = _local(context, members)
     if not due:
         return local
-    return _in_pieces(context, local, due, up_to_date=len(members) - len(due))
+    return _in_pieces(context, local, due, [member for member in members if not member.is_due(now)])
 
 
-def _in_pieces(context: Context, local: Result, due: Sequence[Member], *, up_to_date: int) -> Iterator[Result]:
+def _in_pieces(context: Context, local: Result, due: Sequence[Member], waiting: Sequence[Member]) -> Iterator[Result]:
     if local.writes:
         yield local
-    yield from refreshing(context, due, up_to_date=up_to_date)
+    yield from refreshing(context, due, waiting=waiting)
 
 
 def _local(context: Context, members: Sequence[Member]) -> Result:
@@ -113,7 +113,10 @@ def _local(context: Context, members: Sequence[Member]) -> Result:
         writes += of_folders.writes
         lines.append(of_folders.summary)
     if members:
-        lines.append(hit_rate(len(members), len(members)))
+        lines.append(hit_rate(members, len(members)))
+    if not lines:
+        restricted = context.request.source
+        lines.append("nothing to fetch" if restricted is None else f"no ticker to fetch from {restricted!r}")
     return Result(writes, "; ".join(lines))
 
 

@@ -105,7 +105,8 @@ def raise_for_status(reply: Reply, *, now: datetime, words: str = "") -> None:
     told = f": {words.rstrip('.')}." if words else "."
     moment = retry_moment(reply, now)
     if reply.status == 429 or (reply.status == 503 and moment is not None):
-        raise LimitedError(f"The vendor asks to wait (HTTP {reply.status}){told}", retry_after=moment)
+        until = "" if moment is None else f" until {moment:%Y-%m-%d %H:%M} UTC"
+        raise LimitedError(f"The vendor asks to wait{until} (HTTP {reply.status}){told}", retry_after=moment)
     if reply.status in {401, 403}:
         raise KeyRefusedError(
             f"The vendor refuses the key (HTTP {reply.status}){told.rstrip('.')}. Check it in keys.yml."

@@ -46,7 +46,8 @@ _CUT = {18, 56, 61, 92, 95}
 """libcurl's codes of a reply that ends too early or cannot be decoded."""
 _TIMED_OUT = 28
 
-logging.getLogger("yfinance").addHandler(logging.NullHandler())  # else its warnings go to the terminal
+for _library in ("yfinance", "peewee", "bs4"):  # else their warnings go to the terminal
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 class GatedSession(Session[Response]):
