@@ -29,6 +29,12 @@ held AS (
     FROM counted
     GROUP BY ticker
 ),
+newest AS (
+    SELECT ticker, max_by(run_id, fetched_at) AS run_id
+    FROM fetches
+    WHERE fetched_at <= now() AT TIME ZONE 'UTC' + INTERVAL 1 HOUR
+    GROUP BY ticker
+),
 asked AS (
     SELECT
         ticker,
@@ -36,8 +42,9 @@ asked AS (
         max_by({'value': reason}, fetched_at).value AS last_reason,
         max_by({'value': detail}, fetched_at).value AS last_detail,
         max(fetched_at) AS asked_at,
-        max_by(due_at, fetched_at) AS due_at
+        coalesce(max(due_at) FILTER (WHERE reason IS NULL), min(due_at)) AS due_at
     FROM fetches
+    JOIN newest USING (ticker, run_id)
     GROUP BY ticker
 ),
 named AS (

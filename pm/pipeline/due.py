@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pm.clock import utc_today
+from pm.clock import utc_now, utc_today
 from pm.sessions import last_closed, next_close
 from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.symbols import exchange_code
@@ -38,15 +38,33 @@ _TONIGHT = frozenset(
 )
 """Failures that asking again on the same night would not change."""
 
+_AHEAD = timedelta(hours=1)
+"""Time by which clocks may differ: what was fetched later than that was fetched while the clock was wrong."""
+
 _MEMBERS = """
-SELECT u.ticker, u.source, u.name, u.exchange, u.currency, u.symbols, u.status, u.added_at, f.asked_at, f.due_at
+WITH newest AS (
+    SELECT ticker, max_by(run_id, fetched_at) AS run_id FROM fetches WHERE fetched_at <= ? GROUP BY ticker
+),
+asked AS (
+    SELECT
+        ticker,
+        max(fetched_at) AS asked_at,
+        coalesce(max(due_at) FILTER (WHERE reason IS NULL), min(due_at)) AS due_at,
+        bool_and(reason IS NOT NULL) AS has_failed
+    FROM fetches
+    JOIN newest USING (ticker, run_id)
+    GROUP BY ticker
+)
+SELECT
+    u.ticker, u.source, u.name, u.exchange, u.currency, u.symbols, u.status, u.added_at,
+    a.asked_at, a.due_at, coalesce(a.has_failed, false) AS has_failed
 FROM universe AS u
-LEFT JOIN (
-    SELECT ticker, max(fetched_at) AS asked_at, max_by(due_at, fetched_at) AS due_at FROM fetches GROUP BY ticker
-) AS f USING (ticker)
+LEFT JOIN asked AS a USING (ticker)
 WHERE list_contains(?, u.source)
 ORDER BY u.ticker
 """
+"""Query for the tickers of vendors and what came of the newest run that asked for each: if no vendor answered, each of
+them can be asked as soon as the first of them can."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,8 @@ class Member:
         ISO 10383 code of its exchange; None if it is not known.
     due_at
         Time from which it is to be asked for, in UTC; None for at once.
+    has_failed
+        Whether no vendor gave anything when it was asked for last.
     """
 
     ticker: str
@@ -71,6 +91,7 @@ class Member:
     symbols: str | None
     status: str | None
     due_at: datetime | None
+    has_failed: bool = False
 
     @property
     def is_delisted(self) -> bool:
@@ -96,12 +117,12 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
     """
     if request.as_of is not None and request.as_of < utc_today():
         return []
-    found = []
-    for row in rows(_MEMBERS, [list(VENDOR_NAMES)]):
+    found, now = [], utc_now()
+    for row in rows(_MEMBERS, [now + _AHEAD, list(VENDOR_NAMES)]):
         ticker, source = row["ticker"], row["source"]
         if request.source not in {None, source} or (request.tickers is not None and ticker not in request.tickers):
             continue
-        is_new = row["asked_at"] is None or row["added_at"] > row["asked_at"]
+        is_new = row["asked_at"] is None or row["asked_at"] < row["added_at"] <= now
         found.append(
             Member(
                 ticker=ticker,
@@ -112,6 +133,7 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
                 symbols=row["symbols"],
                 status=row["status"],
                 due_at=None if is_new else row["due_at"],
+                has_failed=row["has_failed"] and not is_new,
             )
         )
     return found

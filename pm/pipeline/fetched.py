@@ -31,9 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["Fetched", "Totals", "changed_actions", "hit_rate"]
 
 
-def hit_rate(up_to_date: int, tickers: int) -> str:
-    """Return in words how many tickers needed no request."""
-    return f"{up_to_date:,} of {plural(tickers, 'ticker')} up to date (hit rate {up_to_date / max(tickers, 1):.1%})"
+def hit_rate(waiting: Sequence[Member], tickers: int) -> str:
+    """Return in words how many tickers needed no request, since they are up to date.
+
+    Parameters
+    ----------
+    waiting
+        Tickers that are not due. Those that failed are not up to date.
+    tickers
+        Number of tickers, those that are due included.
+    """
+    failed = sum(member.has_failed for member in waiting)
+    fresh = len(waiting) - failed
+    line = f"{fresh:,} of {plural(tickers, 'ticker')} up to date (hit rate {fresh / max(tickers, 1):.1%})"
+    return line if not failed else f"{line}, {failed:,} failed before and not due yet"
 
 
 @dataclass
@@ -42,8 +53,10 @@ class Totals:
 
     Attributes
     ----------
-    due, up_to_date
-        Number of tickers that are due, and of those that are not.
+    due
+        Number of tickers that are due.
+    waiting
+        Tickers that are not.
     bars
         Number of bars that landed.
     answered, failed
@@ -51,7 +64,7 @@ class Totals:
     """
 
     due: int
-    up_to_date: int
+    waiting: Sequence[Member]
     bars: int = 0
     answered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
@@ -59,7 +72,7 @@ class Totals:
     def __str__(self) -> str:
         parts = [f"{plural(self.bars, 'bar')} of {plural(len(self.answered), 'ticker')}"]
         parts += [f"{len(self.failed):,} failed"] if self.failed else []
-        parts.append(hit_rate(self.up_to_date, self.due + self.up_to_date))
+        parts.append(hit_rate(self.waiting, self.due + len(self.waiting)))
         return "; ".join(parts)
 
 
@@ -85,6 +98,7 @@ class Fetched:
         self._actions = no_actions()
         self._fetches: list[dict[str, Any]] = []
         self._splices: list[dict[str, Any]] = []
+        self._taken_over: list[str] = []
         self._described: dict[str, dict[str, Any]] = {}
 
     def land(self, bars: pl.DataFrame, actions: pl.DataFrame) -> None:
@@ -92,15 +106,17 @@ class Fetched:
         self._bars, self._actions = bars, actions
         self._totals.bars += bars.height
 
-    def answer(self, asked: Asked, answer: Answer, agreement: Agreement | None, dates: pl.Series) -> None:
+    def answer(self, asked: Asked, answer: Answer, agreement: Agreement | None, dates: pl.Series, rows: int) -> None:
         """Note that an answer lands.
 
         Parameters
         ----------
         dates
-            Dates of its bars.
+            Dates of its bars that can be used.
         agreement
             How the closes agree with those of the vendor whose bars it continues; None if it continues none.
+        rows
+            Number of all its bars.
         """
         member, ask, now = asked.member, asked.ask, utc_now()
         last: date | None = dates.max()  # type: ignore[assignment] # of a column of dates
@@ -108,9 +124,12 @@ class Fetched:
         delay = self._settings.delay_minutes
         closed = min(ask.end, newest_closed(exchange, now, delay))
         due_at = due_after(exchange, last, closed, now, delay)
-        self._note(asked, bars=len(dates), last_date=last, seconds=answer.seconds, due_at=due_at)
-        if agreement is not None and last is not None:
+        self._note(asked, bars=rows, last_date=last, seconds=answer.seconds, due_at=due_at)
+        if agreement is not None and last is not None and asked.continued != self._vendor:
             self._splices.append(self._splice(asked, agreement))
+        is_newest = ask.start is None or asked.last is None or (last is not None and last >= asked.last)
+        if agreement is None and asked.since is not None and rows and is_newest:
+            self._taken_over.append(member.ticker)
         own = member.source if agreement is not None else self._vendor
         self._describe(
             member,
@@ -161,8 +180,13 @@ class Fetched:
         writes: list[Write] = []
         if self._bars.height or self._actions.height:
             landing = Landing(self._context)
-            landing.add(Delivery(iter([self._bars]), self._actions), origin=self._vendor, fingerprint=None)
+            batch = landing.add(Delivery(iter([self._bars]), self._actions), origin=self._vendor, fingerprint=None)
             writes += landing.writes()
+            if self._taken_over:
+                open_ones = self._context.read(
+                    SPLICES, "ended_by IS NULL AND continued = ?", [self._vendor], among={"ticker": self._taken_over}
+                )
+                writes.append(Merge(SPLICES, open_ones.with_columns(ended_by=pl.lit(batch.batch_id))))
         writes.append(Append(FETCHES, pl.DataFrame(self._fetches, schema=FETCHES.polars_schema)))
         if self._splices:
             writes.append(Merge(SPLICES, pl.DataFrame(self._splices, schema=SPLICES.polars_schema)))
@@ -200,11 +224,12 @@ class Fetched:
             "ticker": asked.member.ticker,
             "vendor": self._vendor,
             "date": asked.known["date"].max(),
-            "continued": asked.member.source,
+            "continued": asked.continued,
             "dates": agreement.dates,
             "largest_difference": agreement.largest_difference,
             "run_id": self._context.run_id,
             "spliced_at": utc_now(),
+            "ended_by": None,
         }
 
     def _describe(self, member: Member, **values: object) -> None:
@@ -214,7 +239,7 @@ class Fetched:
 
 def _described(row: dict[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
     """Return a row of the watch list with what a vendor says of the ticker; what the user told of it stays."""
-    told = {name: row[name] for name in ("name", "exchange") if row[name] is not None}
+    told = {name: row[name] for name in ("name", "exchange", "currency") if row[name] is not None}
     return {**row, **values, **told}
 
 

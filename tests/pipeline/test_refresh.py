@@ -17,10 +17,12 @@ from pm.pipeline import (
     move_in_universe,
     open_lake,
     refresh_bars,
+    remove_from_universe,
     watch_folder,
 )
 from pm.pipeline.events import Event, Notice, StageEnded
 from pm.sources import OPENERS
+from pm.sources.listings import Listing
 from pm.tables.vocabulary import FailureReason
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class House:
     def _settings(self) -> Any:  # noqa: ANN401 - Settings
         return self._settings_with(refresh=self.refresh_settings)
 
-    def add(self, *tickers: str, source: str | None = None) -> None:
+    def add(self, *tickers: str | Listing, source: str | None = None) -> None:
         settings = self._settings()
         with open_lake(self._workspace, settings) as lake:
             add_to_universe(lake, self._workspace, settings, self.heard.append, tickers=tickers, source=source)
@@ -72,6 +74,13 @@ class House:
         settings = self._settings()
         with open_lake(self._workspace, settings) as lake:
             move_in_universe(lake, self._workspace, settings, self.heard.append, tickers=[ticker], source=source)
+
+    def remove(self, ticker: str) -> int:
+        """Remove a ticker, and return how many are left."""
+        settings = self._settings()
+        with open_lake(self._workspace, settings) as lake:
+            remove_from_universe(lake, self._workspace, settings, self.heard.append, tickers=[ticker])
+            return len(lake.rows("FROM universe"))
 
     def watch(self, folder: Path, *, watch: bool = True) -> None:
         settings = self._settings()
@@ -405,3 +414,100 @@ def test_a_ticker_that_moves_leaves_the_bars_of_all_others_alone(house: House, a
     bars = ask(house.folder, "SELECT date, close FROM bars WHERE ticker = 'IBM' ORDER BY date")
     assert bars.equals(Share("IBM").bars(date(2024, 1, 11)).select("date", "close"))
     assert ask(house.folder, "FROM batch_accounts WHERE NOT coalesce(balanced, false)").is_empty()
+
+
+def test_a_ticker_that_failed_does_not_count_as_up_to_date(house: House) -> None:
+    house.add("AAPL", "IBM")
+    house.refresh_settings = {"vendors": ["yahoo"]}
+    house.yahoo.failures["IBM"] = FailureReason.GONE
+    house.refresh(evening(MONDAY))
+    again = "1 of 2 tickers up to date (hit rate 50.0%), 1 failed before and not due yet"
+    house.refresh(evening(MONDAY) + timedelta(minutes=1))
+    assert again in house.summary
+    house.add("MSFT")
+    house.refresh(evening(MONDAY) + timedelta(minutes=2))
+    assert "1 of 3 tickers up to date (hit rate 33.3%), 1 failed before" in house.summary
+
+
+def test_a_failure_of_another_vendor_does_not_hold_up_the_own_one(house: House, ask: Read) -> None:
+    house.add("AAPL")
+    house.refresh(evening(MONDAY))
+    house.yahoo.failures["AAPL"] = FailureReason.UNREACHABLE
+    house.tiingo.failures["AAPL"] = FailureReason.NOT_PERMITTED
+    house.refresh(evening(date(2024, 1, 9)))
+    house.yahoo.failures.clear()
+    later = evening(date(2024, 1, 9)) + timedelta(minutes=1)
+    assert ask(house.folder, "SELECT due_at FROM data_health").item() <= later
+    house.refresh(later)
+    assert last_dates(house, ask) == {"AAPL": date(2024, 1, 9)}
+
+
+def test_a_clock_that_was_wrong_is_forgotten(house: House, ask: Read) -> None:
+    house.add("AAPL")
+    house.refresh(evening(MONDAY))
+    house.refresh(at(2031, 1, 9, 2))  # the machine woke up in the wrong year
+    assert house.yahoo.asked
+    house.refresh(evening(FRIDAY))
+    assert house.yahoo.asked
+    house.refresh(evening(FRIDAY) + timedelta(minutes=1))
+    assert not house.yahoo.asked
+
+
+@pytest.mark.parametrize("way", ["back", "own", "removed"])
+def test_a_ticker_that_comes_back_to_a_vendor_gets_its_whole_history_again(house: House, ask: Read, way: str) -> None:
+    house.add("AAPL")
+    house.refresh(evening(MONDAY))
+    market.stop_clock(evening(MONDAY) + timedelta(hours=1))
+    if way == "back":
+        house.move("AAPL", "tiingo")
+        house.refresh(evening(FRIDAY))
+        assert [one.start for one in house.tiingo.asked] == [None]
+        market.stop_clock(evening(FRIDAY) + timedelta(hours=1))
+    if way == "removed":
+        assert house.remove("AAPL") == 0
+        house.add("AAPL")
+    else:
+        house.move("AAPL", "yahoo")
+    house.refresh(evening(date(2024, 3, 1)))
+    assert [one.start for one in house.yahoo.asked] == [None]
+    days = ask(
+        house.folder, "SELECT count(*), any_value(source) FROM bars WHERE date BETWEEN '2024-01-08' AND '2024-03-01'"
+    )
+    assert days.row(0) == (40, "yahoo")
+
+
+def test_another_symbol_is_asked_for_its_whole_history(house: House, ask: Read) -> None:
+    house.add("BRK.B")
+    house.refresh(evening(MONDAY))
+    market.stop_clock(evening(MONDAY) + timedelta(hours=1))
+    house.add(Listing("BRK.B", symbols={"yahoo": "BRK-A"}))
+    house.refresh(evening(MONDAY) + timedelta(hours=2))
+    assert [(one.symbol, one.start) for one in house.yahoo.asked] == [("BRK-A", None)]
+    house.add(Listing("BRK.B", symbols={"tiingo": "BRK.A"}))  # not where its bars come from
+    house.refresh(evening(MONDAY) + timedelta(hours=3))
+    assert not house.yahoo.asked
+
+
+@pytest.mark.parametrize("ratio", [2.0, 0.25, 1.05, 0.1])
+def test_a_history_that_is_rewritten_without_a_split_is_refused(house: House, ask: Read, ratio: float) -> None:
+    house.refresh_settings = {"vendors": ["yahoo"]}
+    house.add("AAPL")
+    house.refresh(evening(MONDAY))
+    before = ask(house.folder, "SELECT date, close FROM bars ORDER BY date").rows()
+    house.yahoo.shares["AAPL"] = Share("AAPL", unit=ratio)
+    house.refresh(evening(date(2024, 1, 9)))
+    assert house.failed == ["AAPL"]
+    reason, detail = ask(house.folder, "SELECT reason, detail FROM fetches ORDER BY fetched_at").row(-1)
+    assert (reason, "pm universe move AAPL --to yahoo" in detail) == ("disagrees", True)
+    assert ask(house.folder, "SELECT date, close FROM bars ORDER BY date").rows() == before
+    del house.yahoo.shares["AAPL"]  # the split is told, and undone
+    house.refresh(evening(date(2024, 1, 10)))
+    assert last_dates(house, ask) == {"AAPL": date(2024, 1, 10)}
+    house.yahoo.shares["AAPL"] = Share("AAPL", unit=ratio)  # and now it is meant
+    market.stop_clock(evening(date(2024, 1, 10)) + timedelta(hours=1))
+    house.move("AAPL", "yahoo")
+    house.refresh(evening(date(2024, 1, 11)))
+    closes = ask(house.folder, "SELECT date, close FROM bars ORDER BY date").rows()
+    assert closes == [
+        (day, close) for day, close in Share("AAPL", unit=ratio).bars(date(2024, 1, 11))["date", "close"].rows()
+    ]

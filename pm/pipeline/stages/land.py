@@ -21,7 +21,7 @@ from pm.pipeline.writes import Merge, Result
 from pm.plural import plural
 from pm.sources.folders import MISSING
 from pm.sources.names import FILES, SAMPLE
-from pm.tables.quality import BARS
+from pm.tables.quality import BARS, TICKER_SOURCES
 from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _idle(context: Context) -> str | None:
     if changed_folders(context.known_rows):
         return None
     next_due = min(member.due_at for member in members if member.due_at is not None)
-    return f"nothing is due before {next_due:%Y-%m-%d %H:%M} UTC; {hit_rate(len(members), len(members))}"
+    return f"nothing is due before {next_due:%Y-%m-%d %H:%M} UTC; {hit_rate(members, len(members))}"
 
 
 def _compute(context: Context) -> Result | Iterator[Result]:
@@ -84,13 +84,13 @@ def _compute(context: Context) -> Result | Iterator[Result]:
     local = _local(context, members)
     if not due:
         return local
-    return _in_pieces(context, local, due, up_to_date=len(members) - len(due))
+    return _in_pieces(context, local, due, [member for member in members if not member.is_due(now)])
 
 
-def _in_pieces(context: Context, local: Result, due: Sequence[Member], *, up_to_date: int) -> Iterator[Result]:
+def _in_pieces(context: Context, local: Result, due: Sequence[Member], waiting: Sequence[Member]) -> Iterator[Result]:
     if local.writes:
         yield local
-    yield from refreshing(context, due, up_to_date=up_to_date)
+    yield from refreshing(context, due, waiting=waiting)
 
 
 def _local(context: Context, members: Sequence[Member]) -> Result:
@@ -113,7 +113,7 @@ def _local(context: Context, members: Sequence[Member]) -> Result:
         writes += of_folders.writes
         lines.append(of_folders.summary)
     if members:
-        lines.append(hit_rate(len(members), len(members)))
+        lines.append(hit_rate(members, len(members)))
     return Result(writes, "; ".join(lines))
 
 
@@ -153,7 +153,7 @@ def _land_sample(landing: Landing, version: str) -> Batch:
 STAGE = Stage(
     "land",
     _compute,
-    past=(BARS,),
+    past=(BARS, TICKER_SOURCES),
     writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE, FETCHES, SPLICES, FOLDERS),
     depends=_versions,
     idle=_idle,

@@ -14,6 +14,7 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import TICKERS_OF_BARS
 from pm.pipeline.writes import Delete, Merge, Result
 from pm.plural import plural
+from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.symbols import known_spelling
 from pm.tables.quality import BARS
 from pm.tables.sources import FOLDERS, RAW_BATCHES, UNIVERSE
@@ -40,7 +41,10 @@ def removing(tickers: Sequence[str]) -> Stage:
 
 
 def moving(tickers: Sequence[str], source: str) -> Stage:
-    """Return the stage that makes another source that of tickers: all their bars come from it once it has sent some."""
+    """Return the stage that makes a source that of tickers: all their bars come from it once it has sent some.
+
+    If it is a vendor that they come from already, it is asked again for their whole history.
+    """
     compute = partial(_move, tickers=tuple(tickers), source=source)
     return Stage("universe", compute, writes=(UNIVERSE,), depends=lambda _: None)
 
@@ -103,9 +107,10 @@ def _add(context: Context, *, listings: Sequence[Listing]) -> Result:
 
 
 def _row(context: Context, before: Mapping[str, Any], listing: Listing, ticker: str, source: str) -> dict[str, Any]:
-    """Return the row of a ticker; its time is a new one only if its source is."""
-    moved = before.get("source") != source
-    symbols = {**json.loads(before.get("symbols") or "{}"), **listing.symbols}
+    """Return the row of a ticker; its time is a new one only if its source or the symbol there is."""
+    symbols_before: dict[str, str] = json.loads(before.get("symbols") or "{}")
+    symbols = {**symbols_before, **listing.symbols}
+    moved = before.get("source") != source or symbols.get(source) != symbols_before.get(source)
     told = {"name": listing.name, "exchange": listing.exchange, "currency": listing.currency}
     return {
         "ticker": ticker,
@@ -126,7 +131,9 @@ def _remove(context: Context, *, tickers: Sequence[str]) -> Result:
 def _move(context: Context, *, tickers: Sequence[str], source: str) -> Result:
     _require_source(source)
     names = _listed(context, tickers)
-    listed = context.read(UNIVERSE, among={"ticker": names}).filter(pl.col("source") != source)
+    listed = context.read(UNIVERSE, among={"ticker": names})
+    if source not in VENDOR_NAMES:
+        listed = listed.filter(pl.col("source") != source)
     if listed.is_empty():
         return Result([], f"already from {source!r}")
     moved = listed.with_columns(
