@@ -28,7 +28,7 @@ def refresh(
 ) -> None:
     """Fetch the bars that are new of the tickers on the watch list, and check them.
 
-    Nothing is asked for before the next close of a ticker's exchange. What has landed when a refresh is interrupted
+    Nothing is asked for before the next close of a ticker's exchange, but for tickers that are named. What has landed when a refresh is interrupted
     stays; the next one asks for the rest.
     """
     from pm.cli.interrupt import interruptible

@@ -441,7 +441,7 @@ def test_a_failure_of_another_vendor_does_not_hold_up_the_own_one(house: House, 
     assert last_dates(house, ask) == {"AAPL": date(2024, 1, 9)}
 
 
-def test_a_clock_that_was_wrong_is_forgotten(house: House, ask: Read) -> None:
+def test_a_clock_that_was_wrong_is_forgotten(house: House) -> None:
     house.add("AAPL")
     house.refresh(evening(MONDAY))
     house.refresh(at(2031, 1, 9, 2))  # the machine woke up in the wrong year
@@ -475,7 +475,7 @@ def test_a_ticker_that_comes_back_to_a_vendor_gets_its_whole_history_again(house
     assert days.row(0) == (40, "yahoo")
 
 
-def test_another_symbol_is_asked_for_its_whole_history(house: House, ask: Read) -> None:
+def test_another_symbol_is_asked_for_its_whole_history(house: House) -> None:
     house.add("BRK.B")
     house.refresh(evening(MONDAY))
     market.stop_clock(evening(MONDAY) + timedelta(hours=1))
@@ -550,9 +550,9 @@ def with_rows(share: Share, *rows: tuple[date, float]) -> Share:
     return share
 
 
-def with_actions(share: Share, **told: dict[date, float]) -> Share:
-    """Return a share whose vendor tells dividends and splits, though the closes do not move by them."""
-    object.__setattr__(share, "actions", Share("", **told).actions)
+def with_dividends(share: Share, told: dict[date, float]) -> Share:
+    """Return a share whose vendor tells dividends, though the closes do not move by them."""
+    object.__setattr__(share, "actions", Share("", dividends=told).actions)
     return share
 
 
@@ -560,14 +560,14 @@ def test_what_another_vendor_continued_counts_until_the_own_one_has_sent_it(hous
     house.add("IBM")
     house.refresh(evening(MONDAY))
     house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
-    told = with_actions(Share("IBM"), dividends={date(2024, 1, 9): 2.0})
+    told = with_dividends(Share("IBM"), {date(2024, 1, 9): 2.0})
     house.tiingo.shares["IBM"] = with_rows(told, (date(2024, 1, 13), 500.0))  # a Saturday
     for day in (9, 15, 25):
         house.refresh(evening(date(2024, 1, day)))
         assert house.failed == []
     assert ask(house.folder, "SELECT close FROM bars WHERE date = '2024-01-13'").item() == 500.0
     house.yahoo.failures.clear()
-    own = house.yahoo.shares["IBM"] = with_actions(Share("IBM"), dividends={date(2024, 1, 10): 2.0})
+    own = house.yahoo.shares["IBM"] = with_dividends(Share("IBM"), {date(2024, 1, 10): 2.0})
     house.refresh(evening(date(2024, 1, 26)))
     assert [one.start for one in house.yahoo.asked] == [date(2024, 1, 1)]
     bars = ask(house.folder, "SELECT date, close, source, adj_factor FROM bars ORDER BY date")
@@ -604,7 +604,7 @@ def test_a_vendor_that_is_behind_does_not_end_what_another_continues(house: Hous
 
 @pytest.mark.parametrize("ratio", [4.0, 0.1, 1.5, 1.05])
 @pytest.mark.parametrize("told", [True, False])
-def test_a_split_that_is_half_recorded_does_not_land(house: House, ask: Read, ratio: float, told: bool) -> None:  # noqa: FBT001
+def test_a_split_that_is_half_recorded_does_not_land(house: House, ask: Read, ratio: float, told: bool) -> None:
     day = date(2024, 1, 10)
     whole = Share("IBM", splits={day: ratio})
     house.refresh_settings = {"vendors": ["yahoo"]}
