@@ -28,8 +28,8 @@ def refresh(
 ) -> None:
     """Fetch the bars that are new of the tickers on the watch list, and check them.
 
-    Nothing is asked for before the next close of a ticker's exchange. What has landed when a refresh is interrupted
-    stays; the next one asks for the rest.
+    Nothing is asked for before the next close of a ticker's exchange, except for tickers that are named. What has
+    landed when a refresh is interrupted stays; the next one asks for the rest.
     """
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import progress_shown

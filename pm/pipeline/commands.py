@@ -142,7 +142,7 @@ def refresh_bars(
     Parameters
     ----------
     request
-        What the refresh is asked to do: it can be restricted to a source, or to tickers.
+        What the refresh is asked to do: it can be restricted to a source, or to tickers, which are asked for at once.
 
     Raises
     ------
@@ -153,6 +153,7 @@ def refresh_bars(
 
     check_request(lake, request)
     _cut_off(lake, request, RunKind.REFRESH)
+    request = replace(request, at_once=request.tickers is not None)
     result = Runner(lake, settings, workspace, observer).run((land.STAGE, check.STAGE), request, kind=RunKind.REFRESH)
     _end_sample(lake, workspace, settings, observer, request)
     return result

@@ -49,6 +49,7 @@ asked AS (
     SELECT
         ticker,
         max(fetched_at) AS asked_at,
+        max(retry_after) AS retry_after,
         coalesce(max(due_at) FILTER (WHERE reason IS NULL), min(due_at)) AS due_at,
         bool_and(reason IS NOT NULL) AS has_failed
     FROM fetches
@@ -57,7 +58,7 @@ asked AS (
 )
 SELECT
     u.ticker, u.source, u.name, u.exchange, u.currency, u.symbols, u.status, u.added_at,
-    a.asked_at, a.due_at, coalesce(a.has_failed, false) AS has_failed
+    a.asked_at, a.due_at, a.retry_after, coalesce(a.has_failed, false) AS has_failed
 FROM universe AS u
 LEFT JOIN asked AS a USING (ticker)
 WHERE list_contains(?, u.source)
@@ -132,7 +133,7 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
                 currency=row["currency"],
                 symbols=row["symbols"],
                 status=row["status"],
-                due_at=None if is_new else row["due_at"],
+                due_at=None if is_new else row["retry_after" if request.at_once else "due_at"],
                 has_failed=row["has_failed"] and not is_new,
             )
         )

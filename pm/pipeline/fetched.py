@@ -98,6 +98,7 @@ class Fetched:
         self._actions = no_actions()
         self._fetches: list[dict[str, Any]] = []
         self._splices: list[dict[str, Any]] = []
+        self._taken_over: list[str] = []
         self._described: dict[str, dict[str, Any]] = {}
 
     def land(self, bars: pl.DataFrame, actions: pl.DataFrame) -> None:
@@ -105,15 +106,17 @@ class Fetched:
         self._bars, self._actions = bars, actions
         self._totals.bars += bars.height
 
-    def answer(self, asked: Asked, answer: Answer, agreement: Agreement | None, dates: pl.Series) -> None:
+    def answer(self, asked: Asked, answer: Answer, agreement: Agreement | None, dates: pl.Series, rows: int) -> None:
         """Note that an answer lands.
 
         Parameters
         ----------
         dates
-            Dates of its bars.
+            Dates of its bars that can be used.
         agreement
             How the closes agree with those of the vendor whose bars it continues; None if it continues none.
+        rows
+            Number of all its bars.
         """
         member, ask, now = asked.member, asked.ask, utc_now()
         last: date | None = dates.max()  # type: ignore[assignment] # of a column of dates
@@ -121,9 +124,12 @@ class Fetched:
         delay = self._settings.delay_minutes
         closed = min(ask.end, newest_closed(exchange, now, delay))
         due_at = due_after(exchange, last, closed, now, delay)
-        self._note(asked, bars=len(dates), last_date=last, seconds=answer.seconds, due_at=due_at)
-        if agreement is not None and last is not None:
+        self._note(asked, bars=rows, last_date=last, seconds=answer.seconds, due_at=due_at)
+        if agreement is not None and last is not None and asked.continued != self._vendor:
             self._splices.append(self._splice(asked, agreement))
+        is_newest = ask.start is None or asked.last is None or (last is not None and last >= asked.last)
+        if agreement is None and asked.since is not None and rows and is_newest:
+            self._taken_over.append(member.ticker)
         own = member.source if agreement is not None else self._vendor
         self._describe(
             member,
@@ -174,8 +180,13 @@ class Fetched:
         writes: list[Write] = []
         if self._bars.height or self._actions.height:
             landing = Landing(self._context)
-            landing.add(Delivery(iter([self._bars]), self._actions), origin=self._vendor, fingerprint=None)
+            batch = landing.add(Delivery(iter([self._bars]), self._actions), origin=self._vendor, fingerprint=None)
             writes += landing.writes()
+            if self._taken_over:
+                open_ones = self._context.read(
+                    SPLICES, "ended_by IS NULL AND continued = ?", [self._vendor], among={"ticker": self._taken_over}
+                )
+                writes.append(Merge(SPLICES, open_ones.with_columns(ended_by=pl.lit(batch.batch_id))))
         writes.append(Append(FETCHES, pl.DataFrame(self._fetches, schema=FETCHES.polars_schema)))
         if self._splices:
             writes.append(Merge(SPLICES, pl.DataFrame(self._splices, schema=SPLICES.polars_schema)))
@@ -213,11 +224,12 @@ class Fetched:
             "ticker": asked.member.ticker,
             "vendor": self._vendor,
             "date": asked.known["date"].max(),
-            "continued": asked.member.source,
+            "continued": asked.continued,
             "dates": agreement.dates,
             "largest_difference": agreement.largest_difference,
             "run_id": self._context.run_id,
             "spliced_at": utc_now(),
+            "ended_by": None,
         }
 
     def _describe(self, member: Member, **values: object) -> None:
@@ -227,7 +239,7 @@ class Fetched:
 
 def _described(row: dict[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
     """Return a row of the watch list with what a vendor says of the ticker; what the user told of it stays."""
-    told = {name: row[name] for name in ("name", "exchange") if row[name] is not None}
+    told = {name: row[name] for name in ("name", "exchange", "currency") if row[name] is not None}
     return {**row, **values, **told}
 
 

@@ -19,7 +19,8 @@ from pm.errors import SourceError
 from pm.pipeline.due import newest_closed
 from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.plural import plural
-from pm.quality.overlap import COMMON_DATES, agreement, unit_change
+from pm.quality.overlap import COMMON_DATES, agreement, basis_change, unit_change
+from pm.quality.rules import row_rules
 from pm.sessions import closes_between
 from pm.sources.base import ACTIONS_REACH, ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
 from pm.sources.symbols import exchange_code, symbol_of
@@ -59,6 +60,14 @@ _REVIEW_DAYS = 100
 and corrections weeks late."""
 _REVIEW_EVERY = timedelta(days=30)
 """Time between two times that it is."""
+_CHOSEN = "SELECT ticker, origin FROM ticker_sources WHERE is_chosen AND ticker IN (SELECT unnest(?::VARCHAR[]))"
+"""Query for the source that the bars of tickers come from."""
+
+_SPLICED = """
+SELECT ticker, continued, min(date) AS since
+FROM splices WHERE ended_by IS NULL AND ticker IN (SELECT unnest(?::VARCHAR[])) GROUP BY ticker, continued
+"""
+"""Query for the days after which other sources continue the bars of a source."""
 
 _KNOWN = """
 SELECT b.ticker, b.date, b.close
@@ -69,16 +78,18 @@ WHERE b.date >= ? AND b.date >= asked.start
 _ACTIONS = """
 SELECT a.*
 FROM raw.actions AS a JOIN raw.batches AS b USING (batch_id) JOIN asked ON asked.ticker = a.ticker
-WHERE b.origin = ? AND a.date >= asked.reach
+WHERE b.origin = ? AND (asked.reach IS NULL OR a.date >= asked.reach)
 """
 
 _GONE = """
 WITH answered AS (SELECT ticker, max(fetched_at) AS answered_at FROM fetches WHERE reason IS NULL GROUP BY ticker)
 SELECT f.ticker, count(DISTINCT f.fetched_at::DATE) AS nights
 FROM fetches AS f LEFT JOIN answered AS a USING (ticker)
+JOIN universe AS u ON u.ticker = f.ticker AND u.source = f.vendor AND u.added_at <= f.fetched_at
 WHERE f.reason = 'gone' AND f.fetched_at::DATE < ? AND (a.answered_at IS NULL OR f.fetched_at > a.answered_at)
 GROUP BY f.ticker
 """
+"""Query for the number of nights in a row before today on which a ticker's own vendor did not know it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,12 @@ class Asked:
     actions
         Dividends and splits that the vendor has sent, from `ACTIONS_REACH` before that day on, with the columns of
         raw.actions.
+    continued
+        Source that the bars of the lake come from; the vendor itself if there are none.
+    last
+        Date of the last bar of the lake; None if there is none.
+    since
+        Day after which other vendors continue the bars of this one; None if none does.
     """
 
     member: Member
@@ -105,6 +122,9 @@ class Asked:
     ask: Ask
     known: pl.DataFrame
     actions: pl.DataFrame
+    continued: str
+    last: date | None
+    since: date | None
 
     @property
     def is_other(self) -> bool:
@@ -142,6 +162,10 @@ class _Refresh:
         self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE, [utc_now()])}
         reviewed = context.rows(_REVIEWED, [utc_now() - _REVIEW_EVERY, _REVIEW_DAYS])
         self._reviewed = {(row["ticker"], row["vendor"]) for row in reviewed}
+        self._chosen: dict[str, str] = {row["ticker"]: row["origin"] for row in context.rows(_CHOSEN, [tickers])}
+        self._spliced: dict[tuple[str, str], date] = {
+            (row["ticker"], row["continued"]): row["since"] for row in context.rows(_SPLICED, [tickers])
+        }
         self._gone: dict[str, int] = {row["ticker"]: row["nights"] for row in context.rows(_GONE, [utc_today()])}
 
     def pieces(self) -> Iterator[Result]:
@@ -161,9 +185,9 @@ class _Refresh:
             yield self._fetched("").delist(delisted)
 
     def _is_gone(self, member: Member) -> bool:
-        """Return whether no vendor has known a ticker for as many nights as delist it."""
-        reasons = set(self._failed.get(member.ticker, {}).values())
-        return reasons == {FailureReason.GONE} and self._gone_nights(member.ticker) >= self._settings.gone_nights
+        """Return whether a ticker's own vendor has not known it for as many nights as delist it, and no other helps."""
+        reason = self._failed.get(member.ticker, {}).get(member.source)
+        return reason is FailureReason.GONE and self._gone_nights(member.ticker) >= self._settings.gone_nights
 
     def _gone_nights(self, ticker: str) -> int:
         """Return the number of nights in a row, tonight included, of a ticker that is not known tonight."""
@@ -214,29 +238,37 @@ class _Refresh:
         """Return what lands of a vendor's answers for some tickers, and what is recorded of its failures."""
         fetched = self._fetched(vendor)
         answers = [(asked, outcome) for asked, outcome in piece if isinstance(outcome, Answer)]
-        bars = self._closed(BARS_SCHEMA, [(asked, answer.exchange, answer.bars) for asked, answer in answers])
-        actions = self._closed(ACTIONS_SCHEMA, [(asked, answer.exchange, answer.actions) for asked, answer in answers])
-        sent = partitioned(bars)
+        is_early = pl.col("date") <= pl.col("limit")
+        # A bar of a day to come is an error of the vendor, which the check refuses by name.
+        is_late = pl.col("date") > utc_today() + timedelta(days=1)
+        sent_bars = [(asked, answer.exchange, answer.bars) for asked, answer in answers]
+        bars = self._closed(BARS_SCHEMA, sent_bars, is_early | is_late)
+        sent_actions = [(asked, answer.exchange, answer.actions) for asked, answer in answers]
+        actions = self._closed(ACTIONS_SCHEMA, sent_actions, is_early)
+        landed = dict(bars.group_by("ticker").len().iter_rows())
+        rules = row_rules(today=utc_today(), tolerance=self._context.settings.quality.price_tolerance)
+        sent = partitioned(bars.filter(kept.fill_null(value=True) for kept in rules.values()))
         refused: list[str] = []
         for asked, outcome in piece:
             ticker = asked.member.ticker
-            judged = (
-                self._judged(asked, outcome, sent.get(ticker, _NO_BARS)) if isinstance(outcome, Answer) else outcome
-            )
+            usable, rows = sent.get(ticker, _NO_BARS), landed.get(ticker, 0)
+            judged = self._judged(asked, outcome, usable, rows) if isinstance(outcome, Answer) else outcome
             if isinstance(judged, Failure):
                 self._failed.setdefault(ticker, {})[vendor] = judged.reason
                 refused.append(ticker)
                 fetched.fail(asked, judged, is_delisted=self._is_gone(asked.member))
             elif isinstance(outcome, Answer):
                 self._failed.pop(ticker, None)
-                fetched.answer(asked, outcome, judged, sent.get(ticker, _NO_BARS)["date"])
+                fetched.answer(asked, outcome, judged, usable["date"], rows)
         lands = ~pl.col("ticker").is_in(refused)
         known = pl.concat([_NO_ACTIONS, *(asked.actions for asked, _ in answers if asked.actions.height)])
         complete = {asked.ask.ticker: answer.actions_from or asked.ask.start for asked, answer in answers}
         fetched.land(bars.filter(lands), changed_actions(actions.filter(lands), known.filter(lands), complete))
         return fetched.result()
 
-    def _closed(self, schema: pl.Schema, parts: Sequence[tuple[Asked, str | None, pl.DataFrame]]) -> pl.DataFrame:
+    def _closed(
+        self, schema: pl.Schema, parts: Sequence[tuple[Asked, str | None, pl.DataFrame]], is_kept: pl.Expr
+    ) -> pl.DataFrame:
         """Return rows of answers without those of sessions that have not closed.
 
         Parameters
@@ -245,6 +277,8 @@ class _Refresh:
             Columns of the rows.
         parts
             What was asked, the exchange that the vendor names, and rows with a ticker and a date.
+        is_kept
+            Whether a row is kept, by its date and `limit`, the last session that has closed.
         """
         limits, frames = [], []
         for asked, named, frame in parts:
@@ -260,7 +294,7 @@ class _Refresh:
         # Rows without a date stay: the check refuses them by name.
         return (
             rows.join(limit, on="ticker", how="left", maintain_order="left")
-            .filter((pl.col("date") <= pl.col("limit")).fill_null(value=True))
+            .filter(is_kept.fill_null(value=True))
             .drop("limit")
         )
 
@@ -271,13 +305,22 @@ class _Refresh:
             self._sessions[exchange, minute] = newest_closed(exchange, minute, self._settings.delay_minutes)
         return self._sessions[exchange, minute]
 
-    def _judged(self, asked: Asked, answer: Answer, sent: pl.DataFrame) -> Failure | Agreement | None:
-        """Return why an answer cannot be used, or how it agrees with the bars that it continues, if that is asked."""
+    def _judged(self, asked: Asked, answer: Answer, sent: pl.DataFrame, rows: int) -> Failure | Agreement | None:
+        """Return why an answer cannot be used, or how it agrees with the bars that it continues, if that is asked.
+
+        Parameters
+        ----------
+        sent
+            Its bars that keep the rules about a single row.
+        rows
+            Number of all its bars.
+        """
         member = asked.member
-        if asked.ask.start is None:
-            if sent.is_empty():
-                return Failure(answer.ask, FailureReason.GONE, f"{asked.vendor} has no bars of {answer.ask.symbol}.")
-            return None
+        if sent.is_empty() and rows:
+            detail = f"{asked.vendor} sent {plural(rows, 'bar')} of {answer.ask.symbol}, and none can be used."
+            return Failure(answer.ask, FailureReason.INVALID_REPLY, detail, seconds=answer.seconds)
+        if sent.is_empty() and asked.ask.start is None:
+            return Failure(answer.ask, FailureReason.GONE, f"{asked.vendor} has no bars of {answer.ask.symbol}.")
         move = f"To take all its bars from {asked.vendor}: pm universe move {member.ticker} --to {asked.vendor}"
         unit = unit_change(sent, asked.known)
         if unit is not None or (member.currency and answer.currency and member.currency != answer.currency):
@@ -285,6 +328,16 @@ class _Refresh:
             ratio = "" if unit is None else f"; the closes are {unit:g} times those of the lake"
             detail = f"The currency or its unit has changed: before {currencies}{ratio}. {move}"
             return Failure(answer.ask, FailureReason.OTHER_UNIT, detail, seconds=answer.seconds)
+        if asked.ask.start is None:
+            return None
+        splits = answer.actions.filter(pl.col("kind") == "split").select("date", "value").rows()
+        basis = None if asked.is_other else basis_change(sent, asked.known, splits)
+        if basis is not None:
+            detail = (
+                f"{asked.vendor} sends closes that are {basis:g} times those of the same days before, though prices as "
+                f"traded do not change: a split is probably half recorded, which passes. {move}"
+            )
+            return Failure(answer.ask, FailureReason.DISAGREES, detail, seconds=answer.seconds)
         return self._continued(asked, answer, sent, move)
 
     def _continued(self, asked: Asked, answer: Answer, sent: pl.DataFrame, move: str) -> Failure | Agreement | None:
@@ -301,8 +354,8 @@ class _Refresh:
         elif found.dates >= COMMON_DATES and found.smallest_difference > max(_REWRITTEN, tolerance):
             detail = (
                 f"{asked.vendor} has changed all of the last {found.dates} closes, by {found.smallest_difference:.1%} "
-                f"to {found.largest_difference:.1%}, without a split that explains it: one may be half recorded, which "
-                f"passes, or the symbol is another company's now. {move}"
+                f"to {found.largest_difference:.1%}, and told no split: a split may be half recorded, which passes, or "
+                f"the symbol is another company's now. {move}"
             )
         else:
             return None
@@ -313,7 +366,7 @@ class _Refresh:
         now = utc_now()
         asks = {}
         for member in members:
-            start = self._start(member, vendor)
+            start = self._start(vendor, member)
             # The answer can name the exchange, which then tells what has closed.
             is_open = member.exchange is None and start is None
             end = now.date() if is_open else self._newest(member.exchange)
@@ -327,19 +380,28 @@ class _Refresh:
                 ask=asks[member.ticker],
                 known=known.get(member.ticker, _NO_BARS),
                 actions=actions.get(member.ticker, _NO_ACTIONS),
+                continued=self._chosen.get(member.ticker, vendor),
+                last=self._last.get(member.ticker),
+                since=self._spliced.get((member.ticker, vendor)),
             )
             for member in members
         ]
 
-    def _start(self, member: Member, vendor: str) -> date | None:
-        """Return the day from which a vendor is asked for a ticker; None for its whole history."""
-        last = self._last.get(member.ticker)
-        is_own = vendor == member.source
-        if last is None or (is_own and (member.ticker, vendor) not in self._whole):
+    def _start(self, vendor: str, member: Member) -> date | None:
+        """Return the day from which a vendor is asked for a ticker; None for its whole history.
+
+        The ticker's own vendor is asked from its own last bar, so that it sends again what others have continued.
+        """
+        ticker, last = member.ticker, self._last.get(member.ticker)
+        if last is None:
             return None
+        if vendor != member.source:
+            return self._overlap(member, last)
+        if (ticker, vendor) not in self._whole or self._chosen.get(ticker, vendor) != vendor:
+            return None
+        last = min(last, self._spliced.get((ticker, vendor), last))
         start = self._overlap(member, last)
-        is_reviewed = not is_own or (member.ticker, vendor) in self._reviewed
-        return start if is_reviewed else min(start, last - timedelta(days=_REVIEW_DAYS))
+        return start if (ticker, vendor) in self._reviewed else min(start, last - timedelta(days=_REVIEW_DAYS))
 
     def _overlap(self, member: Member, last: date) -> date:
         """Return the day from which a ticker is asked for: some sessions before its last bar."""
@@ -349,12 +411,11 @@ class _Refresh:
 
     def _before(self, vendor: str, asks: Sequence[Ask]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the bars of the lake, and the actions that a vendor has sent, from the first day of each ask on."""
-        rows = [(ask.ticker, ask.start) for ask in asks if ask.start is not None]
+        rows = [(ask.ticker, ask.start) for ask in asks]
         asked = pl.DataFrame(rows, schema={"ticker": pl.String, "start": pl.Date}, orient="row")
-        if asked.is_empty():
-            return _NO_BARS, _NO_ACTIONS
         asked = asked.with_columns(reach=pl.col("start") - ACTIONS_REACH)
-        known = self._context.query(_KNOWN, [asked["start"].min()], asked=asked)
+        begun = asked.drop_nulls("start")
+        known = self._context.query(_KNOWN, [begun["start"].min()], asked=begun) if begun.height else _NO_BARS
         return known, self._context.query(_ACTIONS, [vendor], asked=asked)
 
 

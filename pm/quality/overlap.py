@@ -11,9 +11,12 @@ import numpy as np
 from pm.quality.precision import unit_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
     import polars as pl
 
-__all__ = ["COMMON_DATES", "Agreement", "agreement", "unit_change"]
+__all__ = ["COMMON_DATES", "Agreement", "agreement", "basis_change", "unit_change"]
 
 COMMON_DATES = 5
 """Smallest number of common dates whose closes must agree before a vendor continues the bars of another."""
@@ -21,6 +24,12 @@ _HUNDREDFOLD = 100.0
 """Ratio between prices in a currency and in its hundredth, such as pounds and pence."""
 _NEAR = 0.02
 """Largest distance from a ratio of 100, relative to it, that is still a change of unit."""
+_SAME = 0.005
+"""Largest difference of the logarithms of two ratios that count as one, besides the rounding of the closes."""
+_REBASED = 0.04
+"""Logarithm of the ratio above which closes that all differ by one ratio were rewritten, not corrected."""
+_RUN = 2
+"""Smallest number of closes by which a ratio is recognised that no split tells."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +91,55 @@ def unit_change(sent: pl.DataFrame, known: pl.DataFrame) -> float | None:
     return None
 
 
+def basis_change(sent: pl.DataFrame, known: pl.DataFrame, splits: Sequence[tuple[date, float]]) -> float | None:
+    """Return the ratio of the closes sent to those of the lake if the vendor has recorded a split by half.
+
+    Prices as traded do not change with a split. A vendor that adjusts its prices for one can tell it before it has
+    adjusted them, or after: then what it sends of the days before the split is too high or too low by its ratio. None
+    if nothing shows that.
+
+    Parameters
+    ----------
+    sent, known
+        Bars with the columns date and close, as traded.
+    splits
+        First session after each split that the vendor tells, and number of new shares for an old one.
+    """
+    pairs = _common_days(sent, known)
+    if not pairs:
+        return None
+    days = np.array([day for day, _, _ in pairs], dtype="datetime64[D]")
+    new, old = (np.array([pair[place] for pair in pairs]) for place in (1, 2))
+    moves = np.log(new / old)
+    rounding = 0.5 * unit_of(old) / np.minimum(new, old)
+    steps = [(np.datetime64(day), abs(math.log(ratio))) for day, ratio in splits]
+    together = [sum((step for day, step in steps if day > each), 0.0) for each in days]
+    for told in (*(np.where(days < day, step, 0.0) for day, step in steps), np.array(together)):
+        before = told > 0
+        allowed = np.minimum(_NEAR + rounding, told / 4)
+        if before.any() and (np.abs(np.abs(moves) - told) <= allowed)[before].all():
+            return float(math.exp(moves[0]))
+    is_same = np.abs(moves - moves[0]) <= _SAME + rounding + rounding[0]
+    run = int(is_same.argmin()) if not is_same.all() else moves.size
+    if abs(moves[0]) > _REBASED + rounding[0] and run >= _RUN and (np.abs(moves) <= _SAME + rounding)[run:].all():
+        return float(math.exp(moves[0]))
+    return None
+
+
 def _common(sent: pl.DataFrame, known: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the closes of both sides on the dates that both have: those sent, and those known.
+    """Return the closes of both sides on the dates that both have: those sent, and those known."""
+    both = np.array([pair[1:] for pair in _common_days(sent, known)], dtype=float).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def _common_days(sent: pl.DataFrame, known: pl.DataFrame) -> list[tuple[date, float, float]]:
+    """Return the dates that both sides have, in order, with the close sent and the close known.
 
     Both have a few rows, for which a dictionary is faster than a join; and there are thousands of tickers.
     """
     before = dict(zip(known["date"].to_list(), known["close"].to_list(), strict=True))
-    pairs = [
-        (close, before[day])
+    return sorted(
+        (day, close, before[day])
         for day, close in zip(sent["date"].to_list(), sent["close"].to_list(), strict=True)
         if day in before and close is not None and 0 < close < math.inf
-    ]
-    both = np.array(pairs, dtype=float).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+    )

@@ -124,12 +124,22 @@ SPLICES = Table(
     (
         Column("ticker", TEXT, "Ticker."),
         Column("vendor", TEXT, "Source that continues the bars."),
-        Column("date", DATE, "Last date on which the closes were compared: bars of the source count after it."),
+        Column(
+            "date",
+            DATE,
+            "Last date on which the closes were compared: bars of the source count after it, until the splice ends.",
+        ),
         Column("continued", TEXT, "Source of the bars before."),
         Column("dates", INTEGER, "Number of dates on which the closes as traded were compared, and agree."),
         Column("largest_difference", REAL, "Largest relative difference of two closes on one of these dates."),
         Column("run_id", TEXT, "Run that continued them; see runs."),
         Column("spliced_at", TIME, "Time of the decision, in UTC."),
+        Column(
+            "ended_by",
+            TEXT,
+            "Batch in which the source of the bars before sent these days itself, so that no bar of the other source "
+            "counts any more; null while they count.",
+        ),
     ),
 )
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 
 from pm.pipeline import (
@@ -28,8 +29,6 @@ from pm.tables.vocabulary import FailureReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import polars as pl
 
     from pm.pipeline.runner import RunResult
     from pm.workspace import Workspace
@@ -567,3 +566,189 @@ def test_a_folder_is_watched_once_however_its_path_is_written(house: House, tmp_
     assert ask(house.folder, "SELECT path FROM folders")["path"].to_list() == [str(folder)]
     house.watch(beside / ".." / "bars", watch=False)
     assert ask(house.folder, "SELECT path FROM folders").is_empty()
+
+
+@pytest.mark.parametrize("reason", [FailureReason.UNREACHABLE, FailureReason.LIMITED])
+def test_the_bars_stay_until_the_vendor_they_are_to_come_from_has_sent_all(
+    house: House, ask: Read, reason: FailureReason
+) -> None:
+    house.add("IBM")
+    house.refresh(evening(MONDAY))
+    house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
+    house.refresh(evening(date(2024, 1, 9)))  # tiingo continues the bars
+    house.move("IBM", "tiingo")
+    house.tiingo.failures["IBM"] = reason
+    house.refresh(evening(date(2024, 1, 10)))
+    assert house.failed == ["IBM"]
+    bars = ask(house.folder, "SELECT date, close FROM bars ORDER BY date")
+    assert bars.equals(Share("IBM").bars(date(2024, 1, 9)).select("date", "close"))
+    house.yahoo.failures.clear()  # it can continue its own bars still
+    house.refresh(evening(date(2024, 1, 11)))
+    bars = ask(house.folder, "SELECT date, close FROM bars ORDER BY date")
+    assert bars.equals(Share("IBM").bars(date(2024, 1, 11)).select("date", "close"))
+    house.tiingo.failures.clear()
+    house.refresh(evening(FRIDAY))
+    assert [one.start for one in house.tiingo.asked] == [None]
+    sources = ask(house.folder, "SELECT DISTINCT source FROM bars")["source"].to_list()
+    assert sources == ["tiingo"]
+
+
+def with_rows(share: Share, *rows: tuple[date, float]) -> Share:
+    """Return a share whose vendor also sends other bars: the day and the close of each."""
+    bars = share.bars
+
+    def more(end: date) -> pl.DataFrame:
+        sent = bars(end)
+        extra = pl.DataFrame(rows, schema={"date": pl.Date, "close": pl.Float64}, orient="row")
+        return pl.concat([sent, extra], how="diagonal_relaxed").select(sent.columns)
+
+    object.__setattr__(share, "bars", more)
+    return share
+
+
+def with_dividends(share: Share, told: dict[date, float]) -> Share:
+    """Return a share whose vendor tells dividends, though the closes do not move by them."""
+    object.__setattr__(share, "actions", Share("", dividends=told).actions)
+    return share
+
+
+def test_what_another_vendor_continued_counts_until_the_own_one_has_sent_it(house: House, ask: Read) -> None:
+    house.add("IBM")
+    house.refresh(evening(MONDAY))
+    house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
+    told = with_dividends(Share("IBM"), {date(2024, 1, 9): 2.0})
+    house.tiingo.shares["IBM"] = with_rows(told, (date(2024, 1, 13), 500.0))  # a Saturday
+    for day in (9, 15, 25):
+        house.refresh(evening(date(2024, 1, day)))
+        assert house.failed == []
+    assert ask(house.folder, "SELECT close FROM bars WHERE date = '2024-01-13'").item() == 500.0
+    house.yahoo.failures.clear()
+    own = house.yahoo.shares["IBM"] = with_dividends(Share("IBM"), {date(2024, 1, 10): 2.0})
+    house.refresh(evening(date(2024, 1, 26)))
+    assert [one.start for one in house.yahoo.asked] == [date(2024, 1, 1)]
+    bars = ask(house.folder, "SELECT date, close, source, adj_factor FROM bars ORDER BY date")
+    assert bars.select("date", "close").equals(own.bars(date(2024, 1, 26)).select("date", "close"))
+    assert set(bars["source"]) == {"yahoo"}
+    before = bars.filter(date=date(2024, 1, 9))["close"].item()
+    assert set(bars["adj_factor"]) == {1.0, 1 - 2.0 / before}
+    open_ones = "SELECT count(*) FROM splices WHERE ended_by IS NULL"
+    assert ask(house.folder, open_ones).item() == 0
+    house.move("IBM", "tiingo")
+    house.refresh(evening(date(2024, 1, 29)))
+    house.move("IBM", "yahoo")
+    house.refresh(evening(date(2024, 1, 30)))
+    bars = ask(house.folder, "SELECT date, close FROM bars ORDER BY date")
+    assert bars.equals(own.bars(date(2024, 1, 30)).select("date", "close"))
+    assert ask(house.folder, "FROM batch_accounts WHERE NOT coalesce(balanced, false)").is_empty()
+
+
+def test_a_vendor_that_is_behind_does_not_end_what_another_continues(house: House, ask: Read) -> None:
+    house.add("IBM")
+    house.refresh(evening(MONDAY))
+    house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
+    house.refresh(evening(date(2024, 1, 10)))
+    house.yahoo.failures.clear()
+    behind = house.yahoo.shares["IBM"] = Share("IBM")
+    object.__setattr__(behind, "bars", lambda _: Share("IBM").bars(date(2024, 1, 9)))
+    house.refresh(evening(date(2024, 1, 11)))
+    assert last_dates(house, ask) == {"IBM": date(2024, 1, 10)}
+    del house.yahoo.shares["IBM"]
+    house.refresh(evening(FRIDAY))
+    assert last_dates(house, ask) == {"IBM": FRIDAY}
+    assert set(ask(house.folder, "SELECT source FROM bars")["source"]) == {"yahoo"}
+
+
+@pytest.mark.parametrize("ratio", [4.0, 0.1, 1.5, 1.05])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_split_that_is_half_recorded_does_not_land(house: House, ask: Read, ratio: float, told: bool) -> None:
+    day = date(2024, 1, 10)
+    whole = Share("IBM", splits={day: ratio})
+    house.refresh_settings = {"vendors": ["yahoo"]}
+    house.yahoo.shares["IBM"] = whole
+    house.add("IBM")
+    house.refresh(evening(date(2024, 1, 9)))
+    before = ask(house.folder, "SELECT date, close FROM bars ORDER BY date")
+    factor = ratio if told else 1 / ratio  # what undoing the split makes of prices that are not adjusted; or no undoing
+    half = Share("IBM", splits={day: ratio})
+    prices = ("open", "high", "low", "close")
+    is_early = pl.col("date") < day
+    object.__setattr__(
+        half,
+        "bars",
+        lambda end: whole.bars(end).with_columns(
+            pl.when(is_early).then(pl.col(name) * factor).otherwise(pl.col(name)).alias(name) for name in prices
+        ),
+    )
+    if not told:
+        object.__setattr__(half, "actions", Share("").actions)
+    house.yahoo.shares["IBM"] = half
+    house.refresh(evening(day))
+    assert house.failed == ["IBM"]
+    assert ask(house.folder, "SELECT reason FROM fetches ORDER BY fetched_at")["reason"][-1] == "disagrees"
+    assert ask(house.folder, "SELECT date, close FROM bars ORDER BY date").equals(before)
+    house.yahoo.shares["IBM"] = whole
+    house.refresh(evening(date(2024, 1, 11)))
+    bars = ask(house.folder, "SELECT date, close FROM bars ORDER BY date")
+    assert bars.equals(whole.bars(date(2024, 1, 11)).select("date", "close"))
+
+
+def test_a_bar_of_a_day_to_come_lands_and_is_refused_and_that_of_an_open_session_does_not_land(
+    house: House, ask: Read
+) -> None:
+    far, today = date(2099, 1, 1), date(2024, 1, 9)
+    house.yahoo.shares["IBM"] = with_rows(Share("IBM"), (today, 1.0), (far, 2.0))
+    house.add("IBM")
+    house.refresh(evening(MONDAY))
+    assert last_dates(house, ask) == {"IBM": MONDAY}
+    assert ask(house.folder, "SELECT date FROM raw.bars WHERE date > '2024-01-08'")["date"].to_list() == [far]
+    assert ask(house.folder, "SELECT date, rule FROM quarantine").rows() == [(far, "future_date")]
+    fetched = ask(house.folder, "SELECT last_date, due_at::DATE FROM fetches")
+    assert fetched.row(0) == (MONDAY, date(2024, 1, 10))
+
+
+def test_an_answer_of_which_nothing_can_be_used_is_a_failure(house: House, ask: Read) -> None:
+    house.yahoo.shares["IBM"] = empty = Share("IBM")
+    bars = empty.bars
+    object.__setattr__(empty, "bars", lambda end: bars(end).with_columns(close=pl.lit(None, pl.Float64)))
+    house.add("IBM")
+    house.refresh(evening(MONDAY))
+    assert ask(house.folder, "SELECT reason FROM fetches WHERE vendor = 'yahoo'").item() == "invalid_reply"
+    assert ask(house.folder, "SELECT source FROM universe").item() == "tiingo"
+    assert last_dates(house, ask) == {"IBM": MONDAY}
+
+
+def test_a_ticker_is_delisted_by_its_own_vendor_and_asked_at_once_by_name_or_with_another_symbol(
+    house: House, ask: Read
+) -> None:
+    status = "SELECT status FROM universe"
+    house.add("OLD")
+    house.refresh(evening(MONDAY))
+    house.yahoo.failures["OLD"] = FailureReason.GONE
+    house.tiingo.failures["OLD"] = FailureReason.NOT_PERMITTED  # there is no key
+    for day in (9, 10, 11):
+        house.refresh(evening(date(2024, 1, day)))
+    assert (ask(house.folder, status).item(), house.failed) == ("delisted", [])
+    house.refresh(evening(FRIDAY))
+    assert house.yahoo.asked == []
+    house.refresh(evening(FRIDAY), tickers=("OLD",))
+    assert len(house.yahoo.asked) == 1
+    market.stop_clock(evening(FRIDAY) + timedelta(minutes=1))
+    house.add(Listing("OLD", symbols={"yahoo": "NEW"}))
+    assert ask(house.folder, status).item() == "active"
+    house.yahoo.failures["NEW"] = FailureReason.GONE
+    house.refresh(evening(FRIDAY) + timedelta(minutes=2))
+    assert [one.symbol for one in house.yahoo.asked] == ["NEW"]
+    assert ask(house.folder, status).item() == "active"  # its nights are counted from the start
+
+
+def test_a_currency_that_the_user_told_is_the_one_of_the_bars(house: House, ask: Read) -> None:
+    house.refresh_settings = {"vendors": ["yahoo"]}
+    house.add(Listing("VOD.L", currency="GBP"))
+    house.yahoo.currency = "GBp"
+    house.refresh(evening(MONDAY))
+    assert house.failed == ["VOD.L"]
+    assert ask(house.folder, "SELECT reason FROM fetches").item() == "other_unit"
+    house.yahoo.currency = "GBP"
+    house.refresh(evening(date(2024, 1, 9)))
+    assert ask(house.folder, "SELECT currency FROM universe").item() == "GBP"
+    assert last_dates(house, ask) == {"VOD.L": date(2024, 1, 9)}

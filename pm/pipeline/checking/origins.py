@@ -24,6 +24,14 @@ WHERE r.ticker IS NOT NULL AND r.batch_id BETWEEN ? AND ? AND r.batch_id IN (SEL
 GROUP BY ALL
 """
 
+_COMPLETE = """
+SELECT DISTINCT f.ticker, f.vendor AS origin
+FROM fetches AS f JOIN universe AS u ON u.ticker = f.ticker AND u.source = f.vendor
+WHERE f.asked_from IS NULL AND f.bars > 0 AND f.fetched_at >= u.added_at
+    AND u.ticker IN (SELECT unnest(?::VARCHAR[]))
+"""
+"""Query for the watched tickers whose vendor has sent the whole history since they were added or moved."""
+
 _COLUMNS = TICKER_SOURCES.unstamped_schema
 
 
@@ -45,14 +53,26 @@ class Origins:
         Sources as the last check left them, with the columns of ticker_sources except its stamp.
     batch_origins
         Each batch and its source: batch_id, origin.
+    ended
+        Tickers whose own source has sent, in the new batches, the days on which another one had continued them.
     """
 
     def __init__(self, context: Context, batches: Sequence[str], *, afresh: bool) -> None:
         self._priority = context.settings.sources.priority
         self.before = context.read(TICKER_SOURCES, "NOT ?", [afresh]).select(_COLUMNS.names())
         self.batch_origins = context.query("SELECT batch_id, origin FROM raw.batches")
-        self._watched = context.read(UNIVERSE, columns=("ticker", "source AS origin"))
-        self._splices = context.read(SPLICES, columns=("ticker", "vendor AS origin", 'date AS "until"'))
+        chosen_before = (
+            context.read(TICKER_SOURCES, "is_chosen", columns=("ticker", "origin"))
+            if afresh
+            else (self.before.filter("is_chosen").select("ticker", "origin"))
+        )
+        self._standing = chosen_before.with_columns(stands=pl.lit(value=True))
+        self._watched = self._ready(context).with_columns(watched=pl.lit(value=True))
+        splices = context.read(
+            SPLICES, columns=("ticker", "vendor AS origin", 'date AS "until"', "continued", "ended_by")
+        )
+        self._splices = splices.filter(pl.col("ended_by").is_null()).drop("ended_by")
+        self.ended = splices.filter(pl.col("ended_by").is_in(list(batches)))["ticker"].unique().to_list()
         bounds = [min(batches, default=""), max(batches, default="")]
         sent = context.query(_SENT, [*bounds, list(batches)])
         self._known = (
@@ -120,9 +140,9 @@ class Origins:
         is_own = (pl.col("origin") == pl.col("chosen")) | pl.col("chosen").is_null() | pl.col("origin").is_null()
         if self._splices.is_empty():
             return of_rows.filter(is_own).select(rows.columns)
-        first = self._splices.group_by("ticker", "origin").agg(pl.col("until").min())
+        first = self._splices.group_by("ticker", "origin", chosen="continued").agg(pl.col("until").min())
         return (
-            of_rows.join(first, on=["ticker", "origin"], how="left", maintain_order="left")
+            of_rows.join(first, on=["ticker", "origin", "chosen"], how="left", maintain_order="left")
             .filter(is_own | (pl.col("date") > pl.col("until")).fill_null(value=False))
             .select(rows.columns)
         )
@@ -140,13 +160,29 @@ class Origins:
         found = self.batch_origins.filter(pl.col("origin").is_in(VENDOR_NAMES))
         return found.join(actions.select("batch_id").unique(), on="batch_id", how="semi")["batch_id"].to_list()
 
+    def _ready(self, context: Context) -> pl.DataFrame:
+        """Return the watched tickers whose source can be what their bars come from: ticker, origin.
+
+        A vendor can if they come from it already, or if it has sent the whole history since it was put on the watch
+        list; what it sent in the place of another before is a part of it only.
+        """
+        watched = context.read(UNIVERSE, columns=("ticker", "source AS origin"))
+        changes = watched.filter(pl.col("origin").is_in(VENDOR_NAMES)).join(
+            self._standing, on=["ticker", "origin"], how="anti"
+        )
+        complete = context.query(_COMPLETE, [changes["ticker"].to_list()]) if changes.height else changes
+        waiting = changes.join(complete, on=["ticker", "origin"], how="anti")
+        self._waiting = waiting.select("ticker", waits=pl.lit(value=True))
+        return watched.join(waiting, on="ticker", how="anti")
+
     def _choice(self) -> pl.DataFrame:
         """Return the source that each ticker's bars are to come from: ticker, origin.
 
-        It is the one of the watch list, if it has sent bars of the ticker; else, of the sources some of whose rows of
-        the ticker pass the rules (or of all, where none does), the first in `sources.priority`.
+        It is the one of the watch list, if it has sent bars of the ticker, and a vendor its whole history since it was
+        put there; else, of the sources some of whose rows of the ticker pass the rules (or of all, where none does),
+        the one that they came from before, as long as the vendor of the watch list has not; else the first in
+        `sources.priority`, and of vendors the one that they came from before.
         """
-        watched = self._watched.with_columns(chosen=pl.lit(value=True))
         rank = pl.col("origin").replace_strict(
             {name: place for place, name in enumerate(self._priority)},
             default=len(self._priority),
@@ -154,7 +190,16 @@ class Origins:
         )
         several = pl.len().over("ticker") > 1
         usable = self._known.filter(~several | pl.col("has_good") | ~pl.col("has_good").any().over("ticker"))
-        by_choice = usable.join(watched, on=["ticker", "origin"], how="left").sort(
-            pl.col("chosen").is_null(), rank, "origin"
+        by_choice = (
+            usable.join(self._watched, on=["ticker", "origin"], how="left")
+            .join(self._standing, on=["ticker", "origin"], how="left")
+            .join(self._waiting, on="ticker", how="left")
+            .sort(
+                pl.col("watched").is_null(),
+                ~(pl.col("stands") & pl.col("waits")).fill_null(value=False),
+                rank,
+                pl.col("stands").is_null(),
+                "origin",
+            )
         )
         return by_choice.unique("ticker", keep="first", maintain_order=True).select("ticker", "origin").sort("ticker")

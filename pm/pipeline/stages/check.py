@@ -2,7 +2,8 @@
 
 `bars` is a function of the raw tables, the watch list's sources, the rules and their settings. New batches are checked
 as they arrive. A ticker is checked again, with all that ever landed of it, when its bars are to come from another
-source or a row dated ahead has become due; all batches are when the rules or their settings have changed.
+source, when its own source has sent what another had continued, or when a row dated ahead has become due; all batches
+are when the rules or their settings have changed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pm.pipeline.checking.window import check_window, look
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.writes import Append, Merge, Result
 from pm.tables.quality import QUARANTINE, RECONCILIATION, TICKER_SOURCES
-from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
+from pm.tables.sources import FETCHES, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,7 @@ def _compute(context: Context) -> Result:
     batches = context.query(_BATCHES, [afresh])["batch_id"].to_list()
     task = _Task(afresh, batches, Origins(context, batches, afresh=afresh))
     changes = Changes(context, afresh=afresh)
-    again = set() if afresh else {*task.origins.moved()["ticker"], *_due(context)}
+    again = set() if afresh else {*task.origins.moved()["ticker"], *task.origins.ended, *_due(context)}
     touched = context.query(_TOUCHED, [min(batches, default=""), max(batches, default=""), batches])
     pieces = list(_pieces(touched.filter(~pl.col("ticker").is_in(again) | pl.col("ticker").is_null())))
     for done, tickers in enumerate(pieces):
@@ -210,6 +211,7 @@ STAGE = Stage(
     "check",
     _compute,
     reads=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE, SPLICES),
+    past=(FETCHES,),
     writes=DERIVED,
     sections=("quality", "sources"),
     depends=_due,

@@ -21,7 +21,7 @@ from pm.pipeline.writes import Merge, Result
 from pm.plural import plural
 from pm.sources.folders import MISSING
 from pm.sources.names import FILES, SAMPLE
-from pm.tables.quality import BARS
+from pm.tables.quality import BARS, TICKER_SOURCES
 from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _land_sample(landing: Landing, version: str) -> Batch:
 STAGE = Stage(
     "land",
     _compute,
-    past=(BARS,),
+    past=(BARS, TICKER_SOURCES),
     writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE, FETCHES, SPLICES, FOLDERS),
     depends=_versions,
     idle=_idle,
