@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "refreshing"]
 
+_BARS_PER_COMMIT = 500_000
+"""Number of bars from which an answer is the last of its commit, whose bars are in memory together."""
+_SECONDS_PER_COMMIT = 15.0
+"""Time after which an answer is the last of its commit: about the longest work that a refresh loses if it is killed."""
+
 _LAST = "SELECT ticker, max(date) AS last FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) GROUP BY ticker"
 
 _WHOLE = "SELECT DISTINCT ticker, vendor FROM fetches WHERE asked_from IS NULL AND bars > 0"
@@ -94,7 +99,9 @@ class Asked:
 
 
 def refreshing(context: Context, members: Sequence[Member], *, up_to_date: int) -> Iterator[Result]:
-    """Ask vendors for tickers, and yield what came in pieces of `refresh.tickers_per_commit` tickers.
+    """Ask vendors for tickers, and yield what came in pieces, a commit each.
+
+    A piece is at most `refresh.tickers_per_commit` tickers, and fewer of a vendor that is slow or sends long histories.
 
     Parameters
     ----------
@@ -152,6 +159,7 @@ class _Refresh:
         """Ask a vendor for tickers, and yield what comes in pieces."""
         open_asks = {asked.ask.ticker: asked for asked in self._asked(vendor, members)}
         piece: list[tuple[Asked, Answer | Failure]] = []
+        bars, since = 0, time.monotonic()
         with closing(self._outcomes(vendor, [asked.ask for asked in open_asks.values()])) as outcomes:
             for outcome in outcomes:
                 asked = open_asks.pop(outcome.ask.ticker, None)
@@ -160,9 +168,11 @@ class _Refresh:
                 piece.append((asked, outcome))
                 self._done += 1
                 self._context.progress(min(self._done, len(self._members)), len(self._members))
-                if len(piece) >= self._settings.tickers_per_commit:
+                bars += outcome.bars.height if isinstance(outcome, Answer) else 0
+                is_large = len(piece) >= self._settings.tickers_per_commit or bars >= _BARS_PER_COMMIT
+                if is_large or time.monotonic() > since + _SECONDS_PER_COMMIT:
                     yield self._taken(vendor, piece)
-                    piece = []
+                    piece, bars, since = [], 0, time.monotonic()
                 if time.monotonic() > self._until:
                     break
         for asked in open_asks.values():

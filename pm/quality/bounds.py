@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.quality.flags import told_deviation
 from pm.quality.splits import SMALLEST, split_candidates
 from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import FLAG_BOUNDS
@@ -25,6 +26,8 @@ __all__ = ["MOST_AHEAD", "could_be_flagged", "flag_bounds"]
 _FEWEST_AHEAD = 10
 MOST_AHEAD = 30
 """Bounds hold for 10 to 30 further bars; each ticker has its own number, so that not all are read on the same night."""
+_ROUNDING = 1e-9
+"""Relative difference by which the same deviation can differ when it is computed in another way."""
 _ENOUGH = 4
 """Smallest number of returns, in multiples of the bars ahead, from which bounds are computed."""
 
@@ -89,10 +92,20 @@ def _is_settled(bars: pl.DataFrame, bounds: tuple[float, float], settings: Quali
     moves = np.diff(np.log(bars["close"].to_numpy()))
     size = np.abs(moves)
     jumping = size[np.abs(np.expm1(moves)) > settings.jump_return]
-    if (jumping > settings.jump_sigmas * low).any():  # the sentence of a jump's flag has the deviation in it
+    least, most = settings.jump_sigmas * low, settings.jump_sigmas * high
+    if ((jumping > least) & (jumping <= most)).any():
+        return False
+    if (jumping > most).any() and not _is_told_alike(low, high):
         return False
     for each in split_candidates(bars, sigmas=settings.split_sigmas, overall=low):
         least, most = max(each.local, low), max(each.local, high)
         if each.is_open or any(least < bound <= most for bound in (each.lowest, each.highest)):
             return False
     return True
+
+
+def _is_told_alike(low: float, high: float) -> bool:
+    """Return whether the sentence of a jump's flag, which has the deviation in it, is one between the bounds."""
+    # Sums in another order differ in their last digits.
+    told = pl.DataFrame({"sigma": [low * (1 - _ROUNDING), high * (1 + _ROUNDING)]}).select(told_deviation("sigma"))
+    return told["sigma"].n_unique() == 1

@@ -176,13 +176,14 @@ def _doubtful(bars: pl.DataFrame, able: pl.DataFrame, classified: Classified, co
     ).join(able.select("ticker", "last_date", "bars_ahead", "sigma_low"), on="ticker")
     moves = moves.join(_first_changed(classified), on="ticker", how="left")
     is_changed = (pl.col("date") >= pl.col("first")).fill_null(value=False)
+    is_unbounded = is_changed | (pl.col("date") > pl.col("last_date"))  # the bounds hold for the flags of the others
     large = could_be_flagged(pl.col("move"), pl.col("sigma_low"), context.settings.quality)
     return (
         moves.group_by("ticker")
         .agg(
             used=(pl.col("date") > pl.col("last_date")).sum(),
             ahead=pl.col("bars_ahead").first(),
-            is_large=large.any(),
+            is_large=(large & is_unbounded).any(),
             is_without_range=(is_changed & pl.col("open").is_null()).any(),
             has_moved=(pl.col("moved") & (pl.col("date") < pl.col("first"))).any() | pl.col("first").is_null().all(),
         )
