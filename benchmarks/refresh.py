@@ -41,10 +41,12 @@ if TYPE_CHECKING:
 
 FIRST = date(2005, 1, 3)
 NO_ACTIONS = no_actions()
+_DIVIDENDS = 60
+"""Number of sessions from a dividend of a ticker to its next."""
 
 
 class Vendor:
-    """A vendor that answers at once, from frames made beforehand; of each ticker 1 in 60 pays a dividend a night."""
+    """A vendor that answers at once, from frames made beforehand; a ticker pays a dividend every 60 sessions."""
 
     name = "yahoo"
 
@@ -58,8 +60,8 @@ class Vendor:
         for ask in asks:
             first, last = bisect_left(self._days, ask.start or FIRST), bisect_right(self._days, ask.end)
             bars = self._bars[ask.ticker].slice(first, last - first)
-            pays = (ask.end.toordinal() + self._number[ask.ticker]) % 60 == 0
-            rows = [(ask.ticker, ask.end, "dividend", 0.1, self.name)] if pays and ask.start else []
+            pays = [day for day in range(first, last) if (day + self._number[ask.ticker]) % _DIVIDENDS == 0]
+            rows = [(ask.ticker, self._days[day], "dividend", 0.1, self.name) for day in pays]
             actions = pl.DataFrame(rows, schema=ACTIONS_SCHEMA, orient="row") if rows else NO_ACTIONS
             yield Answer(ask, bars, actions, "USD", "NYQ", ask.ticker)
 

@@ -21,7 +21,7 @@ from pm.tables.quality import FLAG_BOUNDS
 if TYPE_CHECKING:
     from pm.settings import QualitySettings
 
-__all__ = ["MOST_AHEAD", "could_be_flagged", "flag_bounds"]
+__all__ = ["MOST_AHEAD", "could_be_flagged", "deviations", "flag_bounds"]
 
 _FEWEST_AHEAD = 10
 MOST_AHEAD = 30
@@ -59,6 +59,20 @@ def flag_bounds(bars: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
         if bounds is not None and _is_settled(own, bounds, settings):
             rows.append((ticker, own["date"][-1], ahead, *bounds))
     return pl.DataFrame(rows, schema=FLAG_BOUNDS.unstamped_schema, orient="row")
+
+
+def deviations(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the robust standard deviation of the log returns of each ticker: ticker, sigma.
+
+    Parameters
+    ----------
+    bars
+        All bars of each ticker by ticker and date, with the columns of bars.
+    """
+    adjusted = pl.col("close") * pl.col("adj_factor")
+    moves = bars.select("ticker", move=(adjusted / adjusted.shift(1)).log().over("ticker"))
+    deviation = (pl.col("move") - pl.col("move").median()).abs().median()
+    return moves.group_by("ticker").agg(sigma=MAD_TO_SIGMA * deviation)
 
 
 def could_be_flagged(move: pl.Expr, sigma_low: pl.Expr, settings: QualitySettings) -> pl.Expr:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pm.quality import could_be_flagged, flag_bars, flag_bounds
+from pm.quality import could_be_flagged, deviations, flag_bars, flag_bounds
 from pm.quality.bounds import MOST_AHEAD
 from pm.settings import load_settings
 from pm.statistics.robust import MAD_TO_SIGMA
@@ -57,7 +58,7 @@ def deviation(moves: NDArray[np.float64]) -> float:
 @given(
     st.integers(0, 10_000),
     st.one_of(st.integers(130, 400), st.integers(2_000, 5_000)),
-    st.lists(st.floats(-0.5, 0.5), max_size=MOST_AHEAD),
+    st.lists(st.floats(-0.5, 0.5), max_size=3 * MOST_AHEAD),
     st.sampled_from([0.0, 0.01, 0.03]),
 )
 def test_flags_of_the_past_and_the_deviation_stay_within_bounds(
@@ -72,9 +73,14 @@ def test_flags_of_the_past_and_the_deviation_stay_within_bounds(
     if bounds.is_empty():
         return
     row = bounds.row(0, named=True)
-    new = np.array(more[: row["bars_ahead"]])
+    new = np.array(more)
     together = np.concatenate([moves, new])
-    assert row["sigma_low"] * (1 - 1e-9) <= deviation(together) <= row["sigma_high"] * (1 + 1e-9)
+    is_within = row["sigma_low"] * (1 - 1e-9) <= deviation(together) <= row["sigma_high"] * (1 + 1e-9)
+    assert is_within or new.size > row["bars_ahead"]
+    found = deviations(pl.concat([bars(moves, "A"), bars(together, "B")])).sort("ticker")["sigma"].to_list()
+    assert found == pytest.approx([deviation(moves), deviation(together)], rel=1e-9)
+    if not is_within:
+        return
     low = pl.lit(row["sigma_low"])
     if new.size and pl.DataFrame({"move": new}).select(could_be_flagged(pl.col("move"), low, QUALITY).any()).item():
         return
