@@ -42,7 +42,11 @@ _BARS_PER_COMMIT = 500_000
 _SECONDS_PER_COMMIT = 15.0
 """Time after which an answer is the last of its commit: about the longest work that a refresh loses if it is killed."""
 
+_RECENT = timedelta(days=30)
+"""Time within which most tickers have a bar: to look for the last ones there takes a fifth of the time."""
+
 _LAST = "SELECT ticker, max(date) AS last FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) GROUP BY ticker"
+_RECENT_LAST = "SELECT ticker, max(date) AS last FROM bars WHERE date >= ? GROUP BY ticker"
 
 _WHOLE = "SELECT DISTINCT ticker, vendor FROM fetches WHERE asked_from IS NULL AND bars > 0"
 """Query for the tickers whose whole history a vendor has sent."""
@@ -125,8 +129,10 @@ class _Refresh:
         self._sessions: dict[tuple[str | None, datetime], date] = {}
         self._failed: dict[str, dict[str, FailureReason]] = {}
         self._totals = Totals(len(members), up_to_date)
-        tickers = [member.ticker for member in members]
-        self._last: dict[str, date] = {row["ticker"]: row["last"] for row in context.rows(_LAST, [tickers])}
+        recent = context.rows(_RECENT_LAST, [utc_today() - _RECENT])
+        self._last: dict[str, date] = {row["ticker"]: row["last"] for row in recent}
+        if others := [member.ticker for member in members if member.ticker not in self._last]:
+            self._last |= {row["ticker"]: row["last"] for row in context.rows(_LAST, [others])}
         self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE)}
         self._gone: dict[str, int] = {row["ticker"]: row["nights"] for row in context.rows(_GONE, [utc_today()])}
 

@@ -25,7 +25,8 @@ __all__ = ["MOST_AHEAD", "could_be_flagged", "deviations", "flag_bounds"]
 
 _FEWEST_AHEAD = 10
 MOST_AHEAD = 30
-"""Bounds hold for 10 to 30 further bars; each ticker has its own number, so that not all are read on the same night."""
+"""Bounds hold for 10 to 30 further bars; each ticker has its own number, so that not all are read on the same night.
+They hold for a half or a quarter of it where a flag could change over more."""
 _ROUNDING = 1e-9
 """Relative difference by which the same deviation can differ when it is computed in another way."""
 _ENOUGH = 4
@@ -55,9 +56,12 @@ def flag_bounds(bars: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
         own = adjusted.slice(start, count)
         start += count
         ahead = _FEWEST_AHEAD + zlib.crc32(ticker.encode()) % (MOST_AHEAD - _FEWEST_AHEAD + 1)
-        bounds = _bounds(np.diff(np.log(own["close"].to_numpy())), ahead)
-        if bounds is not None and _is_settled(own, bounds, settings):
-            rows.append((ticker, own["date"][-1], ahead, *bounds))
+        moves = np.diff(np.log(own["close"].to_numpy()))
+        for fewer in (ahead, ahead // 2, ahead // 4):  # the fewer bars, the narrower are the bounds
+            bounds = _bounds(moves, fewer)
+            if bounds is not None and _is_settled(own, bounds, settings):
+                rows.append((ticker, own["date"][-1], fewer, *bounds))
+                break
     return pl.DataFrame(rows, schema=FLAG_BOUNDS.unstamped_schema, orient="row")
 
 
