@@ -19,7 +19,6 @@ from pm.errors import SourceError
 from pm.pipeline.due import newest_closed
 from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.plural import plural
-from pm.quality.overlap import agreement, unit_change
 from pm.sessions import closes_between
 from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
 from pm.sources.symbols import exchange_code, symbol_of
@@ -267,6 +266,8 @@ class _Refresh:
 
     def _judged(self, asked: Asked, answer: Answer, sent: pl.DataFrame) -> Failure | Agreement | None:
         """Return why an answer cannot be used, or how it agrees with the bars that it continues, if that is asked."""
+        from pm.quality.overlap import agreement, unit_change
+
         member = asked.member
         if asked.ask.start is None:
             if sent.is_empty():

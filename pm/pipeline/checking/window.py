@@ -17,14 +17,6 @@ from pm.pipeline.checking.history import (
     find_new_rebasings,
     unusable_ranges,
 )
-from pm.quality import (
-    adjustment_factors,
-    could_be_flagged,
-    deviations,
-    flag_bars,
-    flag_bounds,
-    flag_odd_bars,
-)
 from pm.tables.quality import BAR_FLAGS, BARS, FLAG_BOUNDS, QUARANTINE, REBASINGS, RESTATEMENTS
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS
 
@@ -196,6 +188,8 @@ def _judged(bars: pl.DataFrame, able: pl.DataFrame, classified: Classified, cont
 
     It must where a new bar could be flagged for a comparison with all returns, or a flag depends on bars before these.
     """
+    from pm.quality import could_be_flagged
+
     same = pl.col("ticker") == pl.col("ticker").shift(1)
     adjusted = pl.col("close") * pl.col("adj_factor")
     moves = bars.with_columns(
@@ -222,6 +216,8 @@ def _renewed(context: Context, run_out: pl.DataFrame, classified: Classified) ->
     The columns are those of flag_bounds except its stamp; of a ticker that has no bounds now, all but the first are
     null.
     """
+    from pm.quality import deviations, flag_bounds
+
     settings = context.settings.quality
     found = [FLAG_BOUNDS.unstamped_schema.to_frame()]
     for some in run_out.sort("ticker").iter_slices(_TICKERS_AT_A_TIME):
@@ -239,6 +235,8 @@ def _flags(context: Context, origins: Origins, window: Window) -> tuple[pl.DataF
 
     A run of unchanged closes that goes on is flagged at its first bar, before the first that has changed.
     """
+    from pm.quality import flag_bars, flag_odd_bars
+
     exchanges = exchanges_of(context, origins, window.tickers)
     since = window.bars["date"].min()
     columns = ("ticker", "date", "batch_id", "rule")
@@ -281,6 +279,8 @@ def _with_factors(
     good: pl.DataFrame, current: pl.DataFrame, actions: pl.DataFrame, certain: Sequence[str]
 ) -> pl.DataFrame:
     """Return good rows with their factors, by the dividends and splits after them."""
+    from pm.quality import adjustment_factors
+
     shape = list(RAW_BARS.polars_schema)
     past = current.join(good, on=["ticker", "date"], how="anti").with_columns(adj_close=pl.lit(None, pl.Float64))
     both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions, certain=certain)
