@@ -2,6 +2,7 @@
 
     python benchmarks/refresh.py                             # 2,000 tickers of 5,000 bars: 10 million
     python benchmarks/refresh.py --tickers 500 --bars 1000
+    python benchmarks/refresh.py --history FOLDER            # keeps the history there for the next time
 
 The vendor is a made-up one in this process that answers at once with 6 bars a ticker, of which 5 overlap; so that what
 is measured is the work of the refresh itself. The history lands the same way first. Each night's whole time is printed,
@@ -12,6 +13,7 @@ nothing due, as a process of its own.
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
 
 FIRST = date(2005, 1, 3)
 NO_ACTIONS = no_actions()
+_DIVIDENDS = 60
+"""Number of sessions from a dividend of a ticker to its next."""
 
 
 class Vendor:
-    """A vendor that answers at once, from frames made beforehand; of each ticker 1 in 60 pays a dividend a night."""
+    """A vendor that answers at once, from frames made beforehand; a ticker pays a dividend every 60 sessions."""
 
     name = "yahoo"
 
@@ -56,18 +60,18 @@ class Vendor:
         for ask in asks:
             first, last = bisect_left(self._days, ask.start or FIRST), bisect_right(self._days, ask.end)
             bars = self._bars[ask.ticker].slice(first, last - first)
-            pays = (ask.end.toordinal() + self._number[ask.ticker]) % 60 == 0
-            rows = [(ask.ticker, ask.end, "dividend", 0.1, self.name)] if pays and ask.start else []
+            pays = [day for day in range(first, last) if (day + self._number[ask.ticker]) % _DIVIDENDS == 0]
+            rows = [(ask.ticker, self._days[day], "dividend", 0.1, self.name) for day in pays]
             actions = pl.DataFrame(rows, schema=ACTIONS_SCHEMA, orient="row") if rows else NO_ACTIONS
             yield Answer(ask, bars, actions, "USD", "NYQ", ask.ticker)
 
 
 def _series(seed: int, ticker: str, days: list[date]) -> pl.DataFrame:
-    chance = np.random.default_rng(seed)
+    chance, traded = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])  # alike for any number of days
     close = np.round(100 * np.exp(np.cumsum(chance.standard_t(4, len(days)) * 0.01)), 4)
     frame = {
         "ticker": ticker, "date": days, "open": close * 0.999, "high": close * 1.01, "low": close * 0.99,
-        "close": close, "adj_close": None, "volume": chance.integers(1_000, 9_000, len(days)), "source": "yahoo",
+        "close": close, "adj_close": None, "volume": traded.integers(1_000, 9_000, len(days)), "source": "yahoo",
     }  # fmt: skip
     return pl.DataFrame(frame, schema_overrides=BARS_SCHEMA).select(
         pl.col(name).cast(dtype) for name, dtype in BARS_SCHEMA.items()
@@ -98,6 +102,7 @@ def main() -> None:
     parser.add_argument("--tickers", type=int, default=2_000)
     parser.add_argument("--bars", type=int, default=5_000)
     parser.add_argument("--nights", type=int, default=5)
+    parser.add_argument("--history", type=Path, help="folder of the lake of the history; made if it is not there")
     chosen = parser.parse_args()
     tickers = [f"T{number:05d}" for number in range(chosen.tickers)]
     days = _sessions(chosen.bars + chosen.nights)
@@ -105,20 +110,38 @@ def main() -> None:
     OPENERS["yahoo"] = lambda *_: vendor
     vars(clock)["datetime"] = _Clock
     with tempfile.TemporaryDirectory() as folder:
-        workspace, settings = init_workspace(Path(folder)), load_settings()
-        with open_lake(workspace, settings) as lake:
-            add_to_universe(lake, workspace, settings, lambda _: None, tickers=tickers)
-        for place in range(chosen.bars - 1, chosen.bars + chosen.nights):
-            _Clock.moment = datetime.combine(days[place], clock_time(23, 30), UTC)
-            heard: list[Event] = []
-            began, used = time.perf_counter(), time.process_time()
-            with open_lake(workspace, settings) as lake:
-                refresh_bars(lake, workspace, settings, heard.append, request=Request())
-            seconds, used = time.perf_counter() - began, time.process_time() - used
-            stages = ", ".join(f"{e.stage} {e.seconds:.2f} s: {e.summary}" for e in heard if isinstance(e, StageEnded))
-            print(f"{days[place]}: {seconds:.2f} s, {used:.2f} s of processor ({stages})", flush=True)
+        place = Path(folder) / "lake_of_night"
+        history = chosen.history or place
+        if not history.exists():
+            _land_history(history, tickers, days[chosen.bars - 1])
+        if history != place:
+            shutil.copytree(history, place)
+        for day in days[chosen.bars :]:
+            _night(place, day)
         vars(clock)["datetime"] = datetime
-        _nothing_due(Path(folder))
+        _nothing_due(place)
+
+
+def _land_history(folder: Path, tickers: Sequence[str], day: date) -> None:
+    """Make a workspace that watches the tickers, and land their bars up to a day."""
+    folder.mkdir(parents=True)
+    workspace, settings = init_workspace(folder), load_settings()
+    with open_lake(workspace, settings) as lake:
+        add_to_universe(lake, workspace, settings, lambda _: None, tickers=tickers)
+    _night(folder, day)
+
+
+def _night(folder: Path, day: date) -> None:
+    """Refresh on the evening of a day, and print the time that it took."""
+    workspace, settings = init_workspace(folder), load_settings()
+    _Clock.moment = datetime.combine(day, clock_time(23, 30), UTC)
+    heard: list[Event] = []
+    began, used = time.perf_counter(), time.process_time()
+    with open_lake(workspace, settings) as lake:
+        refresh_bars(lake, workspace, settings, heard.append, request=Request())
+    seconds, used = time.perf_counter() - began, time.process_time() - used
+    stages = ", ".join(f"{e.stage} {e.seconds:.2f} s: {e.summary}" for e in heard if isinstance(e, StageEnded))
+    print(f"{day}: {seconds:.2f} s, {used:.2f} s of processor ({stages})", flush=True)
 
 
 def _nothing_due(folder: Path) -> None:

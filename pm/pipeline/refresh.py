@@ -19,8 +19,6 @@ from pm.errors import SourceError
 from pm.pipeline.due import newest_closed
 from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.plural import plural
-from pm.quality.overlap import COMMON_DATES, agreement, basis_change, unit_change
-from pm.quality.rules import row_rules
 from pm.sessions import closes_between
 from pm.sources.base import ACTIONS_REACH, ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
 from pm.sources.symbols import exchange_code, symbol_of
@@ -38,7 +36,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "refreshing"]
 
+_BARS_PER_COMMIT = 500_000
+"""Number of bars from which an answer is the last of its commit, whose bars are in memory together."""
+_SECONDS_PER_COMMIT = 15.0
+"""Time after which an answer is the last of its commit: about the longest work that a refresh loses if it is killed."""
+
+_RECENT = timedelta(days=30)
+"""Time within which most tickers have a bar: to look for the last ones there takes a fifth of the time."""
+
 _LAST = "SELECT ticker, max(date) AS last FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) GROUP BY ticker"
+_RECENT_LAST = "SELECT ticker, max(date) AS last FROM bars WHERE date >= ? GROUP BY ticker"
 
 _WHOLE = """
 SELECT DISTINCT f.ticker, f.vendor
@@ -133,7 +140,9 @@ class Asked:
 
 
 def refreshing(context: Context, members: Sequence[Member], *, waiting: Sequence[Member]) -> Iterator[Result]:
-    """Ask vendors for tickers, and yield what came in pieces of `refresh.tickers_per_commit` tickers.
+    """Ask vendors for tickers, and yield what came in pieces, a commit each.
+
+    A piece is at most `refresh.tickers_per_commit` tickers, and fewer of a vendor that is slow or sends long histories.
 
     Parameters
     ----------
@@ -157,8 +166,11 @@ class _Refresh:
         self._sessions: dict[tuple[str | None, datetime], date] = {}
         self._failed: dict[str, dict[str, FailureReason]] = {}
         self._totals = Totals(len(members), waiting)
+        recent = context.rows(_RECENT_LAST, [utc_today() - _RECENT])
+        self._last: dict[str, date] = {row["ticker"]: row["last"] for row in recent}
+        if others := [member.ticker for member in members if member.ticker not in self._last]:
+            self._last |= {row["ticker"]: row["last"] for row in context.rows(_LAST, [others])}
         tickers = [member.ticker for member in members]
-        self._last: dict[str, date] = {row["ticker"]: row["last"] for row in context.rows(_LAST, [tickers])}
         self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE, [utc_now()])}
         reviewed = context.rows(_REVIEWED, [utc_now() - _REVIEW_EVERY, _REVIEW_DAYS])
         self._reviewed = {(row["ticker"], row["vendor"]) for row in reviewed}
@@ -197,6 +209,7 @@ class _Refresh:
         """Ask a vendor for tickers, and yield what comes in pieces."""
         open_asks = {asked.ask.ticker: asked for asked in self._asked(vendor, members)}
         piece: list[tuple[Asked, Answer | Failure]] = []
+        bars, since = 0, time.monotonic()
         with closing(self._outcomes(vendor, [asked.ask for asked in open_asks.values()])) as outcomes:
             for outcome in outcomes:
                 asked = open_asks.pop(outcome.ask.ticker, None)
@@ -205,9 +218,11 @@ class _Refresh:
                 piece.append((asked, outcome))
                 self._done += 1
                 self._context.progress(min(self._done, len(self._members)), len(self._members))
-                if len(piece) >= self._settings.tickers_per_commit:
+                bars += outcome.bars.height if isinstance(outcome, Answer) else 0
+                is_large = len(piece) >= self._settings.tickers_per_commit or bars >= _BARS_PER_COMMIT
+                if is_large or time.monotonic() > since + _SECONDS_PER_COMMIT:
                     yield self._taken(vendor, piece)
-                    piece = []
+                    piece, bars, since = [], 0, time.monotonic()
                 if time.monotonic() > self._until:
                     break
         for asked in open_asks.values():
@@ -246,6 +261,8 @@ class _Refresh:
         sent_actions = [(asked, answer.exchange, answer.actions) for asked, answer in answers]
         actions = self._closed(ACTIONS_SCHEMA, sent_actions, is_early)
         landed = dict(bars.group_by("ticker").len().iter_rows())
+        from pm.quality.rules import row_rules
+
         rules = row_rules(today=utc_today(), tolerance=self._context.settings.quality.price_tolerance)
         sent = partitioned(bars.filter(kept.fill_null(value=True) for kept in rules.values()))
         refused: list[str] = []
@@ -315,6 +332,8 @@ class _Refresh:
         rows
             Number of all its bars.
         """
+        from pm.quality.overlap import basis_change, unit_change
+
         member = asked.member
         if sent.is_empty() and rows:
             detail = f"{asked.vendor} sent {plural(rows, 'bar')} of {answer.ask.symbol}, and none can be used."
@@ -342,6 +361,8 @@ class _Refresh:
 
     def _continued(self, asked: Asked, answer: Answer, sent: pl.DataFrame, move: str) -> Failure | Agreement | None:
         """Return why the closes of an answer cannot continue those of the lake, or how they agree, if that is asked."""
+        from pm.quality.overlap import COMMON_DATES, agreement
+
         tolerance = self._context.settings.quality.price_tolerance
         found = agreement(sent, asked.known, tolerance=tolerance)
         if found.agrees:

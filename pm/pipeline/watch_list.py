@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pm.errors import InputError, SourceError, UnknownTickerError
@@ -22,8 +23,6 @@ from pm.tables.quality import BARS
 from pm.tables.sources import FOLDERS, RAW_BATCHES, UNIVERSE
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import polars as pl
 
     from pm.pipeline.request import Request
@@ -57,18 +56,20 @@ GROUP BY b.ticker
 """
 """Query for each ticker that has bars: the source that they come from, and the dates of the first and the last."""
 
+_OF_REQUEST = f"""
+(CASE WHEN EXISTS (FROM universe) THEN ticker IN (
+          -- The sample never takes the place of bars that another source has still to send.
+          SELECT ticker FROM universe AS u WHERE held.source <> '{SAMPLE}' OR u.source = '{SAMPLE}'
+      )
+      WHEN ? IS NOT NULL THEN true
+      ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
+ END AND (? IS NULL OR source = ?))
+OR list_contains(?, ticker)
+"""  # noqa: S608 - a constant
+"""Condition on the tickers with bars, of a relation `held`, that a run is about."""
+
 _MEMBERS = f"""
-SELECT ticker, source, first_date, last_date
-FROM ({TICKERS_OF_BARS}) AS held
-WHERE (CASE WHEN EXISTS (FROM universe) THEN ticker IN (
-                -- The sample never takes the place of bars that another source has still to send.
-                SELECT ticker FROM universe AS u WHERE held.source <> '{SAMPLE}' OR u.source = '{SAMPLE}'
-            )
-            WHEN ? IS NOT NULL THEN true
-            ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
-       END AND (? IS NULL OR source = ?))
-   OR list_contains(?, ticker)
-ORDER BY ticker
+SELECT ticker, source, first_date, last_date FROM ({TICKERS_OF_BARS}) AS held WHERE {_OF_REQUEST} ORDER BY ticker
 """  # noqa: S608 - a constant
 
 _HAS_FILES = """
@@ -79,7 +80,22 @@ _VENDORS = "SELECT DISTINCT origin FROM raw.batches WHERE list_contains(?, origi
 
 _EXCHANGES = "SELECT ticker, exchange FROM universe WHERE exchange IS NOT NULL"
 
-_LAST_DATE = f"SELECT max(last_date) AS day FROM ({_MEMBERS})"  # noqa: S608 - a constant
+_NEWEST = "SELECT max(date) AS day FROM bars"
+
+_LAST_DATE = f"""
+SELECT max(last_date) AS day
+FROM (
+    SELECT b.ticker, arg_max(a.origin, b.date) AS source, max(b.date) AS last_date
+    FROM bars b JOIN raw.batches a USING (batch_id)
+    WHERE b.date >= ?
+    GROUP BY b.ticker
+) AS held
+WHERE {_OF_REQUEST}
+"""  # noqa: S608 - a constant
+"""Query for the day of the newest bar that a run is about, if it is not before a day."""
+
+_RECENT = timedelta(days=30)
+"""Time before the newest bar of all within which those of the run are looked for first."""
 
 
 @dataclass(frozen=True)
@@ -166,11 +182,16 @@ def run_day(rows: Rows, request: Request) -> date | None:
     """
     if request.as_of is not None:
         return request.as_of
-    found = rows(_LAST_DATE, _parameters(request))
-    day: date | None = found[0]["day"]
-    if day is None and request.tickers is not None:
-        day = rows(_LAST_DATE, _parameters(request, request.tickers))[0]["day"]
-    return day
+    newest: date | None = rows(_NEWEST, ())[0]["day"]
+    if newest is None:
+        return None
+    named = [None] if request.tickers is None else [None, request.tickers]
+    for tickers in named:
+        for since in (newest - _RECENT, date.min):
+            day: date | None = rows(_LAST_DATE, [since, *_parameters(request, tickers)])[0]["day"]
+            if day is not None:
+                return day
+    return None
 
 
 def run_tickers(rows: Rows, request: Request) -> set[str]:
@@ -236,6 +257,6 @@ def _members(rows: Rows, request: Request) -> list[dict[str, Any]]:
 
 
 def _parameters(request: Request, tickers: Sequence[str] | None = None) -> list[object]:
-    """Return the values of the `?` of `_MEMBERS`."""
+    """Return the values of the `?` of `_OF_REQUEST`."""
     source = request.source
     return [source, FILES, source, source, None if tickers is None else list(tickers)]

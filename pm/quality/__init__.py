@@ -1,7 +1,7 @@
 """Check bars before they are used: rules, adjustment, comparison with the lake, flags."""
 
 from pm.quality.adjustment import adjustment_factors, effective_actions
-from pm.quality.bounds import could_be_flagged, flag_bounds
+from pm.quality.bounds import could_be_flagged, deviations, flag_bounds
 from pm.quality.check import Checked, check_bars, original_json
 from pm.quality.classify import Classified, classify
 from pm.quality.flags import flag_bars
@@ -18,6 +18,7 @@ __all__ = [
     "check_bars",
     "classify",
     "could_be_flagged",
+    "deviations",
     "differing",
     "effective_actions",
     "find_rebasings",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.quality.flags import told_deviation
 from pm.quality.splits import LARGEST_MOVE, SMALLEST, split_candidates
 from pm.statistics.robust import MAD_TO_SIGMA
 from pm.tables.quality import FLAG_BOUNDS
@@ -20,11 +21,14 @@ from pm.tables.quality import FLAG_BOUNDS
 if TYPE_CHECKING:
     from pm.settings import QualitySettings
 
-__all__ = ["MOST_AHEAD", "could_be_flagged", "flag_bounds"]
+__all__ = ["MOST_AHEAD", "could_be_flagged", "deviations", "flag_bounds"]
 
 _FEWEST_AHEAD = 10
 MOST_AHEAD = 30
-"""Bounds hold for 10 to 30 further bars; each ticker has its own number, so that not all are read on the same night."""
+"""Bounds hold for 10 to 30 further bars; each ticker has its own number, so that not all are read on the same night.
+They hold for a half or a quarter of it where a flag could change over more."""
+_ROUNDING = 1e-9
+"""Relative difference by which the same deviation can differ when it is computed in another way."""
 _ENOUGH = 4
 """Smallest number of returns, in multiples of the bars ahead, from which bounds are computed."""
 
@@ -52,10 +56,27 @@ def flag_bounds(bars: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
         own = adjusted.slice(start, count)
         start += count
         ahead = _FEWEST_AHEAD + zlib.crc32(ticker.encode()) % (MOST_AHEAD - _FEWEST_AHEAD + 1)
-        bounds = _bounds(np.diff(np.log(own["close"].to_numpy())), ahead)
-        if bounds is not None and _is_settled(own, bounds, settings):
-            rows.append((ticker, own["date"][-1], ahead, *bounds))
+        moves = np.diff(np.log(own["close"].to_numpy()))
+        for fewer in (ahead, ahead // 2, ahead // 4):  # the fewer bars, the narrower are the bounds
+            bounds = _bounds(moves, fewer)
+            if bounds is not None and _is_settled(own, bounds, settings):
+                rows.append((ticker, own["date"][-1], fewer, *bounds))
+                break
     return pl.DataFrame(rows, schema=FLAG_BOUNDS.unstamped_schema, orient="row")
+
+
+def deviations(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the robust standard deviation of the log returns of each ticker: ticker, sigma.
+
+    Parameters
+    ----------
+    bars
+        All bars of each ticker by ticker and date, with the columns of bars.
+    """
+    adjusted = pl.col("close") * pl.col("adj_factor")
+    moves = bars.select("ticker", move=(adjusted / adjusted.shift(1)).log().over("ticker"))
+    deviation = (pl.col("move") - pl.col("move").median()).abs().median()
+    return moves.group_by("ticker").agg(sigma=MAD_TO_SIGMA * deviation)
 
 
 def could_be_flagged(move: pl.Expr, sigma_low: pl.Expr, settings: QualitySettings) -> pl.Expr:
@@ -89,10 +110,20 @@ def _is_settled(bars: pl.DataFrame, bounds: tuple[float, float], settings: Quali
     moves = np.diff(np.log(bars["close"].to_numpy()))
     size = np.abs(moves)
     jumping = size[np.abs(np.expm1(np.minimum(moves, LARGEST_MOVE))) > settings.jump_return]
-    if (jumping > settings.jump_sigmas * low).any():  # the sentence of a jump's flag has the deviation in it
+    least, most = settings.jump_sigmas * low, settings.jump_sigmas * high
+    if ((jumping > least) & (jumping <= most)).any():
+        return False
+    if (jumping > most).any() and not _is_told_alike(low, high):
         return False
     for each in split_candidates(bars, sigmas=settings.split_sigmas, overall=low):
         least, most = max(each.local, low), max(each.local, high)
         if each.is_open or any(least < bound <= most for bound in (each.lowest, each.highest)):
             return False
     return True
+
+
+def _is_told_alike(low: float, high: float) -> bool:
+    """Return whether the sentence of a jump's flag, which has the deviation in it, is one between the bounds."""
+    # Sums in another order differ in their last digits.
+    told = pl.DataFrame({"sigma": [low * (1 - _ROUNDING), high * (1 + _ROUNDING)]}).select(told_deviation("sigma"))
+    return told["sigma"].n_unique() == 1

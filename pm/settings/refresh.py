@@ -29,7 +29,7 @@ class RefreshSettings(Section):
     delay_minutes
         Minutes after an exchange's close before a bar is asked for.
     tickers_per_commit
-        Number of tickers that land in one commit.
+        Largest number of tickers that land in one commit.
     gone_nights
         Nights in a row in which a vendor does not know a ticker before it counts as delisted.
     timeout_seconds, total_minutes

@@ -17,12 +17,6 @@ from pm.pipeline.checking.history import (
     find_new_rebasings,
     unusable_ranges,
 )
-from pm.quality import (
-    adjustment_factors,
-    could_be_flagged,
-    flag_bars,
-    flag_odd_bars,
-)
 from pm.tables.quality import BAR_FLAGS, BARS, FLAG_BOUNDS, QUARANTINE, REBASINGS, RESTATEMENTS
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS
 
@@ -42,6 +36,8 @@ _BACK = timedelta(days=75)
 run of unchanged closes or a likely split is judged by."""
 _OVERLAP = timedelta(days=30)
 """Longest time by which rows reach back before the last bar for which the bars are known to be enough."""
+_TICKERS_AT_A_TIME = 100
+"""Number of tickers whose histories are read together to renew their bounds."""
 
 _ACTING = """
 SELECT DISTINCT ticker FROM raw.actions WHERE batch_id >= ? AND batch_id IN (SELECT unnest(?::VARCHAR[]))
@@ -65,6 +61,10 @@ class Window:
         The bars from some time before the new ones on, these included, with the columns of bars except its stamp.
     changed
         First date of each ticker whose bar is new or changed: ticker, first.
+    renewed
+        Bounds of the tickers whose bounds had run out, with the columns of flag_bounds except its stamp.
+    run_out
+        These tickers.
     """
 
     tickers: list[str]
@@ -72,6 +72,8 @@ class Window:
     classified: Classified
     bars: pl.DataFrame
     changed: pl.DataFrame
+    renewed: pl.DataFrame
+    run_out: list[str]
 
 
 def look(
@@ -81,7 +83,8 @@ def look(
 
     A ticker can if its rows only continue its bars: with the same prices where they overlap, without adjusted closes,
     without new dividends and splits or a break between deliveries, and as long as bounds of the deviation of its
-    returns tell that no flag of a past bar changes; see `pm.quality.bounds`.
+    returns tell that no flag of a past bar changes; see `pm.quality.bounds`. Where bounds have run out, the deviation
+    itself is computed from all returns, and new bounds with it.
 
     Parameters
     ----------
@@ -104,13 +107,25 @@ def look(
     good = _with_factors(own.good, current, actions, origins.certain(actions))
     classified = classified_rows(context, good, current, _NO_REBASINGS)
     bars = _bars(current, classified)
-    doubtful = {*breaks, *_restated(classified, able), *_doubtful(bars, able, classified, context)}
+    judged = _judged(bars, able, classified, context)
+    doubtful = {*breaks, *_restated(classified, able), *judged.filter("is_doubtful")["ticker"]}
+    run_out = [ticker for ticker in judged.filter("is_run_out")["ticker"] if ticker not in doubtful]
+    renewed = _renewed(context, able.filter(_of(run_out)), classified)
+    doubtful |= set(run_out) - set(renewed["ticker"])
     names = [name for name in names if name not in doubtful]
     if not names:
         return None
     current = current.filter(_of(names))
     classified = classified_rows(context, good.filter(_of(names)), current, _NO_REBASINGS)
-    return Window(names, rows.of(names), classified, _bars(current, classified), _first_changed(classified))
+    return Window(
+        names,
+        rows.of(names),
+        classified,
+        bars=_bars(current, classified),
+        changed=_first_changed(classified),
+        renewed=renewed.drop_nulls("sigma_low"),
+        run_out=_names(renewed),
+    )
 
 
 def check_window(context: Context, origins: Origins, window: Window, changes: Changes) -> pl.DataFrame:
@@ -120,6 +135,8 @@ def check_window(context: Context, origins: Origins, window: Window, changes: Ch
     changes.merge(BARS, context.stamp(classified.updated, cutoff=today))
     changes.add(RESTATEMENTS, context.stamp(classified.restatements, cutoff=today))
     changes.add(QUARANTINE, context.stamp(rows.refused, cutoff=today))
+    changes.forget(FLAG_BOUNDS, window.run_out)
+    changes.merge(FLAG_BOUNDS, context.stamp(window.renewed, cutoff=today))
     if not window.changed.is_empty():
         flags, replaced = _flags(context, origins, window)
         changes.forget_flags(replaced)
@@ -166,8 +183,13 @@ def _restated(classified: Classified, able: pl.DataFrame) -> pl.Series:
     return pl.concat([prices, rewritten["ticker"], earlier["ticker"]]).unique()
 
 
-def _doubtful(bars: pl.DataFrame, able: pl.DataFrame, classified: Classified, context: Context) -> pl.Series:
-    """Return the tickers of which flags of past bars could change, or depend on bars before these."""
+def _judged(bars: pl.DataFrame, able: pl.DataFrame, classified: Classified, context: Context) -> pl.DataFrame:
+    """Return for each ticker whether its bounds have run out, and whether its history must be read for another reason.
+
+    It must where a new bar could be flagged for a comparison with all returns, or a flag depends on bars before these.
+    """
+    from pm.quality import could_be_flagged
+
     same = pl.col("ticker") == pl.col("ticker").shift(1)
     adjusted = pl.col("close") * pl.col("adj_factor")
     moves = bars.with_columns(
@@ -176,20 +198,36 @@ def _doubtful(bars: pl.DataFrame, able: pl.DataFrame, classified: Classified, co
     ).join(able.select("ticker", "last_date", "bars_ahead", "sigma_low"), on="ticker")
     moves = moves.join(_first_changed(classified), on="ticker", how="left")
     is_changed = (pl.col("date") >= pl.col("first")).fill_null(value=False)
+    is_after = pl.col("date") > pl.col("last_date")
     large = could_be_flagged(pl.col("move"), pl.col("sigma_low"), context.settings.quality)
-    return (
-        moves.group_by("ticker")
-        .agg(
-            used=(pl.col("date") > pl.col("last_date")).sum(),
-            ahead=pl.col("bars_ahead").first(),
-            is_large=large.any(),
-            is_without_range=(is_changed & pl.col("open").is_null()).any(),
-            has_moved=(pl.col("moved") & (pl.col("date") < pl.col("first"))).any() | pl.col("first").is_null().all(),
-        )
-        .filter(
-            (pl.col("used") > pl.col("ahead")) | pl.col("is_large") | pl.col("is_without_range") | ~pl.col("has_moved")
-        )["ticker"]
+    has_moved = (pl.col("moved") & (pl.col("date") < pl.col("first"))).any() | pl.col("first").is_null().all()
+    return moves.group_by("ticker").agg(
+        is_run_out=is_after.sum() > pl.col("bars_ahead").first(),
+        # No flag of the bars before changes within the bounds.
+        is_doubtful=(large & (is_changed | is_after)).any()
+        | (is_changed & pl.col("open").is_null()).any()
+        | ~has_moved,
     )
+
+
+def _renewed(context: Context, run_out: pl.DataFrame, classified: Classified) -> pl.DataFrame:
+    """Return new bounds of the tickers whose deviation is between the old bounds though these have run out.
+
+    The columns are those of flag_bounds except its stamp; of a ticker that has no bounds now, all but the first are
+    null.
+    """
+    from pm.quality import deviations, flag_bounds
+
+    settings = context.settings.quality
+    found = [FLAG_BOUNDS.unstamped_schema.to_frame()]
+    for some in run_out.sort("ticker").iter_slices(_TICKERS_AT_A_TIME):
+        names = _names(some)
+        history = _bars(context.read(BARS, among={"ticker": names}, columns=BARS_READ), classified, names)
+        within = some.select("ticker", "sigma_low", "sigma_high").join(deviations(history), on="ticker")
+        within = within.filter(pl.col("sigma").is_between("sigma_low", "sigma_high"))
+        bounds = flag_bounds(history.filter(_of(_names(within))), settings)
+        found.append(within.select("ticker").join(bounds, on="ticker", how="left"))
+    return pl.concat(found)
 
 
 def _flags(context: Context, origins: Origins, window: Window) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -197,6 +235,8 @@ def _flags(context: Context, origins: Origins, window: Window) -> tuple[pl.DataF
 
     A run of unchanged closes that goes on is flagged at its first bar, before the first that has changed.
     """
+    from pm.quality import flag_bars, flag_odd_bars
+
     exchanges = exchanges_of(context, origins, window.tickers)
     since = window.bars["date"].min()
     columns = ("ticker", "date", "batch_id", "rule")
@@ -239,15 +279,18 @@ def _with_factors(
     good: pl.DataFrame, current: pl.DataFrame, actions: pl.DataFrame, certain: Sequence[str]
 ) -> pl.DataFrame:
     """Return good rows with their factors, by the dividends and splits after them."""
+    from pm.quality import adjustment_factors
+
     shape = list(RAW_BARS.polars_schema)
     past = current.join(good, on=["ticker", "date"], how="anti").with_columns(adj_close=pl.lit(None, pl.Float64))
     both = adjustment_factors(pl.concat([good.select(shape), past.select(shape)]), actions, certain=certain)
     return both.join(good.select("batch_id", "row"), on=["batch_id", "row"], how="semi")
 
 
-def _bars(current: pl.DataFrame, classified: Classified) -> pl.DataFrame:
-    """Return the bars as they will be, by ticker and date."""
+def _bars(current: pl.DataFrame, classified: Classified, tickers: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return the bars as they will be, by ticker and date; of some tickers, or of all."""
     changed = pl.concat([classified.inserted, classified.updated]).select(BARS_READ)
+    changed = changed if tickers is None else changed.filter(_of(tickers))
     return pl.concat([current.join(changed, on=["ticker", "date"], how="anti"), changed]).sort("ticker", "date")
 
 

@@ -409,7 +409,7 @@ def test_a_symbol_that_alpaca_does_not_take_does_not_fail_the_others(made: Made)
 def test_a_symbol_that_alpaca_was_not_asked_for_fails_the_ticker_that_it_comes_with(made: Made, form: str) -> None:
     names = [f"T{number}" for number in range(10)]
     row = {"symbol": "OTHER", "ex_date": "2023-12-20", "rate": 0.5}
-    added = {"bars": {"OTHER": []}, "corporate_actions": {"cash_dividends": [row]}}[form]
+    added: dict[str, list[object]] = {"OTHER": []} if form == "bars" else {"cash_dividends": [row]}
 
     def foreign(true: Reply) -> Reply:
         value = json.loads(true.body)
