@@ -75,11 +75,12 @@ SELECT
     coalesce(u.source, h.origin) AS source,
     CASE WHEN u.ticker IS NULL THEN 'unwatched' ELSE coalesce(u.status, 'active') END AS status,
     h.last_date,
-    CASE WHEN h.last_date IS NOT NULL THEN greatest(0, (
-        SELECT count(*)
-        FROM range(h.last_date + INTERVAL 1 DAY, current_date::TIMESTAMP, INTERVAL 1 DAY) AS d (day)
-        WHERE isodow(d.day) < 6
-    )) END AS weekdays_behind,
+    -- Days from Monday to Friday since 1969-12-29, a Monday: 5 a week, and those of the week begun.
+    CASE WHEN h.last_date IS NOT NULL THEN greatest(
+        0,
+        5 * ((current_date - 1 - DATE '1969-12-29') // 7) + least(5, (current_date - 1 - DATE '1969-12-29') % 7 + 1)
+        - 5 * ((h.last_date - DATE '1969-12-29') // 7) - least(5, (h.last_date - DATE '1969-12-29') % 7 + 1)
+    ) END AS weekdays_behind,
     coalesce(h.bars, 0) AS bars,
     coalesce(f.gaps, 0) AS gaps,
     coalesce(r.quarantined, 0) AS quarantined,

@@ -44,8 +44,12 @@ _SECONDS_PER_COMMIT = 15.0
 _RECENT = timedelta(days=30)
 """Time within which most tickers have a bar: to look for the last ones there takes a fifth of the time."""
 
-_LAST = "SELECT ticker, max(date) AS last FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) GROUP BY ticker"
-_RECENT_LAST = "SELECT ticker, max(date) AS last FROM bars WHERE date >= ? GROUP BY ticker"
+_LAST = """
+SELECT ticker, max(date) AS last
+FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) AND date <= ? GROUP BY ticker
+"""
+_RECENT_LAST = "SELECT ticker, max(date) AS last FROM bars WHERE date BETWEEN ? AND ? GROUP BY ticker"
+"""Queries for the last bar of tickers; one after the present day was let in by a clock that was wrong."""
 
 _WHOLE = """
 SELECT DISTINCT f.ticker, f.vendor
@@ -166,10 +170,10 @@ class _Refresh:
         self._sessions: dict[tuple[str | None, datetime], date] = {}
         self._failed: dict[str, dict[str, FailureReason]] = {}
         self._totals = Totals(len(members), waiting)
-        recent = context.rows(_RECENT_LAST, [utc_today() - _RECENT])
+        recent = context.rows(_RECENT_LAST, [utc_today() - _RECENT, utc_today()])
         self._last: dict[str, date] = {row["ticker"]: row["last"] for row in recent}
         if others := [member.ticker for member in members if member.ticker not in self._last]:
-            self._last |= {row["ticker"]: row["last"] for row in context.rows(_LAST, [others])}
+            self._last |= {row["ticker"]: row["last"] for row in context.rows(_LAST, [others, utc_today()])}
         tickers = [member.ticker for member in members]
         self._whole = {(row["ticker"], row["vendor"]) for row in context.rows(_WHOLE, [utc_now()])}
         reviewed = context.rows(_REVIEWED, [utc_now() - _REVIEW_EVERY, _REVIEW_DAYS])

@@ -102,4 +102,4 @@ def test_most_tickers_have_bounds_and_those_with_a_jump_where_its_sentence_stays
         with_bounds[count] = flag_bounds(pl.concat(frames), QUALITY).height
     assert with_bounds[130] < 10
     assert with_bounds[5_000] > 25
-    assert flag_bounds(bars(chance.normal(0, 0.01, 30)), QUALITY).is_empty()
+    assert flag_bounds(bars(chance.normal(0, 0.01, 5)), QUALITY).is_empty()

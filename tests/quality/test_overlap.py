@@ -59,7 +59,7 @@ def test_any_other_ratio_is_none(values: list[float], ratio: float) -> None:
 
 
 ratios = st.sampled_from([1.05, 1.1, 1.5, 2.0, 4.0, 20.0, 0.1, 0.5, 0.9])
-longer = st.lists(st.floats(5, 5_000).map(lambda value: round(value, 2)), min_size=2, max_size=8)
+longer = st.lists(st.integers(5, 5_000).map(lambda value: value + 0.37), min_size=2, max_size=8)  # quoted in cents
 
 
 @given(longer, ratios, st.booleans(), st.data())
