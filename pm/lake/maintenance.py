@@ -22,9 +22,6 @@ __all__ = ["Compaction", "compact", "table_sizes"]
 
 _MANY_ROWS = 1_000
 """Number of a table's rows in the catalog from which a compaction writes them to a file: below, a file is larger."""
-_DELETED = 0.1
-"""Share of deleted rows from which a compaction writes a file anew: to delete further rows, DuckLake reads and writes
-the positions of all that were deleted from the file before, which takes a second for a million."""
 _INLINED = re.compile(r"ducklake_inlined_(data|delete)_\d+(_\d+)?")
 """Name of a table of the catalog in which DuckLake keeps a table's rows, or deletions of its rows."""
 
@@ -114,7 +111,7 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     for schema, name in _many_inlined(lake):
         lake.maintain(f"CALL ducklake_flush_inlined_data('lake', schema_name => '{schema}', table_name => '{name}')")
     lake.maintain("CALL ducklake_merge_adjacent_files('lake')")
-    lake.maintain(f"CALL ducklake_rewrite_data_files('lake', delete_threshold => {_DELETED})")
+    lake.maintain("CALL ducklake_rewrite_data_files('lake')")
     forgotten = _expire(lake, keep)
     _clean_up(lake, grace)
     horizon = f"TIMESTAMP '{utc_now() - grace:%Y-%m-%d %H:%M:%S.%f}'"

@@ -88,23 +88,19 @@ class Transaction:
             return 0
         if frame.select(table.key).is_duplicated().any():
             raise ValueError(f"Rows to be merged into {table.qualified} repeat a key ({', '.join(table.key)}).")
-        self._with_frame(table, frame, lambda rows: self._update_or_insert(table, frame, rows))
+        keys = ", ".join(f'"{key}"' for key in table.key)
+        bounds = " AND ".join([*_bounds(table, frame), "true"])
+
+        def replace(rows: str) -> None:
+            # MERGE would do both, but joins the whole table where the transaction has already added to it, which takes
+            # six times as long with ten million rows.
+            self._connection.execute(
+                f"DELETE FROM {table.qualified} WHERE {bounds} AND ({keys}) IN (SELECT ({keys}) FROM {rows})"  # noqa: S608 - declared names
+            )
+            self._connection.execute(f"INSERT INTO {table.qualified} BY NAME FROM {rows}")
+
+        self._with_frame(table, frame, replace)
         return frame.height
-
-    def _update_or_insert(self, table: Table, frame: pl.DataFrame, rows: str) -> None:
-        """Replace the rows whose key is among those of a frame, and add the rest of the frame.
-
-        MERGE would do both, but joins the whole table where the transaction has already added to it, which takes
-        four times as long with ten million rows.
-        """
-        match = " AND ".join([*(f't."{key}" = s."{key}"' for key in table.key), *_bounds(table, frame)])
-        values = ", ".join(f'"{column}" = s."{column}"' for column in table.polars_schema if column not in table.key)
-        updated = self._connection.execute(
-            f"UPDATE {table.qualified} AS t SET {values} FROM {rows} AS s WHERE {match}"  # noqa: S608 - declared names
-        ).fetchone()
-        if updated != (frame.height,):
-            absent = f"SELECT * FROM {rows} AS s WHERE NOT EXISTS (FROM {table.qualified} AS t WHERE {match})"  # noqa: S608 - declared names
-            self._connection.execute(f"INSERT INTO {table.qualified} BY NAME {absent}")
 
     def delete(self, table: Table, where: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> None:
         """Delete the rows that meet a condition; snapshots before this commit still have them.
@@ -131,7 +127,7 @@ class Transaction:
 
 
 def _bounds(table: Table, frame: pl.DataFrame) -> list[str]:
-    """Return conditions that the keys of a frame meet in table `t`, by which DuckDB skips files and row groups."""
+    """Return conditions that the keys of a frame meet in a table, by which DuckDB skips files and row groups."""
     found = []
     for key in table.key:
         values = frame[key].drop_nulls()
@@ -139,9 +135,9 @@ def _bounds(table: Table, frame: pl.DataFrame) -> list[str]:
             continue
         distinct = values.unique()
         if distinct.len() <= _LISTED:
-            found.append(f't."{key}" IN ({", ".join(literal(value) for value in distinct)})')
+            found.append(f'"{key}" IN ({", ".join(literal(value) for value in distinct)})')
         else:
-            found.append(f't."{key}" BETWEEN {literal(values.min())} AND {literal(values.max())}')
+            found.append(f'"{key}" BETWEEN {literal(values.min())} AND {literal(values.max())}')
     return found
 
 
