@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -31,6 +32,7 @@ from pm.lake.reads import resolved, sources_of
 from pm.lake.schema import create_schemas, inline_no_raw_rows, is_current, lacking, migrate, read_views
 from pm.lake.select import Selection, polars_frame
 from pm.lake.snapshots import MAINTENANCE
+from pm.lake.spill import spill_folder
 from pm.lake.store import store_of
 from pm.lake.transaction import Transaction, query
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
@@ -571,6 +573,41 @@ class Lake:
         self._commit("compact", MAINTENANCE, lambda: self._fetch(statement), record=False)
         # In a commit of their own: DuckLake refuses changes of rows in a transaction that merges files.
         self.record(file for file in self.files() if file.path not in before)
+
+    def rewrite(self, table: Table) -> None:
+        """Write all rows of a table to new files, in the order of its key, as a commit that changes no rows.
+
+        Raises
+        ------
+        LakeError
+            Not all rows were written; the lake is unchanged.
+        """
+        keys = ", ".join(identifier(key) for key in table.key)
+        folder = spill_folder(self.location.folder)
+
+        def work() -> None:
+            file = quote(str(folder / "rows.parquet"))
+            folder.mkdir(exist_ok=True)
+            with translated(self.location):
+                counts = [
+                    self._connection.execute(sql).fetchone()
+                    for sql in (
+                        f"COPY (FROM {table.qualified} ORDER BY {keys}) TO {file} (FORMAT parquet)",
+                        f"DELETE FROM {table.qualified}",  # noqa: S608 - a declared name
+                        f"INSERT INTO {table.qualified} BY NAME FROM read_parquet({file})",
+                    )
+                ]
+            if len(set(counts)) > 1:
+                raise LakeError(
+                    f"Table {table.qualified} could not be written anew: rows read, replaced and written are {counts}.",
+                    where=self.location.where,
+                    hint="the lake is unchanged; look for damage with `pm lake verify`",
+                )
+
+        try:
+            self._commit("compact", MAINTENANCE, work)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def commit(
         self, message: str, work: Callable[[Transaction], Result], *, run_id: str = "", stage: str = ""

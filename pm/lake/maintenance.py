@@ -17,13 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pm.lake.lake import Lake
+    from pm.tables.declaration import Table
 
 __all__ = ["Compaction", "compact", "table_sizes"]
 
 _MANY_ROWS = 1_000
 """Number of a table's rows in the catalog from which a compaction writes them to a file: below, a file is larger."""
+_DELETED = 0.1
+"""Share of deleted rows in a table's files from which a compaction writes the table anew: to delete further rows,
+DuckLake reads and writes the positions of all deleted from their file before, which takes a second for a million."""
 _INLINED = re.compile(r"ducklake_inlined_(data|delete)_\d+(_\d+)?")
 """Name of a table of the catalog in which DuckLake keeps a table's rows, or deletions of its rows."""
+
+_DELETED_ROWS = """
+SELECT f.table_id
+FROM __ducklake_metadata_lake.ducklake_data_file AS f
+LEFT JOIN __ducklake_metadata_lake.ducklake_delete_file AS d
+    ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
+WHERE f.end_snapshot IS NULL
+GROUP BY f.table_id
+HAVING sum(d.delete_count) >= ? * sum(f.record_count)
+ORDER BY f.table_id
+"""
+"""Query for the tables of whose rows in files a share or more is deleted."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,8 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     _clean_up(lake, grace)
     for schema, name in _many_inlined(lake):
         lake.maintain(f"CALL ducklake_flush_inlined_data('lake', schema_name => '{schema}', table_name => '{name}')")
+    for table in _much_replaced(lake):
+        lake.rewrite(table)
     lake.maintain("CALL ducklake_merge_adjacent_files('lake')")
     lake.maintain("CALL ducklake_rewrite_data_files('lake')")
     forgotten = _expire(lake, keep)
@@ -157,6 +175,13 @@ def _many_inlined(lake: Lake) -> list[tuple[str, str]]:
             rows[name] = rows.get(name, 0) + lake.scalar(count)
     many = [lake.tables[name] for name, count in sorted(rows.items()) if count >= _MANY_ROWS]
     return [(table.schema, table.name) for table in many]
+
+
+def _much_replaced(lake: Lake) -> list[Table]:
+    """Return the tables whose files have so many deleted rows that they are written anew."""
+    names = {number: name for name, number in lake.table_ids().items() if name in lake.tables}
+    found = lake.rows(_DELETED_ROWS, [_DELETED])
+    return [lake.tables[names[row["table_id"]]] for row in found if row["table_id"] in names]
 
 
 def _expire(lake: Lake, keep: Iterable[int]) -> int:

@@ -57,7 +57,7 @@ def deviation(moves: NDArray[np.float64]) -> float:
 @settings(max_examples=60)
 @given(
     st.integers(0, 10_000),
-    st.one_of(st.integers(130, 400), st.integers(2_000, 5_000)),
+    st.one_of(st.integers(20, 400), st.integers(2_000, 5_000)),
     st.lists(st.floats(-0.5, 0.5), max_size=3 * MOST_AHEAD),
     st.sampled_from([0.0, 0.01, 0.03]),
 )
