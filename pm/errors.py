@@ -16,7 +16,10 @@
     ├── ReconciliationError         13   rows that landed are neither in the bars nor in the quarantine
     ├── EngineError                 14   the engine or its cluster is not available
     │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
-    └── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
+    ├── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
+    ├── IncompleteError             17   some tickers could not be fetched; the others are in
+    ├── ScheduleError               18   nothing can be scheduled here, or the scheduled nights do not go well
+    └── StaleError                  19   the newest bars of some tickers are too old, though their vendors answered
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EngineError",
+    "IncompleteError",
     "InputError",
     "LakeBusyError",
     "LakeError",
@@ -38,9 +42,11 @@ __all__ = [
     "PmError",
     "QueryError",
     "ReconciliationError",
+    "ScheduleError",
     "SettingsError",
     "SourceError",
     "StageError",
+    "StaleError",
     "StorageError",
     "UnknownTickerError",
     "WorkerError",
@@ -105,7 +111,7 @@ class WorkspaceError(PmError):
 
 
 class InputError(PmError):
-    """A file cannot be read as bars, or a date, a run or a model that the user named does not exist."""
+    """A file cannot be read as bars, or a date, run, model, time zone or scheduler that is named does not exist."""
 
     exit_code = 5
 
@@ -201,6 +207,24 @@ class NoResultsError(PmError):
     """There is nothing to show: no run is done yet, or every ticker was left out."""
 
     exit_code = 16
+
+
+class IncompleteError(PmError):
+    """Some tickers could not be fetched; the others have landed, and whatever was asked for is done with them."""
+
+    exit_code = 17
+
+
+class ScheduleError(PmError):
+    """No scheduler is there or it refuses, or the last night failed, was missed, or its command no longer exists."""
+
+    exit_code = 18
+
+
+class StaleError(PmError):
+    """Vendors have no bars of some tickers that are new enough; whatever was asked for is done and recorded."""
+
+    exit_code = 19
 
 
 _COMPARED = 100

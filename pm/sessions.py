@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from functools import cache
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, lru_cache
 from typing import Any
 
 from pm.errors import SettingsError, did_you_mean
 
-__all__ = ["SESSIONS_PER_YEAR", "exchange_codes", "next_sessions", "sessions_between"]
+__all__ = [
+    "SESSIONS_PER_YEAR",
+    "closes_between",
+    "exchange_codes",
+    "last_closed",
+    "next_close",
+    "next_sessions",
+    "sessions_between",
+]
 
 SESSIONS_PER_YEAR = 252
 """Sessions per year by which volatility is annualised, for every market; docs/decisions has why."""
 
+_LONGEST_CLOSURE = timedelta(days=30)
+"""Time longer than any exchange is closed."""
 _SATURDAY = 5
 """Number of the weekday."""
 
@@ -27,7 +37,7 @@ def sessions_between(exchange: str, start: date, end: date) -> list[date]:
     """
     if end < start:
         return []
-    calendar = _calendar(exchange, date(start.year // 10 * 10, 1, 1), date(end.year // 10 * 10 + 10, 12, 31))
+    calendar = _of_decades(exchange, start, end)
     first = max(start, calendar.first_session.date())
     last = min(end, calendar.last_session.date())
     return [stamp.date() for stamp in calendar.sessions_in_range(first, last)] if first <= last else []
@@ -63,12 +73,69 @@ def next_sessions(after: date, count: int, *, exchange: str | None = None) -> li
     return days
 
 
+def closes_between(exchange: str | None, start: date, end: date) -> list[tuple[date, datetime]]:
+    """Return the sessions from `start` to `end`, both included, each with the time in UTC at which it closes.
+
+    Parameters
+    ----------
+    exchange
+        ISO 10383 code of the exchange. If it is None, and beyond the last day of its calendar, each day from Monday to
+        Friday is a session that closes at midnight UTC.
+    start, end
+        First and last day.
+
+    Raises
+    ------
+    SettingsError
+        The exchange code is unknown.
+    """
+    return list(_closes(exchange, start, end))
+
+
+@lru_cache(maxsize=4096)  # a refresh asks the same of thousands of tickers
+def _closes(exchange: str | None, start: date, end: date) -> tuple[tuple[date, datetime], ...]:
+    closes: list[tuple[date, datetime]] = []
+    if exchange is not None and end >= start:
+        calendar = _of_decades(exchange, start, end)
+        first, last = max(start, calendar.first_session.date()), min(end, calendar.last_session.date())
+        if first <= last:
+            times = calendar.closes[str(first) : str(last)]
+            closes = [(day.date(), close.to_pydatetime().replace(tzinfo=None)) for day, close in times.items()]
+        start = max(start, calendar.last_session.date() + timedelta(days=1))
+    day = start
+    while day <= end:
+        if day.weekday() < _SATURDAY:
+            closes.append((day, datetime.combine(day + timedelta(days=1), time(), UTC).replace(tzinfo=None)))
+        day += timedelta(days=1)
+    return tuple(closes)
+
+
+def last_closed(exchange: str | None, moment: datetime) -> date:
+    """Return the last session that had closed at a moment in UTC; see `closes_between`."""
+    day = moment.date()
+    closed = [session for session, close in closes_between(exchange, day - _LONGEST_CLOSURE, day) if close <= moment]
+    return closed[-1] if closed else day - _LONGEST_CLOSURE
+
+
+def next_close(exchange: str | None, after: date) -> datetime:
+    """Return the time in UTC at which the first session after a day closes; see `closes_between`."""
+    closes = closes_between(exchange, after + timedelta(days=1), after + _LONGEST_CLOSURE)
+    if closes:
+        return closes[0][1]
+    return datetime.combine(after + _LONGEST_CLOSURE, time(), UTC).replace(tzinfo=None)
+
+
 def exchange_codes() -> list[str]:
     """Return the codes of all exchanges that have a calendar."""
     import exchange_calendars  # takes 0.4 s to import
 
     names: list[str] = exchange_calendars.get_calendar_names(include_aliases=True)
     return names
+
+
+def _of_decades(exchange: str, start: date, end: date) -> Any:  # noqa: ANN401 - the library is untyped
+    """Return the calendar of an exchange over the decades around two days."""
+    return _calendar(exchange, date(start.year // 10 * 10, 1, 1), date(end.year // 10 * 10 + 10, 12, 31))
 
 
 @cache

@@ -1,15 +1,20 @@
-"""Create and find workspaces. A workspace is a folder with a user's settings, lake, views, models and reports."""
+"""Create and find workspaces. A workspace is a folder with a user's settings, lake, views, models, reports and logs."""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pm.errors import StorageError, WorkspaceError
 from pm.resources import config_dir
 from pm.windows_paths import long_paths_enabled, windows_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Workspace", "absolute", "find_workspace", "init_workspace", "require_folder"]
 
@@ -29,6 +34,15 @@ _READMES = {
         "The comment lines at the top become the view's comment; `-- column: text` describes a column.\n"
     ),
 }
+_IGNORED = """\
+# Written by `pm init`, in case that you keep this folder in git: your keys, and data that pm makes.
+/keys.yml
+/lake/*
+!/lake/README.md
+/models/*
+!/models/README.md
+/reports/
+"""
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,11 @@ class Workspace:
         return self.lake / "kept"
 
     @property
+    def vendors(self) -> Path:
+        """What was asked of each vendor today, in a folder for each; it can be deleted."""
+        return self.lake / "vendors"
+
+    @property
     def views(self) -> Path:
         """Folder of the user's own views."""
         return self.root / "sql"
@@ -72,6 +91,11 @@ class Workspace:
     def reports(self) -> Path:
         """Folder of the reports, one HTML file per run, and `latest.html`."""
         return self.root / "reports"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of what scheduled nights printed, and of the record of the last one."""
+        return self.root / "logs"
 
 
 def absolute(folder: Path) -> Path:
@@ -167,13 +191,19 @@ def require_folder(root: Path) -> None:
         )
 
 
-def init_workspace(root: Path) -> Workspace:
+def init_workspace(root: Path, values: Mapping[str, Mapping[str, str]] | None = None) -> Workspace:
     """Create a workspace in a folder, and return it. Files that exist already are not changed.
+
+    Parameters
+    ----------
+    values
+        Texts that settings of the new workspace have in place of the defaults: section to key to text.
 
     Raises
     ------
     WorkspaceError
-        The path is a file, or has a character that the lake cannot have in it; or the current folder was deleted.
+        The path is a file, or has a character that the lake cannot have in it; or the current folder was deleted; or
+        there is a settings file already that has other values.
     StorageError
         The folder cannot be written.
     """
@@ -191,11 +221,17 @@ def init_workspace(root: Path) -> Workspace:
             readme.parent.mkdir(exist_ok=True)
             if not readme.exists():
                 readme.write_text(text, encoding="utf-8")
+        ignored = workspace.root / ".gitignore"
+        if not ignored.exists():
+            ignored.write_text(_IGNORED, encoding="utf-8")
         # The file by which a workspace is recognised is written last, so that an incomplete one is not recognised.
         for file in sorted(config_dir().glob("*.yml"), key=lambda file: file.name == _MARK.name):
             target = workspace.config / file.name
+            text = _with_values(file.read_text(encoding="utf-8"), (values or {}).get(file.stem, {}))
             if not target.exists():
-                shutil.copyfile(file, target)
+                target.write_text(text, encoding="utf-8")
+            elif file.stem in (values or {}):
+                _refuse_other_values(target, (values or {})[file.stem])
     except OSError as error:
         raise StorageError(
             f"The workspace cannot be written: {error.strerror}.",
@@ -203,3 +239,24 @@ def init_workspace(root: Path) -> Workspace:
             hint="correct the permissions of the folder, or choose another: pm init DIR",
         ) from error
     return workspace
+
+
+def _with_values(text: str, values: Mapping[str, str]) -> str:
+    """Return the text of a settings file with other texts for some of its keys."""
+    for key, value in values.items():
+        text = re.sub(rf"^{key}:.*$", lambda _: _line_of(key, value), text, flags=re.MULTILINE)  # noqa: B023 - used at once
+    return text
+
+
+def _line_of(key: str, value: str) -> str:
+    return f"{key}: {json.dumps(value)}"
+
+
+def _refuse_other_values(file: Path, values: Mapping[str, str]) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    if any(_line_of(key, value) not in lines for key, value in values.items()):
+        raise WorkspaceError(
+            "The workspace is there already, and its settings are others.",
+            where=str(file),
+            hint=f"change {' and '.join(values)} in this file, or make a workspace in another folder",
+        )

@@ -25,7 +25,7 @@ COMMON = [
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "report"]
 """Rooms that are given frames and return frames, in the order of the data's way."""
-ORDER = [*COMMON, "lake", *PURE, "pipeline", "cli", "__main__"]
+ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
 """All rooms: a room can import only those before it."""
 
 
@@ -76,18 +76,21 @@ def test_a_pure_room_does_not_import_the_lake() -> None:
         f"{path.relative_to(PACKAGE)} imports {module}"
         for path in MODULES
         for module in imports(path)
-        if room_of(path) in PURE and module.startswith("pm.lake")
+        if room_of(path) in {*PURE, "schedule"} and module.startswith("pm.lake")
     ]
     assert offenders == []
+
+
+SLOW = ["duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars", "httpx", "yfinance"]
 
 
 def test_importing_a_pure_room_imports_no_database_and_nothing_slow() -> None:
     """All rooms are imported in one new process, in their order, and what each adds is looked at."""
     program = f"""
 import importlib, sys
-for room in {[*COMMON[1:], *PURE]}:
+for room in {[*COMMON[1:], *PURE, "schedule"]}:
     importlib.import_module("pm." + room)
-    for library in ("duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars"):
+    for library in {SLOW}:
         if library in sys.modules:
             print(room, "imports", library)
 """
@@ -111,15 +114,23 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
     ("library", "homes"),
     [
         ("duckdb", {"lake"}),
+        ("psycopg", {"lake"}),
         ("joblib", {"parallel"}),
         ("exchange_calendars", {"sessions"}),
         ("statsforecast", {"forecast"}),
         ("arch", {"volatility"}),
         ("plotly", {"report"}),
         ("dataframely", {"quality"}),
+        ("httpx", {"sources"}),
+        ("httpcore", {"sources"}),
+        ("tenacity", {"sources"}),
+        ("yfinance", {"sources"}),
+        ("curl_cffi", {"sources"}),
         ("typer", {"cli"}),
         ("rich", {"cli"}),
         ("pydantic_settings", {"settings"}),
+        ("apscheduler", {"schedule"}),
+        ("tzlocal", {"schedule"}),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, homes: set[str]) -> None:

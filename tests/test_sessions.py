@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pm.errors import SettingsError
-from pm.sessions import next_sessions, sessions_between
+from pm.sessions import closes_between, last_closed, next_close, next_sessions, sessions_between
 
 
 def _closed(exchange: str, *days: date) -> bool:
@@ -77,3 +77,29 @@ def test_the_next_sessions_are_as_many_as_requested_and_in_order(after: date, co
     assert all(day > after for day in ahead)
     if exchange is not None and count:
         assert ahead == [day for day in sessions_between(exchange, after, ahead[-1]) if day > after]
+
+
+@given(
+    st.sampled_from(["XNYS", "XLON", "XTKS", "24/7", None]),
+    st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2025, 1, 1)),  # noqa: DTZ001 - UTC without a zone
+)
+def test_the_last_session_that_has_closed_is_the_one_before_the_next_close(
+    exchange: str | None, moment: datetime
+) -> None:
+    day = last_closed(exchange, moment)
+    ((session, close),) = closes_between(exchange, day, day)
+    assert session == day
+    assert close <= moment < next_close(exchange, day)
+    if exchange is not None:
+        assert sessions_between(exchange, day, moment.date())[0] == day
+
+
+def test_early_closes_are_known_and_unknown_exchanges_close_at_midnight() -> None:
+    assert [close.isoformat() for _, close in closes_between("XNYS", date(2024, 7, 2), date(2024, 7, 5))] == [
+        "2024-07-02T20:00:00",
+        "2024-07-03T17:00:00",
+        "2024-07-05T20:00:00",
+    ]
+    friday = closes_between(None, date(2024, 7, 5), date(2024, 7, 7))
+    assert [(day, close.isoformat()) for day, close in friday] == [(date(2024, 7, 5), "2024-07-06T00:00:00")]
+    assert next_close(None, date(2024, 7, 5)).isoformat() == "2024-07-09T00:00:00"

@@ -37,6 +37,15 @@ def test_existing_files_are_not_changed(tmp_path: Path) -> None:
     assert (made.lake / "README.md").read_text() == "my words"
 
 
+def test_keys_stay_out_of_git_and_a_users_own_list_is_left(tmp_path: Path) -> None:
+    made = init_workspace(tmp_path / "new")
+    assert "/keys.yml" in (made.root / ".gitignore").read_text("utf-8").splitlines()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / ".gitignore").write_text("*.tmp\n", encoding="utf-8")
+    own = init_workspace(tmp_path / "own")
+    assert (own.root / ".gitignore").read_text("utf-8") == "*.tmp\n"
+
+
 def test_a_workspace_is_found_from_any_folder_inside_it(tmp_path: Path) -> None:
     made = init_workspace(tmp_path / "desk")
     inside = made.root / "a" / "b"

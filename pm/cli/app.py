@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from pm import __version__
 from pm.cli import (
     actions,
+    data,
     evaluate,
     forecast,
     import_,
@@ -24,9 +25,12 @@ from pm.cli import (
     lake,
     policy,
     quarantine,
+    refresh,
     run,
     runs,
+    schedule,
     signals,
+    sources,
     sql,
     tables,
     universe,
@@ -92,6 +96,7 @@ def _command_line() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("run")(run.run)
+    app.command("refresh")(refresh.refresh)
     app.command("import")(import_.import_)
     app.command("init")(init.init)
     app.command("evaluate")(evaluate.evaluate)
@@ -103,8 +108,11 @@ def _command_line() -> typer.Typer:
     app.add_typer(runs.app, name="runs")
     app.add_typer(actions.app, name="actions")
     app.add_typer(universe.app, name="universe")
+    app.add_typer(sources.app, name="sources")
+    app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
     app.add_typer(lake.app, name="lake")
+    app.add_typer(schedule.app, name="schedule")
     return app
 
 

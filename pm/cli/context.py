@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pm.settings import Settings
     from pm.workspace import Workspace
 
-__all__ = ["Options", "find_settings", "open_reader", "open_workspace", "open_writer"]
+__all__ = ["Options", "find_settings", "open_reader", "open_workspace", "open_writer", "require_workspace"]
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,35 @@ def open_workspace(
     found, folder = _find(context)
     if found is None:
         if not create:
-            raise WorkspaceError(
-                "There is no workspace here.",
-                where=str(folder),
-                hint="make one with `pm init` or `pm run`, or name one with --workspace DIR",
-            )
+            raise _no_workspace(folder)
         require_folder(folder)
         settings = load_settings()
         if check is not None:
             check(settings)
         found = init_workspace(folder)
     return found, load_settings(found.config)
+
+
+def require_workspace(context: typer.Context) -> Workspace:
+    """Find the workspace, without reading its settings.
+
+    Raises
+    ------
+    WorkspaceError
+        There is none, or the named folder does not exist.
+    """
+    found, folder = _find(context)
+    if found is None:
+        raise _no_workspace(folder)
+    return found
+
+
+def _no_workspace(folder: Path) -> WorkspaceError:
+    return WorkspaceError(
+        "There is no workspace here.",
+        where=str(folder),
+        hint="make one with `pm init` or `pm run`, or name one with --workspace DIR",
+    )
 
 
 def find_settings(context: typer.Context) -> tuple[Workspace | None, Settings]:

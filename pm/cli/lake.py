@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pm.cli.context import open_reader, open_workspace, open_writer
-from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
+from pm.cli.options import CATALOG_HELP, DATA_HELP, ENDPOINT_HELP, REGION_HELP, NoWait
 from pm.cli.paths import expand_home
 from pm.errors import InputError, LakeError
 from pm.plural import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from pm.lake import Lake
-    from pm.lake.integrity import FileFault
+    from pm.lake.integrity import CatalogFile, FileFault
+    from pm.lake.location import LakeLocation
 
 __all__ = ["app"]
 
@@ -32,7 +34,7 @@ def info(context: typer.Context) -> None:
     from pm.lake.maintenance import table_sizes
 
     with open_reader(context) as lake:
-        print_lines(f"Lake: {lake.root}", f"Newest snapshot: {lake.snapshot}", "")
+        print_lines(f"Lake: {lake.location.where}", f"Newest snapshot: {lake.snapshot}", "")
         print_frame(table_sizes(lake), formats=dict.fromkeys(("rows", "files", "bytes"), ",d"))
 
 
@@ -114,7 +116,7 @@ def verify(
         )
         print_lines(sentence)
     if damaged:
-        _tell_damage(damaged, newest)
+        _tell_damage(damaged, newest, lake.location)
         raise typer.Exit(LakeError.exit_code)
     print_lines(f"{plural(count, 'file')} verified: none is damaged.")
 
@@ -147,10 +149,47 @@ def restore(
         print_lines(f"Restored {plural(len(damaged) - len(remaining), 'file')}.")
     if remaining:
         print_lines(f"The backup has no whole copy of {plural(len(remaining), 'file')}:")
-        _tell_damage(remaining, newest)
+        _tell_damage(remaining, newest, lake.location)
         raise typer.Exit(LakeError.exit_code)
     if not damaged:
         print_lines("No data file is damaged.")
+
+
+@app.command()
+def copy(
+    context: typer.Context,
+    *,
+    catalog: Annotated[str, typer.Option(metavar="URL", help=CATALOG_HELP)],
+    data: Annotated[str, typer.Option(metavar="URL", help=DATA_HELP)],
+    endpoint: Annotated[str, typer.Option(metavar="URL", help=ENDPOINT_HELP, show_default=False)] = "",
+    region: Annotated[str, typer.Option(metavar="NAME", help=REGION_HELP, show_default=False)] = "",
+    no_wait: NoWait = False,
+) -> None:
+    """Copy the lake of the workspace, with all of its snapshots, to a place that other machines can share.
+
+    The workspace keeps its lake, and goes on using it until its settings name the other one.
+    """
+    import json
+
+    from pm.cli.render import print_lines
+    from pm.lake.location import LakeLocation
+    from pm.lake.moving import copy_to_shared
+    from pm.lake.shared import check_shared
+    from pm.settings import with_values
+
+    workspace, settings = open_workspace(context)
+    given = {"catalog": catalog, "data": data, "s3_endpoint": endpoint, "s3_region": region}
+    target = LakeLocation.of(
+        workspace.lake, with_values(settings, "lake", given, where="pm lake copy --catalog, --data").lake
+    )
+    check_shared(target)
+    with open_writer(workspace, settings, no_wait=no_wait) as lake, _progress("Copying", lake.files()) as advance:
+        count = copy_to_shared(lake, target, on_progress=advance)
+    print_lines(
+        f"Copied {plural(count, 'file')} and the catalog to {target.where}.",
+        f"To use it, set these in {workspace.config / 'lake.yml'}; keep the folder lake until you have seen it work:",
+        *(f"{key}: {json.dumps(value)}" for key, value in given.items()),
+    )
 
 
 def _for_verifying(context: typer.Context, *, write: bool, no_wait: bool) -> AbstractContextManager[Lake]:
@@ -159,18 +198,25 @@ def _for_verifying(context: typer.Context, *, write: bool, no_wait: bool) -> Abs
 
 def _faults(lake: Lake) -> list[FileFault]:
     """Read every file, and show how far it is on a terminal."""
+    files = lake.files()
+    with _progress("Verifying", files) as advance:
+        return lake.verify(files, on_progress=advance)
+
+
+@contextmanager
+def _progress(title: str, files: Sequence[CatalogFile]) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how far a command is; the function it yields is told the bytes of each file."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    files = lake.files()
-    columns = (TextColumn("Verifying"), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn(title), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True, highlight=False, emoji=False)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=sum(file.bytes for file in files))
-        return lake.verify(files, on_progress=lambda size: progress.advance(task, size))
+        yield lambda size: progress.advance(task, size)
 
 
-def _tell_damage(damaged: Sequence[FileFault], newest: int) -> None:
+def _tell_damage(damaged: Sequence[FileFault], newest: int, location: LakeLocation) -> None:
     """List damaged files, and say what repairs them."""
     import polars as pl
 
@@ -186,12 +232,18 @@ def _tell_damage(damaged: Sequence[FileFault], newest: int) -> None:
         }
         for found in damaged
     ]
-    print_frame(pl.DataFrame(rows), title=f"Damaged: {plural(len(rows), 'file')} below lake/data.")
+    folder = location.data_path.rstrip("/") if location.is_shared else "lake/data"
+    print_frame(pl.DataFrame(rows), title=f"Damaged: {plural(len(rows), 'file')} below {folder}.")
     print_lines("")
     if not any(found.file.end is None for found in damaged):
         print_lines("Only past snapshots read these files: the tables as they are now are whole.")
+    away = (
+        "name another schema in lake.catalog and another folder in lake.data"
+        if location.is_shared
+        else "move the folder lake away"
+    )
     print_lines(
         "From a backup of any time since: pm lake restore DIR",
-        "Without a backup: move the folder lake away, then import your files again (pm import) and run (pm run). The "
-        "bars are as before; what earlier runs had forecast is lost.",
+        f"Without a backup: {away}, then import your files again (pm import) and run (pm run). The bars are as before; "
+        "what earlier runs had forecast is lost.",
     )

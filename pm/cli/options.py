@@ -7,7 +7,26 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsOf", "Jobs", "NoWait", "Source", "Tickers", "parse_ticker", "parse_tickers"]
+__all__ = [
+    "CATALOG_HELP",
+    "DATA_HELP",
+    "ENDPOINT_HELP",
+    "REGION_HELP",
+    "AsOf",
+    "Jobs",
+    "NoWait",
+    "Source",
+    "Tickers",
+    "parse_ticker",
+    "parse_tickers",
+]
+
+CATALOG_HELP = (
+    "PostgreSQL database of a lake that machines share: postgres://USER@HOST:PORT/DATABASE, without a password."
+)
+DATA_HELP = "Data of such a lake: s3://BUCKET/FOLDER, or a folder that all of the machines see under the same path."
+ENDPOINT_HELP = "Address of an object store other than Amazon's."
+REGION_HELP = "Region of the bucket, if it is not that of the AWS profile or environment."
 
 AsOf = Annotated[
     datetime | None,

@@ -40,15 +40,15 @@ def run_to_show(lake: Lake, run_id: str | None) -> str:
         if newest:
             return str(newest[0]["run_id"])
         if of_sample:
-            message = "There are no results of your own files yet; those of the sample were removed."
+            message = "There are no results of your own bars yet; those of the sample were removed."
         else:
             message = "There are no results yet: no run is done."
-        raise NoResultsError(message, where=str(lake.root), hint="pm run")
+        raise NoResultsError(message, where=lake.location.where, hint="pm run")
     if run_id in of_sample:
         raise NoResultsError(
-            "The results of this run were removed: it was about the sample, which your own files have ended.",
+            "The results of this run were removed: it was about the sample, which your own bars have ended.",
             where=f"run {run_id}",
-            hint="pm run, for results of your own files; pm run --source sample, for the sample again",
+            hint="pm run, for results of your own bars; pm run --source sample, for the sample again",
         )
     known = sorted(row["run_id"] for row in runs)
     if run_id not in known:
@@ -121,5 +121,14 @@ def print_age(lake: Lake, run_id: str, newest: date, *, max_age_days: int) -> No
     if (today - newest).days > max_age_days:
         print_lines(
             f"WARNING: the newest bar is of {age(newest, today)}, more than {plural(max_age_days, 'day')}",
-            "(forecast.max_age_days): this is not about today. Newer bars: pm import PATH",
+            f"(forecast.max_age_days): this is not about today. {_remedy(lake)}",
         )
+
+
+def _remedy(lake: Lake) -> str:
+    """Return how to get newer bars, in a sentence."""
+    from pm.settings.refresh import VENDOR_NAMES
+
+    if lake.select_rows("universe", columns=("ticker",), limit=1, source=VENDOR_NAMES):
+        return "How old the bars of each ticker are: pm data health. Newer bars: pm refresh"
+    return "Newer bars: pm import PATH"

@@ -42,6 +42,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     """
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import progress_shown
+    from pm.cli.refresh import incomplete, too_old
     from pm.cli.render import print_lines
     from pm.cli.results import print_flags
     from pm.cli.signals import no_signals, print_signals
@@ -65,6 +66,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         with lake.reading():
             print_flags(lake, result.run_id)
             found = print_signals(lake, result.run_id, max_age_days=settings.forecast.max_age_days)
+            failed = incomplete(lake, result.run_id)
+            stale = too_old(lake, result.run_id, max_age_days=settings.forecast.max_age_days)
     if not result.worked:
         print_lines(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")
     print_lines(
@@ -73,3 +76,5 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     )
     if not found:
         raise no_signals(result.run_id)
+    if (problem := failed or stale) is not None:
+        raise problem

@@ -56,9 +56,9 @@ def _newest_runs(lake: Lake, limit: int) -> pl.DataFrame:
     """Return the newest runs; one that is recorded as running while no process is writing was cut off."""
     import polars as pl
 
-    from pm.pipeline.lock import is_locked
+    from pm.pipeline.right_to_write import is_being_written
 
-    status = pl.col("status") if is_locked(lake.root) else pl.col("status").replace("running", "cut off")
+    status = pl.col("status") if is_being_written(lake.location) else pl.col("status").replace("running", "cut off")
     return lake.select(
         "runs",
         columns=(*_LISTED, "started_at", "finished_at"),

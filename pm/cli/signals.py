@@ -15,6 +15,8 @@ from pm.errors import NoResultsError
 from pm.plural import plural
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import polars as pl
 
     from pm.cli.render import CellFormat
@@ -110,8 +112,10 @@ def print_signals(lake: Lake, run_id: str, *, max_age_days: int) -> bool:
         print_look(lake, run_id)
         print_age(lake, run_id, newest, max_age_days=max_age_days)
         table = frame.select(pl.col(name).alias(heading) for name, heading in _COLUMNS.items())
+        ages = _ages(lake, run_id, table["ticker"], newest, max_age_days=max_age_days)
+        table = table.insert_column(2, _edges(table["ticker"], verdicts))
         print_frame(
-            table.insert_column(2, _edges(table["ticker"], verdicts)),
+            table if ages is None else table.insert_column(1, ages),
             formats=prices
             | dict.fromkeys(("median", "lower", "upper"), "+z.1%")
             | dict.fromkeys(("P(gain)", "P(loss)"), ".0%")
@@ -128,6 +132,34 @@ def print_signals(lake: Lake, run_id: str, *, max_age_days: int) -> bool:
         _print_edges(verdicts)
     _print_exclusions(lake, outputs)
     return bool(rows)
+
+
+def _ages(lake: Lake, run_id: str, tickers: pl.Series, newest: date, *, max_age_days: int) -> pl.Series | None:
+    """Return a column with the age of the last bar where it is too old; None if no vendor's is.
+
+    Warns of such tickers if the newest bar of all is not too old, which `print_age` tells.
+    """
+    import polars as pl
+
+    from pm.cli.render import join_names, print_lines
+    from pm.pipeline import stale_tickers_of
+
+    today = utc_today()
+    stale = {
+        each.ticker: each.last_date
+        for each in stale_tickers_of(lake, run_id, max_age_days=max_age_days)
+        if each.ticker in tickers
+    }
+    if not stale:
+        return None
+    if (today - newest).days <= max_age_days:
+        have = "has no bar" if len(stale) == 1 else "have no bars"
+        print_lines(
+            f"WARNING: {join_names(list(stale), limit=_MAX_NAMED)} {have} of the last {plural(max_age_days, 'day')}",
+            "(forecast.max_age_days): such signals are not about today. See `pm data health`; ask again: pm refresh",
+        )
+    words = {ticker: plural((today - day).days, "day") for ticker, day in stale.items()}
+    return pl.Series("age of bar", [words.get(ticker) for ticker in tickers], pl.String)
 
 
 def _verdicts(lake: Lake, forecast_run_id: str | None) -> dict[str, str]:

@@ -90,6 +90,7 @@ def sql(
     from pm.cli.write import write_frames
     from pm.lake.console import Console
     from pm.lake.limits import QueryLimits
+    from pm.lake.location import LakeLocation
 
     file_format = _file_format(output_format, output)
     workspace, settings = open_workspace(context)
@@ -100,7 +101,7 @@ def sql(
         memory_mb=chosen.query_memory_mb if memory is None else memory,
         rows=chosen.query_rows if max_rows is None else max_rows,
     )
-    with Console(workspace.lake, at=at, threads=chosen.threads, limits=limits) as console:
+    with Console(LakeLocation.of(workspace.lake, chosen), at=at, threads=chosen.threads, limits=limits) as console:
         frames = console.stream(_standard_input() if query == "-" else query)
         if file_format is None:
             _print_table(frames)

@@ -34,7 +34,7 @@ def tables(
         if name not in comments:
             raise QueryError(
                 f"There is no table or view {name!r}.{did_you_mean(name, comments)}",
-                where=str(lake.root),
+                where=lake.location.where,
                 hint="list the tables and views with `pm tables`",
             )
         print_lines(comments[name], "")

@@ -18,8 +18,8 @@ from duckdb.sqltypes import DuckDBPyType
 from pm.errors import QueryError, did_you_mean
 from pm.lake.binding import identifier, quote
 from pm.lake.connection import attach, connect, explained, no_lake
-from pm.lake.layout import CATALOG, DATA
 from pm.lake.limits import QueryLimits, Watch
+from pm.lake.location import LakeLocation, located
 from pm.lake.reads import parsed
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ class Console:
 
     Parameters
     ----------
-    root
-        The workspace's lake folder.
+    place
+        The workspace's lake folder, or another location of a lake.
     at
         Snapshot to read; the newest by default.
     threads
@@ -103,21 +103,27 @@ class Console:
     """
 
     def __init__(
-        self, root: Path, *, at: int | None = None, threads: int = 0, limits: QueryLimits | None = None
+        self,
+        place: Path | LakeLocation,
+        *,
+        at: int | None = None,
+        threads: int = 0,
+        limits: QueryLimits | None = None,
     ) -> None:
-        if not (root / CATALOG).is_file():
-            raise no_lake(root)
-        self._root = root
+        location = located(place)
+        if not location.is_shared and not location.catalog_file.is_file():
+            raise no_lake(location.folder)
+        self._location = location
         self._parser = duckdb.connect()
-        self._connection = connect(threads=threads)
-        attach(self._connection, root, read_only=True, at=at)
+        self._connection = connect(location, threads=threads)
+        attach(self._connection, location, read_only=True, at=at)
         self._limits = limits or QueryLimits()
         self._watch = Watch(self._connection, self._limits)
         self._reader: pa.RecordBatchReader | None = None
         if self._limits.memory_mb:
             self._connection.execute(f"SET memory_limit = '{self._limits.memory_mb:d}MB'")
-        # DuckDB reads files in the lake's data folder, and nowhere else.
-        self._connection.execute(f"SET allowed_directories = [{quote(str(root / DATA) + '/')}]")
+        # DuckDB reads files of the lake's data, and no others.
+        self._connection.execute(f"SET allowed_directories = [{quote(location.data_path)}]")
         self._connection.execute("SET python_enable_replacements = false")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
@@ -188,7 +194,7 @@ class Console:
         try:
             return self._watch.run(work)
         except duckdb.Error as error:
-            known = None if isinstance(error, _ABOUT_THE_QUESTION) else explained(error, self._root)
+            known = None if isinstance(error, _ABOUT_THE_QUESTION) else explained(error, self._location)
             if known is not None:
                 raise known from error
             raise _failed(error, hint="list the tables and views with `pm tables`") from error

@@ -6,20 +6,15 @@ changed after its commit, so that a checksum of its bytes stays right for as lon
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pm.errors import LakeError, StorageError
+from pm.errors import LakeError
 from pm.lake.binding import literal, quote
-from pm.lake.durability import sync
-from pm.lake.layout import DATA
-from pm.open_files import patiently, replace
+from pm.lake.store import checksum_of, is_readable
 from pm.tables.lake import FILE_CHECKSUMS
 
 if TYPE_CHECKING:
@@ -27,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
+
+    from pm.lake.location import LakeLocation
+    from pm.lake.store import DataStore
 
 __all__ = [
     "CatalogFile",
@@ -128,17 +126,24 @@ def inline_all_checksums(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def record_checksums(connection: duckdb.DuckDBPyConnection, root: Path, files: Iterable[Path]) -> None:
+def record_checksums(connection: duckdb.DuckDBPyConnection, store: DataStore, paths: Iterable[str]) -> None:
     """Record the checksums of new files, in the caller's transaction, which is the one that names them.
 
     A file that another process is still writing can be among them. Its own commit records it again, and one right
     checksum is enough.
+
+    Parameters
+    ----------
+    store
+        What keeps the files.
+    paths
+        Paths of the files below the folder of the data.
     """
     rows = []
-    for file in files:
+    for path in paths:
         with suppress(FileNotFoundError):  # of a transaction of another process that was rolled back
-            size, digest = file.stat().st_size, _checksum(file)
-            rows.append(f"({quote(file.relative_to(root / DATA).as_posix())}, {size:d}, {quote(digest)})")
+            size, digest = store.checksum(path)
+            rows.append(f"({quote(path)}, {size:d}, {quote(digest)})")
     if rows:
         connection.execute(f"INSERT INTO {FILE_CHECKSUMS.qualified} VALUES {', '.join(rows)}")  # noqa: S608 - quoted
 
@@ -171,9 +176,10 @@ def recorded_checksums(connection: duckdb.DuckDBPyConnection) -> dict[str, set[t
 
 def faults_of(
     connection: duckdb.DuckDBPyConnection,
-    root: Path,
+    store: DataStore,
     files: Collection[CatalogFile],
     *,
+    quick: bool = False,
     on_progress: Callable[[int], object] = lambda _: None,
 ) -> list[FileFault]:
     """Read files, and return those that are missing, changed, or without a checksum to compare with.
@@ -182,20 +188,31 @@ def faults_of(
     ----------
     connection
         The lake, attached.
-    root
-        Folder of the lake.
+    store
+        What keeps the files.
     files
         The files to read.
+    quick
+        Compare only sizes where the store itself guards the bytes of its files.
     on_progress
         Function that is called with the number of bytes of each file when it has been read.
     """
+    if not files:
+        return []
+    if quick and store.guards_bytes:
+        sizes = store.sizes()
+        return [
+            FileFault(file, Fault.CHANGED if file.path in sizes else Fault.MISSING)
+            for file in files
+            if sizes.get(file.path) != file.bytes
+        ]
     recorded = recorded_checksums(connection)
 
     def compared(file: CatalogFile) -> Fault | None:
-        return _fault(root / DATA / file.path, file, recorded.get(file.path, set()))
+        return _fault(store, file, recorded.get(file.path, set()))
 
     faults = []
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # neither reading nor hashing holds Python's lock
+    with ThreadPoolExecutor(store.readers) as threads:  # neither reading nor hashing holds Python's lock
         for file, fault in zip(files, threads.map(compared, files), strict=True):
             if fault is not None:
                 faults.append(FileFault(file, fault))
@@ -203,38 +220,20 @@ def faults_of(
     return faults
 
 
-def _fault(place: Path, file: CatalogFile, recorded: set[tuple[int, str]]) -> Fault | None:
+def _fault(store: DataStore, file: CatalogFile, recorded: set[tuple[int, str]]) -> Fault | None:
     try:
-        size = place.stat().st_size
-        if size != file.bytes:
+        if recorded:
+            # The size tells most damage without reading the file.
+            whole = store.size(file.path) == file.bytes and store.checksum(file.path) in recorded
+            return None if whole else Fault.CHANGED
+        if store.size(file.path) != file.bytes:
             return Fault.CHANGED
-        if not recorded:
-            return Fault.UNRECORDED if _is_readable(place) else Fault.CHANGED
-        return None if (size, _checksum(place)) in recorded else Fault.CHANGED
+        return Fault.UNRECORDED if store.is_readable(file.path) else Fault.CHANGED
     except FileNotFoundError:
         return Fault.MISSING
 
 
-def _checksum(file: Path) -> str:
-    with patiently(lambda: file.open("rb")) as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _is_readable(file: Path) -> bool:
-    """Return whether a Parquet file can be read to its end; its numbers can still be wrong."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file) as opened:
-            for _ in opened.iter_batches():
-                pass
-    except (pa.ArrowException, OSError, ValueError):
-        return False
-    return True
-
-
-def refuse_faults(faults: Iterable[FileFault], root: Path) -> None:
+def refuse_faults(faults: Iterable[FileFault], location: LakeLocation) -> None:
     """Refuse to go on with damaged files; files without a checksum pass.
 
     Raises
@@ -250,18 +249,20 @@ def refuse_faults(faults: Iterable[FileFault], root: Path) -> None:
     fault = "is missing" if first.fault is Fault.MISSING else "has changed since it was written"
     raise LakeError(
         f"The lake is damaged: a data file of table {first.file.table} {fault}{others}.",
-        where=str(root / DATA / first.file.path),
+        where=location.place_of(first.file.path),
         hint="list all damage with `pm lake verify`; with a backup, `pm lake restore DIR` repairs it",
     )
 
 
 def restore_files(
-    connection: duckdb.DuckDBPyConnection, root: Path, faults: Iterable[FileFault], backup: Path
+    connection: duckdb.DuckDBPyConnection, store: DataStore, faults: Iterable[FileFault], backup: Path
 ) -> list[FileFault]:
     """Replace damaged files by the same files of a backup, and return the faults that remain.
 
     Parameters
     ----------
+    store
+        What keeps the files.
     backup
         A folder with a copy of the lake's data anywhere below it, of any time since the files were written. Only a
         copy with the recorded checksum is taken, or, for a file without one, a copy of its size that can be read.
@@ -273,39 +274,27 @@ def restore_files(
     """
     recorded = recorded_checksums(connection)
     copies: dict[str, list[Path]] = {}
-    for file in backup.rglob("*.parquet"):
-        copies.setdefault(file.name, []).append(file)
+    for copy in backup.rglob("*.parquet"):
+        copies.setdefault(copy.name, []).append(copy)
     remaining: list[FileFault] = []
     for found in faults:
         if found.fault is Fault.UNRECORDED:
             continue
-        target = root / DATA / found.file.path
-        whole = (
-            copy
-            for copy in copies.get(target.name, ())
-            if _fault(copy, found.file, recorded.get(found.file.path, set())) in {None, Fault.UNRECORDED}
-        )
-        copy = next(whole, None)
-        if copy is None:
+        file = found.file
+        known = recorded.get(file.path, set())
+        whole = (copy for copy in copies.get(file.path.rpartition("/")[2], ()) if _is_whole(copy, file, known))
+        chosen = next(whole, None)
+        if chosen is None:
             remaining.append(found)
             continue
-        if target.is_dir():
-            raise StorageError(
-                "A folder is in the place of a data file.", where=str(target), hint="move it away, then run this again"
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _copy_whole(copy, target)
+        store.put(chosen, file.path)
     return remaining
 
 
-def _copy_whole(source: Path, target: Path) -> None:
-    """Copy a file under a name of its own first, so that nothing but a whole copy is ever in its place."""
-    draft = target.with_name(f"{target.name}.part")
+def _is_whole(copy: Path, file: CatalogFile, recorded: set[tuple[int, str]]) -> bool:
+    """Return whether a copy of a file has its recorded checksum; if there is none, its size, and can be read."""
     try:
-        shutil.copyfile(source, draft)
-        sync(draft)
-        replace(draft, target)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-    sync(target.parent)
+        size = copy.stat().st_size
+        return size == file.bytes and ((size, checksum_of(copy)) in recorded if recorded else is_readable(copy))
+    except FileNotFoundError:
+        return False

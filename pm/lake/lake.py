@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -13,7 +14,7 @@ from pm.errors import LakeError, did_you_mean
 from pm.lake import snapshots
 from pm.lake.binding import execute, identifier, quote
 from pm.lake.connection import attach, connect, no_lake, refuse_file, retried, translated
-from pm.lake.durability import DataFiles, sync_new_lake
+from pm.lake.durability import sync_new_lake
 from pm.lake.integrity import (
     CatalogFile,
     FileFault,
@@ -26,11 +27,13 @@ from pm.lake.integrity import (
     recorded_checksums,
     restore_files,
 )
-from pm.lake.layout import CATALOG, DATA
+from pm.lake.location import LakeLocation
 from pm.lake.reads import resolved, sources_of
 from pm.lake.schema import create_schemas, inline_no_raw_rows, is_current, lacking, migrate, read_views
 from pm.lake.select import Selection, polars_frame
 from pm.lake.snapshots import MAINTENANCE
+from pm.lake.spill import spill_folder
+from pm.lake.store import store_of
 from pm.lake.transaction import Transaction, query
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from pm.lake.advisory import AdvisoryLock
     from pm.settings import LakeSettings
     from pm.tables.declaration import Table
 
@@ -66,7 +70,8 @@ class Lake:
     root
         The workspace's lake folder. It is created if it does not exist and the lake is opened for writing.
     settings
-        Number of attempts of a commit, and age at which snapshots are forgotten.
+        Where the lake is if it is not in the folder, number of attempts of a commit, and age at which snapshots are
+        forgotten.
     tables
         The tables of the lake by their name as SQL writes it, such as 'raw.rows'. Missing ones are created when the
         lake is opened for writing. Tables `dictionary` and `file_checksums`, which the lake fills itself, are added.
@@ -77,6 +82,8 @@ class Lake:
     views
         Folders of SQL files, a view each; see `pm.lake.schema.View`. Opened for writing, the lake is given exactly
         these views. By default its views are left as they are.
+    lock
+        The right to write to a shared lake. It is proven, or taken, for each commit.
 
     Raises
     ------
@@ -95,68 +102,85 @@ class Lake:
         read_only: bool = False,
         at: int | None = None,
         views: Sequence[Path] | None = None,
+        lock: AdvisoryLock | None = None,
     ) -> None:
         self.root = root
+        self.location = LakeLocation.of(root, settings)
         self.settings = settings
+        self._lock = lock
         self.tables = {**tables, **{table.qualified: table for table in (DICTIONARY, FILE_CHECKSUMS)}}
         self._versions: tuple[int, dict[str, int]] | None = None
         self._sources: dict[str, set[str]] = {}
         self._known: dict[tuple[str, str], tuple[dict[str, int], list[dict[str, Any]]]] = {}
         self._reading: _Reading | None = None
-        if read_only and not (root / CATALOG).is_file():
+        if read_only and not self.location.is_shared and not self.location.catalog_file.is_file():
             raise no_lake(root)
         if not read_only:
-            refuse_file(root)
-            with translated(root):
-                (root / DATA).mkdir(parents=True, exist_ok=True)
-                if not (root / CATALOG).exists():
-                    sync_new_lake(root)
-                self._files = DataFiles(root / DATA)
-        self._connection = connect(threads=settings.threads)
-        retried(lambda: attach(self._connection, root, read_only=read_only, at=at), settings)
+            self._make_place()
+        self._connection = connect(self.location, threads=settings.threads)
+        self._store = store_of(self.location, self._connection)
+        if not read_only:
+            with translated(self.location):
+                self._store.watch()
+        retried(lambda: attach(self._connection, self.location, read_only=read_only, at=at), settings)
         if not read_only:
             self._bring_up_to_date(views)
         elif at is None:  # a past snapshot can be of an older version
             self._refuse_an_older_version()
+
+    def _make_place(self) -> None:
+        """Make the folders of the lake, and the schema of a shared one, where they are missing."""
+        refuse_file(self.root)
+        with translated(self.location):
+            if not self.location.is_in_object_store:
+                self.location.data_folder.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            if self.location.is_shared:
+                from pm.lake.shared import prepare_catalog
+
+                prepare_catalog(self.location)
+            elif not self.location.catalog_file.exists():
+                sync_new_lake(self.root)
 
     @property
     def _declared(self) -> list[Table]:
         return list(self.tables.values())
 
     def _refuse_an_older_version(self) -> None:
-        with translated(self.root):
+        with translated(self.location):
             missing = lacking(self._connection, self._declared)
         if missing:
             self.close()
             raise LakeError(
                 f"An older version made this lake: it has no {missing[0]}.",
-                where=str(self.root),
+                where=self.location.where,
                 hint="bring it up to date with any command that writes, such as `pm run`",
             )
 
     def _bring_up_to_date(self, folders: Sequence[Path] | None) -> None:
         views = None if folders is None else read_views(folders)
-        with translated(self.root):
+        with translated(self.location):
             if is_current(self._connection, self._declared, views):
                 return
 
         def create() -> None:
-            with translated(self.root):
+            with translated(self.location):
                 self._connection.execute("BEGIN")
             try:
-                with translated(self.root):
+                with translated(self.location):
                     create_schemas(self._connection, self._declared)
                     create_checksums(self._connection)
+                    self._prove_right_to_write()
                     self._connection.execute("COMMIT")
             except BaseException:
                 self._roll_back()
                 raise
-            with translated(self.root):
+            with translated(self.location):
                 inline_no_raw_rows(self._connection, self._declared)
                 inline_all_checksums(self._connection)
 
         def bring_up() -> None:
-            with translated(self.root):
+            with translated(self.location):
                 migrate(self._connection, self._declared, views)
 
         retried(create, self.settings)
@@ -183,14 +207,14 @@ class Lake:
         DuckLake asks its catalog for the newest snapshot once a transaction, so that several reads in one take less
         time than one by one: 4 ms less for each.
         """
-        with translated(self.root):
+        with translated(self.location):
             self._connection.execute("BEGIN")
         self._reading = _Reading()
         try:
             yield
         finally:
             self._reading = None
-            with translated(self.root):
+            with translated(self.location):
                 self._roll_back()
 
     def query(self, sql: str, parameters: Sequence[object] = (), **frames: pl.DataFrame) -> pl.DataFrame:
@@ -205,7 +229,7 @@ class Lake:
         frames
             Frames that the query can name like tables.
         """
-        with translated(self.root):
+        with translated(self.location):
             return query(self._connection, self.root, sql, parameters, frames)
 
     def read(
@@ -252,6 +276,14 @@ class Lake:
             return frame
         # A newer version may have added columns to the table, and an older snapshot may lack some.
         return frame.select(name for name in table.polars_schema if name in frame.columns)
+
+    def export(self, table: Table, file: Path) -> None:
+        """Write the rows of a table to a Parquet file, in place of one that is there."""
+        columns = ", ".join(identifier(name) for name in table.polars_schema)
+        with translated(self.location):
+            self._connection.execute(
+                f"COPY (SELECT {columns} FROM {table.qualified}) TO {quote(str(file))} (FORMAT parquet)"  # noqa: S608 - declared names
+            )
 
     def select(
         self,
@@ -311,14 +343,16 @@ class Lake:
 
     def _select(self, selection: Selection) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]]]:
         if selection.name not in self.tables:
-            self._require(selection.name, [*self.tables, *self._views()], "table or view", str(self.root))
-        with translated(self.root):
+            self._require(selection.name, [*self.tables, *self._views()], "table or view", self.location.where)
+        with translated(self.location):
             try:
                 result = execute(self._connection, *selection.statement())
             except duckdb.BinderException:
                 described = self._connection.execute(f"DESCRIBE {selection.relation}").fetchall()
                 for column in sorted(selection.named):
-                    self._require(column, [row[0] for row in described], "column", f"{selection.name} in {self.root}")
+                    self._require(
+                        column, [row[0] for row in described], "column", f"{selection.name} in {self.location.where}"
+                    )
                 raise
             return [(column[0], str(column[1])) for column in result.description or ()], result.fetchall()
 
@@ -332,7 +366,7 @@ class Lake:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Return the rows of a small result as dictionaries, without importing what a frame is made with."""
-        with translated(self.root):
+        with translated(self.location):
             result = execute(self._connection, sql, parameters)
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -348,7 +382,7 @@ class Lake:
 
     def scalar(self, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - any SQL value
         """Return the first value of the first row, or None if there are no rows."""
-        with translated(self.root):
+        with translated(self.location):
             row = execute(self._connection, sql, parameters).fetchone()
         return row[0] if row else None
 
@@ -383,7 +417,7 @@ class Lake:
         return self._read_by(sql)[1]
 
     def _read_by(self, sql: str) -> tuple[set[str], set[str]]:
-        with translated(self.root):
+        with translated(self.location):
             return resolved(self._sources_of(sql), self.tables, self._views, self._sources_of)
 
     def _sources_of(self, sql: str) -> set[str]:
@@ -403,7 +437,7 @@ class Lake:
         known = self._views()
         wanted = list(names)
         for name in wanted:
-            self._require(name, known, "view", str(self.root))
+            self._require(name, known, "view", self.location.where)
         return {name: known[name] for name in wanted}
 
     def _views(self) -> dict[str, str]:
@@ -425,7 +459,7 @@ class Lake:
         """The newest snapshot, or within `reading` the one that is read."""
         if self._reading is not None and self._reading.snapshot is not None:
             return self._reading.snapshot
-        with translated(self.root):
+        with translated(self.location):
             number = snapshots.newest(self._connection)
         if self._reading is not None:
             self._reading.snapshot = number
@@ -433,7 +467,7 @@ class Lake:
 
     def snapshots(self) -> pl.DataFrame:
         """Return every snapshot kept: snapshot_id, snapshot_time (UTC), author, message, and changes by table."""
-        with translated(self.root):
+        with translated(self.location):
             return snapshots.listed(self._connection)
 
     def snapshot_at(self, moment: int | date | datetime) -> int:
@@ -449,24 +483,24 @@ class Lake:
         LakeError
             There was no lake yet, or no snapshot of this number is kept.
         """
-        with translated(self.root):
-            return snapshots.at(self._connection, moment, self.root)
+        with translated(self.location):
+            return snapshots.at(self._connection, moment, self.location.where)
 
     def versions(self, names: Iterable[str]) -> dict[str, int]:
         """Return, for each table, the snapshot that last changed its rows; 0 for a table that never had any."""
         newest = self.snapshot
         if self._versions is None or self._versions[0] != newest:
-            with translated(self.root):
+            with translated(self.location):
                 self._versions = newest, snapshots.last_changes(self._connection)
         return {name: self._versions[1][name] for name in names}
 
     def table_ids(self) -> dict[str, int]:
         """Return the number by which the catalog knows each table."""
-        with translated(self.root):
+        with translated(self.location):
             return snapshots.table_ids(self._connection)
 
     def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
-        with translated(self.root):
+        with translated(self.location):
             return self._connection.execute(sql).fetchall()
 
     # -- data files --------------------------------------------------------------------------------------------------
@@ -481,34 +515,52 @@ class Lake:
         current
             Return only files of the newest snapshot, not those that only earlier ones read.
         """
-        with translated(self.root):
+        with translated(self.location):
             found = catalog_files(self._connection)
         return [
             file for file in found if (tables is None or file.table in tables) and (not current or file.end is None)
         ]
 
+    def catalog_tables(self) -> list[str]:
+        """Return the names of the catalog's own tables, in which DuckLake keeps what it knows of the lake."""
+        if self.location.is_shared:
+            names = f"SELECT tablename::text FROM pg_tables WHERE schemaname = {quote(self.location.schema)}"  # noqa: S608 - quoted
+            sql = f"FROM postgres_query('__ducklake_metadata_lake', {quote(names)})"
+        else:
+            sql = f"SELECT name FROM sqlite_scan({quote(str(self.location.catalog_file))}, 'sqlite_master')"  # noqa: S608 - quoted
+        return [str(name) for (name,) in self._fetch(sql)]
+
+    def stored_files(self) -> dict[str, int]:
+        """Return the sizes in bytes of all Parquet files that are there, by their paths below the data's folder."""
+        with translated(self.location):
+            return self._store.sizes()
+
     def verify(
-        self, files: Collection[CatalogFile], *, on_progress: Callable[[int], object] = lambda _: None
+        self,
+        files: Collection[CatalogFile],
+        *,
+        quick: bool = False,
+        on_progress: Callable[[int], object] = lambda _: None,
     ) -> list[FileFault]:
         """Read data files, and return those that are missing, changed, or without a checksum; see `faults_of`."""
-        with translated(self.root):
-            return faults_of(self._connection, self.root, files, on_progress=on_progress)
+        with translated(self.location):
+            return faults_of(self._connection, self._store, files, quick=quick, on_progress=on_progress)
 
     def record(self, files: Iterable[CatalogFile]) -> None:
         """Record checksums of files, as they are now."""
-        places = [self.root / DATA / file.path for file in files]
-        if places:
-            self._commit("checksums", MAINTENANCE, lambda: record_checksums(self._connection, self.root, places))
+        paths = [file.path for file in files]
+        if paths:
+            self._commit("checksums", MAINTENANCE, lambda: record_checksums(self._connection, self._store, paths))
 
     def restore(self, faults: Iterable[FileFault], backup: Path) -> list[FileFault]:
         """Replace damaged files by the same files of a backup, and return the faults that remain."""
-        with translated(self.root):
-            return restore_files(self._connection, self.root, faults, backup)
+        with translated(self.location):
+            return restore_files(self._connection, self._store, faults, backup)
 
     def forget_checksums(self) -> None:
         """Delete the checksums of files that the catalog no longer names."""
         named = {file.path for file in self.files()}
-        with translated(self.root):
+        with translated(self.location):
             gone = sorted(recorded_checksums(self._connection).keys() - named)
         if gone:
             self._commit("checksums", MAINTENANCE, lambda: forget_checksums(self._connection, gone))
@@ -521,6 +573,41 @@ class Lake:
         self._commit("compact", MAINTENANCE, lambda: self._fetch(statement), record=False)
         # In a commit of their own: DuckLake refuses changes of rows in a transaction that merges files.
         self.record(file for file in self.files() if file.path not in before)
+
+    def rewrite(self, table: Table) -> None:
+        """Write all rows of a table to new files, in the order of its key, as a commit that changes no rows.
+
+        Raises
+        ------
+        LakeError
+            Not all rows were written; the lake is unchanged.
+        """
+        keys = ", ".join(identifier(key) for key in table.key)
+        folder = spill_folder(self.location.folder)
+
+        def work() -> None:
+            file = quote(str(folder / "rows.parquet"))
+            folder.mkdir(exist_ok=True)
+            with translated(self.location):
+                counts = [
+                    self._connection.execute(sql).fetchone()
+                    for sql in (
+                        f"COPY (FROM {table.qualified} ORDER BY {keys}) TO {file} (FORMAT parquet)",
+                        f"DELETE FROM {table.qualified}",  # noqa: S608 - a declared name
+                        f"INSERT INTO {table.qualified} BY NAME FROM read_parquet({file})",
+                    )
+                ]
+            if len(set(counts)) > 1:
+                raise LakeError(
+                    f"Table {table.qualified} could not be written anew: rows read, replaced and written are {counts}.",
+                    where=self.location.where,
+                    hint="the lake is unchanged; look for damage with `pm lake verify`",
+                )
+
+        try:
+            self._commit("compact", MAINTENANCE, work)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def commit(
         self, message: str, work: Callable[[Transaction], Result], *, run_id: str = "", stage: str = ""
@@ -550,7 +637,7 @@ class Lake:
         extra = json.dumps({"run_id": run_id, "stage": stage}) if run_id else "{}"
 
         return self._commit(
-            f"{run_id} {message}".strip(), extra, lambda: work(Transaction(self._connection, self.root))
+            f"{run_id} {message}".strip(), extra, lambda: work(Transaction(self._connection, self.location))
         )
 
     def _commit(self, message: str, extra: str, work: Callable[[], Result], *, record: bool = True) -> Result:
@@ -560,21 +647,28 @@ class Lake:
     def _atomically(self, work: Callable[[], Result], note: str, *, record: bool) -> Result:
         if self._reading is not None:
             raise RuntimeError("Nothing can be committed while the lake is being read.")
-        with translated(self.root):
+        self._prove_right_to_write()  # before the work, which would be in vain
+        with translated(self.location):
             self._connection.execute("BEGIN")
         try:
             result = work()  # an error of its own, such as a file it cannot read, is not the lake's
-            with translated(self.root):
+            with translated(self.location):
                 self._connection.execute(note)
                 # The catalog must not name what a power cut could still take away.
-                new = self._files.sync_new()
+                new = self._store.new()
                 if record:
-                    record_checksums(self._connection, self.root, new)
+                    record_checksums(self._connection, self._store, new)
+                self._prove_right_to_write()
                 self._connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
         return result
+
+    def _prove_right_to_write(self) -> None:
+        """Check that this process still holds the lock of a shared lake, if it was opened with it."""
+        if self._lock is not None:
+            self._lock.prove()
 
     def _roll_back(self) -> None:
         """End the transaction; a failed COMMIT has ended it already."""

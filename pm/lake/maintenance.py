@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,23 +11,35 @@ import polars as pl
 
 from pm.clock import utc_now
 from pm.lake.integrity import refuse_faults
-from pm.lake.layout import CATALOG, DATA
 from pm.tables.lake import FILE_CHECKSUMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pm.lake.lake import Lake
+    from pm.tables.declaration import Table
 
 __all__ = ["Compaction", "compact", "table_sizes"]
 
 _MANY_ROWS = 1_000
 """Number of a table's rows in the catalog from which a compaction writes them to a file: below, a file is larger."""
-_INLINED = """
-SELECT name FROM sqlite_scan(?, 'sqlite_master')
-WHERE regexp_matches(name, '^ducklake_inlined_(data|delete)_\\d+(_\\d+)?$')
+_DELETED = 0.1
+"""Share of deleted rows in a table's files from which a compaction writes the table anew: to delete further rows,
+DuckLake reads and writes the positions of all deleted from their file before, which takes a second for a million."""
+_INLINED = re.compile(r"ducklake_inlined_(data|delete)_\d+(_\d+)?")
+"""Name of a table of the catalog in which DuckLake keeps a table's rows, or deletions of its rows."""
+
+_DELETED_ROWS = """
+SELECT f.table_id
+FROM __ducklake_metadata_lake.ducklake_data_file AS f
+LEFT JOIN __ducklake_metadata_lake.ducklake_delete_file AS d
+    ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
+WHERE f.end_snapshot IS NULL
+GROUP BY f.table_id
+HAVING sum(d.delete_count) >= ? * sum(f.record_count)
+ORDER BY f.table_id
 """
-"""Query for the tables in which DuckLake keeps a table's rows, or deletions of its rows, in the catalog."""
+"""Query for the tables of whose rows in files a share or more is deleted."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +121,13 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     Call it only while nobody else writes to the lake: it would remove a file that is being written, to which nothing
     refers yet.
     """
-    refuse_faults(lake.verify(lake.files()), lake.root)
+    refuse_faults(lake.verify(lake.files()), lake.location)
     before = _in_use(lake)
     _clean_up(lake, grace)
     for schema, name in _many_inlined(lake):
         lake.maintain(f"CALL ducklake_flush_inlined_data('lake', schema_name => '{schema}', table_name => '{name}')")
+    for table in _much_replaced(lake):
+        lake.rewrite(table)
     lake.maintain("CALL ducklake_merge_adjacent_files('lake')")
     lake.maintain("CALL ducklake_rewrite_data_files('lake')")
     forgotten = _expire(lake, keep)
@@ -121,7 +136,7 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     lake.maintain(f"CALL ducklake_delete_orphaned_files('lake', older_than => {horizon})")
     lake.forget_checksums()
     after = _in_use(lake)
-    waiting = [size for path, size in _on_disk(lake).items() if path not in after]
+    waiting = [size for path, size in lake.stored_files().items() if path not in after]
     return Compaction(
         len(before), len(after), sum(before.values()), sum(after.values()), forgotten, len(waiting), sum(waiting)
     )
@@ -149,7 +164,9 @@ def _many_inlined(lake: Lake) -> list[tuple[str, str]]:
     """Return the schema and name of each table with so many rows or deletions in the catalog that a file is better."""
     names = {number: name for name, number in lake.table_ids().items() if name in lake.tables}
     rows: dict[str, int] = {}
-    for (stored,) in lake.query(_INLINED, [str(lake.root / CATALOG)]).iter_rows():
+    for stored in lake.catalog_tables():
+        if _INLINED.fullmatch(stored) is None:
+            continue
         kind, number = stored.removeprefix("ducklake_inlined_").split("_")[:2]
         name = names.get(int(number))
         if name is not None and name != FILE_CHECKSUMS.qualified:
@@ -158,6 +175,13 @@ def _many_inlined(lake: Lake) -> list[tuple[str, str]]:
             rows[name] = rows.get(name, 0) + lake.scalar(count)
     many = [lake.tables[name] for name, count in sorted(rows.items()) if count >= _MANY_ROWS]
     return [(table.schema, table.name) for table in many]
+
+
+def _much_replaced(lake: Lake) -> list[Table]:
+    """Return the tables whose files have so many deleted rows that they are written anew."""
+    names = {number: name for name, number in lake.table_ids().items() if name in lake.tables}
+    found = lake.rows(_DELETED_ROWS, [_DELETED])
+    return [lake.tables[names[row["table_id"]]] for row in found if row["table_id"] in names]
 
 
 def _expire(lake: Lake, keep: Iterable[int]) -> int:
@@ -175,9 +199,3 @@ def _expire(lake: Lake, keep: Iterable[int]) -> int:
 def _in_use(lake: Lake) -> dict[str, int]:
     """Return the sizes in bytes of the files that a snapshot reads, by their paths below the folder of the data."""
     return {file.path: file.bytes for file in lake.files()}
-
-
-def _on_disk(lake: Lake) -> dict[str, int]:
-    """Return the sizes in bytes of all Parquet files, by their paths below the folder of the data."""
-    data = lake.root / DATA
-    return {file.relative_to(data).as_posix(): file.stat().st_size for file in data.rglob("*.parquet")}

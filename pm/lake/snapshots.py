@@ -10,8 +10,6 @@ from pm.lake.binding import execute
 from pm.tables.lake import FILE_CHECKSUMS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import duckdb
     import polars as pl
 
@@ -32,13 +30,13 @@ def newest(connection: duckdb.DuckDBPyConnection) -> int:
     return int(_scalar(connection, "SELECT id FROM lake.current_snapshot()"))
 
 
-def at(connection: duckdb.DuckDBPyConnection, moment: int | date | datetime, root: Path) -> int:
+def at(connection: duckdb.DuckDBPyConnection, moment: int | date | datetime, where: str) -> int:
     """Return the snapshot that was the newest at a time, as `Lake.snapshot_at` describes.
 
     Parameters
     ----------
-    root
-        Folder of the lake, for the message of an error.
+    where
+        Place of the lake, for the message of an error.
     """
     if isinstance(moment, int):
         found = _scalar(connection, "SELECT snapshot_id FROM lake.snapshots() WHERE snapshot_id = ?", moment)
@@ -55,7 +53,7 @@ def at(connection: duckdb.DuckDBPyConnection, moment: int | date | datetime, roo
         first = _scalar(connection, "SELECT min(snapshot_time)::TIMESTAMP FROM lake.snapshots()")
         raise LakeError(
             f"There is no snapshot {moment}." if isinstance(moment, int) else f"There was no lake on {moment}.",
-            where=str(root),
+            where=where,
             hint=f"the oldest is of {first:%Y-%m-%d %H:%M} UTC; list the snapshots with `pm lake snapshots`",
         )
     return int(found)

@@ -7,32 +7,46 @@ from pm.pipeline.commands import (
     check_first_run,
     evaluate_history,
     import_bars,
+    move_in_universe,
     open_lake,
     read_lake,
+    refresh_bars,
     remove_actions,
     remove_from_universe,
     run_pipeline,
     snapshots_to_keep,
     train_policy,
+    watch_folder,
 )
+from pm.pipeline.failed import FailedTicker, failed_tickers
+from pm.pipeline.health import data_health
 from pm.pipeline.other_spellings import OtherSpelling, find_other_spellings
 from pm.pipeline.request import Request
+from pm.pipeline.stale import StaleTicker, stale_tickers_of
 
 __all__ = [
+    "FailedTicker",
     "ImportResult",
     "OtherSpelling",
     "Request",
+    "StaleTicker",
     "add_actions",
     "add_to_universe",
     "check_first_run",
+    "data_health",
     "evaluate_history",
+    "failed_tickers",
     "find_other_spellings",
     "import_bars",
+    "move_in_universe",
     "open_lake",
     "read_lake",
+    "refresh_bars",
     "remove_actions",
     "remove_from_universe",
     "run_pipeline",
     "snapshots_to_keep",
+    "stale_tickers_of",
     "train_policy",
+    "watch_folder",
 ]

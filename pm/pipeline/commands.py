@@ -6,7 +6,7 @@ Each is a run: a row in table `runs`, and a row in `stage_events` for each of it
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -14,12 +14,13 @@ import polars as pl
 from pm.errors import InputError, did_you_mean
 from pm.lake import Lake
 from pm.lake.connection import refuse_file
+from pm.lake.location import LakeLocation
 from pm.open_files import delete
 from pm.pipeline.events import Notice
-from pm.pipeline.lock import writer_lock
 from pm.pipeline.rehearsal import rehearsal
 from pm.pipeline.request import Request
 from pm.pipeline.request_check import check_request
+from pm.pipeline.right_to_write import right_to_write
 from pm.pipeline.runner import Runner, RunResult, workers_of
 from pm.resources import sql_dir
 from pm.tables.catalogue import TABLES
@@ -29,11 +30,13 @@ from pm.tables.vocabulary import RunKind, RunStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date
+    from pathlib import Path
 
     from pm.pipeline.events import Observer
     from pm.pipeline.origin_dates import ChosenDates
     from pm.settings import Settings
     from pm.sources import Inspected
+    from pm.sources.listings import Listing
     from pm.workspace import Workspace
 
 __all__ = [
@@ -43,13 +46,16 @@ __all__ = [
     "check_first_run",
     "evaluate_history",
     "import_bars",
+    "move_in_universe",
     "open_lake",
     "read_lake",
+    "refresh_bars",
     "remove_actions",
     "remove_from_universe",
     "run_pipeline",
     "snapshots_to_keep",
     "train_policy",
+    "watch_folder",
 ]
 
 
@@ -68,7 +74,7 @@ def open_lake(
     wait_seconds
         Longest wait for another process that is writing, in seconds.
     on_wait
-        Function that is told once, in a sentence, which process is waited for.
+        Function that is told, in a sentence, which process is waited for.
 
     Raises
     ------
@@ -78,9 +84,10 @@ def open_lake(
         The lake's folder is a file, or cannot be written.
     """
     refuse_file(workspace.lake)
+    location = LakeLocation.of(workspace.lake, settings.lake)
     with (
-        writer_lock(workspace.lake, wait_seconds=wait_seconds, on_wait=on_wait),
-        Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views]) as lake,
+        right_to_write(location, wait_seconds=wait_seconds, on_wait=on_wait) as lock,
+        Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views], lock=lock) as lake,
     ):
         yield lake
 
@@ -122,7 +129,34 @@ def run_pipeline(
     if _end_sample(lake, workspace, settings, observer, request):
         check_request(lake, request)
     resume = resume or _cut_off(lake, request)
-    return Runner(lake, settings, workspace, observer).run(RUN_STAGES, request, resume=resume)
+    result = Runner(lake, settings, workspace, observer).run(RUN_STAGES, request, resume=resume)
+    _end_sample(lake, workspace, settings, observer, request)  # where the first bars of a vendor have landed
+    return result
+
+
+def refresh_bars(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, request: Request
+) -> RunResult:
+    """Land what the sources of the watch list have new, and check it.
+
+    Parameters
+    ----------
+    request
+        What the refresh is asked to do: it can be restricted to a source, or to tickers, which are asked for at once.
+
+    Raises
+    ------
+    PmError
+        See docs/errors.md; what was committed before stays. Tickers that failed are in table fetches.
+    """
+    from pm.pipeline.stages import check, land
+
+    check_request(lake, request)
+    _cut_off(lake, request, RunKind.REFRESH)
+    request = replace(request, at_once=request.tickers is not None)
+    result = Runner(lake, settings, workspace, observer).run((land.STAGE, check.STAGE), request, kind=RunKind.REFRESH)
+    _end_sample(lake, workspace, settings, observer, request)
+    return result
 
 
 def check_first_run(settings: Settings, request: Request, *, resume: str | None = None) -> None:
@@ -293,27 +327,64 @@ def add_to_universe(
     settings: Settings,
     observer: Observer,
     *,
-    tickers: Sequence[str],
+    tickers: Sequence[str | Listing],
     source: str | None = None,
 ) -> RunResult:
     """Add tickers to the watch list.
 
     Parameters
     ----------
+    tickers
+        Tickers, or what is told of them.
     source
-        Source that their bars come from; None for the one that their bars in the lake come from.
+        Source that their bars come from. None for the one that their bars in the lake come from, unless that is the
+        sample, or else the first vendor of `refresh.vendors`, which the next refresh asks for them.
 
     Raises
     ------
-    UnknownTickerError
-        There are no bars of a ticker, and no source is named.
     SettingsError
         There is no source of this name.
     """
     from pm.pipeline.stages.universe import adding
+    from pm.sources.listings import Listing
 
-    stages = (adding(tickers, source),)
+    told = [Listing(ticker) if isinstance(ticker, str) else ticker for ticker in tickers]
+    stages = (adding([replace(listing, source=source or listing.source) for listing in told]),)
     return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.UNIVERSE)
+
+
+def move_in_universe(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, tickers: Sequence[str], source: str
+) -> RunResult:
+    """Take all bars of tickers from another source, once it has sent some.
+
+    Raises
+    ------
+    UnknownTickerError
+        A ticker is not on the watch list.
+    SettingsError
+        There is no source of this name.
+    """
+    from pm.pipeline.stages.universe import moving
+
+    return Runner(lake, settings, workspace, observer).run((moving(tickers, source),), Request(), kind=RunKind.UNIVERSE)
+
+
+def watch_folder(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, folder: Path, watch: bool
+) -> RunResult:
+    """Have each refresh land what is new or changed in a folder of files, or no longer.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, or it is not watched.
+    """
+    from pm.pipeline.stages.universe import unwatching, watching
+    from pm.sources.folders import require_folder_of_files, whole_path
+
+    stage = watching(require_folder_of_files(folder)) if watch else unwatching(whole_path(folder))
+    return Runner(lake, settings, workspace, observer).run((stage,), Request(), kind=RunKind.UNIVERSE)
 
 
 def remove_from_universe(
@@ -409,10 +480,11 @@ def _checked(lake: Lake, request: Request, resume: str | None) -> Request:
 
 
 def _end_sample(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, request: Request) -> bool:
-    """Remove the sample where it is left beside the user's own files, and was not asked for since: see decision 0042.
+    """Remove the sample where it is beside bars of files or vendors, and was not asked for since: see decision 0042.
 
-    An import removes it itself. It is left after a look at it (`--source sample`), after the watch list asked for it,
-    by an import that was cut off, and by older versions. Returns whether it was removed.
+    An import removes it itself. It is left when a vendor's first bars have landed, after a look at it
+    (`--source sample`), after the watch list asked for it, by an import that was cut off, and by older versions.
+    Returns whether it was removed.
     """
     from pm.pipeline.stages import check, sample
 
@@ -435,9 +507,14 @@ def _delete_report_of_sample(lake: Lake, workspace: Workspace, observer: Observe
         observer(Notice(f"{LATEST} still shows the sample, since it cannot be deleted: {error.strerror}"))
 
 
-def _cut_off(lake: Lake, request: Request) -> str | None:
-    """Return the newest run that was cut off and was asked the same; record others that were cut off as abandoned."""
+def _cut_off(lake: Lake, request: Request, kind: RunKind = RunKind.RUN) -> str | None:
+    """Return the newest run that was cut off and was asked the same; record others that were cut off as abandoned.
+
+    A refresh is never continued under its name, since the next one asks for what is due. It leaves other runs alone.
+    """
     running = lake.rows("SELECT * FROM runs WHERE status = 'running' ORDER BY started_at")
+    if kind is RunKind.REFRESH:
+        running = [row for row in running if row["kind"] == kind]
     if not running:
         return None
     same = [row["run_id"] for row in running if row["kind"] == RunKind.RUN and _request(row) == request.scope]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["is_locked", "writer_lock"]
+__all__ = ["command_line", "is_locked", "writer_lock"]
 
 _LOCK = "writer.lock"
 _OWNER = "writer.json"
@@ -124,9 +124,13 @@ def is_locked(lake: Path) -> bool:
         return False
 
 
+def command_line() -> str:
+    """Return the command that the user gave, without credentials, to be told to those who wait for it."""
+    return " ".join(["pm", *map(redact_credentials, sys.argv[1:])])
+
+
 def _sign(owner: Path) -> None:
-    command = " ".join(["pm", *map(redact_credentials, sys.argv[1:])])
-    signed = {"pid": os.getpid(), "command": command, "since": f"{utc_now():%Y-%m-%d %H:%M:%S}"}
+    signed = {"pid": os.getpid(), "command": command_line(), "since": f"{utc_now():%Y-%m-%d %H:%M:%S}"}
     try:
         write_whole(owner, json.dumps(signed))
     except OSError as error:

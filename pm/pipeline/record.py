@@ -61,6 +61,8 @@ class _Done:
         For a stage, the fingerprint of its newest result.
     code_hashes
         For a stage, the code hash of its newest result; '' where an older version recorded none.
+    runs
+        For a stage, the run of its newest result.
     of_resumed
         Stages that the run to be resumed has done.
     """
@@ -68,6 +70,7 @@ class _Done:
     results: dict[tuple[str, str], str]
     newest: dict[str, str | None]
     code_hashes: dict[str, str]
+    runs: dict[str, str]
     of_resumed: set[str]
 
 
@@ -160,9 +163,13 @@ class RunRecord:
             return None
         return self._done.results.get((stage.name, entry.fingerprint))
 
-    def skip(self, entry: StageRecord, output_run_id: str) -> None:
-        """Note that a stage had nothing to do."""
-        entry.summary = (
+    def newest_result(self, stage: str) -> str | None:
+        """Return the newest run that has done a stage; None if none has."""
+        return self._done.runs.get(stage)
+
+    def skip(self, entry: StageRecord, output_run_id: str, reason: str | None = None) -> None:
+        """Note that a stage had nothing to do, and why."""
+        entry.summary = reason or (
             "done before the run was cut off" if output_run_id == self.run_id else "nothing it reads has changed"
         )
         self._skipped.append((entry, output_run_id))
@@ -255,7 +262,7 @@ class RunRecord:
 
 
 def _read_done(lake: Lake, resume: str | None) -> _Done:
-    done = _Done({}, {}, {}, set())
+    done = _Done({}, {}, {}, {}, set())
     events = lake.rows(
         "SELECT stage, fingerprint, code_hash, run_id FROM stage_events WHERE status = 'done' ORDER BY finished_at"
     )
@@ -263,6 +270,7 @@ def _read_done(lake: Lake, resume: str | None) -> _Done:
         stage, known = event["stage"], event["fingerprint"]
         done.newest[stage] = known
         done.code_hashes[stage] = event["code_hash"] or ""
+        done.runs[stage] = event["run_id"]
         if known is not None:
             done.results[stage, known] = event["run_id"]
         if event["run_id"] == resume:

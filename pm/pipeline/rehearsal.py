@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pm.lake import Lake
-from pm.lake.copying import copy_lake
+from pm.lake.copying import copy_lake, copy_rows
 from pm.resources import sql_dir
 from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace
@@ -34,7 +34,11 @@ def rehearsal(workspace: Workspace | None, settings: Settings) -> Iterator[tuple
         copy = Workspace(Path(folder))
         views = [sql_dir()]
         if workspace is not None:
-            copy_lake(workspace.lake, copy.lake)
+            if settings.lake.catalog:
+                copy_rows(workspace.lake, settings.lake, TABLES, copy.lake)
+            else:
+                copy_lake(workspace.lake, copy.lake)
             views.append(workspace.views)
-        with Lake(copy.lake, settings.lake, TABLES, views=views) as lake:
+        own = settings.lake.model_copy(update={"catalog": "", "data": ""})
+        with Lake(copy.lake, own, TABLES, views=views) as lake:
             yield copy, lake

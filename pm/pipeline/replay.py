@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.pipeline.graph import in_order, producers
-from pm.pipeline.writes import Append
+from pm.pipeline.writes import Append, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,7 +65,10 @@ def replay(
                 frames={**frames, **{name: pl.concat(parts) for name, parts in computed.items()}},
                 progress=_progress_within(context, place * len(ordered) + stage_place, len(dates) * len(ordered)),
             )
-            for change in stage.compute(inner).writes:
+            result = stage.compute(inner)
+            if not isinstance(result, Result):
+                raise TypeError(f"Stage {stage.name} lands as it goes: it cannot be replayed.")
+            for change in result.writes:
                 if not isinstance(change, Append) or not isinstance(change.rows, pl.DataFrame):
                     raise TypeError(f"Stage {stage.name} does more than append rows: it cannot be replayed.")
                 computed.setdefault(change.table.qualified, []).append(change.table.conform(change.rows))

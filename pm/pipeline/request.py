@@ -30,6 +30,8 @@ class Request:
         Parallel engine; None for the one in the settings. Results do not depend on it.
     address
         Address of a running cluster of that engine; None for the one in the settings, if the engine is from there too.
+    at_once
+        Whether vendors are asked for the tickers though they are not due, unless a vendor asked to wait.
     """
 
     source: str | None = None
@@ -38,6 +40,7 @@ class Request:
     jobs: int = 0
     engine: str | None = None
     address: str | None = None
+    at_once: bool = False
 
     @property
     def scope(self) -> Request:

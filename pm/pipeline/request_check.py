@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from pm.clock import utc_today
 from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.pipeline.watch_list import TICKERS_OF_BARS, run_tickers, watched_sources
-from pm.sources.names import FILES
+from pm.settings.refresh import VENDOR_NAMES
+from pm.sources.base import Answer, Ask
+from pm.sources.names import FILES, SAMPLE
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -20,6 +20,8 @@ __all__ = ["check_request"]
 _UNCHECKED = (
     "SELECT 1 AS found FROM raw.batches LEFT JOIN reconciliation r USING (batch_id) WHERE r.batch_id IS NULL LIMIT 1"
 )
+
+_OF_VENDORS = "SELECT ticker, source FROM universe WHERE list_contains(?, source)"
 
 
 def check_request(lake: Lake, request: Request) -> None:
@@ -55,7 +57,7 @@ def check_request(lake: Lake, request: Request) -> None:
             where = "--tickers" + ("" if request.source is None else f", among the bars from {request.source!r}")
             raise UnknownTickerError.from_missing(missing, usable, where=where)
     chosen = [known[name] for name in run_tickers(lake.known_rows, request) or known if name in known]
-    first = min((row["first_date"] for row in chosen), default=None)
+    first = min((row["first_date"] for row in chosen if row["first_date"] is not None), default=None)
     if request.as_of is not None and first is not None and request.as_of < first:
         raise InputError(
             f"--as-of {request.as_of} is before the first bar, {first}.", where="--as-of", hint="choose a later day"
@@ -63,12 +65,12 @@ def check_request(lake: Lake, request: Request) -> None:
 
 
 def _check_source(lake: Lake, name: str | None) -> None:
-    from pm.sources import source
+    from pm.sources import require_source
 
     if name is None:
         return
     if name != FILES:
-        source(name)
+        require_source(name)
     elif not lake.rows("SELECT 1 AS found FROM raw.batches WHERE origin = ? LIMIT 1", [FILES]):
         raise SourceError(
             f"There are no usable bars from {name!r}.",
@@ -78,22 +80,24 @@ def _check_source(lake: Lake, name: str | None) -> None:
 
 
 def _known_tickers(lake: Lake, request: Request) -> dict[str, dict[str, Any]] | None:
-    """Return the source and the first date of each ticker's bars, those about to land included; None if unknown."""
-    from pm.sources import source
+    """Return the source and the first date of each ticker's bars, those about to land included; None if unknown.
+
+    The first date of a ticker that a vendor has not sent yet is None.
+    """
+    from pm.sources import SampleSource
 
     if lake.rows(_UNCHECKED):
         return None
     known = {row["ticker"]: row for row in lake.rows(TICKERS_OF_BARS)}
-    for name in watched_sources(lake.known_rows, request):
-        if name == FILES:
-            continue
-        vendor = source(name)
-        version = vendor.version()
-        if version is None:
-            return None
-        if lake.rows("SELECT 1 AS found FROM raw.batches WHERE origin = ? AND fingerprint = ?", [name, version]):
-            continue
-        for bars in vendor.fetch(None, None, None).bars:
-            for ticker, first in bars.group_by("ticker").agg(pl.col("date").min()).iter_rows():
-                known.setdefault(ticker, {"ticker": ticker, "source": name, "first_date": first})
+    for row in lake.rows(_OF_VENDORS, [list(VENDOR_NAMES)]):
+        known.setdefault(row["ticker"], {**row, "first_date": None})
+    if SAMPLE not in watched_sources(lake.known_rows, request):
+        return known
+    sample = SampleSource()
+    if lake.rows("SELECT 1 AS found FROM raw.batches WHERE origin = ? AND fingerprint = ?", [SAMPLE, sample.version()]):
+        return known
+    for outcome in sample.fetch([Ask(ticker, ticker, None, utc_today()) for ticker in sample.tickers()]):
+        if isinstance(outcome, Answer):
+            first = outcome.bars["date"].min()
+            known.setdefault(outcome.ask.ticker, {"ticker": outcome.ask.ticker, "source": SAMPLE, "first_date": first})
     return known

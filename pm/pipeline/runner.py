@@ -6,6 +6,7 @@ import shutil
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pm.errors import PmError, StageError, is_failure
@@ -19,7 +20,7 @@ from pm.pipeline.record import RunRecord, StageRecord
 from pm.pipeline.run_scope import run_scope
 from pm.pipeline.stage import Context, Stage, UndeclaredAccessError
 from pm.pipeline.watch_list import run_day
-from pm.pipeline.writes import Append, Delete, Merge, Write
+from pm.pipeline.writes import Append, Delete, Merge, Result, Write
 from pm.tables.vocabulary import RunKind, StageStatus
 
 if TYPE_CHECKING:
@@ -139,10 +140,11 @@ class Runner:
                 self._observer(StageStarted(stage.name))
                 with _failing_as(entry):
                     entry.fingerprint = fingerprint(stage, context)
-                    equal = record.equal_result(stage, entry)
+                    reason = stage.idle(context) if entry.fingerprint is None else None
+                    equal = record.equal_result(stage, entry) if reason is None else record.newest_result(stage.name)
                     if equal is None or not stage.is_intact(context, equal):
                         return context, entry
-                    record.skip(entry, equal)
+                    record.skip(entry, equal, reason)
                 outputs[stage.name] = equal
         return None
 
@@ -189,17 +191,31 @@ class Runner:
                 entry.snapshot_id = self._lake.snapshot
                 self._verify({table.qualified for table in (*stage.reads, *stage.writes)})
                 result = stage.compute(replace(context, snapshot=entry.snapshot_id, fingerprint=entry.fingerprint))
-            _check_declared(stage, result.writes)
-            entry.summary = result.summary
+            last = result if isinstance(result, Result) else self._commit_pieces(stage, result, entry, record.run_id)
+            _check_declared(stage, last.writes)
+            entry.summary = last.summary
+            landed = entry.rows
 
             def write(transaction: Transaction) -> None:
-                entry.rows = sum(_apply(transaction, change) for change in result.writes)
+                entry.rows = landed + _apply_all(last, transaction)
                 entry.seconds, entry.peak_memory_mb = meter.read()
                 record.write_done(transaction, entry)
 
             self._lake.commit(stage.name, write, run_id=record.run_id, stage=stage.name)
         finally:
             shutil.rmtree(context.spool_folder, ignore_errors=True)
+
+    def _commit_pieces(self, stage: Stage, pieces: Iterator[Result], entry: StageRecord, run_id: str) -> Result:
+        """Commit each result that a stage yields, and return what is left for the commit of the stage's record.
+
+        The stage computes the next result between two commits, so that no network is used inside of one.
+        """
+        summary = ""
+        for piece in pieces:
+            _check_declared(stage, piece.writes)
+            summary = piece.summary
+            entry.rows += self._lake.commit(stage.name, partial(_apply_all, piece), run_id=run_id, stage=stage.name)
+        return Result([], summary)
 
     def _verify(self, names: Collection[str]) -> None:
         """Refuse damaged files of tables that are about to be read or merged into.
@@ -208,7 +224,7 @@ class Runner:
         """
         found = self._lake.files(names, current=True)
         files = [file for file in found if file.begin <= self._start and file.path not in self._verified]
-        refuse_faults(self._lake.verify(files), self._lake.root)
+        refuse_faults(self._lake.verify(files, quick=True), self._lake.location)
         self._verified |= {file.path for file in files}
 
     def _reading(self, stage: Stage) -> AbstractContextManager[None]:
@@ -250,6 +266,11 @@ def _failing_as(entry: StageRecord) -> Iterator[None]:
         if not is_failure(error):
             raise
         raise _FailedError(entry, error) from error
+
+
+def _apply_all(result: Result, transaction: Transaction) -> int:
+    """Apply the changes of a result and return how many rows they added or replaced."""
+    return sum(_apply(transaction, change) for change in result.writes)
 
 
 def _apply(transaction: Transaction, change: Write) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pm.pipeline.writes import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -40,9 +40,12 @@ class Stage:
         Name that the user reads.
     compute
         Computes the result from a context. It may fetch, compute and render, and it must be repeatable; it never
-        writes to the lake. The runner commits what it returns.
+        writes to the lake. The runner commits what it returns. A stage that lands as it goes yields its results
+        instead, each of them a commit of its own; see docs/architecture.md.
     reads
         Tables that it reads.
+    past
+        Tables that it reads as earlier runs left them. They neither order the stages nor belong to the fingerprint.
     writes
         Tables that it writes.
     views
@@ -55,6 +58,9 @@ class Stage:
     replaces
         Whether its result takes the place of the result before, so that only the newest can be used again. The results
         of a stage whose rows carry their run are all kept.
+    idle
+        Returns why there is nothing to do, in a sentence, or None. It is asked of a stage that `depends` says only
+        running can tell about; if there is a reason, the stage is skipped. It never talks to the network.
     is_intact
         Returns whether the result of an earlier, equal run is still there. Rows in the lake always are.
     network
@@ -63,13 +69,15 @@ class Stage:
     """
 
     name: str
-    compute: Callable[[Context], Result]
+    compute: Callable[[Context], Result | Iterator[Result]]
     reads: tuple[Table, ...] = ()
+    past: tuple[Table, ...] = ()
     writes: tuple[Table, ...] = ()
     views: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
     depends: Callable[[Context], Any] = field(default=lambda _: "")
     replaces: bool = False
+    idle: Callable[[Context], str | None] = field(default=lambda _: None)
     is_intact: Callable[[Context, str], bool] = field(default=lambda *_: True)
     network: bool = False
 
@@ -198,7 +206,7 @@ class Context:
             )
 
     def _check_declared(self, names: set[str]) -> None:
-        declared = {table.qualified for table in (*self.stage.reads, *self.stage.writes)}
+        declared = {table.qualified for table in (*self.stage.reads, *self.stage.past, *self.stage.writes)}
         undeclared = sorted(names - declared)
         if undeclared:
             raise UndeclaredAccessError(f"Stage {self.stage.name} reads {undeclared[0]} and does not declare it.")

@@ -4,24 +4,25 @@ A ticker's bars come from one source, which the stage `check` chooses, and its s
 stage that reads table `bars` finds both here.
 
 The watch list is table `universe`. While it is empty, it is all tickers of imported files or, where nothing was
-imported, those of the embedded sample. A request can restrict it to a source or to some tickers, and a ticker that a
-request names need not be on it.
+imported, all that have bars; these are the embedded sample's until a vendor has sent some. A request can restrict it to
+a source or to some tickers, and a ticker that a request names need not be on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pm.errors import InputError, SourceError, UnknownTickerError
+from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import FILES, SAMPLE
+from pm.sources.symbols import exchange_code
 from pm.tables.quality import BARS
-from pm.tables.sources import RAW_BATCHES, UNIVERSE
+from pm.tables.sources import FOLDERS, RAW_BATCHES, UNIVERSE
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import polars as pl
 
     from pm.pipeline.request import Request
@@ -42,7 +43,7 @@ __all__ = [
     "watched_sources",
 ]
 
-WATCH_LIST_TABLES = (BARS, RAW_BATCHES, UNIVERSE)
+WATCH_LIST_TABLES = (BARS, RAW_BATCHES, UNIVERSE, FOLDERS)
 """Tables that decide what a run is about: a stage that asks for the watch list declares that it reads them."""
 
 Rows = Callable[[str, Sequence[object]], list[dict[str, Any]]]
@@ -55,18 +56,46 @@ GROUP BY b.ticker
 """
 """Query for each ticker that has bars: the source that they come from, and the dates of the first and the last."""
 
+_OF_REQUEST = f"""
+(CASE WHEN EXISTS (FROM universe) THEN ticker IN (
+          -- The sample never takes the place of bars that another source has still to send.
+          SELECT ticker FROM universe AS u WHERE held.source <> '{SAMPLE}' OR u.source = '{SAMPLE}'
+      )
+      WHEN ? IS NOT NULL THEN true
+      ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
+ END AND (? IS NULL OR source = ?))
+OR list_contains(?, ticker)
+"""  # noqa: S608 - a constant
+"""Condition on the tickers with bars, of a relation `held`, that a run is about."""
+
 _MEMBERS = f"""
-SELECT ticker, source, first_date, last_date
-FROM ({TICKERS_OF_BARS})
-WHERE (CASE WHEN EXISTS (FROM universe) THEN ticker IN (SELECT ticker FROM universe)
-            WHEN ? IS NOT NULL THEN true
-            ELSE source = coalesce((SELECT any_value(origin) FROM raw.batches WHERE origin = ?), source)
-       END AND (? IS NULL OR source = ?))
-   OR list_contains(?, ticker)
-ORDER BY ticker
+SELECT ticker, source, first_date, last_date FROM ({TICKERS_OF_BARS}) AS held WHERE {_OF_REQUEST} ORDER BY ticker
 """  # noqa: S608 - a constant
 
-_LAST_DATE = f"SELECT max(last_date) AS day FROM ({_MEMBERS})"  # noqa: S608 - a constant
+_HAS_FILES = """
+SELECT 1 AS found WHERE EXISTS (FROM raw.batches WHERE origin = ?) OR EXISTS (FROM folders)
+"""
+
+_VENDORS = "SELECT DISTINCT origin FROM raw.batches WHERE list_contains(?, origin) ORDER BY origin"
+
+_EXCHANGES = "SELECT ticker, exchange FROM universe WHERE exchange IS NOT NULL"
+
+_NEWEST = "SELECT max(date) AS day FROM bars"
+
+_LAST_DATE = f"""
+SELECT max(last_date) AS day
+FROM (
+    SELECT b.ticker, arg_max(a.origin, b.date) AS source, max(b.date) AS last_date
+    FROM bars b JOIN raw.batches a USING (batch_id)
+    WHERE b.date >= ?
+    GROUP BY b.ticker
+) AS held
+WHERE {_OF_REQUEST}
+"""  # noqa: S608 - a constant
+"""Query for the day of the newest bar that a run is about, if it is not before a day."""
+
+_RECENT = timedelta(days=30)
+"""Time before the newest bar of all within which those of the run are looked for first."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +159,13 @@ def watch_list(context: Context) -> WatchList:
             f"--as-of {as_of} is before the first bar, {first}.", where="--as-of", hint="choose a later day"
         )
     exchange_of = context.settings.sources.exchanges.exchange_of
+    told = {row["ticker"]: exchange_code(row["exchange"]) for row in context.known_rows(_EXCHANGES, ())}
     return WatchList(
         tickers=tuple(row["ticker"] for row in begun),
         sources={row["ticker"]: row["source"] for row in begun},
-        exchanges={row["ticker"]: exchange_of(row["ticker"], row["source"]) for row in begun},
+        exchanges={
+            row["ticker"]: exchange_of(row["ticker"], row["source"]) or told.get(row["ticker"]) for row in begun
+        },
         as_of=as_of,
     )
 
@@ -150,11 +182,16 @@ def run_day(rows: Rows, request: Request) -> date | None:
     """
     if request.as_of is not None:
         return request.as_of
-    found = rows(_LAST_DATE, _parameters(request))
-    day: date | None = found[0]["day"]
-    if day is None and request.tickers is not None:
-        day = rows(_LAST_DATE, _parameters(request, request.tickers))[0]["day"]
-    return day
+    newest: date | None = rows(_NEWEST, ())[0]["day"]
+    if newest is None:
+        return None
+    named = [None] if request.tickers is None else [None, request.tickers]
+    for tickers in named:
+        for since in (newest - _RECENT, date.min):
+            day: date | None = rows(_LAST_DATE, [since, *_parameters(request, tickers)])[0]["day"]
+            if day is not None:
+                return day
+    return None
 
 
 def run_tickers(rows: Rows, request: Request) -> set[str]:
@@ -179,8 +216,9 @@ def watched_sources(rows: Rows, request: Request) -> list[str]:
     named = [row["source"] for row in rows("SELECT DISTINCT source FROM universe ORDER BY source", ())]
     if named:
         return named
-    imported = rows("SELECT 1 AS found FROM raw.batches WHERE origin = ? LIMIT 1", [FILES])
-    return [FILES] if imported else [SAMPLE]
+    if rows(_HAS_FILES, [FILES]):
+        return [FILES]
+    return [row["origin"] for row in rows(_VENDORS, [list(VENDOR_NAMES)])] or [SAMPLE]
 
 
 def scope(context: Context) -> list[object]:
@@ -219,6 +257,6 @@ def _members(rows: Rows, request: Request) -> list[dict[str, Any]]:
 
 
 def _parameters(request: Request, tickers: Sequence[str] | None = None) -> list[object]:
-    """Return the values of the `?` of `_MEMBERS`."""
+    """Return the values of the `?` of `_OF_REQUEST`."""
     source = request.source
     return [source, FILES, source, source, None if tickers is None else list(tickers)]

@@ -1,6 +1,7 @@
 """Check bars before they are used: rules, adjustment, comparison with the lake, flags."""
 
 from pm.quality.adjustment import adjustment_factors, effective_actions
+from pm.quality.bounds import could_be_flagged, deviations, flag_bounds
 from pm.quality.check import Checked, check_bars, original_json
 from pm.quality.classify import Classified, classify
 from pm.quality.flags import flag_bars
@@ -16,10 +17,13 @@ __all__ = [
     "adjustment_factors",
     "check_bars",
     "classify",
+    "could_be_flagged",
+    "deviations",
     "differing",
     "effective_actions",
     "find_rebasings",
     "flag_bars",
+    "flag_bounds",
     "flag_odd_bars",
     "original_json",
     "row_rules",

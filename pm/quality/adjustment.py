@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from pm.quality.rebasing import scales
 from pm.sources.names import USER
 from pm.statistics.robust import MAD_TO_SIGMA
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["adjustment_factors", "effective_actions"]
 
@@ -19,7 +23,11 @@ _FEWEST_RETURNS = 20
 
 
 def adjustment_factors(
-    bars: pl.DataFrame, actions: pl.DataFrame, rebasings: pl.DataFrame | None = None
+    bars: pl.DataFrame,
+    actions: pl.DataFrame,
+    rebasings: pl.DataFrame | None = None,
+    *,
+    certain: Collection[str] = (),
 ) -> pl.DataFrame:
     """Add `adj_factor` to bars: adjusted price = price as traded × adj_factor.
 
@@ -52,6 +60,9 @@ def adjustment_factors(
         ignored.
     rebasings
         Ratios between the bases of deliveries, with the columns of rebasings; none if absent.
+    certain
+        Batches of vendors, whose bars are as traded: their dividends and splits count whether or not the closes show
+        them.
 
     Returns
     -------
@@ -68,11 +79,11 @@ def adjustment_factors(
     told = effective_actions(actions.filter(source=USER))
     actions = actions.filter(pl.col("source") != USER).join(told, on=["ticker", "date", "kind"], how="anti")
     if rebasings is None or rebasings.is_empty():
-        return _with_told(_with_actions(_filled(bars.with_columns(sent)), actions), told)
+        return _with_told(_with_actions(_filled(bars.with_columns(sent)), actions, certain), told)
     scale = scales(bars, rebasings)
     filled = _filled(bars.with_columns(sent * scale["adj_scale"]))
     # Prices without adjusted closes are brought to the later basis themselves.
-    factored = _with_actions(filled.with_columns(close=pl.col("close") * scale["close_scale"]), actions)
+    factored = _with_actions(filled.with_columns(close=pl.col("close") * scale["close_scale"]), actions, certain)
     factored = _with_told(factored, told)
     return factored.with_columns(close=bars["close"], adj_factor=pl.col("adj_factor") * scale["close_scale"])
 
@@ -84,13 +95,13 @@ def _filled(bars: pl.DataFrame) -> pl.DataFrame:
     return bars.with_columns(pl.col("adj_factor").backward_fill().forward_fill().over("ticker"))
 
 
-def _with_actions(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+def _with_actions(bars: pl.DataFrame, actions: pl.DataFrame, certain: Collection[str]) -> pl.DataFrame:
     """Give bars of tickers without any factor that of the actions."""
     if not bars["adj_factor"].null_count():
         return bars
     if actions.is_empty():
         return bars.with_columns(pl.col("adj_factor").fill_null(1.0))
-    from_actions = _product(bars, _steps(bars, actions, are_certain=False))
+    from_actions = _product(bars, _steps(bars, actions, certain))
     return bars.with_columns(pl.col("adj_factor").fill_null(from_actions).fill_null(1.0))
 
 
@@ -98,7 +109,9 @@ def _with_told(bars: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     """Multiply the factors by those of the dividends and splits that the user told."""
     if told.is_empty():
         return bars
-    return bars.with_columns(pl.col("adj_factor") * _product(bars, _steps(bars, told, are_certain=True)).fill_null(1.0))
+    return bars.with_columns(
+        pl.col("adj_factor") * _product(bars, _steps(bars, told, told["batch_id"].unique().to_list())).fill_null(1.0)
+    )
 
 
 def _product(bars: pl.DataFrame, steps: pl.DataFrame) -> pl.Series:
@@ -108,8 +121,11 @@ def _product(bars: pl.DataFrame, steps: pl.DataFrame) -> pl.Series:
     )["cumulative"]
 
 
-def _steps(bars: pl.DataFrame, actions: pl.DataFrame, *, are_certain: bool) -> pl.DataFrame:
-    """Return each ticker's ex-dates with the product of the factors from that date on: ticker, date, cumulative."""
+def _steps(bars: pl.DataFrame, actions: pl.DataFrame, certain: Collection[str]) -> pl.DataFrame:
+    """Return each ticker's ex-dates with the product of the factors from that date on: ticker, date, cumulative.
+
+    The actions of some batches are certain; of the others, those count by which the closes really fall.
+    """
     value, before = pl.col("value"), pl.col("close")
     factor = (
         pl.when(kind="split")
@@ -144,8 +160,9 @@ def _steps(bars: pl.DataFrame, actions: pl.DataFrame, *, are_certain: bool) -> p
         )
         .join(deviations, on="ticker", how="left", maintain_order="left")
     )
+    is_certain = pl.col("batch_id").is_in(list(certain))
     return (
-        (falls if are_certain else _real(falls))
+        pl.concat([falls.filter(is_certain), _real(falls.filter(~is_certain)).select(falls.columns)])
         .group_by("ticker", "date")
         .agg(pl.col("factor").product())
         .sort("ticker", "date")

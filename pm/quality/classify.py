@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
 from pm.quality.rebasing import BEFORE
+from pm.quality.rebasing import PRICES as PRICES_FIELD
 from pm.tables.quality import BARS, REBASINGS, RESTATEMENTS
+from pm.tables.vocabulary import RestatementKind
 
 __all__ = ["Classified", "classify"]
 
@@ -17,6 +20,8 @@ _RESTATED = ("open", "high", "low", "close", "volume")
 _COMPARED = (*_RESTATED, "adj_factor")
 _RELATIVE_TOLERANCE = 1e-6
 """Relative difference up to which two values are equal: vendors compute prices anew, and their last digits vary."""
+_JUST_ENDED = timedelta(days=3)
+"""Time after a session, a weekend included, within which its volume can be incomplete."""
 _INSERTED, _UNCHANGED, _UPDATED = range(3)
 """What becomes of a delivered bar."""
 _OUTCOMES = ("inserted", "unchanged", "updated")
@@ -107,15 +112,17 @@ def _sequence(
 ) -> pl.DataFrame:
     """Return each key's rows in sequence, each with the values of the one kept before it in columns `before_…`."""
     moved = rebasings.filter(pl.col("ratio") != 1.0, pl.col("scope") == BEFORE)
-    basis = good.join(moved.select("ticker", "batch_id", until="date"), on=["ticker", "batch_id"], how="left")
+    basis = good.join(moved.select("ticker", "batch_id", "field", until="date"), on=["ticker", "batch_id"], how="left")
+    rebased = (pl.col("date") < pl.col("until")).fill_null(value=False)
     known = current.join(good.select(_KEY), on=_KEY, how="semi")
     rows = pl.concat(
         [
-            known.select(*_BARS, landed=pl.lit(value=False), rebased=pl.lit(value=False)),
+            known.select(*_BARS, landed=pl.lit(value=False), rebased=pl.lit(value=False), split=pl.lit(value=False)),
             basis.select(
                 *_BARS,
                 landed=pl.lit(value=True),
-                rebased=(pl.col("date") < pl.col("until")).fill_null(value=False),
+                rebased=rebased,
+                split=rebased & (pl.col("field") == PRICES_FIELD),
             ),
         ]
     ).sort("ticker", "date", "landed", "fetched_at", "batch_id", "row")
@@ -207,12 +214,30 @@ def _same_key(offset: int) -> pl.Expr:
     return pl.all_horizontal((pl.col(name) == pl.col(name).shift(offset)).fill_null(value=False) for name in _KEY)
 
 
+def _kind(name: str) -> pl.Expr:
+    """Return what a value of an updated bar was changed for."""
+    if name == "volume":
+        same_prices = pl.all_horizontal(f"same_{other}" for other in _RESTATED if other != name)
+        was_new = pl.col("before_fetched_at").dt.date() <= pl.col("date") + _JUST_ENDED
+        is_late = same_prices & was_new
+    else:
+        is_late = pl.lit(value=False)
+    return (
+        pl.when("split")
+        .then(pl.lit(RestatementKind.SPLIT.value))
+        .when(is_late)
+        .then(pl.lit(RestatementKind.LATE_VOLUME.value))
+        .otherwise(pl.lit(RestatementKind.CORRECTION.value))
+    )
+
+
 def _restatements(updated: pl.DataFrame) -> pl.DataFrame:
     """Return a row for each price or volume in which an updated bar differs from its predecessor."""
     pieces = [
         updated.filter(~pl.col(f"same_{name}")).select(
             *_KEY,
             field=pl.lit(name),
+            kind=_kind(name),
             old_value=f"before_{name}",
             new_value=name,
             first_seen="before_fetched_at",

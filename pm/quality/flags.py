@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pm.settings import QualitySettings
 
-__all__ = ["flag_bars"]
+__all__ = ["flag_bars", "told_deviation"]
 
 _FLAGS = BAR_FLAGS.unstamped_schema
 
@@ -115,9 +115,14 @@ def _jumps(moves: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:
         detail=pl.format(
             "The adjusted close moved by {}%; a robust standard deviation of the ticker's returns is {}%.",
             (pl.col("value") * 100).round(1),
-            (pl.col("sigma") * 100).round(1),
+            told_deviation("sigma"),
         ),
     )
+
+
+def told_deviation(name: str) -> pl.Expr:
+    """Return a standard deviation as the sentence of a jump's flag has it: in percent, with one decimal."""
+    return (pl.col(name) * 100).round(1)
 
 
 def _splits(bars: pl.DataFrame, moves: pl.DataFrame, settings: QualitySettings) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from pm.statistics.robust import MAD_TO_SIGMA
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["SMALLEST", "likely_splits"]
+__all__ = ["LARGEST_MOVE", "SMALLEST", "Candidate", "likely_splits", "split_candidates"]
 
 _WINDOW = 60
 """Number of bars before a move that say what is ordinary."""
@@ -34,6 +35,8 @@ _BODY = 3.0
 """Largest move from the day's open to its close, in standard deviations."""
 _VOLUME = 3.0
 """Largest volume, relative to the median of volumes: trading takes no notice of a split."""
+LARGEST_MOVE = 700.0
+"""Absolute log move to which larger ones are cut: its exponential is still finite."""
 _CALM_NEEDS = 3
 """Smallest number of bars after the move whose mean absolute return is compared."""
 
@@ -43,6 +46,34 @@ _RATIOS = sorted(
 )
 """Ratios of splits: 11:10 to 2:1, all of up to five old shares, and whole numbers up to 200."""
 _LOGS = np.log([float(ratio) for ratio in _RATIOS])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A large move near the ratio of a split, with ordinary trading around it.
+
+    It is taken for a split if `lowest` <= `sigma` < `highest`.
+
+    Attributes
+    ----------
+    place
+        Position of the bar after the move.
+    ratio
+        New shares for an old one, below 1 for a reverse split.
+    local
+        Robust standard deviation of the returns before, of which `sigma` is the larger with that of all returns.
+    lowest, highest
+        Bounds of sigma.
+    is_open
+        Whether there are fewer bars after the move than are compared, so that later ones can still speak against it.
+    """
+
+    place: int
+    ratio: float
+    local: float
+    lowest: float
+    highest: float
+    is_open: bool
 
 
 def likely_splits(bars: pl.DataFrame, *, sigmas: float) -> list[tuple[int, float]]:
@@ -64,39 +95,67 @@ def likely_splits(bars: pl.DataFrame, *, sigmas: float) -> list[tuple[int, float
     list
         Position of each bar and the ratio: new shares for an old one, below 1 for a reverse split.
     """
-    opened, high, low, close, volume = (bars[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
-    move = np.diff(np.log(close))
+    move = np.diff(np.log(bars["close"].to_numpy()))
     if move.size <= _LEAST:
         return []
     overall = MAD_TO_SIGMA * float(np.median(np.abs(move - np.median(move))))
+    found = []
+    for each in split_candidates(bars, sigmas=sigmas, overall=overall):
+        sigma = max(each.local, overall)
+        if each.lowest <= sigma < each.highest:
+            found.append((each.place, each.ratio))
+    return found
+
+
+def split_candidates(bars: pl.DataFrame, *, sigmas: float, overall: float) -> list[Candidate]:
+    """Return the moves that are splits for some standard deviation of all returns of at least `overall`.
+
+    Parameters
+    ----------
+    bars, sigmas
+        See `likely_splits`.
+    overall
+        Smallest robust standard deviation of all log returns of the adjusted close.
+    """
+    opened, high, low, close, volume = (bars[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
+    move = np.diff(np.log(close))
     found = []
     for place in np.flatnonzero(np.abs(move) > max(sigmas * overall, SMALLEST)):
         before = np.abs(move[max(0, place - _WINDOW) : place])
         if before.size < _LEAST:
             continue
-        sigma = max(MAD_TO_SIGMA * float(np.median(before)), overall)
+        local = MAD_TO_SIGMA * float(np.median(before))
         size = abs(move[place])
         nearest = int(np.abs(size - _LOGS).argmin())
         near, wide = (_NEAR, _RANGE) if size < _LARGE else (_NEAR_LARGE, _RANGE_LARGE)
         after = np.abs(move[place + 1 : place + 1 + _AFTER])
-        if (
-            size <= sigmas * sigma
-            or abs(size - _LOGS[nearest]) > near * sigma
-            or after.max(initial=0.0) > _LOUD * sigma
-            or (after.size >= _CALM_NEEDS and after.mean() > _CALM * before[-_LEAST:].mean())
-        ):
+        if after.size >= _CALM_NEEDS and after.mean() > _CALM * before[-_LEAST:].mean():
             continue
         bar, past = place + 1, slice(max(0, place - _WINDOW), place + 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             spread = np.log(high / low)
-            is_loud = (
-                spread[bar] > wide * np.nanmedian(spread[past]) if np.isfinite(spread[past]).any() else False
-            ) or abs(np.log(close[bar] / opened[bar])) > _BODY * sigma
+            if np.isfinite(spread[past]).any() and spread[bar] > wide * np.nanmedian(spread[past]):
+                continue
+            body = abs(np.log(close[bar] / opened[bar]))
         known = volume[past][np.isfinite(volume[past])][-_LEAST:]
         usual = np.median(known) if known.size else np.nan
         # A split multiplies the number of shares traded.
-        if is_loud or volume[bar] > _VOLUME * usual * max(1.0, float(np.exp(-move[place]))):
+        if volume[bar] > _VOLUME * usual * max(1.0, float(np.exp(min(-move[place], LARGEST_MOVE)))):
             continue
+        lowest = max(
+            abs(size - _LOGS[nearest]) / near,
+            after.max(initial=0.0) / _LOUD,
+            body / _BODY if np.isfinite(body) else 0.0,
+        )
         ratio = float(_RATIOS[nearest])
-        found.append((int(bar), ratio if move[place] < 0 else 1 / ratio))
+        found.append(
+            Candidate(
+                place=int(bar),
+                ratio=ratio if move[place] < 0 else 1 / ratio,
+                local=local,
+                lowest=float(lowest),
+                highest=float(size / sigmas),
+                is_open=after.size < _AFTER,
+            )
+        )
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime
 
     import polars as pl
@@ -33,6 +34,8 @@ class ReportData:
         Number of tickers on the watch list that have bars.
     made_on, max_age_days
         Present day on which the report is made (UTC), and the age of the newest bar, in days, from which it warns.
+    stale
+        Tickers whose bars a vendor is to send and whose last bar is older than that, and the date of this bar.
     signals
         Table `signals`, one row per ticker.
     forecasts
@@ -80,3 +83,4 @@ class ReportData:
     reconciliation: pl.DataFrame
     exclusions: pl.DataFrame
     timings: pl.DataFrame
+    stale: Mapping[str, date] = field(default_factory=dict)

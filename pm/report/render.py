@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pm.report.charts import TickerFrames, ticker_figure
-from pm.report.words import FILTERS, headline, look, newest_bar
+from pm.report.words import FILTERS, headline, look, newest_bar, stale
 from pm.signals import centred_quantiles
 from pm.tables.vocabulary import Action
 
@@ -55,10 +55,11 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
         max_rows=rows,
         sentences=headline(ranked, verdicts),
         look=look(data),
+        stale=stale(data),
         newest_bar=age_of_newest,
         is_old=is_old,
         counts={action.value: data.signals.filter(pl.col("action") == action.value).height for action in Action},
-        signals=_signal_rows(ranked.head(rows), charts),
+        signals=_signal_rows(ranked.head(rows), charts, data),
         signals_total=ranked.height,
         charts=charts,
         figures=[chart["figure"] for chart in charts],
@@ -134,7 +135,7 @@ def _by_ticker(
     return {key: part.tail(last or part.height) for key, part in parts.items()}, kept.clear()
 
 
-def _signal_rows(signals: pl.DataFrame, charts: list[Row]) -> list[Row]:
+def _signal_rows(signals: pl.DataFrame, charts: list[Row], data: ReportData) -> list[Row]:
     """Return the rows of the table of signals, with the positions of each interval on a scale common to all rows."""
     anchors = {chart["signal"]["ticker"]: chart["anchor"] for chart in charts}
     reach = signals.select(pl.max_horizontal(pl.col("lower", "upper").abs()).quantile(0.95, "higher")).item()
@@ -146,7 +147,10 @@ def _signal_rows(signals: pl.DataFrame, charts: list[Row]) -> list[Row]:
         low, middle, high = (
             round(50 + 50 * max(-1.0, min(1.0, row[name] / scale)), 2) for name in ("lower", "expected_return", "upper")
         )
-        rows.append(row | {"anchor": anchors.get(row["ticker"]), "low": low, "middle": middle, "width": high - low})
+        place = {"low": low, "middle": middle, "width": high - low}
+        last = data.stale.get(row["ticker"])
+        age = None if last is None else (data.made_on - last).days
+        rows.append(row | place | {"anchor": anchors.get(row["ticker"]), "stale_days": age})
     return rows
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pm.report.data import ReportData
 
-__all__ = ["FILTERS", "headline", "look", "newest_bar"]
+__all__ = ["FILTERS", "headline", "look", "newest_bar", "stale"]
 
 Number = float | int | None
 
@@ -100,6 +100,17 @@ def newest_bar(data: ReportData) -> tuple[str, bool]:
     if data.scope is RunScope.PAST or (data.made_on - newest).days <= data.max_age_days:
         return known, False
     return f"{known} That is more than {plural(data.max_age_days, 'day')}: these signals are not about today.", True
+
+
+def stale(data: ReportData) -> str | None:
+    """Return which tickers' bars are too old for the present day though a vendor is asked for them, in a sentence."""
+    if not data.stale:
+        return None
+    bars = "bar of {} is" if len(data.stale) == 1 else "bars of {} are"
+    return (
+        f"The last {bars.format(_names(sorted(data.stale)))} more than {plural(data.max_age_days, 'day')} old, "
+        "although a vendor is asked for newer ones: signals from such bars are not about today. See pm data health."
+    )
 
 
 def look(data: ReportData) -> str | None:

@@ -1,10 +1,13 @@
 """Typed settings, a module for each file of config/. `load_settings` reads them once; then they are passed on."""
 
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
+from pm.settings.keys import KEYS_FILE, Keys, load_keys, warning_about_keys
 from pm.settings.lake import LakeSettings
-from pm.settings.load import RETIRED, load_settings
+from pm.settings.load import RETIRED, load_settings, with_values
+from pm.settings.process import child_environment, setting_variables, user_config_folder
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
+from pm.settings.refresh import VENDOR_NAMES, RefreshSettings
 from pm.settings.report import ReportSettings
 from pm.settings.root import Settings, section_values
 from pm.settings.run import RunSettings
@@ -14,18 +17,28 @@ from pm.settings.volatility import VolatilitySettings
 
 __all__ = [
     "CALENDAR_FEATURES",
+    "KEYS_FILE",
     "RETIRED",
+    "VENDOR_NAMES",
     "ExchangeSettings",
     "ForecastSettings",
+    "Keys",
     "LakeSettings",
     "QualitySettings",
+    "RefreshSettings",
     "ReportSettings",
     "RunSettings",
     "Settings",
     "SignalSettings",
     "SourceSettings",
     "VolatilitySettings",
+    "child_environment",
+    "load_keys",
     "load_settings",
     "redact_credentials",
     "section_values",
+    "setting_variables",
+    "user_config_folder",
+    "warning_about_keys",
+    "with_values",
 ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-__all__ = ["RETIRED", "load_settings"]
+__all__ = ["RETIRED", "load_settings", "with_values"]
 
 RETIRED = {
     "volatility.window": "volatility.windows, a list, replaces it",
@@ -66,6 +66,29 @@ def load_settings(config: Path | None = None) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise _explain(error, origin) from None
+
+
+def with_values(settings: Settings, section: str, values: Mapping[str, object], *, where: str) -> Settings:
+    """Return settings in which some keys of a section have other values.
+
+    Parameters
+    ----------
+    where
+        Where the values come from, for an error message.
+
+    Raises
+    ------
+    SettingsError
+        A value is not allowed.
+    """
+    old = settings.section(section)
+    try:
+        new = type(old).model_validate({**old.model_dump(), **values})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        message = problem["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{message[:1].upper()}{message[1:]}.", where=where, hint="change the value") from None
+    return settings.model_copy(update={section: new})
 
 
 def _own_files(config: Path | None, known: Sequence[str]) -> dict[str, Path]:

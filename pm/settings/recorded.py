@@ -23,6 +23,8 @@ _REDACTED = "***"
 # @, which an e-mail address does not have.
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)\S*@|^[^\s@:/]*:\S*@", re.IGNORECASE)
 
+_PASSWORD = re.compile(r"(?P<name>password=)[^&\s]*", re.IGNORECASE)
+
 
 def recorded_values(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
     """Return a value as JSON can hold it, without the secrets in it.
@@ -49,7 +51,7 @@ def recorded_values(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
 
 
 def redact_credentials(text: str) -> str:
-    """Replace the user name and the password of an address.
+    """Replace the user name and the password of an address, and a password in its query.
 
     Examples
     --------
@@ -57,8 +59,11 @@ def redact_credentials(text: str) -> str:
     'tcp://***@10.0.0.1:8786'
     >>> redact_credentials("10.0.0.1:6379")
     '10.0.0.1:6379'
+    >>> redact_credentials("postgres://10.0.0.1/lake?password=secret&sslmode=require")
+    'postgres://10.0.0.1/lake?password=***&sslmode=require'
     """
-    return _CREDENTIALS.sub(lambda match: f"{match['scheme'] or ''}{_REDACTED}@", text)
+    text = _CREDENTIALS.sub(lambda match: f"{match['scheme'] or ''}{_REDACTED}@", text)
+    return _PASSWORD.sub(lambda match: match["name"] + _REDACTED, text)
 
 
 def is_secret_at(model: type[BaseModel], path: Sequence[int | str]) -> bool:

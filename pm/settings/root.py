@@ -12,6 +12,7 @@ from pm.settings.forecast import ForecastSettings  # noqa: TC001 - pydantic read
 from pm.settings.lake import LakeSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.quality import QualitySettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.recorded import recorded_values
+from pm.settings.refresh import RefreshSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.report import ReportSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.run import RunSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.signals import SignalSettings  # noqa: TC001 - pydantic reads the fields' types
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     run: RunSettings
     lake: LakeSettings
     sources: SourceSettings
+    refresh: RefreshSettings
     quality: QualitySettings
     volatility: VolatilitySettings
     forecast: ForecastSettings

@@ -8,10 +8,11 @@ from pydantic import Field, field_validator
 
 from pm.sessions import exchange_codes
 from pm.settings.base import Section, known_names
+from pm.settings.refresh import VENDOR_NAMES
 
 __all__ = ["EXCHANGES", "SOURCE_NAMES", "ExchangeSettings", "SourceSettings"]
 
-SOURCE_NAMES = ("files", "sample")
+SOURCE_NAMES = ("files", "sample", *VENDOR_NAMES)
 """Names of the sources; pm.sources has the sources."""
 
 EXCHANGES = frozenset(

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from pm.errors import SettingsError, did_you_mean
 from pm.settings.base import Section
+from pm.settings.keys import KEYS_SECTION, check_key_variable
 from pm.settings.root import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def check_variables(settings: type[Settings]) -> None:
         if not name.startswith(PREFIX):
             continue
         path = name.removeprefix(PREFIX).lower().split(DELIMITER)
+        if path[0] == KEYS_SECTION and len(path) > 1:
+            check_key_variable(variable)  # its value is read by load_keys, apart from the settings
+            continue
         if len(path) == 1 and path[0] not in sections:
             _refuse_near_miss(variable, path[0], settings)
             continue
@@ -111,7 +115,7 @@ def _refuse_near_miss(variable: str, name: str, settings: type[BaseModel]) -> No
     keys = {
         section: list(getattr(field.annotation, "model_fields", ())) for section, field in settings.model_fields.items()
     }
-    for section in keys:
+    for section in [*keys, KEYS_SECTION]:
         if name.startswith(f"{section}_"):
             right = f"{PREFIX}{section}{DELIMITER}{name.removeprefix(f'{section}_')}".upper()
             raise SettingsError(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from pm.errors import SettingsError
+from pm.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 __all__ = ["read_mapping"]
@@ -42,8 +42,16 @@ _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_mapping(file: Path) -> dict[str, Any]:
+def read_mapping(file: Path, *, known: Collection[str] | None = None) -> dict[str, Any]:
     """Return the mapping that a settings file holds; an empty one for a file without keys.
+
+    Parameters
+    ----------
+    file
+        The file.
+    known
+        The only keys that it may have; None for any. Another key is refused by its line and is not shown, since a
+        secret can stand in its place.
 
     Raises
     ------
@@ -54,7 +62,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
     text = _text_of(file)
     try:
         events = yaml.parse(text, Loader=_Loader)
-        found = _document(file, iter(events))
+        found = _document(file, iter(events), known)
     except yaml.YAMLError as error:
         raise _not_yaml(file, error) from None
     if found is None:
@@ -102,7 +110,7 @@ def _not_yaml(file: Path, error: yaml.YAMLError) -> SettingsError:
     return SettingsError(f"Not YAML: {problem}.", where=f"{file}{line}", hint="fix the file")
 
 
-def _document(file: Path, events: Iterator[yaml.Event]) -> object:
+def _document(file: Path, events: Iterator[yaml.Event], known: Collection[str] | None) -> object:
     """Return the only document of a file."""
     found: object = None
     documents = 0
@@ -111,11 +119,13 @@ def _document(file: Path, events: Iterator[yaml.Event]) -> object:
             documents += 1
             if documents > 1:
                 _refuse(file, event, "The file has two documents.", "keep one, without `---` between them")
-            found = _value(file, events, next(events), 0)
+            found = _value(file, events, next(events), known, 0)
     return found
 
 
-def _value(file: Path, events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Any:  # noqa: ANN401 - any YAML value
+def _value(
+    file: Path, events: Iterator[yaml.Event], event: yaml.Event, known: Collection[str] | None, depth: int
+) -> Any:  # noqa: ANN401 - any YAML value
     if depth > _MAX_DEPTH:
         _refuse(file, event, f"More than {_MAX_DEPTH} lists and mappings are inside each other.", "fix the file")
     if isinstance(event, yaml.AliasEvent):
@@ -128,21 +138,23 @@ def _value(file: Path, events: Iterator[yaml.Event], event: yaml.Event, depth: i
     if isinstance(event, yaml.SequenceStartEvent):
         items = []
         while not isinstance(inner := next(events), yaml.SequenceEndEvent):
-            items.append(_value(file, events, inner, depth + 1))
+            items.append(_value(file, events, inner, known, depth + 1))
         return items
-    return _mapping(file, events, depth)
+    return _mapping(file, events, known, depth)
 
 
-def _mapping(file: Path, events: Iterator[yaml.Event], depth: int) -> dict[str, Any]:
+def _mapping(file: Path, events: Iterator[yaml.Event], known: Collection[str] | None, depth: int) -> dict[str, Any]:
     pairs: dict[str, Any] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         if not isinstance(event, yaml.ScalarEvent):
             _refuse(file, event, "A key is not text.", "write `key: value`")
         key: str = event.value
+        if known is not None and key not in known:
+            _refuse(file, event, f"Unknown key.{did_you_mean(key, known)}", f"use one of: {', '.join(known)}")
         if key in pairs:
             shown = repr(key if len(key) <= _SHOWN else f"{key[:_SHOWN]}…")
             _refuse(file, event, f"Key {shown} occurs twice.", "delete one of the two lines")
-        pairs[key] = _value(file, events, next(events), depth + 1)
+        pairs[key] = _value(file, events, next(events), known, depth + 1)
     return pairs
 
 

@@ -1,18 +1,21 @@
 """Deliver bars: from sources that are fetched from, and from files that are imported."""
 
 from pm.sources.actions import actions_in, split_ratio
-from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Delivery, Source, no_actions
+from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Delivery, Failure, Source, no_actions
 from pm.sources.files import FilePlan, Inspected, actions_of, inspect_file, inspect_files, read_file
 from pm.sources.finding import find_files
 from pm.sources.refusal import refusal_of
-from pm.sources.registry import SOURCES, source
+from pm.sources.registry import OPENERS, is_vendor, require_source, source
 from pm.sources.sample import SampleSource
 
 __all__ = [
     "ACTIONS_SCHEMA",
     "BARS_SCHEMA",
-    "SOURCES",
+    "OPENERS",
+    "Answer",
+    "Ask",
     "Delivery",
+    "Failure",
     "FilePlan",
     "Inspected",
     "SampleSource",
@@ -22,9 +25,11 @@ __all__ = [
     "find_files",
     "inspect_file",
     "inspect_files",
+    "is_vendor",
     "no_actions",
     "read_file",
     "refusal_of",
+    "require_source",
     "source",
     "split_ratio",
 ]

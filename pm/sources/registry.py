@@ -1,37 +1,89 @@
-"""List the sources by name."""
+"""List the sources by name, and open one."""
 
 from __future__ import annotations
 
+import math
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pm.errors import SettingsError, did_you_mean
+from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import FILES, SAMPLE
 from pm.sources.sample import SampleSource
+from pm.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from pm.settings import RefreshSettings
     from pm.sources.base import Source
 
-__all__ = ["SOURCES", "source"]
+    Opener = Callable[[str, RefreshSettings, Path, float], Source]
 
-SOURCES: dict[str, Callable[[], Source]] = {SAMPLE: SampleSource}
-"""Sources that can be fetched from, by name. Files are imported instead; see pm.sources.files."""
+__all__ = ["OPENERS", "is_vendor", "require_source", "source"]
 
 
-def source(name: str) -> Source:
-    """Return the source of this name.
+def _sample(_name: str, _settings: RefreshSettings, _folder: Path, _until: float) -> Source:
+    return SampleSource()
+
+
+def _vendor(name: str, settings: RefreshSettings, folder: Path, until: float) -> Source:
+    # By its name, so that no stage's fingerprint, and no worker of a cluster, depends on what the vendors import.
+    vendors = import_module("pm.sources.vendors")
+    made = vendors.vendor(name, settings, vendors.load_keys(folder), Workspace(folder).vendors / name)
+    made.gate.until = until
+    opened: Source = made
+    return opened
+
+
+OPENERS: dict[str, Opener] = {SAMPLE: _sample, **dict.fromkeys(VENDOR_NAMES, _vendor)}
+"""Functions that open a source that can be fetched from, by its name. Files are imported; see pm.sources.files."""
+
+
+def is_vendor(name: str) -> bool:
+    """Return whether a source is a vendor: one that is asked for tickers over the network."""
+    return name in VENDOR_NAMES
+
+
+def require_source(name: str) -> None:
+    """Check that there is a source of this name that can be fetched from; nothing is opened or imported.
+
+    Raises
+    ------
+    SettingsError
+        There is none; the message has the most similar name.
+    """
+    if name in OPENERS:
+        return
+    known = sorted([*OPENERS, FILES])
+    raise SettingsError(
+        f"Unknown source {name!r}.{did_you_mean(name, known)}",
+        where="the source asked for",
+        hint=f"use one of: {', '.join(known)}; to read files: pm import PATH",
+    )
+
+
+def source(name: str, settings: RefreshSettings, folder: Path, until: float = math.inf) -> Source:
+    """Open the source of this name.
+
+    Parameters
+    ----------
+    name
+        Name of the source.
+    settings
+        How vendors are asked.
+    folder
+        Folder of the workspace, in which the keys are, and where a source keeps what it need not ask for again.
+    until
+        Moment of the computer's monotonic clock beyond which a vendor waits for nothing.
 
     Raises
     ------
     SettingsError
         There is no source of this name; the message has the most similar one.
+    SourceError
+        The source needs a key, or a package, that is not there.
     """
-    if name not in SOURCES:
-        known = sorted([*SOURCES, FILES])
-        raise SettingsError(
-            f"Unknown source {name!r}.{did_you_mean(name, known)}",
-            where="the source asked for",
-            hint=f"use one of: {', '.join(known)}; to read files: pm import PATH",
-        )
-    return SOURCES[name]()
+    require_source(name)
+    return OPENERS[name](name, settings, folder, until)

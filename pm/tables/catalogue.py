@@ -9,9 +9,18 @@ from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
-from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE, REBASINGS, RECONCILIATION, RESTATEMENTS
+from pm.tables.quality import (
+    BAR_FLAGS,
+    BARS,
+    FLAG_BOUNDS,
+    QUARANTINE,
+    REBASINGS,
+    RECONCILIATION,
+    RESTATEMENTS,
+    TICKER_SOURCES,
+)
 from pm.tables.signals import SIGNALS
-from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
+from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -29,12 +38,17 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RAW_ACTIONS,
             RAW_BATCHES,
             UNIVERSE,
+            FETCHES,
+            SPLICES,
+            FOLDERS,
             BARS,
             QUARANTINE,
             BAR_FLAGS,
             RECONCILIATION,
             RESTATEMENTS,
             REBASINGS,
+            TICKER_SOURCES,
+            FLAG_BOUNDS,
             FEATURES,
             VOLATILITY,
             VOLATILITY_FITS,

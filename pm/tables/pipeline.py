@@ -17,7 +17,8 @@ RUNS = Table(
         Column(
             "kind",
             TEXT,
-            "'run', 'import', 'evaluate', 'policy', 'actions', 'universe' or 'sample'; see docs/vocabulary.md.",
+            "'run', 'refresh', 'import', 'evaluate', 'policy', 'actions', 'universe' or 'sample'; see "
+            "docs/vocabulary.md.",
         ),
         Column("status", TEXT, "'running', 'done', 'failed' or 'abandoned'."),
         Column("started_at", TIME, "Start, in UTC."),

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from pm.tables.declaration import DATE, INTEGER, LANDED, PRICES, REAL, STAMP, TEXT, TIME, Column, Table
+from pm.tables.declaration import DATE, FLAG, INTEGER, LANDED, PRICES, REAL, STAMP, TEXT, TIME, Column, Table
 
-__all__ = ["BARS", "BAR_FLAGS", "QUARANTINE", "REBASINGS", "RECONCILIATION", "RESTATEMENTS"]
+__all__ = [
+    "BARS",
+    "BAR_FLAGS",
+    "FLAG_BOUNDS",
+    "QUARANTINE",
+    "REBASINGS",
+    "RECONCILIATION",
+    "RESTATEMENTS",
+    "TICKER_SOURCES",
+]
 
 BARS = Table(
     "main",
@@ -101,6 +110,7 @@ RESTATEMENTS = Table(
             "'open', 'high', 'low', 'close' or 'volume'. Adjustment factors change with each dividend and are not "
             "listed.",
         ),
+        Column("kind", TEXT, "'correction', 'split' or 'late_volume'; see docs/vocabulary.md. Null in older rows."),
         Column("old_value", REAL, "Value in bars before."),
         Column("new_value", REAL, "Value in bars after."),
         Column("first_seen", TIME, "Time at which the old value was fetched, in UTC."),
@@ -131,6 +141,38 @@ REBASINGS = Table(
         Column("field", TEXT, "Field whose values tell the ratio: 'adj_close', or 'close' where there is none."),
         Column("ratio", REAL, "Factor that the prices are multiplied by; 1 if nothing tells."),
         Column("evidence", TEXT, "'overlap', 'none', 'unclear' or 'settled'; see docs/vocabulary.md."),
+        *STAMP,
+    ),
+)
+
+TICKER_SOURCES = Table(
+    "main",
+    "ticker_sources",
+    "A source that has sent bars of a ticker, and whether the ticker's bars come from it. The check keeps it, so that "
+    "it need not read the whole history to find out.",
+    ("ticker", "origin"),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("origin", TEXT, "Source, as in raw.batches."),
+        Column("has_good", FLAG, "Whether any of its rows kept every rule."),
+        Column("has_adjusted", FLAG, "Whether any of its rows came with an adjusted close."),
+        Column("is_chosen", FLAG, "Whether the bars of the ticker come from it."),
+        *STAMP,
+    ),
+)
+
+FLAG_BOUNDS = Table(
+    "main",
+    "flag_bounds",
+    "Bounds of the robust standard deviation of a ticker's log returns over some bars to come. While they hold, flags "
+    "of new bars are found without reading all bars before. The check keeps it.",
+    ("ticker",),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("last_date", DATE, "Date of the last bar that the bounds were computed from."),
+        Column("bars_ahead", INTEGER, "Number of further bars over which they hold."),
+        Column("sigma_low", REAL, "Lower bound of the robust standard deviation of the log returns."),
+        Column("sigma_high", REAL, "Upper bound."),
         *STAMP,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pm.tables.declaration import DATE, INTEGER, LANDED, PRICES, REAL, TEXT, TIME, Column, Table
 
-__all__ = ["RAW_ACTIONS", "RAW_BARS", "RAW_BATCHES", "UNIVERSE"]
+__all__ = ["FETCHES", "FOLDERS", "RAW_ACTIONS", "RAW_BARS", "RAW_BATCHES", "SPLICES", "UNIVERSE"]
 
 RAW_BARS = Table(
     "raw",
@@ -80,6 +80,78 @@ UNIVERSE = Table(
         Column("ticker", TEXT, "Ticker."),
         Column("source", TEXT, "Source that its bars come from."),
         Column("added_at", TIME, "Time at which it was added, in UTC."),
+        Column("run_id", TEXT, "Run that added it; see runs."),
+        Column("name", TEXT, "Name of the company or fund, as its source writes it; null if it is not known."),
+        Column("exchange", TEXT, "Exchange: an ISO 10383 code where it is known, else as the source writes it."),
+        Column("currency", TEXT, "Code of the currency of the prices, or of its hundredth, such as GBp; see fetches."),
+        Column(
+            "symbols",
+            TEXT,
+            "The ticker as sources spell it, as a JSON object from source to symbol; null where all is as usual.",
+        ),
+        Column("status", TEXT, "'active' or 'delisted'; null, in lakes of older versions, for active."),
+    ),
+)
+
+FETCHES = Table(
+    "main",
+    "fetches",
+    "What a refresh asked a source for a ticker, and what it got.",
+    ("ticker", "vendor", "fetched_at"),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("vendor", TEXT, "Source that was asked."),
+        Column("asked_from", DATE, "First day asked for; null for the whole history."),
+        Column("asked_to", DATE, "Last day asked for."),
+        Column("bars", INTEGER, "Number of bars that landed."),
+        Column("last_date", DATE, "Date of the last bar that landed; null without any."),
+        Column("reason", TEXT, "Reason for which nothing landed, in one word; null if it did. See docs/vocabulary.md."),
+        Column("detail", TEXT, "Reason in a sentence, with what to do about it; null if the answer landed."),
+        Column("seconds", REAL, "Time that the request took, in seconds."),
+        Column("retry_after", TIME, "Time before which the source asks not to be asked again, in UTC; null if none."),
+        Column("due_at", TIME, "Time from which the ticker is asked for again, in UTC."),
+        Column("run_id", TEXT, "Run that asked; see runs."),
+        Column("fetched_at", TIME, "Time of the answer, in UTC."),
+    ),
+)
+
+SPLICES = Table(
+    "main",
+    "splices",
+    "A ticker whose bars were continued from another source than its own, since that one gave none: closes of both "
+    "sources on the same dates agree.",
+    ("ticker", "vendor", "date"),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("vendor", TEXT, "Source that continues the bars."),
+        Column(
+            "date",
+            DATE,
+            "Last date on which the closes were compared: bars of the source count after it, until the splice ends.",
+        ),
+        Column("continued", TEXT, "Source of the bars before."),
+        Column("dates", INTEGER, "Number of dates on which the closes as traded were compared, and agree."),
+        Column("largest_difference", REAL, "Largest relative difference of two closes on one of these dates."),
+        Column("run_id", TEXT, "Run that continued them; see runs."),
+        Column("spliced_at", TIME, "Time of the decision, in UTC."),
+        Column(
+            "ended_by",
+            TEXT,
+            "Batch in which the source of the bars before sent these days itself, so that no bar of the other source "
+            "counts any more; null while they count.",
+        ),
+    ),
+)
+
+FOLDERS = Table(
+    "main",
+    "folders",
+    "A folder of files that is watched: a refresh lands what is new or changed in it.",
+    ("path",),
+    (
+        Column("path", TEXT, "Path of the folder."),
+        Column("state", TEXT, "Hash of the names, sizes and times of its files when they were read last; null before."),
+        Column("added_at", TIME, "Time from which it is watched, in UTC."),
         Column("run_id", TEXT, "Run that added it; see runs."),
     ),
 )

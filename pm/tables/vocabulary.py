@@ -9,12 +9,15 @@ __all__ = [
     "Action",
     "Basis",
     "Evidence",
+    "FailureReason",
     "Reason",
     "Regime",
+    "RestatementKind",
     "RunKind",
     "RunScope",
     "RunStatus",
     "StageStatus",
+    "TickerStatus",
     "Verdict",
     "Vocabulary",
 ]
@@ -48,7 +51,8 @@ class RunKind(Vocabulary):
     POLICY = "policy", "Training a policy of the mSSA-CP forecaster: `pm policy train`."
     ACTIONS = "actions", "Telling dividends and splits: `pm actions add`, `pm actions import` and `pm actions remove`."
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
-    SAMPLE = "sample", "Removing the embedded sample from a lake that also holds the user's own files."
+    SAMPLE = "sample", "Removing the embedded sample from a lake that also holds bars of files or vendors."
+    REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
 
 
 class RunStatus(Vocabulary):
@@ -66,7 +70,7 @@ class RunScope(Vocabulary):
     WHOLE = "whole", "The whole watch list, as of the day of its newest bar or today."
     PART = "part", "A look at other tickers than those of the watch list, such as a part of it: --tickers or --source."
     PAST = "past", "A look at another day, such as one in the past, of all tickers or some: --as-of."
-    SAMPLE = "sample", "A run on the embedded sample, whose rows were removed when the user's own files were imported."
+    SAMPLE = "sample", "A run on the embedded sample, whose rows were removed once there were bars of files or vendors."
 
 
 class StageStatus(Vocabulary):
@@ -123,6 +127,35 @@ class Reason(Vocabulary):
         "Simplified: returns before the end of a halt or a currency peg were dropped.",
     )
     LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
+
+
+class FailureReason(Vocabulary):
+    """Reason for which a source gave nothing for a ticker: column `reason` of table `fetches`."""
+
+    GONE = "gone", "The source does not know the symbol, or has no bars of it any more."
+    NOT_PERMITTED = "not_permitted", "The key does not permit the data, or there is no key."
+    LIMITED = "limited", "The source asks to wait longer than the refresh can, or the budget of requests is spent."
+    UNREACHABLE = "unreachable", "No connection, a time-out, a failed certificate, or an error of the server."
+    INVALID_REPLY = "invalid_reply", "The reply is cut off, too large, of another type, or has values that cannot be."
+    OTHER_SYMBOL = "other_symbol", "The reply is about another symbol than the one asked for."
+    OTHER_UNIT = "other_unit", "The currency or the unit of the prices differs from that of the bars in the lake."
+    DISAGREES = "disagrees", "The closes differ from those of the bars in the lake, so that it cannot continue them."
+    NOT_ASKED = "not_asked", "The source was not asked: it had failed too often, or the time of the refresh was over."
+
+
+class TickerStatus(Vocabulary):
+    """State of a ticker of the watch list: column `status` of table `universe`."""
+
+    ACTIVE = "active", "The ticker is asked for after each session of its exchange."
+    DELISTED = "delisted", "Its sources did not know it on several nights in a row: it is asked for once a week."
+
+
+class RestatementKind(Vocabulary):
+    """What a source changed a past bar for: column `kind` of table `restatements`."""
+
+    CORRECTION = "correction", "The source corrected a price or the volume."
+    SPLIT = "split", "The source adjusted the prices, the volume or both for a later split."
+    LATE_VOLUME = "late_volume", "The volume of a day that had just ended was completed: the prices are the same."
 
 
 class Verdict(Vocabulary):

@@ -14,6 +14,7 @@ from pm.errors import LakeError, PmError, StorageError
 from pm.lake import Lake, connection
 from pm.lake.binding import quote
 from pm.lake.console import Console
+from pm.lake.recognition import recognised
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS
 from pm.tables.sources import RAW_BARS
@@ -359,10 +360,10 @@ def test_a_missing_data_file_is_recognised_in_any_language(tmp_path: Path) -> No
     there, gone = tmp_path / "there.parquet", tmp_path / "gone.parquet"
     there.touch()
     said = 'IO Error: Cannot open file "{}": Das System kann die angegebene Datei nicht finden.'
-    missing = connection.recognised(duckdb.IOException(said.format(gone)), tmp_path)
+    missing = recognised(duckdb.IOException(said.format(gone)), tmp_path)
     assert isinstance(missing, LakeError)
     assert (missing.where, "missing" in missing.what) == (str(gone), True)
-    assert isinstance(connection.recognised(duckdb.IOException(said.format(there)), tmp_path), StorageError)
+    assert isinstance(recognised(duckdb.IOException(said.format(there)), tmp_path), StorageError)
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="only Windows keeps an open file from being removed")
@@ -370,7 +371,7 @@ def test_a_data_file_that_is_open_elsewhere_is_named(tmp_path: Path) -> None:
     file = tmp_path / "open.parquet"
     file.touch()
     with file.open("rb"):
-        held = connection.recognised(duckdb.IOException(f'IO Error: Kann nicht entfernen: "{file}"'), tmp_path)
+        held = recognised(duckdb.IOException(f'IO Error: Kann nicht entfernen: "{file}"'), tmp_path)
     assert isinstance(held, StorageError)
     assert "open in another program" in held.what
     assert "run it again later" in held.hint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pm.errors import LakeError, QueryError, StorageError
-from pm.lake import Lake, integrity
+from pm.lake import Lake, store
 from pm.lake.console import Console
 from pm.lake.integrity import Fault, refuse_faults
 from pm.lake.maintenance import compact
@@ -154,7 +154,7 @@ def test_files_without_a_checksum_are_told_and_recorded(lake: Lake) -> None:
     paths = [file.path for file in lake.files()]
     lake.commit("as an older version", lambda tx: tx.delete(TABLES["file_checksums"], "true"))
     assert found(lake) == dict.fromkeys(paths, Fault.UNRECORDED)
-    refuse_faults(lake.verify(lake.files()), lake.root)
+    refuse_faults(lake.verify(lake.files()), lake.location)
     place = lake.root / "data" / paths[0]
     content = place.read_bytes()
     place.write_bytes(content[:-8] + b"12345678")  # of the same size, and not readable
@@ -228,7 +228,7 @@ def test_a_disk_that_is_full_leaves_no_half_copy(
     def full(*_: object) -> None:
         raise OSError(ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(integrity, "sync", full)
+    monkeypatch.setattr(store, "sync", full)
     with pytest.raises(StorageError, match="No space left"):
         lake.restore(lake.verify(lake.files()), backup)
     assert not list((copy / "data").rglob("*.part"))

@@ -152,6 +152,35 @@ def test_merging_two_rows_with_one_key_is_an_error(lake: Lake, rows: Rows) -> No
     assert lake.read(RUNS).is_empty()
 
 
+@pytest.mark.parametrize("tickers", [3, 700], ids=["few keys", "many keys"])
+def test_a_merge_replaces_rows_of_the_same_key_and_adds_the_others(lake: Lake, rows: Rows, tickers: int) -> None:
+    names = [
+        f"{text}{number}" for number, text in zip(range(tickers), ["A'", "é", "\U0001f4c8"] * tickers, strict=False)
+    ]
+    days = [date(2020, 1, 1) + timedelta(days=place) for place in range(8)]
+
+    def bars(days: list[date], close: float) -> pl.DataFrame:
+        return rows("bars", *({"ticker": name, "date": day, "close": close} for name in names for day in days))
+
+    lake.commit("first", lambda tx: tx.append(BARS, bars(days[:6], 1.0)))
+    before = lake.snapshot
+
+    def write(transaction: Transaction) -> None:
+        transaction.append(BARS, bars(days[6:7], 2.0))
+        transaction.merge(BARS, bars(days[3:], 3.0))
+
+    lake.commit("second", write)
+    found = lake.read(BARS, columns=("ticker", "date", "close"))
+    wanted = pl.concat([bars(days[:3], 1.0), bars(days[3:], 3.0)]).select(found.columns)
+    assert found.sort("ticker", "date").equals(wanted.sort("ticker", "date"))
+    assert lake.read(BARS, at=before).height == 6 * tickers
+    changes = lake.query(
+        "SELECT change_type, count(*) AS rows FROM lake.table_changes('bars', ?, ?) GROUP BY ALL",
+        [before + 1, lake.snapshot],
+    )
+    assert dict(changes.iter_rows()) == {"insert": 5 * tickers, "delete": 3 * tickers}
+
+
 def test_appending_a_frame_with_other_columns_is_an_error(lake: Lake) -> None:
     with pytest.raises(ValueError, match=r"missing \['adj_close', .* unexpected \['surprise'\]"):
         lake.commit("odd", lambda tx: tx.append(RAW_BARS, pl.DataFrame({"ticker": ["A"], "surprise": [1]})))

@@ -219,14 +219,36 @@ def test_many_rows_in_the_catalog_are_written_to_a_file(root: Path, settings: La
 
 def test_many_deletions_in_the_catalog_are_written_to_a_file(root: Path, settings: LakeSettings, rows: Rows) -> None:
     with Lake(root, settings, TABLES) as lake:
-        refused = rows("quarantine", *({"row": n} for n in range(3000)))
+        refused = rows("quarantine", *({"row": n} for n in range(20_000)))
         lake.commit("many", lambda tx: tx.append(QUARANTINE, refused))
         lake._fetch("CALL lake.set_option('data_inlining_row_limit', 5000, table_name => 'quarantine')")
-        lake.commit("fewer", lambda tx: tx.delete(QUARANTINE, "row % 2 = 0"))
+        lake.commit("fewer", lambda tx: tx.delete(QUARANTINE, "row < 1100"))
         assert not list((root / "data").rglob("*-delete.parquet"))
         compact(lake, keep=(), grace=NOW)
         assert list((root / "data").rglob("*-delete.parquet"))
-        assert lake.read(QUARANTINE).height == 1500
+        assert lake.read(QUARANTINE).height == 18_900
+
+
+def test_a_table_with_many_deleted_rows_is_written_anew(root: Path, settings: LakeSettings, rows: Rows) -> None:
+    with Lake(root, settings, TABLES) as lake:
+        lake.commit("many", lambda tx: tx.append(QUARANTINE, rows("quarantine", *({"row": n} for n in range(3000)))))
+        many = lake.snapshot
+        deletions = """
+        SELECT count(*)
+        FROM __ducklake_metadata_lake.ducklake_delete_file AS d
+        JOIN __ducklake_metadata_lake.ducklake_data_file AS f USING (data_file_id)
+        WHERE d.end_snapshot IS NULL AND f.end_snapshot IS NULL
+        """
+        for deleted, left in ((200, 1), (400, 0)):
+            lake.commit("fewer", lambda tx, end=deleted: tx.delete(QUARANTINE, "row < ?", [end]))  # type: ignore[misc]
+            version = lake.versions(["quarantine"])
+            compact(lake, keep=(), grace=NOW)
+            assert lake.scalar(deletions) == left
+            assert lake.read(QUARANTINE)["row"].to_list() == list(range(deleted, 3000))
+            assert lake.versions(["quarantine"]) == version
+            assert not lake.verify(lake.files())
+        assert lake.read(QUARANTINE, at=many).height == 3000
+        assert not compact(lake, keep=(), grace=NOW).has_changed
 
 
 def test_files_out_of_use_stay_for_readers_that_have_them_open(root: Path, forgetful: LakeSettings, rows: Rows) -> None:

@@ -83,7 +83,7 @@ def test_what_the_options_select_decides_and_not_that_they_were_given(
 def test_the_watch_list_decides_what_is_whole(run_copy: Path) -> None:
     workspace, settings = init_workspace(run_copy), load_settings()
     with open_lake(workspace, settings) as lake:
-        add_to_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "IBM"])
+        add_to_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "IBM"], source="sample")
         assert run_scope(lake.known_rows, Request(tickers=("AAPL", "IBM"))) is RunScope.WHOLE
         for tickers in (("AAPL",), ("AAPL", "IBM", "MSFT"), EVERY):
             assert run_scope(lake.known_rows, Request(tickers=tickers)) is RunScope.PART

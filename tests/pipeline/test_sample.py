@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
+from pm.errors import SourceError
 from pm.lake import Lake
 from pm.lake.maintenance import compact
-from pm.pipeline import Request, add_actions, add_to_universe, import_bars, open_lake, snapshots_to_keep
+from pm.pipeline import (
+    Request,
+    add_actions,
+    add_to_universe,
+    import_bars,
+    open_lake,
+    refresh_bars,
+    remove_from_universe,
+    snapshots_to_keep,
+)
 from pm.pipeline.events import Notice
 from pm.pipeline.runner import Runner
 from pm.pipeline.stages import check, land, sample
 from pm.settings import load_settings
-from pm.sources import ACTIONS_SCHEMA, inspect_files
+from pm.sources import ACTIONS_SCHEMA, OPENERS, inspect_files
 from pm.tables.catalogue import TABLES
 from pm.tables.forecast import FORECASTS
 from pm.tables.pipeline import RUNS
 from pm.tables.signals import SIGNALS
 from pm.tables.sources import RAW_BARS
-from pm.tables.vocabulary import RunKind
+from pm.tables.vocabulary import FailureReason, RunKind
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from pm.pipeline.events import Event
 
@@ -36,7 +47,12 @@ if TYPE_CHECKING:
     Contents = Callable[..., dict[str, pl.DataFrame]]
     Pm = Callable[..., subprocess.CompletedProcess[str]]
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "market"))  # a script of the tests, which is no package
+import market
+from market import Market, evening
+
 ENDED = "Your own files end the embedded sample"
+OF_VENDOR = "Your bars from 'yahoo' end the embedded sample"
 
 
 @pytest.fixture
@@ -113,7 +129,7 @@ def test_what_the_user_told_of_the_sample_ends_with_it_and_the_watch_list_gives_
 
     workspace = init_workspace(checked_copy)
     with open_lake(workspace, settings) as lake:
-        add_to_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "MSFT"])
+        add_to_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "MSFT"], source="sample")
     tell(checked_copy)
     import_files(checked_copy, own)
     require_equal(checked_copy, alone, contents)
@@ -122,6 +138,101 @@ def test_what_the_user_told_of_the_sample_ends_with_it_and_the_watch_list_gives_
         tell(folder)
     require_equal(checked_copy, alone, contents)
     assert contents(checked_copy, "raw.actions")["raw.actions"].height == 1
+
+
+@pytest.fixture
+def vendor() -> Iterator[Market]:
+    """Return a vendor that stands for Yahoo while the test lasts; a clock that a test stops goes on after it."""
+    openers, clock = dict(OPENERS), market.running_clock()
+    market.install(made := Market("yahoo"))
+    yield made
+    OPENERS.clear()
+    OPENERS.update(openers)
+    market.start_clock(clock)
+
+
+def watch(folder: Path, settings: Any, *tickers: str, source: str | None = None) -> None:  # noqa: ANN401
+    workspace = init_workspace(folder)
+    with open_lake(workspace, settings) as lake:
+        add_to_universe(lake, workspace, settings, lambda _: None, tickers=tickers, source=source)
+
+
+def refreshed(folder: Path, settings: Any) -> list[str]:  # noqa: ANN401
+    """Refresh a folder's tickers and return what the refresh told."""
+    heard: list[Event] = []
+    workspace = init_workspace(folder)
+    with open_lake(workspace, settings) as lake:
+        refresh_bars(lake, workspace, settings, heard.append, request=Request())
+    return [event.line for event in heard if isinstance(event, Notice)]
+
+
+def test_a_vendors_first_bars_end_the_sample(
+    run_copy: Path, tmp_path: Path, run_pipeline: Run, settings_with: Run, contents: Contents, ask: Read, vendor: Market
+) -> None:
+    """The README's commands: a run on the sample, tickers for the watch list that it has too, and a refresh."""
+    settings, alone = settings_with(), tmp_path / "alone"
+    market.stop_clock(evening(date(2090, 1, 2)))  # after the run on the sample, whenever the test runs
+    vendor.begin = date(2089, 1, 3)
+    vendor.failures = dict.fromkeys(("AAPL", "NEW"), FailureReason.UNREACHABLE)
+    for folder in (run_copy, alone):
+        watch(folder, settings, "AAPL", "NEW")
+    with pytest.raises(SourceError):  # the sample's AAPL does not take the place of what could not be had
+        run_pipeline(run_copy)
+    assert not any("sample" in line for line in refreshed(run_copy, settings))
+    vendor.failures.clear()
+    told = [line for line in refreshed(run_copy, settings) if "sample" in line]
+    assert told == [
+        f"{OF_VENDOR}: the bars of AAPL, FB, GOOG, IBM, MSFT, and what was computed from them will be removed."
+    ]
+    refreshed(alone, settings)
+    require_equal_bars(run_copy, alone, contents)
+    assert ask(run_copy, "FROM latest_run").is_empty()
+    assert not (run_copy / "reports" / "latest.html").exists()
+    market.stop_clock(evening(date(2090, 1, 2)) + timedelta(minutes=1))
+    assert run_pipeline(run_copy).worked
+    market.stop_clock(evening(date(2090, 1, 2)) + timedelta(minutes=2))
+    assert not run_pipeline(run_copy).worked
+    assert ask(run_copy, "SELECT DISTINCT ticker FROM latest_forecasts ORDER BY ticker")["ticker"].to_list() == [
+        "AAPL",
+        "NEW",
+    ]
+    workspace = init_workspace(run_copy)
+    with open_lake(workspace, settings) as lake:  # an empty watch list does not bring the sample back
+        remove_from_universe(lake, workspace, settings, lambda _: None, tickers=["AAPL", "NEW"])
+    run_pipeline(run_copy, upto="check")
+    assert ask(run_copy, "SELECT DISTINCT origin FROM raw.batches").rows() == [("yahoo",)]
+
+
+def require_equal_bars(folder: Path, other: Path, contents: Contents) -> None:
+    """Check that two lakes have equal bars, and nothing of the sample in any table that holds bars or results."""
+    names = ("bars", "raw.bars", "raw.actions", "quarantine", "bar_flags", "ticker_sources", "forecasts", "signals")
+    expected = contents(other, *names)
+    assert not expected["bars"].is_empty()
+    for name, found in contents(folder, *names).items():
+        assert found.equals(expected[name]), name
+
+
+def test_a_run_that_lands_a_vendors_first_bars_ends_the_sample_unless_it_is_asked_for(
+    run_copy: Path, run_pipeline: Run, settings_with: Run, ask: Read, vendor: Market
+) -> None:
+    settings = settings_with()
+    market.stop_clock(evening(date(2090, 1, 2)))
+    vendor.begin = date(2089, 1, 3)
+    watch(run_copy, settings, "AAPL")
+    watch(run_copy, settings, "IBM", source="sample")  # after a vendor's ticker: it is asked for beside it
+    origins = "SELECT DISTINCT ticker, origin FROM bars JOIN raw.batches USING (batch_id) ORDER BY ticker"
+    run_pipeline(run_copy)
+    assert set(ask(run_copy, origins).rows()) >= {("AAPL", "yahoo"), ("IBM", "sample")}
+    workspace = init_workspace(run_copy)
+    with open_lake(workspace, settings) as lake:
+        remove_from_universe(lake, workspace, settings, lambda _: None, tickers=["IBM"])
+    market.stop_clock(evening(date(2090, 1, 3)))
+    heard: list[Event] = []
+    run = run_pipeline(run_copy, heard=heard)
+    assert sum(isinstance(event, Notice) and OF_VENDOR in event.line for event in heard) == 1
+    assert ask(run_copy, origins).rows() == [("AAPL", "yahoo")]
+    assert ask(run_copy, f"SELECT DISTINCT ticker FROM signals WHERE run_id = '{run.run_id}'").rows() == [("AAPL",)]
+    assert (run_copy / "reports" / "latest.html").exists()
 
 
 def test_files_without_a_usable_close_leave_the_sample(
@@ -221,12 +332,12 @@ def test_commands_say_what_ends_and_what_to_do(run_copy: Path, own: Path, conten
     for words in (("signals",), ("forecast", "MSFT")):
         refused = pm(run_copy, *words)
         assert (refused.returncode, refused.stdout) == (16, "")
-        assert "no results of your own files yet" in refused.stderr
+        assert "no results of your own bars yet" in refused.stderr
         assert "pm run" in refused.stderr
         by_name = pm(run_copy, *words, "--run", old)
         assert (by_name.returncode, by_name.stdout) == (16, "")
         assert "were removed" in by_name.stderr
-    assert pm(run_copy, "universe", "add", "AAPL").returncode == 6
+    assert "asks 'yahoo'" in pm(run_copy, "universe", "add", "AAPL").stdout
     assert pm(run_copy, "universe", "add", "AAPL", "--source", "sample").returncode == 0
     told = pm(run_copy, "run")  # of the watch list, which asks for the sample now
     assert (told.returncode, ENDED in told.stderr) == (0, False)
@@ -235,4 +346,5 @@ def test_commands_say_what_ends_and_what_to_do(run_copy: Path, own: Path, conten
 
 def test_each_table_is_cleared_of_the_sample() -> None:
     derived = {name for name, table in TABLES.items() if {"run_id", "batch_id"} & table.polars_schema.keys()}
-    assert {table.qualified for table in sample.STAGE.writes} == derived | {"universe"}
+    of_vendors = {"fetches", "splices", "folders"}  # nothing in them is of the sample
+    assert {table.qualified for table in sample.STAGE.writes} == (derived | {"universe"}) - of_vendors

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from pm.errors import SettingsError, SourceError, UnknownTickerError
+from pm.errors import InputError, SettingsError, SourceError, UnknownTickerError
 from pm.pipeline import Request, add_to_universe, open_lake, remove_from_universe
+from pm.pipeline.events import Event, Notice
 from pm.pipeline.watch_list import run_day, watched_sources
 from pm.settings import load_settings
+from pm.sources.listings import read_listings
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -31,12 +33,18 @@ def change(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
     """Change a folder's watch list: `change(folder, add=[…], source=…)`, `change(folder, remove=[…])`."""
 
     def run(
-        folder: Path, *, add: list[str] | None = None, remove: list[str] | None = None, source: str | None = None
+        folder: Path,
+        *,
+        add: list[str] | None = None,
+        remove: list[str] | None = None,
+        source: str | None = None,
+        heard: list[Event] | None = None,
     ) -> RunResult:
         workspace, settings = init_workspace(folder), settings_with()
+        observer = (heard if heard is not None else []).append
         with open_lake(workspace, settings) as lake:
             if add is not None:
-                return add_to_universe(lake, workspace, settings, lambda _: None, tickers=add, source=source)
+                return add_to_universe(lake, workspace, settings, observer, tickers=add, source=source)
             return remove_from_universe(lake, workspace, settings, lambda _: None, tickers=remove or [])
 
     return run
@@ -79,7 +87,7 @@ def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, chan
     assert tickers_of(mixed, run, ask) == ["AAPL", "FB", "GOOG", "MSFT"]  # IBM's bars come from the files now
     described = f"SELECT as_of, source, scope FROM runs WHERE run_id = '{run}'"
     assert ask(mixed, described).rows() == [(date(2013, 3, 1), "sample", "part")]
-    change(mixed, add=["AAPL"])
+    change(mixed, add=["AAPL"], source="sample")
     run = run_pipeline(mixed, tickers=("AAPL", "NEW"), as_of=date(2012, 6, 29)).run_id
     assert tickers_of(mixed, run, ask) == ["AAPL", "NEW"]
     with pytest.raises(UnknownTickerError, match="Unknown ticker: NEW"):
@@ -89,7 +97,8 @@ def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, chan
 def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
     mixed: Path, run_pipeline: Run, change: Run, ask: Read
 ) -> None:
-    change(mixed, add=["AAPL", "NEW"])
+    change(mixed, add=["AAPL"], source="sample")
+    change(mixed, add=["NEW"])
     assert ask(mixed, "SELECT ticker, source FROM universe ORDER BY ticker").rows() == [
         ("AAPL", "sample"),
         ("NEW", "files"),
@@ -107,7 +116,8 @@ def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
 
 
 def test_a_source_restricts_the_watch_list(mixed: Path, change: Run, run_pipeline: Run, ask: Read) -> None:
-    change(mixed, add=["AAPL", "NEW"])
+    change(mixed, add=["AAPL"], source="sample")
+    change(mixed, add=["NEW"])
     run = run_pipeline(mixed, source="sample").run_id
     assert tickers_of(mixed, run, ask) == ["AAPL"]
     change(mixed, remove=["NEW"])
@@ -143,13 +153,96 @@ def test_a_watched_ticker_without_bars_is_excluded_by_name(
 
 
 def test_unknown_tickers_and_sources_are_refused_and_change_nothing(mixed: Path, change: Run, read_table: Read) -> None:
-    with pytest.raises(UnknownTickerError, match=r"Unknown ticker: AAPLE\. Did you mean 'AAPL'\?"):
-        change(mixed, add=["AAPL", "AAPLE"])
     with pytest.raises(SettingsError, match="Unknown source 'samle'"):
         change(mixed, add=["AAPL"], source="samle")
     with pytest.raises(UnknownTickerError, match="Unknown ticker: AAPL"):
         change(mixed, remove=["AAPL"])
     assert read_table(mixed, "universe").is_empty()
+
+
+def test_a_ticker_without_bars_goes_to_the_first_vendor_and_the_nearest_known_one_is_named(
+    mixed: Path, change: Run, read_table: Read
+) -> None:
+    heard: list[Event] = []
+    change(mixed, add=["AAPL", "AAPLE", "IBM"], heard=heard)
+    assert read_table(mixed, "universe").select("ticker", "source").rows() == [
+        ("AAPL", "yahoo"),  # the sample has it, and was not asked for
+        ("AAPLE", "yahoo"),
+        ("IBM", "files"),
+    ]
+    of_sample, unknown = [event.line for event in heard if isinstance(event, Notice)]
+    assert of_sample == "AAPL has only bars of the embedded sample: the next refresh asks 'yahoo' for them."
+    assert "'yahoo'" in unknown
+    assert "Did you mean 'AAPL'?" in unknown
+
+
+def test_two_spellings_of_a_ticker_are_one(mixed: Path, change: Run, read_table: Read) -> None:
+    change(mixed, add=["BRK.B"])
+    change(mixed, add=["BRK-B", "ibm"])
+    assert read_table(mixed, "universe").select("ticker", "source").rows() == [("BRK.B", "yahoo"), ("IBM", "files")]
+    change(mixed, remove=["brk b"])
+    assert read_table(mixed, "universe")["ticker"].to_list() == ["IBM"]
+
+
+def test_a_file_of_tickers_is_put_on_the_list(mixed: Path, read_table: Read, settings_with: Callable[..., Any]) -> None:
+    (mixed / "list.csv").write_text(
+        "Symbol;Name;Exchange;symbol_yahoo\nVOD;Vodafone;XLON;VOD.L\n;nobody;;\nIBM;;;\n", encoding="utf-8"
+    )
+    workspace, settings = init_workspace(mixed), settings_with()
+    with open_lake(workspace, settings) as lake:
+        add_to_universe(lake, workspace, settings, lambda _: None, tickers=read_listings(mixed / "list.csv"))
+    listed = read_table(mixed, "universe").select("ticker", "source", "name", "exchange", "symbols").rows()
+    assert listed == [
+        ("IBM", "files", None, None, None),
+        ("VOD", "yahoo", "Vodafone", "XLON", '{"yahoo": "VOD.L"}'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"AAPL\nBRK.B\n\nVOD.L\n", [("AAPL", None), ("BRK.B", None), ("VOD.L", None)]),
+        (b"\xef\xbb\xbfAAPL\r\n^GSPC\r\n", [("AAPL", None), ("^GSPC", None)]),
+        (b"Symbol\nAAPL\n", [("AAPL", None)]),
+        (b"\xef\xbb\xbfTicker,Company\r\nAAPL,Apple\r\n", [("AAPL", "Apple")]),
+        ("Ticker,Company\nNESN.SW,Nestl\u00e9\n".encode("cp1252"), [("NESN.SW", "Nestl\u00e9")]),
+        ("Ticker\tName\nAAPL\tApple\n".encode("utf-16"), [("AAPL", "Apple")]),
+        (b'ticker,name\nAAPL,"Apple, Inc."\nIBM\n', [("AAPL", "Apple, Inc."), ("IBM", None)]),
+    ],
+)
+def test_lists_of_tickers_that_people_have(
+    tmp_path: Path, content: bytes, expected: list[tuple[str, str | None]]
+) -> None:
+    (tmp_path / "list.csv").write_bytes(content)
+    assert [(each.ticker, each.name) for each in read_listings(tmp_path / "list.csv")] == expected
+
+
+def test_a_workbook_of_tickers_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("xlsxwriter")
+    frame = pl.DataFrame({"Symbol": ["IBM", "VOD.L"], "Company Name": ["IBM", "Vodafone"], "Exchange": ["NYSE", "LSE"]})
+    frame.write_excel(tmp_path / "list.xlsx", worksheet="mine")
+    read = [(each.ticker, each.name, each.exchange) for each in read_listings(tmp_path / "list.xlsx")]
+    assert read == [("IBM", "IBM", "XNYS"), ("VOD.L", "Vodafone", "XLON")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\nVodafone\n", "no column of tickers"),
+        ("AAPL,Apple\nIBM,IBM\n", "no column of tickers"),
+        ("ticker\n", "no tickers"),
+        ("", "no tickers"),
+        ("ticker,exchange\nVOD,XLOM\n", "Unknown exchange 'XLOM'. Did you mean"),
+        ("ticker,source\nVOD,yahooo\n", "Unknown source 'yahooo'. Did you mean 'yahoo'"),
+        ("ticker,symbol_yaho\nVOD,V\n", "Unknown source 'yaho'"),
+    ],
+)
+def test_a_file_of_tickers_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_listings(tmp_path / "list.csv")
+    assert message in caught.value.what
+    assert "list.csv" in caught.value.where
 
 
 def test_what_is_on_the_list_already_is_not_written_again(mixed: Path, change: Run, read_table: Read) -> None:

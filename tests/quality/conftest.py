@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pm.settings import QualitySettings, load_settings
-from pm.sources import SampleSource
+from pm.sources import Answer, Ask, SampleSource
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ def acted() -> Callable[..., pl.DataFrame]:
 @pytest.fixture(scope="session")
 def sample() -> pl.DataFrame:
     """The sample data as rows of raw.bars."""
-    bars = pl.concat(SampleSource().fetch().bars).with_row_index("row", 1)
+    sample = SampleSource()
+    asks = [Ask(ticker, ticker, None, date(2026, 1, 1)) for ticker in sample.tickers()]
+    answers = [answer.bars for answer in sample.fetch(asks) if isinstance(answer, Answer)]
+    bars = pl.concat(answers).with_row_index("row", 1)
     stamped = bars.with_columns(fetched_at=pl.lit(GOOD["fetched_at"]), batch_id=pl.lit("sample"))
     return RAW_BARS.conform(stamped)

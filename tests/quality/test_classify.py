@@ -88,6 +88,7 @@ def test_a_changed_price_or_volume_is_a_restatement(landed: Landed, field: str, 
             "ticker": "A",
             "date": date(2020, 1, 2),
             "field": field,
+            "kind": "correction",
             "old_value": raw[field][0],
             "new_value": value,
             "first_seen": DELIVERED,
@@ -280,3 +281,21 @@ def test_the_classification_is_that_of_a_plain_dictionary(
     for line in apply(current, later).iter_rows(named=True):
         assert line == {name: lake[line["ticker"], line["date"]][name] for name in line}
     assert apply(current, later).height == len(lake)
+
+
+@pytest.mark.parametrize(
+    ("changed", "days", "kinds"),
+    [
+        ({"volume": 500.0}, 1, {"late_volume"}),
+        ({"volume": 500.0}, 10, {"correction"}),
+        ({"volume": 500.0, "close": 11.5}, 1, {"correction"}),
+    ],
+)
+def test_a_volume_that_is_completed_soon_is_late(
+    landed: Landed, changed: dict[str, float], days: int, kinds: set[str]
+) -> None:
+    first = datetime(2020, 1, 2, 22) + timedelta(days=days - 1)  # noqa: DTZ001 - UTC without a zone
+    raw = landed({"fetched_at": first}, {"batch_id": "b2", "fetched_at": first + timedelta(days=1)} | changed)
+    current = classify(factored(raw.head(1)), nothing()).inserted
+    restated = classify(factored(raw.tail(1)), current).restatements
+    assert set(restated["kind"]) == kinds

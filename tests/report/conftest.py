@@ -144,7 +144,7 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
         ("signals", 0.02, 5, 480.0),
     ]
     event = {"run_id": STAMP["run_id"], "attempt": 1, "status": "done"}
-    data = {
+    data: dict[str, Any] = {
         "signals": decisions.signals.with_columns(
             pl.lit("b1").alias("last_bar_batch_id"), *(pl.lit(value).alias(name) for name, value in STAMP.items())
         ),

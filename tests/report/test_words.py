@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from pm.report.words import FILTERS, headline, look, newest_bar
+from pm.report.words import FILTERS, headline, look, newest_bar, stale
 from pm.tables.vocabulary import RunScope
 
 if TYPE_CHECKING:
@@ -134,6 +134,14 @@ def test_the_age_of_the_newest_bar_is_that_on_the_day_of_the_report(
 def test_a_look_at_another_day_is_not_said_to_be_old(report_data: ReportData) -> None:
     past = replace(report_data, made_on=date(2026, 11, 26), scope=RunScope.PAST)
     assert newest_bar(past) == ("The newest bar is of 1 March 2013, 5,018 days ago when this report was made.", False)
+
+
+def test_tickers_whose_vendors_have_no_new_bars_are_named(report_data: ReportData) -> None:
+    assert stale(report_data) is None
+    one = replace(report_data, stale={"IBM": date(2013, 2, 1)})
+    assert (stale(one) or "").startswith("The last bar of IBM is more than 10 days old,")
+    two = replace(report_data, stale=dict.fromkeys(("IBM", "FB"), date(2013, 2, 1)))
+    assert (stale(two) or "").startswith("The last bars of FB and IBM are more than 10 days old,")
 
 
 def test_a_look_says_what_it_is_about(report_data: ReportData) -> None:

@@ -22,7 +22,7 @@ from pm.settings.sources import EXCHANGES, SOURCE_NAMES
 from pm.settings.volatility import GARCH_NAMES
 from pm.settings.yaml_file import read_mapping
 from pm.sources.names import FILES
-from pm.sources.registry import SOURCES
+from pm.sources.registry import OPENERS
 from pm.volatility.garch import GARCH_MODELS
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def test_a_section_has_one_file_and_hidden_files_are_ignored(config: Path) -> No
 def test_the_names_in_the_settings_are_those_of_the_rooms() -> None:
     assert set(MODEL_NAMES) == set(FORECASTERS)
     assert set(GARCH_NAMES) == set(GARCH_MODELS)
-    assert set(SOURCE_NAMES) == {*SOURCES, FILES}
+    assert set(SOURCE_NAMES) == {*OPENERS, FILES}
     assert set(exchange_codes()) >= EXCHANGES
 
 

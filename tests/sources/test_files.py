@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pm.errors import InputError
-from pm.sources import BARS_SCHEMA, SampleSource, inspect_file, read_file
+from pm.sources import BARS_SCHEMA, Answer, Ask, SampleSource, inspect_file, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,9 @@ TIDY = "ticker,date,open,high,low,close,volume\nAAPL,2020-01-02,1,3,0.5,2,100\nM
 
 
 def sample() -> pl.DataFrame:
-    return pl.concat(SampleSource().fetch().bars)
+    sample = SampleSource()
+    asks = [Ask(ticker, ticker, None, date(2026, 1, 1)) for ticker in sample.tickers()]
+    return pl.concat([answer.bars for answer in sample.fetch(asks) if isinstance(answer, Answer)])
 
 
 class TestRead:

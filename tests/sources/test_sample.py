@@ -6,16 +6,28 @@ import io
 from datetime import date
 from importlib import metadata, resources
 
-import pytest
+import polars as pl
 
-from pm.errors import UnknownTickerError
-from pm.sources import ACTIONS_SCHEMA, BARS_SCHEMA, SampleSource, Source
+from pm.sources import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure, SampleSource, Source
+from pm.tables.vocabulary import FailureReason
+
+LAST = date(2026, 1, 1)
+
+
+def fetched(*asks: Ask) -> list[Answer | Failure]:
+    return list(SampleSource().fetch(asks))
+
+
+def answer(ask: Ask) -> Answer:
+    (found,) = fetched(ask)
+    assert isinstance(found, Answer)
+    return found
 
 
 def test_every_cell_is_that_of_the_packaged_file() -> None:
     packed = (resources.files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes()
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(packed).decode())))
-    (bars,) = SampleSource().fetch().bars
+    bars = pl.concat([answer(Ask(ticker, ticker, None, LAST)).bars for ticker in SampleSource().tickers()])
     assert bars.schema == BARS_SCHEMA
     assert len(rows) == bars.height == 12_154
     for row, bar in zip(rows, bars.iter_rows(named=True), strict=True):
@@ -32,23 +44,28 @@ def test_every_cell_is_that_of_the_packaged_file() -> None:
         }
 
 
-def test_tickers_and_both_dates_included_restrict_the_bars() -> None:
-    (bars,) = SampleSource().fetch(["MSFT", "AAPL"], date(2010, 1, 4), date(2010, 1, 6)).bars
-    assert bars.select("ticker", "date").rows() == [
-        (ticker, date(2010, 1, day)) for ticker in ("AAPL", "MSFT") for day in (4, 5, 6)
-    ]
+def test_both_dates_included_restrict_the_bars() -> None:
+    bars = answer(Ask("MSFT", "MSFT", date(2010, 1, 4), date(2010, 1, 6))).bars
+    assert bars.select("ticker", "date").rows() == [("MSFT", date(2010, 1, day)) for day in (4, 5, 6)]
+
+
+def test_the_bars_have_the_ticker_of_the_lake() -> None:
+    assert set(answer(Ask("Microsoft", "MSFT", None, LAST)).bars["ticker"]) == {"Microsoft"}
 
 
 def test_the_frame_of_actions_is_empty_and_has_its_columns() -> None:
-    actions = SampleSource().fetch().actions
+    actions = answer(Ask("IBM", "IBM", None, LAST)).actions
     assert actions.is_empty()
     assert actions.schema == ACTIONS_SCHEMA
 
 
-def test_a_part_of_a_ticker_is_unknown() -> None:
-    with pytest.raises(UnknownTickerError, match=r"Unknown tickers: A, AAP\.") as caught:
-        SampleSource().fetch(["A", "AAPL", "AAP"])
-    assert "AAPL, FB, GOOG, IBM, MSFT" in caught.value.hint
+def test_a_part_of_a_ticker_is_unknown_and_the_others_are_answered() -> None:
+    found = fetched(Ask("A", "A", None, LAST), Ask("AAPL", "AAPL", None, LAST), Ask("AAP", "AAP", None, LAST))
+    failures = {outcome.ask.ticker: outcome for outcome in found if isinstance(outcome, Failure)}
+    assert set(failures) == {"A", "AAP"}
+    assert failures["A"].reason is FailureReason.GONE
+    assert "AAPL, FB, GOOG, IBM, MSFT" in failures["A"].detail
+    assert isinstance(found[1], Answer)
 
 
 def test_the_version_is_that_of_the_package() -> None:

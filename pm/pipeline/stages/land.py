@@ -6,21 +6,32 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import polars as pl
+
+from pm.clock import utc_now, utc_today
 from pm.errors import InputError
+from pm.pipeline.due import vendor_members
+from pm.pipeline.fetched import hit_rate
+from pm.pipeline.folders import changed_folders, folder_states, missing, seen
 from pm.pipeline.landing import Landing
+from pm.pipeline.refresh import refreshing
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import watched_sources
-from pm.pipeline.writes import Result
+from pm.pipeline.writes import Merge, Result
 from pm.plural import plural
-from pm.sources.names import FILES
-from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
+from pm.sources.folders import MISSING
+from pm.sources.names import FILES, SAMPLE
+from pm.tables.quality import BARS, TICKER_SOURCES
+from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pm.pipeline.delivered_days import DeliveredDays
+    from pm.pipeline.due import Member
     from pm.pipeline.landing import Batch
+    from pm.pipeline.writes import Write
     from pm.sources import FilePlan, Inspected
 
 __all__ = ["STAGE", "importing"]
@@ -29,54 +40,133 @@ _LANDED = f"SELECT DISTINCT origin, fingerprint FROM raw.batches WHERE origin <>
 
 
 def _versions(context: Context) -> list[list[str]] | None:
-    """Return what each source of the watch list would deliver now; None if only fetching can tell."""
-    from pm.sources import source
+    """Return what each source of the watch list would deliver now; None if there are vendors; see `_idle`."""
+    if _members(context):
+        return None
+    return _local_versions(context)
 
-    versions = []
-    for name in watched_sources(context.known_rows, context.request):
-        version = "" if name == FILES else source(name).version()
-        if version is None:
-            return None
-        versions.append([name, version])
-    return versions
+
+def _local_versions(context: Context) -> list[list[str]]:
+    """Return what each source that is no vendor would deliver now."""
+    from pm.sources import SampleSource
+
+    watched = watched_sources(context.known_rows, context.request)
+    versions = {FILES: "", SAMPLE: SampleSource().version() if SAMPLE in watched else ""}
+    found = [[name, versions[name]] for name in watched if name in versions]
+    return found + folder_states(context.known_rows)
 
 
 def _is_landed(context: Context, _: str) -> bool:
     """Return whether what a run before fetched is still there: the sample is removed when own files are imported."""
     landed = [[row["origin"], row["fingerprint"]] for row in context.known_rows(_LANDED, ())]
-    return all(name == FILES or [name, version] in landed for name, version in _versions(context) or ())
+    return all(name != SAMPLE or [name, version] in landed for name, version in _local_versions(context))
 
 
-def _compute(context: Context) -> Result:
-    from pm.sources import source
+def _members(context: Context) -> list[Member]:
+    return vendor_members(context.known_rows, context.request, context.settings)
 
+
+def _idle(context: Context) -> str | None:
+    """Return in a sentence that no ticker is due; None if one is, or there is anything else to land."""
+    members = _members(context)
+    now = utc_now()
+    if not members or any(member.is_due(now) for member in members) or not _is_landed(context, ""):
+        return None
+    if changed_folders(context.known_rows):
+        return None
+    next_due = min(member.due_at for member in members if member.due_at is not None)
+    return f"nothing is due before {next_due:%Y-%m-%d %H:%M} UTC; {hit_rate(members, len(members))}"
+
+
+def _compute(context: Context) -> Result | Iterator[Result]:
+    members, now = _members(context), utc_now()
+    due = [member for member in members if member.is_due(now)]
+    local = _local(context, members)
+    if not due:
+        return local
+    return _in_pieces(context, local, due, [member for member in members if not member.is_due(now)])
+
+
+def _in_pieces(context: Context, local: Result, due: Sequence[Member], waiting: Sequence[Member]) -> Iterator[Result]:
+    if local.writes:
+        yield local
+    yield from refreshing(context, due, waiting=waiting)
+
+
+def _local(context: Context, members: Sequence[Member]) -> Result:
+    """Return what the sources that are no vendors deliver."""
     landing = Landing(context)
     lines = []
-    for name in watched_sources(context.known_rows, context.request):
+    for name, version in _local_versions(context):
         if name == FILES:
             lines.append("imported files have landed already")
+        elif name != SAMPLE:  # a folder
             continue
-        vendor = source(name)
-        version = vendor.version()
-        known = context.rows("SELECT 1 FROM raw.batches WHERE origin = ? AND fingerprint = ?", [name, version])
-        if version is not None and known:
+        elif context.rows("SELECT 1 FROM raw.batches WHERE origin = ? AND fingerprint = ?", [name, version]):
             lines.append(f"nothing new to fetch from {name!r}")
-            continue
-        batch = landing.add(vendor.fetch(None, None, None), origin=name, fingerprint=version)
-        lines.append(f"{batch.bars:,} bars from {name!r}, {batch.first_date} to {batch.last_date}")
-    return Result(landing.writes(), "; ".join(lines))
+        else:
+            batch = _land_sample(landing, version)
+            lines.append(f"{batch.bars:,} bars from {name!r}, {batch.first_date} to {batch.last_date}")
+    writes = landing.writes() if landing.batches else []
+    if folders := changed_folders(context.known_rows):
+        of_folders = _land_folders(context, folders)
+        writes += of_folders.writes
+        lines.append(of_folders.summary)
+    if members:
+        lines.append(hit_rate(members, len(members)))
+    if not lines:
+        restricted = context.request.source
+        lines.append("nothing to fetch" if restricted is None else f"no ticker to fetch from {restricted!r}")
+    return Result(writes, "; ".join(lines))
+
+
+def _land_folders(context: Context, folders: dict[Path, str]) -> Result:
+    """Return what is new or changed in folders that are watched; files that cannot be read are told, and left out."""
+    from pm.sources import inspect_files
+
+    there = [folder for folder, state in folders.items() if state != MISSING]
+    writes: list[Write] = [Merge(FOLDERS, seen(context.read(FOLDERS), folders))]
+    summary = f"nothing new in {plural(len(folders), 'folder')}"
+    refused: list[InputError] = []
+    if there:
+        try:
+            found = _import(context, files=inspect_files(there), refused=refused, keep_going=True, tickers=None)
+        except InputError as error:  # nothing of them can be read
+            context.notify(str(error))
+        else:
+            writes += found.writes
+            summary = found.summary
+            for each in refused:
+                context.notify(str(each))
+    for each in missing(folders):
+        context.notify(str(each))
+    return Result(writes, summary)
+
+
+def _land_sample(landing: Landing, version: str) -> Batch:
+    from pm.sources import Answer, Ask, Delivery, SampleSource, no_actions
+
+    sample = SampleSource()
+    asks = [Ask(ticker, ticker, None, utc_today()) for ticker in sample.tickers()]
+    answers = [answer for answer in sample.fetch(asks) if isinstance(answer, Answer)]
+    bars = pl.concat([answer.bars for answer in answers])
+    return landing.add(Delivery(iter([bars]), no_actions()), origin=SAMPLE, fingerprint=version)
 
 
 STAGE = Stage(
     "land",
     _compute,
-    reads=(UNIVERSE,),
-    writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES),
+    past=(BARS, TICKER_SOURCES),
+    writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE, FETCHES, SPLICES, FOLDERS),
     depends=_versions,
+    idle=_idle,
     is_intact=_is_landed,
     network=True,
 )
-"""Fetch what the sources of the watch list have not delivered yet; imported files have landed already."""
+"""Fetch what the sources of the watch list have not delivered yet; imported files have landed already.
+
+What vendors answer lands in pieces, a commit each, so that a refresh that is cut off keeps what it has.
+"""
 
 
 def importing(files: Inspected, refused: list[InputError], *, keep_going: bool, tickers: Sequence[str] | None) -> Stage:
@@ -96,7 +186,7 @@ def importing(files: Inspected, refused: list[InputError], *, keep_going: bool, 
         The only tickers that were asked for; None for all.
     """
     compute = partial(_import, files=files, refused=refused, keep_going=keep_going, tickers=tickers)
-    return Stage("land", compute, writes=STAGE.writes, depends=lambda _: None)
+    return Stage("land", compute, writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES), depends=lambda _: None)
 
 
 def _import(

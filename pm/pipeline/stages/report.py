@@ -14,6 +14,7 @@ from pm.open_files import delete, write_whole
 from pm.pipeline.request import Request
 from pm.pipeline.run_scope import is_newest, run_scope
 from pm.pipeline.stage import Context, Stage
+from pm.pipeline.stale import stale_tickers
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, run_day, run_tickers, scope, watch_list
 from pm.pipeline.writes import Result
 from pm.tables.features import FEATURES
@@ -21,9 +22,11 @@ from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.quality import BAR_FLAGS, QUARANTINE, RECONCILIATION
 from pm.tables.signals import SIGNALS
+from pm.tables.vocabulary import RunScope
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     from pm.report import ReportData
@@ -98,11 +101,13 @@ def _data(context: Context) -> ReportData:
         reconciliation=context.read(RECONCILIATION),
         exclusions=context.read_outputs(EXCLUSIONS),
         timings=context.query(_TIMINGS, [list(context.outputs), list(context.outputs.values())]),
+        stale=_stale(context),
     )
 
 
 def _depends(context: Context) -> list[object]:
-    return [*scope(context), run_scope(context.known_rows, context.request).value, _is_old(context), __version__]
+    stale = sorted(_stale(context))
+    return [*scope(context), run_scope(context.known_rows, context.request).value, _is_old(context), stale, __version__]
 
 
 def _compute(context: Context) -> Result:
@@ -137,6 +142,15 @@ def _is_old(context: Context) -> bool:
     limit = utc_today() - timedelta(days=context.settings.forecast.max_age_days)
     newest = run_day(context.known_rows, context.request)
     return newest is not None and newest < limit
+
+
+def _stale(context: Context) -> dict[str, date]:
+    """Return the tickers whose vendors have no new bars, and the dates of their last ones."""
+    request, limit = context.request, context.settings.forecast.max_age_days
+    if run_scope(context.known_rows, request) is RunScope.PAST:
+        return {}
+    found = stale_tickers(context.known_rows, Request(request.source, request.tickers), max_age_days=limit)
+    return {each.ticker: each.last_date for each in found}
 
 
 def _is_intact(context: Context, run_id: str) -> bool:

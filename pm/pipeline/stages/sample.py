@@ -1,12 +1,13 @@
-"""Stage `sample`: remove the embedded sample and all that was computed from it, once there are files of the user's own.
+"""Stage `sample`: remove the embedded sample and all that was computed from it, once there are bars of the user's own.
 
-The sample is there to try the system before there are bars of one's own. It stays beside them only where it was asked
-for since: by `--source sample`, or by a ticker of the watch list with this source. See decision 0042.
+These are bars of imported files or of a vendor. The sample is there to try the system before there are any. It stays
+beside them only where it was asked for since: by `--source sample`, or by a ticker of the watch list with this source.
+See decision 0042.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -15,10 +16,11 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import check
 from pm.pipeline.writes import Delete, Merge, Result, Write
 from pm.plural import plural
+from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import FILES, SAMPLE, USER
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
-from pm.tables.sources import RAW_ACTIONS, RAW_BARS, RAW_BATCHES, UNIVERSE
+from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 from pm.tables.vocabulary import RunKind, RunScope, RunStatus
 
 if TYPE_CHECKING:
@@ -35,11 +37,8 @@ _NAMED = 5
 _RAW = (RAW_BARS, RAW_ACTIONS, RAW_BATCHES)
 _CHECKED = check.STAGE.writes
 """Tables that the next check fills anew, from the raw rows that are left."""
-_RESULTS = tuple(
-    table
-    for table in TABLES.values()
-    if "run_id" in table.polars_schema and table not in {*_RAW, *_CHECKED, UNIVERSE, RUNS, STAGE_EVENTS}
-)
+_KEPT = {*_RAW, *_CHECKED, UNIVERSE, FETCHES, SPLICES, FOLDERS, RUNS, STAGE_EVENTS}
+_RESULTS = tuple(table for table in TABLES.values() if "run_id" in table.polars_schema and table not in _KEPT)
 """Tables of what was computed from bars."""
 
 _SAMPLE = """
@@ -48,14 +47,21 @@ WHERE EXISTS (FROM raw.batches WHERE origin = ?) OR EXISTS (FROM universe WHERE 
 """
 
 _SINCE = """
-SELECT min(landed_at) AS since
+SELECT min(landed_at) AS since, arg_min(origin, landed_at) AS origin
 FROM raw.batches
-WHERE origin = ? AND batch_id IN (
+WHERE list_contains(?, origin) AND batch_id IN (
     SELECT batch_id FROM raw.bars WHERE ticker <> '' AND date <= ? AND close > 0 AND isfinite(close)
 )
 """
 
-_ASKED = "SELECT 1 AS found FROM universe WHERE source = ? AND added_at >= ? LIMIT 1"
+_ASKED = """
+SELECT 1 AS found
+FROM universe
+WHERE source = ?
+    -- What was put on the list with or after a vendor's ticker was asked for beside it, though its bars came later.
+    AND added_at >= least(?, (SELECT min(added_at) FROM universe WHERE list_contains(?, source)))
+LIMIT 1
+"""
 
 _TICKERS = "SELECT DISTINCT ticker FROM raw.bars JOIN raw.batches a USING (batch_id) WHERE a.origin = ? ORDER BY ticker"
 
@@ -72,7 +78,7 @@ SELECT count(value) AS actions FROM last
 
 _BATCHES_OF_SAMPLE = """
 SELECT batch_id FROM raw.batches WHERE origin = ?
--- Dividends and splits that the user told before there were bars of other files are those of the sample.
+-- Dividends and splits that the user told before there were other bars are those of the sample.
 UNION SELECT batch_id FROM raw.batches WHERE origin = ? AND landed_at < ?
 """
 
@@ -93,7 +99,7 @@ def has_sample(rows: Rows) -> bool:
 
 
 def outlived_since(rows: Rows, request: Request) -> datetime | None:
-    """Return when the first usable bar of an own file landed, if that ends the sample; None if nothing is to be ended.
+    """Return when the first usable bar of a file or a vendor landed if that ends the sample, and None if nothing does.
 
     Parameters
     ----------
@@ -104,10 +110,15 @@ def outlived_since(rows: Rows, request: Request) -> datetime | None:
     """
     if request.source == SAMPLE or not has_sample(rows):
         return None
-    since: datetime | None = rows(_SINCE, [FILES, utc_today()])[0]["since"]
-    if since is None or rows(_ASKED, [SAMPLE, since]):
+    since: datetime | None = _first_own(rows)["since"]
+    if since is None or rows(_ASKED, [SAMPLE, since, list(VENDOR_NAMES)]):
         return None
     return since
+
+
+def _first_own(rows: Rows) -> dict[str, Any]:
+    """Return when the first usable bar landed that is not of the sample, and its origin; None where there is none."""
+    return rows(_SINCE, [[FILES, *VENDOR_NAMES], utc_today()])[0]
 
 
 def _compute(context: Context) -> Result:
@@ -125,7 +136,9 @@ def _compute(context: Context) -> Result:
         parts.append(f"{plural(told, 'dividend or split', 'dividends and splits')} that you told of them")
     if watched:
         parts.append(f"{plural(len(watched), 'ticker')} of the watch list")
-    context.notify(f"Your own files end the embedded sample: {'; '.join(parts)} will be removed.")
+    origin = _first_own(context.rows)["origin"]
+    ends = "Your own files end" if origin == FILES else f"Your bars from {origin!r} end"
+    context.notify(f"{ends} the embedded sample: {'; '.join(parts)} will be removed.")
     return Result(_writes(context, since), f"{plural(len(tickers), 'ticker')} of the sample removed")
 
 
@@ -156,4 +169,4 @@ STAGE = Stage(
     writes=(*_RAW, UNIVERSE, *_CHECKED, *_RESULTS, RUNS, STAGE_EVENTS),
     depends=lambda _: None,
 )
-"""Remove the sample, unless it is asked for or there are no usable bars of own files; the check comes after it."""
+"""Remove the sample, unless it is asked for or there are no usable bars of files or vendors; the check follows it."""

@@ -1,0 +1,26 @@
+"""What of the environment is not a setting: variables for programs that `pm` starts, and the folder for user units."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pm.settings.root import DELIMITER, PREFIX
+
+__all__ = ["child_environment", "setting_variables", "user_config_folder"]
+
+
+def child_environment(**added: str) -> dict[str, str]:
+    """Return the environment of this process with some variables added, for a program that it starts."""
+    return {**os.environ, **added}
+
+
+def setting_variables() -> list[str]:
+    """Return the names of the environment variables that set a setting here, sorted."""
+    return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and DELIMITER in name)
+
+
+def user_config_folder() -> Path:
+    """Return the folder of the user's configuration: `$XDG_CONFIG_HOME`, or `~/.config`."""
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(named) if named.startswith("/") else Path.home() / ".config"
