@@ -17,7 +17,7 @@
     ├── EngineError                 14   the engine or its cluster is not available
     │   └── WorkerError             15   workers died repeatedly while they computed the same tickers
     ├── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
-    ├── IncompleteError             17   some tickers could not be fetched; the others are in
+    ├── IncompleteError             17   some tickers or files could not be fetched; the others are in
     ├── ScheduleError               18   nothing can be scheduled here, or the scheduled nights do not go well
     └── StaleError                  19   the newest bars of some tickers are too old, though their vendors answered
 
@@ -210,7 +210,10 @@ class NoResultsError(PmError):
 
 
 class IncompleteError(PmError):
-    """Some tickers could not be fetched; the others have landed, and whatever was asked for is done with them."""
+    """Some tickers could not be fetched, or files of watched folders not be read; the others have landed.
+
+    Whatever was asked for is done with them.
+    """
 
     exit_code = 17
 

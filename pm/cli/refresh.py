@@ -12,7 +12,10 @@ from pm.errors import IncompleteError, StaleError
 from pm.plural import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pm.lake import Lake
+    from pm.pipeline import FailedTicker, Request
 
 __all__ = ["incomplete", "refresh", "too_old"]
 
@@ -47,22 +50,42 @@ def refresh(
             print_lines(f"Nothing is new. ({result.seconds:.2f} s)")
         with lake.reading():
             print_flags(lake, result.run_id)
-            failed = incomplete(lake, result.run_id)
+            failed = incomplete(lake, result.run_id, request)
             stale = too_old(lake, result.run_id, max_age_days=settings.forecast.max_age_days)
     if (problem := failed or stale) is not None:
         raise problem
 
 
-def incomplete(lake: Lake, run_id: str) -> IncompleteError | None:
-    """Return the error about the tickers that a run could not fetch; None if there are none.
+def incomplete(lake: Lake, run_id: str, request: Request) -> IncompleteError | None:
+    """Return the error about the tickers and the files of watched folders that did not come; None if all did.
 
     Tickers that are recorded as delisted do not count.
     """
-    from pm.pipeline import failed_tickers
+    from pm.pipeline import failed_tickers, unread_files
 
-    failed = failed_tickers(lake, run_id)
-    if not failed:
+    failed, unread = failed_tickers(lake, run_id), unread_files(lake, request)
+    if not failed and not unread:
         return None
+    parts = [f"{plural(len(failed), 'ticker')} could not be fetched"] if failed else []
+    hints = ["the next refresh asks again; see `pm data health`"] if failed else []
+    if unread:
+        those = "that is watched" if len(unread) == 1 else "that are watched"
+        parts.append(f"{plural(len(unread), 'file or folder', 'files or folders')} {those} could not be read")
+        hints.append("correct the files or take them away, or watch no more: pm universe remove --files FOLDER")
+    return IncompleteError(
+        "\n".join([f"{', and '.join(parts)}; all others are in.", *_failed_lines(failed), *_unread_lines(unread)]),
+        where=" and ".join(["table fetches"] * bool(failed) + ["table folders"] * bool(unread)),
+        hint="; ".join(hints),
+    )
+
+
+def _unread_lines(unread: Sequence[str]) -> list[str]:
+    lines = [f"  {line}" for line in unread[:_NAMED]]
+    return [*lines, f"  … and {len(unread) - _NAMED:,} more"] if len(unread) > _NAMED else lines
+
+
+def _failed_lines(failed: Sequence[FailedTicker]) -> list[str]:
+    """Return a line for each of the most frequent reasons, with some of its tickers."""
     alike: dict[tuple[str, str], list[str]] = {}
     for each in failed:
         alike.setdefault((each.reason, each.detail), []).append(each.ticker)
@@ -73,11 +96,7 @@ def incomplete(lake: Lake, run_id: str) -> IncompleteError | None:
         lines.append(f"  {', '.join(tickers[:_NAMED])}{more}: {detail} ({reason})")
     if left := sum(len(tickers) for _, tickers in reasons[_NAMED:]):
         lines.append(f"  … and {left:,} more")
-    return IncompleteError(
-        "\n".join([f"{plural(len(failed), 'ticker')} could not be fetched; all others are in.", *lines]),
-        where="table fetches",
-        hint="the next refresh asks again; see `pm data health`",
-    )
+    return lines
 
 
 def too_old(lake: Lake, run_id: str, *, max_age_days: int) -> StaleError | None:

@@ -66,7 +66,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         with lake.reading():
             print_flags(lake, result.run_id)
             found = print_signals(lake, result.run_id, max_age_days=settings.forecast.max_age_days)
-            failed = incomplete(lake, result.run_id)
+            failed = incomplete(lake, result.run_id, request)
             stale = too_old(lake, result.run_id, max_age_days=settings.forecast.max_age_days)
     if not result.worked:
         print_lines(f"Nothing is new since run {result.outputs['signals']}. ({result.seconds:.2f} s)")

@@ -206,8 +206,10 @@ def _print_universe(lake: Lake) -> None:
     from pm.cli.render import SECONDS, print_frame, print_lines
     from pm.cli.visible import visible
 
-    for row in lake.select_rows("folders", columns=("path",), order=("path",)):
+    for row in lake.select_rows("folders", columns=("path", "problem"), order=("path",)):
         print_lines(f"Watched folder: {visible(row['path'])}")
+        for line in (row["problem"] or "").splitlines():
+            print_lines(f"  {visible(line)}")
     columns = ("ticker", "source", "added_at", "name", "exchange", "currency", "status")
     watched = lake.select("universe", columns=columns, order=("ticker",))
     if watched.is_empty():

@@ -86,20 +86,19 @@ def write_frames(frames: Iterable[pl.DataFrame], file_format: FileFormat, output
 
 
 def _print(frames: Iterable[pl.DataFrame], file_format: FileFormat) -> None:
-    if not sys.stdout.isatty():  # a program that reads the output gets the data as they are
-        with _reader_may_stop():
-            _write(frames, file_format, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        return
-    if file_format is FileFormat.PARQUET:
+    is_terminal = sys.stdout.isatty()
+    if is_terminal and file_format is FileFormat.PARQUET:
         raise InputError(
             "Parquet is not text and cannot be shown on a terminal.",
             where="--format parquet",
             hint="write it to a file: -o FILE",
         )
     for part in _encoded(frames, file_format):
-        sys.stdout.buffer.write(visible(part.decode()).encode())
-    sys.stdout.buffer.flush()
+        shown = visible(part.decode()).encode() if is_terminal else part  # a program gets the data as they are
+        with _reader_may_stop():
+            sys.stdout.buffer.write(shown)
+    with _reader_may_stop():
+        sys.stdout.buffer.flush()
 
 
 @contextmanager

@@ -6,11 +6,8 @@ datasets, which takes 0.25 s, longer than most statements.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -21,6 +18,7 @@ from pm.lake.spill import spill_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import polars as pl
 
@@ -36,8 +34,7 @@ def named_frames(
     Parameters
     ----------
     root
-        The lake's folder, which holds the files meanwhile; the system's folder for temporary files does if the lake's
-        cannot be written.
+        The lake's folder, which holds the files meanwhile.
     frames
         Name in SQL, to the frame.
 
@@ -49,7 +46,7 @@ def named_frames(
     if not frames:
         yield
         return
-    folder = spill_folder(root if os.access(root, os.W_OK) else Path(tempfile.gettempdir()))
+    folder = spill_folder(root)
     try:
         for name, frame in frames.items():
             file = folder / f"{name}.parquet"

@@ -129,7 +129,6 @@ def compact(lake: Lake, *, keep: Iterable[int], grace: timedelta = timedelta(hou
     for table in _much_replaced(lake):
         lake.rewrite(table)
     lake.maintain("CALL ducklake_merge_adjacent_files('lake')")
-    lake.maintain("CALL ducklake_rewrite_data_files('lake')")
     forgotten = _expire(lake, keep)
     _clean_up(lake, grace)
     horizon = f"TIMESTAMP '{utc_now() - grace:%Y-%m-%d %H:%M:%S.%f}'"

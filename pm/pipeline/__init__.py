@@ -18,7 +18,7 @@ from pm.pipeline.commands import (
     train_policy,
     watch_folder,
 )
-from pm.pipeline.failed import FailedTicker, failed_tickers
+from pm.pipeline.failed import FailedTicker, failed_tickers, unread_files
 from pm.pipeline.health import data_health
 from pm.pipeline.other_spellings import OtherSpelling, find_other_spellings
 from pm.pipeline.request import Request
@@ -48,5 +48,6 @@ __all__ = [
     "snapshots_to_keep",
     "stale_tickers_of",
     "train_policy",
+    "unread_files",
     "watch_folder",
 ]

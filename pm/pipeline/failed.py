@@ -1,14 +1,16 @@
-"""Find the tickers that a run could not fetch."""
+"""Find the tickers that a run could not fetch, and the files of watched folders that could not be read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pm.pipeline.request import Request
+
 if TYPE_CHECKING:
     from pm.lake import Lake
 
-__all__ = ["FailedTicker", "failed_tickers"]
+__all__ = ["FailedTicker", "failed_tickers", "unread_files"]
 
 _FAILED = """
 SELECT ticker, min_by(reason, fetched_at) AS reason, min_by(detail, fetched_at) AS detail
@@ -40,3 +42,14 @@ class FailedTicker:
 def failed_tickers(lake: Lake, run_id: str) -> list[FailedTicker]:
     """Return the tickers for which no vendor gave a run anything, by name; those recorded as delisted do not count."""
     return [FailedTicker(**row) for row in lake.rows(_FAILED, [run_id])]
+
+
+def unread_files(lake: Lake, request: Request) -> list[str]:
+    """Return a line for each file of a watched folder that could not be read, and for each folder that is not there.
+
+    There are none in a run about a past day, or about a part of the watch list.
+    """
+    if request.scope != Request():
+        return []
+    problems = lake.rows("SELECT problem FROM folders WHERE problem IS NOT NULL ORDER BY path")
+    return [line for row in problems for line in row["problem"].split("\n")]

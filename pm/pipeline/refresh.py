@@ -268,7 +268,8 @@ class _Refresh:
         from pm.quality.rules import row_rules
 
         rules = row_rules(today=utc_today(), tolerance=self._context.settings.quality.price_tolerance)
-        sent = partitioned(bars.filter(kept.fill_null(value=True) for kept in rules.values()))
+        kept = [rule.fill_null(value=True) for rule in rules.values()]
+        sent = partitioned(bars.filter(pl.col("date").is_not_null(), *kept))
         refused: list[str] = []
         for asked, outcome in piece:
             ticker = asked.member.ticker

@@ -20,6 +20,9 @@ __all__ = ["COMMON_DATES", "Agreement", "agreement", "basis_change", "unit_chang
 
 COMMON_DATES = 5
 """Smallest number of common dates whose closes must agree before a vendor continues the bars of another."""
+_ROUNDING = 0.01
+"""Largest relative difference of two closes that their rounding explains: the decimals of few closes, such as those of
+a share that stands at 1.00, can be fewer than those of its prices."""
 _HUNDREDFOLD = 100.0
 """Ratio between prices in a currency and in its hundredth, such as pounds and pence."""
 _NEAR = 0.02
@@ -60,12 +63,14 @@ def agreement(sent: pl.DataFrame, known: pl.DataFrame, *, tolerance: float) -> A
     sent, known
         Bars with the columns date and close; a null close counts as none.
     tolerance
-        Largest relative difference of two closes that agree, besides the rounding to the decimals of either side.
+        Largest relative difference of two closes that agree, besides the rounding to the decimals of either side, of
+        at most 1%.
     """
     new, old = _common(sent, known)
     if not new.size:
         return Agreement(0, 0.0, 0.0, agrees=False)
-    allowed = np.maximum(tolerance * old, 0.5 * max(unit_of(new), unit_of(old)) * (1 + 1e-9))
+    rounding = np.minimum(0.5 * max(unit_of(new), unit_of(old)) * (1 + 1e-9), _ROUNDING * old)
+    allowed = np.maximum(tolerance * old, rounding)
     agrees = new.size >= COMMON_DATES and bool((np.abs(new - old) <= allowed).all())
     differences = np.abs(new / old - 1)
     return Agreement(new.size, float(differences.min()), float(differences.max()), agrees=agrees)

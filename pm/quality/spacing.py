@@ -65,16 +65,19 @@ def days_of(bars: pl.DataFrame) -> pl.DataFrame:
     """
     filled = bars.select("ticker", "date", "close").drop_nulls()
     days = filled.select("ticker", "date", pl.lit(1, pl.UInt32).alias("closes"), "close")
-    return _joined(days) if days.select(_GAP.eq(0).any()).item() else days
+    return _joined(days)
 
 
 def whole_days(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return the days of a whole delivery by ticker and date, one row for each, from those of its pieces in order."""
     days = pl.concat(pieces).sort("ticker", "date", maintain_order=True)
-    return _joined(days) if days.select(_GAP.eq(0).any()).item() else days
+    return _joined(days)
 
 
 def _joined(days: pl.DataFrame) -> pl.DataFrame:
+    """Return one row for each ticker and date, where rows of the same ones are next to each other."""
+    if not days.select(_GAP.eq(0).any()).item():
+        return days
     different = pl.max_horizontal(pl.col("closes").max(), pl.col("close").n_unique())
     return days.group_by("ticker", "date", maintain_order=True).agg(closes=different, close=pl.col("close").last())
 

@@ -15,7 +15,7 @@ from pm.windows_paths import is_windows_device
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["READ", "Found", "find_files", "is_folder", "require_readable_name"]
+__all__ = ["READ", "EmptyFolderError", "Found", "find_files", "is_folder", "require_readable_name"]
 
 _SEARCHED = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", *ARCHIVES, *WORKBOOKS)
 """Endings of the files that a folder is searched for."""
@@ -28,6 +28,10 @@ _LAKE = "catalog.sqlite"
 
 _INVALID_NAME = 123
 """Windows' error code for a name that no file has there, such as a pattern that matches nothing."""
+
+
+class EmptyFolderError(InputError):
+    """A folder holds no files of bars."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def _search(folder: Path) -> Found:
     if not found.files and not found.refused:
         wanted = ", ".join("*" + suffix for suffix in _SEARCHED)
         hint = f"put {wanted} there" + (f", or name the files, such as {named[0].name!r}" if named else "")
-        found.refused.append(InputError("The folder holds no files of bars.", where=str(folder), hint=hint))
+        found.refused.append(EmptyFolderError("The folder holds no files of bars.", where=str(folder), hint=hint))
     return found
 
 

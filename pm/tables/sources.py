@@ -153,5 +153,10 @@ FOLDERS = Table(
         Column("state", TEXT, "Hash of the names, sizes and times of its files when they were read last; null before."),
         Column("added_at", TIME, "Time from which it is watched, in UTC."),
         Column("run_id", TEXT, "Run that added it; see runs."),
+        Column(
+            "problem",
+            TEXT,
+            "What could not be read when it was read last, or that it was not there; null if all could.",
+        ),
     ),
 )

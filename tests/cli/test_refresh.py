@@ -137,3 +137,37 @@ def test_options_that_cannot_be_are_refused(tmp_path: Path, pm: Pm) -> None:
     told = pm(tmp_path, "universe", "add", "VOD", "--symbol", "yahoo=VOD.L", "--exchange", "XLON", "--source", "yahoo")
     assert told.returncode == 0, told.stderr
     assert "XLON" in pm(tmp_path, "universe", "list").stdout
+
+
+def test_files_of_a_watched_folder_that_cannot_be_read_are_told_until_they_can(tmp_path: Path, pm: Pm) -> None:
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    header = "date,open,high,low,close,volume\n"
+    (folder / "IBM.csv").write_text(header + "2024-01-02,1,1,1,1,1\n2024-01-03,1,1,1,1,1\n")
+    assert pm(tmp_path, "universe", "add", "--files", "bars").returncode == 0
+    assert pm(tmp_path, "refresh").returncode == 0
+    (folder / "MSFT.csv").write_text(header + "2024-01-02,1,1,1,one,1\n")
+    (folder / "A.csv").write_text(header + "2024-01-02,1,1,1,1,1\n2024-01-03,1,1,1,1,1\n")
+    for _ in range(2):  # and not only on the night on which it was found
+        told = pm(tmp_path, "refresh")
+        assert told.returncode == 17
+        assert str(folder / "MSFT.csv") in told.stderr
+        assert "1 file or folder that is watched could not be read; all others are in" in told.stderr
+    assert pm(tmp_path, "refresh", "--tickers", "IBM").returncode == 0  # that is not about the folder
+    assert str(folder / "MSFT.csv") in pm(tmp_path, "universe", "list").stdout
+    (folder / "MSFT.csv").write_text(header + "2024-01-02,1,1,1,1,1\n2024-01-03,1,1,1,1,1\n")
+    assert pm(tmp_path, "refresh").returncode == 0
+    tickers = "SELECT string_agg(DISTINCT ticker, ' ' ORDER BY ticker) FROM bars"
+    assert "A IBM MSFT" in pm(tmp_path, "sql", tickers, "--format", "csv").stdout
+    folder.rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        gone = pm(tmp_path, "refresh")
+        assert gone.returncode == 17
+        assert "is not there" in gone.stderr
+    (tmp_path / "elsewhere").rename(folder)
+    assert pm(tmp_path, "refresh").returncode == 0
+    for file in folder.iterdir():
+        file.unlink()
+    empty = pm(tmp_path, "refresh")  # there is nothing that could not be read
+    assert empty.returncode == 0
+    assert "holds no files of bars" in empty.stdout + empty.stderr, empty

@@ -12,7 +12,7 @@ from pm.clock import utc_now, utc_today
 from pm.errors import InputError
 from pm.pipeline.due import vendor_members
 from pm.pipeline.fetched import hit_rate
-from pm.pipeline.folders import changed_folders, folder_states, missing, seen
+from pm.pipeline.folders import changed_folders, folder_problems, folder_states, seen
 from pm.pipeline.landing import Landing
 from pm.pipeline.refresh import refreshing
 from pm.pipeline.stage import Context, Stage
@@ -57,9 +57,13 @@ def _local_versions(context: Context) -> list[list[str]]:
 
 
 def _is_landed(context: Context, _: str) -> bool:
-    """Return whether what a run before fetched is still there: the sample is removed when own files are imported."""
+    """Return whether what a run before fetched is all that is to be had.
+
+    The sample is removed when own files are imported, and a folder that is as it was then can have been another since.
+    """
     landed = [[row["origin"], row["fingerprint"]] for row in context.known_rows(_LANDED, ())]
-    return all(name != SAMPLE or [name, version] in landed for name, version in _local_versions(context))
+    has_sample = all(name != SAMPLE or [name, version] in landed for name, version in _local_versions(context))
+    return has_sample and not changed_folders(context.known_rows)
 
 
 def _members(context: Context) -> list[Member]:
@@ -71,8 +75,6 @@ def _idle(context: Context) -> str | None:
     members = _members(context)
     now = utc_now()
     if not members or any(member.is_due(now) for member in members) or not _is_landed(context, ""):
-        return None
-    if changed_folders(context.known_rows):
         return None
     next_due = min(member.due_at for member in members if member.due_at is not None)
     return f"nothing is due before {next_due:%Y-%m-%d %H:%M} UTC; {hit_rate(members, len(members))}"
@@ -121,26 +123,27 @@ def _local(context: Context, members: Sequence[Member]) -> Result:
 
 
 def _land_folders(context: Context, folders: dict[Path, str]) -> Result:
-    """Return what is new or changed in folders that are watched; files that cannot be read are told, and left out."""
+    """Return what is new or changed in folders that are watched; files that cannot be read are noted, and left out."""
     from pm.sources import inspect_files
+    from pm.sources.finding import EmptyFolderError
 
     there = [folder for folder, state in folders.items() if state != MISSING]
-    writes: list[Write] = [Merge(FOLDERS, seen(context.read(FOLDERS), folders))]
+    writes: list[Write] = []
     summary = f"nothing new in {plural(len(folders), 'folder')}"
     refused: list[InputError] = []
     if there:
         try:
             found = _import(context, files=inspect_files(there), refused=refused, keep_going=True, tickers=None)
-        except InputError as error:  # nothing of them can be read
-            context.notify(str(error))
+        except InputError:  # nothing of them can be read
+            summary = f"no file of {plural(len(there), 'folder')} can be read"
         else:
             writes += found.writes
             summary = found.summary
-            for each in refused:
-                context.notify(str(each))
-    for each in missing(folders):
-        context.notify(str(each))
-    return Result(writes, summary)
+    for error in refused:
+        if isinstance(error, EmptyFolderError):
+            context.notify(str(error))
+    problems = folder_problems(folders, [error for error in refused if not isinstance(error, EmptyFolderError)])
+    return Result([*writes, Merge(FOLDERS, seen(context.read(FOLDERS), folders, problems))], summary)
 
 
 def _land_sample(landing: Landing, version: str) -> Batch:

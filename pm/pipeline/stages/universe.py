@@ -63,7 +63,7 @@ def unwatching(folder: Path) -> Stage:
 def _watch(context: Context, *, folder: Path) -> Result:
     if str(folder) in context.read(FOLDERS)["path"]:
         return Result([], "the folder is watched already")
-    row = {"path": str(folder), "state": None, "added_at": utc_now(), "run_id": context.run_id}
+    row = {"path": str(folder), "state": None, "added_at": utc_now(), "run_id": context.run_id, "problem": None}
     return Result([Merge(FOLDERS, pl.DataFrame([row], schema=FOLDERS.polars_schema))], "1 folder added")
 
 
