@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
+    from pm.pipeline.asked import Asked
     from pm.pipeline.due import Member
-    from pm.pipeline.refresh import Asked
     from pm.pipeline.stage import Context
     from pm.pipeline.writes import Write
     from pm.quality.overlap import Agreement
