@@ -43,7 +43,8 @@ _AHEAD = timedelta(hours=1)
 
 _MEMBERS = """
 WITH newest AS (
-    SELECT ticker, max_by(run_id, fetched_at) AS run_id FROM fetches WHERE fetched_at <= ? GROUP BY ticker
+    SELECT ticker, max_by(run_id, fetched_at) AS run_id
+    FROM fetches WHERE fetched_at BETWEEN ? AND ? GROUP BY ticker
 ),
 asked AS (
     SELECT
@@ -54,6 +55,7 @@ asked AS (
         bool_and(reason IS NOT NULL) AS has_failed
     FROM fetches
     JOIN newest USING (ticker, run_id)
+    WHERE fetched_at >= ?
     GROUP BY ticker
 )
 SELECT
@@ -66,6 +68,8 @@ ORDER BY u.ticker
 """
 """Query for the tickers of vendors and what came of the newest run that asked for each: if no vendor answered, each of
 them can be asked as soon as the first of them can."""
+_FORGOTTEN = timedelta(days=40)
+"""Time after which a ticker is due whatever came of asking for it, so that earlier rows need not be read."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
     if request.as_of is not None and request.as_of < utc_today():
         return []
     found, now = [], utc_now()
-    for row in rows(_MEMBERS, [now + _AHEAD, list(VENDOR_NAMES)]):
+    for row in rows(_MEMBERS, [now - _FORGOTTEN, now + _AHEAD, now - _FORGOTTEN, list(VENDOR_NAMES)]):
         ticker, source = row["ticker"], row["source"]
         if request.source not in {None, source} or (request.tickers is not None and ticker not in request.tickers):
             continue
