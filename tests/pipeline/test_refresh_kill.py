@@ -9,17 +9,12 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
-
-from pm.lake import Lake
-from pm.settings import load_settings
-from pm.tables.catalogue import TABLES
 
 MARKET = Path(__file__).parents[1] / "market"
 sys.path.insert(0, str(MARKET))  # a script of the tests, which is no package
-from market import ASKED, Share, evening  # noqa: E402
+from market import ASKED, evening  # noqa: E402
+from proof import prove_lake  # noqa: E402
 
 BEGIN = date(2023, 11, 1)
 TICKERS = [f"T{number:03d}" for number in range(200)]
@@ -67,15 +62,4 @@ def test_refreshes_killed_at_any_moment_lose_and_double_nothing(tmp_path: Path, 
         assert (process.returncode != 0) == is_asked or not holds
     run(tmp_path, day, "refresh")
     assert "hit rate 100.0%" in run(tmp_path, day, "refresh")  # nothing is left to ask for
-    with Lake(tmp_path / "lake", load_settings().lake, TABLES, read_only=True) as lake, lake.reading():
-        for name, table in TABLES.items():
-            key = ", ".join(table.key)
-            assert lake.query(f"SELECT {key} FROM {name} GROUP BY ALL HAVING count(*) > 1").is_empty(), name
-        bars = lake.query("SELECT ticker, date, close, volume FROM bars ORDER BY ticker, date")
-        wrong = lake.query("FROM batch_accounts WHERE NOT coalesce(balanced, false)")
-        there = "SELECT batch_id, count(*) AS there FROM raw.bars GROUP BY batch_id"
-        lost = lake.query(f"FROM raw.batches LEFT JOIN ({there}) USING (batch_id) WHERE bars <> coalesce(there, 0)")
-    sent = [Share(ticker, begin=BEGIN).bars(day).with_columns(ticker=pl.lit(ticker)) for ticker in TICKERS]
-    assert_frame_equal(bars, pl.concat(sent).select(bars.columns))
-    assert wrong.is_empty()
-    assert lost.is_empty()
+    prove_lake(tmp_path, TICKERS, BEGIN, day)
