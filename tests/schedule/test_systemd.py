@@ -204,7 +204,7 @@ def test_install_status_and_remove_with_systemd_itself(
     )
     assert left.count("portfolio-maximizer-") == 4  # the other workspace's: listed with its service, and its two files
     assert stopped.startswith("Its timer is stopped: systemctl --user enable --now portfolio-maximizer-")
-    assert stopped.endswith("code 19\n")
+    assert stopped.endswith("code 18\n")
 
 
 def test_systemd_holds_a_night(
@@ -222,7 +222,7 @@ def test_systemd_holds_a_night(
     first = done.stdout.partition("start 1\n")[2].splitlines()[0]
     assert first.startswith("The night of ")
     assert "failed with exit code 3: Unknown key 'run.jobz'." in first
-    assert done.stdout.endswith("status 19\n")
+    assert done.stdout.endswith("status 18\n")
     assert (workspace / "help").read_text() == "3 100% #1\n"
     assert "The night ends with exit code 3." in (workspace / "copy").read_text(encoding="utf-8")
 
