@@ -167,7 +167,9 @@ TEXT_FETCHES = Table(
             TIME,
             "Publication of the newest text of the ticker that is known of the source, in UTC; null without any.",
         ),
-        Column("reason", TEXT, "Reason for which there was nothing, in one word; null if there was a reply. See fetches."),
+        Column(
+            "reason", TEXT, "Reason for which there was nothing, in one word; null if there was a reply. See fetches."
+        ),
         Column("detail", TEXT, "That reason in a sentence, or what was refused of a reply; null if all is well."),
         Column("seconds", REAL, "Time that the request took, in seconds."),
         Column("retry_after", TIME, "Time before which the source asks not to be asked again, in UTC; null if none."),
