@@ -37,6 +37,7 @@ __all__ = [
     "AlpacaServer",
     "AlphaVantageServer",
     "Bar",
+    "Fault",
     "FinnhubServer",
     "Listing",
     "Reply",
