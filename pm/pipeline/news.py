@@ -82,16 +82,16 @@ FROM text_fetches WHERE vendor = ? AND fetched_at <= ? GROUP BY ticker
 """Query for when tickers were asked for last, and their last texts."""
 
 _EARLIER = f"""
-SELECT count(*) FILTER (WHERE kind = 'bars') AS bars, count(*) FILTER (WHERE kind = 'texts') AS texts, at
+SELECT count(*) FILTER (WHERE kind = 'bars') AS bars, count(*) FILTER (WHERE kind = 'texts') AS texts, moment
 FROM (
-    SELECT 'bars' AS kind, vendor, reason, date_trunc('second', fetched_at) AS at FROM fetches
+    SELECT 'bars' AS kind, vendor, reason, date_trunc('second', fetched_at) AS moment FROM fetches
     WHERE fetched_at BETWEEN ? AND ?
     UNION ALL
     SELECT 'texts', vendor, reason, date_trunc('second', fetched_at) FROM text_fetches
     WHERE fetched_at BETWEEN ? AND ?
 )
 WHERE vendor = ? AND reason IS DISTINCT FROM '{FailureReason.NOT_ASKED}'
-GROUP BY at ORDER BY at
+GROUP BY moment ORDER BY moment
 """  # noqa: S608 - constants
 """Query for what a vendor was asked between two times, by the second."""
 
@@ -237,7 +237,7 @@ class _News:
         now = utc_now()
         span = [now - _LONGEST_LIMIT, now]
         for row in self._context.rows(_EARLIER, [*span, *span, TEXT_VENDOR]):
-            source.count_earlier(bars=row["bars"], texts=row["texts"], seconds=(now - row["at"]).total_seconds())
+            source.count_earlier(bars=row["bars"], texts=row["texts"], seconds=(now - row["moment"]).total_seconds())
 
     def _taken(self, piece: Sequence[tuple[TextAnswer | Failure, datetime]]) -> Result:
         """Return the texts of some answers that are new, and what is recorded of each answer and failure."""
