@@ -125,7 +125,7 @@ def symbols(server: FinnhubServer) -> list[str]:
 def test_the_second_night_lands_only_what_is_new(house: House, finnhub: FinnhubServer, ask: Read) -> None:
     house.add("AAPL", "MSFT")
     finnhub.articles["AAPL"] = [
-        article(number, moment(MONDAY - timedelta(days=number), 9)) for number in (0, 3, 29, 40)
+        article(number, moment(MONDAY - timedelta(days=number), 9)) for number in (1, 3, 29, 40)
     ]
     house.refresh(evening(MONDAY))
     assert [request.query for request in finnhub.news] == [
@@ -152,7 +152,7 @@ def test_the_second_night_lands_only_what_is_new(house: House, finnhub: FinnhubS
     assert ask(house.folder, "SELECT headline FROM raw.texts WHERE source_id = '1'").item() == "Article 1 of AAPL"
     told = f"SELECT sent, texts, refused, last_published_at FROM text_fetches WHERE run_id = '{second.run_id}'"
     assert ask(house.folder, f"{told} ORDER BY ticker").rows() == [
-        (4, 2, 0, moment(tuesday, 9)),
+        (4, 2, 0, moment(tuesday, 8)),
         (0, 0, 0, None),
     ]
     keys = "SELECT ticker, source, source_id FROM raw.texts GROUP BY ALL HAVING count(*) > 1"
