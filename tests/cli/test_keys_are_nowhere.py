@@ -113,12 +113,10 @@ def test_keys_are_nowhere(
     market.stop_clock(evening(DAY + timedelta(days=1)))
     said = " ".join(KEYS.values())
     names = ("error", "message", "detail", "Information", "Error Message", "Note")
+    repeated = json_reply(dict.fromkeys(names, said), status=400)
     for server in servers.values():
-        server.fault = json_reply(dict.fromkeys(names, said), status=400)
-    finnhub.news_fault = [
-        server.fault,
-        json_reply([FinnhubServer.article(2, evening(DAY), headline=said, summary=said)]),
-    ]
+        server.fault = repeated
+    finnhub.news_fault = repeated
     commands = (["refresh"], ["--debug", "run"], ["sources", "test"], ["sources", "list"], ["data", "health"])
     told += [pm(tmp_path, *command) for command in commands]
     assert told[6].returncode == 17, told[6].stderr
