@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
+    Start = Callable[[dict[str, str]], subprocess.Popen[str]]
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "market"))  # a script of the tests, which is no package
 import market
@@ -139,6 +141,40 @@ def test_news_that_fail_change_no_exit_code_and_are_told_in_one_line(
     assert FinnhubServer.key not in recorded
 
 
+def test_a_refresh_that_is_killed_keeps_the_news_that_have_landed(
+    tmp_path: Path, pm: Pm, yahoo: YahooServer, finnhub: FinnhubServer, settings: dict[str, str], refreshing: Start
+) -> None:
+    names = [f"T{number}" for number in range(6)]
+    for name in names:
+        yahoo.listings[name] = yahoo.listings["AAPL"]
+        finnhub.articles[name] = [article(1, evening(MONDAY - timedelta(days=3)), name)]
+    settings |= {"PM_REFRESH__TICKERS_PER_COMMIT": "2", "PM_REFRESH__CONCURRENCY": "1"}
+    pm(tmp_path, "universe", "add", *names, env=settings)
+    pm(tmp_path, "refresh", env=settings | {"PM_REFRESH__NEWS_MINUTES": "0"})
+    is_asked, is_killed = Event(), Event()
+
+    def hold(reply: Reply) -> Reply:
+        is_asked.set()
+        is_killed.wait()
+        return reply
+
+    finnhub.news_faults["T5"] = [hold]
+    with refreshing(settings) as process:
+        assert is_asked.wait(120)
+        process.kill()
+        process.communicate()
+    is_killed.set()
+    landed = texts(tmp_path, pm, "SELECT ticker FROM raw.texts ORDER BY ticker").split()[1:]
+    assert landed == texts(tmp_path, pm, "SELECT ticker FROM text_fetches ORDER BY ticker").split()[1:]
+    assert landed in (names[:2], names[:4])  # what is asked for runs ahead of what is committed
+    finnhub.requests.clear()
+    with refreshing(settings) as process:
+        _, told = process.communicate()
+    assert process.returncode == 0, told
+    assert [request.query["symbol"] for request in finnhub.news] == names[len(landed) :]
+    assert texts(tmp_path, pm, "SELECT ticker FROM raw.texts ORDER BY ticker").split()[1:] == names
+
+
 _REFRESH = """
 import sys
 from datetime import datetime
@@ -152,21 +188,34 @@ sys.exit(code)
 """
 
 
+@pytest.fixture
+def refreshing(tmp_path: Path, environment: dict[str, str]) -> Start:
+    """Start `pm refresh` as a process whose clock stands still on the evening of Monday."""
+    script = tmp_path / "refresh.py"
+    script.write_text(_REFRESH, encoding="utf-8")
+    words = [sys.executable, str(script), str(Path(market.__file__).parent), evening(MONDAY).isoformat()]
+    found = environment | {"PYTHONPATH": str(Path(package.__file__).parents[1])}
+
+    def start(settings: dict[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            words, cwd=tmp_path, env=found | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return start
+
+
 def test_with_nothing_due_no_vendor_is_imported(
-    tmp_path: Path, pm: Pm, finnhub: FinnhubServer, settings: dict[str, str], environment: dict[str, str]
+    tmp_path: Path, pm: Pm, finnhub: FinnhubServer, settings: dict[str, str], refreshing: Start
 ) -> None:
     pm(tmp_path, "universe", "add", "AAPL", env=settings)
     assert pm(tmp_path, "refresh", env=settings).returncode == 0
     finnhub.requests.clear()
-    script = tmp_path / "refresh.py"
-    script.write_text(_REFRESH, encoding="utf-8")
-    found = environment | settings | {"PYTHONPATH": str(Path(package.__file__).parents[1])}
     for changes in ({}, {"PM_KEYS__FINNHUB": ""}, {"PM_REFRESH__NEWS_MINUTES": "0"}):
-        words = [sys.executable, str(script), str(Path(market.__file__).parent), evening(MONDAY).isoformat()]
-        done = subprocess.run(words, cwd=tmp_path, env=found | changes, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "Nothing is new." in done.stdout
-        modules = set(done.stderr.splitlines()[-1].split()[1:])
+        with refreshing(settings | changes) as process:
+            shown, told = process.communicate()
+        assert process.returncode == 0, told
+        assert "Nothing is new." in shown
+        modules = set(told.splitlines()[-1].split()[1:])
         assert "polars" in modules
         assert not modules & {"httpx", "httpcore", "tenacity", "curl_cffi", "pm.sources.vendors"}, changes
     assert finnhub.requests == []
