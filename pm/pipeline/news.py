@@ -174,8 +174,8 @@ class _Totals:
         parts = [f"{plural(self.texts, 'text')} of {plural(self.answered, 'ticker')}"]
         parts += [f"{self.refused:,} refused"] if self.refused else []
         parts += [f"{plural(left, 'ticker')} left for the next refresh"] if left else []
-        if failed:
-            parts.append(f"{failed:,} failed: {self.failures.most_common(1)[0][0]}")
+        for detail, count in self.failures.most_common(1):
+            parts.append(f"{failed:,} failed{'' if count == failed else f', {count:,} of them'}: {detail}")
         parts += [self.problem] if self.problem else []
         return "; ".join(parts)
 

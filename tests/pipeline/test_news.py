@@ -344,6 +344,38 @@ def test_a_market_that_the_key_does_not_permit_is_told_once_and_not_asked_for_ag
     assert symbols(finnhub) == ["AAPL", "BP.L"]
 
 
+def test_news_that_cannot_be_asked_for_at_all_are_told(house: House, finnhub: FinnhubServer) -> None:
+    """The number of requests of the day cannot be kept: a file is in the place of the folder."""
+    house.add("AAPL")
+    house.changes["requests_per_day"] = {"finnhub": 10.0}
+    (house.folder / "lake" / "vendors").write_text("", encoding="utf-8")
+    house.refresh(evening(MONDAY))
+    assert finnhub.requests == []
+    told = "0 texts of 0 tickers; 1 ticker left for the next refresh; The number of requests that finnhub was sent "
+    assert house.ended.summary.startswith(told)
+
+
+def test_the_requests_of_a_day_are_kept(house: House, finnhub: FinnhubServer) -> None:
+    house.add("AAPL", "IBM", "MSFT")
+    house.changes["requests_per_day"] = {"finnhub": 2.0}
+    house.refresh(evening(MONDAY))
+    assert symbols(finnhub) == ["AAPL", "IBM"]
+    assert "1 failed: 2 of the 2 requests a day are spent" in house.ended.summary
+    house.refresh(evening(MONDAY) + timedelta(hours=1))
+    assert symbols(finnhub) == []
+    house.refresh(moment(MONDAY + timedelta(days=2), 0))
+    assert symbols(finnhub) == ["MSFT", "AAPL"]
+
+
+def test_of_several_failures_the_most_frequent_is_told(house: House, finnhub: FinnhubServer) -> None:
+    house.add("AAPL", "BP.L", "VOD.L", "MSFT")
+    finnhub.without_news = {"L"}
+    finnhub.news_faults["MSFT"] = server_error()
+    house.refresh(evening(MONDAY))
+    told = "0 texts of 1 ticker; 3 failed, 2 of them: The key does not permit news of L (HTTP 403); "
+    assert house.ended.summary.startswith(told)
+
+
 def test_a_key_that_is_refused_ends_the_asking_until_the_next_day(
     house: House, finnhub: FinnhubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
