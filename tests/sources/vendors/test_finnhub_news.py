@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pm.errors import SourceError
 from pm.settings import Keys
 from pm.sources import TEXTS_SCHEMA, Ask, Failure, TextAnswer
+from pm.sources.texts import one_line
 from pm.sources.vendors.finnhub import FinnhubSource
 from pm.sources.vendors.finnhub_news import read_news
 from pm.sources.vendors.gate import Gate
@@ -217,7 +218,7 @@ def try_articles(value: Any) -> None:  # noqa: ANN401 - any JSON value
 
 
 def _identifier(value: object) -> object:
-    return " ".join(value.split()) if isinstance(value, str) else value
+    return one_line(value, 200) if isinstance(value, str) else value
 
 
 def _refused(row: dict[str, Any]) -> bool:
