@@ -1,10 +1,10 @@
 """Measure an import of dirty bars, and of a night's bars into the lake that it made.
 
-`python benchmarks/imports.py [--times 5] [--against CHECKOUT]` writes 540,000 bars of 200 tickers, of which one in
-fifty has no close, a negative one, a high below its low, a date 30 years ahead or is there twice, and 1,200 bars of a night: the
-last five sessions again and a new one. Each import is a process of its own. With `--against`, each process of this
-checkout is followed by one of the other, so that both meet the same load of the machine. Processor time varies less
-than wall time where others use the machine too.
+`python benchmarks/imports.py [--times 5] [--against CHECKOUT]` writes 540,000 bars of 200 tickers and 1,200 bars of a
+night. Of the former one in fifty has no close, a negative one, a high below its low, a date 30 years ahead, or is there
+twice; the latter are the last five sessions again and a new one. Each import is a process of its own. With `--against`,
+each process of this checkout is followed by one of the other, so that both meet the same load of the machine. Processor
+time varies less than wall time where others use the machine too.
 """
 
 from __future__ import annotations

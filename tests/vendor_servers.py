@@ -37,6 +37,7 @@ __all__ = [
     "AlpacaServer",
     "AlphaVantageServer",
     "Bar",
+    "Fault",
     "FinnhubServer",
     "Listing",
     "Reply",
@@ -291,12 +292,17 @@ class VendorServer:
         found = self.listings.get(symbol)
         return None if found is None else found.until(self.today)
 
+    def faults_of(self, request: Request, symbol: str) -> tuple[Fault | list[Fault] | None, ...]:
+        """Return the faults that can befall a request about a symbol."""
+        del request
+        return self.faults.get(symbol), self.fault
+
     def _reply(self, request: Request) -> Reply:
         true = self.reply(request)
         symbol = self.symbol_of(request)
         if symbol is None:
             return true
-        for faults in (self.faults.get(symbol), self.fault):
+        for faults in self.faults_of(request, symbol):
             fault: Any = faults
             if isinstance(faults, list):
                 with self._lock:
@@ -516,10 +522,20 @@ class AlphaVantageServer(VendorServer):
 
 
 class FinnhubServer(VendorServer):
-    """Finnhub: prices adjusted for splits; a free key gets none of the United States."""
+    """Finnhub: prices adjusted for splits, of which a free key gets none of the United States; and company news."""
 
     key = "a-key-of-finnhub"
     free = False
+
+    def __init__(self, *, certificate: ssl.SSLContext | None = None) -> None:
+        super().__init__(certificate=certificate)
+        self.articles: dict[str, list[dict[str, Any]]] = {}
+        """Articles by symbol, as they are sent."""
+        self.news_faults: dict[str, Fault | list[Fault]] = {}
+        self.news_fault: Fault | list[Fault] | None = None
+        """Faults of requests for news, by symbol and of all; those of bars are apart."""
+        self.without_news: set[str] = set()
+        """Suffixes of markets of which the key permits no news."""
 
     def symbol_of(self, request: Request) -> str | None:
         return request.query.get("symbol")
@@ -529,10 +545,50 @@ class FinnhubServer(VendorServer):
         """Requests of candles."""
         return [request for request in self.requests if request.path.endswith("/candle")]
 
+    @property
+    def news(self) -> list[Request]:
+        """Requests of news."""
+        return [request for request in self.requests if self.is_news(request)]
+
+    @staticmethod
+    def is_news(request: Request) -> bool:
+        return request.path.endswith("/company-news")
+
+    def faults_of(self, request: Request, symbol: str) -> tuple[Fault | list[Fault] | None, ...]:
+        if self.is_news(request):
+            return self.news_faults.get(symbol), self.news_fault
+        return super().faults_of(request, symbol)
+
+    @staticmethod
+    def article(number: int, published: datetime, symbol: str = "AAPL", **changes: object) -> dict[str, Any]:
+        """Return an article as it is sent, published at a time in UTC."""
+        return {
+            "category": "company",
+            "datetime": int(published.replace(tzinfo=UTC).timestamp()),
+            "headline": f"Article {number} of {symbol}",
+            "id": number,
+            "image": "https://example.com/image.png",
+            "related": symbol,
+            "source": "A Newspaper",
+            "summary": f"What article {number} says.",
+            "url": f"https://example.com/{symbol}/{number}",
+        } | changes
+
+    def published(self, symbol: str, first: str, last: str) -> Reply:
+        """Return the articles of some days, the newest first."""
+        if symbol.rpartition(".")[2] in self.without_news:
+            return json_reply({"error": "You don't have access to this resource."}, status=403)
+        days = [(datetime.fromtimestamp(one["datetime"], UTC), one) for one in self.articles.get(symbol, [])]
+        known = [(moment, one) for moment, one in days if first <= moment.date().isoformat() <= last]
+        known = [(moment, one) for moment, one in known if self.today is None or moment.date() <= self.today]
+        return json_reply([one for _, one in sorted(known, key=lambda pair: pair[0], reverse=True)])
+
     def reply(self, request: Request) -> Reply:
         if request.headers.get("x-finnhub-token") != self.key:
             return json_reply({"error": "Invalid API key"}, status=401)
         symbol = request.query["symbol"]
+        if self.is_news(request):
+            return self.published(symbol, request.query["from"], request.query["to"])
         if self.free and "." not in symbol:
             return json_reply({"error": "You don't have access to this resource."}, status=403)
         found = self.listing(symbol)

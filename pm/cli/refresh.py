@@ -29,10 +29,10 @@ def refresh(
     tickers: Tickers = None,
     no_wait: NoWait = False,
 ) -> None:
-    """Fetch the bars that are new of the tickers on the watch list, and check them.
+    """Fetch the bars that are new of the tickers on the watch list, and check them; then their news.
 
     Nothing is asked for before the next close of a ticker's exchange, except for tickers that are named. What has
-    landed when a refresh is interrupted stays; the next one asks for the rest.
+    landed when a refresh is interrupted stays; the next one asks for the rest. News need a key of Finnhub.
     """
     from pm.cli.interrupt import interruptible
     from pm.cli.progress import progress_shown

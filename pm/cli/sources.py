@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pm.settings import Keys, RefreshSettings
+    from pm.sources import Ask
     from pm.sources.vendors.base import Vendor
 
 __all__ = ["app"]
@@ -54,8 +55,8 @@ def try_(
 ) -> None:
     """Ask a vendor for the bars of the last two weeks, and show what came and how many requests are left today.
 
-    Nothing lands in the lake. The request counts like any other: Alpha Vantage needs three, of 25 a day. The exit code
-    is 0 if each vendor gave bars, and 7 if one did not.
+    Finnhub is also asked whether the key permits company news. Nothing lands in the lake. The request counts like any
+    other: Alpha Vantage needs three, of 25 a day. The exit code is 0 if each vendor gave bars, and 7 if one did not.
     """
     import polars as pl
 
@@ -64,9 +65,10 @@ def try_(
 
     folder, settings, keys = _opened(context)
     sources = [_vendor(name, settings, keys, folder) for name in names or settings.vendors]
-    rows, problems = [], []
+    rows, problems, news = [], [], []
     for source in sources:
         bars, problem = _tried(source, ticker)
+        news += _tried_news(source, ticker)
         left = source.gate.budget.left()
         first, last = (bars["date"].min(), bars["date"].max()) if bars is not None else (None, None)
         count = None if bars is None else bars.height
@@ -85,8 +87,8 @@ def try_(
         "left_today": pl.Int64,
     }
     print_frame(pl.DataFrame(rows, schema=schema, orient="row"), optional=[["limits"]])
+    print_lines(*news, *problems)
     if problems:
-        print_lines(*problems)
         raise SourceError(
             f"{len(problems)} of {len(sources)} vendors gave no bars of {ticker}.",
             where="the vendors above",
@@ -136,19 +138,43 @@ def _limits(source: Vendor) -> str:
 
 def _tried(source: Vendor, ticker: str) -> tuple[pl.DataFrame | None, tuple[str, str] | None]:
     """Return the bars that a vendor gave, or the kind of the failure and its words."""
-    from datetime import timedelta
-
-    from pm.clock import utc_today
     from pm.errors import SourceError
-    from pm.sources import Ask, Failure
-    from pm.sources.vendors import symbol_for
+    from pm.sources import Failure
 
-    yesterday = utc_today() - timedelta(days=1)  # a session of that day is over on every exchange, or nearly
-    asked = Ask(ticker, symbol_for(source.name, ticker), yesterday - timedelta(days=14), yesterday)
     try:
-        found = next(iter(source.fetch([asked])))
+        found = next(iter(source.fetch([_two_weeks(source, ticker)])))
     except SourceError as error:
         return None, ("no key", f"{error.what} {error.hint}")
     if isinstance(found, Failure):
         return None, (str(found.reason), found.detail)
     return found.bars, None
+
+
+def _tried_news(source: Vendor, ticker: str) -> list[str]:
+    """Return a line about the company news that a vendor has; none of a vendor without any, or without a key."""
+    from pm.errors import SourceError
+    from pm.plural import plural
+    from pm.sources import TEXT_VENDOR, Failure, TextSource
+
+    if source.name != TEXT_VENDOR:
+        return []
+    texts: TextSource = source  # type: ignore[assignment] # it has both bars and texts
+    try:
+        found = next(iter(texts.texts([_two_weeks(source, ticker)])))
+    except SourceError:  # the line about bars says that there is no key
+        return []
+    if isinstance(found, Failure):
+        return [f"{source.name}: no company news: {found.detail}"]
+    return [f"{source.name}: the key permits company news: {plural(found.texts.height, 'text')} of {ticker}"]
+
+
+def _two_weeks(source: Vendor, ticker: str) -> Ask:
+    """Return what a vendor is asked: the last two weeks of a ticker."""
+    from datetime import timedelta
+
+    from pm.clock import utc_today
+    from pm.sources import Ask
+    from pm.sources.vendors import symbol_for
+
+    yesterday = utc_today() - timedelta(days=1)  # a session of that day is over on every exchange, or nearly
+    return Ask(ticker, symbol_for(source.name, ticker), yesterday - timedelta(days=14), yesterday)

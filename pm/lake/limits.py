@@ -103,8 +103,12 @@ class Watch:
         self._process = psutil.Process()
         self._spent = 0.0
         self._memory_before = 0
-        self.left_behind = False
-        """Whether DuckDB went on working although it was told to stop. The connection can no longer be closed then."""
+        self._done: threading.Event | None = None
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether DuckDB still works although it was told to stop. The connection cannot be closed then."""
+        return self._done is not None and not self._done.is_set()
 
     def start(self) -> None:
         """Count time and memory from here: a query begins."""
@@ -136,8 +140,9 @@ class Watch:
         # The thread itself cannot be asked: Python takes it for ended once Ctrl-C has interrupted a wait for it.
         done = threading.Event()
         started = time.monotonic()
-        threading.Thread(target=perform, name="query", daemon=True).start()
         try:
+            self._done = done
+            threading.Thread(target=perform, name="query", daemon=True).start()  # where Ctrl-C can come as well
             while not done.wait(_POLL):
                 self._check(self._spent + time.monotonic() - started)
         except (KeyboardInterrupt, QueryError):
@@ -163,7 +168,6 @@ class Watch:
         while not done.is_set() and time.monotonic() < until:
             self._connection.interrupt()
             done.wait(_POLL)
-        self.left_behind = not done.is_set()
 
     def _understood(self, error: BaseException) -> BaseException:
         """Return the error of a thread as what it means."""

@@ -137,7 +137,7 @@ def run_pipeline(
 def refresh_bars(
     lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, request: Request
 ) -> RunResult:
-    """Land what the sources of the watch list have new, and check it.
+    """Land what the sources of the watch list have new, check it, and land news of the tickers.
 
     Parameters
     ----------
@@ -149,12 +149,13 @@ def refresh_bars(
     PmError
         See docs/errors.md; what was committed before stays. Tickers that failed are in table fetches.
     """
-    from pm.pipeline.stages import check, land
+    from pm.pipeline.stages import check, land, texts
 
     check_request(lake, request)
     _cut_off(lake, request, RunKind.REFRESH)
     request = replace(request, at_once=request.tickers is not None)
-    result = Runner(lake, settings, workspace, observer).run((land.STAGE, check.STAGE), request, kind=RunKind.REFRESH)
+    stages = (land.STAGE, check.STAGE, texts.STAGE)
+    result = Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.REFRESH)
     _end_sample(lake, workspace, settings, observer, request)
     return result
 

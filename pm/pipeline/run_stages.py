@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, report, signals, volatility
+from pm.pipeline.stages import check, features, forecast, land, report, signals, texts, volatility
 
 __all__ = ["RUN_STAGES"]
 
 RUN_STAGES = (
     land.STAGE,
     check.STAGE,
+    texts.STAGE,
     features.STAGE,
     volatility.STAGE,
     forecast.STAGE,

@@ -141,7 +141,9 @@ class Runner:
                 with _failing_as(entry):
                     entry.fingerprint = fingerprint(stage, context)
                     reason = stage.idle(context) if entry.fingerprint is None else None
-                    equal = record.equal_result(stage, entry) if reason is None else record.newest_result(stage.name)
+                    # A stage that has never had anything to do has no rows, which stand under the name of this run.
+                    newest = record.newest_result(stage.name) or record.run_id
+                    equal = record.equal_result(stage, entry) if reason is None else newest
                     if equal is None or not stage.is_intact(context, equal):
                         return context, entry
                     record.skip(entry, equal, reason)

@@ -60,7 +60,8 @@ class Stage:
         of a stage whose rows carry their run are all kept.
     idle
         Returns why there is nothing to do, in a sentence, or None. It is asked of a stage that `depends` says only
-        running can tell about; if there is a reason, the stage is skipped. It never talks to the network.
+        running can tell about; if there is a reason, the stage is skipped, also if it was never done. It never talks
+        to the network.
     is_intact
         Returns whether the result of an earlier, equal run is still there. Rows in the lake always are.
     network

@@ -41,7 +41,7 @@ class TaskScheduler:
         if not self.is_there():
             return None
         done = run_program(["schtasks", "/Query", "/TN", _task(key), "/XML"])
-        if done.returncode:
+        if done.returncode or not done.stdout.strip():
             return None
         return Installed(*parse_task(_decoded(done.stdout)), f"Task Scheduler, {_task(key)}")
 
@@ -69,13 +69,13 @@ class TaskScheduler:
         ScheduleError
             Task Scheduler refuses.
         """
-        if self.find(key) is None:
+        if not self.is_there():
             return False
         words = ["schtasks", "/Delete", "/TN", _task(key), "/F"]
         done = run_program(words)
-        if done.returncode:
+        if done.returncode and self.find(key) is not None:
             raise refuse(words, done, hint=_HINT)
-        return True
+        return not done.returncode
 
     def hints(self) -> list[str]:
         """Return what the user should do so that the nights take place."""

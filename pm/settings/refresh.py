@@ -34,6 +34,8 @@ class RefreshSettings(Section):
         Nights in a row in which a vendor does not know a ticker before it counts as delisted.
     timeout_seconds, total_minutes
         Time to wait for a reply, and for the whole refresh.
+    news_minutes
+        Time for company news, after the bars are in; 0 for none.
     reply_mb
         Largest size of a reply, in MiB.
     concurrency
@@ -57,6 +59,7 @@ class RefreshSettings(Section):
     gone_nights: Count
     timeout_seconds: _Seconds
     total_minutes: Annotated[float, Field(gt=0, le=1_440)]
+    news_minutes: Annotated[float, Field(ge=0, le=1_440)]
     reply_mb: Annotated[float, Field(gt=0, le=1_024)]
     concurrency: Annotated[int, Field(ge=1, le=64)]
     attempts: Annotated[int, Field(ge=1, le=20)]

@@ -5,13 +5,16 @@ from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Delivery, 
 from pm.sources.files import FilePlan, Inspected, actions_of, inspect_file, inspect_files, read_file
 from pm.sources.finding import find_files
 from pm.sources.refusal import refusal_of
-from pm.sources.registry import OPENERS, is_vendor, require_source, source
+from pm.sources.registry import OPENERS, TEXT_VENDOR, is_vendor, require_source, source, text_source
 from pm.sources.sample import SampleSource
+from pm.sources.texts import TEXTS_SCHEMA, TextAnswer, TextSource
 
 __all__ = [
     "ACTIONS_SCHEMA",
     "BARS_SCHEMA",
     "OPENERS",
+    "TEXTS_SCHEMA",
+    "TEXT_VENDOR",
     "Answer",
     "Ask",
     "Delivery",
@@ -20,6 +23,8 @@ __all__ = [
     "Inspected",
     "SampleSource",
     "Source",
+    "TextAnswer",
+    "TextSource",
     "actions_in",
     "actions_of",
     "find_files",
@@ -32,4 +37,5 @@ __all__ = [
     "require_source",
     "source",
     "split_ratio",
+    "text_source",
 ]

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
     from pm.settings import RefreshSettings
     from pm.sources.base import Source
+    from pm.sources.texts import TextSource
 
     Opener = Callable[[str, RefreshSettings, Path, float], Source]
 
-__all__ = ["OPENERS", "is_vendor", "require_source", "source"]
+__all__ = ["OPENERS", "TEXT_VENDOR", "is_vendor", "require_source", "source", "text_source"]
+
+TEXT_VENDOR = "finnhub"
+"""Name of the vendor that texts are fetched from."""
 
 
 def _sample(_name: str, _settings: RefreshSettings, _folder: Path, _until: float) -> Source:
@@ -39,6 +43,23 @@ def _vendor(name: str, settings: RefreshSettings, folder: Path, until: float) ->
 
 OPENERS: dict[str, Opener] = {SAMPLE: _sample, **dict.fromkeys(VENDOR_NAMES, _vendor)}
 """Functions that open a source that can be fetched from, by its name. Files are imported; see pm.sources.files."""
+
+
+def text_source(settings: RefreshSettings, folder: Path, until: float = math.inf) -> TextSource:
+    """Open the vendor that texts are fetched from.
+
+    Parameters
+    ----------
+    settings, folder, until
+        As for `source`.
+
+    Raises
+    ------
+    SettingsError
+        The file of keys cannot be used.
+    """
+    opened: TextSource = _vendor(TEXT_VENDOR, settings, folder, until)  # type: ignore[assignment] # it is both
+    return opened
 
 
 def is_vendor(name: str) -> bool:

@@ -20,7 +20,17 @@ from pm.tables.quality import (
     TICKER_SOURCES,
 )
 from pm.tables.signals import SIGNALS
-from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
+from pm.tables.sources import (
+    FETCHES,
+    FOLDERS,
+    RAW_ACTIONS,
+    RAW_BARS,
+    RAW_BATCHES,
+    RAW_TEXTS,
+    SPLICES,
+    TEXT_FETCHES,
+    UNIVERSE,
+)
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -37,8 +47,10 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RAW_BARS,
             RAW_ACTIONS,
             RAW_BATCHES,
+            RAW_TEXTS,
             UNIVERSE,
             FETCHES,
+            TEXT_FETCHES,
             SPLICES,
             FOLDERS,
             BARS,

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pm.tables.declaration import DATE, INTEGER, LANDED, PRICES, REAL, TEXT, TIME, Column, Table
 
-__all__ = ["FETCHES", "FOLDERS", "RAW_ACTIONS", "RAW_BARS", "RAW_BATCHES", "SPLICES", "UNIVERSE"]
+__all__ = [
+    "FETCHES",
+    "FOLDERS",
+    "RAW_ACTIONS",
+    "RAW_BARS",
+    "RAW_BATCHES",
+    "RAW_TEXTS",
+    "SPLICES",
+    "TEXT_FETCHES",
+    "UNIVERSE",
+]
 
 RAW_BARS = Table(
     "raw",
@@ -70,6 +80,30 @@ RAW_BATCHES = Table(
     ),
 )
 
+RAW_TEXTS = Table(
+    "raw",
+    "texts",
+    "A text about a ticker, such as an article of the news, as a source sent it first; append only.",
+    ("ticker", "source", "source_id"),
+    (
+        Column("ticker", TEXT, "Ticker that the text is about."),
+        Column("published_at", TIME, "Time at which it was published, in UTC, as the source tells it."),
+        Column("headline", TEXT, "Headline, in one line; null for a text without one."),
+        Column("text", TEXT, "The text, or the summary that a vendor sends; null where there is a headline alone."),
+        Column("publisher", TEXT, "Who published it, as the source writes the name; null if it is not told."),
+        Column("url", TEXT, "Address at which it can be read; null if it is not told."),
+        Column("source", TEXT, "Source that the text came from, such as 'finnhub' or 'files'."),
+        Column(
+            "source_id",
+            TEXT,
+            "Identifier of the text at its source, by which it is known when it is sent again. A source without "
+            "identifiers of its own gets a hash of the time and the words.",
+        ),
+        Column("fetched_at", TIME, "Time at which it came, in UTC."),
+        Column("run_id", TEXT, "Run that stored it; see runs."),
+    ),
+)
+
 UNIVERSE = Table(
     "main",
     "universe",
@@ -112,6 +146,36 @@ FETCHES = Table(
         Column("due_at", TIME, "Time from which the ticker is asked for again, in UTC."),
         Column("run_id", TEXT, "Run that asked; see runs."),
         Column("fetched_at", TIME, "Time of the answer, in UTC."),
+    ),
+)
+
+TEXT_FETCHES = Table(
+    "main",
+    "text_fetches",
+    "What a run asked a source of texts for a ticker, and what it got.",
+    ("ticker", "vendor", "fetched_at"),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("vendor", TEXT, "Source that was asked."),
+        Column("asked_from", DATE, "First day asked for."),
+        Column("asked_to", DATE, "Last day asked for."),
+        Column("sent", INTEGER, "Number of texts in the reply. Those that are neither new nor refused were known."),
+        Column("texts", INTEGER, "Number of texts that were new, and landed."),
+        Column("refused", INTEGER, "Number of texts that cannot be used; column `detail` says why."),
+        Column(
+            "last_published_at",
+            TIME,
+            "Publication of the newest text of the ticker that is known of the source, in UTC; null without any.",
+        ),
+        Column(
+            "reason", TEXT, "Reason for which there was nothing, in one word; null if there was a reply. See fetches."
+        ),
+        Column("detail", TEXT, "That reason in a sentence, or what was refused of a reply; null if all is well."),
+        Column("seconds", REAL, "Time that the request took, in seconds."),
+        Column("retry_after", TIME, "Time before which the source asks not to be asked again, in UTC; null if none."),
+        Column("due_at", TIME, "Time from which the ticker is asked for again, in UTC."),
+        Column("run_id", TEXT, "Run that asked; see runs."),
+        Column("fetched_at", TIME, "Time of the reply, in UTC."),
     ),
 )
 

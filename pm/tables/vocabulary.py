@@ -130,7 +130,7 @@ class Reason(Vocabulary):
 
 
 class FailureReason(Vocabulary):
-    """Reason for which a source gave nothing for a ticker: column `reason` of table `fetches`."""
+    """Reason for which a source gave nothing for a ticker: column `reason` of `fetches` and `text_fetches`."""
 
     GONE = "gone", "The source does not know the symbol, or has no bars of it any more."
     NOT_PERMITTED = "not_permitted", "The key does not permit the data, or there is no key."

@@ -98,6 +98,9 @@ def test_keys_are_nowhere(
     refresh.write_text(yaml.safe_dump(settings))
     assert isinstance(servers["alpha_vantage"], AlphaVantageServer)
     servers["alpha_vantage"].premium = True
+    finnhub = servers["finnhub"]
+    assert isinstance(finnhub, FinnhubServer)
+    finnhub.articles["TFIN7"] = [FinnhubServer.article(1, evening(DAY), "TFIN7", summary=" ".join(KEYS.values()))]
     told = []
     for name, server in servers.items():
         ticker = f"T{name[:3].upper()}{len(name)}"
@@ -110,8 +113,10 @@ def test_keys_are_nowhere(
     market.stop_clock(evening(DAY + timedelta(days=1)))
     said = " ".join(KEYS.values())
     names = ("error", "message", "detail", "Information", "Error Message", "Note")
+    repeated = json_reply(dict.fromkeys(names, said), status=400)
     for server in servers.values():
-        server.fault = json_reply(dict.fromkeys(names, said), status=400)
+        server.fault = repeated
+    finnhub.news_fault = repeated
     commands = (["refresh"], ["--debug", "run"], ["sources", "test"], ["sources", "list"], ["data", "health"])
     told += [pm(tmp_path, *command) for command in commands]
     assert told[6].returncode == 17, told[6].stderr
@@ -119,8 +124,12 @@ def test_keys_are_nowhere(
     with Lake(tmp_path / "lake", load_settings().lake, TABLES, read_only=True) as lake, lake.reading():
         fetched = lake.query("SELECT vendor, count(*) FROM fetches WHERE reason IS NULL GROUP BY vendor").rows()
         failed = lake.query("SELECT vendor FROM fetches WHERE reason IS NOT NULL").rows()
+        news = lake.query("SELECT text FROM raw.texts").rows()
+        without_news = lake.query("FROM text_fetches WHERE reason IS NOT NULL")
     assert {name for name, _ in fetched} == set(servers)
     assert {name for (name,) in failed} == set(servers)
+    assert news == [(" ".join(["***"] * len(KEYS)),)]
+    assert not without_news.is_empty()
     assert list(tmp_path.rglob("*.html")), "there is no report to look into"
     assert found_in(tmp_path) == set()
     messages = "\n".join([*(f"{done.stdout}\n{done.stderr}" for done in told), caplog.text])

@@ -27,7 +27,10 @@ def no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
     return {"PATH": str(tmp_path / "nothing"), "XDG_CONFIG_HOME": str(tmp_path / "nothing")}
 
 
-@pytest.mark.parametrize("backend", [backend.name for backend in BACKENDS])
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param(each.name, marks=() if each.name == "schtasks" else pytest.mark.posix) for each in BACKENDS],
+)
 def test_print_shows_what_would_be_written_and_writes_nothing(
     workspace: Path, pm: Pm, no_scheduler: dict[str, str], backend: str
 ) -> None:

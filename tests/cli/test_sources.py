@@ -114,6 +114,26 @@ def test_a_vendor_that_gives_nothing_says_why_and_what_to_do(workspace: Path, pm
     assert FinnhubServer.key not in done.stdout + done.stderr
 
 
+def test_finnhub_says_whether_the_key_permits_company_news(workspace: Path, pm: Pm) -> None:
+    """A free key has news, and no bars of the United States."""
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    with FinnhubServer() as finnhub:
+        finnhub.free = True
+        finnhub.articles["AAPL"] = [FinnhubServer.article(number, yesterday) for number in (1, 2)]
+        settings = at(finnhub=finnhub) | {"PM_KEYS__FINNHUB": FinnhubServer.key}
+        permitted = pm(workspace, "sources", "test", "finnhub", env=settings)
+        finnhub.without_news = {"AAPL"}
+        refused = pm(workspace, "sources", "test", "finnhub", env=settings)
+        finnhub.requests.clear()
+        without_key = pm(workspace, "sources", "test", "finnhub", env=at(finnhub=finnhub))
+        assert finnhub.requests == []
+    assert [done.returncode for done in (permitted, refused, without_key)] == [7, 7, 7]
+    assert "finnhub: the key permits company news: 2 texts of AAPL" in permitted.stdout
+    assert "no company news: The key does not permit news of the United States (HTTP 403)" in refused.stdout
+    assert "company news" not in without_key.stdout
+    assert FinnhubServer.key not in "".join(done.stdout + done.stderr for done in (permitted, refused))
+
+
 def test_an_unknown_vendor_is_refused(workspace: Path, pm: Pm) -> None:
     done = pm(workspace, "sources", "test", "yaho")
     assert done.returncode == 3

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import shutil
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
+import duckdb
 import polars as pl
 import pytest
 
 from pm.errors import QueryError
 from pm.lake.console import Console
-from pm.lake.limits import QueryLimits
+from pm.lake.limits import QueryLimits, Watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +48,24 @@ def test_a_query_past_its_time_is_ended_and_the_next_one_works(root: Path) -> No
                 console.query(CROSS_JOIN)
             assert "lake.query_seconds" in late.value.hint
             assert console.query("SELECT 1").item() == 1
+
+
+def test_ctrl_c_at_any_moment_leaves_work_behind_or_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work presses Ctrl-C as it begins: often, the thread that waits has not left the call that starts it."""
+    monkeypatch.setattr("pm.lake.limits._GRACE", 0.0)
+    for _ in range(50):
+        watch, ended, is_over = Watch(duckdb.connect(), QueryLimits()), threading.Event(), threading.Event()
+
+        def work(ended: threading.Event = ended, is_over: threading.Event = is_over) -> None:
+            _thread.interrupt_main()
+            ended.wait(60)
+            is_over.set()
+
+        with pytest.raises(KeyboardInterrupt):
+            watch.run(work)
+        assert watch.left_behind
+        ended.set()
+        assert is_over.wait(60)
 
 
 def test_the_time_of_the_reader_does_not_count(root: Path) -> None:

@@ -39,7 +39,7 @@ QUICK |= {
 CHEAP = {"PM_FORECAST__MODELS": '["naive", "drift"]', "PM_VOLATILITY__MODELS": '["garch"]'}
 CHEAP |= {"PM_VOLATILITY__CALIBRATION_SESSIONS": "0"}
 PROGRESS = re.compile(
-    r"Run \S+|(land|check|features|volatility|forecast|signals|report|evaluate) +(done|skipped|\d+%) +.*"
+    r"Run \S+|(land|check|texts|features|volatility|forecast|signals|report|evaluate) +(done|skipped|\d+%) +.*"
 )
 
 

@@ -374,7 +374,7 @@ def test_what_is_new_or_changed_in_a_watched_folder_lands_and_other_files_are_to
     house.watch(folder)
     house.refresh(evening(MONDAY))
     assert last_dates(house, ask) == {"X": date(2023, 12, 29)}
-    assert "broken.csv" in house.notices
+    assert "broken.csv" in ask(house.folder, "SELECT problem FROM folders").item()
     assert house.refresh(evening(MONDAY)).worked is False
     Share("X").bars(MONDAY).write_csv(folder / "X.csv")
     Share("Y").bars(MONDAY).write_csv(folder / "Y.csv")
@@ -389,7 +389,7 @@ def test_what_is_new_or_changed_in_a_watched_folder_lands_and_other_files_are_to
     assert set(last_dates(house, ask)) == {"AAPL", "X", "Y", "Z"}
     shutil.rmtree(folder)
     house.refresh(evening(MONDAY))
-    assert "is not there" in house.notices
+    assert "is not there" in ask(house.folder, "SELECT problem FROM folders").item()
     house.watch(folder, watch=False)
     assert ask(house.folder, "FROM folders").is_empty()
 

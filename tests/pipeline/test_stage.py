@@ -87,6 +87,27 @@ def test_a_stage_may_write_only_what_it_declares(run: Callable[..., Any], lake: 
     assert lake.read(UNIVERSE).is_empty()
 
 
+def test_a_stage_that_never_had_anything_to_do_is_skipped_with_its_reason(run: Callable[..., Any], lake: Lake) -> None:
+    idle = ["no key"]
+    stage = Stage(
+        "s",
+        lambda _: Result([Append(UNIVERSE, watched("A"))], "done"),
+        writes=(UNIVERSE,),
+        depends=lambda _: None,
+        idle=lambda _: idle[0] if idle else None,
+    )
+    first = run(stage)
+    assert (first.worked, first.outputs) == (False, {"s": first.run_id})
+    events = "SELECT status, output_run_id, summary FROM stage_events ORDER BY finished_at"
+    assert lake.query(events).rows() == [("skipped", first.run_id, "no key")]
+    idle.clear()
+    second = run(stage)
+    assert second.worked
+    idle.append("nothing is due")
+    assert run(stage).outputs == {"s": second.run_id}
+    assert lake.query("SELECT ticker FROM universe").rows() == [("A",)]
+
+
 def test_the_tables_beneath_declared_views_are_declared_too(lake: Lake) -> None:
     for stage in RUN_STAGES:
         declared = {table.qualified for table in (*stage.reads, *stage.writes)}

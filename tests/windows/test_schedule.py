@@ -77,7 +77,7 @@ def test_a_night_is_logged_and_its_failure_calls_cmd_for_help(workspace: Path) -
     assert record is not None
     assert (record.exit_code, record.on_failure_code) == (3, 0)
     status = pm(workspace, "schedule", "status")
-    assert status.returncode == 19
+    assert status.returncode == 18
     assert "failed with exit code 3: Unknown key 'run.jobz'." in status.stdout.splitlines()[0]
 
 

@@ -20,7 +20,17 @@ from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import FILES, SAMPLE, USER
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
-from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
+from pm.tables.sources import (
+    FETCHES,
+    FOLDERS,
+    RAW_ACTIONS,
+    RAW_BARS,
+    RAW_BATCHES,
+    RAW_TEXTS,
+    SPLICES,
+    TEXT_FETCHES,
+    UNIVERSE,
+)
 from pm.tables.vocabulary import RunKind, RunScope, RunStatus
 
 if TYPE_CHECKING:
@@ -37,7 +47,9 @@ _NAMED = 5
 _RAW = (RAW_BARS, RAW_ACTIONS, RAW_BATCHES)
 _CHECKED = check.STAGE.writes
 """Tables that the next check fills anew, from the raw rows that are left."""
-_KEPT = {*_RAW, *_CHECKED, UNIVERSE, FETCHES, SPLICES, FOLDERS, RUNS, STAGE_EVENTS}
+_OF_VENDORS = {RAW_TEXTS, FETCHES, TEXT_FETCHES, SPLICES, FOLDERS}
+"""Tables in which nothing is of the sample."""
+_KEPT = {*_RAW, *_CHECKED, *_OF_VENDORS, UNIVERSE, RUNS, STAGE_EVENTS}
 _RESULTS = tuple(table for table in TABLES.values() if "run_id" in table.polars_schema and table not in _KEPT)
 """Tables of what was computed from bars."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pm.errors import PmError
 from pm.sources.base import Answer, Ask, Failure
@@ -13,12 +13,15 @@ from pm.tables.vocabulary import FailureReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pm.sources.texts import TextAnswer
     from pm.sources.vendors.gate import Gate
+
+    Found = TypeVar("Found", Answer, TextAnswer)
 
 __all__ = ["answers", "failure", "outcome"]
 
 
-def answers(gate: Gate, asks: Sequence[Ask], answer: Callable[[Ask], Answer]) -> Iterator[Answer | Failure]:
+def answers(gate: Gate, asks: Sequence[Ask], answer: Callable[[Ask], Found]) -> Iterator[Found | Failure]:
     """Ask for each ticker, some at a time, and yield what came, as it comes.
 
     Parameters
@@ -29,7 +32,7 @@ def answers(gate: Gate, asks: Sequence[Ask], answer: Callable[[Ask], Answer]) ->
     return gate.each(asks, lambda ask: [outcome(gate, ask, answer)])
 
 
-def outcome(gate: Gate, ask: Ask, answer: Callable[[Ask], Answer]) -> Answer | Failure:
+def outcome(gate: Gate, ask: Ask, answer: Callable[[Ask], Found]) -> Found | Failure:
     """Return the answer for a ticker, with the time that it took, or why there is none."""
     began = gate.clock.elapsed()
     try:

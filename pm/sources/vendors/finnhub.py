@@ -1,17 +1,19 @@
-"""Finnhub: candles that are adjusted for splits. Free keys get none of the United States."""
+"""Finnhub: candles that are adjusted for splits, of which free keys get none of the United States; company news."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
 from pm.sources.base import Answer
 from pm.sources.symbols import exchange_suffix
+from pm.sources.vendors.asking import answers
+from pm.sources.vendors.finnhub_news import read_news
 from pm.sources.vendors.keyed import KeyedSource
 from pm.sources.vendors.limits import Limits
+from pm.sources.vendors.permitted import PermittedMarkets
 from pm.sources.vendors.problems import InvalidReplyError, LimitedError, NotPermittedError, OtherSymbolError
 from pm.sources.vendors.reply import json_of, raise_for_status, retry_moment, said
 from pm.sources.vendors.rows import (
@@ -31,11 +33,12 @@ from pm.sources.vendors.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pm.settings import Keys, RefreshSettings
-    from pm.sources.base import Ask
+    from pm.sources.base import Ask, Failure
+    from pm.sources.texts import TextAnswer
     from pm.sources.vendors.limits import Clock
     from pm.sources.vendors.reply import Reply
 
@@ -44,10 +47,15 @@ __all__ = ["FinnhubSource", "read_candles", "read_dividends", "read_splits"]
 NAME = "finnhub"
 _CELLS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 _BEGINNING = date(1970, 1, 1)
+_REQUESTS_FOR_BARS = 3
+"""Number of requests for the bars, dividends and splits of a ticker."""
+_OF_BARS = "a free key gets no candles of shares. Choose another vendor: pm universe move TICKER --to VENDOR"
+_OF_NEWS = "Finnhub has news of companies of North America"
+"""What is said besides if the key does not permit them."""
 
 
 class FinnhubSource(KeyedSource):
-    """Source of daily bars from Finnhub.
+    """Source of daily bars, and of texts, from Finnhub.
 
     Its prices are adjusted for splits, which its own list of splits undoes. It does not say whether the volume is, so
     the volume before a split is left out. A market that the key does not permit is not asked for again.
@@ -60,27 +68,42 @@ class FinnhubSource(KeyedSource):
 
     def __init__(self, settings: RefreshSettings, keys: Keys, folder: Path, clock: Clock | None = None) -> None:
         super().__init__(settings, keys, folder, clock)
-        self._permitted: set[str] = set()
-        self._refused: dict[str, NotPermittedError] = {}
-        self._first_of_a_market = Lock()
+        self._markets_of_bars = PermittedMarkets()
+        self._markets_of_news = PermittedMarkets()
+
+    def texts(self, asks: Sequence[Ask]) -> Iterator[TextAnswer | Failure]:
+        """Ask for the company news of some tickers; see `pm.sources.texts.TextSource`.
+
+        A market of which the key permits no news is asked for once.
+
+        Raises
+        ------
+        SourceError
+            There is no key.
+        """
+        if asks:
+            self._connect()
+        return self._closing(answers(self.gate, asks, self._news))
+
+    def count_earlier(self, *, bars: int, texts: int, seconds: float) -> None:
+        """Count what others have asked against the limits; see `pm.sources.texts.TextSource`."""
+        self.gate.count_earlier(_REQUESTS_FOR_BARS * bars + texts, seconds)
 
     def _credentials(self, keys: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         return {"X-Finnhub-Token": keys[0]}, {}
 
     def _answer(self, ask: Ask) -> Answer:
-        market = exchange_suffix(ask.symbol) or "the United States"
-        if market in self._permitted:
-            return self._of_a_market(ask, market)
-        with self._first_of_a_market:  # the others wait for what is learnt of the first one
-            if market in self._refused:
-                raise NotPermittedError(self._refused[market].detail)
-            try:
-                answer = self._of_a_market(ask, market)
-            except NotPermittedError as error:
-                self._refused[market] = error
-                raise
-            self._permitted.add(market)
-            return answer
+        market = _market(ask)
+        return self._markets_of_bars.ask(market, lambda: self._of_a_market(ask, market))
+
+    def _news(self, ask: Ask) -> TextAnswer:
+        first = ask.end if ask.start is None else ask.start
+        asked: dict[str, str | int] = {"symbol": ask.symbol, "from": first.isoformat(), "to": ask.end.isoformat()}
+        market = _market(ask)
+        value = self._markets_of_news.ask(
+            market, lambda: self._value("/company-news", asked, f"news of {market}", _OF_NEWS)
+        )
+        return read_news(value, ask, self.gate.clock.now(), self._secrets)
 
     def _of_a_market(self, ask: Ask, market: str) -> Answer:
         first = _BEGINNING if ask.start is None else ask.start
@@ -95,16 +118,13 @@ class FinnhubSource(KeyedSource):
         refuse_if_gone(kept, ask)
         return Answer(ask, kept, actions_frame(ask, NAME, dividends, splits, adjusted=False))
 
-    def _value(self, path: str, parameters: Mapping[str, str | int], what: str) -> Any:  # noqa: ANN401 - any JSON value
-        return self._asked(path, parameters, lambda reply: self._read(reply, what))
+    def _value(self, path: str, parameters: Mapping[str, str | int], what: str, hint: str = _OF_BARS) -> Any:  # noqa: ANN401 - any JSON value
+        return self._asked(path, parameters, lambda reply: self._read(reply, what, hint))
 
-    def _read(self, reply: Reply, what: str) -> Any:  # noqa: ANN401 - any JSON value
+    def _read(self, reply: Reply, what: str, hint: str) -> Any:  # noqa: ANN401 - any JSON value
         words = self._words(reply, "error")
         if reply.status == 403 or (reply.status == 401 and "access" in words.lower()):
-            raise NotPermittedError(
-                f"The key does not permit {what} (HTTP {reply.status}); a free key gets no candles of shares. "
-                "Choose another vendor: pm universe move TICKER --to VENDOR."
-            )
+            raise NotPermittedError(f"The key does not permit {what} (HTTP {reply.status}); {hint}.")
         if reply.status == 429:
             moment = retry_moment(reply, self.gate.clock.now())
             raise LimitedError(
@@ -123,6 +143,10 @@ class FinnhubSource(KeyedSource):
         if moment is None or not (0 < moment - now.replace(tzinfo=UTC).timestamp() < 86_400):
             return None
         return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
+
+
+def _market(ask: Ask) -> str:
+    return exchange_suffix(ask.symbol) or "the United States"
 
 
 def _seconds(day: date) -> int:

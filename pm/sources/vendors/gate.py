@@ -131,6 +131,18 @@ class Gate:
         self.check()  # what another request met meanwhile
         self.budget.take()
 
+    def count_earlier(self, number: int, seconds: float) -> None:
+        """Count requests that others have sent against the limits of a second, a minute and an hour.
+
+        Parameters
+        ----------
+        number
+            Number of the requests.
+        seconds
+            Time since they were sent.
+        """
+        self._pace.count_earlier(number, seconds)
+
     def attempt(self, send: Callable[[], Result]) -> Result:
         """Return what a function returns that sends requests, after another try where that may help.
 

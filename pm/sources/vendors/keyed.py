@@ -72,11 +72,12 @@ class KeyedSource(ABC):
         """
         if asks:
             self._connect()
-        return self._closing(asks)
+        return self._closing(self._answers(asks))
 
-    def _closing(self, asks: Sequence[Ask]) -> Iterator[Answer | Failure]:
+    def _closing(self, outcomes: Iterator[Result]) -> Iterator[Result]:
+        """Yield what comes of requests, and close the connections after them."""
         try:
-            yield from self._answers(asks)
+            yield from outcomes
         finally:
             if self._client is not None:
                 self._client.close()

@@ -106,6 +106,14 @@ class Pace:
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.elapsed() + seconds)
 
+    def count_earlier(self, number: int, seconds: float) -> None:
+        """Count requests that others sent some seconds ago, before any of one's own."""
+        with self._lock:
+            sent = self._clock.elapsed() - seconds
+            for length, times in self._buckets:
+                if seconds < length:
+                    times.extend([sent] * min(number, times.maxlen or number))
+
     def take(self, stop: Event, until: float = math.inf) -> None:
         """Wait until a request is allowed, and count it.
 
