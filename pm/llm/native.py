@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LateError", "Native", "RefusedError", "Token", "requantise", "shared_length"]
 
-_UBATCH = 512
-"""Number of tokens that llama.cpp computes at once."""
-_MOST_BATCH = 2048
-"""Largest number of tokens of one call of `llama_decode`."""
+_AT_ONCE = 512
+"""Largest number of tokens of one call of `llama_decode`; what a call has read is kept when the next one is late."""
 _BYTES_PER_TOKEN = 64
 """Number of bytes of a text for each token of the context beyond which it is refused unread: no token is that long on
 average, and a text of megabytes takes seconds to take apart."""
@@ -109,8 +107,7 @@ class Native:
         self.vocabulary: Any = api.llama_model_get_vocab(self.model)
         params = api.llama_context_default_params()
         params.n_ctx = context_tokens
-        params.n_batch = min(context_tokens, _MOST_BATCH)
-        params.n_ubatch = min(params.n_batch, _UBATCH)
+        params.n_batch = params.n_ubatch = min(context_tokens, _AT_ONCE)
         params.n_seq_max = sequences + 1
         self.outputs = sequences + 1
         params.n_outputs_max = self.outputs

@@ -72,12 +72,7 @@ def score(
     try:
         result.prompt_tokens += native.read_prefix(head)
         for group in _groups(questions, len(head), longest, native.context_tokens, min(batch_size, native.sequences)):
-            scored = _score_group(native, group, numbers)
-            for question, values in zip(group, scored, strict=True):
-                result.values[question.place] = values
-                result.prompt_tokens += len(question.tokens)
-                result.output_tokens += sum(map(len, numbers))
-            on_first()
+            _score_group(native, group, numbers, result, on_first)
     except LateError:
         result.is_complete = False
     return result
@@ -115,9 +110,16 @@ def _groups(
         yield group
 
 
-def _score_group(native: Native, group: Sequence[_Question], labels: Sequence[Sequence[int]]) -> list[list[float]]:
-    """Score one group; the sequences are empty again afterwards."""
+def _score_group(
+    native: Native,
+    group: Sequence[_Question],
+    labels: Sequence[Sequence[int]],
+    result: Scored,
+    on_first: Callable[[], None],
+) -> None:
+    """Score one group; the sequences are empty again afterwards. What was scored before the deadline is kept."""
     firsts = [label[0] for label in labels]
+    is_short = all(len(label) == 1 for label in labels)
     values: list[list[float]] = [[] for _ in group]
     try:
         tokens: list[Token] = []
@@ -129,20 +131,27 @@ def _score_group(native: Native, group: Sequence[_Question], labels: Sequence[Se
             tokens.append(Token(question.tokens[-1], question.end - 1, index + 1, is_wanted=True))
         for outputs in native.decode(tokens):
             for place, output in outputs:
-                values[owners[place]] = native.log_probabilities(output, firsts)
+                index = owners[place]
+                values[index] = native.log_probabilities(output, firsts)
+                result.prompt_tokens += len(group[index].tokens)
+                result.output_tokens += len(labels)
+                if is_short:
+                    result.values[group[index].place] = values[index]
+            on_first()
         for number, label in enumerate(labels):
             if len(label) > 1:
-                _add_rest(native, group, label, values, number)
+                result.output_tokens += _add_rest(native, group, label, values, number)
+        for question, scores in zip(group, values, strict=True):
+            result.values[question.place] = scores
     finally:
         for index in range(len(group)):
             native.forget(index + 1)
-    return values
 
 
 def _add_rest(
     native: Native, group: Sequence[_Question], label: Sequence[int], values: list[list[float]], number: int
-) -> None:
-    """Add the log-probabilities of a label's later tokens to that of its first one."""
+) -> int:
+    """Add the log-probabilities of a label's later tokens to that of its first one; return how many there were."""
     tokens = [
         Token(part, question.end + at, index + 1, is_wanted=True)
         for index, question in enumerate(group)
@@ -154,3 +163,4 @@ def _add_rest(
             values[index][number] += native.log_probabilities(output, [label[at + 1]])[0]
     for index, question in enumerate(group):
         native.forget(index + 1, question.end)
+    return len(tokens)
