@@ -11,7 +11,7 @@ from pm.cli.context import open_workspace
 from pm.cli.paths import expand_home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pm.llm.bench import ModelBench
     from pm.llm.models import Model
@@ -112,8 +112,8 @@ def check(
         values = scores.values[0] or (float("nan"), float("nan"))
         print_lines(
             f"Model {info.name}: sha256 {info.sha256}",
-            f"Loaded in {info.load_seconds:.1f} s with {info.threads} thread(s); it reads {info.context_tokens:,} tokens, "
-            f"and holds {text.call.memory_bytes / 1e6:,.0f} MB.",
+            f"Loaded in {info.load_seconds:.1f} s with {info.threads} thread(s); it reads "
+            f"{info.context_tokens:,} tokens, and holds {text.call.memory_bytes / 1e6:,.0f} MB.",
             f"Noise of a log-probability: {info.noise:.3f}. Differences within it say nothing.",
             f"'Profit doubles' is positive rather than negative by {values[0] - values[1]:+.2f}.",
             f"It wrote {text.call.output_tokens} tokens in {text.call.seconds:.2f} s: …{text.text}",
@@ -172,7 +172,7 @@ def default(context: typer.Context) -> None:
     model = _named(workspace, settings.llm, DEFAULT_MODEL)
     if model.problem is not None:
         raise _unusable(model, model.problem)
-    prepare_default(model, Registry(workspace.models), lambda line: print_lines(line))
+    prepare_default(model, Registry(workspace.models), print_lines)
     _write_chain(workspace, [DEFAULT_MODEL])
     print_lines("Runs use the default model from now on.")
 

@@ -62,7 +62,9 @@ def add_model(source: Path, folder: Path, name: str | None = None) -> Added:
     if target.exists():
         if target.samefile(source):
             return Added(name, target)
-        raise InputError(f"There is a model {name} already.", where=str(target), hint="give it another name: --name NAME")
+        raise InputError(
+            f"There is a model {name} already.", where=str(target), hint="give it another name: --name NAME"
+        )
     draft = folder / f"{name}.{secrets.token_hex(4)}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)

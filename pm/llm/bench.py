@@ -84,7 +84,9 @@ class ModelBench:
         return asdict(self)
 
 
-def bench_model(engine: Engine, *, bound_seconds: float, rounds: int, progress: Callable[[int, int], None]) -> ModelBench:
+def bench_model(
+    engine: Engine, *, bound_seconds: float, rounds: int, progress: Callable[[int, int], None]
+) -> ModelBench:
     """Time calls of a loaded model: scores of headlines, of a batch and of one, and texts.
 
     Parameters
@@ -104,7 +106,9 @@ def bench_model(engine: Engine, *, bound_seconds: float, rounds: int, progress: 
     calls: list[Call] = []
     scored, scoring_seconds = 0, 0.0
     for turn in range(rounds):
-        batch = _score(engine, [f"Company {turn}-{place % 97} {_HEADLINES[place % 8]}" for place in range(32)], bound_seconds)
+        batch = _score(
+            engine, [f"Company {turn}-{place % 97} {_HEADLINES[place % 8]}" for place in range(32)], bound_seconds
+        )
         scored += batch.output_tokens // len(_LABELS)
         scoring_seconds += batch.seconds
         one = _score(engine, [f"Firm {turn} {_HEADLINES[turn % 8]}"], bound_seconds)
@@ -148,12 +152,18 @@ def recommendation(results: Sequence[ModelBench], chain: Sequence[str], default:
         found = fast.get(name) or fast.get(f"{name}:latest")
         if found is not None:
             bound = f"p95 {found.p95_seconds:.2f} s of {found.bound_seconds:g} s"
-            return found.name, f"Use {found.name}: the first model of llm.chain that is here and meets the bound ({bound}).{too_slow}"
+            return (
+                found.name,
+                f"Use {found.name}: the first model of llm.chain that is here and meets the bound ({bound}).{too_slow}",
+            )
     if default in fast:
         return default, f"Use {default}: no model of llm.chain is here and meets the bound.{too_slow}"
     if fast:
         best = max(fast.values(), key=lambda result: result.scored_per_second)
-        return best.name, f"Use {best.name}: the fastest that meets the bound; llm.chain names none that does.{too_slow}"
+        return (
+            best.name,
+            f"Use {best.name}: the fastest that meets the bound; llm.chain names none that does.{too_slow}",
+        )
     return None, f"No model meets the bound here.{too_slow}"
 
 

@@ -1,7 +1,7 @@
 """Write a chat in a model's template, so that only the template's own marks count as marks.
 
-A text of a message can hold `<|im_end|>`. If template and texts were joined first and then split into tokens, it would end
-the message. Here the template is filled with placeholders, and texts take their places as plain text.
+A text of a message can hold `<|im_end|>`. If template and texts were joined first and then split into tokens, it would
+end the message. Here the template is filled with placeholders, and texts take their places as plain text.
 """
 
 from __future__ import annotations
@@ -38,13 +38,21 @@ def chat_tokens(native: Native, template: str | None, messages: Sequence[Message
     nonce = secrets.token_hex(8)
     names = [f"<{nonce}-{place}>" for place in range(len(messages))]
     filled = [{"role": message.role, "content": name} for message, name in zip(messages, names, strict=True)]
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - no HTML
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
     environment.globals["raise_exception"] = _refuse
     try:
         text = environment.from_string(template).render(
             messages=filled, add_generation_prompt=True, bos_token="", eos_token=""
         )
-    except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+    except (
+        TemplateError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+    ) as error:
         raise RefusedError(
             f"The model's template of a chat cannot be filled: {error}.", "set llm.chat_template"
         ) from None

@@ -143,9 +143,7 @@ class Engine:
         counts: list[int] = self._ask(CountTokens(tuple(texts)), _GRACE_SECONDS).value
         return counts
 
-    def score(
-        self, prefix: str, suffixes: Sequence[str], labels: Sequence[str], *, deadline_seconds: float
-    ) -> Scores:
+    def score(self, prefix: str, suffixes: Sequence[str], labels: Sequence[str], *, deadline_seconds: float) -> Scores:
         """Return the log-probability of each label after each suffix; see `LanguageModel.score`."""
         reply = self._ask(Score(prefix, tuple(suffixes), tuple(labels), deadline_seconds), deadline_seconds)
         key = score_hash(prefix, suffixes, labels)
@@ -195,7 +193,9 @@ class Engine:
                 if isinstance(error, (EOFError, OSError)):
                     raise self._gone("The process of the language model died in this call.") from None
                 if isinstance(error, TimeoutError):
-                    raise self._gone("The language model did not stop at the deadline; its process was ended.") from None
+                    raise self._gone(
+                        "The language model did not stop at the deadline; its process was ended."
+                    ) from None
                 raise
         return _reply(answer, self._options.name)
 
@@ -222,9 +222,7 @@ class Engine:
             raise
         self._process = process
         noise, context_tokens = reply.value
-        return ModelInfo(
-            options.name, options.sha256, noise, context_tokens, time.monotonic() - started, threads
-        )
+        return ModelInfo(options.name, options.sha256, noise, context_tokens, time.monotonic() - started, threads)
 
 
 class _Process:
@@ -291,7 +289,7 @@ def requantise(source: Path, target: Path, threads: int = 0) -> None:
 
 
 def free_cores(sampled_seconds: float = 0.2) -> int:
-    """Return the number of cores that are idle now, at least 1: more threads than that wait for each other, spinning."""
+    """Return the number of cores that are idle now, at least 1: more threads would wait for each other, spinning."""
     import psutil
 
     from pm.parallel import cores

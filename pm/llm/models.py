@@ -11,13 +11,13 @@ from pm.errors import ModelError, did_you_mean
 from pm.llm.engine import requantise, require_installed
 from pm.llm.gguf import read_gguf
 from pm.llm.ollama import ollama_models
-from pm.llm.registry import Registry
 from pm.settings.llm import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pm.llm.gguf import Gguf
+    from pm.llm.registry import Registry
     from pm.settings.llm import LlmSettings
 
 __all__ = [
@@ -168,9 +168,7 @@ def problem_of(model: Model, settings: LlmSettings, free: int) -> str | None:
     return None
 
 
-def choose_model(
-    models: Sequence[Model], settings: LlmSettings, registry: Registry, free: int | None = None
-) -> Choice:
+def choose_model(models: Sequence[Model], settings: LlmSettings, registry: Registry, free: int | None = None) -> Choice:
     """Return the first model of the chain that is here, fits in the free memory, and was fast enough in a bench.
 
     The default model needs no bench.

@@ -1,8 +1,8 @@
 """Own a model and a context of llama.cpp by its low-level interface: tokens, decoding, and a deadline.
 
-Only the child process that `pm.llm.child` runs in imports this. llama.cpp ends the process where it is used wrongly: with
-a sequence that the context does not have, with two threads at once, after it was closed, or after a fork. So this is the
-only place that calls it, from one thread, with numbers that were checked before.
+Only the child process that `pm.llm.child` runs in imports this. llama.cpp ends the process where it is used wrongly:
+with a sequence that the context does not have, with two threads at once, after it was closed, or after a fork. So it is
+called from one thread only, with numbers that were checked before.
 """
 
 from __future__ import annotations
@@ -114,10 +114,10 @@ class Native:
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True  # sequences share the prefix's cells
         params.no_perf = True
-        self._is_late = api.ggml_abort_callback(lambda _: time.monotonic() >= self.deadline)
-        params.abort_callback = self._is_late
         self.deadline = float("inf")
         """Time of `time.monotonic` at which a computation stops."""
+        self._is_late = api.ggml_abort_callback(lambda _: time.monotonic() >= self.deadline)
+        params.abort_callback = self._is_late
         self.context: Any = api.llama_init_from_model(self.model, params)
         if not self.context:
             raise RefusedError(

@@ -44,4 +44,4 @@ def measured_noise(native: Native) -> float:
         values = scored.values[::-1] if is_reversed else scored.values
         found.append([value for row in values if row is not None for value in row])
     native.clear()
-    return max(max(column) - min(column) for column in zip(*found, strict=True))
+    return float(max(max(column) - min(column) for column in zip(*found, strict=True)))

@@ -114,7 +114,7 @@ def _layers(manifest: Path) -> list[dict[str, Any]]:
     content = json.loads(manifest.read_text(encoding="utf-8"))
     layers = content.get("layers") if isinstance(content, dict) else None
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
-        raise ValueError("no layers")  # noqa: TRY004 - what a file holds is a value
+        raise ValueError("no layers")
     return layers
 
 

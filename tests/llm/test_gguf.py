@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pm.llm.models import Model
 
 
-
 def test_the_header_says_what_the_model_is(write_gguf: Callable[..., Path]) -> None:
     path = write_gguf()
     found = read_gguf(path)

@@ -71,7 +71,7 @@ def test_the_chain_chooses_by_what_is_here_fits_and_was_fast(tmp_path: Path, wri
 
     def chosen(free: int = PLENTY) -> tuple[str | None, list[str]]:
         choice = choose_model(models, settings, registry, free)
-        return choice.model and choice.model.name, [reason for _, reason in choice.passed_over]
+        return choice.model.name if choice.model else None, [reason for _, reason in choice.passed_over]
 
     untimed = "It was not timed here yet: pm models bench."
     assert chosen() == (None, ["It is not here.", untimed, untimed])
@@ -82,8 +82,8 @@ def test_the_chain_chooses_by_what_is_here_fits_and_was_fast(tmp_path: Path, wri
     assert chosen()[1][1].startswith("The bench found 5.1 s")
     registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 0.5})
     assert chosen() == ("big", ["It is not here."])
-    name, reasons = chosen(free=2**20)
-    assert name is None
+    chosen_name, reasons = chosen(free=2**20)
+    assert chosen_name is None
     assert "MiB of memory, and 1 MiB are free" in reasons[1]
 
 
