@@ -190,12 +190,12 @@ class Engine:
                 self._process.end(is_gentle=False)
                 self._process = None
                 self._deaths += 1
-                if isinstance(error, (EOFError, OSError)):
-                    raise self._gone("The process of the language model died in this call.") from None
-                if isinstance(error, TimeoutError):
+                if isinstance(error, TimeoutError):  # an OSError too
                     raise self._gone(
                         "The language model did not stop at the deadline; its process was ended."
                     ) from None
+                if isinstance(error, (EOFError, OSError)):
+                    raise self._gone("The process of the language model died in this call.") from None
                 raise
         return _reply(answer, self._options.name)
 

@@ -162,9 +162,12 @@ def _sampler(native: Native, seed: int, temperature: float, grammar: str | None)
     """Return the sampler of a text: what the grammar allows, and of that the most probable or one that is drawn."""
     chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
     if grammar is not None:
-        # llama.cpp takes an empty grammar, and fails with it later.
+        # llama.cpp takes an empty grammar, and fails with it later; for it a text ends at its first NUL.
+        is_text = grammar.strip() != "" and "\0" not in grammar
         rules = (
-            api.llama_sampler_init_grammar(native.vocabulary, grammar.encode(), b"root") if grammar.strip() else None
+            api.llama_sampler_init_grammar(native.vocabulary, grammar.encode(errors="replace"), b"root")
+            if is_text
+            else None
         )
         if not rules:
             api.llama_sampler_free(chain)

@@ -9,13 +9,9 @@ import pytest
 
 from pm.errors import ModelError
 from pm.llm.record import KNOWN, Recorder
-from pm.tables.declaration import STAMP
 from pm.tables.llm import LLM_CALLS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pm.lake import Lake
     from pm.llm.engine import Engine
 
 SUFFIXES = ["A. Outlook:", "B. Outlook:"]
