@@ -33,20 +33,6 @@ if TYPE_CHECKING:
     from pm.llm.base import Call
     from pm.llm.engine import Engine
 
-FACTS = [
-    (
-        "price up 4% in a month, volatility low, above its average",
-        {"return_1m": 0.0412, "volatility": 0.14, "trend": 0.031},
-    ),
-    (
-        "price down 7% in a month, volatility high, below its average",
-        {"return_1m": -0.0713, "volatility": 0.41, "trend": -0.052},
-    ),
-    (
-        "price flat in a month, volatility middle, at its average",
-        {"return_1m": 0.0021, "volatility": 0.23, "trend": 0.001},
-    ),
-]
 PREFIX = "What to do with a share, in one word: buy, sell or hold.\n"
 LABELS = (" buy", " sell", " hold")
 HEADLINES = (
@@ -92,9 +78,17 @@ def ratio(name: str, fast: Spent, slow: Spent, target: str) -> None:
     print(f"{name}: {clock:.1f} times as fast by the clock, {processor:.1f} by the processor (target {target})")
 
 
+def facts(number: int) -> tuple[str, dict[str, float]]:
+    """Return what is known of a ticker, in words and as numbers. Code knows which ticker it is; the model need not."""
+    change, volatility, trend = number % 23 - 11, (0.14, 0.23, 0.41)[number % 3], (number % 7 - 3) / 100
+    words = f"price {change:+d}% in a month, volatility {('low', 'middle', 'high')[number % 3]}"
+    words += f", {'above' if trend > 0 else 'below'} its average"
+    return words, {"return_1m": change / 100, "volatility": volatility, "distance_from_average": trend}
+
+
 def tickers(number: int, turn: int) -> list[str]:
     """Return questions about tickers, other ones in each turn."""
-    return [f"T{turn}{place}: {FACTS[place % 3][0]}. Action:" for place in range(number)]
+    return [f"{facts(number * turn + place)[0]}. Action:" for place in range(number)]
 
 
 def scoring(engine: Engine, rounds: int, all_calls: list[Call]) -> None:
@@ -105,9 +99,9 @@ def scoring(engine: Engine, rounds: int, all_calls: list[Call]) -> None:
         ours.add(call, 64)
         all_calls.append(call)
         for place in range(3):
-            facts = json.dumps({"ticker": f"T{turn}{place}", **FACTS[place][1]})
+            numbers = json.dumps(facts(3 * turn + place)[1])
             written = engine.generate(
-                [NAIVE.format(facts=facts)], max_tokens=60, seed=turn, deadline_seconds=600, grammar=GRAMMAR
+                [NAIVE.format(facts=numbers)], max_tokens=60, seed=turn, deadline_seconds=600, grammar=GRAMMAR
             )
             json.loads(written.text)
             naive.add(written.call, 1)
@@ -132,7 +126,7 @@ def writing(engine: Engine, rounds: int) -> None:
     together, alone = Spent(), Spent()
     for turn in range(rounds):
         prompts = [
-            f"Note {turn}-{place}. The share: {FACTS[place % 3][0]}. In short, this means that" for place in range(16)
+            f"Note {turn}-{place}. The share: {facts(place)[0]}. In short, this means that" for place in range(16)
         ]
         call = engine.generate(prompts, max_tokens=40, seed=turn, deadline_seconds=600).call
         tokens = sum(engine.count_tokens(prompts))  # of a beginning that is shared, each prompt has its own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["write_list"]
+
+_MEANT = {"null", "true", "false"}
+"""Words that are no text unless they are quoted."""
 
 
 def write_list(file: Path, key: str, values: Sequence[str]) -> None:
@@ -44,4 +46,7 @@ def write_list(file: Path, key: str, values: Sequence[str]) -> None:
 
 def _written(value: str) -> str:
     """Return a text as an item of a YAML list: plain if nothing in it has a meaning, else in double quotes."""
-    return value if re.fullmatch(r"[A-Za-z][\w./-]*(?::[\w.-]+)?", value) else json.dumps(value)
+    if re.fullmatch(r"[A-Za-z][\w./-]*(?::[\w.-]+)?", value) and value.lower() not in _MEANT:
+        return value
+    letters = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08X}" for c in value)
+    return f'"{"".join(letters)}"'

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pm.errors import SettingsError
@@ -59,6 +59,7 @@ def test_the_packaged_file_keeps_its_comments(tmp_path: Path) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(["null", "True", "🙂", "\x85", "\u2028", '"', "\\", "a: b", "#", "12:30", "hf.co/a/b:Q4_K_M"])
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn")), min_size=1), min_size=1))
 def test_any_names_are_read_as_they_were_written(tmp_path: Path, names: list[str]) -> None:
     file = tmp_path / "llm.yml"
