@@ -1,6 +1,6 @@
 """Measure the language model: scores beside a naive JSON answer, texts side by side, HTTP, speed, memory, endurance.
 
-    python benchmarks/llm.py [--rounds N] [--threads N] [--calls N]
+    python benchmarks/llm.py [--rounds N] [--threads N] [--calls N] [--only PART]
 
 What is compared is run in turns within one run. Seconds are those of the clock and, beside them, of the processor: on a
 machine with other work only the latter say how dear something is. `--calls 10000` also asks that many small questions,
@@ -46,6 +46,10 @@ NAIVE = (
     "You are a market analyst. Read the facts about the share as JSON and answer with JSON that has an action (BUY, "
     "SELL or HOLD), a confidence between 0 and 1, and a short reason.\nFacts: {facts}\nAnswer:"
 )
+INSTRUCTIONS = (
+    "Write one short sentence for the owner of a share. Say only what the facts say, in plain words, without advice, "
+    "and without numbers that are not among the facts.\nFacts: "
+)
 GRAMMAR = (
     r'root ::= "{\"action\": \"" ("BUY" | "SELL" | "HOLD") "\", \"confidence\": 0." [0-9] [0-9] '
     r'", \"reason\": \"" [a-z ]{10,60} "\"}"'
@@ -79,11 +83,24 @@ def ratio(name: str, fast: Spent, slow: Spent, target: str) -> None:
 
 
 def facts(number: int) -> tuple[str, dict[str, float]]:
-    """Return what is known of a ticker, in words and as numbers. Code knows which ticker it is; the model need not."""
+    """Return what is known of a ticker, as three clauses in words, and as the eight numbers that they were made from.
+
+    Code knows which ticker it is; the model need not.
+    """
     change, volatility, trend = number % 23 - 11, (0.14, 0.23, 0.41)[number % 3], (number % 7 - 3) / 100
     words = f"price {change:+d}% in a month, volatility {('low', 'middle', 'high')[number % 3]}"
     words += f", {'above' if trend > 0 else 'below'} its average"
-    return words, {"return_1m": change / 100, "volatility": volatility, "distance_from_average": trend}
+    numbers = {
+        "return_1d": change / 1900,
+        "return_5d": change / 410,
+        "return_20d": change / 100,
+        "volatility_20d": volatility,
+        "distance_from_average_50d": trend,
+        "rsi_14d": 50.0 + 2 * change,
+        "drawdown": -abs(change) / 70,
+        "volume_ratio": 1.0 + trend,
+    }
+    return words, {name: round(value, 4) for name, value in numbers.items()}
 
 
 def tickers(number: int, turn: int) -> list[str]:
@@ -92,7 +109,7 @@ def tickers(number: int, turn: int) -> list[str]:
 
 
 def scoring(engine: Engine, rounds: int, all_calls: list[Call]) -> None:
-    """Score three labels for tickers, and have the model answer in JSON about others."""
+    """Score three labels for tickers by their clauses, and have the model answer in JSON about others by their numbers."""
     ours, naive = Spent(), Spent()
     for turn in range(rounds):
         call = engine.score(PREFIX, tickers(64, turn), LABELS, deadline_seconds=600).call
@@ -122,19 +139,20 @@ def headlines(engine: Engine, rounds: int, all_calls: list[Call]) -> None:
 
 
 def writing(engine: Engine, rounds: int) -> None:
-    """Write the same prompts side by side and one after another; a token read and a token written count alike."""
+    """Write the same prompts side by side and one after another; a token read and a token written count alike.
+
+    The prompts have their instructions in common, as those of a stage have.
+    """
     together, alone = Spent(), Spent()
     for turn in range(rounds):
-        prompts = [
-            f"Note {turn}-{place}. The share: {facts(place)[0]}. In short, this means that" for place in range(16)
-        ]
+        prompts = [f"{INSTRUCTIONS}{facts(32 * turn + place)[0]}. In short:" for place in range(32)]
         call = engine.generate(prompts, max_tokens=40, seed=turn, deadline_seconds=600).call
         tokens = sum(engine.count_tokens(prompts))  # of a beginning that is shared, each prompt has its own
         together.add(call, tokens + call.output_tokens)
-        for place, prompt in enumerate(prompts[:4]):
+        for place, prompt in enumerate(prompts[:6]):
             call = engine.generate([prompt], max_tokens=40, seed=turn + place, deadline_seconds=600).call
             alone.add(call, call.prompt_tokens + call.output_tokens)
-    print(f"tokens, 16 side by side:  {together.rates()}, prompts counted")
+    print(f"tokens, 32 side by side:  {together.rates()}, prompts counted")
     print(f"tokens, one by one:       {alone.rates()}, prompts counted")
     ratio("writing side by side", together, alone, "3")
 
@@ -200,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--calls", type=int, default=0)
+    parser.add_argument("--only", choices=["scoring", "headlines", "writing", "loopback", "endurance"], default=None)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         registry = Registry(Path(folder))
@@ -209,16 +228,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             info = replace(engine.info, sha256=engine.info.sha256[:8])
             print(info)
             calls: list[Call] = []
-            scoring(engine, options.rounds, calls)
-            headlines(engine, options.rounds, calls)
-            writing(engine, options.rounds)
-            loopback(engine, options.rounds)
-            seconds = [call.seconds for call in calls]
-            p95 = quantiles(seconds, n=20, method="inclusive")[-1]
-            print(f"calls for 64 tickers or headlines: p50 {median(seconds):.2f} s, p95 {p95:.2f} s (target 5 s)")
-            print(f"memory: {max(call.memory_bytes for call in calls) / 1e6:.0f} MB (target 700)")
-            if options.calls:
-                endurance(engine, options.calls)
+            parts = {
+                "scoring": lambda: scoring(engine, options.rounds, calls),
+                "headlines": lambda: headlines(engine, options.rounds, calls),
+                "writing": lambda: writing(engine, options.rounds),
+                "loopback": lambda: loopback(engine, options.rounds),
+                "endurance": lambda: endurance(engine, options.calls) if options.calls else None,
+            }
+            for name, measure in parts.items():
+                if options.only in {None, name}:
+                    measure()
+            if calls:
+                seconds = [call.seconds for call in calls]
+                p95 = quantiles(seconds, n=20, method="inclusive")[-1]
+                print(f"calls for 64 tickers or headlines: p50 {median(seconds):.2f} s, p95 {p95:.2f} s (target 5 s)")
+                print(f"memory: {max(call.memory_bytes for call in calls) / 1e6:.0f} MB (target 700)")
 
 
 if __name__ == "__main__":
