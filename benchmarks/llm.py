@@ -109,7 +109,7 @@ def tickers(number: int, turn: int) -> list[str]:
 
 
 def scoring(engine: Engine, rounds: int, all_calls: list[Call]) -> None:
-    """Score three labels for tickers by their clauses, and have the model answer in JSON about others by their numbers."""
+    """Score three labels for tickers by their clauses, and have the model answer in JSON about others' numbers."""
     ours, naive = Spent(), Spent()
     for turn in range(rounds):
         call = engine.score(PREFIX, tickers(64, turn), LABELS, deadline_seconds=600).call
@@ -203,7 +203,9 @@ def timed(ask: Callable[[], object]) -> float:
 
 
 def endurance(engine: Engine, calls: int) -> None:
-    """Ask many small questions, and print the memory along the way."""
+    """Ask many small questions, if any, and print the memory along the way."""
+    if not calls:
+        return
     memory: list[int] = []
     for number in range(calls):
         call = engine.score(PREFIX, [f"T{number}. Action:"], LABELS, deadline_seconds=60).call
@@ -228,12 +230,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             info = replace(engine.info, sha256=engine.info.sha256[:8])
             print(info)
             calls: list[Call] = []
-            parts = {
+            parts: dict[str, Callable[[], None]] = {
                 "scoring": lambda: scoring(engine, options.rounds, calls),
                 "headlines": lambda: headlines(engine, options.rounds, calls),
                 "writing": lambda: writing(engine, options.rounds),
                 "loopback": lambda: loopback(engine, options.rounds),
-                "endurance": lambda: endurance(engine, options.calls) if options.calls else None,
+                "endurance": lambda: endurance(engine, options.calls),
             }
             for name, measure in parts.items():
                 if options.only in {None, name}:
