@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from pm.errors import ModelError
+from pm.llm.base import Message
 from pm.llm.engine import Engine, is_installed, requantise
 
 if TYPE_CHECKING:
@@ -151,3 +152,34 @@ if __name__ == "__main__":
     gone, alive = psutil.wait_procs([child], timeout=60)
     assert alive == []
     assert [process.pid for process in gone] == [child.pid]
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (None, "has no template"),
+        ("{% for m in messages %}", "cannot be filled"),
+        ("{{ raise_exception('no system role') }}", "no system role"),
+        ("{{ messages[0].content }}", "leaves out the message of the user"),
+        ("{{ messages.__class__.__mro__[1].__subclasses__() }}", "cannot be filled"),
+    ],
+    ids=["none", "broken", "raises", "drops", "escapes"],
+)
+def test_a_template_that_cannot_be_used_is_refused(options: EngineOptions, template: str | None, message: str) -> None:
+    asked = (Message("system", "Be brief."), Message("user", "Hello"))
+    with Engine(dataclasses.replace(options, context_tokens=512, chat_template=template)) as engine:
+        with pytest.raises(ModelError, match=message):
+            engine.generate([asked], max_tokens=2, seed=1, deadline_seconds=60)
+        assert engine.generate(["Hello"], max_tokens=2, seed=1, deadline_seconds=60).call.is_complete
+
+
+def test_a_template_of_the_settings_is_used(options: EngineOptions) -> None:
+    """The one that config/llm.yml shows for ChatML gives the tokens of the model's own."""
+    chatml = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+    asked = (Message("system", "Answer with one word."), Message("user", "What is the capital of France?"))
+    found = []
+    for template in (options.chat_template, chatml):
+        with Engine(dataclasses.replace(options, context_tokens=512, chat_template=template)) as engine:
+            answer = engine.generate([asked], max_tokens=8, seed=1, deadline_seconds=60, temperature=0)
+            found.append((answer.text, answer.call.prompt_tokens))
+    assert found[0] == found[1]
