@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+import yaml
 
 from pm.errors import ModelError
 from pm.llm.base import Message
 from pm.llm.engine import Engine, is_installed, requantise
+from pm.resources import config_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +177,8 @@ def test_a_template_that_cannot_be_used_is_refused(options: EngineOptions, templ
 
 def test_a_template_of_the_settings_is_used(options: EngineOptions) -> None:
     """The one that config/llm.yml shows for ChatML gives the tokens of the model's own."""
-    chatml = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+    shown = next(line for line in (config_dir() / "llm.yml").read_text().splitlines() if "im_start" in line)
+    chatml = yaml.safe_load(shown.removeprefix("# "))
     asked = (Message("system", "Answer with one word."), Message("user", "What is the capital of France?"))
     found = []
     for template in (options.chat_template, chatml):
