@@ -1,0 +1,143 @@
+"""The words that a checked text may use: those that claim nothing, and the claims that code can verify.
+
+A word that is in neither list claims something that no table holds, and a text with one is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pm.llm.assessor import VOLATILE
+from pm.llm.quantities import Quantity
+from pm.llm.reasons import FLAGGED, LEFT_OUT, SIMPLIFIED
+from pm.tables.vocabulary import Action, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pm.llm.facts import FactSheet
+
+__all__ = ["CLAIM_WORDS", "DOWN", "NEUTRAL_WORDS", "UP", "Claim", "claims"]
+
+UP = frozenset("rise rises rising gain gains gaining up above higher more increase".split())
+DOWN = frozenset("fall falls falling loss losses losing down below lower less under decline drop".split())
+"""Words that say in which direction a number beside them points."""
+
+CLAIM_WORDS = UP | DOWN | frozenset(
+    "no not neither nor without never none any all both buy sell hold edge reach reaches largest better significantly "
+    "smaller before flagged jump split volatile high highest short long although only".split()
+)
+"""Words that say something: each must be part of a claim that holds, or tell the direction of a number."""
+
+NEUTRAL_WORDS = frozenset(
+    "a about adjusted after also an and are as assuming at be because between beyond but by chance close closed cost "
+    "costs day days did do does each end ends equity error expected for forecast from had has have having here horizon "
+    "if in interval is it its last level lies median model models of on or out over past per percent point points "
+    "position price probability range ranges recent return returns round run sample session sessions share shares "
+    "signal since size so stands stock stop suggested target than that the their them they this threshold ticker times "
+    "to trading trip until volatility was were weight where which while with year years bar bars date".split()
+)
+"""Words that claim nothing by themselves."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A way to say something without a number, and whether it is true of a ticker.
+
+    Attributes
+    ----------
+    pattern
+        What says it, in lower case.
+    holds
+        Whether it is true.
+    rests_on
+        Quantities that decide.
+    """
+
+    pattern: re.Pattern[str]
+    holds: Callable[[FactSheet], bool]
+    rests_on: tuple[Quantity, ...]
+
+
+def _is(quantity: Quantity, word: str) -> Callable[[FactSheet], bool]:
+    return lambda sheet: sheet.word(quantity) == word
+
+
+def _is_not(quantity: Quantity, word: str) -> Callable[[FactSheet], bool]:
+    return lambda sheet: sheet.word(quantity) not in {None, word}
+
+
+def _has(quantity: Quantity) -> Callable[[FactSheet], bool]:
+    return lambda sheet: sheet.get(quantity) is not None
+
+
+def _compares(*quantities: Quantity, by: Callable[..., bool]) -> Callable[[FactSheet], bool]:
+    """Return whether a comparison of numbers holds; it does not if one is not known."""
+
+    def holds(sheet: FactSheet) -> bool:
+        values = [sheet.number(quantity) for quantity in quantities]
+        return all(value is not None for value in values) and by(*values)
+
+    return holds
+
+
+def _is_old(sheet: FactSheet) -> bool:
+    last, run = sheet.get(Quantity.ORIGIN_DATE), sheet.get(Quantity.RUN_DATE)
+    return last is not None and run is not None and str(last.value) < str(run.value)  # dates in ISO form
+
+
+def _names(quantity: Quantity, word: str) -> Callable[[FactSheet], bool]:
+    return lambda sheet: any(fact.value == word for fact in sheet.all(quantity))
+
+
+def claims(sheet: FactSheet) -> list[Claim]:
+    """Return what can be claimed of a ticker without a number, true or not, what is longer first."""
+    chances = (Quantity.GAIN_PROBABILITY, Quantity.LOSS_PROBABILITY, Quantity.THRESHOLD)
+    below = _compares(*chances, by=lambda gain, loss, needed: gain < needed and loss < needed)
+    reached = _compares(*chances, by=lambda gain, loss, needed: (gain >= needed) != (loss >= needed))
+    tied = _compares(*chances, by=lambda gain, loss, needed: gain >= needed and loss >= needed)
+    costs = (Quantity.MEDIAN_RETURN, Quantity.COST)
+    gained = _compares(*costs, by=lambda median, cost: median > cost)
+    lost = _compares(*costs, by=lambda median, cost: median < -cost)
+    small = _compares(*costs, by=lambda median, cost: abs(median) <= cost)
+    no_edge = _is_not(Quantity.VERDICT, Verdict.EDGE.value)
+    edge = _is(Quantity.VERDICT, Verdict.EDGE.value)
+    rank, size = (Quantity.VOLATILITY_RANK,), (Quantity.SIZE,)
+    verdict, volatility = (Quantity.VERDICT,), (Quantity.ANNUAL_VOLATILITY,)
+    model = re.escape(sheet.word(Quantity.MODEL) or "no model")
+    off = _compares(Quantity.SIZE, by=lambda share: share == 0)
+    found: list[tuple[str, Callable[[FactSheet], bool], tuple[Quantity, ...]]] = [
+        (r"short positions are off, so that the signal to sell means to hold none of it", off, size),
+        (r"short position\b", _compares(Quantity.SIZE, by=lambda share: share < 0), size),
+        (r"has no signal in this run", lambda sheet: sheet.get(Quantity.ACTION) is None, (Quantity.ACTION,)),
+        (r"(has|have) no edge|no edge|without an edge|lacks? an edge", no_edge, verdict),
+        (r"did not do significantly better than assuming no change", no_edge, verdict),
+        (r"did significantly better than assuming no change", edge, verdict),
+        (r"times that of assuming no change", _has(Quantity.RELATIVE_RMSE), verdict),
+        (r"\bedge\b", edge, verdict),
+        (r"neither reaches the threshold|(does|do) not reach the threshold", below, chances),
+        (r"both reach the threshold", tied, chances),
+        (r"which reaches the threshold|reaches the threshold", reached, chances),
+        (r"is more than the costs?", gained, costs),
+        (r"is a loss of more than the costs?", lost, costs),
+        (r"is (smaller|less) than the costs?", small, costs),
+        (r"not higher than on any of", _compares(*rank, by=lambda share: share == 0), rank),
+        (r"higher than on all of", _compares(*rank, by=lambda share: share == 1), rank),
+        (r"is at its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: share == 0), ()),
+        (r"below its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: share < 0), ()),
+        (r"before the day of the run", _is_old, (Quantity.ORIGIN_DATE, Quantity.RUN_DATE)),
+        (r"high volatility|volatility is high|is volatile", _compares(*volatility, by=VOLATILE.__le__), volatility),
+        (r"the lower end|the upper end", lambda _: True, ()),
+        (rf"{model} has the largest weight", _has(Quantity.MODEL), (Quantity.MODEL,)),
+        *((rf"flagged as {words}", _names(Quantity.FLAG_RULE, rule), ()) for rule, words in FLAGGED.items()),
+        *((rf"has no signal: {words}", _names(Quantity.LEFT_OUT, one), ()) for one, words in LEFT_OUT.items()),
+        *((words.lower(), _names(Quantity.SIMPLIFIED, one), ()) for one, words in SIMPLIFIED.items()),
+    ]
+    for action in Action:
+        word = action.value.lower()
+        found.append((rf"\bnot an? {word}\b", _is_not(Quantity.ACTION, action.value), (Quantity.ACTION,)))
+        found.append((rf"\b{word}\b", _is(Quantity.ACTION, action.value), (Quantity.ACTION,)))
+    longest_first = sorted(found, key=lambda one: -len(one[0]))
+    return [Claim(re.compile(pattern), holds, rests_on) for pattern, holds, rests_on in longest_first]
