@@ -122,9 +122,7 @@ def comment(
     orders = _orders(sheets, model, call_seconds, absent)
     if model is None or not may_write:
         return orders
-    return [
-        _written(sheet, model, ordered, call_seconds) for sheet, ordered in zip(sheets, orders, strict=True)
-    ]
+    return [_written(sheet, model, ordered, call_seconds) for sheet, ordered in zip(sheets, orders, strict=True)]
 
 
 def assess_risks(
@@ -136,9 +134,7 @@ def assess_risks(
     if model is None or not asked:
         return [OrderedAssessment(one, Writer.CODE, absent if model is None else _ONE_ORDER) for one in found]
     questions = [f"{', '.join(_plain(held.concern) for held in one.concerns)}.\n{ANSWER}" for one in asked]
-    answers = scores_of(
-        model, RISK_PREFIX, questions, NEUTRAL, list(RISK_LABELS.values()), call_seconds=call_seconds
-    )
+    answers = scores_of(model, RISK_PREFIX, questions, NEUTRAL, list(RISK_LABELS.values()), call_seconds=call_seconds)
     by_ticker = {one.ticker: scores for one, scores in zip(asked, answers.scores, strict=True)}
     ordered = []
     for one in found:
@@ -150,9 +146,7 @@ def assess_risks(
         concerns = []
         for points in sorted({held.points for held in one.concerns}, reverse=True):
             held = {each.concern: each for each in one.concerns if each.points == points}
-            order, _ = order_by_score(
-                list(held), {each: scores[RISK_LABELS[each]] for each in held}, answers.margin
-            )
+            order, _ = order_by_score(list(held), {each: scores[RISK_LABELS[each]] for each in held}, answers.margin)
             concerns += [held[each] for each in order]
         differs = tuple(concerns) != one.concerns
         ordered.append(
@@ -183,9 +177,7 @@ def _orders(
     ]
 
 
-def _chosen(
-    sheet: FactSheet, scores: Mapping[str, float] | None, margin: float, reason: str | None
-) -> Commentary:
+def _chosen(sheet: FactSheet, scores: Mapping[str, float] | None, margin: float, reason: str | None) -> Commentary:
     clauses = clauses_of(sheet)
     warnings = [clause for clause in clauses if clause.is_warning][:MAX_CLAUSES]
     others = [clause for clause in clauses if not clause.is_warning]
@@ -211,9 +203,7 @@ def _written(sheet: FactSheet, model: LanguageModel, ordered: Commentary, call_s
     written = write_prose(model, sheet, call_seconds=call_seconds)
     if isinstance(written, Prose):
         return Commentary(sheet.ticker, Writer.MODEL, (), written, None)
-    return Commentary(
-        sheet.ticker, ordered.writer, ordered.clauses, None, f"{WRITING_REFUSED}: {written}"
-    )
+    return Commentary(sheet.ticker, ordered.writer, ordered.clauses, None, f"{WRITING_REFUSED}: {written}")
 
 
 def describe(sheet: FactSheet) -> str:

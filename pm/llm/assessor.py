@@ -104,7 +104,11 @@ def _held(sheet: FactSheet) -> Iterator[HeldConcern]:
 def _of_movement(sheet: FactSheet) -> Iterator[HeldConcern]:
     volatility = sheet.get(Quantity.ANNUAL_VOLATILITY)
     if volatility is not None and (value := _value(volatility)) >= VOLATILE:
-        parts = ("Its forecast volatility is ", _past(volatility, [VOLATILE, VERY_VOLATILE]), " per year.")
+        parts: tuple[str | Number, ...] = (
+            "Its forecast volatility is ",
+            _past(volatility, [VOLATILE, VERY_VOLATILE]),
+            " per year.",
+        )
         points = 2 if value >= VERY_VOLATILE else 1
         yield HeldConcern(Concern.VOLATILE, points, Clause(ClauseKind.VOLATILITY, parts))
     lower, level = sheet.get(Quantity.LOWER), sheet.get(Quantity.INTERVAL_LEVEL)

@@ -102,9 +102,7 @@ class LanguageModel(Protocol):
         """The model."""
         ...
 
-    def score(
-        self, prefix: str, suffixes: Sequence[str], labels: Sequence[str], *, deadline_seconds: float
-    ) -> Scores:
+    def score(self, prefix: str, suffixes: Sequence[str], labels: Sequence[str], *, deadline_seconds: float) -> Scores:
         """Return the log-probability of each label as the continuation of prefix and suffix.
 
         The prefix is read once for all suffixes. A label of several tokens has the sum of their log-probabilities.

@@ -1,6 +1,6 @@
-"""The words that a checked text may use: those that claim nothing, and the claims that code can verify.
+"""List what a checked text may say: the words that claim nothing, and the claims that code can verify.
 
-A word that is in neither list claims something that no table holds, and a text with one is refused.
+Any other word claims something that no table holds, and a text with one is refused.
 """
 
 from __future__ import annotations
@@ -19,27 +19,34 @@ if TYPE_CHECKING:
 
     from pm.llm.facts import FactSheet
 
-__all__ = ["CLAIM_WORDS", "DOWN", "NEUTRAL_WORDS", "UP", "Claim", "claims"]
+__all__ = ["DOWN", "NEUTRAL_WORDS", "UP", "Claim", "claims"]
 
-UP = frozenset("rise rises rising gain gains gaining up above higher more increase".split())
-DOWN = frozenset("fall falls falling loss losses losing down below lower less under decline drop".split())
-"""Words that say in which direction a number beside them points."""
-
-CLAIM_WORDS = UP | DOWN | frozenset(
-    "no not neither nor without never none any all both buy sell hold edge reach reaches largest better significantly "
-    "smaller before flagged jump split volatile high highest short long although only".split()
+UP = frozenset(
+    """
+    above gain gaining gains higher increase more rise rises rising up
+    """.split()
 )
-"""Words that say something: each must be part of a claim that holds, or tell the direction of a number."""
+"""Words that say that a number beside them points up."""
+
+DOWN = frozenset(
+    """
+    below decline down drop fall falling falls less losing loss losses lower under
+    """.split()
+)
+"""Words that say that a number beside them points down."""
 
 NEUTRAL_WORDS = frozenset(
-    "a about adjusted after also an and are as assuming at be because between beyond but by chance close closed cost "
-    "costs day days did do does each end ends equity error expected for forecast from had has have having here horizon "
-    "if in interval is it its last level lies median model models of on or out over past per percent point points "
-    "position price probability range ranges recent return returns round run sample session sessions share shares "
-    "signal since size so stands stock stop suggested target than that the their them they this threshold ticker times "
-    "to trading trip until volatility was were weight where which while with year years bar bars date".split()
+    """
+    a about adjusted after also an and are as assuming at bar bars be because between beyond but by chance close
+    closed cost costs date day days did do does each end ends equity error expected for forecast from had has
+    have having here horizon if in interval is it its last level lies median model models of on or out over past
+    per percent point points position price probability range ranges recent return returns round run sample
+    session sessions share shares signal since size so stands stock stop suggested target than that the their
+    them they this threshold ticker times to trading trip until volatility was weight were where which while
+    with year years
+    """.split()
 )
-"""Words that claim nothing by themselves."""
+"""Words that claim nothing. Each other word must be part of a claim that holds, or tell the direction of a number."""
 
 
 @dataclass(frozen=True)

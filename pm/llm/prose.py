@@ -1,4 +1,4 @@
-"""Check whether a language model can be let write: fifty sheets of facts, and whether every claim of its texts holds."""
+"""Check whether a language model can be let write: whether every claim of its texts on fifty sheets of facts holds."""
 
 from __future__ import annotations
 

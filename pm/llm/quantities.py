@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["Direction", "Quantity", "Unit", "written"]
 
 
-
 class Unit(StrEnum):
     """Unit of a quantity: column `unit` of table `commentary_cells`."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from pm.llm.lexicon import CLAIM_WORDS, DOWN, NEUTRAL_WORDS, UP, claims
+from pm.llm.lexicon import DOWN, NEUTRAL_WORDS, UP, claims
 from pm.llm.quantities import Direction, Quantity, Unit
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ def read_text(text: str, sheet: FactSheet) -> Reading:
                     problems.append(f"{token.text!r} is not the value of what the words beside it name")
                 else:
                     numbers.append(FoundNumber(start + token.start, token.text, fact))
-        for token in tokens:
-            if token.kind == "other" or (token.kind == "word" and not token.is_settled and _is_claim(token.word)):
-                problems.append(f"no cell says {token.text!r}")
+        problems += [f"no cell says {token.text!r}" for token in tokens if _is_unfounded(token)]
     if Quantity.ACTION not in rests_on and sheet.get(Quantity.ACTION) is not None:
         problems.append("it does not say the action")
     return Reading(tuple(numbers), tuple(rests_on.values()), tuple(dict.fromkeys(problems)))
@@ -122,14 +120,19 @@ def _tokens(sentence: str, ticker: str) -> list[_Token]:
     own = re.compile(rf"(?<!\w){re.escape(ticker)}(?!\w)")
     spans = [match.span() for match in own.finditer(sentence)]
     tokens = [_Token("word", ticker, begin, is_settled=True) for begin, _ in spans]
-    for match in _TOKEN.finditer(sentence):
-        if not any(begin < match.end() and match.start() < end for begin, end in spans):
-            tokens.append(_Token(str(match.lastgroup), match.group(), match.start()))
+    tokens += [
+        _Token(str(match.lastgroup), match.group(), match.start())
+        for match in _TOKEN.finditer(sentence)
+        if not any(begin < match.end() and match.start() < end for begin, end in spans)
+    ]
     return sorted(tokens, key=lambda token: token.start)
 
 
-def _is_claim(word: str) -> bool:
-    return word in CLAIM_WORDS or word not in NEUTRAL_WORDS
+def _is_unfounded(token: _Token) -> bool:
+    """Return whether a token claims something, and no claim that holds has settled it."""
+    if token.kind == "other":
+        return True
+    return token.kind == "word" and not token.is_settled and token.word not in NEUTRAL_WORDS
 
 
 def _settle_claims(
@@ -212,12 +215,14 @@ def _day(text: str) -> date:
 
 def _nearest_name(tokens: Sequence[_Token], place: int, units: set[Unit]) -> _Token | None:
     """Return the nearest word that names a quantity of some units; of two numbers of a range, that of the first."""
-    if place >= 2 and tokens[place - 1].word in {"to", "and"} and tokens[place - 2].kind == tokens[place].kind:
-        if _units(tokens[place - 2]) == units:
-            return _nearest_name(tokens, place - 2, units)
+    first = tokens[place - 2] if place >= 2 and tokens[place - 1].word in {"to", "and"} else None
+    if first is not None and first.kind == tokens[place].kind and _units(first) == units:
+        return _nearest_name(tokens, place - 2, units)
     names = {name for quantity in Quantity if quantity.unit in units for name in quantity.names}
     found = [
-        (place - at if at < place else at - place + _AFTER, at) for at, token in enumerate(tokens) if token.word in names
+        (place - at if at < place else at - place + _AFTER, at)
+        for at, token in enumerate(tokens)
+        if token.word in names
     ]
     return tokens[min(found)[1]] if found else None
 

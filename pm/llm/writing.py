@@ -46,9 +46,7 @@ def prompt_for(sheet: FactSheet) -> str:
     return _TASK.format(notes=notes)
 
 
-def write_prose(
-    model: LanguageModel, sheet: FactSheet, *, call_seconds: float, tries: int = TRIES
-) -> Prose | str:
+def write_prose(model: LanguageModel, sheet: FactSheet, *, call_seconds: float, tries: int = TRIES) -> Prose | str:
     """Return a text that the model wrote about a ticker, or why none of its texts was kept, in a few words.
 
     Parameters
@@ -61,9 +59,7 @@ def write_prose(
     problem = "it wrote nothing"
     for seed in range(tries):
         try:
-            written = model.generate(
-                prompt_for(sheet), max_tokens=MAX_TOKENS, seed=seed, deadline_seconds=call_seconds
-            )
+            written = model.generate(prompt_for(sheet), max_tokens=MAX_TOKENS, seed=seed, deadline_seconds=call_seconds)
         except PmError as error:
             return error.what.rstrip(".")
         text = " ".join(written.text.split())
