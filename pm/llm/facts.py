@@ -41,7 +41,7 @@ class Cell:
     @property
     def key_json(self) -> str:
         """The key as JSON."""
-        return json.dumps({name: value for name, value in self.key}, default=str, ensure_ascii=False)
+        return json.dumps(dict(self.key), default=str, ensure_ascii=False)
 
     @property
     def query(self) -> str:

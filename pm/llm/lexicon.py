@@ -21,22 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["DOWN", "NEUTRAL_WORDS", "UP", "Claim", "claims"]
 
-UP = frozenset(
-    """
+_UP = """
     above gain gaining gains higher increase more rise rises rising up
-    """.split()
-)
+"""
+UP = frozenset(_UP.split())
 """Words that say that a number beside them points up."""
 
-DOWN = frozenset(
-    """
+_DOWN = """
     below decline down drop fall falling falls less losing loss losses lower under
-    """.split()
-)
+"""
+DOWN = frozenset(_DOWN.split())
 """Words that say that a number beside them points down."""
 
-NEUTRAL_WORDS = frozenset(
-    """
+_NEUTRAL_WORDS = """
     a about adjusted after also an and are as assuming at bar bars be because between beyond but by chance close
     closed cost costs date day days did do does each end ends equity error expected for forecast from had has
     have having here horizon if in interval is it its last level lies median model models of on or out over past
@@ -44,8 +41,8 @@ NEUTRAL_WORDS = frozenset(
     session sessions share shares signal since size so stands stock stop suggested target than that the their
     them they this threshold ticker times to trading trip until volatility was weight were where which while
     with year years
-    """.split()
-)
+"""
+NEUTRAL_WORDS = frozenset(_NEUTRAL_WORDS.split())
 """Words that claim nothing. Each other word must be part of a claim that holds, or tell the direction of a number."""
 
 

@@ -96,7 +96,6 @@ def test_the_page_shows_the_numbers_of_a_signal(page: Page, report_data: ReportD
         f"{row['target']:.2f}",
     ):
         assert shown in text
-    assert row["rule"] in text
     assert f"Volatility per year {row['annual_volatility']:.1%}" in text
 
 

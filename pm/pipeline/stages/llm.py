@@ -27,7 +27,6 @@ from pm.tables.vocabulary import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from datetime import date
     from pathlib import Path
 
     from pm.llm.base import LanguageModel
