@@ -45,7 +45,7 @@ RISK_LABELS = {
     Concern.SIMPLER_MODEL: " model",
     Concern.VOLATILE: " volatility",
     Concern.TURBULENT: " turmoil",
-    Concern.LARGE_LOSS: " loss",
+    Concern.LARGE_LOSS_POSSIBLE: " loss",
     Concern.FAR_BELOW_HIGH: " decline",
     Concern.UNPROVEN: " edge",
 }

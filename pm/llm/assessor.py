@@ -117,7 +117,7 @@ def _of_movement(sheet: FactSheet) -> Iterator[HeldConcern]:
         shown = Number(written(level.value, level.quantity), level)
         parts = ("The lower end of the ", shown, " interval of its return is ", end, ".")
         points = 2 if value <= VERY_LARGE_LOSS else 1
-        yield HeldConcern(Concern.LARGE_LOSS, points, Clause(ClauseKind.RANGE, parts))
+        yield HeldConcern(Concern.LARGE_LOSS_POSSIBLE, points, Clause(ClauseKind.RANGE, parts))
     rank, sessions = sheet.get(Quantity.VOLATILITY_RANK), sheet.get(Quantity.VOLATILITY_SESSIONS)
     if rank is not None and sessions is not None and _value(rank) >= TURBULENT:
         of = Number(written(sessions.value, sessions.quantity), sessions)

@@ -28,14 +28,14 @@ def spoken_cards(data: ReportData, tickers: Sequence[str]) -> dict[str, Row]:
     -------
     dict
         pieces: the commentary as a list of pieces with text and cell, the number of its cell in `cells` or None.
-        writer: who wrote it, in a sentence. level, summary: the risk level, and the concerns in few words; None without
+        writer: who wrote it, in few words. level, summary: the risk level, and the concerns in few words; None without
         an assessment. concerns: a list of such pieces for each. cells: text, quantity and query of each cell.
     """
     commentary, cells, assessments, concerns = (
         _rows(frame, tickers)
         for frame in (
             data.commentary,
-            data.commentary_cells.sort("place"),
+            _in_order(data.commentary_cells, data.concerns),
             data.assessments,
             data.concerns.sort("place"),
         )
@@ -59,8 +59,17 @@ def spoken_cards(data: ReportData, tickers: Sequence[str]) -> dict[str, Row]:
     return cards
 
 
+def _in_order(cells: pl.DataFrame, concerns: pl.DataFrame) -> pl.DataFrame:
+    """Return the cells of the commentary, then those of each concern in the order of the concerns."""
+    order = concerns.select("ticker", part="concern", of_part="place")
+    joined = cells.join(order, on=["ticker", "part"], how="left", maintain_order="left")
+    return joined.sort("of_part", "place", nulls_last=False)
+
+
 def _rows(frame: pl.DataFrame, tickers: Sequence[str]) -> Mapping[str, list[Row]]:
-    parts = frame.filter(pl.col("ticker").is_in(list(tickers))).partition_by("ticker", as_dict=True)
+    parts = frame.filter(pl.col("ticker").is_in(list(tickers))).partition_by(
+        "ticker", as_dict=True, maintain_order=True
+    )
     return {str(ticker): part.to_dicts() for (ticker,), part in parts.items()}
 
 
@@ -83,7 +92,5 @@ def _pieces(text: str, cells: Sequence[Row]) -> list[Row]:
 
 def _writer(said: Row) -> str:
     if said["writer"] == Writer.MODEL:
-        return f"Language model {said['model']} wrote the text; code found the cell of every number and claim in it."
-    if said["writer"] == Writer.ORDERED:
-        return f"Code wrote the sentences; language model {said['model']} chose and ordered them."
-    return "Code wrote the sentences and ordered them."
+        return f"{said['model']}, every number and claim checked by code"
+    return f"code, ordered by {said['model']}" if said["writer"] == Writer.ORDERED else "code"

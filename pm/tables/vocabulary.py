@@ -229,6 +229,9 @@ class Concern(Vocabulary):
     SIMPLER_MODEL = "simpler_model", "A stage used a simpler model or less data than usual."
     VOLATILE = "volatile", "Its forecast volatility is at least 30% per year; severe from 50%."
     TURBULENT = "turbulent", "Its recent volatility is higher than on at least 80% of its last 250 sessions."
-    LARGE_LOSS = "large_loss", "The lower end of the interval of its return is −10% or less; severe from −20%."
+    LARGE_LOSS_POSSIBLE = (
+        "large_loss_possible",
+        "The lower end of the interval of its return is −10% or less; severe from −20%.",
+    )
     FAR_BELOW_HIGH = "far_below_high", "Its adjusted close is at least 20% below its high of the past year."
     UNPROVEN = "unproven", "The signal is BUY or SELL although the models have no edge: severe."
