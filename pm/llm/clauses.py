@@ -34,6 +34,9 @@ class ClauseKind(StrEnum):
     WEIGHT = "weight"
 
 
+_MOST_DIGITS = 8
+"""Most decimals of a percentage that two numbers are told apart by."""
+
 _WARNINGS = {ClauseKind.OLD_BARS, ClauseKind.FLAG, ClauseKind.SIMPLER_MODEL}
 
 
@@ -117,7 +120,7 @@ def _number(fact: Fact, *, digits: int = 1, signed: bool | None = None) -> Numbe
 
 def number_where(fact: Fact, holds: Callable[[str], bool], *, digits: int = 1, signed: bool | None = None) -> Number:
     """Return a number with as many digits as it takes that what the sentence says of it holds of what is written."""
-    for more in range(digits, 12):
+    for more in range(digits, _MOST_DIGITS + 1):
         number = _number(fact, digits=more, signed=signed)
         if holds(number.text):
             break
@@ -144,10 +147,12 @@ def _left_out(sheet: FactSheet) -> Clause:
 
 
 def _old_bars(sheet: FactSheet) -> Iterator[Clause]:
+    """Return that there have been sessions since the last bar; on a weekend there are none."""
     last, run = sheet.get(Quantity.ORIGIN_DATE), sheet.get(Quantity.RUN_DATE)
-    if last is not None and run is not None and last.value < run.value:  # type: ignore[operator]  # dates
-        parts = ("Its last bar is of ", _number(last), ", before the day of the run, ", _number(run), ".")
-        yield Clause(ClauseKind.OLD_BARS, parts)
+    late = [fact for fact in sheet.all(Quantity.SIMPLIFIED) if fact.value == Reason.LATE]
+    if last is not None and run is not None and late:
+        parts = ("Its last bar is of ", _number(last), ", sessions before the day of the run, ", _number(run), ".")
+        yield Clause(ClauseKind.OLD_BARS, parts, tuple(late))
 
 
 def _flag(sheet: FactSheet) -> Iterator[Clause]:
@@ -253,9 +258,13 @@ def _cost(sheet: FactSheet) -> Iterator[Clause]:
         return
     share, limit = _value(median), _value(cost)
     is_more = abs(share) > limit
-    shown = number_where(
-        median, lambda text: share_of(text) != 0 and (abs(share_of(text)) > round(limit, 12)) == is_more
-    )
+
+    def holds(text: str) -> bool:
+        return share_of(text) != 0 and (abs(share_of(text)) > round(limit, 12)) == is_more
+
+    shown = number_where(median, holds)
+    if not holds(shown.text):
+        return  # too close to say
     if not is_more:
         told = " is smaller than the costs of "
     else:
@@ -267,11 +276,10 @@ def _drawdown(sheet: FactSheet) -> Iterator[Clause]:
     below = sheet.get(Quantity.DRAWDOWN)
     if below is None:
         return
-    if _value(below) >= 0:
+    if share_of(written(below.value, below.quantity)) == 0:
         yield Clause(ClauseKind.DRAWDOWN, ("Its adjusted close is at its high of the past year.",), (below,))
         return
-    shown = number_where(below, lambda text: share_of(text) != 0)
-    yield Clause(ClauseKind.DRAWDOWN, ("Its adjusted close is ", shown, " below its high of the past year."))
+    yield Clause(ClauseKind.DRAWDOWN, ("Its adjusted close is ", _number(below), " below its high of the past year."))
 
 
 def _weight(sheet: FactSheet) -> Iterator[Clause]:

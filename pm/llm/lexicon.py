@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pm.llm.assessor import VOLATILE
 from pm.llm.quantities import Quantity
 from pm.llm.reasons import FLAGGED, LEFT_OUT, SIMPLIFIED
-from pm.tables.vocabulary import Action, Verdict
+from pm.tables.vocabulary import Action, Reason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ DOWN = frozenset(_DOWN.split())
 """Words that say that a number beside them points down."""
 
 _NEUTRAL_WORDS = """
-    a about adjusted after also an and are as assuming at bar bars be because between beyond but by chance close
+    a about adjusted after also among an and are as assuming at bar bars be because between beyond but by chance close
     closed cost costs date day days did do does each end ends equity error expected for forecast from had has
     have having here horizon if in interval is it its last level lies median model models of on or out over past
     per percent point points position price probability range ranges recent return returns round run sample
@@ -88,8 +88,7 @@ def _compares(*quantities: Quantity, by: Callable[..., bool]) -> Callable[[FactS
 
 
 def _is_old(sheet: FactSheet) -> bool:
-    last, run = sheet.get(Quantity.ORIGIN_DATE), sheet.get(Quantity.RUN_DATE)
-    return last is not None and run is not None and str(last.value) < str(run.value)  # dates in ISO form
+    return any(fact.value == Reason.LATE for fact in sheet.all(Quantity.SIMPLIFIED))
 
 
 def _names(quantity: Quantity, word: str) -> Callable[[FactSheet], bool]:
@@ -97,7 +96,7 @@ def _names(quantity: Quantity, word: str) -> Callable[[FactSheet], bool]:
 
 
 def claims(sheet: FactSheet) -> list[Claim]:
-    """Return what can be claimed of a ticker without a number, true or not, what is longer first."""
+    """Return what can be claimed of a ticker without a number, true or not."""
     chances = (Quantity.GAIN_PROBABILITY, Quantity.LOSS_PROBABILITY, Quantity.THRESHOLD)
     below = _compares(*chances, by=lambda gain, loss, needed: gain < needed and loss < needed)
     reached = _compares(*chances, by=lambda gain, loss, needed: (gain >= needed) != (loss >= needed))
@@ -123,15 +122,16 @@ def claims(sheet: FactSheet) -> list[Claim]:
         (r"\bedge\b", edge, verdict),
         (r"neither reaches the threshold|(does|do) not reach the threshold", below, chances),
         (r"both reach the threshold", tied, chances),
+        (r"although its models have no edge", no_edge, verdict),
         (r"which reaches the threshold|reaches the threshold", reached, chances),
         (r"is more than the costs?", gained, costs),
         (r"is a loss of more than the costs?", lost, costs),
         (r"is (smaller|less) than the costs?", small, costs),
         (r"not higher than on any of", _compares(*rank, by=lambda share: share == 0), rank),
         (r"higher than on all of", _compares(*rank, by=lambda share: share == 1), rank),
-        (r"is at its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: share == 0), ()),
+        (r"is at its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: abs(share) < 0.0005), ()),
         (r"below its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: share < 0), ()),
-        (r"before the day of the run", _is_old, (Quantity.ORIGIN_DATE, Quantity.RUN_DATE)),
+        (r"before the day of the run", _is_old, (Quantity.SIMPLIFIED,)),
         (r"high volatility|volatility is high|is volatile", _compares(*volatility, by=VOLATILE.__le__), volatility),
         (r"the lower end|the upper end", lambda _: True, ()),
         (rf"{model} has the largest weight", _has(Quantity.MODEL), (Quantity.MODEL,)),
@@ -143,5 +143,4 @@ def claims(sheet: FactSheet) -> list[Claim]:
         word = action.value.lower()
         found.append((rf"\bnot an? {word}\b", _is_not(Quantity.ACTION, action.value), (Quantity.ACTION,)))
         found.append((rf"\b{word}\b", _is(Quantity.ACTION, action.value), (Quantity.ACTION,)))
-    longest_first = sorted(found, key=lambda one: -len(one[0]))
-    return [Claim(re.compile(pattern), holds, rests_on) for pattern, holds, rests_on in longest_first]
+    return [Claim(re.compile(rf"(?<!\w)({pattern})(?!\w)"), holds, rests_on) for pattern, holds, rests_on in found]

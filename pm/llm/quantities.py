@@ -64,7 +64,7 @@ class Quantity(StrEnum):
     ORIGIN_DATE = "date of the last bar", Unit.DATE, "bar bars"
     RUN_DATE = "day of the run", Unit.DATE, "run"
     TARGET_DATE = "last session of the horizon", Unit.DATE, "to until by"
-    HORIZON = "sessions to the target date", Unit.COUNT, "sessions"
+    HORIZON = "sessions to the target date", Unit.COUNT, "session sessions"
     CLOSE = "close", Unit.PRICE, "close closed price"
     MEDIAN_RETURN = "median return", Unit.SHARE, "median", Direction.SIGN
     LOWER = "lower end of the interval", Unit.SHARE, "interval", Direction.SIGN
@@ -87,7 +87,7 @@ class Quantity(StrEnum):
     WEIGHT = "largest weight of a model", Unit.SHARE, "weight"
     FLAG_RULE = "rule of the newest flag", Unit.WORD
     FLAG_DATE = "date of the newest flag", Unit.DATE, "flag flagged bar"
-    FLAG_RETURN = "return of the flagged bar", Unit.SHARE, "flagged return", Direction.SIGN
+    FLAG_RETURN = "return of the flagged bar", Unit.SHARE, "flagged jump break", Direction.SIGN
     LEFT_OUT = "reason for which it was left out", Unit.WORD
     SIMPLIFIED = "reason for which it was simplified", Unit.WORD
 

@@ -31,6 +31,9 @@ _NEAR = 5
 _AFTER = 2
 """Number of tokens that a name after a number counts as farther away than one before it: 'costs of 0.2%' is usual."""
 
+_NAMES = frozenset(name for quantity in Quantity for name in quantity.names)
+"""Words that name a quantity."""
+
 _ONLY = (
     (r"\blower end\b", {Quantity.LOWER, Quantity.UPPER}, Quantity.LOWER),
     (r"\bupper end\b", {Quantity.LOWER, Quantity.UPPER}, Quantity.UPPER),
@@ -139,21 +142,19 @@ def _settle_claims(
     sentence: str, tokens: Sequence[_Token], sheet: FactSheet, rests_on: dict[Quantity, Fact], problems: list[str]
 ) -> None:
     """Settle the words of each claim that holds, and name those that do not."""
+    said = [(match, claim) for claim in claims(sheet) for match in claim.pattern.finditer(sentence.lower())]
+    said.sort(key=lambda pair: pair[0].start() - pair[0].end())  # the longest first: "no edge" is not "edge"
     taken: list[tuple[int, int]] = []
-    for claim in claims(sheet):
-        for match in claim.pattern.finditer(sentence.lower()):
-            if any(begin < match.end() and match.start() < end for begin, end in taken):
-                continue
-            taken.append(match.span())
-            if not claim.holds(sheet):
-                problems.append(f"it says {sentence[match.start() : match.end()]!r}, which is not so")
-            for token in tokens:
-                if match.start() <= token.start < match.end():
-                    token.is_settled = True
-            for quantity in claim.rests_on:
-                fact = sheet.get(quantity)
-                if fact is not None and fact.quantity.unit is Unit.WORD:
-                    rests_on.setdefault(quantity, fact)
+    for match, claim in said:
+        if any(begin < match.end() and match.start() < end for begin, end in taken):
+            continue
+        taken.append(match.span())
+        if not claim.holds(sheet):
+            problems.append(f"it says {sentence[match.start() : match.end()]!r}, which is not so")
+        for token in tokens:
+            token.is_settled |= match.start() <= token.start < match.end()
+        facts = [sheet.get(quantity) for quantity in claim.rests_on]
+        rests_on.update({fact.quantity: fact for fact in facts if fact is not None and fact.quantity.unit is Unit.WORD})
 
 
 def _fact_of(tokens: Sequence[_Token], place: int, sentence: str, sheet: FactSheet) -> Fact | None:
@@ -165,7 +166,7 @@ def _fact_of(tokens: Sequence[_Token], place: int, sentence: str, sheet: FactShe
     before = sentence[: token.start].lower()
     name = _nearest_name(tokens, place, _units(token))
     for fact in candidates:
-        if _is_named(fact.quantity, before, name) and _points_alike(tokens, place, fact):
+        if _is_named(fact.quantity, before, name) and _points_alike(tokens, place, fact, name):
             if name is not None:
                 name.is_settled = True
             return fact
@@ -240,27 +241,26 @@ def _is_named(quantity: Quantity, before: str, name: _Token | None) -> bool:
     return name is not None and name.word in quantity.names
 
 
-def _points_alike(tokens: Sequence[_Token], place: int, fact: Fact) -> bool:
+def _points_alike(tokens: Sequence[_Token], place: int, fact: Fact, name: _Token | None) -> bool:
     """Return whether the sign of a number and the words beside it point in the direction of a fact.
 
-    The words that do are settled.
+    The words that do are settled. Words that name quantities do not count: the nearest has named this one already.
     """
     direction = fact.quantity.direction
-    if direction is Direction.NONE:
-        return True  # a word of direction beside it has to be part of a claim
+    if direction is Direction.NONE or (name is not None and name.word in UP | DOWN):
+        return True  # a word of direction beside it has to be part of a claim, or names the quantity
     assert isinstance(fact.value, (int, float))  # noqa: S101 - only numbers have a direction
     is_up = fact.value > 0 if direction is Direction.SIGN else direction is Direction.UP
-    beside = _beside(tokens, place)
+    beside = [token for token in _beside(tokens, place) if token.word not in _NAMES]
     along = [token for token in beside if token.word in (UP if is_up else DOWN)]
     against = [token for token in beside if token.word in (DOWN if is_up else UP) and not token.is_settled]
     shows_sign = tokens[place].text.startswith(("+", "−", "-"))
     if against or (direction is Direction.DOWN and shows_sign):
         return False
-    needs_word = direction is not Direction.SIGN or (fact.value < 0 and not shows_sign)
-    if needs_word and not along:
-        return False
-    for token in along[:1]:
-        token.is_settled = True
+    if not along:
+        is_zero = not re.search(r"[1-9]", tokens[place].text)  # written so, it has no sign
+        return direction is Direction.SIGN and (fact.value >= 0 or shows_sign or is_zero)
+    along[0].is_settled = True
     return True
 
 

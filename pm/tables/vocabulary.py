@@ -224,7 +224,7 @@ class Concern(Vocabulary):
     """Concern about a ticker: column `concern` of table `risk_concerns`."""
 
     LEFT_OUT = "left_out", "The ticker has no signal, because a stage left it out: severe."
-    OLD_BARS = "old_bars", "Its last bar is of an earlier day than the run."
+    OLD_BARS = "old_bars", "It has had sessions since its last bar."
     UNUSUAL_BARS = "unusual_bars", "A bar of the past year is flagged."
     SIMPLER_MODEL = "simpler_model", "A stage used a simpler model or less data than usual."
     VOLATILE = "volatile", "Its forecast volatility is at least 30% per year; severe from 50%."

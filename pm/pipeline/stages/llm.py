@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Opening = Callable[[Workspace, Settings], AbstractContextManager[LanguageModel | Unavailable]]
     Choice = Callable[[Workspace, Settings], str | None]
 
-__all__ = ["STAGE", "commenting", "read_facts"]
+__all__ = ["STAGE", "commenting", "read_fact_tables"]
 
 _CALL_SECONDS = 5.0
 """Longest time of one call of the model."""
@@ -98,7 +98,7 @@ def _models(context: Context) -> Path:
 
 def _compute(context: Context, *, opening: Opening) -> Result:
     as_of = watch_list(context).as_of
-    frames, summary = _spoken(context, read_facts(context), opening)
+    frames, summary = _spoken(context, gather_facts(read_fact_tables(context)), opening)
     return Result(
         [
             Append(COMMENTARY, context.stamp(frames.commentary, cutoff=as_of)),
@@ -110,12 +110,12 @@ def _compute(context: Context, *, opening: Opening) -> Result:
     )
 
 
-def read_facts(context: Context) -> list[FactSheet]:
-    """Return what the tables say of each ticker of a run, those that were left out included, by ticker."""
+def read_fact_tables(context: Context) -> FactTables:
+    """Return what the tables say of the tickers of a run, those that were left out included."""
     watched = watch_list(context)
     signals, exclusions = context.read_outputs(SIGNALS), context.read_outputs(EXCLUSIONS)
     tickers = sorted({*watched.tickers, *signals["ticker"], *exclusions["ticker"]})
-    tables = FactTables(
+    return FactTables(
         tickers=tickers,
         as_of=watched.as_of,
         snapshot=context.snapshot,
@@ -125,7 +125,6 @@ def read_facts(context: Context) -> list[FactSheet]:
         flags=context.read(BAR_FLAGS, "date <= ?", [watched.as_of], among={"ticker": tickers}),
         standing=context.query(_STANDING, [watched.as_of, tickers]),
     )
-    return gather_facts(tables)
 
 
 def _spoken(context: Context, sheets: Sequence[FactSheet], opening: Opening) -> tuple[CommentaryFrames, str]:
