@@ -40,7 +40,7 @@ _NEUTRAL_WORDS = """
     per percent point points position price probability range ranges recent return returns round run sample
     session sessions share shares signal since size so stands stock stop suggested target than that the their
     them they this threshold ticker times to trading trip until volatility was weight were where which while
-    with year years
+    with within year years
 """
 NEUTRAL_WORDS = frozenset(_NEUTRAL_WORDS.split())
 """Words that claim nothing. Each other word must be part of a claim that holds, or tell the direction of a number."""
@@ -132,7 +132,7 @@ def claims(sheet: FactSheet) -> list[Claim]:
         (r"is at its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: abs(share) < 0.0005), ()),
         (r"below its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: share < 0), ()),
         (r"before the day of the run", _is_old, (Quantity.SIMPLIFIED,)),
-        (r"high volatility|volatility is high|is volatile", _compares(*volatility, by=VOLATILE.__le__), volatility),
+        (r"high volatility|is volatile", _compares(*volatility, by=VOLATILE.__le__), volatility),
         (r"the lower end|the upper end", lambda _: True, ()),
         (rf"{model} has the largest weight", _has(Quantity.MODEL), (Quantity.MODEL,)),
         *((rf"flagged as {words}", _names(Quantity.FLAG_RULE, rule), ()) for rule, words in FLAGGED.items()),

@@ -78,7 +78,7 @@ class Quantity(StrEnum):
     STOP = "stop", Unit.PRICE, "stop"
     TARGET = "target", Unit.PRICE, "target"
     ANNUAL_VOLATILITY = "forecast volatility per year", Unit.SHARE, "volatility"
-    VOLATILITY_RANK = "share of past sessions with a lower volatility", Unit.SHARE, "sessions", Direction.UP
+    VOLATILITY_RANK = "share of past sessions with a lower volatility", Unit.SHARE, "", Direction.UP
     VOLATILITY_SESSIONS = "past sessions that the volatility is compared with", Unit.COUNT, "sessions"
     DRAWDOWN = "adjusted close against its high of the past year", Unit.SHARE, "high highest", Direction.DOWN
     VERDICT = "verdict on the models", Unit.WORD
@@ -110,7 +110,7 @@ def written(value: float | str | date, quantity: Quantity, *, digits: int = 1, s
     number = float(value)  # type: ignore[arg-type]  # all other units are of numbers
     if quantity.unit is Unit.SHARE:
         if quantity in {Quantity.COST, Quantity.THRESHOLD, Quantity.INTERVAL_LEVEL}:
-            return f"{number * 100:.6g}%".replace("-", MINUS)
+            return f"{f'{number * 100:.6f}'.rstrip('0').rstrip('.')}%".replace("-", MINUS)
         shows_sign = quantity.direction is Direction.SIGN if signed is None else signed
         return signed_percent(number, digits) if shows_sign else percent(abs(number), digits)
     formats = {Unit.PRICE: price, Unit.RATIO: ratio, Unit.COUNT: integer}

@@ -28,8 +28,13 @@ _END = re.compile(r"[.;!?](?=\s|$)|\n")
 
 _NEAR = 5
 """Number of tokens within which a word tells the direction of a number."""
-_AFTER = 2
+_AFTER = 4
 """Number of tokens that a name after a number counts as farther away than one before it: 'costs of 0.2%' is usual."""
+_NEAR_AFTER = 3
+"""Number of tokens within which a name belongs to the number before it: '48.9% for a gain', '14.2% of equity'."""
+
+_VISIBLE = 0.05
+"""Percentage from which one decimal shows that it is not 0."""
 
 _NAMES = frozenset(name for quantity in Quantity for name in quantity.names)
 """Words that name a quantity."""
@@ -99,7 +104,7 @@ def read_text(text: str, sheet: FactSheet) -> Reading:
         _settle_claims(sentence, tokens, sheet, rests_on, problems)
         for place, token in enumerate(tokens):
             if token.kind in {"number", "date"} and not token.is_settled:
-                fact = _fact_of(tokens, place, sentence, sheet)
+                fact = _fact_of(tokens, place, sentence, sheet, numbers)
                 if fact is None:
                     problems.append(f"{token.text!r} is not the value of what the words beside it name")
                 else:
@@ -120,8 +125,7 @@ def _sentences(text: str) -> Iterator[tuple[int, str]]:
 
 def _tokens(sentence: str, ticker: str) -> list[_Token]:
     """Return the words, numbers and dates of a sentence; the ticker's own name is settled."""
-    own = re.compile(rf"(?<!\w){re.escape(ticker)}(?!\w)")
-    spans = [match.span() for match in own.finditer(sentence)]
+    spans = _own_names(sentence, ticker)
     tokens = [_Token("word", ticker, begin, is_settled=True) for begin, _ in spans]
     tokens += [
         _Token(str(match.lastgroup), match.group(), match.start())
@@ -129,6 +133,12 @@ def _tokens(sentence: str, ticker: str) -> list[_Token]:
         if not any(begin < match.end() and match.start() < end for begin, end in spans)
     ]
     return sorted(tokens, key=lambda token: token.start)
+
+
+def _own_names(sentence: str, ticker: str) -> list[tuple[int, int]]:
+    """Return where a sentence names the ticker. A ticker can be a word: "HOLD is a HOLD" names it once."""
+    own = re.compile(rf"(?<!\w)(?<!\ba )(?<!\ban ){re.escape(ticker)}(?!\w)")
+    return [match.span() for match in own.finditer(sentence)]
 
 
 def _is_unfounded(token: _Token) -> bool:
@@ -142,7 +152,10 @@ def _settle_claims(
     sentence: str, tokens: Sequence[_Token], sheet: FactSheet, rests_on: dict[Quantity, Fact], problems: list[str]
 ) -> None:
     """Settle the words of each claim that holds, and name those that do not."""
-    said = [(match, claim) for claim in claims(sheet) for match in claim.pattern.finditer(sentence.lower())]
+    words = sentence
+    for begin, end in _own_names(sentence, sheet.ticker):
+        words = words[:begin] + "." * (end - begin) + words[end:]
+    said = [(match, claim) for claim in claims(sheet) for match in claim.pattern.finditer(words.lower())]
     said.sort(key=lambda pair: pair[0].start() - pair[0].end())  # the longest first: "no edge" is not "edge"
     taken: list[tuple[int, int]] = []
     for match, claim in said:
@@ -157,9 +170,13 @@ def _settle_claims(
         rests_on.update({fact.quantity: fact for fact in facts if fact is not None and fact.quantity.unit is Unit.WORD})
 
 
-def _fact_of(tokens: Sequence[_Token], place: int, sentence: str, sheet: FactSheet) -> Fact | None:
+def _fact_of(
+    tokens: Sequence[_Token], place: int, sentence: str, sheet: FactSheet, before_it: Sequence[FoundNumber]
+) -> Fact | None:
     token = tokens[place]
     candidates = [fact for fact in sheet.facts if _is_value(token, fact)]
+    if _range_start(tokens, place) is not None and before_it:
+        candidates = [fact for fact in candidates if fact is not before_it[-1].fact]  # a range has two ends
     for phrase, among, only in _ONLY:
         if re.search(phrase, sentence.lower()):
             candidates = [fact for fact in candidates if fact.quantity is only or fact.quantity not in among]
@@ -200,7 +217,7 @@ def _is_value(token: _Token, fact: Fact) -> bool:
         return shown == value
     if fact.quantity.unit is Unit.RATIO and decimals < 2:
         return False  # 1 is no rounded 0.97: it would say that nothing differs
-    if shown == 0 and value != 0 and decimals == 0:
+    if shown == 0 and decimals == 0 and value >= _VISIBLE:
         return False
     unit = 0.5 * 10.0**-decimals if "e" not in digits else abs(value) * 5e-5
     return abs(shown - value) <= unit * (1 + 1e-9) + 1e-12 * max(1.0, abs(value))
@@ -216,16 +233,28 @@ def _day(text: str) -> date:
 
 def _nearest_name(tokens: Sequence[_Token], place: int, units: set[Unit]) -> _Token | None:
     """Return the nearest word that names a quantity of some units; of two numbers of a range, that of the first."""
-    first = tokens[place - 2] if place >= 2 and tokens[place - 1].word in {"to", "and"} else None
-    if first is not None and first.kind == tokens[place].kind and _units(first) == units:
-        return _nearest_name(tokens, place - 2, units)
+    start = _range_start(tokens, place)
+    if start is not None:
+        return _nearest_name(tokens, start, units)
     names = {name for quantity in Quantity if quantity.unit in units for name in quantity.names}
-    found = [
-        (place - at if at < place else at - place + _AFTER, at)
-        for at, token in enumerate(tokens)
-        if token.word in names
-    ]
+    found = [(_distance(tokens, place, at), at) for at, token in enumerate(tokens) if token.word in names]
     return tokens[min(found)[1]] if found else None
+
+
+def _range_start(tokens: Sequence[_Token], place: int) -> int | None:
+    """Return the place of the first number of a range whose second one is at a place; None if there is no range."""
+    if place < 2 or tokens[place - 1].word not in {"to", "and"}:
+        return None
+    first, second = tokens[place - 2], tokens[place]
+    return place - 2 if first.kind == second.kind and _units(first) == _units(second) else None
+
+
+def _distance(tokens: Sequence[_Token], place: int, at: int) -> int:
+    """Return how far a word is from a number, in tokens; a word after it is farther unless it belongs to it."""
+    if at < place:
+        return place - at
+    belongs = at == place + 1 or (at <= place + _NEAR_AFTER and tokens[place + 1].word in {"of", "for"})
+    return 0 if belongs else at - place + _AFTER
 
 
 def _is_named(quantity: Quantity, before: str, name: _Token | None) -> bool:
