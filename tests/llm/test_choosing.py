@@ -124,7 +124,7 @@ def test_a_model_that_may_write_is_kept_where_it_is_true_and_replaced_where_it_i
         assert [one.text[each.start : each.start + len(each.text)] for each in one.prose.numbers] == [
             each.text for each in one.prose.numbers
         ]
-    liar = StandIn(writes=lambda prompt, seed: f"It makes telephones {seed}{prompt[:0]}.")
+    liar = StandIn(writes=lambda *_: "It makes telephones.")
     refused = comment(SHEETS, liar, may_write=True, call_seconds=1, absent="")
     assert [one.text for one in refused] == [one.text for one in ALONE]
     assert any("no cell says 'makes'" in str(one.reason) for one in refused)

@@ -46,7 +46,7 @@ def digests(package: Path) -> dict[str, str]:
 MODEL = {"volatility", "forecast", "evaluate"}
 
 EDITS: list[tuple[str, str, set[str]]] = [
-    ("price_format.py", "\nEXTRA = 1\n", {"report"}),
+    ("price_format.py", "\nEXTRA = 1\n", {"llm", "report"}),
     ("compiled.py", "\nEXTRA = 1\n", MODEL),
     ("volatility/base.py", "\nEXTRA = 1\n", {"volatility", "evaluate"}),
     ("forecast/stacking.py", "\nEXTRA = 1\n", {"forecast", "evaluate"}),
@@ -54,6 +54,7 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("quality/rules.py", "\nEXTRA = 1\n", {"land", "check"}),
     ("sources/sample.py", "\nEXTRA = 1\n", {"land"}),
     ("signals/sizing.py", "\nEXTRA = 1\n", {"signals", "evaluate"}),
+    ("llm/clauses.py", "\nEXTRA = 1\n", {"llm"}),
     ("report/report.css", "\n/* wider */\n", {"report"}),
     ("pipeline/watch_list.py", "\nEXTRA = 1\n", ALL - {"check", "features"}),
     ("pipeline/runner.py", "\nEXTRA = 1\n", set()),
@@ -64,8 +65,8 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("settings/load.py", "\nEXTRA = 1\n", set()),
     ("__init__.py", '\n__version__ = "9.9.9"\n', set()),
     ("errors.py", "\nEXTRA = 1\n", set()),
-    ("tables/vocabulary.py", "\nEXTRA = 1\n", MODEL | {"land", "check", "policy", "signals", "report"}),
-    ("tables/quantiles.py", "\nEXTRA = 1\n", MODEL | {"signals", "report"}),
+    ("tables/vocabulary.py", "\nEXTRA = 1\n", MODEL | {"land", "check", "policy", "signals", "llm", "report"}),
+    ("tables/quantiles.py", "\nEXTRA = 1\n", MODEL | {"signals", "llm", "report"}),
     ("signals/sizing.py", '\n__all__ = ["EXTRA"]\n', set()),
     ("signals/.DS_Store", "x", set()),
     ("report/notes.txt~", "x", set()),
