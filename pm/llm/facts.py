@@ -27,8 +27,10 @@ class Cell:
         Names and values of the columns of the table's key. A pair of dates is a range, the second not included.
     snapshot
         Snapshot at which to read it; None for a table whose key holds the run.
-    expression, joined
-        Aggregate of the column where that is not the bare cell, and a second relation that it reads; see `query`.
+    expression
+        Aggregate of the column where it is not the bare cell.
+    other
+        Another cell, whose query stands in the expression as `{other}`.
     """
 
     table: str
@@ -36,7 +38,7 @@ class Cell:
     key: tuple[tuple[str, str | int | date | tuple[date, date]], ...]
     snapshot: int | None = None
     expression: str | None = None
-    joined: tuple[tuple[str, str | int | date | tuple[date, date]], ...] | None = None
+    other: Cell | None = None
 
     @property
     def key_json(self) -> str:
@@ -45,23 +47,21 @@ class Cell:
 
     @property
     def query(self) -> str:
-        """Return the query that shows the cell; where two relations are read, the second is called `newest`."""
+        """The query that shows the cell."""
         at = "" if self.snapshot is None else f" AT (VERSION => {self.snapshot})"
-        source = f"{self.table}{at}"
-        conditions = list(_conditions(self.key, "c." if self.joined else ""))
-        if self.joined:
-            source = f"{source} AS c, {source} AS newest"
-            conditions += _conditions(self.joined, "newest.")
-        return f"SELECT {self.expression or self.column} FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608 - shown
+        shown = self.expression or self.column
+        if self.other is not None:
+            shown = shown.format(other=self.other.query)
+        return f"SELECT {shown} FROM {self.table}{at} WHERE {' AND '.join(_conditions(self.key))}"  # noqa: S608 - shown
 
 
-def _conditions(key: tuple[tuple[str, Any], ...], prefix: str) -> Iterable[str]:
+def _conditions(key: tuple[tuple[str, Any], ...]) -> Iterable[str]:
     for name, value in key:
         if isinstance(value, tuple):
-            yield f"{prefix}{name} >= {_literal(value[0])}"
-            yield f"{prefix}{name} < {_literal(value[1])}"
+            yield f"{name} >= {_literal(value[0])}"
+            yield f"{name} < {_literal(value[1])}"
         else:
-            yield f"{prefix}{name} = {_literal(value)}"
+            yield f"{name} = {_literal(value)}"
 
 
 def _literal(value: str | int | date) -> str:

@@ -133,11 +133,10 @@ def _of_features(rows: Sequence[Row], snapshot: int) -> Iterator[Fact]:
             continue
         ticker = ("ticker", row["ticker"])
         past = (ticker, ("date", (row["first_date"], row["date"])))
-        rank = "avg((c.volatility_20 < newest.volatility_20)::INTEGER)"
-        newest = (ticker, ("date", row["date"]))
-        yield Fact(
-            Quantity.VOLATILITY_RANK, row["rank"], Cell("features", "volatility_20", past, snapshot, rank, newest)
-        )
+        lower = "avg((volatility_20 < ({other}))::INTEGER)"
+        newest = _cell(FEATURES, row, "volatility_20", snapshot)
+        rank = Cell(FEATURES.qualified, "volatility_20", past, snapshot, lower, newest)
+        yield Fact(Quantity.VOLATILITY_RANK, row["rank"], rank)
         yield Fact(
             Quantity.VOLATILITY_SESSIONS,
             row["sessions"],

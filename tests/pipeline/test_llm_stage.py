@@ -1,11 +1,12 @@
-"""Stage `llm` on the sample: every number is what its query shows, whatever a model does, and no signal depends on it."""
+"""Stage `llm` on the sample: every number is what its query shows, and a run does not depend on a model."""
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from pm.errors import PmError
@@ -25,16 +26,14 @@ from pm.workspace import Workspace, init_workspace
 from tests.llm.rows_of_tables import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-    from typing import Any
-
-    import polars as pl
 
     from pm.llm.base import LanguageModel
+    from pm.pipeline.events import Event
     from pm.settings import Settings
 
-    Read = Callable[..., pl.DataFrame]
+Read = Callable[..., pl.DataFrame]
 
 
 def test_every_number_is_what_its_query_shows(first_run: Path) -> None:
@@ -91,21 +90,62 @@ class Opened:
         yield self.model or Unavailable("no model")
 
 
-def run_stage(folder: Path, opened: Opened, sha256: str | None) -> tuple[str, str]:
-    """Run the stages of a run with a model, and return the status and the summary of stage `llm`."""
-    settings = load_settings()
-    heard: list[Any] = []
-    stages = [
-        llm.commenting(opened, lambda *_: sha256) if stage.name == "llm" else stage
-        for stage in RUN_STAGES
-        if stage.name in {"llm", "land", "check", "features"}
-    ]
-    with open_lake(init_workspace(folder), settings) as lake:
-        Runner(lake, settings, init_workspace(folder), heard.append).run(stages, Request())
-    (ended,) = [event for event in heard if isinstance(event, StageEnded) and event.stage == "llm"]
-    return ended.status, ended.summary
+Run = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def copy(first_run: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(first_run, tmp_path / "copy")
+def run_with(run_copy: Path, settings_with: Callable[..., Settings]) -> Run:
+    """Run the pipeline with a model, and return the status and the summary of stage `llm`."""
+    settings, workspace = settings_with(), init_workspace(run_copy)
+
+    def run(opened: Opened, sha256: str | None) -> tuple[str, str]:
+        heard: list[Event] = []
+        own = llm.commenting(opened, lambda *_: sha256)
+        stages = [own if stage.name == "llm" else stage for stage in RUN_STAGES]
+        with open_lake(workspace, settings) as lake:
+            Runner(lake, settings, workspace, heard.append).run(stages, Request())
+        ended = {event.stage: event for event in heard if isinstance(event, StageEnded)}
+        assert ended["signals"].status == "skipped"
+        return ended["llm"].status, ended["llm"].summary
+
+    return run
+
+
+def test_a_model_is_asked_once_and_again_when_another_is_chosen_or_it_may_write(
+    run_with: Run, run_copy: Path, read_table: Read
+) -> None:
+    model = StandIn({"decline": -1.0}, writes=lambda prompt, _: prompt.partition("Notes: ")[2].partition("\n")[0])
+    opened = Opened(model)
+    assert run_with(opened, model.info.sha256) == ("done", "5 tickers: 4 ordered by stand-in, 1 by code")
+    assert run_with(opened, model.info.sha256)[0] == "skipped"
+    assert opened.times == 1
+    assert run_with(opened, "another")[0] == "done"
+    save_prose_report(run_copy / "models", ProseReport("stand-in", model.info.sha256, 50, 50, 50, (), 1.0))
+    assert run_with(opened, model.info.sha256) == ("done", "5 tickers: 4 written by stand-in, 1 by code")
+    assert opened.times == 3
+    written = read_table(run_copy, "commentary", "writer = 'model'")
+    assert written.select("model", "model_sha256").unique().rows() == [("stand-in", model.info.sha256)]
+    report = (run_copy / "reports" / "latest.html").read_text("utf-8")
+    assert "Words by stand-in, every number and claim checked by code" in report
+    assert "Words by code:" in report
+
+
+@pytest.mark.parametrize(
+    ("opened", "told"),
+    [
+        (Opened(None, fails=True), "language model failed: The model's file is damaged."),
+        (Opened(StandIn(fails_at=1)), None),
+        (Opened(StandIn(fails_at=2)), None),
+    ],
+    ids=["cannot be opened", "dies at once", "dies later"],
+)
+def test_a_model_that_fails_costs_a_run_nothing(
+    run_with: Run, run_copy: Path, read_table: Read, first_run: Path, opened: Opened, told: str | None
+) -> None:
+    status, summary = run_with(opened, "some")
+    assert status == "done"
+    assert summary == ("5 tickers: 5 by code" if told is None else f"5 tickers: 5 by code; {told}")
+    before = read_table(first_run, "commentary")
+    after = read_table(run_copy, "commentary").filter(~pl.col("run_id").is_in(before["run_id"].implode()))
+    assert after["text"].to_list() == before["text"].to_list()
+    assert all("failed" in reason for reason in after["reason"])

@@ -127,7 +127,9 @@ def test_run_outputs_and_latest_run(lake: Lake, newest: dict[str, Any]) -> None:
     ("view", "table", "stage"),
     [
         ("latest_signals", "signals", "signals"), ("latest_forecasts", "forecasts", "forecast"),
-        ("latest_volatility", "volatility", "volatility"), ("latest_concerns", "risk_concerns", "llm"), ("latest_weights", "model_weights", "forecast"),
+        ("latest_volatility", "volatility", "volatility"),
+        ("latest_concerns", "risk_concerns", "llm"),
+        ("latest_weights", "model_weights", "forecast"),
     ],
 )  # fmt: skip
 def test_the_latest_rows_are_those_of_the_newest_run(
