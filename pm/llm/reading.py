@@ -33,6 +33,8 @@ _AFTER = 4
 _NEAR_AFTER = 3
 """Number of tokens within which a name belongs to the number before it: '48.9% for a gain', '14.2% of equity'."""
 
+_FAR = 10
+"""Distance from which a word does not name a number any more."""
 _VISIBLE = 0.05
 """Percentage from which one decimal shows that it is not 0."""
 
@@ -237,8 +239,11 @@ def _nearest_name(tokens: Sequence[_Token], place: int, units: set[Unit]) -> _To
     if start is not None:
         return _nearest_name(tokens, start, units)
     names = {name for quantity in Quantity if quantity.unit in units for name in quantity.names}
+    if place + 1 < len(tokens) and tokens[place + 1].word in _NAMES - names:
+        return None  # "20% sessions"
     found = [(_distance(tokens, place, at), at) for at, token in enumerate(tokens) if token.word in names]
-    return tokens[min(found)[1]] if found else None
+    distance, at = min(found, default=(_FAR, -1))
+    return tokens[at] if distance < _FAR else None
 
 
 def _range_start(tokens: Sequence[_Token], place: int) -> int | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 AS_OF = date(2013, 3, 1)
-STAMP = {"run_id": "20130301T210000-0000", "snapshot_id": 7, "cutoff": AS_OF}
+STAMP: dict[str, Any] = {"run_id": "20130301T210000-0000", "snapshot_id": 7, "cutoff": AS_OF}
 SHARES = st.floats(0, 1)
 RETURNS = st.floats(-0.99, 3, allow_nan=False)
 PRICES = st.floats(1e-7, 1e7)

@@ -12,7 +12,7 @@ from pm.llm.quantities import Quantity
 from pm.tables.vocabulary import Concern, RiskLevel
 from tests.llm.rows_of_tables import fact_tables
 
-CALM = {
+CALM: dict[Quantity, float | str] = {
     Quantity.ACTION: "HOLD",
     Quantity.VERDICT: "no edge",
     Quantity.LOWER: -0.05,

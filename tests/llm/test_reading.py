@@ -13,7 +13,7 @@ from pm.llm.quantities import Quantity
 from pm.llm.reading import read_text
 
 NOWHERE = Cell("signals", "x", ())
-VALUES = {
+VALUES: dict[Quantity, float | str] = {
     Quantity.ACTION: "BUY",
     Quantity.HORIZON: 20,
     Quantity.CLOSE: 430.47,
