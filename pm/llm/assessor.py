@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pm.llm.facts import Fact, FactSheet
 
-__all__ = ["Assessment", "HeldConcern", "assess"]
+__all__ = ["FAR_BELOW_HIGH", "VOLATILE", "Assessment", "HeldConcern", "assess"]
 
 VOLATILE, VERY_VOLATILE = 0.30, 0.50
 """Volatilities per year from which a ticker is volatile, and very much so: most large US shares have 15% to 30%, and a

@@ -151,7 +151,7 @@ def _old_bars(sheet: FactSheet) -> Iterator[Clause]:
     last, run = sheet.get(Quantity.ORIGIN_DATE), sheet.get(Quantity.RUN_DATE)
     late = [fact for fact in sheet.all(Quantity.SIMPLIFIED) if fact.value == Reason.LATE]
     if last is not None and run is not None and late:
-        parts = ("Its last bar is of ", _number(last), ", sessions before the day of the run, ", _number(run), ".")
+        parts = ("Its last bar is of ", _number(last), ", some sessions before the day of the run, ", _number(run), ".")
         yield Clause(ClauseKind.OLD_BARS, parts, tuple(late))
 
 

@@ -131,7 +131,7 @@ def claims(sheet: FactSheet) -> list[Claim]:
         (r"higher than on all of", _compares(*rank, by=lambda share: share == 1), rank),
         (r"is at its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: abs(share) < 0.0005), ()),
         (r"below its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: share < 0), ()),
-        (r"before the day of the run", _is_old, (Quantity.SIMPLIFIED,)),
+        (r"(some sessions )?before the day of the run", _is_old, (Quantity.SIMPLIFIED,)),
         (r"high volatility|is volatile", _compares(*volatility, by=VOLATILE.__le__), volatility),
         (r"the lower end|the upper end", lambda _: True, ()),
         (rf"{model} has the largest weight", _has(Quantity.MODEL), (Quantity.MODEL,)),

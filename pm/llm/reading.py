@@ -40,6 +40,8 @@ _VISIBLE = 0.05
 
 _NAMES = frozenset(name for quantity in Quantity for name in quantity.names)
 """Words that name a quantity."""
+_NUMBER_NAMES = frozenset(name for quantity in Quantity if quantity.unit is not Unit.DATE for name in quantity.names)
+"""Those that name one of numbers."""
 
 _ONLY = (
     (r"\blower end\b", {Quantity.LOWER, Quantity.UPPER}, Quantity.LOWER),
@@ -239,7 +241,7 @@ def _nearest_name(tokens: Sequence[_Token], place: int, units: set[Unit]) -> _To
     if start is not None:
         return _nearest_name(tokens, start, units)
     names = {name for quantity in Quantity if quantity.unit in units for name in quantity.names}
-    if place + 1 < len(tokens) and tokens[place + 1].word in _NAMES - names:
+    if tokens[place].kind == "number" and place + 1 < len(tokens) and tokens[place + 1].word in _NUMBER_NAMES - names:
         return None  # "20% sessions"
     found = [(_distance(tokens, place, at), at) for at, token in enumerate(tokens) if token.word in names]
     distance, at = min(found, default=(_FAR, -1))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pm.llm.facts import Fact
     from pm.tables.declaration import Table
 
-__all__ = ["CommentaryFrames", "commentary_frames"]
+__all__ = ["CommentaryFrames", "commentary_frames", "placed_numbers"]
 
 COMMENTARY_PART = "commentary"
 """Part of table `commentary_cells` that is about the text of table `commentary`; the others are concerns."""

@@ -82,8 +82,9 @@ def test_what_all_clauses_say_together_is_read_as_true_with_the_same_cells(table
     """The reader of texts is written apart from the clauses; it finds a contradiction if one is true and one is not."""
     sheet = sheet_of(tables)
     clauses = [opening_of(sheet), *clauses_of(sheet)]
-    reading = read_text(" ".join(clause.text for clause in clauses), sheet)
-    assert reading.problems == (), reading.problems
+    text = " ".join(clause.text for clause in clauses)
+    reading = read_text(text, sheet)
+    assert reading.problems == (), text
     expected = placed_numbers(clauses)
     assert [(number.start, number.text) for number in reading.numbers] == [(one.start, one.text) for one in expected]
     for found, one in zip(reading.numbers, expected, strict=True):
