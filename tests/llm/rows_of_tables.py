@@ -81,7 +81,7 @@ def fact_tables(draw: st.DrawFn) -> FactTables:
     signals = [draw(signal_rows(ticker))] if decided else []
     verdict = draw(st.sampled_from(["edge", "no edge"]))
     weight = draw(st.floats(0.01, 1))
-    models = [
+    models: list[dict[str, Any]] = [
         {"model": "ensemble", "weight": None, "relative_rmse": draw(st.none() | st.floats(0.3, 1.2))},
         {"model": draw(st.sampled_from(["naive", "auto_arima", "mssa_cp", "drift_250"])), "weight": weight},
     ]
