@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -68,9 +69,18 @@ class ProseReport:
 
 
 @cache
+def _stored_sheets() -> str:
+    return (files("pm.llm") / "fact_sheets.json").read_text(encoding="utf-8")
+
+
+def _sheets_hash() -> str:
+    return hashlib.sha256(_stored_sheets().encode()).hexdigest()
+
+
+@cache
 def fact_sheets() -> tuple[FactSheet, ...]:
     """Return the fifty sheets: five US shares on ten past dates, computed by runs as of these dates."""
-    stored = json.loads((files("pm.llm") / "fact_sheets.json").read_text(encoding="utf-8"))
+    stored = json.loads(_stored_sheets())
     return tuple(FactSheet.from_json(sheet) for sheet in stored)
 
 
@@ -109,14 +119,19 @@ def check_prose(model: LanguageModel, deadline: float) -> ProseReport:
 def save_prose_report(folder: Path, report: ProseReport) -> None:
     """Keep a report in the folder of models, where `may_write` finds it."""
     kept = _kept(folder)
-    kept[report.sha256] = {"passed": report.passed} | asdict(report)
+    kept[report.sha256] = {"passed": report.passed, "sheets_sha256": _sheets_hash()} | asdict(report)
     write_whole(folder / _RECORD, json.dumps(kept, indent=1) + "\n")
 
 
 def may_write(folder: Path, sha256: str) -> bool:
-    """Return whether a model has passed the check, by what the folder of models keeps; a damaged record says no."""
+    """Return whether a model has passed the check, by what the folder of models keeps.
+
+    A damaged record says no, and so does one of other sheets than those of this version.
+    """
     report = _kept(folder).get(sha256)
-    return isinstance(report, dict) and report.get("passed") is True
+    if not isinstance(report, dict) or report.get("passed") is not True:
+        return False
+    return report.get("sheets_sha256") == _sheets_hash()
 
 
 def _kept(folder: Path) -> dict[str, object]:

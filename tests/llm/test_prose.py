@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from pm.llm.prose import REQUIRED, ProseReport, check_prose, fact_sheets, may_write, save_prose_report
@@ -56,6 +57,12 @@ def test_only_a_model_that_passed_may_write_and_a_damaged_record_says_no(tmp_pat
     assert (may_write(tmp_path, "a"), may_write(tmp_path, "b"), may_write(tmp_path, "c")) == (True, False, False)
     save_prose_report(tmp_path, report_of("a", 0))
     assert not may_write(tmp_path, "a")
+    save_prose_report(tmp_path, report_of("d", 50))
+    kept = json.loads((tmp_path / "prose.json").read_text(encoding="utf-8"))
+    kept["d"]["sheets_sha256"] = "of other sheets"
+    assert may_write(tmp_path, "d")
+    (tmp_path / "prose.json").write_text(json.dumps(kept), encoding="utf-8")
+    assert not may_write(tmp_path, "d")
     for damaged in ("", "[]", '{"a": true}', "{"):
         (tmp_path / "prose.json").write_text(damaged, encoding="utf-8")
         assert not may_write(tmp_path, "a")
