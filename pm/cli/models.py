@@ -13,6 +13,7 @@ from pm.cli.paths import expand_home
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pm.llm.base import LanguageModel
     from pm.llm.bench import ModelBench
     from pm.llm.models import Model
     from pm.settings import LlmSettings
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Find, check, add, choose and time language models.", no_args_is_help=True)
+
+_PROSE_SECONDS = 600.0
+"""Longest time of the check of a model's texts."""
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a model, as `pm models list` shows it.")]
 
@@ -94,6 +98,10 @@ def check(
         str | None,
         typer.Argument(metavar="NAME", help="Name of a model.", show_default="the one that runs use"),
     ] = None,
+    prose: Annotated[
+        bool,
+        typer.Option("--prose", help="Let it write about 50 sheets of facts; if 95% of its texts hold, it may write."),
+    ] = False,
 ) -> None:
     """Load a model, ask it a few things, and show what it answered, how fast, and how noisy its scores are.
 
@@ -104,6 +112,9 @@ def check(
     workspace, settings = open_workspace(context)
     model = _named(workspace, settings.llm, name)
     with _loaded(workspace, settings.llm, model) as engine:
+        if prose:
+            _check_prose(workspace, engine)
+            return
         info = engine.info
         scores = engine.score(
             "Headline: Profit doubles.\nSentiment:", [""], [" positive", " negative"], deadline_seconds=60
@@ -118,6 +129,22 @@ def check(
             f"'Profit doubles' is positive rather than negative by {values[0] - values[1]:+.2f}.",
             f"It wrote {text.call.output_tokens} tokens in {text.call.seconds:.2f} s: …{text.text}",
         )
+
+
+def _check_prose(workspace: Workspace, engine: LanguageModel) -> None:
+    """Let a model write about the sheets, keep what was found, and show it."""
+    from pm.cli.render import print_lines
+    from pm.llm.prose import check_prose, save_prose_report
+
+    report = check_prose(engine, _PROSE_SECONDS)
+    save_prose_report(workspace.models, report)
+    verdict = "It may write in runs." if report.passed else "It may not write: code writes, and it orders the clauses."
+    print_lines(
+        f"Model {report.model}: sha256 {report.sha256}",
+        f"{report.true} of {report.sheets} texts hold in every claim ({report.asked} asked, {report.seconds:.0f} s).",
+        *(f"Sheet {failure.sheet}, {failure.ticker}: {failure.problem}" for failure in report.failures),
+        verdict,
+    )
 
 
 @app.command()

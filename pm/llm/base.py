@@ -143,6 +143,11 @@ class LanguageModel(Protocol):
         """The model."""
         ...
 
+    @property
+    def restarts(self) -> int:
+        """Number of times that the process died: above 0, what was asked is incomplete."""
+        ...
+
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
         """Return the number of tokens of each text.
 

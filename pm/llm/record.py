@@ -15,7 +15,7 @@ from pm.tables.llm import LLM_CALLS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pm.llm.base import LanguageModel, Prompt
+    from pm.llm.base import LanguageModel, ModelInfo, Prompt
 
 __all__ = ["KNOWN", "Recorder"]
 
@@ -127,6 +127,10 @@ class Recorder:
         self._note(role, generation.call, seed, generation.texts, is_valid=passed)
         return generation
 
+    def as_role(self, role: str) -> LanguageModel:
+        """Return the model for code that knows of no record: what it asks is written down as calls of a role."""
+        return _InRole(self, role)
+
     def rows(self) -> pl.DataFrame:
         """Return a row of `llm_calls` for each call that was made, without the columns that a stage's stamp adds."""
         return pl.DataFrame(self._rows, schema=LLM_CALLS.unstamped_schema)
@@ -154,6 +158,48 @@ class Recorder:
         self._rows.append(row)
         if row["valid"]:
             self._known[role, call.prompt_hash] = row
+
+
+class _InRole:
+    """A language model that asks a recorder in a role."""
+
+    def __init__(self, recorder: Recorder, role: str) -> None:
+        self._recorder = recorder
+        self._role = role
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._recorder.model.info
+
+    @property
+    def restarts(self) -> int:
+        return self._recorder.model.restarts
+
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        return self._recorder.model.count_tokens(texts)
+
+    def score(self, prefix: str, suffixes: Sequence[str], labels: Sequence[str], *, deadline_seconds: float) -> Scores:
+        return self._recorder.score(self._role, prefix, suffixes, labels, deadline_seconds=deadline_seconds)
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        seed: int,
+        deadline_seconds: float,
+        grammar: str | None = None,
+        temperature: float = 0.7,
+    ) -> Generation:
+        return self._recorder.generate(
+            self._role,
+            prompts,
+            max_tokens=max_tokens,
+            seed=seed,
+            deadline_seconds=deadline_seconds,
+            grammar=grammar,
+            temperature=temperature,
+        )
 
 
 def _call(row: dict[str, Any]) -> Call:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pm.tables.commentary import COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS, RISK_CONCERNS
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
@@ -69,6 +70,10 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             MODEL_WEIGHTS,
             EXCLUSIONS,
             SIGNALS,
+            COMMENTARY,
+            COMMENTARY_CELLS,
+            RISK_ASSESSMENTS,
+            RISK_CONCERNS,
             POLICIES,
             LLM_CALLS,
             RUNS,

@@ -18,6 +18,7 @@ from pm.statistics.accuracy import mae, mase, rmse, smape
 from pm.statistics.proportions import wilson
 from pm.statistics.scores import crps_quantiles
 from pm.tables.catalogue import TABLES
+from pm.tables.commentary import COMMENTARY, RISK_ASSESSMENTS
 from pm.tables.forecast import FORECASTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE
@@ -127,7 +128,9 @@ def test_run_outputs_and_latest_run(lake: Lake, newest: dict[str, Any]) -> None:
     ("view", "table", "stage"),
     [
         ("latest_signals", "signals", "signals"), ("latest_forecasts", "forecasts", "forecast"),
-        ("latest_volatility", "volatility", "volatility"), ("latest_weights", "model_weights", "forecast"),
+        ("latest_volatility", "volatility", "volatility"),
+        ("latest_concerns", "risk_concerns", "llm"),
+        ("latest_weights", "model_weights", "forecast"),
     ],
 )  # fmt: skip
 def test_the_latest_rows_are_those_of_the_newest_run(
@@ -138,6 +141,18 @@ def test_the_latest_rows_are_those_of_the_newest_run(
     assert not twin.is_empty()
     assert_frame_equal(lake.query(f"FROM {view}"), twin, check_row_order=False)
     assert set(lake.query(f"FROM {view}")["ticker"]) == {"AAPL", "FB"}
+
+
+def test_latest_commentary(lake: Lake, newest: dict[str, Any]) -> None:
+    events = lake.read(STAGE_EVENTS, "run_id = ? AND stage = 'llm'", [newest["run_id"]])
+    of_run = "run_id = ?", [events["output_run_id"].item()]
+    levels = {row["ticker"]: row for row in lake.read(RISK_ASSESSMENTS, *of_run).iter_rows(named=True)}
+    twin = [
+        row | {"risk_level": levels[row["ticker"]]["level"], "risk_points": levels[row["ticker"]]["points"]}
+        for row in lake.read(COMMENTARY, *of_run).iter_rows(named=True)
+    ]
+    assert lake.query("FROM latest_commentary ORDER BY ticker").rows(named=True) == twin
+    assert {row["ticker"] for row in twin} == {"AAPL", "FB"}
 
 
 def test_latest_exclusions(lake: Lake, newest: dict[str, Any]) -> None:
