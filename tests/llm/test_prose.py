@@ -58,11 +58,11 @@ def test_only_a_model_that_passed_may_write_and_a_damaged_record_says_no(tmp_pat
     save_prose_report(tmp_path, report_of("a", 0))
     assert not may_write(tmp_path, "a")
     save_prose_report(tmp_path, report_of("d", 50))
-    kept = json.loads((tmp_path / "prose.json").read_text(encoding="utf-8"))
-    kept["d"]["sheets_sha256"] = "of other sheets"
+    kept = json.loads((tmp_path / "models.json").read_text(encoding="utf-8"))
+    kept["checks.prose"]["d"]["sheets_sha256"] = "of other sheets"
     assert may_write(tmp_path, "d")
-    (tmp_path / "prose.json").write_text(json.dumps(kept), encoding="utf-8")
+    (tmp_path / "models.json").write_text(json.dumps(kept), encoding="utf-8")
     assert not may_write(tmp_path, "d")
-    for damaged in ("", "[]", '{"a": true}', "{"):
-        (tmp_path / "prose.json").write_text(damaged, encoding="utf-8")
+    for damaged in ("", "[]", '{"checks.prose": {"a": true}}', "{"):
+        (tmp_path / "models.json").write_text(damaged, encoding="utf-8")
         assert not may_write(tmp_path, "a")

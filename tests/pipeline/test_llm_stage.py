@@ -103,7 +103,7 @@ def run_with(run_copy: Path, settings_with: Callable[..., Settings]) -> Run:
 
     def run(opened: Opened, sha256: str | None) -> tuple[str, str]:
         heard: list[Event] = []
-        own = llm.commenting(opened, lambda *_: sha256 and ChosenModel(sha256, sha256))
+        own = llm.commenting(opened, lambda *_: None if sha256 is None else ChosenModel(sha256, sha256))
         stages = [own if stage.name == "llm" else stage for stage in RUN_STAGES]
         with open_lake(workspace, settings) as lake:
             Runner(lake, settings, workspace, heard.append).run(stages, Request())
