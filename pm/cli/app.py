@@ -23,6 +23,7 @@ from pm.cli import (
     import_,
     init,
     lake,
+    models,
     policy,
     quarantine,
     refresh,
@@ -111,6 +112,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(sources.app, name="sources")
     app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
+    app.add_typer(models.app, name="models")
     app.add_typer(lake.app, name="lake")
     app.add_typer(schedule.app, name="schedule")
     return app

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
+from pm.tables.llm import LLM_CALLS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.quality import (
     BAR_FLAGS,
@@ -69,6 +70,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             EXCLUSIONS,
             SIGNALS,
             POLICIES,
+            LLM_CALLS,
             RUNS,
             STAGE_EVENTS,
             DICTIONARY,

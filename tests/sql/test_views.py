@@ -51,7 +51,8 @@ def closes(lake: Lake) -> dict[str, dict[Any, float]]:
 
 
 def test_every_view_has_rows(lake: Lake) -> None:
-    views = [view.name for view in read_views([sql_dir()])]
+    """But those of a language model's calls, of which there are none where it is not installed: tests/llm."""
+    views = [view.name for view in read_views([sql_dir()]) if not view.name.startswith("llm_")]
     empty = [name for name in views if lake.query(f"FROM {name} LIMIT 1").is_empty()]
     assert empty == []
 

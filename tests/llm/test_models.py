@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pm.errors import InputError, ModelError
+from pm.llm.adding import add_model
+from pm.llm.models import (
+    DEFAULT_FILE,
+    choose_model,
+    find_models,
+    prepare_default,
+    problem_of,
+    require_model,
+)
+from pm.llm.opening import load
+from pm.llm.registry import Registry
+from pm.settings import LlmSettings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pm.llm.models import Model
+
+PLENTY = 64 * 2**30
+
+
+def with_chain(*names: str) -> LlmSettings:
+    return load_settings().llm.model_copy(update={"chain": list(names)})
+
+
+def test_the_default_model_is_made_once_and_its_hash_recorded(tmp_path: Path, default_model: Model) -> None:
+    del default_model  # skips where the package is not installed
+    folder, said = tmp_path / "models", list[str]()
+    (model,) = find_models(folder)
+    assert (model.name, model.is_default, model.source is not None) == ("default", True, True)
+    made = prepare_default(model, Registry(folder), said.append)
+    assert [file.name for file in sorted(folder.iterdir())] == [DEFAULT_FILE, "models.json"]
+    digest = hashlib.sha256(made.path.read_bytes()).hexdigest()
+    assert digest in said[1]
+    assert "Requantising" in said[0]
+    assert model.source is not None
+    registry = Registry(folder)
+    assert registry.sha256(made.path) == digest
+    assert registry.made_from(made.path) == hashlib.sha256(model.source.read_bytes()).hexdigest()
+    (again,) = find_models(folder)
+    assert again.source is None
+    assert prepare_default(again, registry, said.append) is again
+    assert len(said) == 2
+
+
+def test_a_default_model_that_is_damaged_is_made_anew(tmp_path: Path, default_model: Model) -> None:
+    del default_model
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / DEFAULT_FILE).write_bytes(b"GGUF and then the power failed")
+    (model,) = find_models(folder)
+    assert model.problem is None
+    assert model.source is not None
+
+
+def test_the_chain_chooses_by_what_is_here_fits_and_was_fast(tmp_path: Path, write_gguf: Callable[..., Path]) -> None:
+    for name in ("big", "small"):
+        write_gguf(f"{name}.gguf")
+    registry = Registry(tmp_path)
+    models = [model for model in find_models(tmp_path) if not model.is_default]
+    settings = with_chain("absent", "big", "small")
+
+    def chosen(free: int = PLENTY) -> tuple[str | None, list[str]]:
+        choice = choose_model(models, settings, registry, free)
+        return choice.model.name if choice.model else None, [reason for _, reason in choice.passed_over]
+
+    untimed = "It was not timed here yet: pm models bench."
+    assert chosen() == (None, ["It is not here.", untimed, untimed])
+    (tmp_path / "small.gguf").write_bytes((tmp_path / "small.gguf").read_bytes() + b"\0")  # a content of its own
+    registry.set_bench(registry.sha256(tmp_path / "small.gguf"), {"p95_seconds": 4.9})
+    assert chosen() == ("small", ["It is not here.", untimed])
+    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 5.1})
+    assert chosen()[1][1].startswith("The bench found 5.1 s")
+    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 0.5})
+    assert chosen() == ("big", ["It is not here."])
+    chosen_name, reasons = chosen(free=2**20)
+    assert chosen_name is None
+    assert "MiB of memory, and 1 MiB are free" in reasons[1]
+
+
+def test_the_default_model_needs_no_bench(default_model: Model, tmp_path: Path) -> None:
+    choice = choose_model([default_model], with_chain("qwen2.5:14b", "default"), Registry(tmp_path), PLENTY)
+    assert choice.model == default_model
+    assert choice.passed_over == (("qwen2.5:14b", "It is not here."),)
+
+
+def test_a_model_too_large_for_the_memory_is_refused_before_it_is_loaded(
+    default_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings().llm
+    assert problem_of(default_model, settings, PLENTY) is None
+    assert "free" in str(problem_of(default_model, settings, 300 * 2**20))
+    monkeypatch.setattr("pm.llm.opening.free_bytes", lambda: 300 * 2**20)
+    monkeypatch.setattr("pm.llm.engine._Process", None)  # to start one would fail
+    with pytest.raises(ModelError, match="MiB of memory"):
+        load(default_model, settings, Registry(tmp_path))
+
+
+def test_a_model_is_named_as_it_is_listed(tmp_path: Path, write_gguf: Callable[..., Path]) -> None:
+    write_gguf("Tiny.gguf")
+    models = find_models(tmp_path)
+    assert require_model(models, "Tiny").path == tmp_path / "Tiny.gguf"
+    with pytest.raises(ModelError, match=r"no model 'tiny'.*Did you mean 'Tiny'"):
+        require_model(models, "tiny")
+
+
+def test_a_hash_is_computed_again_when_the_file_changes(tmp_path: Path) -> None:
+    file = tmp_path / "a.gguf"
+    for content in (b"one", b"two!"):
+        file.write_bytes(content)
+        assert Registry(tmp_path).sha256(file) == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"files": 3, "benches": []}', "\x00"])
+def test_a_damaged_record_of_models_counts_as_empty(tmp_path: Path, text: str) -> None:
+    (tmp_path / "models.json").write_text(text)
+    registry = Registry(tmp_path)
+    assert registry.bench("5" * 64) is None
+    registry.set_check("5" * 64, "prose", {"share": 0.5})
+    assert Registry(tmp_path).check("5" * 64, "prose") == {"share": 0.5}
+
+
+def test_a_file_is_added_and_neither_taken_twice_nor_overwritten(
+    tmp_path: Path, write_gguf: Callable[..., Path]
+) -> None:
+    folder = tmp_path / "models"
+    source = write_gguf("source.gguf")
+    added = add_model(source, folder, "mine")
+    assert (added.name, added.path.read_bytes()) == ("mine", source.read_bytes())
+    other = write_gguf("other.gguf", padding=1)
+    with pytest.raises(InputError, match="already"):
+        add_model(other, folder, "mine")
+    for name in ("default", "a/b", "a\\b", "..", ".hidden", "", "a\nb", "con", "a?"):
+        with pytest.raises(InputError, match="cannot be named"):
+            add_model(source, folder, name)
+    with pytest.raises(ModelError, match="folder"):
+        add_model(tmp_path, folder)
+    text = tmp_path / "text.gguf"
+    text.write_text("no model")
+    with pytest.raises(ModelError, match="not a GGUF file"):
+        add_model(text, folder)
+    assert [file.name for file in folder.iterdir()] == ["mine.gguf"]
