@@ -32,6 +32,7 @@ from pm.tables.sources import (
     TEXT_FETCHES,
     UNIVERSE,
 )
+from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             SIGNALS,
             POLICIES,
             LLM_CALLS,
+            TEXT_SENTIMENT,
+            LLM_OPINIONS,
             RUNS,
             STAGE_EVENTS,
             DICTIONARY,

@@ -16,6 +16,8 @@ __all__ = [
     "RunKind",
     "RunScope",
     "RunStatus",
+    "Sentiment",
+    "SignalRoute",
     "StageStatus",
     "TickerStatus",
     "Verdict",
@@ -53,6 +55,7 @@ class RunKind(Vocabulary):
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
     SAMPLE = "sample", "Removing the embedded sample from a lake that also holds bars of files or vendors."
     REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
+    TEXTS = "texts", "Landing texts about tickers from a file: `pm text import`."
 
 
 class RunStatus(Vocabulary):
@@ -199,3 +202,19 @@ class Regime(Vocabulary):
     LOW = "low", "The lowest third."
     MIDDLE = "middle", "The middle third."
     HIGH = "high", "The highest third."
+
+
+class Sentiment(Vocabulary):
+    """What a text says about a share: column `sentiment` of table `text_sentiment`."""
+
+    POSITIVE = "positive", "Good news for those who hold the share."
+    NEGATIVE = "negative", "Bad news for those who hold the share."
+    UNCLEAR = "unclear", "The scores are within the model's noise of the line between both, or there are no words."
+
+
+class SignalRoute(Vocabulary):
+    """Where an action comes from: column `route` of view `signal_routing`."""
+
+    TIME_SERIES = "time_series", "The signal of the forecast."
+    MODEL = "model", "The language model, which was proven and has an opinion."
+    NONE = "none", "Neither: there is no fresh signal, and the language model abstains."
