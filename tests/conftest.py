@@ -38,6 +38,7 @@ QUICK = {
     "PM_VOLATILITY__SIMULATIONS": "500",
     "PM_RUN__JOBS": "1",
     "PM_LAKE__THREADS": "1",
+    "PM_LLM__ENABLED": "false",
 }
 
 

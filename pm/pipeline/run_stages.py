@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, report, signals, texts, volatility
+from pm.pipeline.stages import (
+    check,
+    features,
+    forecast,
+    land,
+    llm_opinions,
+    report,
+    signals,
+    text_sentiment,
+    texts,
+    volatility,
+)
 
 __all__ = ["RUN_STAGES"]
 
@@ -10,10 +21,12 @@ RUN_STAGES = (
     land.STAGE,
     check.STAGE,
     texts.STAGE,
+    text_sentiment.STAGE,
     features.STAGE,
     volatility.STAGE,
     forecast.STAGE,
     signals.STAGE,
+    llm_opinions.STAGE,
     report.STAGE,
 )
 """The stages of a run; their order follows from the tables that they read and write."""

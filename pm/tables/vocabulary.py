@@ -17,7 +17,6 @@ __all__ = [
     "RunScope",
     "RunStatus",
     "Sentiment",
-    "SignalRoute",
     "StageStatus",
     "TickerStatus",
     "Verdict",
@@ -210,11 +209,3 @@ class Sentiment(Vocabulary):
     POSITIVE = "positive", "Good news for those who hold the share."
     NEGATIVE = "negative", "Bad news for those who hold the share."
     UNCLEAR = "unclear", "The scores are within the model's noise of the line between both, or there are no words."
-
-
-class SignalRoute(Vocabulary):
-    """Where an action comes from: column `route` of view `signal_routing`."""
-
-    TIME_SERIES = "time_series", "The signal of the forecast."
-    MODEL = "model", "The language model, which was proven and has an opinion."
-    NONE = "none", "Neither: there is no fresh signal, and the language model abstains."

@@ -36,6 +36,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     "volatility": {"simulations": 500},
     "run": {"jobs": 1},
     "lake": {"threads": 1},
+    "llm": {"enabled": False},
 }
 _STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_at"} | {
     *("forecast_run_id", "volatility_run_id", "forecast_snapshot_id", "volatility_snapshot_id", "last_bar_batch_id")
