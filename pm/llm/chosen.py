@@ -26,11 +26,14 @@ class Chosen:
     ----------
     sha256
         Hash of its file; None if there is no model, or its file has still to be made.
+    identity
+        What tells it from other models; of the default one it is the same before and after its file is made.
     problem
         Why there is no model, in a sentence; None if there is one.
     """
 
     sha256: str | None = None
+    identity: str | None = None
     problem: str | None = None
 
 
@@ -53,4 +56,5 @@ def chosen_model(folder: Path, settings: LlmSettings) -> Chosen:
     if choice.model is None:
         reasons = " ".join(f"{name}: {reason}" for name, reason in choice.passed_over)
         return Chosen(problem=f"no language model can be used. {reasons}")
-    return Chosen(None if choice.model.source is not None else choice.model.sha256(registry))
+    sha256 = None if choice.model.source is not None else choice.model.sha256(registry)
+    return Chosen(sha256, choice.model.name if choice.model.is_default else sha256)

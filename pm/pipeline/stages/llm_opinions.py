@@ -47,7 +47,7 @@ def asking(opening: Opening) -> Stage:
 
 def _depends(context: Context) -> list[object]:
     model = chosen(context)
-    return [*scope(context), model.sha256, model.problem is None]
+    return [*scope(context), model.identity]
 
 
 def _compute(context: Context, *, opening: Opening) -> Result:
