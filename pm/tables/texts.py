@@ -63,7 +63,9 @@ LLM_OPINIONS = Table(
         Column("threshold", REAL, "Probability that an action needs; from the settings of signals."),
         Column("facts", TEXT, "The words that the model read."),
         Column("reason", TEXT, "Why the action was chosen, in a sentence with its numbers."),
-        Column("time_series_primary", FLAG, "llm.time_series_primary: whether a fresh signal of the forecast goes first."),
+        Column(
+            "time_series_primary", FLAG, "llm.time_series_primary: whether a fresh signal of the forecast goes first."
+        ),
         Column("model", TEXT, "Name of the model, as pm models list shows it."),
         Column("model_sha256", TEXT, "Hash of the model's file."),
         *STAMP,

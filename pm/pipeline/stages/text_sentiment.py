@@ -78,9 +78,7 @@ def _idle(context: Context) -> str | None:
     return None if _unread(context, watched.tickers, watched.as_of, model.sha256 or "", 1) else "no new texts"
 
 
-def _unread(
-    context: Context, tickers: Sequence[str], as_of: date, sha256: str, count: int
-) -> list[dict[str, Any]]:
+def _unread(context: Context, tickers: Sequence[str], as_of: date, sha256: str, count: int) -> list[dict[str, Any]]:
     """Return texts that a model has not read, published up to the end of a day in UTC, the newest first."""
     return context.rows(_UNREAD, [as_of + _EVERY_DAY, list(tickers), sha256, count])
 
@@ -114,9 +112,7 @@ def _read(context: Context, reader: Recorder) -> tuple[pl.DataFrame, str]:
         text["words"] = readable(text["headline"] or text["text"])
     repeats = _repeats(context, texts, info.sha256)
     fresh = [text for text in texts if _name(text) not in repeats]
-    scores = scores_of(
-        reader, "sentiment", [text["words"] for text in fresh], deadline_seconds=settings.bound_seconds
-    )
+    scores = scores_of(reader, "sentiment", [text["words"] for text in fresh], deadline_seconds=settings.bound_seconds)
     by_name = {_name(text): score for text, score in zip(fresh, scores, strict=True)}
     rows = []
     for text in texts:
