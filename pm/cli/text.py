@@ -69,7 +69,7 @@ def import_(
         without = sorted(set(content.texts["ticker"]) - _tickers(lake))
         if without:
             print_lines(
-                f"No bars of {join_names(without, limit=8)}: texts of such tickers are kept, and not read until there are."
+                f"There are no bars of {join_names(without, limit=8)}: these texts are kept, and read once there are."
             )
 
 

@@ -24,9 +24,9 @@ _LONGEST = 300
 """Largest number of characters of a question."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’]*|[0-9]+")
 _EMPTY_WORDS = {
-    "a", "about", "an", "and", "any", "are", "at", "be", "do", "does", "did", "for", "from", "has", "have", "i", "in", "is",
-    "it", "its", "me", "of", "on", "or", "please", "should", "show", "so", "tell", "that", "the", "there", "this", "to",
-    "was", "were", "what", "which", "will", "with", "x", "you", "my", "how", "all",
+    "a", "about", "an", "and", "any", "are", "at", "be", "do", "does", "did", "for", "from", "has", "have", "i", "in",
+    "is", "it", "its", "me", "of", "on", "or", "please", "should", "show", "so", "tell", "that", "the", "there", "this",
+    "to", "was", "were", "what", "which", "will", "with", "x", "you", "my", "how", "all",
 }  # fmt: skip
 """Words that are in questions about anything."""
 _SAME = {

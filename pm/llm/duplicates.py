@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -83,7 +84,7 @@ def first_of_each(texts: Sequence[Text]) -> dict[str, str]:
 def _shingles(words: Sequence[str]) -> frozenset[str]:
     if len(words) == 1:
         return frozenset(words)
-    return frozenset(f"{one} {other}" for one, other in zip(words, words[1:], strict=False))
+    return frozenset(f"{one} {other}" for one, other in pairwise(words))
 
 
 def _repeats(

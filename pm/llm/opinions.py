@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pm.llm.in_parts import score_in_parts
 from pm.tables.vocabulary import Action
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ __all__ = ["FEATURES_READ", "Opinion", "facts_in_words", "opinions"]
 
 FEATURES_READ = ("momentum_20", "momentum_250", "volatility_20", "volatility_60", "drawdown_250")
 """Columns of `features` that the words are made of."""
-_BATCH = 16
-"""Number of questions of a call, so that it ends within its bound on a busy machine."""
 _UNKNOWN = "Nothing is known about this share."
 """What stands for a share of which nothing is known: what the model says of it is taken off every score."""
 
@@ -109,7 +108,7 @@ def opinions(
     threshold
         Probability that BUY or SELL needs.
     deadline_seconds
-        Longest time of a call, which has 16 questions.
+        Longest time of each call; see `score_in_parts`.
 
     Returns
     -------
@@ -123,18 +122,17 @@ def opinions(
     asked = [_UNKNOWN, *sorted({*facts} - {_UNKNOWN})]
     sums: dict[str, float | None] = dict.fromkeys(asked, 0.0)
     for question in _QUESTIONS:
-        for begin in range(0, len(asked), _BATCH):
-            group = asked[begin : begin + _BATCH]
-            answer = recorder.score(
-                "opinion",
-                question.before,
-                [f"{text}{question.after}" for text in group],
-                (question.up, question.down),
-                deadline_seconds=deadline_seconds,
-            )
-            for text, values in zip(group, answer.values, strict=True):
-                so_far = sums[text]
-                sums[text] = None if values is None or so_far is None else so_far + values[0] - values[1]
+        answers = score_in_parts(
+            recorder,
+            "opinion",
+            question.before,
+            [f"{text}{question.after}" for text in asked],
+            (question.up, question.down),
+            deadline_seconds=deadline_seconds,
+        )
+        for text, values in zip(asked, answers, strict=True):
+            so_far = sums[text]
+            sums[text] = None if values is None or so_far is None else so_far + values[0] - values[1]
     base = sums[_UNKNOWN]
     if base is None:
         return {}

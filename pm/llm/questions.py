@@ -60,8 +60,9 @@ QUESTIONS = (
         "volatility",
         "how much a price moves, and its risk",
         ("how volatile is X?", "how risky is X?", "which stock has the highest volatility?", "what is the risk of X?"),
-        "SELECT ticker, max(annual_volatility) AS annual_volatility, max(sigma) AS sigma_of_horizon\nFROM latest_signals\n"
-        "WHERE ticker = coalesce($ticker, ticker)\nGROUP BY ticker\nORDER BY annual_volatility DESC",
+        "SELECT ticker, max(annual_volatility) AS annual_volatility, max(sigma) AS sigma_of_horizon\n"
+        "FROM latest_signals\nWHERE ticker = coalesce($ticker, ticker)\nGROUP BY ticker\n"
+        "ORDER BY annual_volatility DESC",
     ),
     Question(
         "size",

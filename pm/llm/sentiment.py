@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pm.llm.in_parts import score_in_parts
 from pm.tables.vocabulary import Sentiment
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ __all__ = [
 
 _LONGEST_WORDS = 300
 """Largest number of characters of a text that the model reads: those of a long headline."""
-_BATCH = 16
-"""Number of texts of a call, so that it ends within its bound on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,29 @@ class SentimentPrompt:
     negative: str
 
 
-PROMPTS = (SentimentPrompt("", "Headline: {}\nSentiment:", " positive", " negative"),)
+PROMPTS = (
+    SentimentPrompt(
+        "Headline: Sales rise, but outlook is cut\nSentiment: negative\n"
+        "Headline: Inquiry finds nothing wrong\nSentiment: positive\n"
+        "Headline: Costs are up to 3 billion from 2 billion\nSentiment: negative\n"
+        "Headline: Debt is down to 2 billion from 3 billion\nSentiment: positive\n"
+        "Headline: Growth slows to a halt\nSentiment: negative\n"
+        "Headline: Losses narrow sharply\nSentiment: positive\n"
+        "Headline: Company warns of lower sales\nSentiment: negative\n"
+        "Headline: Profit beats forecasts\nSentiment: positive\n",
+        "Headline: {}\nSentiment:",
+        " positive",
+        " negative",
+    ),
+    SentimentPrompt(
+        "News: Debt falls. Impact: good\nNews: Costs rise. Impact: bad\n"
+        "News: Not guilty, court finds. Impact: good\nNews: Forecast not met. Impact: bad\n",
+        "News: {}. Impact:",
+        " good",
+        " bad",
+    ),
+    SentimentPrompt("", "Headline: {}\nThe outlook for the stock is", " positive", " negative"),
+)
 """Prompts whose scores are averaged. They were chosen by the headlines of half 'fit' alone."""
 
 
@@ -159,7 +180,7 @@ def scores_of(
     texts
         Texts as `readable` returns them.
     deadline_seconds
-        Longest time of a call, which has 16 texts.
+        Longest time of each call; see `score_in_parts`.
 
     Returns
     -------
@@ -173,18 +194,17 @@ def scores_of(
     asked = [place for place, text in enumerate(texts) if text]
     sums: dict[int, float | None] = dict.fromkeys(asked, 0.0)
     for prompt in prompts:
-        for begin in range(0, len(asked), _BATCH):
-            places = asked[begin : begin + _BATCH]
-            answer = recorder.score(
-                role,
-                prompt.prefix,
-                [prompt.question.replace("{}", texts[place]) for place in places],
-                (prompt.positive, prompt.negative),
-                deadline_seconds=deadline_seconds,
-            )
-            for place, values in zip(places, answer.values, strict=True):
-                before = sums[place]
-                sums[place] = None if values is None or before is None else before + values[0] - values[1]
+        answers = score_in_parts(
+            recorder,
+            role,
+            prompt.prefix,
+            [prompt.question.replace("{}", texts[place]) for place in asked],
+            (prompt.positive, prompt.negative),
+            deadline_seconds=deadline_seconds,
+        )
+        for place, values in zip(asked, answers, strict=True):
+            before = sums[place]
+            sums[place] = None if values is None or before is None else before + values[0] - values[1]
     return [None if (total := sums.get(place)) is None else total / len(prompts) for place in range(len(texts))]
 
 

@@ -26,8 +26,8 @@ def moment_of(cell: object, zone: ZoneInfo | None = None) -> datetime | Literal[
     cell
         ISO 8601, the form of mails, or the number of seconds or milliseconds since 1970.
     zone
-        Zone of moments that name none. Of a moment that a clock shows twice, when it is set back, the later one is taken.
-        A day alone is its end, the last second of it.
+        Zone of moments that name none. Of a moment that a clock shows twice, when it is set back, the later one
+        is taken. A day alone is its end, the last second of it.
 
     Examples
     --------
@@ -38,22 +38,22 @@ def moment_of(cell: object, zone: ZoneInfo | None = None) -> datetime | Literal[
         return None
     text = str(cell).strip()
     try:
-        if _DAY.fullmatch(text):
+        read = _read(text)
+        if read.tzinfo is None:
             if zone is None:
                 return "no zone"
-            return _in_utc(datetime.combine(date.fromisoformat(text), time(23, 59, 59)), zone)
-        if _SECONDS.fullmatch(text):
-            return datetime.fromtimestamp(float(text), UTC).replace(tzinfo=None)
-        if _MILLISECONDS.fullmatch(text):
-            return datetime.fromtimestamp(int(text) / 1000, UTC).replace(tzinfo=None)
-        read = parsedate_to_datetime(text) if _MAIL.match(text) else datetime.fromisoformat(text.replace(" Z", "Z"))
-        if read.tzinfo is None and zone is None:
-            return "no zone"
-        return _in_utc(read, zone)
+            read = read.replace(tzinfo=zone, fold=1)
+        return read.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _in_utc(moment: datetime, zone: ZoneInfo | None) -> datetime:
-    known = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone, fold=1)
-    return known.astimezone(UTC).replace(tzinfo=None)
+def _read(text: str) -> datetime:
+    """Return a moment with the zone that it names, if it does."""
+    if _DAY.fullmatch(text):
+        return datetime.combine(date.fromisoformat(text), time(23, 59, 59))
+    if _SECONDS.fullmatch(text):
+        return datetime.fromtimestamp(float(text), UTC)
+    if _MILLISECONDS.fullmatch(text):
+        return datetime.fromtimestamp(int(text) / 1000, UTC)
+    return parsedate_to_datetime(text) if _MAIL.match(text) else datetime.fromisoformat(text.replace(" Z", "Z"))

@@ -29,7 +29,8 @@ __all__ = ["TextFileContent", "read_texts"]
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "ticker": ("ticker", "symbol", "stock", "tickers"),
-    "time": ("time", "published_at", "published", "publishedat", "datetime", "date", "timestamp", "created_at", "pubdate"),
+    "time": ("time", "published_at", "published", "publishedat", "datetime", "date", "timestamp", "created_at",
+             "pubdate"),
     "headline": ("headline", "title"),
     "text": ("text", "body", "content", "summary", "description", "article"),
     "publisher": ("publisher", "provider", "site", "source"),
@@ -70,10 +71,10 @@ def read_texts(path: Path, *, zone: ZoneInfo | None = None, ticker: str | None =
 
     A file whose first character is `{` is read as JSON lines, any other as CSV with a header. What is read:
 
-    - a ticker and a time in each row, and a headline, a text, or both; HTML entities are decoded, control characters are
-      removed;
-    - times with a zone, as ISO 8601 or as in mails, or as the number of seconds or milliseconds since 1970, in UTC. A time
-      without zone, and a date alone, need `zone`; a date alone counts as the end of that day.
+    - a ticker and a time in each row, and a headline, a text, or both; HTML entities are decoded, control characters
+      are removed;
+    - times with a zone, as ISO 8601 or as in mails, or as the number of seconds or milliseconds since 1970, in UTC. A
+      time without zone, and a date alone, need `zone`; a date alone counts as the end of that day.
 
     Parameters
     ----------
@@ -85,8 +86,8 @@ def read_texts(path: Path, *, zone: ZoneInfo | None = None, ticker: str | None =
 
     Returns
     -------
-    The texts. Their `source` is 'files', and their `source_id` is a hash of the time and the words, so that a file that is
-    imported again brings nothing new.
+    The texts. Their `source` is 'files', and their `source_id` is a hash of the time and the words, so that a file
+    that is imported again brings nothing new.
 
     Raises
     ------

@@ -130,12 +130,12 @@ def _read(context: Context, reader: Recorder) -> tuple[pl.DataFrame, str]:
     late = len(texts) - len(rows)
     told = [plural(len(rows), "text"), *([plural(len(repeats), "duplicate")] if repeats else [])]
     told += [f"{late:,} not reached in time"] if late else []
-    schema = {**TEXT_SENTIMENT.unstamped_schema, "cutoff": pl.Date}
+    schema = pl.Schema({**TEXT_SENTIMENT.unstamped_schema, "cutoff": pl.Date()})
     return context.stamp(pl.DataFrame(rows, schema=schema)), f"{', '.join(told)}, by {info.name}"
 
 
 def _verdict(line: Calibration, score: float | None, *, is_duplicate: bool) -> dict[str, object]:
-    known = {"score": score, "intercept": line.intercept, "slope": line.slope, "noise": line.noise}
+    known: dict[str, object] = {"score": score, "intercept": line.intercept, "slope": line.slope, "noise": line.noise}
     if is_duplicate:
         return known | {"probability_positive": None, "sentiment": None}
     if score is None:
@@ -153,7 +153,7 @@ def _repeats(context: Context, texts: Sequence[dict[str, Any]], sha256: str) -> 
         own = [text for text in (*before, *texts) if text["ticker"] == ticker]
         own.sort(key=lambda text: (text["published_at"], _name(text)))
         names = first_of_each([Text(_name(text), text["published_at"], text["words"]) for text in own])
-        found |= {name: earlier for name, earlier in names.items()}
+        found |= names
     now = {_name(text) for text in texts}
     return {name: earlier.partition("\t")[2] for name, earlier in found.items() if name in now}
 
