@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given
@@ -60,9 +60,10 @@ def test_a_duplicate_of_a_duplicate_repeats_the_first() -> None:
     assert repeats("Profit doubles", "Profit doubles!", "PROFIT doubles") == {"1": "0", "2": "0"}
 
 
-@given(
-    st.lists(st.lists(st.sampled_from(["profit", "sales", "rise", "the", "of", "a"]), max_size=12).map(" ".join), max_size=12)
-)
+WORDS = st.sampled_from(["profit", "sales", "rise", "the", "of", "a"])
+
+
+@given(st.lists(st.lists(WORDS, max_size=12).map(" ".join), max_size=12))
 def test_the_index_finds_what_comparing_all_pairs_finds(texts: list[str]) -> None:
     """Of two texts alone, no index can leave one out that shares no first shingle: so pairs are the slow twin."""
     found = repeats(*texts)
@@ -72,7 +73,7 @@ def test_the_index_finds_what_comparing_all_pairs_finds(texts: list[str]) -> Non
             assert str(later) in found
     for later, earlier in found.items():
         words, others = texts[int(later)].split(), texts[int(earlier)].split()
-        one = set(zip(words, words[1:], strict=False)) or set(words)
-        other = set(zip(others, others[1:], strict=False)) or set(others)
+        one = set(pairwise(words)) or set(words)
+        other = set(pairwise(others)) or set(others)
         assert one
         assert len(one & other) >= 0.8 * len(one | other)
