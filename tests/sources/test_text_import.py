@@ -34,7 +34,7 @@ def read(file: Path, text: str | bytes, **options: Any) -> Any:  # noqa: ANN401 
 
 def test_csv_as_a_spreadsheet_writes_it(file: Path) -> None:
     text = (
-        "Symbol;Published;Title;Body;Link\r\nAAPL;2024-01-31T09:30:00-05:00;"Tom &amp; Jerry";"
+        'Symbol;Published;Title;Body;Link\r\nAAPL;2024-01-31T09:30:00-05:00;"Tom &amp; Jerry";'
         '"two\r\nlines; and ""quotes""";https://example.com/a\r\n\r\n'
     )
     (row,) = read(file, b"\xef\xbb\xbf" + text.encode()).texts.to_dicts()
