@@ -132,7 +132,7 @@ QUESTIONS = (
         "quarantine",
         "which rows of the data were refused",
         ("which bars were refused?", "what is in the quarantine?", "why was a row of X rejected?"),
-        "SELECT ticker, date, rule, source\nFROM quarantine\nWHERE ticker = coalesce($ticker, ticker)\n"
+        "SELECT ticker, date, rule, batch_id\nFROM quarantine\nWHERE ticker = coalesce($ticker, ticker)\n"
         "ORDER BY date DESC\nLIMIT 20",
     ),
     Question(

@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 _LONGEST_WORDS = 300
-"""Largest number of characters of a text that the model reads: those of a long headline."""
+"""Largest number of bytes of a text that the model reads: those of a long headline. A token has a byte at least, so that
+a text of any letters fits in the smallest context."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def readable(text: str | None) -> str:
         if unicodedata.category(letter) not in {"Cf", "Cs", "Co", "Cn"}
     )
     line = " ".join(seen.split())
-    return line if len(line) <= _LONGEST_WORDS else line[:_LONGEST_WORDS].rsplit(" ", 1)[0]
+    data = line.encode()
+    return line if len(data) <= _LONGEST_WORDS else data[:_LONGEST_WORDS].decode(errors="ignore").rstrip()
 
 
 def scores_of(
