@@ -43,7 +43,7 @@ SELECT
     CASE WHEN sessions >= 100 AND statistic > critical AND relative_rmse < 1 THEN 'proven' ELSE 'not proven' END AS verdict,
     CASE
         WHEN sessions < 100
-            THEN 'Only ' || sessions || ' sessions have texts, bars and a forecast from earlier ones; the test needs 100.'
+            THEN sessions || ' sessions have texts, bars and a forecast from earlier ones, and the test needs 100.'
         WHEN relative_rmse >= 1 THEN 'The error is not smaller than that of assuming no change.'
         WHEN statistic IS NULL OR statistic <= critical THEN 'The error is smaller, but not significantly so at 5%.'
         ELSE 'The error is significantly smaller than that of assuming no change.'

@@ -9,7 +9,7 @@
 WITH opinion AS (
     SELECT p.*
     FROM llm_opinions AS p
-    JOIN run_outputs AS o ON o.output_run_id = p.run_id AND o.stage = 'llm_opinions'
+    JOIN run_outputs AS o ON o.output_run_id = p.run_id AND o.stage = 'opinions'
     JOIN latest_run AS r ON r.run_id = o.run_id
 ),
 excluded AS (

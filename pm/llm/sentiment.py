@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 _LONGEST_WORDS = 300
-"""Largest number of bytes of a text that the model reads: those of a long headline. A token has a byte at least, so that
-a text of any letters fits in the smallest context."""
+"""Largest number of bytes of a text that the model reads: those of a long headline. A token has a byte at least, so
+that a text of any letters fits in the smallest context."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pm.pipeline.stages import (
     features,
     forecast,
     land,
-    llm_opinions,
+    opinions,
     report,
+    sentiment,
     signals,
-    text_sentiment,
     texts,
     volatility,
 )
@@ -21,12 +21,12 @@ RUN_STAGES = (
     land.STAGE,
     check.STAGE,
     texts.STAGE,
-    text_sentiment.STAGE,
+    sentiment.STAGE,
     features.STAGE,
     volatility.STAGE,
     forecast.STAGE,
     signals.STAGE,
-    llm_opinions.STAGE,
+    opinions.STAGE,
     report.STAGE,
 )
 """The stages of a run; their order follows from the tables that they read and write."""

@@ -71,9 +71,9 @@ def test_the_index_finds_what_comparing_all_pairs_finds(texts: list[str]) -> Non
         is_pair = repeats(texts[earlier], texts[later]) != {}
         if is_pair and str(earlier) not in found:
             assert str(later) in found
-    for later, earlier in found.items():
-        words, others = texts[int(later)].split(), texts[int(earlier)].split()
-        one = set(pairwise(words)) or set(words)
-        other = set(pairwise(others)) or set(others)
+    for repeated, first in found.items():
+        words, others = texts[int(repeated)].split(), texts[int(first)].split()
+        one = {*map(" ".join, pairwise(words))} or set(words)
+        other = {*map(" ".join, pairwise(others))} or set(others)
         assert one
         assert len(one & other) >= 0.8 * len(one | other)

@@ -184,7 +184,7 @@ def test_a_model_has_beaten_the_martingale_if_diebold_and_mariano_say_so(
 def route(lake: Lake, put: Put, *, run: str, primary: bool = True) -> dict[str, dict[str, Any]]:
     """Store a newest run: ticker F has a fresh signal, S a stale one, M none, and N not even an opinion."""
     put(RUNS, [row | {"finished_at": datetime(2025, 1, 1)} for row in run_rows([run])])  # noqa: DTZ001
-    stages = ("signals", "forecast", "llm_opinions")
+    stages = ("signals", "forecast", "opinions")
     put(
         STAGE_EVENTS,
         [{"run_id": run, "stage": stage, "attempt": 1, "status": "done", "output_run_id": run} for stage in stages],

@@ -49,7 +49,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, models_folder: Path, pm:
         shutil.copyfile(models_folder / DEFAULT_FILE, folder / "models" / DEFAULT_FILE)
     first = pm(folder, "run", env=WITH_MODEL)
     assert first.returncode == 0, first.stderr
-    assert "text_sentiment skipped" in first.stderr
+    assert "sentiment  skipped" in first.stderr
     (folder / "texts.csv").write_text(TEXTS, encoding="utf-8")
     done = pm(folder, "text", "import", "texts.csv")
     assert done.returncode == 0, done.stderr
@@ -72,7 +72,12 @@ def test_each_text_counts_from_the_next_open_and_duplicates_once(workspace: Path
     sessions = [line.split(",")[-3] for line in found]
     # Before the open, before it, at the very open, after the close of a Friday, on a session, on a session.
     assert sessions == ["2013-02-27", "2013-02-27", "2013-02-28", "2013-03-04", "2013-03-01", "2013-03-01"]
-    assert found[2].split(",")[-2] == "negative"
+    good, bad = query(
+        pm,
+        workspace,
+        "SELECT probability_positive FROM text_sentiment WHERE words ~ 'beats all forecasts$|bankruptcy' ORDER BY published_at",
+    )
+    assert float(good) > float(bad)
     assert found[1].split(",")[-2] == ""
     assert found[5].split(",")[-2] == "unclear"
     (row,) = query(pm, workspace, "SELECT texts, duplicates FROM ticker_sentiment WHERE session = '2013-02-27'")
@@ -84,10 +89,10 @@ def test_no_signal_and_no_opinion_changes_by_texts(workspace: Path, pm: Pm) -> N
     outputs = query(
         pm,
         workspace,
-        "SELECT DISTINCT stage, output_run_id FROM run_outputs WHERE stage IN ('signals', 'llm_opinions')",
+        "SELECT DISTINCT stage, output_run_id FROM run_outputs WHERE stage IN ('signals', 'opinions')",
     )
     assert {line.split(",")[1] for line in outputs if line.startswith("signals")} == {runs[0]}
-    assert {line.split(",")[1] for line in outputs if line.startswith("llm_opinions")} == {runs[0]}
+    assert {line.split(",")[1] for line in outputs if line.startswith("opinions")} == {runs[0]}
 
 
 def test_the_model_abstains_and_the_edge_is_not_proven(workspace: Path, pm: Pm) -> None:
@@ -109,7 +114,7 @@ def test_texts_are_listed_with_their_sentiment(workspace: Path, pm: Pm) -> None:
     listed = pm(workspace, "text", "list", "AAPL")
     assert listed.returncode == 0, listed.stderr
     assert "duplicate" in listed.stdout
-    assert "negative" in listed.stdout
+    assert "%" in listed.stdout
     assert "not proven" in listed.stdout
     unknown = pm(workspace, "text", "list", "AAPPL")
     assert unknown.returncode == 6

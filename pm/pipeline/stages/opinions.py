@@ -1,4 +1,4 @@
-"""Stage `llm_opinions`: ask the language model for a second opinion about each ticker."""
+"""Stage `opinions`: ask the language model for a second opinion about each ticker."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ORDER BY ticker
 def asking(opening: Opening) -> Stage:
     """Return the stage, with what opens the model."""
     return Stage(
-        "llm_opinions",
+        "opinions",
         partial(_compute, opening=opening),
         reads=(*WATCH_LIST_TABLES, FEATURES),
         past=(LLM_CALLS,),

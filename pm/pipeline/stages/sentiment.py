@@ -1,4 +1,4 @@
-"""Stage `text_sentiment`: read the texts about the tickers of a run that were not read before."""
+"""Stage `sentiment`: read the texts about the tickers of a run that were not read before."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ WHERE s.duplicate_of IS NULL AND s.ticker IN (SELECT unnest(?::VARCHAR[])) AND s
 def reading(opening: Opening) -> Stage:
     """Return the stage, with what opens the model."""
     return Stage(
-        "text_sentiment",
+        "sentiment",
         partial(_compute, opening=opening),
         reads=(*WATCH_LIST_TABLES, RAW_TEXTS),
         past=(TEXT_SENTIMENT, LLM_CALLS),
