@@ -10,7 +10,8 @@ WITH opinion AS (
     SELECT p.*
     FROM llm_opinions AS p
     JOIN run_outputs AS o ON o.output_run_id = p.run_id AND o.stage = 'opinions'
-    JOIN latest_run AS r ON r.run_id = o.run_id
+    -- A run without a model leaves the opinions of an earlier run, which may be of an earlier day.
+    JOIN latest_run AS r ON r.run_id = o.run_id AND r.as_of = p.cutoff
 ),
 excluded AS (
     SELECT

@@ -183,7 +183,7 @@ def test_a_model_has_beaten_the_martingale_if_diebold_and_mariano_say_so(
 
 def route(lake: Lake, put: Put, *, run: str, primary: bool = True) -> dict[str, dict[str, Any]]:
     """Store a newest run: ticker F has a fresh signal, S a stale one, M none, and N not even an opinion."""
-    put(RUNS, [row | {"finished_at": datetime(2025, 1, 1)} for row in run_rows([run])])  # noqa: DTZ001
+    put(RUNS, [row | {"finished_at": datetime(2025, 1, 1), "as_of": day(0)} for row in run_rows([run])])  # noqa: DTZ001
     stages = ("signals", "forecast", "opinions")
     put(
         STAGE_EVENTS,

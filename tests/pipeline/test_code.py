@@ -54,6 +54,8 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("quality/rules.py", "\nEXTRA = 1\n", {"land", "check"}),
     ("sources/sample.py", "\nEXTRA = 1\n", {"land", "texts"}),
     ("signals/sizing.py", "\nEXTRA = 1\n", {"signals", "evaluate"}),
+    ("llm/duplicates.py", "\nEXTRA = 1\n", {"sentiment"}),
+    ("llm/opinions.py", "\nEXTRA = 1\n", {"opinions"}),
     ("report/report.css", "\n/* wider */\n", {"report"}),
     ("pipeline/watch_list.py", "\nEXTRA = 1\n", ALL - {"check", "features", "texts"}),
     ("pipeline/runner.py", "\nEXTRA = 1\n", set()),
@@ -174,11 +176,12 @@ def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
     settings, reader = load_settings(), CodeReader(ROOT)
     before = {stage.name: code_hash(stage, settings, reader) for stage in STAGES}
     changes: list[tuple[str, dict[str, Any], set[str]]] = [
-        ("signals", {"threshold": 0.52}, {"signals", "evaluate"}),
+        ("signals", {"threshold": 0.52}, {"signals", "evaluate", "opinions"}),
+        ("llm", {"time_series_primary": False}, {"opinions"}),
         ("report", {"max_rows": 7}, {"report"}),
         ("volatility", {"seed": 7}, {"volatility", "evaluate"}),
         ("forecast", {"models": ["naive"]}, {"forecast", "evaluate", "policy"}),
-        ("forecast", {"horizon": 6}, {"volatility", "forecast", "evaluate", "policy"}),
+        ("forecast", {"horizon": 6}, {"volatility", "forecast", "evaluate", "policy", "opinions"}),
         ("quality", {"jump_return": 0.05}, {"check"}),
         ("sources", {"priority": ["sample"]}, {"check"}),
         ("run", {"chunk_size": 2, "jobs": 1}, set()),

@@ -42,18 +42,17 @@ def asking(opening: Opening) -> Stage:
         writes=(LLM_OPINIONS, LLM_CALLS),
         sections=("llm.time_series_primary", "signals.threshold", "forecast.horizon"),
         depends=_depends,
+        idle=lambda context: chosen(context).problem,
     )
 
 
-def _depends(context: Context) -> list[object]:
+def _depends(context: Context) -> list[object] | None:
+    """Return what the opinions depend on; None without a model: then there is nothing to do, and `idle` says why."""
     model = chosen(context)
-    return [*scope(context), model.identity]
+    return None if model.problem is not None else [*scope(context), model.identity]
 
 
 def _compute(context: Context, *, opening: Opening) -> Result:
-    problem = chosen(context).problem
-    if problem is not None:
-        return Result([], problem)
     as_of = watch_list(context).as_of
     try:
         with opening(context) as model:
