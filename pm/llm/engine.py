@@ -292,7 +292,7 @@ def free_cores(sampled_seconds: float = 0.2) -> int:
     """Return the number of cores that are idle now, at least 1: more threads would wait for each other, spinning."""
     import psutil
 
-    from pm.parallel import cores
+    from pm.parallel.machine import cores
 
     busy = psutil.cpu_percent(interval=sampled_seconds) / 100
     physical = psutil.cpu_count(logical=False) or cores()
