@@ -123,7 +123,7 @@ def test_a_word_counts_and_its_meaning_does_not(package: Path) -> None:
 
 def test_every_resource_of_the_package_has_a_suffix_that_counts() -> None:
     files = {file for file in ROOT.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
-    assert {file.name for file in files if file.suffix not in {".py", ".css", ".j2", ".js"}} == {"py.typed"}
+    assert {file.name for file in files if file.suffix not in {".py", ".css", ".csv", ".j2", ".js"}} == {"py.typed"}
 
 
 def test_a_stage_of_the_users_own_depends_on_the_modules_beside_it(tmp_path: Path) -> None:
