@@ -37,10 +37,13 @@ def local(tmp_path: Path, pm: Pm, write_bars: Callable[..., Path]) -> Path:
 
 
 def contents(lake: Lake) -> dict[tuple[int, str], pl.DataFrame]:
-    """Return every table at every snapshot that has it."""
+    """Return every table at the newest snapshot, and those with rows at every earlier one that has them."""
     found = {}
+    newest = lake.snapshots()["snapshot_id"].max()
+    with_rows = [name for name, table in lake.tables.items() if lake.read(table).height]
     for snapshot in lake.snapshots()["snapshot_id"]:
-        for name, table in lake.tables.items():
+        for name in lake.tables if snapshot == newest else with_rows:
+            table = lake.tables[name]
             try:
                 found[snapshot, name] = lake.read(table, at=snapshot)
             except LakeError:
