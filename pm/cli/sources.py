@@ -154,13 +154,12 @@ def _tried_news(source: Vendor, ticker: str) -> list[str]:
     """Return a line about the company news that a vendor has; none of a vendor without any, or without a key."""
     from pm.errors import SourceError
     from pm.plural import plural
-    from pm.sources import TEXT_VENDOR, Failure, TextSource
+    from pm.sources import Failure, TextSource
 
-    if source.name != TEXT_VENDOR:
+    if not isinstance(source, TextSource):
         return []
-    texts: TextSource = source  # type: ignore[assignment] # it has both bars and texts
     try:
-        found = next(iter(texts.texts([_two_weeks(source, ticker)])))
+        found = next(iter(source.texts([_two_weeks(source, ticker)])))
     except SourceError:  # the line about bars says that there is no key
         return []
     if isinstance(found, Failure):

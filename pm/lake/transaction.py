@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Transaction", "query"]
 
 _FEW_ROWS = 100
-"""Largest number of rows that are written into the statement: a hundred take 3 ms, by a file 11; from 500 a file is
-faster."""
+"""Largest number of rows that are written into the statement, which is faster than a file for up to some hundreds."""
 
 _LISTED = 500
 """Largest number of values of a key that are listed in a condition; of more, only the smallest and the largest are."""

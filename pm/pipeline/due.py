@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from pm.pipeline.watch_list import Rows
     from pm.settings import Settings
 
-__all__ = ["Member", "due_after", "due_after_failure", "newest_closed", "vendor_members"]
+__all__ = [
+    "CLOCKS_DIFFER",
+    "LONGEST_WAIT",
+    "Member",
+    "due_after",
+    "due_after_failure",
+    "newest_closed",
+    "vendor_members",
+]
 
 _LATE = timedelta(hours=12)
 """Time after a close within which a vendor can still be about to have the bar."""
 _SOON = timedelta(hours=1)
 """Time after which a vendor that does not have the bar yet is asked again."""
-_WEEK = timedelta(days=7)
+LONGEST_WAIT = timedelta(days=7)
 """Time after which a delisted ticker is asked for again; longest wait that a vendor can ask for."""
 _TONIGHT = frozenset(
     {
@@ -38,7 +46,7 @@ _TONIGHT = frozenset(
 )
 """Failures that asking again on the same night would not change."""
 
-_AHEAD = timedelta(hours=1)
+CLOCKS_DIFFER = timedelta(hours=1)
 """Time by which clocks may differ: what was fetched later than that was fetched while the clock was wrong."""
 
 _MEMBERS = """
@@ -123,7 +131,7 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
     if request.as_of is not None and request.as_of < utc_today():
         return []
     found, now = [], utc_now()
-    for row in rows(_MEMBERS, [now - _FORGOTTEN, now + _AHEAD, now - _FORGOTTEN, list(VENDOR_NAMES)]):
+    for row in rows(_MEMBERS, [now - _FORGOTTEN, now + CLOCKS_DIFFER, now - _FORGOTTEN, list(VENDOR_NAMES)]):
         ticker, source = row["ticker"], row["source"]
         if request.source not in {None, source} or (request.tickers is not None and ticker not in request.tickers):
             continue
@@ -193,9 +201,9 @@ def due_after_failure(
     longer than a week is asked again after one.
     """
     if retry_after is not None:
-        retry_after = min(retry_after, now + _WEEK)
+        retry_after = min(retry_after, now + LONGEST_WAIT)
     if is_delisted:
-        return now + _WEEK
+        return now + LONGEST_WAIT
     if reason in _TONIGHT:
         again = next_close(exchange, asked_to) + timedelta(minutes=delay_minutes)
         return max(again, retry_after or again)

@@ -9,33 +9,32 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from datetime import time as clock_time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from pm.clock import utc_now, utc_today
 from pm.errors import PmError
+from pm.pipeline.due import CLOCKS_DIFFER
+from pm.pipeline.news_due import NewsMember, news_due_after_failure, tomorrow
+from pm.pipeline.pieces import Piece
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
 from pm.sources.base import Ask, Failure
-from pm.sources.names import SAMPLE
 from pm.sources.registry import TEXT_VENDOR
 from pm.sources.symbols import symbol_of
 from pm.sources.texts import TEXTS_SCHEMA, TextAnswer
 from pm.tables.sources import RAW_TEXTS, TEXT_FETCHES
-from pm.tables.vocabulary import FailureReason, TickerStatus
+from pm.tables.vocabulary import FailureReason
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from pm.pipeline.request import Request
     from pm.pipeline.stage import Context
-    from pm.pipeline.watch_list import Rows
     from pm.sources.texts import TextSource
 
-__all__ = ["NewsMember", "asking", "news_members"]
+__all__ = ["asking"]
 
 _FIRST_DAYS = 30
 """Number of days before today from which a ticker is asked for that no text is known of."""
@@ -43,32 +42,10 @@ _LONGEST_DAYS = 365
 """Largest number of days before today from which a ticker is asked for: free keys get the news of a year."""
 _OVERLAP = timedelta(days=1)
 """Time before the last text from which a ticker is asked for, since articles are told late."""
-_WEEK = timedelta(days=7)
-"""Longest wait that a vendor can ask for."""
-_AHEAD = timedelta(hours=1)
-"""Time by which clocks may differ: what was fetched later than that was fetched while the clock was wrong."""
 _LONGEST_LIMIT = timedelta(hours=1)
 """Longest time of a limit that earlier requests count for."""
 _TEXTS_PER_COMMIT = 50_000
 """Number of texts from which an answer is the last of its commit, whose texts are in memory together."""
-_SECONDS_PER_COMMIT = 15.0
-"""Time after which an answer is the last of its commit: about the longest work that a refresh loses if it is killed."""
-_AGAIN = frozenset({FailureReason.UNREACHABLE, FailureReason.LIMITED, FailureReason.NOT_ASKED})
-"""Failures after which the next refresh asks again; others would be the same on the same day."""
-
-_MEMBERS = f"""
-WITH waiting AS (
-    SELECT ticker, max(due_at) AS due_at
-    FROM text_fetches WHERE vendor = ? AND due_at > ? AND fetched_at <= ? GROUP BY ticker
-)
-SELECT u.ticker, u.source, u.symbols, w.due_at
-FROM universe AS u
-LEFT JOIN waiting AS w USING (ticker)
-WHERE u.source <> '{SAMPLE}' AND u.status IS DISTINCT FROM '{TickerStatus.DELISTED}'
-ORDER BY u.ticker
-"""  # noqa: S608 - constants
-"""Query for the tickers of the watch list, and the time before which one is not to be asked for. Files of rows whose
-time has passed are left out by the bounds that the lake keeps of each, so that it stays as fast over the years."""
 
 _ASKED = f"""
 SELECT
@@ -100,47 +77,6 @@ SELECT t.ticker, t.source_id
 FROM raw.texts AS t JOIN sent ON sent.ticker = t.ticker AND sent.source_id = t.source_id
 WHERE t.source = ?
 """
-
-
-@dataclass(frozen=True)
-class NewsMember:
-    """A ticker of the watch list that can be asked for.
-
-    Attributes
-    ----------
-    ticker, symbols
-        Columns of table universe.
-    due_at
-        Time from which it is to be asked for, in UTC; None for at once.
-    """
-
-    ticker: str
-    symbols: str | None
-    due_at: datetime | None
-
-    def is_due(self, now: datetime) -> bool:
-        """Return whether it is to be asked for at a time in UTC."""
-        return self.due_at is None or self.due_at <= now
-
-
-def news_members(rows: Rows, request: Request) -> list[NewsMember]:
-    """Return the tickers of the watch list that news are asked for, by name, whatever source their bars come from.
-
-    Tickers of the sample and those recorded as delisted are not among them.
-
-    Parameters
-    ----------
-    rows
-        Returns the rows of a query.
-    request
-        What the run is asked to do; it can be restricted to a source of bars, or to tickers.
-    """
-    now = utc_now()
-    return [
-        NewsMember(row["ticker"], row["symbols"], row["due_at"])
-        for row in rows(_MEMBERS, [TEXT_VENDOR, now, now + _AHEAD])
-        if request.source in {None, row["source"]} and (request.tickers is None or row["ticker"] in request.tickers)
-    ]
 
 
 def asking(context: Context, members: Sequence[NewsMember]) -> Iterator[Result]:
@@ -187,7 +123,7 @@ class _News:
         self._until = time.monotonic() + 60 * self._settings.news_minutes
         self._totals = _Totals(len(members))
         now = utc_now()
-        asked = context.rows(_ASKED, [TEXT_VENDOR, now + _AHEAD])
+        asked = context.rows(_ASKED, [TEXT_VENDOR, now + CLOCKS_DIFFER])
         self._last: dict[str, datetime | None] = {row["ticker"]: row["last_published_at"] for row in asked}
         asked_at = {row["ticker"]: row["asked_at"] for row in asked if row["asked_at"] is not None}
         # A ticker that was never asked for comes before all others.
@@ -198,20 +134,20 @@ class _News:
     def pieces(self) -> Iterator[Result]:
         """Yield what comes, in pieces."""
         asks = [self._ask(member) for member in self._members]
-        piece: list[tuple[TextAnswer | Failure, datetime]] = []
-        texts, since, has_yielded = 0, time.monotonic(), False
+        piece: Piece[tuple[TextAnswer | Failure, datetime]] = Piece(
+            self._settings.tickers_per_commit, _TEXTS_PER_COMMIT
+        )
+        has_yielded = False
         with closing(self._outcomes(asks)) as outcomes:
             for done, outcome in enumerate(outcomes, start=1):
                 self._context.progress(done, len(asks))
                 if not _is_left(outcome):
-                    piece.append((outcome, utc_now()))
-                texts += outcome.texts.height if isinstance(outcome, TextAnswer) else 0
-                is_large = len(piece) >= self._settings.tickers_per_commit or texts >= _TEXTS_PER_COMMIT
-                if is_large or (piece and time.monotonic() > since + _SECONDS_PER_COMMIT):
-                    yield self._taken(piece)
-                    piece, texts, since, has_yielded = [], 0, time.monotonic(), True
+                    piece.add((outcome, utc_now()), outcome.texts.height if isinstance(outcome, TextAnswer) else 0)
+                if piece.is_full:
+                    yield self._taken(piece.taken())
+                    has_yielded = True
         if piece or self._totals.problem or not has_yielded:
-            yield self._taken(piece)
+            yield self._taken(piece.taken())
 
     def _ask(self, member: NewsMember) -> Ask:
         """Return what is asked for a ticker: from the day before its last text, or of the last days."""
@@ -276,7 +212,7 @@ class _News:
             "detail": None,
             "seconds": outcome.seconds,
             "retry_after": None,
-            "due_at": _tomorrow(moment.date()),
+            "due_at": tomorrow(moment.date()),
             "run_id": self._context.run_id,
             "fetched_at": moment,
         }
@@ -292,7 +228,7 @@ class _News:
                 return row
             outcome = Failure(ask, FailureReason.INVALID_REPLY, outcome.refusals or "", seconds=outcome.seconds)
         self._totals.failures[outcome.detail] += 1
-        due_at = _due_after_failure(outcome, moment)
+        due_at = news_due_after_failure(outcome, moment)
         return row | {
             "reason": outcome.reason.value,
             "detail": outcome.detail,
@@ -306,19 +242,3 @@ def _is_left(outcome: TextAnswer | Failure) -> bool:
     if isinstance(outcome, TextAnswer) or outcome.reason is not FailureReason.NOT_ASKED:
         return False
     return outcome.retry_after is None or outcome.retry_after <= utc_now()
-
-
-def _tomorrow(day: date) -> datetime:
-    """Return the beginning of the next day in UTC, from which a ticker is asked for again."""
-    return datetime.combine(day + timedelta(days=1), clock_time())
-
-
-def _due_after_failure(failure: Failure, moment: datetime) -> datetime:
-    """Return the time in UTC from which a ticker is asked for again after a failure.
-
-    The next refresh may, unless the vendor asks to wait, or asking again on the same day would change nothing.
-    """
-    again = moment if failure.reason in _AGAIN else _tomorrow(moment.date())
-    if failure.retry_after is None:
-        return again
-    return max(again, min(failure.retry_after, moment + _WEEK))

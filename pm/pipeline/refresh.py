@@ -18,6 +18,7 @@ from pm.errors import SourceError
 from pm.pipeline.asked import NO_ACTIONS, NO_BARS, Questions, partitioned
 from pm.pipeline.fetched import Fetched, Totals, changed_actions
 from pm.pipeline.judging import judged
+from pm.pipeline.pieces import Piece
 from pm.sources.base import ACTIONS_SCHEMA, BARS_SCHEMA, Answer, Ask, Failure
 from pm.sources.symbols import exchange_code
 from pm.tables.vocabulary import FailureReason
@@ -35,8 +36,6 @@ __all__ = ["refreshing"]
 
 _BARS_PER_COMMIT = 500_000
 """Number of bars from which an answer is the last of its commit, whose bars are in memory together."""
-_SECONDS_PER_COMMIT = 15.0
-"""Time after which an answer is the last of its commit: about the longest work that a refresh loses if it is killed."""
 
 _GONE = """
 WITH answered AS (SELECT ticker, max(fetched_at) AS answered_at FROM fetches WHERE reason IS NULL GROUP BY ticker)
@@ -106,28 +105,24 @@ class _Refresh:
     def _ask(self, vendor: str, members: Sequence[Member]) -> Iterator[Result]:
         """Ask a vendor for tickers, and yield what comes in pieces."""
         open_asks = {asked.ask.ticker: asked for asked in self._questions.asked(vendor, members)}
-        piece: list[tuple[Asked, Answer | Failure]] = []
-        bars, since = 0, time.monotonic()
+        piece: Piece[tuple[Asked, Answer | Failure]] = Piece(self._settings.tickers_per_commit, _BARS_PER_COMMIT)
         with closing(self._outcomes(vendor, [asked.ask for asked in open_asks.values()])) as outcomes:
             for outcome in outcomes:
                 asked = open_asks.pop(outcome.ask.ticker, None)
                 if asked is None:  # the vendor answers twice
                     continue
-                piece.append((asked, outcome))
+                piece.add((asked, outcome), outcome.bars.height if isinstance(outcome, Answer) else 0)
                 self._done += 1
                 self._context.progress(min(self._done, len(self._members)), len(self._members))
-                bars += outcome.bars.height if isinstance(outcome, Answer) else 0
-                is_large = len(piece) >= self._settings.tickers_per_commit or bars >= _BARS_PER_COMMIT
-                if is_large or time.monotonic() > since + _SECONDS_PER_COMMIT:
-                    yield self._taken(vendor, piece)
-                    piece, bars, since = [], 0, time.monotonic()
+                if piece.is_full:
+                    yield self._taken(vendor, piece.taken())
                 if time.monotonic() > self._until:
                     break
         for asked in open_asks.values():
             detail = f"There was no time left: the refresh ends after {self._settings.total_minutes:g} minutes."
-            piece.append((asked, Failure(asked.ask, FailureReason.NOT_ASKED, detail)))
+            piece.add((asked, Failure(asked.ask, FailureReason.NOT_ASKED, detail)), 0)
         if piece:
-            yield self._taken(vendor, piece)
+            yield self._taken(vendor, piece.taken())
 
     def _fetched(self, vendor: str) -> Fetched:
         return Fetched(self._context, vendor, self._totals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -68,6 +68,7 @@ class TextAnswer:
         return f"{plural(sum(self.refused.values()), 'text')} of {self.sent:,} cannot be used: {reasons}."
 
 
+@runtime_checkable
 class TextSource(Protocol):
     """A source that texts can be fetched from."""
 

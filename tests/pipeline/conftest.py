@@ -16,12 +16,13 @@ from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.writes import Result
 from pm.settings import load_settings
-from pm.sources import inspect_files
+from pm.sources import OPENERS, inspect_files
 from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace, init_workspace
+from tests.pipeline.house import House, market
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pm.pipeline.events import Event
@@ -207,3 +208,15 @@ def make_context() -> Callable[..., Context]:
         return Context(stage=stage, lake=lake, **(options | values))  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def house(
+    tmp_path: Path, workspace_in: Callable[[Path], Workspace], settings_with: Callable[..., Any]
+) -> Iterator[House]:
+    """Return a workspace with vendors of a made-up market, in the place of the real ones, and a stopped clock."""
+    openers, clock = dict(OPENERS), market.running_clock()
+    yield House(tmp_path, workspace_in(tmp_path), settings_with)
+    OPENERS.clear()
+    OPENERS.update(openers)
+    market.start_clock(clock)

@@ -84,6 +84,7 @@ def test_a_night_is_logged_and_its_failure_calls_cmd_for_help(workspace: Path) -
 def test_a_task_is_registered_replaced_and_removed(workspace: Path) -> None:
     """Task Scheduler keeps a task as a file; Wine's has no other way to ask for one, and starts none."""
     tasks = Path(os.environ["SYSTEMROOT"]) / "System32" / "Tasks" / "Portfolio Maximizer"
+    tasks.parent.mkdir(exist_ok=True)  # Windows always has it; a new Wine has not, and then refuses each task
     before = set(tasks.iterdir()) if tasks.is_dir() else set()
     for at in ("22:30", "21:00"):
         done = pm(workspace, "schedule", "install", "--at", at)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pm.clock import utc_now, utc_today
 from pm.errors import SettingsError
-from pm.pipeline.news import asking, news_members
+from pm.pipeline.news import asking
+from pm.pipeline.news_due import news_members
 from pm.pipeline.stage import Context, Stage
 from pm.settings import load_keys
 from pm.sources.registry import TEXT_VENDOR

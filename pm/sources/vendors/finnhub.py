@@ -81,9 +81,7 @@ class FinnhubSource(KeyedSource):
         SourceError
             There is no key.
         """
-        if asks:
-            self._connect()
-        return self._closing(answers(self.gate, asks, self._news))
+        return self._connected(asks, lambda some: answers(self.gate, some, self._news))
 
     def count_earlier(self, *, bars: int, texts: int, seconds: float) -> None:
         """Count what others have asked against the limits; see `pm.sources.texts.TextSource`."""

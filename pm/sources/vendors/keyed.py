@@ -70,9 +70,15 @@ class KeyedSource(ABC):
         SourceError
             There is no key.
         """
+        return self._connected(asks, self._answers)
+
+    def _connected(
+        self, asks: Sequence[Ask], answers_to: Callable[[Sequence[Ask]], Iterator[Result]]
+    ) -> Iterator[Result]:
+        """Open the connection at once, so that a missing key is told; yield what comes, and close it after that."""
         if asks:
             self._connect()
-        return self._closing(self._answers(asks))
+        return self._closing(answers_to(asks))
 
     def _closing(self, outcomes: Iterator[Result]) -> Iterator[Result]:
         """Yield what comes of requests, and close the connections after them."""

@@ -74,7 +74,10 @@ def test_writers_that_are_killed(
         workers[number].kill()
         workers[number].wait()
         workers[number] = start(number)
-    time.sleep(8)
+    until = time.monotonic() + 120  # for a writer that was killed whenever its turn came
+    with Lake(location.folder, shared, TABLES, read_only=True) as lake:
+        while lake.scalar("SELECT count(*) FROM universe") < 80 and time.monotonic() < until:
+            time.sleep(0.5)
     for worker in workers:
         assert worker.poll() is None
         worker.kill()
