@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from pm import __version__
 from pm.cli import (
     actions,
+    ask,
     data,
     evaluate,
     forecast,
@@ -34,6 +35,7 @@ from pm.cli import (
     sources,
     sql,
     tables,
+    text,
     universe,
 )
 from pm.cli.context import Options
@@ -106,6 +108,7 @@ def _command_line() -> typer.Typer:
     app.command("sql")(sql.sql)
     app.command("tables")(tables.tables)
     app.command("quarantine")(quarantine.quarantine)
+    app.command("ask")(ask.ask)
     app.add_typer(runs.app, name="runs")
     app.add_typer(actions.app, name="actions")
     app.add_typer(universe.app, name="universe")
@@ -113,6 +116,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
     app.add_typer(models.app, name="models")
+    app.add_typer(text.app, name="text")
     app.add_typer(lake.app, name="lake")
     app.add_typer(schedule.app, name="schedule")
     return app

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, llm, report, signals, texts, volatility
+from pm.pipeline.stages import (
+    check,
+    features,
+    forecast,
+    land,
+    llm,
+    opinions,
+    report,
+    sentiment,
+    signals,
+    texts,
+    volatility,
+)
 
 __all__ = ["RUN_STAGES"]
 
@@ -10,10 +22,12 @@ RUN_STAGES = (
     land.STAGE,
     check.STAGE,
     texts.STAGE,
+    sentiment.STAGE,
     features.STAGE,
     volatility.STAGE,
     forecast.STAGE,
     signals.STAGE,
+    opinions.STAGE,
     llm.STAGE,
     report.STAGE,
 )

@@ -25,6 +25,8 @@ class LlmSettings(Section):
     batch_size: Annotated[int, Field(ge=1, le=128)]
     threads: Threads
     chat_template: Annotated[str, Field(min_length=1)] | None
+    texts_per_run: Annotated[int, Field(ge=0, le=1_000_000)]
+    time_series_primary: bool
 
     @field_validator("chain")
     @classmethod

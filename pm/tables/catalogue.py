@@ -33,6 +33,7 @@ from pm.tables.sources import (
     TEXT_FETCHES,
     UNIVERSE,
 )
+from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RISK_CONCERNS,
             POLICIES,
             LLM_CALLS,
+            TEXT_SENTIMENT,
+            LLM_OPINIONS,
             RUNS,
             STAGE_EVENTS,
             DICTIONARY,

@@ -17,7 +17,7 @@ RUNS = Table(
         Column(
             "kind",
             TEXT,
-            "'run', 'refresh', 'import', 'evaluate', 'policy', 'actions', 'universe' or 'sample'; see "
+            "'run', 'refresh', 'import', 'evaluate', 'policy', 'actions', 'universe', 'sample' or 'texts'; see "
             "docs/vocabulary.md.",
         ),
         Column("status", TEXT, "'running', 'done', 'failed' or 'abandoned'."),

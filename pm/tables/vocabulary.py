@@ -18,6 +18,7 @@ __all__ = [
     "RunKind",
     "RunScope",
     "RunStatus",
+    "Sentiment",
     "StageStatus",
     "TickerStatus",
     "Verdict",
@@ -56,6 +57,7 @@ class RunKind(Vocabulary):
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
     SAMPLE = "sample", "Removing the embedded sample from a lake that also holds bars of files or vendors."
     REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
+    TEXTS = "texts", "Landing texts about tickers from a file: `pm text import`."
 
 
 class RunStatus(Vocabulary):
@@ -235,3 +237,11 @@ class Concern(Vocabulary):
     )
     FAR_BELOW_HIGH = "far_below_high", "Its adjusted close is at least 20% below its high of the past year."
     UNPROVEN = "unproven", "The signal is BUY or SELL although the models have no edge: severe."
+
+
+class Sentiment(Vocabulary):
+    """What a text says about a share: column `sentiment` of table `text_sentiment`."""
+
+    POSITIVE = "positive", "Good news for those who hold the share."
+    NEGATIVE = "negative", "Bad news for those who hold the share."
+    UNCLEAR = "unclear", "The scores are within the model's noise of the line between both, or there are no words."

@@ -55,6 +55,8 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("sources/sample.py", "\nEXTRA = 1\n", {"land", "texts"}),
     ("signals/sizing.py", "\nEXTRA = 1\n", {"signals", "evaluate"}),
     ("llm/clauses.py", "\nEXTRA = 1\n", {"llm"}),
+    ("llm/duplicates.py", "\nEXTRA = 1\n", {"sentiment"}),
+    ("llm/opinions.py", "\nEXTRA = 1\n", {"opinions"}),
     ("report/report.css", "\n/* wider */\n", {"report"}),
     ("pipeline/watch_list.py", "\nEXTRA = 1\n", ALL - {"check", "features", "texts"}),
     ("pipeline/runner.py", "\nEXTRA = 1\n", set()),
@@ -122,7 +124,7 @@ def test_a_word_counts_and_its_meaning_does_not(package: Path) -> None:
 
 def test_every_resource_of_the_package_has_a_suffix_that_counts() -> None:
     files = {file for file in ROOT.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
-    others = {file.name for file in files if file.suffix not in {".py", ".css", ".j2", ".js"}}
+    others = {file.name for file in files if file.suffix not in {".py", ".css", ".csv", ".j2", ".js"}}
     # What a model must prove itself on is no input of a stage; whether it has is, and changes with the sheets.
     assert others == {"py.typed", "fact_sheets.json"}
 
@@ -177,11 +179,12 @@ def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
     settings, reader = load_settings(), CodeReader(ROOT)
     before = {stage.name: code_hash(stage, settings, reader) for stage in STAGES}
     changes: list[tuple[str, dict[str, Any], set[str]]] = [
-        ("signals", {"threshold": 0.52}, {"signals", "evaluate"}),
+        ("signals", {"threshold": 0.52}, {"signals", "evaluate", "opinions"}),
+        ("llm", {"time_series_primary": False}, {"opinions"}),
         ("report", {"max_rows": 7}, {"report"}),
         ("volatility", {"seed": 7}, {"volatility", "evaluate"}),
         ("forecast", {"models": ["naive"]}, {"forecast", "evaluate", "policy"}),
-        ("forecast", {"horizon": 6}, {"volatility", "forecast", "evaluate", "policy"}),
+        ("forecast", {"horizon": 6}, {"volatility", "forecast", "evaluate", "policy", "opinions"}),
         ("quality", {"jump_return": 0.05}, {"check"}),
         ("sources", {"priority": ["sample"]}, {"check"}),
         ("run", {"chunk_size": 2, "jobs": 1}, set()),

@@ -66,7 +66,7 @@ def test_a_second_run_with_nothing_new_changes_no_table_but_the_record(run_copy:
     heard: list[Event] = []
     result = run_pipeline(run_copy, heard=heard)
     assert not result.worked
-    assert [event.status for event in heard if isinstance(event, StageEnded)] == ["skipped"] * 8
+    assert [event.status for event in heard if isinstance(event, StageEnded)] == ["skipped"] * 10
     assert versions() == before
 
 

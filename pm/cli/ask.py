@@ -1,0 +1,98 @@
+"""`pm ask`: answer a question in plain words by one of a set of queries."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pm.cli.context import open_reader, open_workspace
+
+if TYPE_CHECKING:
+    from pm.lake import Lake
+    from pm.llm.asking import Asked, Match
+    from pm.llm.questions import Question
+    from pm.settings import Settings
+    from pm.workspace import Workspace
+
+__all__ = ["ask"]
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help='A question, such as "why is AAPL a HOLD?".')],
+    words: Annotated[bool, typer.Option("--words", help="Match the words alone; load no language model.")] = False,
+) -> None:
+    """Answer a question by the query that it means, and show the query and its rows.
+
+    A language model picks one of a set of queries, or, where there is none, the words of the question do. No SQL is
+    written by a model. If it is not clear which query is meant, the three nearest are named.
+    """
+    from pm.cli.render import print_lines
+    from pm.llm.asking import understand
+
+    workspace, settings = open_workspace(context)
+    with open_reader(context) as lake:
+        known = {str(row["ticker"]) for row in lake.select_rows("data_health", columns=("ticker",))}
+        asked = understand(question, known)
+        match = _matched(workspace, settings, asked, words=words)
+        if not match.is_sure:
+            print_lines(f"It is not clear what is meant ({match.how}). The three nearest questions:")
+            print_lines(*(f"  {near.name:<11} {near.about}: {near.examples[0]}" for near in match.nearest))
+            return
+        _answer(workspace, settings, lake, match.nearest[0], asked.ticker, match.how)
+
+
+def _matched(workspace: Workspace, settings: Settings, asked: Asked, *, words: bool) -> Match:
+    """Return the queries that fit, by the language model where there is one."""
+    from dataclasses import replace
+
+    from pm.errors import PmError
+    from pm.llm.asking import by_score, by_words
+    from pm.llm.chosen import chosen_model
+
+    if words:
+        return by_words(asked)
+    problem = chosen_model(workspace.models, settings.llm).problem
+    if problem is None:
+        from pm.cli.render import print_lines
+        from pm.llm.opening import open_model
+
+        try:
+            with ExitStack() as stack:
+                model = stack.enter_context(open_model(workspace.models, settings.llm, print_lines))
+                match = by_score(model, asked, deadline_seconds=settings.llm.bound_seconds)
+            if match is not None:
+                return match
+            problem = "language model too slow (llm.bound_seconds)"
+        except PmError as error:
+            problem = f"language model failed: {error.what}"
+    plain = by_words(asked)
+    return replace(plain, how=f"{plain.how}; {problem}")
+
+
+def _answer(
+    workspace: Workspace, settings: Settings, lake: Lake, question: Question, ticker: str | None, how: str
+) -> None:
+    """Run the query of a question in the read-only console, and show it and its rows."""
+    from pm.cli.render import MAX_ROWS, print_frame, print_lines
+    from pm.lake.console import Console
+    from pm.lake.limits import QueryLimits
+    from pm.lake.location import LakeLocation
+    from pm.tables.catalogue import TABLES
+
+    literal = "NULL" if ticker is None else "'" + ticker.replace("'", "''") + "'"
+    statement = question.sql.replace("$ticker", literal)
+    chosen = settings.lake
+    limits = QueryLimits(seconds=chosen.query_seconds, memory_mb=chosen.query_memory_mb, rows=chosen.query_rows)
+    with Console(LakeLocation.of(workspace.lake, chosen), threads=chosen.threads, limits=limits) as console:
+        rows = console.query(statement)
+    print_lines(f"Understood as: {question.about} ({how}).", "", *statement.split("\n"), "")
+    print_frame(rows.head(MAX_ROWS), total=rows.height)
+    if rows.is_empty():
+        print_lines("There are no such rows.")
+    if ticker is not None and "commentary" in TABLES and question.name in {"signal", "opinion", "volatility"}:
+        said = lake.select("commentary", ticker=ticker).sort("run_id").tail(1)
+        if said.height:
+            print_lines("", f"Commentary of run {said['run_id'].item()}: {said['text'].item()}")
