@@ -50,11 +50,11 @@ def _matched(workspace: Workspace, settings: Settings, asked: Asked, *, words: b
 
     from pm.errors import PmError
     from pm.llm.asking import by_score, by_words
-    from pm.llm.chosen import chosen_model
+    from pm.llm.available import model_to_use
 
     if words:
         return by_words(asked)
-    problem = chosen_model(workspace.models, settings.llm).problem
+    problem = model_to_use(workspace.models, settings.llm).problem
     if problem is None:
         from pm.cli.render import print_lines
         from pm.llm.opening import open_model

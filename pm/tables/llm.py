@@ -12,7 +12,12 @@ LLM_CALLS = Table(
     "A call of the language model: what it took, and what it answered. A call that was asked before is read from here.",
     ("run_id", "cutoff", "role", "call"),
     (
-        Column("role", TEXT, "What the call was for: the name of the part of stage llm that asked."),
+        Column(
+            "role",
+            TEXT,
+            "What the call was for: 'calibration' or 'sentiment' (stage sentiment), 'opinion' (stage opinions), "
+            "'analyst' or 'assessor' (stage llm).",
+        ),
         Column("call", INTEGER, "Number of the call among those of its role in the run, from 1."),
         Column("model", TEXT, "Name of the model, as pm models list shows it."),
         Column("model_sha256", TEXT, "Hash of the model's file."),

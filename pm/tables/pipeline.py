@@ -69,6 +69,12 @@ STAGE_EVENTS = Table(
             "and code.",
         ),
         Column("summary", TEXT, "Result of the stage, in one line."),
+        Column(
+            "degraded",
+            TEXT,
+            "Why the result is less than it should be, such as that the language model failed: the next run does the "
+            "stage again. Null if nothing is missing, and in rows of older versions.",
+        ),
         Column("error", TEXT, "Error message; null if nothing failed."),
     ),
 )

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import strategies as st
 
-from pm.errors import PmError
+from pm.errors import ModelError
 from pm.llm.base import Call, Generation, ModelInfo, Scores
 from pm.llm.gathering import FactTables
 from pm.llm.reasons import FLAGGED, LEFT_OUT, SIMPLIFIED
@@ -185,7 +185,7 @@ class StandIn:
     def _begin(self) -> None:
         self.calls += 1
         if self._fails_at is not None and self.calls >= self._fails_at:
-            raise PmError("The process that holds the model died.")
+            raise ModelError("The process that holds the model died.")
 
     def _call(self, deadline_seconds: float) -> Call:
         return Call("hash", 10, 1, 0.01, 0.02, 0.02, 10**6, deadline_seconds, is_complete=True)

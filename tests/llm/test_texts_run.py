@@ -57,7 +57,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, models_folder: Path, pm:
     assert "NONE" in done.stdout
     second = pm(folder, "run", env=WITH_MODEL)
     assert second.returncode == 0, second.stderr
-    assert "6 texts, 1 duplicate, by default" in second.stderr
+    assert "6 texts, 1 duplicate, read by model default" in second.stderr
     return folder
 
 

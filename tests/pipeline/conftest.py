@@ -200,6 +200,7 @@ def make_context() -> Callable[..., Context]:
             "outputs": {},
             "producers": {},
             "workers": Workers(jobs=jobs),
+            "model": None,
             "code_hash": "",
             "previous_code_hash": None,
             "progress": lambda *_: None,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
-from pm.errors import PmError
+from pm.errors import ModelError
 from pm.lake import Lake
-from pm.llm.available import ChosenModel, Unavailable
+from pm.llm.available import ChosenModel
 from pm.llm.prose import ProseReport, save_prose_report
 from pm.number_format import day
 from pm.pipeline import Request, open_lake
@@ -27,11 +26,11 @@ from pm.workspace import Workspace, init_workspace
 from tests.llm.rows_of_tables import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pm.llm.base import LanguageModel
     from pm.pipeline.events import Event
+    from pm.pipeline.stage import Context
     from pm.settings import Settings
 
 Read = Callable[..., pl.DataFrame]
@@ -63,7 +62,7 @@ def test_every_number_is_what_its_query_shows(first_run: Path) -> None:
 def test_without_a_model_the_stage_says_why(first_run: Path, read_table: Read) -> None:
     event = read_table(first_run, "stage_events", "stage = 'llm'").row(0, named=True)
     assert event["status"] == "done"
-    assert event["summary"] == "5 tickers: 5 by code; no language model (llm.enabled is false)"
+    assert event["summary"] == "words about 5 tickers: 5 by code; no language model (llm.enabled is false)"
     assert set(read_table(first_run, "commentary")["writer"]) == {"code"}
     assert read_table(first_run, "risk_assessments").height == 5
 
@@ -77,20 +76,16 @@ def test_only_the_report_reads_what_the_stage_writes() -> None:
 class Opened:
     """What opens a model for a stage: it counts how often it is asked."""
 
-    def __init__(self, model: StandIn | None, *, fails: bool = False) -> None:
+    def __init__(self, model: StandIn | None = None) -> None:
         self.model = model
-        self.fails = fails
         self.times = 0
 
-    @contextmanager
-    def __call__(
-        self, workspace: Workspace, settings: Settings, notify: Callable[[str], None]
-    ) -> Iterator[LanguageModel | Unavailable]:
-        del workspace, settings, notify
+    def __call__(self, context: Context) -> LanguageModel:
+        del context
         self.times += 1
-        if self.fails:
-            raise PmError("The model's file is damaged.")
-        yield self.model or Unavailable("no model")
+        if self.model is None:
+            raise ModelError("The model's file is damaged.")
+        return self.model
 
 
 Run = Callable[..., tuple[str, str]]
@@ -101,9 +96,9 @@ def run_with(run_copy: Path, settings_with: Callable[..., Settings]) -> Run:
     """Run the pipeline with a model, and return the status and the summary of stage `llm`."""
     settings, workspace = settings_with(), init_workspace(run_copy)
 
-    def run(opened: Opened, sha256: str | None) -> tuple[str, str]:
+    def run(opened: Opened, sha256: str) -> tuple[str, str]:
         heard: list[Event] = []
-        own = llm.commenting(opened, lambda *_: None if sha256 is None else ChosenModel(sha256, sha256))
+        own = llm.commenting(opened, lambda _: ChosenModel(None, sha256, sha256))
         stages = [own if stage.name == "llm" else stage for stage in RUN_STAGES]
         with open_lake(workspace, settings) as lake:
             Runner(lake, settings, workspace, heard.append).run(stages, Request())
@@ -119,12 +114,18 @@ def test_a_model_is_asked_once_and_again_when_another_is_chosen_or_it_may_write(
 ) -> None:
     model = StandIn({"decline": -1.0}, writes=lambda prompt, _: prompt.partition("Notes: ")[2].partition("\n")[0])
     opened = Opened(model)
-    assert run_with(opened, model.info.sha256) == ("done", "5 tickers: 4 ordered by stand-in, 1 by code")
+    assert run_with(opened, model.info.sha256) == (
+        "done",
+        "words about 5 tickers: 4 ordered by model stand-in, 1 by code",
+    )
     assert run_with(opened, model.info.sha256)[0] == "skipped"
     assert opened.times == 1
     assert run_with(opened, "another")[0] == "done"
     save_prose_report(run_copy / "models", ProseReport("stand-in", model.info.sha256, 50, 50, 50, (), 1.0))
-    assert run_with(opened, model.info.sha256) == ("done", "5 tickers: 4 written by stand-in, 1 by code")
+    assert run_with(opened, model.info.sha256) == (
+        "done",
+        "words about 5 tickers: 4 written by model stand-in, 1 by code",
+    )
     assert opened.times == 3
     written = read_table(run_copy, "commentary", "writer = 'model'")
     assert written.select("model", "model_sha256").unique().rows() == [("stand-in", model.info.sha256)]
@@ -134,21 +135,39 @@ def test_a_model_is_asked_once_and_again_when_another_is_chosen_or_it_may_write(
 
 
 @pytest.mark.parametrize(
-    ("opened", "told"),
+    ("model", "asked", "told"),
     [
-        (Opened(None, fails=True), "language model failed: The model's file is damaged."),
-        (Opened(StandIn(fails_at=1)), None),
-        (Opened(StandIn(fails_at=2)), None),
+        (None, "", "language model failed: The model's file is damaged"),
+        (
+            StandIn(fails_at=1),
+            "; model stand-in was asked",
+            "language model failed: The process that holds the model died",
+        ),
+        (
+            StandIn(fails_at=2),
+            "; model stand-in was asked",
+            "language model failed: The process that holds the model died",
+        ),
+        (StandIn(answers=0), "; model stand-in was asked", "the language model did not answer in time"),
     ],
-    ids=["cannot be opened", "dies at once", "dies later"],
+    ids=["cannot be opened", "dies at once", "dies later", "is too slow"],
 )
-def test_a_model_that_fails_costs_a_run_nothing(
-    run_with: Run, run_copy: Path, read_table: Read, first_run: Path, opened: Opened, told: str | None
+def test_a_model_that_fails_costs_a_run_nothing_and_is_asked_again_in_the_next(
+    run_with: Run, run_copy: Path, read_table: Read, first_run: Path, model: StandIn | None, asked: str, told: str
 ) -> None:
-    status, summary = run_with(opened, "some")
-    assert status == "done"
-    assert summary == ("5 tickers: 5 by code; stand-in was asked" if told is None else f"5 tickers: 5 by code; {told}")
+    assert run_with(Opened(model), "some") == (
+        "done",
+        f"words about 5 tickers: 5 by code{asked}; {told}; the next run tries again",
+    )
     before = read_table(first_run, "commentary")
     after = read_table(run_copy, "commentary").filter(~pl.col("run_id").is_in(before["run_id"].implode()))
     assert after["text"].to_list() == before["text"].to_list()
-    assert all("failed" in reason for reason in after["reason"])
+    if told.startswith("language model failed"):
+        assert all("failed" in reason for reason in after["reason"])
+    events = read_table(run_copy, "stage_events", "degraded IS NOT NULL")
+    assert events.select("stage", "degraded").rows() == [("llm", told)]
+    assert not read_table(first_run, "stage_events")["degraded"].is_not_null().any()
+    works = Opened(StandIn({"decline": -1.0}))
+    assert run_with(works, "some") == ("done", "words about 5 tickers: 4 ordered by model stand-in, 1 by code")
+    assert run_with(works, "some")[0] == "skipped"
+    assert works.times == 1

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pm.errors import PmError
 from pm.llm.analyst import assess_risks, comment
-from pm.llm.available import Unavailable, model_to_use, opened_model
+from pm.llm.choosing import LATE
 from pm.llm.gathering import FactTables, gather_facts
 from pm.llm.prose import may_write
-from pm.llm.record import KNOWN, Recorder
 from pm.llm.rows import commentary_frames
+from pm.pipeline.model_in_stage import Choice, Opening, failure, opened, recorder, wanted
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
@@ -27,25 +27,16 @@ from pm.tables.signals import SIGNALS
 from pm.tables.vocabulary import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
 
-    import polars as pl
-
-    from pm.llm.available import ChosenModel
-    from pm.llm.base import LanguageModel
+    from pm.llm.analyst import Commentary
+    from pm.llm.base import LanguageModel, ModelInfo
     from pm.llm.facts import FactSheet
-    from pm.llm.rows import CommentaryFrames
-    from pm.settings import Settings
-    from pm.workspace import Workspace
-
-    Opening = Callable[
-        [Workspace, Settings, Callable[[str], None]], AbstractContextManager[LanguageModel | Unavailable]
-    ]
-    Choice = Callable[[Workspace, Settings], ChosenModel | None]
 
 __all__ = ["STAGE", "commenting", "read_fact_tables"]
 
+_ROLES = ("analyst", "assessor")
+"""Roles of the calls: who comments, and who orders concerns."""
 _SESSIONS = 250
 """Number of sessions before the newest one that its volatility is compared with: a year."""
 
@@ -72,47 +63,34 @@ ORDER BY n.ticker
 
 
 def commenting(opening: Opening, choice: Choice) -> Stage:
-    """Return the stage, with what opens the model.
-
-    Parameters
-    ----------
-    opening
-        Opens the model for the block of a `with`, or gives why there is none.
-    choice
-        Returns the model that would be opened, without loading it; None if there is none.
-    """
+    """Return the stage, with what chooses and what opens the model."""
     return Stage(
         "llm",
-        partial(_compute, opening=opening),
+        partial(_compute, opening=opening, choice=choice),
         reads=(*WATCH_LIST_TABLES, SIGNALS, MODEL_WEIGHTS, EXCLUSIONS, BAR_FLAGS, FEATURES),
         past=(LLM_CALLS,),
         writes=(COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS, RISK_CONCERNS, LLM_CALLS),
-        sections=("llm",),
         depends=partial(_depends, choice=choice),
     )
 
 
 def _depends(context: Context, *, choice: Choice) -> list[object]:
-    chosen = choice(context.workspace, context.settings)
-    if chosen is None:
-        return [*scope(context), None, False]
+    """Return what the words depend on: of the settings only which model there is, and whether it may write."""
+    chosen = choice(context)
     writes = chosen.sha256 is not None and may_write(context.workspace.models, chosen.sha256)
     return [*scope(context), chosen.identity, writes]
 
 
-def _compute(context: Context, *, opening: Opening) -> Result:
-    as_of = watch_list(context).as_of
-    frames, calls, summary = _spoken(context, gather_facts(read_fact_tables(context)), opening)
-    return Result(
-        [
-            Append(COMMENTARY, context.stamp(frames.commentary, cutoff=as_of)),
-            Append(COMMENTARY_CELLS, context.stamp(frames.cells, cutoff=as_of)),
-            Append(RISK_ASSESSMENTS, context.stamp(frames.assessments, cutoff=as_of)),
-            Append(RISK_CONCERNS, context.stamp(frames.concerns, cutoff=as_of)),
-            *([Append(LLM_CALLS, context.stamp(calls, cutoff=as_of))] if calls is not None else []),
-        ],
-        summary,
-    )
+def _compute(context: Context, *, opening: Opening, choice: Choice) -> Result:
+    sheets = gather_facts(read_fact_tables(context))
+    absent = choice(context).problem
+    if absent is not None:
+        return _said(context, sheets, None, absent)
+    try:
+        model = opening(context)
+    except PmError as error:
+        return _said(context, sheets, None, failure(error), is_degraded=True)
+    return _said(context, sheets, model)
 
 
 def read_fact_tables(context: Context) -> FactTables:
@@ -132,48 +110,60 @@ def read_fact_tables(context: Context) -> FactTables:
     )
 
 
-def _spoken(
-    context: Context, sheets: Sequence[FactSheet], opening: Opening
-) -> tuple[CommentaryFrames, pl.DataFrame | None, str]:
-    """Return what is said about the tickers, the calls of the model, and the result of the stage in one line.
-
-    No failure of a model is one of the run: what code says is always there.
-    """
-    try:
-        with opening(context.workspace, context.settings, context.notify) as model:
-            if not isinstance(model, Unavailable):
-                return _said(context, sheets, model)
-            absent = model.reason
-    except PmError as error:
-        absent = f"language model failed: {error.what}"
-    return _said(context, sheets, None, absent)
-
-
 def _said(
-    context: Context, sheets: Sequence[FactSheet], model: LanguageModel | None, absent: str = ""
-) -> tuple[CommentaryFrames, pl.DataFrame | None, str]:
+    context: Context,
+    sheets: Sequence[FactSheet],
+    model: LanguageModel | None,
+    absent: str = "",
+    *,
+    is_degraded: bool = False,
+) -> Result:
+    """Return what is said about the tickers; what code says is always there.
+
+    Parameters
+    ----------
+    absent
+        Why there is no model, if there is none.
+    is_degraded
+        Whether there should be one.
+    """
+    as_of, seconds = watch_list(context).as_of, context.settings.llm.bound_seconds
+    asked = None if model is None else recorder(context, model, _ROLES)
     info = None if model is None else model.info
-    recorder = None
-    if model is not None and info is not None:
-        known = context.read(LLM_CALLS, "model_sha256 = ?", [info.sha256], columns=KNOWN)
-        recorder = Recorder(model, known)
     writes = info is not None and may_write(context.workspace.models, info.sha256)
-    seconds = context.settings.llm.bound_seconds
-    analyst, assessor = (None if recorder is None else recorder.as_role(role) for role in ("analyst", "assessor"))
+    analyst, assessor = (None if asked is None else asked.as_role(role) for role in _ROLES)
     said = comment(sheets, analyst, may_write=writes, call_seconds=seconds, absent=absent)
     risks = assess_risks(sheets, assessor, call_seconds=seconds, absent=absent)
-    words = {Writer.MODEL: "written by {}", Writer.ORDERED: "ordered by {}", Writer.CODE: "by code"}
-    name = "" if info is None else info.name
+    frames = commentary_frames(said, risks, info)
+    calls = LLM_CALLS.unstamped_schema.to_frame() if asked is None else asked.rows()
+    degraded = absent if is_degraded else None
+    if asked is not None and asked.failed is not None:
+        degraded = failure(asked.failed)
+    elif LATE in {*(one.reason for one in said), *(one.reason for one in risks)}:
+        degraded = LATE
+    summary = _counted(said, info)
+    return Result(
+        [
+            Append(COMMENTARY, context.stamp(frames.commentary, cutoff=as_of)),
+            Append(COMMENTARY_CELLS, context.stamp(frames.cells, cutoff=as_of)),
+            Append(RISK_ASSESSMENTS, context.stamp(frames.assessments, cutoff=as_of)),
+            Append(RISK_CONCERNS, context.stamp(frames.concerns, cutoff=as_of)),
+            *([Append(LLM_CALLS, context.stamp(calls, cutoff=as_of))] if calls.height else []),
+        ],
+        f"{summary}; {absent}" if absent and degraded is None else summary,
+        degraded,
+    )
+
+
+def _counted(said: Sequence[Commentary], info: ModelInfo | None) -> str:
+    """Return in words how many texts are by whom."""
+    name = "no model" if info is None else f"model {info.name}"
+    words = {Writer.MODEL: f"written by {name}", Writer.ORDERED: f"ordered by {name}", Writer.CODE: "by code"}
     counts = Counter(one.writer for one in said)
-    parts = [f"{counts[writer]:,} {text.format(name)}" for writer, text in words.items() if counts[writer]]
-    summary = f"{plural(len(said), 'ticker')}: {', '.join(parts)}"
-    if info is not None and not counts.keys() & {Writer.MODEL, Writer.ORDERED}:
-        summary += f"; {name} was asked"
-    if model is not None and model.restarts:
-        summary += f"; incomplete: {name} died {plural(model.restarts, 'time')}"
-    calls = None if recorder is None else recorder.rows()
-    return commentary_frames(said, risks, info), calls, f"{summary}; {absent}" if absent else summary
+    parts = [f"{counts[writer]:,} {text}" for writer, text in words.items() if counts[writer]]
+    summary = f"words about {plural(len(said), 'ticker')}: {', '.join(parts)}"
+    return summary if info is None or counts.keys() & {Writer.MODEL, Writer.ORDERED} else f"{summary}; {name} was asked"
 
 
-STAGE = commenting(opened_model, model_to_use)
+STAGE = commenting(opened, wanted)
 """Write what the tables say about each ticker, and its risk level; no number of a signal depends on it."""

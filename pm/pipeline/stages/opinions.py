@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pm.errors import PmError
+from pm.errors import ModelError, PmError
 from pm.llm.opinions import FEATURES_READ, facts_in_words, opinions
-from pm.pipeline.model_in_stage import Opening, chosen, opened, recorder
+from pm.pipeline.model_in_stage import Choice, Opening, failure, opened, recorder, wanted
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
+from pm.plural import plural
 from pm.tables.features import FEATURES
 from pm.tables.llm import LLM_CALLS
 from pm.tables.texts import LLM_OPINIONS
 from pm.tables.vocabulary import Action
 
 if TYPE_CHECKING:
-    from pm.llm.record import Recorder
+    from pm.llm.base import ModelInfo
+    from pm.llm.opinions import Opinion
 
 __all__ = ["STAGE", "asking"]
 
@@ -32,8 +34,8 @@ ORDER BY ticker
 """  # noqa: S608 - a constant
 
 
-def asking(opening: Opening) -> Stage:
-    """Return the stage, with what opens the model."""
+def asking(opening: Opening, choice: Choice) -> Stage:
+    """Return the stage, with what chooses and what opens the model."""
     return Stage(
         "opinions",
         partial(_compute, opening=opening),
@@ -41,46 +43,59 @@ def asking(opening: Opening) -> Stage:
         past=(LLM_CALLS,),
         writes=(LLM_OPINIONS, LLM_CALLS),
         sections=("llm.time_series_primary", "signals.threshold", "forecast.horizon"),
-        depends=_depends,
-        idle=lambda context: chosen(context).problem,
+        depends=partial(_depends, choice=choice),
+        idle=lambda context: choice(context).problem,
     )
 
 
-def _depends(context: Context) -> list[object] | None:
+def _depends(context: Context, *, choice: Choice) -> list[object] | None:
     """Return what the opinions depend on; None without a model: then there is nothing to do, and `idle` says why."""
-    model = chosen(context)
+    model = choice(context)
     return None if model.problem is not None else [*scope(context), model.identity]
 
 
 def _compute(context: Context, *, opening: Opening) -> Result:
     as_of = watch_list(context).as_of
     try:
-        with opening(context) as model:
-            asked = recorder(context, model, ("opinion",))
-            found = _opinions(context, asked)
+        model = opening(context)
     except PmError as error:  # no failure of a model is one of the run
-        return Result([], f"language model failed: {error.what}")
+        return Result([], "no opinions", failure(error))
+    asked = recorder(context, model, ("opinion",))
+    newest = _newest(context)
+    degraded = None
+    try:
+        said = opinions(
+            asked,
+            [row["facts"] for row in newest],
+            threshold=context.settings.signals.threshold,
+            deadline_seconds=context.settings.llm.bound_seconds,
+        )
+    except ModelError as error:
+        said, degraded = {}, failure(error)
+    found, calls = _rows(context, asked.model.info, newest, said), asked.rows()
+    writes = [
+        Append(table, context.stamp(rows, cutoff=as_of))
+        for table, rows in ((LLM_OPINIONS, found), (LLM_CALLS, calls))
+        if rows.height
+    ]
+    if degraded is None and (late := len(newest) - found.height):
+        degraded = f"{plural(late, 'ticker')} not reached in time"
+    if found.is_empty():
+        return Result(writes, "no opinions", degraded)
     counts = dict(found.group_by("action").len().iter_rows())
-    writes = [Append(LLM_OPINIONS, context.stamp(found, cutoff=as_of))]
-    calls = asked.rows()
-    if calls.height:
-        writes.append(Append(LLM_CALLS, context.stamp(calls, cutoff=as_of)))
     told = ", ".join(f"{counts.get(action, 0)} {action}" for action in (Action.BUY, Action.SELL, Action.HOLD))
-    return Result(writes, f"{told}, by {asked.model.info.name}; no signals")
+    return Result(writes, f"model {asked.model.info.name} would say {told}; these are no signals", degraded)
 
 
-def _opinions(context: Context, asked: Recorder) -> pl.DataFrame:
-    settings, watched, info = context.settings, watch_list(context), asked.model.info
+def _newest(context: Context) -> list[dict[str, Any]]:
+    """Return the newest features of each ticker, with the words for them in `facts`."""
+    watched = watch_list(context)
     newest = context.query(_NEWEST, [watched.as_of, list(watched.tickers)]).to_dicts()
-    for row in newest:
-        row["facts"] = facts_in_words(row)
-    threshold = settings.signals.threshold
-    said = opinions(
-        asked,
-        [row["facts"] for row in newest],
-        threshold=threshold,
-        deadline_seconds=settings.llm.bound_seconds,
-    )
+    return [row | {"facts": facts_in_words(row)} for row in newest]
+
+
+def _rows(context: Context, info: ModelInfo, newest: list[dict[str, Any]], said: dict[str, Opinion]) -> pl.DataFrame:
+    settings = context.settings
     rows = [
         {
             "ticker": row["ticker"],
@@ -90,7 +105,7 @@ def _opinions(context: Context, asked: Recorder) -> pl.DataFrame:
             "probability_up": opinion.probability_up,
             "score": opinion.score,
             "noise": opinion.noise,
-            "threshold": threshold,
+            "threshold": settings.signals.threshold,
             "facts": row["facts"],
             "reason": opinion.reason,
             "time_series_primary": settings.llm.time_series_primary,
@@ -103,5 +118,5 @@ def _opinions(context: Context, asked: Recorder) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=LLM_OPINIONS.unstamped_schema)
 
 
-STAGE = asking(opened)
+STAGE = asking(opened, wanted)
 """Write the opinions. They are never signals; view signal_routing says where one counts."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pm.errors import PmError
+from pm.errors import ModelError, PmError
 from pm.llm.duplicates import Text, first_of_each
-from pm.llm.sentiment import calibrated, readable, scores_of
-from pm.pipeline.model_in_stage import Opening, chosen, opened, recorder
+from pm.llm.sentiment import calibrated, headlines, readable, scores_of
+from pm.pipeline.model_in_stage import Choice, Opening, failure, opened, recorder, usable, wanted
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, watch_list
 from pm.pipeline.writes import Append, Result
@@ -52,8 +52,16 @@ WHERE s.duplicate_of IS NULL AND s.ticker IN (SELECT unnest(?::VARCHAR[])) AND s
 """
 
 
-def reading(opening: Opening) -> Stage:
-    """Return the stage, with what opens the model."""
+def reading(opening: Opening, choice: Choice, now: Choice) -> Stage:
+    """Return the stage, with what chooses and what opens the model.
+
+    Parameters
+    ----------
+    choice
+        Returns the model that the settings choose, however much memory is free.
+    now
+        Returns the model that would be loaded now.
+    """
     return Stage(
         "sentiment",
         partial(_compute, opening=opening),
@@ -61,20 +69,21 @@ def reading(opening: Opening) -> Stage:
         past=(TEXT_SENTIMENT, LLM_CALLS),
         writes=(TEXT_SENTIMENT, LLM_CALLS),
         depends=lambda _: None,
-        idle=_idle,
+        idle=partial(_idle, choice=choice, now=now),
     )
 
 
-def _idle(context: Context) -> str | None:
+def _idle(context: Context, *, choice: Choice, now: Choice) -> str | None:
     """Return why no text is read; the model is not loaded."""
     if context.settings.llm.texts_per_run == 0:
         return "no texts are read (llm.texts_per_run is 0)"
     if not context.rows("SELECT 1 AS found FROM raw.texts LIMIT 1"):
         return "no texts"
-    model = chosen(context)
+    if (problem := choice(context).problem) is not None:
+        return problem
+    model, watched = now(context), watch_list(context)
     if model.problem is not None:
-        return model.problem
-    watched = watch_list(context)
+        return None  # the run is told that it should have been used
     return None if _unread(context, watched.tickers, watched.as_of, model.sha256 or "", 1) else "no new texts"
 
 
@@ -86,28 +95,35 @@ def _unread(context: Context, tickers: Sequence[str], as_of: date, sha256: str, 
 def _compute(context: Context, *, opening: Opening) -> Result:
     as_of = watch_list(context).as_of
     try:
-        with opening(context) as model:
-            reader = recorder(context, model, _ROLES)
-            sentiment, summary = _read(context, reader)
+        model = opening(context)
     except PmError as error:  # no failure of a model is one of the run
-        return Result([], f"language model failed: {error.what}")
-    writes = [Append(TEXT_SENTIMENT, sentiment)] if sentiment.height else []
-    calls = reader.rows()
-    if calls.height:
-        writes.append(Append(LLM_CALLS, context.stamp(calls, cutoff=as_of)))
-    return Result(writes, summary)
+        return Result([], "no texts were read", failure(error))
+    reader = recorder(context, model, _ROLES)
+    sentiment, summary, degraded = TEXT_SENTIMENT.polars_schema.to_frame(), "no texts were read", None
+    try:
+        sentiment, summary, degraded = _read(context, reader)
+    except ModelError as error:
+        degraded = failure(error)
+    calls = context.stamp(reader.rows(), cutoff=as_of)
+    writes = [Append(table, rows) for table, rows in ((TEXT_SENTIMENT, sentiment), (LLM_CALLS, calls)) if rows.height]
+    return Result(writes, summary, degraded)
 
 
-def _read(context: Context, reader: Recorder) -> tuple[pl.DataFrame, str]:
-    """Return the rows of texts that are read now, and the summary of the stage."""
+def _read(context: Context, reader: Recorder) -> tuple[pl.DataFrame, str, str | None]:
+    """Return the rows of texts that are read now, the summary of the stage, and what is missing."""
     settings, watched, info = context.settings.llm, watch_list(context), reader.model.info
     nothing = TEXT_SENTIMENT.polars_schema.to_frame()
     texts = _unread(context, watched.tickers, watched.as_of, info.sha256, settings.texts_per_run)
     if not texts:
-        return nothing, "no new texts"
+        return nothing, "no new texts", None
+    if not reader.knows("calibration"):
+        context.notify(
+            f"sentiment: model {info.name} reads {len(headlines('fit'))} labelled headlines first, once; it can take a "
+            "minute"
+        )
     line = calibrated(reader, deadline_seconds=settings.bound_seconds)
     if line is None:
-        return nothing, "the labelled headlines were not read in time; the next run goes on"
+        return nothing, "no texts were read", "the labelled headlines were not read in time"
     for text in texts:
         text["words"] = readable(text["headline"] or text["text"])
     repeats = _repeats(context, texts, info.sha256)
@@ -129,9 +145,10 @@ def _read(context: Context, reader: Recorder) -> tuple[pl.DataFrame, str]:
         )
     late = len(texts) - len(rows)
     told = [plural(len(rows), "text"), *([plural(len(repeats), "duplicate")] if repeats else [])]
-    told += [f"{late:,} not reached in time"] if late else []
+    degraded = f"{plural(late, 'text')} not reached in time" if late else None
     schema = pl.Schema({**TEXT_SENTIMENT.unstamped_schema, "cutoff": pl.Date()})
-    return context.stamp(pl.DataFrame(rows, schema=schema)), f"{', '.join(told)}, by {info.name}"
+    summary = f"{', '.join(told)}, read by model {info.name}"
+    return context.stamp(pl.DataFrame(rows, schema=schema)), summary, degraded
 
 
 def _verdict(line: Calibration, score: float | None, *, is_duplicate: bool) -> dict[str, object]:
@@ -162,5 +179,5 @@ def _name(text: dict[str, Any]) -> str:
     return f"{text['ticker']}\t{text['source']}:{text['source_id']}"
 
 
-STAGE = reading(opened)
+STAGE = reading(opened, wanted, usable)
 """Read the new texts. No number of a forecast or a signal depends on what is read, and no failure fails a run."""
