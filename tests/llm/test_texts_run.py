@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from pm.llm.models import DEFAULT_FILE
 
 if TYPE_CHECKING:
     import subprocess
@@ -38,15 +34,11 @@ def query(pm: Pm, folder: Path, sql: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, models_folder: Path, pm: Pm) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory, with_model: Callable[[Path], Path], pm: Pm) -> Path:
     """A run without texts, and one with them."""
     folder = tmp_path_factory.mktemp("texts")
     assert pm(folder, "init").returncode == 0
-    (folder / "models").mkdir(exist_ok=True)
-    try:
-        os.link(models_folder / DEFAULT_FILE, folder / "models" / DEFAULT_FILE)
-    except OSError:
-        shutil.copyfile(models_folder / DEFAULT_FILE, folder / "models" / DEFAULT_FILE)
+    with_model(folder)
     first = pm(folder, "run", env=WITH_MODEL)
     assert first.returncode == 0, first.stderr
     assert "sentiment  skipped" in first.stderr

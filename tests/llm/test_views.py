@@ -13,6 +13,7 @@ from pm.resources import sql_dir
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.tables.llm import LLM_CALLS
+from pm.tables.pipeline import STAGE_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,19 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
         schema=LLM_CALLS.polars_schema,
     )
     with Lake(tmp_path / "lake", load_settings().lake, TABLES, views=[sql_dir()]) as opened:
+        events = pl.DataFrame(
+            dict.fromkeys(STAGE_EVENTS.polars_schema, None)
+            | {
+                "run_id": ["r3", "r5", "r5", "r5", "r1"],
+                "stage": ["llm", "opinions", "llm", "land", "llm"],
+                "attempt": 1,
+                "status": "done",
+                "degraded": ["it died", "it died", "too slow", "a vendor was silent", None],
+            },
+            schema=STAGE_EVENTS.polars_schema,
+        )
         opened.commit("rows", lambda transaction: transaction.append(LLM_CALLS, rows))
+        opened.commit("events", lambda transaction: transaction.append(STAGE_EVENTS, events))
         yield opened
 
 
@@ -67,5 +80,6 @@ def test_latency_is_that_of_numpy(lake: Lake) -> None:
 def test_health_is_told_for_each_run(lake: Lake) -> None:
     rows = lake.rows("FROM llm_health ORDER BY run_id")
     assert [(row["run_id"], row["calls"], row["status"]) for row in rows] == [
-        ("r1", 2, "good"), ("r2", 1, "invalid"), ("r3", 1, "good"), ("r4", 1, "slow"),
+        ("r1", 2, "good"), ("r2", 1, "invalid"), ("r3", 1, "degraded"), ("r4", 1, "slow"), ("r5", 0, "degraded"),
     ]  # fmt: skip
+    assert [row["degraded"] for row in rows] == [None, None, "llm: it died", None, "llm: too slow; opinions: it died"]

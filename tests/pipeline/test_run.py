@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from pm.errors import InputError, SourceError, UnknownTickerError
 from pm.lake import Lake
 from pm.pipeline.events import Notice, StageEnded
+from pm.pipeline.run_stages import RUN_STAGES
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
@@ -66,7 +67,7 @@ def test_a_second_run_with_nothing_new_changes_no_table_but_the_record(run_copy:
     heard: list[Event] = []
     result = run_pipeline(run_copy, heard=heard)
     assert not result.worked
-    assert [event.status for event in heard if isinstance(event, StageEnded)] == ["skipped"] * 10
+    assert [event.status for event in heard if isinstance(event, StageEnded)] == ["skipped"] * len(RUN_STAGES)
     assert versions() == before
 
 

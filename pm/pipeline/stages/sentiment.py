@@ -79,11 +79,12 @@ def _idle(context: Context, *, choice: Choice, now: Choice) -> str | None:
         return "no texts are read (llm.texts_per_run is 0)"
     if not context.rows("SELECT 1 AS found FROM raw.texts LIMIT 1"):
         return "no texts"
-    if (problem := choice(context).problem) is not None:
-        return problem
-    model, watched = now(context), watch_list(context)
+    model = choice(context)
     if model.problem is not None:
-        return None  # the run is told that it should have been used
+        return model.problem
+    if (fits := now(context)).problem is None:
+        model = fits  # otherwise the stage says what is in the way, if there is anything to read
+    watched = watch_list(context)
     return None if _unread(context, watched.tickers, watched.as_of, model.sha256 or "", 1) else "no new texts"
 
 
