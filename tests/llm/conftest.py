@@ -1,4 +1,4 @@
-"""What the tests of the language model share: an engine that has loaded the default model, and files of other models."""
+"""What the tests of the language model share: an engine with the default model, and files of other models."""
 
 from __future__ import annotations
 

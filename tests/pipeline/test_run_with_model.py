@@ -97,7 +97,7 @@ def one_run(
     settings_with: Callable[..., Settings],
     with_model: Callable[[Path], Path],
 ) -> Path:
-    """Return a workspace after a run with texts, a model and three tickers; file `loads` counts the loads of the model."""
+    """Return a workspace after a run with texts, a model and three tickers; file `loads` counts how often it loaded."""
 
     def make(folder: Path) -> None:
         run_pipeline(folder, tickers=TICKERS, upto="check")
