@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from pm.cli.context import open_reader, open_workspace
 
 if TYPE_CHECKING:
+    from pm.cli.render import CellFormat
     from pm.lake import Lake
     from pm.llm.asking import Asked, Match
     from pm.llm.questions import Question
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from pm.workspace import Workspace
 
 __all__ = ["ask"]
+
+_WITH_COMMENTARY = {"signal", "opinion", "volatility"}
+"""Questions whose answer is followed by the commentary on the ticker."""
+_SHARES = (
+    "confidence", "probability_gain", "probability_loss", "probability_positive", "expected_return", "lower", "upper",
+    "size", "annual_volatility", "sigma_of_horizon", "weight", "came_true", "mean_return", "net_return",
+)  # fmt: skip
+"""Columns of answers that are shown in percent."""
+_PRICES = ("open", "high", "low", "close", "stop", "target", "q05", "q50", "q95")
+"""Columns of answers that are prices."""
 
 
 def ask(
@@ -38,7 +48,7 @@ def ask(
         asked = understand(question, known)
         match = _matched(workspace, settings, asked, words=words)
         if not match.is_sure:
-            print_lines(f"It is not clear what is meant ({match.how}). The three nearest questions:")
+            print_lines("It is not clear what is meant.", f"Looked for {match.how}.", "The three nearest questions:")
             print_lines(*(f"  {near.name:<11} {near.about}: {near.examples[0]}" for near in match.nearest))
             return
         _answer(workspace, settings, lake, match.nearest[0], asked.ticker, match.how)
@@ -56,18 +66,16 @@ def _matched(workspace: Workspace, settings: Settings, asked: Asked, *, words: b
         return by_words(asked)
     problem = model_to_use(workspace.models, settings.llm).problem
     if problem is None:
-        from pm.cli.render import print_lines
         from pm.llm.opening import open_model
 
         try:
-            with ExitStack() as stack:
-                model = stack.enter_context(open_model(workspace.models, settings.llm, print_lines))
+            with open_model(workspace.models, settings.llm, lambda line: typer.echo(line, err=True)) as model:
                 match = by_score(model, asked, deadline_seconds=settings.llm.bound_seconds)
             if match is not None:
                 return match
-            problem = "language model too slow (llm.bound_seconds)"
+            problem = f"the language model did not answer in {settings.llm.bound_seconds:g} s"
         except PmError as error:
-            problem = f"language model failed: {error.what}"
+            problem = f"the language model failed: {error.what.rstrip('.')}"
     plain = by_words(asked)
     return replace(plain, how=f"{plain.how}; {problem}")
 
@@ -80,19 +88,24 @@ def _answer(
     from pm.lake.console import Console
     from pm.lake.limits import QueryLimits
     from pm.lake.location import LakeLocation
-    from pm.tables.catalogue import TABLES
 
-    literal = "NULL" if ticker is None else "'" + ticker.replace("'", "''") + "'"
-    statement = question.sql.replace("$ticker", literal)
+    statement = question.statement(ticker)
     chosen = settings.lake
     limits = QueryLimits(seconds=chosen.query_seconds, memory_mb=chosen.query_memory_mb, rows=chosen.query_rows)
     with Console(LakeLocation.of(workspace.lake, chosen), threads=chosen.threads, limits=limits) as console:
         rows = console.query(statement)
-    print_lines(f"Understood as: {question.about} ({how}).", "", *statement.split("\n"), "")
-    print_frame(rows.head(MAX_ROWS), total=rows.height)
+    print_lines(f"Understood as: {question.about}.", f"Found {how}.", "", *statement.split("\n"), "")
+    print_frame(rows.head(MAX_ROWS), formats=_formats(), total=rows.height)
     if rows.is_empty():
         print_lines("There are no such rows.")
-    if ticker is not None and "commentary" in TABLES and question.name in {"signal", "opinion", "volatility"}:
-        said = lake.select("commentary", ticker=ticker).sort("run_id").tail(1)
-        if said.height:
-            print_lines("", f"Commentary of run {said['run_id'].item()}: {said['text'].item()}")
+    if ticker is not None and question.name in _WITH_COMMENTARY:
+        for said in lake.select_rows("latest_commentary", columns=("text", "risk_level"), ticker=ticker):
+            print_lines("", said["text"], f"Risk level: {said['risk_level']}")
+
+
+def _formats() -> dict[str, CellFormat]:
+    """Return the formats of columns that answers have."""
+    from pm.price_format import price_specification
+
+    shares = dict.fromkeys(_SHARES, ".1%")
+    return {**shares, **dict.fromkeys(_PRICES, price_specification)}

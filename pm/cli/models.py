@@ -9,11 +9,11 @@ import typer
 
 from pm.cli.context import open_workspace
 from pm.cli.paths import expand_home
+from pm.cli.prose_check import check_prose_shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm.llm.base import LanguageModel
     from pm.llm.bench import ModelBench
     from pm.llm.models import Model
     from pm.settings import LlmSettings
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Find, check, add, choose and time language models.", no_args_is_help=True)
-
-_PROSE_SECONDS = 600.0
-"""Longest time of the check of a model's texts."""
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a model, as `pm models list` shows it.")]
 
@@ -109,12 +106,13 @@ def check(
     The exit code is 0 if it can be used, and 20 if not.
     """
     from pm.cli.render import print_lines
+    from pm.plural import plural
 
     workspace, settings = open_workspace(context)
     model = _named(workspace, settings.llm, name)
     with _loaded(workspace, settings.llm, model) as engine:
         if prose:
-            _check_prose(workspace, engine)
+            check_prose_shown(workspace, engine)
             return
         info = engine.info
         scores = engine.score(
@@ -124,28 +122,13 @@ def check(
         values = scores.values[0] or (float("nan"), float("nan"))
         print_lines(
             f"Model {info.name}: sha256 {info.sha256}",
-            f"Loaded in {info.load_seconds:.1f} s with {info.threads} thread(s); it reads "
+            f"Loaded in {info.load_seconds:.1f} s with {plural(info.threads, 'thread')}; it reads "
             f"{info.context_tokens:,} tokens, and holds {text.call.memory_bytes / 1e6:,.0f} MB.",
             f"Noise of a log-probability: {info.noise:.3f}. Differences within it say nothing.",
             f"'Profit doubles' is positive rather than negative by {values[0] - values[1]:+.2f}.",
-            f"It wrote {text.call.output_tokens} tokens in {text.call.seconds:.2f} s: …{text.text}",
+            f"It wrote {text.call.output_tokens} tokens in {text.call.seconds:.2f} s, to show its speed: "
+            f"The price of a share is{text.text} …",
         )
-
-
-def _check_prose(workspace: Workspace, engine: LanguageModel) -> None:
-    """Let a model write about the sheets, keep what was found, and show it."""
-    from pm.cli.render import print_lines
-    from pm.llm.prose import check_prose, save_prose_report
-
-    report = check_prose(engine, _PROSE_SECONDS)
-    save_prose_report(workspace.models, report)
-    verdict = "It may write in runs." if report.passed else "It may not write: code writes, and it orders the clauses."
-    print_lines(
-        f"Model {report.model}: sha256 {report.sha256}",
-        f"{report.true} of {report.sheets} texts hold in every claim ({report.asked} asked, {report.seconds:.0f} s).",
-        *(f"Sheet {failure.sheet}, {failure.ticker}: {failure.problem}" for failure in report.failures),
-        verdict,
-    )
 
 
 @app.command()

@@ -64,6 +64,8 @@ def import_(
         if content.rows > content.texts.height:
             line += f" {plural(content.rows - content.texts.height, 'row')} were in the file twice."
         print_lines(line)
+        if landed and settings.llm.enabled:
+            print_lines("The next `pm run` has the language model read what is new: see docs/texts.md.")
         if content.cut:
             print_lines(f"{plural(content.cut, 'text')} of more than 100,000 characters were cut off there.")
         without = sorted(set(content.texts["ticker"]) - _tickers(lake))
@@ -109,7 +111,7 @@ def list_(
     )
     print_frame(shown, formats={"positive": ".0%"}, optional=[["source"], ["counts_from"]])
     if edge and read.height:
-        print_lines("", f"Use in forecasts: {edge[0]['verdict']}. {edge[0]['reason']}")
+        print_lines("", f"Forecasts do not use the sentiment: an edge is {edge[0]['verdict']}. {edge[0]['reason']}")
 
 
 def _read(lake: Lake, texts: pl.DataFrame) -> pl.DataFrame:

@@ -150,7 +150,11 @@ def by_score(model: LanguageModel, asked: Asked, *, deadline_seconds: float) -> 
     margin = (ranked[0][0] or 0.0) - (ranked[1][0] or 0.0)
     (tokens,) = model.count_tokens([f" {asked.masked}"])
     noise = model.info.noise * math.sqrt(max(tokens, 1))
-    return Match(nearest, margin > noise, f"by {model.info.name}: {margin:.1f} above the next, noise {noise:.1f}")
+    return Match(
+        nearest,
+        margin > noise,
+        f"by model {model.info.name}: its score is {margin:.1f} above the next, of which {noise:.1f} can be noise",
+    )
 
 
 def by_words(asked: Asked) -> Match:

@@ -15,6 +15,7 @@ from pm.llm.prose_writing import write_prose
 from pm.llm.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pm.llm.base import LanguageModel
@@ -84,7 +85,9 @@ def fact_sheets() -> tuple[FactSheet, ...]:
     return tuple(FactSheet.from_json(sheet) for sheet in stored)
 
 
-def check_prose(model: LanguageModel, deadline: float) -> ProseReport:
+def check_prose(
+    model: LanguageModel, deadline: float, progress: Callable[[int, int], None] | None = None
+) -> ProseReport:
     """Let a model write about each sheet once, and count the texts in which every claim holds.
 
     Parameters
@@ -93,6 +96,8 @@ def check_prose(model: LanguageModel, deadline: float) -> ProseReport:
         The model.
     deadline
         Longest time of the whole check, in seconds; what was not asked by then counts as failed.
+    progress
+        Called with the number of sheets that are done, and that of all.
     """
     started = time.monotonic()
     sheets = fact_sheets()
@@ -105,6 +110,8 @@ def check_prose(model: LanguageModel, deadline: float) -> ProseReport:
         written = write_prose(model, sheet, call_seconds=min(_CALL_SECONDS, left), tries=1)
         if isinstance(written, str):
             failures.append(ProseFailure(place, sheet.ticker, written))
+        if progress is not None:
+            progress(place, len(sheets))
     return ProseReport(
         model=model.info.name,
         sha256=model.info.sha256,

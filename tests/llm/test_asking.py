@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,11 +99,12 @@ def test_a_question_without_a_ticker_has_no_query_that_needs_one() -> None:
 def test_every_query_reads_what_the_lake_has(tmp_path: Path) -> None:
     with Lake(tmp_path / "lake", load_settings().lake, TABLES, views=[sql_dir()]) as lake:
         for question in QUESTIONS:
-            for literal in ("'AAPL'", "NULL"):
-                assert lake.query(question.sql.replace("$ticker", literal)).height <= 10
+            for ticker in ("AAPL", "O'X", *([] if question.needs_ticker else [None])):
+                statement = question.statement(ticker)
+                assert "$" not in statement
+                assert ("AAPL" in statement) == (ticker == "AAPL" and question.name != "runs")
+                assert lake.query(statement).height <= 10
     assert len({question.name for question in QUESTIONS}) == len(QUESTIONS)
-    for question in QUESTIONS:
-        assert question.needs_ticker == bool(re.search(r"= \$ticker", question.sql) and "slice" not in question.sql)
 
 
 def test_the_model_names_queries_and_writes_none(engine: Engine) -> None:

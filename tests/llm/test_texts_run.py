@@ -128,5 +128,5 @@ def test_a_question_is_answered_with_its_query_and_rows(workspace: Path, pm: Pm)
     assert "three nearest" in unsure.stdout
     with_model = pm(workspace, "ask", "why is AAPL a HOLD?", env=WITH_MODEL)
     assert with_model.returncode == 0, with_model.stderr
-    assert "by default" in with_model.stdout
+    assert "by model default" in with_model.stdout
     assert pm(workspace, "ask", " ").returncode == 5
