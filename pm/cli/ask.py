@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ask"]
 
-_WITH_COMMENTARY = {"signal", "opinion", "volatility"}
+_WITH_COMMENTARY = ("signal", "opinion", "volatility")
 """Questions whose answer is followed by the commentary on the ticker."""
 _SHARES = (
     "confidence", "probability_gain", "probability_loss", "probability_positive", "expected_return", "lower", "upper",
@@ -48,7 +48,7 @@ def ask(
         asked = understand(question, known)
         match = _matched(workspace, settings, asked, words=words)
         if not match.is_sure:
-            print_lines("It is not clear what is meant.", f"Looked for {match.how}.", "The three nearest questions:")
+            print_lines("It is not clear what is meant.", f"Searched {match.how}.", "The three nearest questions:")
             print_lines(*(f"  {near.name:<11} {near.about}: {near.examples[0]}" for near in match.nearest))
             return
         _answer(workspace, settings, lake, match.nearest[0], asked.ticker, match.how)

@@ -128,7 +128,8 @@ def by_score(model: LanguageModel, asked: Asked, *, deadline_seconds: float) -> 
 
     The score is the log-probability of the whole question after the examples of a query, so that queries with long and
     short descriptions compare (Min et al., 2022, Noisy channel language model prompting). The model is sure if the best
-    score exceeds the second by more than the noise of the question's tokens.
+    score exceeds the second by more than the noise of the question's tokens. A question that has no word in common with
+    any example is about something else, whatever the scores.
 
     Raises
     ------
@@ -150,9 +151,10 @@ def by_score(model: LanguageModel, asked: Asked, *, deadline_seconds: float) -> 
     margin = (ranked[0][0] or 0.0) - (ranked[1][0] or 0.0)
     (tokens,) = model.count_tokens([f" {asked.masked}"])
     noise = model.info.noise * math.sqrt(max(tokens, 1))
+    known = set().union(*(_words(example) for question in usable for example in question.examples))
     return Match(
         nearest,
-        margin > noise,
+        margin > noise and not known.isdisjoint(_words(asked.masked)),
         f"by model {model.info.name}: its score is {margin:.1f} above the next, of which {noise:.1f} can be noise",
     )
 

@@ -116,3 +116,7 @@ def test_the_model_names_queries_and_writes_none(engine: Engine) -> None:
         assert set(match.nearest) <= set(QUESTIONS)
         ranks.append(name in {near.name for near in match.nearest})
     assert sum(ranks) >= 0.7 * len(ranks)
+    for nonsense in ("hello there", "colourless green ideas"):
+        match = by_score(engine, understand(nonsense, KNOWN), deadline_seconds=120)
+        assert match is not None
+        assert not match.is_sure
