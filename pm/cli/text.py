@@ -58,11 +58,11 @@ def import_(
         with progress_shown() as observer:
             result = import_texts(lake, workspace, settings, observer, texts=content.texts)
         landed = lake.select("raw.texts", columns=("ticker",), run_id=result.run_id).height
-        line = f"{plural(landed, 'text')} imported, of {plural(content.rows, 'row')} of {path.name}."
+        line = f"{plural(landed, 'text')} imported, of {plural(content.row_count, 'row')} of {path.name}."
         if content.texts.height > landed:
-            line += f" {plural(content.texts.height - landed, 'text')} were in the lake already."
-        if content.rows > content.texts.height:
-            line += f" {plural(content.rows - content.texts.height, 'row')} were in the file twice."
+            line += f" {plural(content.texts.height - landed, 'text')} already in the lake."
+        if content.row_count > content.texts.height:
+            line += f" {plural(content.row_count - content.texts.height, 'row')} repeated in the file."
         print_lines(line)
         if landed and settings.llm.enabled:
             print_lines("The next `pm run` has the language model read what is new: see docs/texts.md.")

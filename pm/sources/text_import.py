@@ -55,14 +55,14 @@ class TextFileContent:
     ----------
     texts
         Texts with the columns of `TEXTS_SCHEMA`, by time of publication, each identifier once.
-    rows
+    row_count
         Number of rows of the file, those that it has twice included.
     cut
         Number of texts that were longer than allowed, and end in `…`.
     """
 
     texts: pl.DataFrame
-    rows: int
+    row_count: int
     cut: int
 
 

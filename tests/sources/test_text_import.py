@@ -62,7 +62,7 @@ def test_a_file_has_the_same_identifiers_again_and_each_text_once(file: Path) ->
     text = "ticker,time,text\nA,2024-01-31T14:30:00Z,one\nA,2024-01-31T15:30:00+01:00,one\nB,2024-01-31T14:30:00Z,one\n"
     first, second = read(file, text), read(file, text)
     assert first.texts["source_id"].to_list() == second.texts["source_id"].to_list()
-    assert (first.rows, first.texts.height) == (3, 2)  # half past two, twice
+    assert (first.row_count, first.texts.height) == (3, 2)  # half past two, twice
 
 
 @pytest.mark.parametrize(
