@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from pm.errors import ModelError, PmError
-from pm.llm.available import model_to_use
+from pm.llm.available import model_to_use, model_wanted
 from pm.llm.engine import INSTALL, Engine, EngineOptions, require_installed
 from pm.llm.models import free_bytes, prepare_default, problem_of
 from pm.llm.registry import Registry
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pm.llm.available import ChosenModel
     from pm.llm.models import Model
     from pm.settings.llm import LlmSettings
 
@@ -97,6 +99,11 @@ class ModelOfRun:
 
     def __exit__(self, *error: object) -> None:
         self._close()
+
+    @cached_property
+    def wanted(self) -> ChosenModel:
+        """The model that the stages of the run depend on; see `model_wanted`. It is looked for once in a run."""
+        return model_wanted(self._folder, self._settings)
 
     def open(self, notify: Callable[[str], None]) -> Engine:
         """Return the model. It is loaded if no stage has asked for it, or if its process has died since.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pm.llm.available import ChosenModel, model_to_use, model_wanted
+from pm.llm.available import ChosenModel, model_to_use
 from pm.llm.base import LanguageModel
 from pm.llm.record import KNOWN, Recorder
 from pm.pipeline.stage import Context
@@ -24,7 +24,7 @@ Choice = Callable[[Context], ChosenModel]
 
 def wanted(context: Context) -> ChosenModel:
     """Return the model that a stage depends on: that of the settings, however much memory is free."""
-    return model_wanted(context.workspace.models, context.settings.llm)
+    return context.model.wanted
 
 
 def usable(context: Context) -> ChosenModel:
