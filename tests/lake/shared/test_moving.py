@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -20,27 +21,31 @@ if TYPE_CHECKING:
 
     from pm.lake.location import LakeLocation
     from pm.settings import LakeSettings
-    from tests.conftest import Pm
+    from tests.conftest import Build, Pm
 
 
 @pytest.fixture
-def local(tmp_path: Path, pm: Pm, write_bars: Callable[..., Path]) -> Path:
+def local(tmp_path: Path, build_once: Build, pm: Pm, write_bars: Callable[..., Path]) -> Path:
     """A workspace with a lake of its own, with rows in files and in the catalog."""
-    folder = tmp_path / "local"
-    folder.mkdir()
-    assert pm(folder, "init").returncode == 0
-    for ticker in ("AAA", "BBB"):
-        assert pm(folder, "import", write_bars(ticker)).returncode == 0
-    assert pm(folder, "universe", "add", "AAA", "BBB").returncode == 0
-    assert pm(folder, "universe", "remove", "BBB").returncode == 0
-    return folder
+
+    def build(folder: Path) -> None:
+        assert pm(folder, "init").returncode == 0
+        for ticker in ("AAA", "BBB"):
+            assert pm(folder, "import", write_bars(ticker)).returncode == 0
+        assert pm(folder, "universe", "add", "AAA", "BBB").returncode == 0
+        assert pm(folder, "universe", "remove", "BBB").returncode == 0
+
+    return shutil.copytree(build_once("moving", build), tmp_path / "local")
 
 
 def contents(lake: Lake) -> dict[tuple[int, str], pl.DataFrame]:
-    """Return every table at every snapshot that has it."""
+    """Return every table at the newest snapshot, and those with rows at every earlier one that has them."""
     found = {}
+    newest = lake.snapshots()["snapshot_id"].max()
+    with_rows = [name for name, table in lake.tables.items() if lake.read(table).height]
     for snapshot in lake.snapshots()["snapshot_id"]:
-        for name, table in lake.tables.items():
+        for name in lake.tables if snapshot == newest else with_rows:
+            table = lake.tables[name]
             try:
                 found[snapshot, name] = lake.read(table, at=snapshot)
             except LakeError:
