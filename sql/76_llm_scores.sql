@@ -1,5 +1,6 @@
 -- Whether a language model's opinions have beaten the martingale: only then do they count in signal_routing.
 -- basis: 'runs' for opinions given as the days passed; for those of a look at a past day, its run_id.
+-- model: Name of the model, as pm models list shows it.
 -- calls: Number of opinions whose horizon is over; of several on a ticker from one date, the first counts.
 -- dates: Number of origin dates that the test counts: each is on or after the last outcome of the one before, so that horizons do not overlap.
 -- brier: Mean squared difference between the probability of a rise and what happened.

@@ -77,6 +77,7 @@ STAGE_EVENTS = Table(
         ),
         Column("error", TEXT, "Error message; null if nothing failed."),
     ),
+    inlined_rows=100,  # a run without news writes a row for each of its stages
 )
 
 EXCLUSIONS = Table(
