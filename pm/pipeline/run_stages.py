@@ -22,11 +22,11 @@ RUN_STAGES = (
     land.STAGE,
     check.STAGE,
     texts.STAGE,
-    sentiment.STAGE,
     features.STAGE,
     volatility.STAGE,
     forecast.STAGE,
     signals.STAGE,
+    sentiment.STAGE,  # the language model stays in memory from here on
     opinions.STAGE,
     llm.STAGE,
     report.STAGE,

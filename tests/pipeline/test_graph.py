@@ -43,7 +43,7 @@ def test_stages_that_wait_for_each_other_are_refused_by_name() -> None:
 
 def test_the_stages_of_a_run_have_the_order_that_the_readme_shows() -> None:
     names = [
-        "land", "check", "texts", "sentiment", "features", "volatility", "forecast", "signals", "opinions", "llm",
+        "land", "check", "texts", "features", "volatility", "forecast", "signals", "sentiment", "opinions", "llm",
         "report",
     ]  # fmt: skip
     assert [one.name for one in in_order(RUN_STAGES)] == names
