@@ -153,7 +153,7 @@ def add(
 
 @app.command()
 def use(context: typer.Context, name: _Name) -> None:
-    """Let runs use a model, and the default one where it cannot be: writes llm.chain in config/llm.yml."""
+    """Let runs use a model, and those of llm.chain behind it where it cannot be: writes config/llm.yml."""
     from pm.cli.render import print_lines
     from pm.llm.models import free_bytes, problem_of
     from pm.llm.registry import Registry
@@ -164,7 +164,8 @@ def use(context: typer.Context, name: _Name) -> None:
     problem = problem_of(model, settings.llm, free_bytes())
     if problem is not None:
         raise _unusable(model, problem)
-    _write_chain(workspace, list(dict.fromkeys([model.name, DEFAULT_MODEL])))
+    others = (one for one in settings.llm.chain if f"{one}:latest" != model.name)
+    _write_chain(workspace, list(dict.fromkeys([model.name, *others, DEFAULT_MODEL])))
     print_lines(f"Runs use {model.name} from now on.")
     registry = Registry(workspace.models)
     if not model.is_default and registry.bench(model.sha256(registry)) is None:

@@ -76,6 +76,11 @@ def test_a_model_is_added_timed_used_and_left(workspace: Path, pm: Pm) -> None:
     used = models(pm, workspace, "use", "mine")
     assert "not timed here yet" in used.stdout
     assert load_settings(workspace / "config").llm.chain == ["mine", "default"]
+    os.link(file, workspace / "other.gguf")
+    assert models(pm, workspace, "add", "other.gguf").returncode == 0
+    for name, chain in (("other", ["other", "mine", "default"]), ("mine", ["mine", "other", "default"])):
+        assert models(pm, workspace, "use", name).returncode == 0
+        assert load_settings(workspace / "config").llm.chain == chain
     listed = models(pm, workspace, "list").stdout
     assert "mine is passed over. It was not timed here yet" in listed
 
