@@ -123,7 +123,8 @@ def read_text(text: str, sheet: FactSheet) -> Reading:
                     token.mark = mark(fact, sheet)
                     numbers.append(FoundNumber(start + token.start, token.text, fact))
         _settle_phrases(sentence, tokens, sheet.ticker)
-        problems += [f"no cell says {token.text!r}" for token in tokens if _is_unfounded(token)]
+        unfounded = [token.text for token in tokens if _is_unfounded(token)]
+        problems += [f"no cell says {word!r}" for word in sorted(unfounded, key=len, reverse=True)]  # 'is' says little
     if Quantity.ACTION not in rests_on and sheet.get(Quantity.ACTION) is not None:
         problems.append("it does not say the action")
     return Reading(tuple(numbers), tuple(rests_on.values()), tuple(dict.fromkeys(problems)))

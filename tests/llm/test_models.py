@@ -76,15 +76,36 @@ def test_the_chain_chooses_by_what_is_here_fits_and_was_fast(tmp_path: Path, wri
     untimed = "It was not timed here yet: pm models bench."
     assert chosen() == (None, ["It is not here.", untimed, untimed])
     (tmp_path / "small.gguf").write_bytes((tmp_path / "small.gguf").read_bytes() + b"\0")  # a content of its own
-    registry.set_bench(registry.sha256(tmp_path / "small.gguf"), {"p95_seconds": 4.9})
+    registry.set_bench(registry.sha256(tmp_path / "small.gguf"), {"p95_seconds": 4.9, "deadline_misses": 0})
     assert chosen() == ("small", ["It is not here.", untimed])
-    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 5.1})
+    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 5.1, "deadline_misses": 0})
     assert chosen()[1][1].startswith("The bench found 5.1 s")
-    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 0.5})
+    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 0.5, "deadline_misses": 0})
     assert chosen() == ("big", ["It is not here."])
     chosen_name, reasons = chosen(free=2**20)
     assert chosen_name is None
     assert "MiB of memory, and 1 MiB are free" in reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("bench", "reason"),
+    [
+        ({"p95_seconds": 4.9, "deadline_misses": 1, "meets_bound": False}, "cut off 1 call at the bound"),
+        ({"p95_seconds": 4.9, "deadline_misses": 3}, "cut off 3 calls"),
+        ({"p95_seconds": 4.9}, "cut off an unknown number of calls"),
+        ({"p95_seconds": float("nan"), "deadline_misses": 0}, "an unknown time"),
+        ({"p95_seconds": float("inf"), "deadline_misses": 0}, "an unknown time"),
+        ({"p95_seconds": "fast", "deadline_misses": 0}, "an unknown time"),
+    ],
+)
+def test_a_model_whose_bench_did_not_meet_the_bound_is_passed_over(
+    tmp_path: Path, write_gguf: Callable[..., Path], bench: dict[str, object], reason: str
+) -> None:
+    registry = Registry(tmp_path)
+    registry.set_bench(registry.sha256(write_gguf("tiny.gguf")), bench)
+    choice = choose_model(find_models(tmp_path), with_chain("tiny"), Registry(tmp_path), PLENTY)
+    assert choice.model is None
+    assert reason in choice.passed_over[0][1]
 
 
 def test_the_default_model_needs_no_bench(default_model: Model, tmp_path: Path) -> None:
