@@ -53,7 +53,7 @@ def model_to_use(
     folder: Path,
     settings: LlmSettings,
     *,
-    models: Sequence[Model] | None = None,
+    models: Callable[[], Sequence[Model]] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> ChosenModel:
     """Return the model that would be loaded now: the first of the chain that fits in the free memory.
@@ -63,7 +63,7 @@ def model_to_use(
     folder
         Folder of the workspace's models.
     models
-        The models that are here; None to look for them.
+        Returns the models that are here; None to look for them.
     notify
         Called with a line before a large file is hashed.
     """
@@ -74,7 +74,7 @@ def model_wanted(
     folder: Path,
     settings: LlmSettings,
     *,
-    models: Sequence[Model] | None = None,
+    models: Callable[[], Sequence[Model]] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> ChosenModel:
     """Return the model that would be loaded if there were memory enough.
@@ -93,7 +93,7 @@ def _chosen(
     folder: Path,
     settings: LlmSettings,
     free: int | None,
-    models: Sequence[Model] | None,
+    models: Callable[[], Sequence[Model]] | None,
     notify: Callable[[str], None] | None,
 ) -> ChosenModel:
     if not settings.enabled:
@@ -102,7 +102,7 @@ def _chosen(
         return ChosenModel(problem=f"language model not installed: {INSTALL}")
     try:
         registry = Registry(folder, notify)
-        choice = choose_model(here(folder, settings) if models is None else models, settings, registry, free)
+        choice = choose_model(here(folder, settings) if models is None else models(), settings, registry, free)
         model = choice.model
         if model is None:
             reasons = " ".join(f"{name}: {reason}" for name, reason in choice.passed_over)

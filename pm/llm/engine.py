@@ -210,7 +210,7 @@ class Engine:
         options = self._options
         threads = options.threads or free_cores()
         started = time.monotonic()
-        process = _Process()
+        process = self._new_process()
         load = Load(str(options.path), options.context_tokens, options.batch_size, threads, options.chat_template)
         try:
             reply = _reply(process.ask(load, _LOAD_SECONDS), options.name)
@@ -223,10 +223,26 @@ class Engine:
             ) from None
         except BaseException:
             process.end(is_gentle=False)
+            self._deaths += 1  # a model that is refused is not loaded again at each call
             raise
         self._process = process
         noise, context_tokens = reply.value
         return ModelInfo(options.name, options.sha256, noise, context_tokens, time.monotonic() - started, threads)
+
+    def _new_process(self) -> _Process:
+        try:
+            return _Process()
+        except OSError as error:
+            self._deaths += 1
+            raise _not_started(error, self._options.name) from None
+
+
+def _not_started(error: OSError, where: str) -> ModelError:
+    return ModelError(
+        f"The process of the language model cannot be started: {error.strerror or error}.",
+        where=where,
+        hint="end other programs, or raise the limits on processes and open files",
+    )
 
 
 class _Process:
@@ -237,8 +253,13 @@ class _Process:
         ours, theirs = context.Pipe()
         self._connection: Connection = ours
         self.process: BaseProcess = context.Process(target=serve, args=(theirs,), name="pm-llm", daemon=True)
-        self.process.start()
-        theirs.close()  # so that its end is seen
+        try:
+            self.process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()  # so that its end is seen
 
     def ask(self, request: Request, seconds: float) -> Reply | Refused | Failed:
         """Return the answer.
@@ -275,7 +296,10 @@ def requantise(source: Path, target: Path, threads: int = 0) -> None:
         llama.cpp is not installed, cannot read the model or cannot write the file; no file is left then.
     """
     require_installed()
-    process = _Process()
+    try:
+        process = _Process()
+    except OSError as error:
+        raise _not_started(error, source.name) from None
     is_written = False
     try:
         _reply(process.ask(Requantise(str(source), str(target), threads or free_cores()), _LOAD_SECONDS), source.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from pm.errors import ModelError, PmError
@@ -23,7 +22,11 @@ __all__ = ["ModelOfRun", "load", "open_model"]
 
 
 def open_model(
-    folder: Path, settings: LlmSettings, notify: Callable[[str], None], *, models: Sequence[Model] | None = None
+    folder: Path,
+    settings: LlmSettings,
+    notify: Callable[[str], None],
+    *,
+    models: Callable[[], Sequence[Model]] | None = None,
 ) -> Engine:
     """Load the model that `model_to_use` returns; close it, or use it in a `with` block.
 
@@ -34,7 +37,7 @@ def open_model(
     notify
         Called with lines that the user should read: that the default model's file is made, or a large one hashed.
     models
-        The models that are here; None to look for them.
+        Returns the models that are here; None to look for them.
 
     Raises
     ------
@@ -97,6 +100,7 @@ class ModelOfRun:
         self._settings = settings
         self._engine: Engine | None = None
         self._error: PmError | None = None
+        self._models: list[Model] | None = None
         self._wanted: ChosenModel | None = None
 
     def __enter__(self) -> Self:
@@ -114,7 +118,7 @@ class ModelOfRun:
             See `open_model`.
         """
         if self._wanted is None:
-            self._wanted = model_wanted(self._folder, self._settings, models=self._models, notify=notify)
+            self._wanted = model_wanted(self._folder, self._settings, models=self._here, notify=notify)
         return self._wanted
 
     def usable(self, notify: Callable[[str], None]) -> ChosenModel:
@@ -125,12 +129,13 @@ class ModelOfRun:
         notify
             See `open_model`.
         """
-        return model_to_use(self._folder, self._settings, models=self._models, notify=notify)
+        return model_to_use(self._folder, self._settings, models=self._here, notify=notify)
 
-    @cached_property
-    def _models(self) -> list[Model]:
-        """The models that are here; their headers are read once in a run."""
-        return here(self._folder, self._settings)
+    def _here(self) -> list[Model]:
+        """Return the models that are here; their headers are read once in a run."""
+        if self._models is None:
+            self._models = here(self._folder, self._settings)
+        return self._models
 
     def open(self, notify: Callable[[str], None]) -> Engine:
         """Return the model. It is loaded if no stage has asked for it, or if its process has died since.
@@ -153,12 +158,12 @@ class ModelOfRun:
             self._close()  # what killed it for one stage is no business of the next
         if self._engine is None:
             try:
-                self._engine = open_model(self._folder, self._settings, notify, models=self._models)
+                self._engine = open_model(self._folder, self._settings, notify, models=self._here)
             except PmError as error:
                 self._error = error
                 raise
             finally:
-                del self._models  # the file of the default model may have been made
+                self._models = None  # the file of the default model may have been made
         return self._engine
 
     def _close(self) -> None:
