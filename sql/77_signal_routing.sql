@@ -13,6 +13,8 @@ WITH opinion AS (
         max_by(p.action, p.run_id) AS action,
         max_by(p.reason, p.run_id) AS reason,
         max_by(p.model_sha256, p.run_id) AS model_sha256,
+        max_by(p.origin_date, p.run_id) AS origin_date,
+        max_by(p.is_late, p.run_id) AS is_late,
         bool_and(p.time_series_primary) AS time_series_primary
     FROM llm_opinions AS p
     JOIN run_outputs AS o ON o.output_run_id = p.run_id AND o.stage = 'opinions'
@@ -54,9 +56,10 @@ known AS (
         coalesce(c.beats_martingale, false) AS is_proven,
         CASE
             WHEN p.action IS NULL THEN 'The language model has no opinion.'
+            WHEN p.is_late THEN 'The opinion is from an old bar too, that of ' || p.origin_date || '.'
             WHEN c.reason IS NULL THEN 'None of its opinions is resolved yet, and the test needs 100.'
             WHEN NOT c.beats_martingale THEN c.reason
-        END AS unproven_because
+        END AS not_because
     FROM asked
     LEFT JOIN signal AS s USING (ticker)
     LEFT JOIN excluded AS e USING (ticker)
@@ -67,7 +70,7 @@ routed AS (
     SELECT
         *,
         CASE
-            WHEN unproven_because IS NULL AND (signal_problem IS NOT NULL OR NOT time_series_primary) THEN 'model'
+            WHEN not_because IS NULL AND (signal_problem IS NOT NULL OR NOT time_series_primary) THEN 'model'
             WHEN signal_problem IS NULL THEN 'time_series'
             ELSE 'none'
         END AS route
@@ -82,7 +85,7 @@ SELECT
     opinion_action,
     CASE
         WHEN route = 'model' THEN NULL
-        WHEN unproven_because IS NOT NULL THEN unproven_because
+        WHEN not_because IS NOT NULL THEN not_because
         ELSE 'The signal of the forecast is fresh, and goes first (llm.time_series_primary).'
     END AS abstains_because,
     time_series_primary

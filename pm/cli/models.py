@@ -32,16 +32,16 @@ def list_(context: typer.Context) -> None:
     import polars as pl
 
     from pm.cli.render import print_frame, print_lines
-    from pm.llm.available import first_of_chain, here
+    from pm.llm.available import here
     from pm.llm.engine import is_installed, require_installed
-    from pm.llm.models import free_bytes, problem_of
+    from pm.llm.models import choose_model, free_bytes, problem_of
     from pm.llm.registry import Registry
 
     workspace, settings = open_workspace(context)
-    registry = Registry(workspace.models)
+    registry = Registry(workspace.models, lambda line: typer.echo(line, err=True))
     models = here(workspace.models, settings.llm)
     free = free_bytes()
-    choice = first_of_chain(workspace.models, settings.llm, free)
+    choice = choose_model(models, settings.llm, registry, free)
     rows = []
     for model in models:
         header = model.header
@@ -153,7 +153,7 @@ def add(
 
 @app.command()
 def use(context: typer.Context, name: _Name) -> None:
-    """Let runs use a model, and the default one where it cannot be: writes llm.chain in config/llm.yml."""
+    """Let runs use a model, and those of llm.chain behind it where it cannot be: writes config/llm.yml."""
     from pm.cli.render import print_lines
     from pm.llm.models import free_bytes, problem_of
     from pm.llm.registry import Registry
@@ -164,7 +164,8 @@ def use(context: typer.Context, name: _Name) -> None:
     problem = problem_of(model, settings.llm, free_bytes())
     if problem is not None:
         raise _unusable(model, problem)
-    _write_chain(workspace, list(dict.fromkeys([model.name, DEFAULT_MODEL])))
+    others = (one for one in settings.llm.chain if f"{one}:latest" != model.name)
+    _write_chain(workspace, list(dict.fromkeys([model.name, *others, DEFAULT_MODEL])))
     print_lines(f"Runs use {model.name} from now on.")
     registry = Registry(workspace.models)
     if not model.is_default and registry.bench(model.sha256(registry)) is None:
@@ -295,12 +296,15 @@ def _write_json(file: Path, results: Sequence[ModelBench], best: str | None, why
 
 def _named(workspace: Workspace, settings: LlmSettings, name: str | None) -> Model:
     """Return the model of a name, or the one that runs use."""
-    from pm.llm.available import first_of_chain, here
-    from pm.llm.models import require_model
+    from pm.llm.available import here
+    from pm.llm.models import choose_model, require_model
+    from pm.llm.registry import Registry
 
+    models = here(workspace.models, settings)
     if name is not None:
-        return require_model(here(workspace.models, settings), name)
-    choice = first_of_chain(workspace.models, settings)
+        return require_model(models, name)
+    registry = Registry(workspace.models, lambda line: typer.echo(line, err=True))
+    choice = choose_model(models, settings, registry)
     if choice.model is None:
         raise _none_usable(choice.passed_over)
     return choice.model

@@ -10,6 +10,7 @@ from pm.llm.choosing import order_by_score, scores_of
 from pm.llm.clauses import Clause, ClauseKind, clauses_of, opening_of
 from pm.llm.prose_writing import WRITING_REFUSED, Prose, write_prose
 from pm.llm.quantities import Quantity
+from pm.plural import plural
 from pm.tables.vocabulary import Concern, Verdict, Writer
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Commentary:
     prose
         That text with its cells; None for clauses.
     reason
-        Why code chose, or why the text of a model was refused; None if neither.
+        Why code chose, why the text of a model was refused, or what a model was not told; None if nothing of these.
     """
 
     ticker: str
@@ -202,7 +203,8 @@ def _written(sheet: FactSheet, model: LanguageModel, ordered: Commentary, call_s
         return ordered  # what must not be left out is said by code
     written = write_prose(model, sheet, call_seconds=call_seconds)
     if isinstance(written, Prose):
-        return Commentary(sheet.ticker, Writer.MODEL, (), written, None)
+        told = f"{plural(written.left_out, 'clause')} left out: the context of the model is too small"
+        return Commentary(sheet.ticker, Writer.MODEL, (), written, told if written.left_out else None)
     return Commentary(sheet.ticker, ordered.writer, ordered.clauses, None, f"{WRITING_REFUSED}: {written}")
 
 

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from pm.errors import PmError
 from pm.llm.engine import INSTALL, is_installed
-from pm.llm.models import Choice, choose_model, find_models
+from pm.llm.models import choose_model, find_models
 from pm.llm.registry import Registry
 from pm.settings.process import ollama_folders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pm.llm.models import Model
     from pm.settings.llm import LlmSettings
 
-__all__ = ["ChosenModel", "first_of_chain", "here", "model_to_use", "model_wanted"]
+__all__ = ["ChosenModel", "here", "model_to_use", "model_wanted"]
 
 
 @dataclass(frozen=True)
@@ -48,50 +49,60 @@ def here(folder: Path, settings: LlmSettings) -> list[Model]:
     return find_models(folder, ollama_folders() if settings.ollama else ())
 
 
-def first_of_chain(folder: Path, settings: LlmSettings, free: int | None = None) -> Choice:
-    """Return the first model of the chain that can be used, whether models are enabled or not; see `choose_model`.
-
-    Parameters
-    ----------
-    folder
-        Folder of the workspace's models.
-    free
-        Free memory in bytes; None for what is free now.
-    """
-    return choose_model(here(folder, settings), settings, Registry(folder), free)
-
-
-def model_to_use(folder: Path, settings: LlmSettings) -> ChosenModel:
+def model_to_use(
+    folder: Path,
+    settings: LlmSettings,
+    *,
+    models: Callable[[], Sequence[Model]] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> ChosenModel:
     """Return the model that would be loaded now: the first of the chain that fits in the free memory.
 
     Parameters
     ----------
     folder
         Folder of the workspace's models.
+    models
+        Returns the models that are here; None to look for them.
+    notify
+        Called with a line before a large file is hashed.
     """
-    return _chosen(folder, settings, None)
+    return _chosen(folder, settings, None, models, notify)
 
 
-def model_wanted(folder: Path, settings: LlmSettings) -> ChosenModel:
+def model_wanted(
+    folder: Path,
+    settings: LlmSettings,
+    *,
+    models: Callable[[], Sequence[Model]] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> ChosenModel:
     """Return the model that would be loaded if there were memory enough.
 
     What a stage depends on: which model fits changes from night to night, and is no reason to do everything anew.
 
     Parameters
     ----------
-    folder
-        Folder of the workspace's models.
+    folder, models, notify
+        See `model_to_use`.
     """
-    return _chosen(folder, settings, sys.maxsize)
+    return _chosen(folder, settings, sys.maxsize, models, notify)
 
 
-def _chosen(folder: Path, settings: LlmSettings, free: int | None) -> ChosenModel:
+def _chosen(
+    folder: Path,
+    settings: LlmSettings,
+    free: int | None,
+    models: Callable[[], Sequence[Model]] | None,
+    notify: Callable[[str], None] | None,
+) -> ChosenModel:
     if not settings.enabled:
         return ChosenModel(problem="no language model (llm.enabled is false)")
     if not is_installed():
         return ChosenModel(problem=f"language model not installed: {INSTALL}")
     try:
-        choice, registry = first_of_chain(folder, settings, free), Registry(folder)
+        registry = Registry(folder, notify)
+        choice = choose_model(here(folder, settings) if models is None else models(), settings, registry, free)
         model = choice.model
         if model is None:
             reasons = " ".join(f"{name}: {reason}" for name, reason in choice.passed_over)

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from pm.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Call", "Generation", "LanguageModel", "Message", "ModelInfo", "Prompt", "Scores"]
+__all__ = ["Call", "Generation", "LanguageModel", "Message", "ModelInfo", "Prompt", "RefusedQuestionError", "Scores"]
+
+
+class RefusedQuestionError(ModelError):
+    """A question cannot be asked of a model, such as one that exceeds its context: asking again would not help."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class ModelInfo:
         Time that loading and measuring the noise took.
     threads
         Number of threads that it computes with.
+    template_hash
+        Hash of the template in which it is asked chats, in hexadecimal digits; empty if it has none.
     """
 
     name: str
@@ -58,6 +66,7 @@ class ModelInfo:
     context_tokens: int
     load_seconds: float
     threads: int
+    template_hash: str = ""
 
 
 @dataclass(frozen=True)

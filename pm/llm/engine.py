@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
 from pm.errors import ModelError
-from pm.llm.base import Call, Generation, ModelInfo, Scores
+from pm.llm.base import Call, Generation, ModelInfo, RefusedQuestionError, Scores
 from pm.llm.child import CountTokens, Failed, Generate, Load, Refused, Reply, Requantise, Score, serve
 
 if TYPE_CHECKING:
@@ -168,7 +168,14 @@ class Engine:
             raise TypeError("prompts is one text, and should be a list of prompts")
         request = Generate(tuple(prompts), max_tokens, seed, temperature, grammar, deadline_seconds)
         reply = self._ask(request, deadline_seconds)
-        key = generate_hash(prompts, max_tokens=max_tokens, seed=seed, grammar=grammar, temperature=temperature)
+        key = generate_hash(
+            prompts,
+            max_tokens=max_tokens,
+            seed=seed,
+            grammar=grammar,
+            temperature=temperature,
+            template_hash=self._info.template_hash,
+        )
         return Generation(reply.value, _call(key, deadline_seconds, reply.spent))
 
     def _ask(self, request: Request, seconds: float) -> Reply:
@@ -201,7 +208,7 @@ class Engine:
                 if isinstance(error, (EOFError, OSError)):
                     raise self._gone("The process of the language model died in this call.") from None
                 raise
-        return _reply(answer, self._options.name)
+        return _reply(answer, self._options.name, RefusedQuestionError)
 
     def _gone(self, what: str) -> ModelError:
         return ModelError(what, where=self._options.name, hint="choose another model, or report what it was asked")
@@ -210,7 +217,7 @@ class Engine:
         options = self._options
         threads = options.threads or free_cores()
         started = time.monotonic()
-        process = _Process()
+        process = self._new_process()
         load = Load(str(options.path), options.context_tokens, options.batch_size, threads, options.chat_template)
         try:
             reply = _reply(process.ask(load, _LOAD_SECONDS), options.name)
@@ -223,10 +230,35 @@ class Engine:
             ) from None
         except BaseException:
             process.end(is_gentle=False)
+            self._deaths += 1  # a model that is refused is not loaded again at each call
             raise
         self._process = process
         noise, context_tokens = reply.value
-        return ModelInfo(options.name, options.sha256, noise, context_tokens, time.monotonic() - started, threads)
+        template = options.chat_template
+        return ModelInfo(
+            name=options.name,
+            sha256=options.sha256,
+            noise=noise,
+            context_tokens=context_tokens,
+            load_seconds=time.monotonic() - started,
+            threads=threads,
+            template_hash="" if template is None else _hash([template]),
+        )
+
+    def _new_process(self) -> _Process:
+        try:
+            return _Process()
+        except OSError as error:
+            self._deaths += 1
+            raise _not_started(error, self._options.name) from None
+
+
+def _not_started(error: OSError, where: str) -> ModelError:
+    return ModelError(
+        f"The process of the language model cannot be started: {error.strerror or error}.",
+        where=where,
+        hint="end other programs, or raise the limits on processes and open files",
+    )
 
 
 class _Process:
@@ -237,8 +269,13 @@ class _Process:
         ours, theirs = context.Pipe()
         self._connection: Connection = ours
         self.process: BaseProcess = context.Process(target=serve, args=(theirs,), name="pm-llm", daemon=True)
-        self.process.start()
-        theirs.close()  # so that its end is seen
+        try:
+            self.process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()  # so that its end is seen
 
     def ask(self, request: Request, seconds: float) -> Reply | Refused | Failed:
         """Return the answer.
@@ -275,7 +312,10 @@ def requantise(source: Path, target: Path, threads: int = 0) -> None:
         llama.cpp is not installed, cannot read the model or cannot write the file; no file is left then.
     """
     require_installed()
-    process = _Process()
+    try:
+        process = _Process()
+    except OSError as error:
+        raise _not_started(error, source.name) from None
     is_written = False
     try:
         _reply(process.ask(Requantise(str(source), str(target), threads or free_cores()), _LOAD_SECONDS), source.name)
@@ -309,11 +349,17 @@ def score_hash(prefix: str, suffixes: Sequence[str], labels: Sequence[str]) -> s
 
 
 def generate_hash(
-    prompts: Sequence[Prompt], *, max_tokens: int, seed: int, grammar: str | None, temperature: float
+    prompts: Sequence[Prompt],
+    *,
+    max_tokens: int,
+    seed: int,
+    grammar: str | None,
+    temperature: float,
+    template_hash: str,
 ) -> str:
-    """Return the hash of a question for texts."""
+    """Return the hash of a question for texts. That of a chat is another in another template."""
     written = [
-        prompt if isinstance(prompt, str) else [[message.role, message.content] for message in prompt]
+        prompt if isinstance(prompt, str) else [template_hash, *([one.role, one.content] for one in prompt)]
         for prompt in prompts
     ]
     return _hash(["generate", written, max_tokens, seed, grammar, temperature])
@@ -342,11 +388,11 @@ def _call(key: str, deadline_seconds: float, spent: Spent) -> Call:
     )
 
 
-def _reply(answer: Reply | Refused | Failed, name: str) -> Reply:
+def _reply(answer: Reply | Refused | Failed, name: str, refusal: type[ModelError] = ModelError) -> Reply:
     if isinstance(answer, Reply):
         return answer
     if isinstance(answer, Refused):
-        raise ModelError(answer.what, where=name, hint=answer.hint)
+        raise refusal(answer.what, where=name, hint=answer.hint)
     raise ModelError(
         f"The language model failed: {answer.error}.", where=name, hint="report it with what the model was asked"
     )

@@ -1,6 +1,7 @@
-"""List what a checked text may say: the words that claim nothing, and the claims that code can verify.
+"""List what a checked text may say without a number: the words that claim nothing, and the claims that code verifies.
 
-Any other word claims something that no table holds, and a text with one is refused.
+What it may say with numbers is in `pm.llm.phrases`. Any other word claims something that no table holds, and a text
+with one is refused.
 """
 
 from __future__ import annotations
@@ -33,17 +34,15 @@ _DOWN = """
 DOWN = frozenset(_DOWN.split())
 """Words that say that a number beside them points down."""
 
-_NEUTRAL_WORDS = """
-    a about adjusted after also among an and are as assuming at bar bars be because between beyond but by chance close
-    closed cost costs date day days did do does each end ends equity error expected for forecast from had has
-    have having here horizon if in interval is it its last level lies median model models of on or out over past
-    per percent point points position price probability range ranges recent return returns round run sample
-    session sessions share shares signal since size so stands stock stop suggested target than that the their
-    them they this threshold ticker times to trading trip until volatility was weight were where which while
-    with within year years
-"""
-NEUTRAL_WORDS = frozenset(_NEUTRAL_WORDS.split())
-"""Words that claim nothing. Each other word must be part of a claim that holds, or tell the direction of a number."""
+NEUTRAL_WORDS = frozenset(("a", "also", "an", "and", "but", "it", "its", "the", "their", "while", "with"))
+"""Words that claim nothing wherever they stand: neither verbs nor nouns, nor words of place, time or cause."""
+
+SUBJECT = r"(it|\.+|((its|the) )?(adjusted )?(close|price))"
+"""What stands for the share; dots stand for the ticker."""
+_VISIBLE = 0.0005
+"""Fall below the high that is written as 0.1%: less is no fall."""
+_MODELS = r"(it|they|\.+|(its |the )?models?)"
+_TEST = r"(out of sample, )?"
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,15 @@ class Claim:
         Whether it is true.
     rests_on
         Quantities that decide.
+    is_whole
+        Whether it says all by itself. If not, its words have to be part of a phrase of `pm.llm.phrases` too, which
+        says of what they are said.
     """
 
     pattern: re.Pattern[str]
     holds: Callable[[FactSheet], bool]
     rests_on: tuple[Quantity, ...]
+    is_whole: bool = True
 
 
 def _is(quantity: Quantity, word: str) -> Callable[[FactSheet], bool]:
@@ -110,37 +113,56 @@ def claims(sheet: FactSheet) -> list[Claim]:
     rank, size = (Quantity.VOLATILITY_RANK,), (Quantity.SIZE,)
     verdict, volatility = (Quantity.VERDICT,), (Quantity.ANNUAL_VOLATILITY,)
     model = re.escape(sheet.word(Quantity.MODEL) or "no model")
+    is_volatile = _compares(*volatility, by=VOLATILE.__le__)
     off = _compares(Quantity.SIZE, by=lambda share: share == 0)
-    found: list[tuple[str, Callable[[FactSheet], bool], tuple[Quantity, ...]]] = [
-        (r"short positions are off, so that the signal to sell means to hold none of it", off, size),
-        (r"short position\b", _compares(Quantity.SIZE, by=lambda share: share < 0), size),
-        (r"has no signal in this run", lambda sheet: sheet.get(Quantity.ACTION) is None, (Quantity.ACTION,)),
-        (r"(has|have) no edge|no edge|without an edge|lacks? an edge", no_edge, verdict),
-        (r"did not do significantly better than assuming no change", no_edge, verdict),
-        (r"did significantly better than assuming no change", edge, verdict),
+    partly: list[tuple[str, Callable[[FactSheet], bool], tuple[Quantity, ...]]] = [
         (r"times that of assuming no change", _has(Quantity.RELATIVE_RMSE), verdict),
-        (r"\bedge\b", edge, verdict),
-        (r"neither reaches the threshold|(does|do) not reach the threshold", below, chances),
-        (r"both reach the threshold", tied, chances),
-        (r"although its models have no edge", no_edge, verdict),
-        (r"which reaches the threshold|reaches the threshold", reached, chances),
+        (r"reaches the threshold", reached, chances),
         (r"is more than the costs?", gained, costs),
         (r"is a loss of more than the costs?", lost, costs),
         (r"is (smaller|less) than the costs?", small, costs),
         (r"not higher than on any of", _compares(*rank, by=lambda share: share == 0), rank),
         (r"higher than on all of", _compares(*rank, by=lambda share: share == 1), rank),
-        (r"is at its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: abs(share) < 0.0005), ()),
-        (r"below its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: share < 0), ()),
-        (r"(some sessions )?before the day of the run", _is_old, (Quantity.SIMPLIFIED,)),
-        (r"high volatility|is volatile", _compares(*volatility, by=VOLATILE.__le__), volatility),
-        (r"the lower end|the upper end", lambda _: True, ()),
-        (rf"{model} has the largest weight", _has(Quantity.MODEL), (Quantity.MODEL,)),
+        (r"short position", _compares(Quantity.SIZE, by=lambda share: share < 0), size),
         *((rf"flagged as {words}", _names(Quantity.FLAG_RULE, rule), ()) for rule, words in FLAGGED.items()),
-        *((rf"has no signal: {words}", _names(Quantity.LEFT_OUT, one), ()) for one, words in LEFT_OUT.items()),
+    ]
+    whole: list[tuple[str, Callable[[FactSheet], bool], tuple[Quantity, ...]]] = [
+        (r"short positions are off, so that the signal to sell means to hold none of it", off, size),
+        (rf"{SUBJECT} has no signal in this run", lambda sheet: sheet.get(Quantity.ACTION) is None, (Quantity.ACTION,)),
+        (rf"({_MODELS} (has|have|lacks?) )?no edge|without an edge|{_MODELS} lacks? an edge", no_edge, verdict),
+        (rf"{_TEST}{_MODELS} did not do significantly better than assuming no change", no_edge, verdict),
+        (rf"{_TEST}{_MODELS} did significantly better than assuming no change", edge, verdict),
+        (rf"({_MODELS} (has|have) )?an edge|with edge", edge, verdict),
+        (r"neither reaches the threshold", below, chances),
+        (r"both reach the threshold", tied, chances),
+        (rf"although {_MODELS} have no edge", no_edge, verdict),
+        (
+            rf"{SUBJECT} (is|stands) at its high( of the past year)?",
+            _compares(Quantity.DRAWDOWN, by=lambda share: abs(share) < _VISIBLE),
+            (),
+        ),
+        (
+            rf"{SUBJECT} (is|stands) below its high( of the past year)?",
+            _compares(Quantity.DRAWDOWN, by=lambda share: share < 0),
+            (),
+        ),
+        (rf"with (a )?high volatility|{SUBJECT} is volatile", is_volatile, volatility),
+        (rf"(among (its|the) models, )?{model} has the largest weight", _has(Quantity.MODEL), (Quantity.MODEL,)),
+        *(
+            (rf"{SUBJECT} has no signal: {words}", _names(Quantity.LEFT_OUT, one), ())
+            for one, words in LEFT_OUT.items()
+        ),
         *((words.lower(), _names(Quantity.SIMPLIFIED, one), ()) for one, words in SIMPLIFIED.items()),
     ]
     for action in Action:
         word = action.value.lower()
-        found.append((rf"\bnot an? {word}\b", _is_not(Quantity.ACTION, action.value), (Quantity.ACTION,)))
-        found.append((rf"\b{word}\b", _is(Quantity.ACTION, action.value), (Quantity.ACTION,)))
-    return [Claim(re.compile(rf"(?<!\w)({pattern})(?!\w)"), holds, rests_on) for pattern, holds, rests_on in found]
+        said = rf"(({SUBJECT}|(its|the) signal) is )?"
+        whole.append((rf"{said}not an? {word}", _is_not(Quantity.ACTION, action.value), (Quantity.ACTION,)))
+        whole.append((rf"{said}(an? )?{word}", _is(Quantity.ACTION, action.value), (Quantity.ACTION,)))
+    partly.append((r"some sessions before the day of the run", _is_old, (Quantity.SIMPLIFIED,)))
+    partly.append((r"high volatility", is_volatile, volatility))
+    return [
+        Claim(re.compile(rf"(?<!\w)({pattern})(?!\w)"), holds, rests_on, is_whole)
+        for found, is_whole in ((whole, True), (partly, False))
+        for pattern, holds, rests_on in found
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import isfinite
+from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from pm.errors import ModelError, did_you_mean
 from pm.llm.engine import requantise, require_installed
 from pm.llm.gguf import read_gguf
 from pm.llm.ollama import ollama_models
+from pm.plural import plural
 from pm.settings.llm import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -263,13 +266,14 @@ def _make(source: Path, target: Path, registry: Registry) -> str:
 def _default(folder: Path) -> Model | None:
     """Return the default model; None if the package that carries it is not installed and it was not made before."""
     made = folder / DEFAULT_FILE
-    if made.exists():
+    is_made = isfile(made)  # noqa: PTH113 - is_file raises where the folder must not be entered
+    if is_made:
         found = _from_file(DEFAULT_MODEL, made, "package")
         if found.problem is None:
             return found
     source = _packaged()
     if source is None:
-        return found if made.exists() else None
+        return found if is_made else None
     try:
         return Model(DEFAULT_MODEL, made, "package", read_gguf(source), source=source)
     except ModelError as error:
@@ -296,8 +300,12 @@ def _problem_in_bench(bench: dict[str, object] | None, settings: LlmSettings) ->
     """Return why a model counts as too slow here."""
     if bench is None:
         return "It was not timed here yet: pm models bench."
-    slowest = bench.get("p95_seconds")
-    if not isinstance(slowest, (int, float)) or slowest > settings.bound_seconds:
-        shown = f"{slowest:.1f} s" if isinstance(slowest, (int, float)) else "an unknown time"
+    slowest, cut_off = bench.get("p95_seconds"), bench.get("deadline_misses")
+    if not isinstance(slowest, (int, float)) or not slowest <= settings.bound_seconds:  # a NaN neither
+        is_known = isinstance(slowest, (int, float)) and isfinite(slowest)
+        shown = f"{slowest:.1f} s" if is_known else "an unknown time"
         return f"The bench found {shown} for a call (p95), above llm.bound_seconds ({settings.bound_seconds:g} s)."
+    if cut_off != 0:
+        shown = plural(cut_off, "call") if isinstance(cut_off, int) else "an unknown number of calls"
+        return f"The bench cut off {shown} at the bound that was set then: pm models bench."
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from os.path import isfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def _manifests(root: Path) -> Iterator[Path]:
             except OSError:
                 continue
         if depth == 3:
-            yield from (entry for entry in entries if entry.is_file())
+            # is_file raises where a folder can be listed and not entered
+            yield from (entry for entry in entries if isfile(entry))  # noqa: PTH113
             return
         folders = entries
 
@@ -84,7 +86,7 @@ def _model(root: Path, manifest: Path) -> OllamaModel:
     name = _name(manifest.relative_to(root / "manifests").parts)
     try:
         layers = _layers(manifest)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "it is not JSON with a list of layers"
         return OllamaModel(name, manifest, "", f"Ollama's manifest cannot be read: {reason}.")
     weights = [layer for layer in layers if layer.get("mediaType") == _WEIGHTS]

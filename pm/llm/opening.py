@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from pm.errors import ModelError, PmError
-from pm.llm.available import model_to_use, model_wanted
+from pm.llm.available import here, model_to_use, model_wanted
 from pm.llm.engine import INSTALL, Engine, EngineOptions, require_installed
 from pm.llm.models import free_bytes, prepare_default, problem_of
 from pm.llm.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pm.llm.available import ChosenModel
@@ -22,7 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["ModelOfRun", "load", "open_model"]
 
 
-def open_model(folder: Path, settings: LlmSettings, notify: Callable[[str], None]) -> Engine:
+def open_model(
+    folder: Path,
+    settings: LlmSettings,
+    notify: Callable[[str], None],
+    *,
+    models: Callable[[], Sequence[Model]] | None = None,
+) -> Engine:
     """Load the model that `model_to_use` returns; close it, or use it in a `with` block.
 
     Parameters
@@ -30,7 +35,9 @@ def open_model(folder: Path, settings: LlmSettings, notify: Callable[[str], None
     folder
         Folder of the workspace's models.
     notify
-        Called with lines that the user should read: that the default model's file is made.
+        Called with lines that the user should read: that the default model's file is made, or a large one hashed.
+    models
+        Returns the models that are here; None to look for them.
 
     Raises
     ------
@@ -40,14 +47,14 @@ def open_model(folder: Path, settings: LlmSettings, notify: Callable[[str], None
         The folder cannot be written.
     """
     require_installed()
-    chosen = model_to_use(folder, settings)
+    chosen = model_to_use(folder, settings, models=models, notify=notify)
     if chosen.model is None:
         raise ModelError(
             f"{(chosen.problem or '')[:1].upper()}{(chosen.problem or '')[1:]}",
             where="llm.chain",
             hint=f"pm models list; or install the default: {INSTALL}",
         )
-    registry = Registry(folder)
+    registry = Registry(folder, notify)
     return load(prepare_default(chosen.model, registry, notify), settings, registry)
 
 
@@ -93,6 +100,8 @@ class ModelOfRun:
         self._settings = settings
         self._engine: Engine | None = None
         self._error: PmError | None = None
+        self._models: list[Model] | None = None
+        self._wanted: ChosenModel | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -100,10 +109,33 @@ class ModelOfRun:
     def __exit__(self, *error: object) -> None:
         self._close()
 
-    @cached_property
-    def wanted(self) -> ChosenModel:
-        """The model that the stages of the run depend on; see `model_wanted`. It is looked for once in a run."""
-        return model_wanted(self._folder, self._settings)
+    def wanted(self, notify: Callable[[str], None]) -> ChosenModel:
+        """Return the model that the stages of the run depend on; see `model_wanted`. It is looked for once in a run.
+
+        Parameters
+        ----------
+        notify
+            See `open_model`.
+        """
+        if self._wanted is None:
+            self._wanted = model_wanted(self._folder, self._settings, models=self._here, notify=notify)
+        return self._wanted
+
+    def usable(self, notify: Callable[[str], None]) -> ChosenModel:
+        """Return the model that would be loaded now; see `model_to_use`.
+
+        Parameters
+        ----------
+        notify
+            See `open_model`.
+        """
+        return model_to_use(self._folder, self._settings, models=self._here, notify=notify)
+
+    def _here(self) -> list[Model]:
+        """Return the models that are here; their headers are read once in a run."""
+        if self._models is None:
+            self._models = here(self._folder, self._settings)
+        return self._models
 
     def open(self, notify: Callable[[str], None]) -> Engine:
         """Return the model. It is loaded if no stage has asked for it, or if its process has died since.
@@ -126,10 +158,12 @@ class ModelOfRun:
             self._close()  # what killed it for one stage is no business of the next
         if self._engine is None:
             try:
-                self._engine = open_model(self._folder, self._settings, notify)
+                self._engine = open_model(self._folder, self._settings, notify, models=self._here)
             except PmError as error:
                 self._error = error
                 raise
+            finally:
+                self._models = None  # the file of the default model may have been made
         return self._engine
 
     def _close(self) -> None:

@@ -80,7 +80,7 @@ def _sheets_hash() -> str:
 
 @cache
 def fact_sheets() -> tuple[FactSheet, ...]:
-    """Return the fifty sheets: five US shares on ten past dates, computed by runs as of these dates."""
+    """Return the fifty sheets: five US shares on thirteen past dates, computed by runs as of these dates."""
     stored = json.loads(_stored_sheets())
     return tuple(FactSheet.from_json(sheet) for sheet in stored)
 

@@ -8,12 +8,14 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from pm.llm.lexicon import DOWN, NEUTRAL_WORDS, UP, claims
+from pm.llm.phrases import mark, phrases_in
 from pm.llm.quantities import Direction, Quantity, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pm.llm.facts import Fact, FactSheet
+    from pm.llm.lexicon import Claim
 
 __all__ = ["FoundNumber", "Reading", "read_text"]
 
@@ -85,7 +87,12 @@ class _Token:
     kind: str
     text: str
     start: int
+    is_claimed: bool = False
+    """Whether it is part of a claim, so that it tells no direction of a number beside it."""
     is_settled: bool = False
+    """Whether something that code has verified says it."""
+    mark: str | None = None
+    """For a number, the quantity whose value it is."""
 
     @property
     def word(self) -> str:
@@ -97,23 +104,27 @@ def read_text(text: str, sheet: FactSheet) -> Reading:
 
     A number belongs to a fact if it is the fact's value, rounded as it is written, with its unit; if the nearest word
     that names a quantity of this unit names this one; and if its sign and the words beside it point in the fact's
-    direction. All other words must claim nothing, or be part of a claim that holds. A text that does not say the
-    action is incomplete.
+    direction. All other words must claim nothing, or be part of a claim that holds, or of a phrase that says a number
+    of its quantity. A text that does not say the action is incomplete.
     """
     numbers: list[FoundNumber] = []
     rests_on: dict[Quantity, Fact] = {}
     problems: list[str] = []
+    known = claims(sheet)
     for start, sentence in _sentences(text):
         tokens = _tokens(sentence, sheet.ticker)
-        _settle_claims(sentence, tokens, sheet, rests_on, problems)
+        _settle_claims(sentence, tokens, sheet, known, rests_on, problems)
         for place, token in enumerate(tokens):
             if token.kind in {"number", "date"} and not token.is_settled:
                 fact = _fact_of(tokens, place, sentence, sheet, numbers)
                 if fact is None:
                     problems.append(f"{token.text!r} is not the value of what the words beside it name")
                 else:
+                    token.mark = mark(fact, sheet)
                     numbers.append(FoundNumber(start + token.start, token.text, fact))
-        problems += [f"no cell says {token.text!r}" for token in tokens if _is_unfounded(token)]
+        _settle_phrases(sentence, tokens, sheet.ticker)
+        unfounded = [token.text for token in tokens if _is_unfounded(token)]
+        problems += [f"no cell says {word!r}" for word in sorted(unfounded, key=len, reverse=True)]  # 'is' says little
     if Quantity.ACTION not in rests_on and sheet.get(Quantity.ACTION) is not None:
         problems.append("it does not say the action")
     return Reading(tuple(numbers), tuple(rests_on.values()), tuple(dict.fromkeys(problems)))
@@ -153,13 +164,16 @@ def _is_unfounded(token: _Token) -> bool:
 
 
 def _settle_claims(
-    sentence: str, tokens: Sequence[_Token], sheet: FactSheet, rests_on: dict[Quantity, Fact], problems: list[str]
+    sentence: str,
+    tokens: Sequence[_Token],
+    sheet: FactSheet,
+    known: Sequence[Claim],
+    rests_on: dict[Quantity, Fact],
+    problems: list[str],
 ) -> None:
     """Settle the words of each claim that holds, and name those that do not."""
-    words = sentence
-    for begin, end in _own_names(sentence, sheet.ticker):
-        words = words[:begin] + "." * (end - begin) + words[end:]
-    said = [(match, claim) for claim in claims(sheet) for match in claim.pattern.finditer(words.lower())]
+    words = _without_own_names(sentence, sheet.ticker)
+    said = [(match, claim) for claim in known for match in claim.pattern.finditer(words.lower())]
     said.sort(key=lambda pair: pair[0].start() - pair[0].end())  # the longest first: "no edge" is not "edge"
     taken: list[tuple[int, int]] = []
     for match, claim in said:
@@ -169,9 +183,33 @@ def _settle_claims(
         if not claim.holds(sheet):
             problems.append(f"it says {sentence[match.start() : match.end()]!r}, which is not so")
         for token in tokens:
-            token.is_settled |= match.start() <= token.start < match.end()
+            if match.start() <= token.start < match.end():
+                token.is_claimed = True
+                token.is_settled |= claim.is_whole
         facts = [sheet.get(quantity) for quantity in claim.rests_on]
         rests_on.update({fact.quantity: fact for fact in facts if fact is not None and fact.quantity.unit is Unit.WORD})
+
+
+def _settle_phrases(sentence: str, tokens: Sequence[_Token], ticker: str) -> None:
+    """Settle the words of the phrases that say a number of its quantity."""
+    words, marked, end = _without_own_names(sentence, ticker).lower(), "", 0
+    starts = []
+    for token in tokens:
+        marked += words[end : token.start]
+        starts.append(len(marked))
+        end = token.start + len(token.text)
+        marked += token.mark or words[token.start : end]
+    marked += words[end:]
+    for begin, stop in phrases_in(marked):
+        for token, start in zip(tokens, starts, strict=True):
+            token.is_settled |= begin <= start < stop
+
+
+def _without_own_names(sentence: str, ticker: str) -> str:
+    """Return a sentence with dots for the ticker."""
+    for begin, end in _own_names(sentence, ticker):
+        sentence = sentence[:begin] + "." * (end - begin) + sentence[end:]
+    return sentence
 
 
 def _fact_of(
@@ -188,8 +226,6 @@ def _fact_of(
     name = _nearest_name(tokens, place, _units(token))
     for fact in candidates:
         if _is_named(fact.quantity, before, name) and _points_alike(tokens, place, fact, name):
-            if name is not None:
-                name.is_settled = True
             return fact
     return None
 
@@ -280,7 +316,7 @@ def _is_named(quantity: Quantity, before: str, name: _Token | None) -> bool:
 def _points_alike(tokens: Sequence[_Token], place: int, fact: Fact, name: _Token | None) -> bool:
     """Return whether the sign of a number and the words beside it point in the direction of a fact.
 
-    The words that do are settled. Words that name quantities do not count: the nearest has named this one already.
+    Words that name quantities do not count: the nearest has named this one already.
     """
     direction = fact.quantity.direction
     if direction is Direction.NONE or (name is not None and name.word in UP | DOWN):
@@ -289,14 +325,13 @@ def _points_alike(tokens: Sequence[_Token], place: int, fact: Fact, name: _Token
     is_up = fact.value > 0 if direction is Direction.SIGN else direction is Direction.UP
     beside = [token for token in _beside(tokens, place) if token.word not in _NAMES]
     along = [token for token in beside if token.word in (UP if is_up else DOWN)]
-    against = [token for token in beside if token.word in (DOWN if is_up else UP) and not token.is_settled]
+    against = [token for token in beside if token.word in (DOWN if is_up else UP) and not token.is_claimed]
     shows_sign = tokens[place].text.startswith(("+", "−", "-"))
     if against or (direction is Direction.DOWN and shows_sign):
         return False
     if not along:
         is_zero = not re.search(r"[1-9]", tokens[place].text)  # written so, it has no sign
         return direction is Direction.SIGN and (fact.value >= 0 or shows_sign or is_zero)
-    along[0].is_settled = True
     return True
 
 

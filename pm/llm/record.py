@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pm.errors import PmError
-from pm.llm.base import Call, Generation, Scores
+from pm.llm.base import Call, Generation, RefusedQuestionError, Scores
 from pm.llm.engine import generate_hash, score_hash
 from pm.tables.llm import LLM_CALLS
 
@@ -54,7 +54,7 @@ class Recorder:
         self.reused = 0
         """Number of calls that were read from the record."""
         self.failed: PmError | None = None
-        """Why the newest call that failed did; None if none has."""
+        """Why the newest call that failed did; None if none has. A question that is refused is no failure."""
         self._rows: list[dict[str, Any]] = []
         self._calls: Counter[str] = Counter()
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
@@ -115,7 +115,14 @@ class Recorder:
         ModelError
             As the model raises it; no row is written then.
         """
-        key = generate_hash(prompts, max_tokens=max_tokens, seed=seed, grammar=grammar, temperature=temperature)
+        key = generate_hash(
+            prompts,
+            max_tokens=max_tokens,
+            seed=seed,
+            grammar=grammar,
+            temperature=temperature,
+            template_hash=self.model.info.template_hash,
+        )
         known = self._known.get((role, key))
         if known is not None:
             self.reused += 1
@@ -133,6 +140,11 @@ class Recorder:
         self._note(role, generation.call, seed, generation.texts, is_valid=passed)
         return generation
 
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """Return the number of tokens of each text; see `LanguageModel.count_tokens`. No row is written of it."""
+        with self._noting_failure():
+            return self.model.count_tokens(texts)
+
     def knows(self, role: str) -> bool:
         """Return whether the record has a valid call of a role."""
         return any(known == role for known, _ in self._known)
@@ -149,6 +161,8 @@ class Recorder:
     def _noting_failure(self) -> Iterator[None]:
         try:
             yield
+        except RefusedQuestionError:
+            raise
         except PmError as error:
             self.failed = error
             raise
@@ -194,7 +208,7 @@ class _InRole:
         return self._recorder.model.restarts
 
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
-        return self._recorder.model.count_tokens(texts)
+        return self._recorder.count_tokens(texts)
 
     def score(self, prefix: str, suffixes: Sequence[str], labels: Sequence[str], *, deadline_seconds: float) -> Scores:
         return self._recorder.score(self._role, prefix, suffixes, labels, deadline_seconds=deadline_seconds)

@@ -14,6 +14,7 @@ from pm.errors import ModelError, StorageError
 from pm.open_files import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["Registry"]
@@ -21,6 +22,8 @@ __all__ = ["Registry"]
 _FILE = "models.json"
 _CHUNK = 2**22
 """Number of bytes that are hashed at once."""
+_LONG = 2**30
+"""Size in bytes of a file from which hashing it takes long enough to be told."""
 
 
 class Registry:
@@ -30,15 +33,14 @@ class Registry:
     ----------
     folder
         Folder of the workspace's models. It is made when something is first written.
+    notify
+        Called with a line before a file is hashed that takes long.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, notify: Callable[[str], None] | None = None) -> None:
         self._file = folder / _FILE
-        try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            content = None
-        self._content: dict[str, Any] = content if isinstance(content, dict) else {}
+        self._notify = notify
+        self._content = self._read()
 
     def sha256(self, path: Path) -> str:
         """Return the hash of a file's content, in hexadecimal digits. It is computed anew when the file has changed.
@@ -59,6 +61,8 @@ class Registry:
                 and isinstance(known.get("sha256"), str)
             ):
                 return str(known["sha256"])
+            if self._notify is not None and stat.st_size >= _LONG:
+                self._notify(f"Computing the hash of the language model {path}, once: {stat.st_size / 1e6:,.0f} MB.")
             digest = _hash(path)
         except OSError as error:
             raise ModelError(
@@ -70,13 +74,27 @@ class Registry:
         return digest
 
     def made_from(self, path: Path) -> str | None:
-        """Return the hash of the file that a file was made from; None if it was not made here."""
-        source = self._section("made_from").get(str(path))
-        return source if isinstance(source, str) else None
+        """Return the hash of the file that a file was made from; None if it was not made here, or has changed since.
 
-    def set_made_from(self, path: Path, sha256: str) -> None:
-        """Keep which file a file was made from, by its hash."""
-        self._set("made_from", str(path), sha256)
+        Raises
+        ------
+        ModelError, StorageError
+            See `sha256`.
+        """
+        made = self._entry("made_from", str(path))
+        if made is None or not isinstance(source := made.get("source_sha256"), str):
+            return None
+        return source if made.get("sha256") == self.sha256(path) else None
+
+    def set_made_from(self, path: Path, source_sha256: str) -> None:
+        """Keep which file a file was made from, by its hash.
+
+        Raises
+        ------
+        ModelError, StorageError
+            See `sha256`.
+        """
+        self._set("made_from", str(path), {"source_sha256": source_sha256, "sha256": self.sha256(path)})
 
     def bench(self, sha256: str) -> dict[str, Any] | None:
         """Return what the last bench of a model found here; None if there was none."""
@@ -94,6 +112,13 @@ class Registry:
         """Keep what a check of a model found."""
         self._set(f"checks.{kind}", sha256, result)
 
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            content = None
+        return content if isinstance(content, dict) else {}
+
     def _section(self, name: str) -> dict[str, Any]:
         section = self._content.get(name)
         return section if isinstance(section, dict) else {}
@@ -103,6 +128,7 @@ class Registry:
         return entry if isinstance(entry, dict) else None
 
     def _set(self, section: str, key: str, value: object) -> None:
+        self._content = self._read()  # another command may have written since
         self._content = {**self._content, section: {**self._section(section), key: value}}
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)

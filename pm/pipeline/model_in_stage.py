@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pm.llm.available import ChosenModel, model_to_use
+from pm.llm.available import ChosenModel
 from pm.llm.base import LanguageModel
 from pm.llm.record import KNOWN, Recorder
 from pm.pipeline.stage import Context
@@ -24,12 +24,12 @@ Choice = Callable[[Context], ChosenModel]
 
 def wanted(context: Context) -> ChosenModel:
     """Return the model that a stage depends on: that of the settings, however much memory is free."""
-    return context.model.wanted
+    return context.model.wanted(context.notify)
 
 
 def usable(context: Context) -> ChosenModel:
     """Return the model that would be loaded now."""
-    return model_to_use(context.workspace.models, context.settings.llm)
+    return context.model.usable(context.notify)
 
 
 def opened(context: Context) -> LanguageModel:

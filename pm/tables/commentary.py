@@ -27,7 +27,11 @@ COMMENTARY = Table(
             "that a model wrote.",
         ),
         *_MODEL,
-        Column("reason", TEXT, "Why code ordered the clauses, or why the text of a model was refused; null if not."),
+        Column(
+            "reason",
+            TEXT,
+            "Why code ordered the clauses, why a model's text was refused, or what it was not told; null if not.",
+        ),
         *STAMP,
     ),
 )

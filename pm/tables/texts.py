@@ -55,6 +55,11 @@ LLM_OPINIONS = Table(
     (
         Column("ticker", TEXT, "Ticker."),
         Column("origin_date", DATE, "Date of the last bar used."),
+        Column(
+            "is_late",
+            FLAG,
+            "Whether there were sessions after that bar, up to the day of the run: then the opinion does not count.",
+        ),
         Column("horizon", INTEGER, "Sessions ahead that the opinion is about."),
         Column("action", TEXT, "BUY, SELL or HOLD, by the probability and the threshold."),
         Column("probability_up", REAL, "Probability that the price is higher at the end of the horizon."),

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pm.lake import Lake
+from pm.llm.engine import INSTALL
 from pm.llm.models import DEFAULT_FILE
 from pm.settings import load_settings
+from pm.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +37,23 @@ QUICK = {
 def models(pm: Pm, folder: Path, *arguments: str, **changed: str) -> subprocess.CompletedProcess[Any]:
     """Run `pm models …` with settings for a slow machine."""
     return pm(folder, "models", *arguments, env=QUICK | {f"PM_LLM__{key}": value for key, value in changed.items()})
+
+
+NEWEST = "SELECT summary, degraded FROM stage_events WHERE stage = 'llm' ORDER BY run_id DESC LIMIT 1"
+
+
+def test_a_run_without_the_package_succeeds_and_says_how_to_install_it(
+    finished_copy: Path, pm: Pm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("engine", "models"):
+        monkeypatch.setattr(f"pm.llm.{module}.find_spec", lambda _: None)
+    done = pm(finished_copy, "run", "--source", "sample", env={"PM_LLM__ENABLED": "true", "PM_LLM__OLLAMA": "false"})
+    assert done.returncode == 0, done.stderr
+    assert f"language model not installed: {INSTALL}" in " ".join(f"{done.stdout} {done.stderr}".split())
+    with Lake(finished_copy / "lake", load_settings().lake, TABLES, read_only=True) as lake:
+        (newest,) = lake.rows(NEWEST)
+    assert newest["summary"].endswith(f"language model not installed: {INSTALL}")
+    assert newest["degraded"] is None
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +96,11 @@ def test_a_model_is_added_timed_used_and_left(workspace: Path, pm: Pm) -> None:
     used = models(pm, workspace, "use", "mine")
     assert "not timed here yet" in used.stdout
     assert load_settings(workspace / "config").llm.chain == ["mine", "default"]
+    os.link(file, workspace / "other.gguf")
+    assert models(pm, workspace, "add", "other.gguf").returncode == 0
+    for name, chain in (("other", ["other", "mine", "default"]), ("mine", ["mine", "other", "default"])):
+        assert models(pm, workspace, "use", name).returncode == 0
+        assert load_settings(workspace / "config").llm.chain == chain
     listed = models(pm, workspace, "list").stdout
     assert "mine is passed over. It was not timed here yet" in listed
 

@@ -140,6 +140,7 @@ class StandIn:
         noise: float = 0.1,
         fails_at: int | None = None,
         answers: int | None = None,
+        context_tokens: int = 1024,
     ) -> None:
         self._preferred = preferred or {}
         self._writes = writes
@@ -147,11 +148,11 @@ class StandIn:
         self._answers = answers
         self.calls = 0
         self.questions: list[str] = []
-        self.info = ModelInfo("stand-in", "ab" * 32, noise, 1024, 0.1, 1)
+        self.info = ModelInfo("stand-in", "ab" * 32, noise, context_tokens, 0.1, 1)
         self.restarts = 0
 
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
-        return [len(text) for text in texts]
+        return [len(text.split()) for text in texts]
 
     def score(self, prefix: str, suffixes: Sequence[str], labels: Sequence[str], *, deadline_seconds: float) -> Scores:
         assert prefix.endswith("\n")
@@ -180,7 +181,8 @@ class StandIn:
         assert max_tokens > 0
         assert grammar is None
         self._begin()
-        return Generation([self._writes(str(prompt), seed) for prompt in prompts], self._call(deadline_seconds))
+        texts = [prompt if isinstance(prompt, str) else prompt[-1].content for prompt in prompts]
+        return Generation([self._writes(text, seed) for text in texts], self._call(deadline_seconds))
 
     def _begin(self) -> None:
         self.calls += 1

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pm.errors import InputError, ModelError
 from pm.llm.adding import add_model
+from pm.llm.gguf import read_gguf
 from pm.llm.models import (
     DEFAULT_FILE,
     choose_model,
@@ -15,7 +17,7 @@ from pm.llm.models import (
     problem_of,
     require_model,
 )
-from pm.llm.opening import load
+from pm.llm.opening import ModelOfRun, load
 from pm.llm.registry import Registry
 from pm.settings import LlmSettings, load_settings
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pm.llm.gguf import Gguf
     from pm.llm.models import Model
 
 PLENTY = 64 * 2**30
@@ -76,15 +79,36 @@ def test_the_chain_chooses_by_what_is_here_fits_and_was_fast(tmp_path: Path, wri
     untimed = "It was not timed here yet: pm models bench."
     assert chosen() == (None, ["It is not here.", untimed, untimed])
     (tmp_path / "small.gguf").write_bytes((tmp_path / "small.gguf").read_bytes() + b"\0")  # a content of its own
-    registry.set_bench(registry.sha256(tmp_path / "small.gguf"), {"p95_seconds": 4.9})
+    registry.set_bench(registry.sha256(tmp_path / "small.gguf"), {"p95_seconds": 4.9, "deadline_misses": 0})
     assert chosen() == ("small", ["It is not here.", untimed])
-    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 5.1})
+    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 5.1, "deadline_misses": 0})
     assert chosen()[1][1].startswith("The bench found 5.1 s")
-    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 0.5})
+    registry.set_bench(registry.sha256(tmp_path / "big.gguf"), {"p95_seconds": 0.5, "deadline_misses": 0})
     assert chosen() == ("big", ["It is not here."])
     chosen_name, reasons = chosen(free=2**20)
     assert chosen_name is None
     assert "MiB of memory, and 1 MiB are free" in reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("bench", "reason"),
+    [
+        ({"p95_seconds": 4.9, "deadline_misses": 1, "meets_bound": False}, "cut off 1 call at the bound"),
+        ({"p95_seconds": 4.9, "deadline_misses": 3}, "cut off 3 calls"),
+        ({"p95_seconds": 4.9}, "cut off an unknown number of calls"),
+        ({"p95_seconds": float("nan"), "deadline_misses": 0}, "an unknown time"),
+        ({"p95_seconds": float("inf"), "deadline_misses": 0}, "an unknown time"),
+        ({"p95_seconds": "fast", "deadline_misses": 0}, "an unknown time"),
+    ],
+)
+def test_a_model_whose_bench_did_not_meet_the_bound_is_passed_over(
+    tmp_path: Path, write_gguf: Callable[..., Path], bench: dict[str, object], reason: str
+) -> None:
+    registry = Registry(tmp_path)
+    registry.set_bench(registry.sha256(write_gguf("tiny.gguf")), bench)
+    choice = choose_model(find_models(tmp_path), with_chain("tiny"), Registry(tmp_path), PLENTY)
+    assert choice.model is None
+    assert reason in choice.passed_over[0][1]
 
 
 def test_the_default_model_needs_no_bench(default_model: Model, tmp_path: Path) -> None:
@@ -120,7 +144,62 @@ def test_a_hash_is_computed_again_when_the_file_changes(tmp_path: Path) -> None:
         assert Registry(tmp_path).sha256(file) == hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"files": 3, "benches": []}', "\x00"])
+def test_a_file_that_was_made_here_and_has_changed_was_not_made_here(tmp_path: Path) -> None:
+    made = tmp_path / DEFAULT_FILE
+    made.write_bytes(b"made")
+    Registry(tmp_path).set_made_from(made, "5" * 64)
+    assert Registry(tmp_path).made_from(made) == "5" * 64
+    made.write_bytes(b"put here by hand")
+    assert Registry(tmp_path).made_from(made) is None
+    record = tmp_path / "models.json"
+    record.write_text(json.dumps({"made_from": {str(made): "5" * 64}}))  # says not what was made
+    assert Registry(tmp_path).made_from(made) is None
+
+
+def test_what_another_command_has_written_since_is_kept(tmp_path: Path) -> None:
+    first, second = Registry(tmp_path), Registry(tmp_path)
+    first.set_bench("1" * 64, {"p95_seconds": 1.0})
+    second.set_check("2" * 64, "prose", {"passed": True})
+    first.set_bench("3" * 64, {"p95_seconds": 3.0})
+    kept = Registry(tmp_path)
+    assert (kept.bench("1" * 64), kept.bench("3" * 64)) == ({"p95_seconds": 1.0}, {"p95_seconds": 3.0})
+    assert kept.check("2" * 64, "prose") == {"passed": True}
+
+
+def test_a_file_that_takes_long_to_hash_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, told = tmp_path / "a.gguf", list[str]()
+    file.write_bytes(b"four")
+    for least, lines in ((5, 0), (4, 1), (4, 1)):  # the third time the hash is known
+        monkeypatch.setattr("pm.llm.registry._LONG", least)
+        if least == 5:
+            Registry(tmp_path / "other", told.append).sha256(file)
+        else:
+            Registry(tmp_path, told.append).sha256(file)
+        assert len(told) == lines
+    assert str(file) in told[0]
+
+
+def test_a_run_looks_for_models_once(
+    tmp_path: Path, write_gguf: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_gguf("tiny.gguf")
+    read: list[Path] = []
+    Registry(tmp_path).set_bench(Registry(tmp_path).sha256(file), {"p95_seconds": 1.0, "deadline_misses": 0})
+
+    def reading(path: Path) -> Gguf:
+        read.append(path)
+        return read_gguf(path)
+
+    monkeypatch.setattr("pm.llm.models.read_gguf", reading)
+    monkeypatch.setattr("pm.llm.available.is_installed", lambda: True)
+    settings = with_chain("tiny").model_copy(update={"ollama": False})
+    with ModelOfRun(tmp_path, settings) as model:
+        chosen = [ask(print).model for ask in (model.wanted, model.usable, model.wanted, model.usable)]
+    assert [one and one.name for one in chosen] == ["tiny"] * 4
+    assert read.count(file) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"files": 3, "benches": []}', "\x00", "[" * 200_000])
 def test_a_damaged_record_of_models_counts_as_empty(tmp_path: Path, text: str) -> None:
     (tmp_path / "models.json").write_text(text)
     registry = Registry(tmp_path)

@@ -95,11 +95,30 @@ def test_a_model_that_is_still_being_pulled_is_refused(pulled: Callable[..., Pat
     assert "not pulled all" in problem(root)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"layers": 3}', '{"layers": [3]}', "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"layers": 3}', '{"layers": [3]}', "\0", "[" * 200_000, '{"layers":' * 100_000]
+)
 def test_a_damaged_manifest_is_refused(pulled: Callable[..., Path], text: str) -> None:
     root = pulled()
     (root / "manifests/registry.ollama.ai/library/tiny/latest").write_text(text)
     assert "cannot be read" in problem(root)
+
+
+@pytest.mark.posix
+def test_a_folder_that_can_be_listed_and_not_entered_is_passed_over(
+    pulled: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = pulled()
+    folder = root / "manifests/registry.ollama.ai/library/tiny"
+    stat = os.stat
+
+    def refuse(path: Any, *arguments: Any, **named: Any) -> os.stat_result:  # noqa: ANN401 - as os.stat; root may enter
+        if str(path).startswith(f"{folder}{os.sep}"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert ollama_models([root]) == []
 
 
 def test_weights_that_are_no_gguf_are_refused_by_their_content(pulled: Callable[..., Path], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pm.errors import ModelError
-from pm.llm.base import Message
+from pm.llm.base import Message, RefusedQuestionError
 from pm.llm.engine import Engine, is_installed, requantise
 from pm.resources import config_dir
 
@@ -66,6 +66,38 @@ def test_a_child_that_died_while_idle_fails_one_call(options: EngineOptions) -> 
             works(engine)
         assert works(engine)
         assert engine.restarts == 1
+
+
+def test_a_model_that_is_refused_when_it_is_loaded_again_is_not_loaded_at_each_call(
+    options: EngineOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Engine(options) as engine:
+        process_of(engine).kill()
+        with pytest.raises(ModelError, match="died in this call"):
+            works(engine)
+        monkeypatch.setattr(engine, "_options", dataclasses.replace(options, path=tmp_path / "gone.gguf"))
+        with pytest.raises(ModelError) as refused:
+            works(engine)
+        assert not isinstance(refused.value, RefusedQuestionError)  # a run has to be told
+        monkeypatch.setattr("pm.llm.engine._Process", None)  # to start one would fail
+        for _ in range(2):
+            with pytest.raises(ModelError, match="died twice"):
+                works(engine)
+
+
+def test_a_process_that_cannot_be_started_is_told(
+    options: EngineOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", refuse)
+    before = psutil.Process().num_fds() if hasattr(psutil.Process, "num_fds") else 0
+    with pytest.raises(ModelError, match="cannot be started: Resource temporarily unavailable"):
+        Engine(options)
+    with pytest.raises(ModelError, match="cannot be started"):
+        requantise(options.path, tmp_path / "new.gguf")
+    assert (psutil.Process().num_fds() if hasattr(psutil.Process, "num_fds") else 0) == before
 
 
 def test_a_child_that_does_not_stop_is_ended(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,7 +181,7 @@ def test_a_model_has_beaten_the_martingale_if_diebold_and_mariano_say_so(
     assert score["brier"] == pytest.approx(float(np.mean(0.25 - gains)))
 
 
-def route(lake: Lake, put: Put, *, run: str, primary: bool = True) -> dict[str, dict[str, Any]]:
+def route(lake: Lake, put: Put, *, run: str, primary: bool = True, late: str = "") -> dict[str, dict[str, Any]]:
     """Store a newest run: ticker F has a fresh signal, S a stale one, M none, and N not even an opinion."""
     put(RUNS, [row | {"finished_at": datetime(2025, 1, 1), "as_of": day(0)} for row in run_rows([run])])  # noqa: DTZ001
     stages = ("signals", "forecast", "opinions")
@@ -199,7 +199,13 @@ def route(lake: Lake, put: Put, *, run: str, primary: bool = True) -> dict[str, 
             {"stage": "forecast", "ticker": "N", "reason": "no_prices", "detail": "None.", **stamp},
         ],
     )
-    put(LLM_OPINIONS, [opinion(0, name, 0.9, run_id=run, time_series_primary=primary, cutoff=day(0)) for name in "FSM"])
+    put(
+        LLM_OPINIONS,
+        [
+            opinion(0, name, 0.9, run_id=run, time_series_primary=primary, cutoff=day(0), is_late=name == late)
+            for name in "FSM"
+        ],
+    )
     return {row["ticker"]: row for row in lake.rows("FROM signal_routing")}
 
 
@@ -231,3 +237,14 @@ def test_a_proven_model_counts_where_there_is_no_fresh_signal(lake: Lake, put: P
     assert [found[name]["route"] for name in "SMN"] == ["model", "model", "none"]
     assert [found[name]["action"] for name in "SMN"] == ["BUY", "BUY", None]
     assert {row["time_series_primary"] for row in found.values() if row["ticker"] != "N"} == {primary}
+
+
+@pytest.mark.parametrize("primary", [True, False])
+@pytest.mark.parametrize("late", ["F", "S", "M"])
+def test_an_opinion_from_an_old_bar_does_not_count_either(lake: Lake, put: Put, late: str, *, primary: bool) -> None:
+    history(put, days=60, skill=0.4)
+    found = route(lake, put, run="z", primary=primary, late=late)
+    assert found[late]["route"] == ("time_series" if late == "F" else "none")
+    assert found[late]["action"] == ("HOLD" if late == "F" else None)
+    assert found[late]["abstains_because"] == f"The opinion is from an old bar too, that of {day(0)}."
+    assert {found[name]["route"] for name in "SM" if name != late} == {"model"}

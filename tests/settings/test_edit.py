@@ -24,6 +24,19 @@ if TYPE_CHECKING:
         "chain: [\n  a,\n  b\n]",
         "chain: null # none",
         "chain:",
+        "chain:\n  - a\n\n  - b",
+        "chain:\n  - a\n  ! another\n  - b".replace("!", "#  "),
+        "chain: [\n  a,\n\n  b\n]",
+        "chain: [\na,\nb\n]",
+        '"chain": [a]',
+        "'chain': [a]",
+        "chain : [a]",
+        "? chain\n: [a]",
+        "chain: &one [a]",
+        "chain: {a: [b]}",
+        "chain:\n  a:\n    - b\n    - c",
+        "chain: |\n  a\n  b",
+        'chain: "a: [b"',
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -33,9 +46,38 @@ def test_a_list_is_replaced_and_the_rest_stays(tmp_path: Path, old: str, end: st
     file.write_bytes(text.replace("\n", end).encode())
     write_list(file, "chain", ["qwen2.5:14b", "default"])
     assert read_mapping(file) == {"enabled": True, "chain": ["qwen2.5:14b", "default"], "threads": 2}
-    assert [line for line in file.read_text().splitlines() if line.startswith("#")] == [
+    assert [line for line in file.read_text().splitlines() if line.startswith("# ") or line == "#"] == [
         "# First.", "# The chain.", "# Last.",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("chain: [a, b]  # why", "chain: [c]  # why"),
+        ("chain: [a,\n  b]  # why\n# Last.", "chain: [c]  # why\n# Last."),
+        ("chain: # why\n  - a\n  - b # so\n# Last.", "chain: [c]  # why # so\n# Last."),
+        ("chain:\n  # why\n  # so\n- a", "chain: [c]  # why\n  # so"),
+        ("chain: null # why", "chain: [c] # why"),
+        ("{chain: [a, b], threads: 2} # why", "{chain: [c], threads: 2} # why"),
+        ("threads: 2\nchain: [a]", "threads: 2\nchain: [c]"),
+    ],
+)
+def test_comments_beside_the_value_stay(tmp_path: Path, old: str, new: str) -> None:
+    file = tmp_path / "llm.yml"
+    file.write_text(f"{old}\n")
+    write_list(file, "chain", ["c"])
+    assert file.read_text() == f"{new}\n"
+    assert read_mapping(file)["chain"] == ["c"]
+
+
+def test_a_file_whose_other_settings_would_change_is_refused_and_left(tmp_path: Path) -> None:
+    file = tmp_path / "llm.yml"
+    for text in ("{threads: 2}\n", "threads: 2\n...\n"):
+        file.write_text(text)
+        with pytest.raises(SettingsError, match="cannot be changed"):
+            write_list(file, "chain", ["b"])
+        assert file.read_text() == text
 
 
 def test_a_key_that_is_missing_is_added(tmp_path: Path) -> None:
