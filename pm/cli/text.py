@@ -28,7 +28,10 @@ def import_(
     context: typer.Context,
     path: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="CSV or JSON lines with a ticker, a time, and a headline, a text or both."),
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, JSON lines or a JSON array, with a ticker, a time, and a headline, a text or both.",
+        ),
     ],
     tz: Annotated[
         str | None,
