@@ -101,7 +101,7 @@ def list_(
             print_lines("There are no texts. Import some: pm text import FILE; see also docs/refreshing.md.")
             return
         read = _read(lake, texts)
-        edge = lake.select_rows("sentiment_edge")
+        edge = lake.select_rows("sentiment_edge", basis="runs")
     keys = ["ticker", "source", "source_id"]
     shown = texts.join(read, on=keys, how="left", maintain_order="left").select(
         "ticker",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pm.markets import Market
 
-__all__ = ["STAGE", "late_tickers", "sessions_ahead"]
+__all__ = ["STAGE", "late_tickers", "learnt_markets", "sessions_ahead"]
 
 
 def _compute(context: Context) -> Result:
@@ -41,7 +41,7 @@ def _compute(context: Context) -> Result:
         compile_ahead(context, "pm.forecast", warm_up)
     volatility = context.read_outputs(VOLATILITY)
     prices = newest_bars(context, watched.tickers, watched.as_of, judged_bars(context.settings))
-    targets = sessions_ahead(prices, watched.exchanges, _learnt_markets(context, watched), settings.horizon)
+    targets = sessions_ahead(prices, watched.exchanges, learnt_markets(context, watched), settings.horizon)
     chunks: list[tuple[pl.DataFrame, ...]] = []
     for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
@@ -96,7 +96,7 @@ def late_tickers(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) ->
     )
 
 
-def _learnt_markets(context: Context, watched: WatchList) -> dict[str, Market]:
+def learnt_markets(context: Context, watched: WatchList) -> dict[str, Market]:
     """Return the market of each ticker whose exchange is not known, learnt from the bars up to the day of the run."""
     from pm.markets import learn_markets
 

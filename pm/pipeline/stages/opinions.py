@@ -11,6 +11,7 @@ from pm.errors import ModelError, PmError
 from pm.llm.opinions import FEATURES_READ, facts_in_words, opinions
 from pm.pipeline.model_in_stage import Choice, Opening, failure, opened, recorder, wanted
 from pm.pipeline.stage import Context, Stage
+from pm.pipeline.stages.forecast import learnt_markets, sessions_ahead
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
@@ -42,7 +43,7 @@ def asking(opening: Opening, choice: Choice) -> Stage:
         reads=(*WATCH_LIST_TABLES, FEATURES),
         past=(LLM_CALLS,),
         writes=(LLM_OPINIONS, LLM_CALLS),
-        sections=("llm.time_series_primary", "signals.threshold", "forecast.horizon"),
+        sections=("llm.time_series_primary", "signals.threshold", "forecast.horizon", "sources.exchanges"),
         depends=partial(_depends, choice=choice),
         idle=lambda context: choice(context).problem,
     )
@@ -88,10 +89,12 @@ def _compute(context: Context, *, opening: Opening) -> Result:
 
 
 def _newest(context: Context) -> list[dict[str, Any]]:
-    """Return the newest features of each ticker, with the words for them in `facts`."""
+    """Return the newest features of each ticker, the words for them in `facts`, and the session after their date."""
     watched = watch_list(context)
-    newest = context.query(_NEWEST, [watched.as_of, list(watched.tickers)]).to_dicts()
-    return [row | {"facts": facts_in_words(row)} for row in newest]
+    newest = context.query(_NEWEST, [watched.as_of, list(watched.tickers)])
+    ahead = sessions_ahead(newest, watched.exchanges, learnt_markets(context, watched), 1)
+    following = dict(ahead.select("ticker", "target_date").iter_rows())
+    return [row | {"facts": facts_in_words(row), "next_session": following[row["ticker"]]} for row in newest.to_dicts()]
 
 
 def _rows(context: Context, info: ModelInfo, newest: list[dict[str, Any]], said: dict[str, Opinion]) -> pl.DataFrame:
@@ -100,6 +103,7 @@ def _rows(context: Context, info: ModelInfo, newest: list[dict[str, Any]], said:
         {
             "ticker": row["ticker"],
             "origin_date": row["date"],
+            "next_session": row["next_session"],
             "horizon": settings.forecast.horizon,
             "action": opinion.action.value,
             "probability_up": opinion.probability_up,
