@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pm.llm.facts import FactSheet
 
-__all__ = ["DOWN", "NEUTRAL_WORDS", "UP", "Claim", "claims"]
+__all__ = ["DOWN", "NEUTRAL_PHRASES", "NEUTRAL_WORDS", "UP", "Claim", "claims"]
 
 _UP = """
     above gain gaining gains higher increase more rise rises rising up
@@ -34,16 +34,57 @@ DOWN = frozenset(_DOWN.split())
 """Words that say that a number beside them points down."""
 
 _NEUTRAL_WORDS = """
-    a about adjusted after also among an and are as assuming at bar bars be because between beyond but by chance close
-    closed cost costs date day days did do does each end ends equity error expected for forecast from had has
-    have having here horizon if in interval is it its last level lies median model models of on or out over past
-    per percent point points position price probability range ranges recent return returns round run sample
-    session sessions share shares signal since size so stands stock stop suggested target than that the their
-    them they this threshold ticker times to trading trip until volatility was weight were where which while
-    with within year years
+    a about also among an and are as at be because between but by each for from if in is it its of on or so than that
+    the their them these they this to until was were which while with within
 """
 NEUTRAL_WORDS = frozenset(_NEUTRAL_WORDS.split())
-"""Words that claim nothing. Each other word must be part of a claim that holds, or tell the direction of a number."""
+"""Words that claim nothing, whatever stands beside them: no verb of an event is among them, and no noun.
+
+Each other word must be part of a claim that holds or of a neutral phrase, name a number that a cell holds, or tell its
+direction.
+"""
+
+_NUMBER = r"(?= (?:about )?[+−-]?\d)"
+"""What is before a number, which is checked by itself."""
+_NEUTRAL_PHRASES = (
+    rf"(beyond )?(the |its )?costs? (of|are|is){_NUMBER}",
+    r"probability of(?= (?:a (?:gain|loss)|\d))",
+    rf"(suggested )?position (is|of){_NUMBER}",
+    r"suggested(?= short position)",
+    r"(?<=% )of equity",
+    rf"(stop|target) (at|of|is){_NUMBER}",
+    r"over(?= \d+ sessions?\b)",
+    r"(?<=\d )sessions?",
+    r"(?<=% )interval( of (its|the) returns?)?( is| of)?",
+    rf"interval (of|is){_NUMBER}",
+    rf"median( return)?( over \d+ sessions?)? (of|is){_NUMBER}",
+    r"(forecast |recent )?volatility is(?= (?:about )?(?:\d|(?:not )?higher than on))",
+    r"(?<=% )per year",
+    r"of the last(?= \d+ sessions?\b)",
+    r"adjusted close is(?= (?:\d|at its high))",
+    rf"(close|price) (of|is|was){_NUMBER}",
+    rf"closed at{_NUMBER}",
+    rf"stands{_NUMBER}",
+    r"among (its|the) models",
+    r"models have(?= (?:an|no) edge)",
+    r"out of sample",
+    rf"error (was|is|of){_NUMBER}",
+    rf"last bar is (of|from){_NUMBER}",
+    rf"bar of{_NUMBER}",
+    rf"with a return of{_NUMBER}",
+    r"signal is(?= an? (?:buy|sell|hold)\b)",
+    r"(the|this) (stock|share|ticker)(?= is an? (?:buy|sell|hold)\b)",
+)
+NEUTRAL_PHRASES = tuple(re.compile(rf"(?<!\w)({phrase})(?!\w)") for phrase in _NEUTRAL_PHRASES)
+"""Phrases of lower-case words that claim nothing but that the number or the claim beside them is what they name."""
+
+
+_BESIDE = "at|in|on|by|to|from|of|above|below|over|under|within|between|among|beyond|out of"
+_PLACED = (
+    rf"(is|are|be|was|were|stands) ({_BESIDE}) (its|the|this|that|an?) (\w+ )?"
+    "(stop|target|interval|threshold|range|position|median|costs?)"
+)
+"""What says where a price stands against a stop, a target or an interval."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +174,8 @@ def claims(sheet: FactSheet) -> list[Claim]:
         (r"below its high( of the past year)?", _compares(Quantity.DRAWDOWN, by=lambda share: share < 0), ()),
         (r"(some sessions )?before the day of the run", _is_old, (Quantity.SIMPLIFIED,)),
         (r"high volatility|is volatile", _compares(*volatility, by=VOLATILE.__le__), volatility),
+        # Where a price stands against a stop, a target or an interval, no cell says.
+        (_PLACED, lambda _: False, ()),
         (r"the lower end|the upper end", lambda _: True, ()),
         (rf"{model} has the largest weight", _has(Quantity.MODEL), (Quantity.MODEL,)),
         *((rf"flagged as {words}", _names(Quantity.FLAG_RULE, rule), ()) for rule, words in FLAGGED.items()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from pm.llm.lexicon import DOWN, NEUTRAL_WORDS, UP, claims
+from pm.llm.lexicon import DOWN, NEUTRAL_PHRASES, NEUTRAL_WORDS, UP, claims
 from pm.llm.quantities import Direction, Quantity, Unit
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def read_text(text: str, sheet: FactSheet) -> Reading:
 
     A number belongs to a fact if it is the fact's value, rounded as it is written, with its unit; if the nearest word
     that names a quantity of this unit names this one; and if its sign and the words beside it point in the fact's
-    direction. All other words must claim nothing, or be part of a claim that holds. A text that does not say the
-    action is incomplete.
+    direction. All other words must claim nothing, or be part of a claim that holds or of a phrase beside a number. A
+    text that does not say the action is incomplete.
     """
     numbers: list[FoundNumber] = []
     rests_on: dict[Quantity, Fact] = {}
@@ -155,7 +155,7 @@ def _is_unfounded(token: _Token) -> bool:
 def _settle_claims(
     sentence: str, tokens: Sequence[_Token], sheet: FactSheet, rests_on: dict[Quantity, Fact], problems: list[str]
 ) -> None:
-    """Settle the words of each claim that holds, and name those that do not."""
+    """Settle the words of claims and of neutral phrases, and name the claims that do not hold."""
     words = sentence
     for begin, end in _own_names(sentence, sheet.ticker):
         words = words[:begin] + "." * (end - begin) + words[end:]
@@ -172,6 +172,9 @@ def _settle_claims(
             token.is_settled |= match.start() <= token.start < match.end()
         facts = [sheet.get(quantity) for quantity in claim.rests_on]
         rests_on.update({fact.quantity: fact for fact in facts if fact is not None and fact.quantity.unit is Unit.WORD})
+    for match in (match for phrase in NEUTRAL_PHRASES for match in phrase.finditer(words.lower())):
+        for token in tokens:
+            token.is_settled |= token.kind == "word" and match.start() <= token.start < match.end()
 
 
 def _fact_of(

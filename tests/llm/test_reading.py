@@ -99,6 +99,36 @@ def test_a_false_text_is_refused_for_the_right_reason(text: str, problem: str) -
     assert any(problem in each for each in read_text(text, SHEET).problems), read_text(text, SHEET).problems
 
 
+FALSE = [
+    "Its shares did stop trading in the past year.", "It closed at its target on the last day.",
+    "It has a suggested position.", "It closed out of its interval.",
+    "Out of range since the last session, the price is at its stop.", "It is at its stop.", "It is at its target.",
+    "It is at its target, 450.00.", "It is in its interval of −14.6% to +16.3%.", "It is out of its interval.",
+    "Its trading was out for a day.", "It had a return.", "It did close.", "The share was out of trading for days.",
+    "Its price is its target.", "It has no price.", "Its stock had a round trip.", "Its bars end.",
+    "Its volatility is above its level.", "Its weight lies in stock.", "It did not trade.", "It lies.",
+    "The stock ends at a stop.", "It was under its stop.", "Its price had a range.", "Its signal was out.",
+    "There were days without a price.", "Its costs were over its return.", "Its probability is chance.",
+    "Its position is at a loss.", "It is without trading.", "Its forecast ends.", "Its models trade.",
+    "It had losses.", "It is in a decline.", "Its price is up.", "It is up since the last close.", "Its return fell.",
+    "The run was out of time.", "Its error is large.", "Its last bar is its stop.", "It has a stop at its close.",
+]  # fmt: skip
+"""Sentences that no cell says, most of them of words that texts about a share are full of."""
+
+
+@pytest.mark.parametrize("sentence", FALSE)
+def test_a_sentence_that_no_cell_says_is_refused_alone_and_beside_a_true_one(sentence: str) -> None:
+    hold = FactSheet(
+        "AAPL",
+        tuple(Fact(fact.quantity, "HOLD" if fact.value == "BUY" else fact.value, NOWHERE) for fact in SHEET.facts),
+    )
+    joined = f"{sentence[0].lower()}{sentence[1:]}"
+    for sheet, action in ((SHEET, "BUY"), (hold, "HOLD")):
+        assert read_text(f"AAPL is a {action}.", sheet).problems == ()
+        for text in (f"AAPL is a {action}. {sentence}", f"AAPL is a {action}, with a target at 450, and {joined}"):
+            assert read_text(text, sheet).problems, text
+
+
 def text_of(sheet: FactSheet) -> str:
     return " ".join(clause.text for clause in (opening_of(sheet), *clauses_of(sheet)))
 
