@@ -1,4 +1,4 @@
-"""Sixty texts that tell a model what to answer, in a run: no signal, no opinion and no level of risk changes by them."""
+"""Sixty texts that tell a model what to answer, in a run: they change no signal, no opinion and no risk."""
 
 from __future__ import annotations
 
