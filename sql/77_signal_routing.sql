@@ -1,4 +1,4 @@
--- For each ticker of the newest run, which action counts: the forecast's signal, or the language model's opinion where there is none that is fresh and the model has proved itself.
+-- For each ticker of the newest run, which action counts: the forecast's signal, or the language model's opinion where there is none that is fresh, the opinion is, and the model has proved itself.
 -- route: 'time_series' for the signal of the forecast, 'model' for the opinion of the language model, 'none' if neither counts.
 -- action: The action that counts; null for none.
 -- signal_action: Action of the forecast's signal; null if it is missing.
@@ -13,9 +13,9 @@ WITH opinion AS (
         max_by(p.action, p.run_id) AS action,
         max_by(p.reason, p.run_id) AS reason,
         max_by(p.model_sha256, p.run_id) AS model_sha256,
-        max_by(p.origin_date, p.run_id) AS origin_date,
-        max_by(p.is_late, p.run_id) AS is_late,
-        bool_and(p.time_series_primary) AS time_series_primary
+        bool_and(p.time_series_primary) AS time_series_primary,
+        bool_or(coalesce(p.next_session <= p.cutoff, true)) AS is_old,
+        max(p.origin_date) AS origin_date
     FROM llm_opinions AS p
     JOIN run_outputs AS o ON o.output_run_id = p.run_id AND o.stage = 'opinions'
     -- A run without a model leaves the opinions of an earlier run, which may be of an earlier day.
@@ -56,10 +56,10 @@ known AS (
         coalesce(c.beats_martingale, false) AS is_proven,
         CASE
             WHEN p.action IS NULL THEN 'The language model has no opinion.'
-            WHEN p.is_late THEN 'The opinion is from an old bar too, that of ' || p.origin_date || '.'
+            WHEN p.is_old THEN 'Its opinion is from an old bar, of ' || p.origin_date || ': there have been sessions since.'
             WHEN c.reason IS NULL THEN 'None of its opinions is resolved yet, and the test needs 100.'
             WHEN NOT c.beats_martingale THEN c.reason
-        END AS not_because
+        END AS discounted_because
     FROM asked
     LEFT JOIN signal AS s USING (ticker)
     LEFT JOIN excluded AS e USING (ticker)
@@ -70,7 +70,7 @@ routed AS (
     SELECT
         *,
         CASE
-            WHEN not_because IS NULL AND (signal_problem IS NOT NULL OR NOT time_series_primary) THEN 'model'
+            WHEN discounted_because IS NULL AND (signal_problem IS NOT NULL OR NOT time_series_primary) THEN 'model'
             WHEN signal_problem IS NULL THEN 'time_series'
             ELSE 'none'
         END AS route
@@ -85,7 +85,7 @@ SELECT
     opinion_action,
     CASE
         WHEN route = 'model' THEN NULL
-        WHEN not_because IS NOT NULL THEN not_because
+        WHEN discounted_because IS NOT NULL THEN discounted_because
         ELSE 'The signal of the forecast is fresh, and goes first (llm.time_series_primary).'
     END AS abstains_because,
     time_series_primary

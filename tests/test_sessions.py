@@ -133,3 +133,12 @@ def test_the_next_open_is_found_by_going_through_all_opens() -> None:
     while moment < datetime(2024, 6, 1):  # noqa: DTZ001
         assert next_open("XLON", moment) == next(pair for pair in opens if pair[1] > moment)
         moment += timedelta(hours=13, minutes=11)
+
+
+@pytest.mark.parametrize("exchange", ["XNYS", "XKRX", "24/7", None])
+def test_a_moment_of_any_year_has_a_next_open(exchange: str | None) -> None:
+    moments = [datetime(year, 9, 21) for year in (1, 1500, 1677, 2262, 9999)]  # noqa: DTZ001
+    years = [next_open(exchange, moment)[0].year for moment in moments]
+    assert years == [1900, 1900, 1900, 2200, 2200]
+    for day in (date.min, date(1500, 6, 1), date(2500, 6, 1)):
+        assert exchange is None or sessions_between(exchange, day, day + timedelta(days=20)) == []

@@ -36,8 +36,9 @@ def ask(
 ) -> None:
     """Answer a question by the query that it means, and show the query and its rows.
 
-    A language model picks one of a set of queries, or, where there is none, the words of the question do. No SQL is
-    written by a model. If it is not clear which query is meant, the three nearest are named.
+    The words of the question pick one of a set of queries. Where several are about as near, a language model is asked
+    too, if there is one. No SQL is written by a model. If it is not clear which query is meant, the three nearest are
+    named.
     """
     from pm.cli.render import print_lines
     from pm.llm.asking import understand
@@ -55,15 +56,16 @@ def ask(
 
 
 def _matched(workspace: Workspace, settings: Settings, asked: Asked, *, words: bool) -> Match:
-    """Return the queries that fit, by the language model where there is one."""
+    """Return the queries that fit; a language model is loaded only if the words leave several open."""
     from dataclasses import replace
 
     from pm.errors import PmError
     from pm.llm.asking import by_score, by_words
     from pm.llm.available import model_to_use
 
-    if words:
-        return by_words(asked)
+    plain = by_words(asked)
+    if words or not plain.is_open:
+        return plain
     problem = model_to_use(workspace.models, settings.llm).problem
     if problem is None:
         from pm.llm.opening import open_model
@@ -76,7 +78,6 @@ def _matched(workspace: Workspace, settings: Settings, asked: Asked, *, words: b
             problem = f"the language model did not answer in {settings.llm.bound_seconds:g} s"
         except PmError as error:
             problem = f"the language model failed: {error.what.rstrip('.')}"
-    plain = by_words(asked)
     return replace(plain, how=f"{plain.how}; {problem}")
 
 

@@ -28,7 +28,10 @@ def import_(
     context: typer.Context,
     path: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="CSV or JSON lines with a ticker, a time, and a headline, a text or both."),
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, JSON lines or a JSON array, with a ticker, a time, and a headline, a text or both.",
+        ),
     ],
     tz: Annotated[
         str | None,
@@ -98,7 +101,7 @@ def list_(
             print_lines("There are no texts. Import some: pm text import FILE; see also docs/refreshing.md.")
             return
         read = _read(lake, texts)
-        edge = lake.select_rows("sentiment_edge")
+        edge = lake.select_rows("sentiment_edge", basis="runs")
     keys = ["ticker", "source", "source_id"]
     shown = texts.join(read, on=keys, how="left", maintain_order="left").select(
         "ticker",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pm.llm.assessor import FAR_BELOW_HIGH, VOLATILE, Assessment, assess
-from pm.llm.choosing import order_by_score, scores_of
+from pm.llm.choosing import answers_to, order_by_score
 from pm.llm.clauses import Clause, ClauseKind, clauses_of, opening_of
 from pm.llm.prose_writing import WRITING_REFUSED, Prose, write_prose
 from pm.llm.quantities import Quantity
@@ -135,7 +135,7 @@ def assess_risks(
     if model is None or not asked:
         return [OrderedAssessment(one, Writer.CODE, absent if model is None else _ONE_ORDER) for one in found]
     questions = [f"{', '.join(_plain(held.concern) for held in one.concerns)}.\n{ANSWER}" for one in asked]
-    answers = scores_of(model, RISK_PREFIX, questions, NEUTRAL, list(RISK_LABELS.values()), call_seconds=call_seconds)
+    answers = answers_to(model, RISK_PREFIX, questions, NEUTRAL, list(RISK_LABELS.values()), call_seconds=call_seconds)
     by_ticker = {one.ticker: scores for one, scores in zip(asked, answers.scores, strict=True)}
     ordered = []
     for one in found:
@@ -171,7 +171,7 @@ def _orders(
     if model is None:
         return [_chosen(sheet, None, 0.0, absent) for sheet in sheets]
     questions = [f"{describe(sheet)}.\n{ANSWER}" for sheet in sheets]
-    answers = scores_of(model, PREFIX, questions, NEUTRAL, list(LABELS.values()), call_seconds=call_seconds)
+    answers = answers_to(model, PREFIX, questions, NEUTRAL, list(LABELS.values()), call_seconds=call_seconds)
     return [
         _chosen(sheet, scores, answers.margin, answers.problem)
         for sheet, scores in zip(sheets, answers.scores, strict=True)

@@ -13,7 +13,7 @@ from pm.errors import InputError
 from pm.llm.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pm.llm.base import LanguageModel
     from pm.llm.questions import Question
@@ -40,6 +40,14 @@ _NEAR = 0.75
 """Share of the best match by words that another must reach to be as near."""
 _LEAST = 0.15
 """Least match by words of a query that is run."""
+_COVERED = 0.8
+"""Share of the words of a question, by their weights, that must be among those of a query for it to be run, and among
+those of the candidates for a model to be asked.
+
+A question with other words asks something else: "did X beat earnings last week?" wants no prices.
+"""
+_CANDIDATES = 4
+"""Number of queries, the nearest by words, among which a model decides."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +78,14 @@ class Match:
         Whether the first one is meant.
     how
         How that was found, in a sentence.
+    is_open
+        Whether it is not sure, but several together have nearly all words of the question: a model can decide.
     """
 
     nearest: tuple[Question, ...]
     is_sure: bool
     how: str
+    is_open: bool = False
 
 
 def understand(question: str, tickers: Collection[str]) -> Asked:
@@ -124,62 +135,78 @@ def understand(question: str, tickers: Collection[str]) -> Asked:
 
 
 def by_score(model: LanguageModel, asked: Asked, *, deadline_seconds: float) -> Match | None:
-    """Return the queries whose examples make the question likeliest; None if the model was too slow.
+    """Return the nearest queries by words in the order of a model's scores; None if the model was too slow.
 
     The score is the log-probability of the whole question after the examples of a query, so that queries with long and
-    short descriptions compare (Min et al., 2022, Noisy channel language model prompting). The model is sure if the best
-    score exceeds the second by more than the noise of the question's tokens. A question that has no word in common with
-    any example is about something else, whatever the scores.
+    short descriptions compare (Min et al., 2022, Noisy channel language model prompting). The first one is sure if it
+    is the nearest by words too, and its score exceeds the second by more than the noise of the question's tokens: what
+    the model finds likely is not what is meant often enough to be believed alone.
 
     Raises
     ------
     ModelError
         The process that holds the model died.
     """
-    usable = _usable(asked)
+    plain, ranked = by_words(asked), _ranked(asked)
+    candidates = [question for _, question in ranked[:_CANDIDATES]]
     scores = model.score(
         "Questions that people ask.\n",
-        [f"They want to know {question.about}: {' '.join(question.examples)}" for question in usable],
+        [f"They want to know {question.about}: {' '.join(question.examples)}" for question in candidates],
         [f" {asked.masked}"],
         deadline_seconds=deadline_seconds,
     )
-    values = [None if one is None else one[0] for one in scores.values]
-    if None in values:
+    values = [one[0] for one in scores.values if one is not None]
+    if len(values) < len(candidates):
         return None
-    ranked = sorted(zip(values, range(len(usable)), strict=True), key=lambda pair: (-(pair[0] or 0.0), pair[1]))
-    nearest = tuple(usable[place] for _, place in ranked[:3])
-    margin = (ranked[0][0] or 0.0) - (ranked[1][0] or 0.0)
+    places = sorted(range(len(candidates)), key=lambda place: (-values[place], place))
+    margin = values[places[0]] - values[places[1]]
     (tokens,) = model.count_tokens([f" {asked.masked}"])
     noise = model.info.noise * math.sqrt(max(tokens, 1))
-    known = set().union(*(_words(example) for question in usable for example in question.examples))
     return Match(
-        nearest,
-        margin > noise and not known.isdisjoint(_words(asked.masked)),
-        f"by model {model.info.name}: its score is {margin:.1f} above the next, of which {noise:.1f} can be noise",
+        tuple(candidates[place] for place in places[:3]),
+        places[0] == 0 and (plain.is_sure or (plain.is_open and margin > noise)),
+        f"by the words of the question and model {model.info.name}: its score is {margin:.1f} above the next, of which "
+        f"{noise:.1f} can be noise",
     )
 
 
 def by_words(asked: Asked) -> Match:
-    """Return the queries whose examples have the most words of the question in common; rare words count more."""
+    """Return the queries whose examples have the most words of the question in common; rare words count more.
+
+    The first one is sure if it has nearly all words of the question, and is clearly nearer than the second.
+    """
+    ranked = _ranked(asked)
+    (best, question), (second, _) = ranked[:2]
+    own, weight = _words(asked.masked), _weights(_usable(asked))
+
+    def covered(*queries: Question) -> float:
+        known = set().union(*(_words(" ".join((each.about, *each.examples))) for each in queries))
+        return sum(weight(word) for word in own & known) / (sum(weight(word) for word in own) or 1.0)
+
+    candidates = [near for _, near in ranked[:_CANDIDATES]]
+    is_sure = best >= _LEAST and second < _NEAR * best and covered(question) >= _COVERED
+    is_open = not is_sure and best >= _LEAST and covered(*candidates) >= _COVERED
+    return Match(tuple(candidates[:3]), is_sure, "by the words of the question alone", is_open)
+
+
+def _ranked(asked: Asked) -> list[tuple[float, Question]]:
+    """Return the usable queries with their match by words, the best first."""
     usable = _usable(asked)
-    known = [[_words(example) for example in question.examples] for question in usable]
-    spread = Counter(word for examples in known for word in set().union(*examples))
-    own = _words(asked.masked)
+    weight, own = _weights(usable), _words(asked.masked)
 
-    def weight(word: str) -> float:
-        return math.log(1 + len(usable) / spread[word]) if word in spread else math.log(1 + len(usable))
-
-    def fit(examples: Sequence[set[str]]) -> float:
+    def fit(question: Question) -> float:
         return max(
             sum(weight(word) for word in own & example) / (sum(weight(word) for word in own | example) or 1.0)
-            for example in examples
+            for example in map(_words, question.examples)
         )
 
-    ranked = sorted(((fit(examples), -place) for place, examples in enumerate(known)), reverse=True)
-    nearest = tuple(usable[-place] for _, place in ranked[:3])
-    best, second = ranked[0][0], ranked[1][0]
-    is_sure = best >= _LEAST and second < _NEAR * best
-    return Match(nearest, is_sure, "by the words of the question alone")
+    return sorted(((fit(question), question) for question in usable), key=lambda pair: -pair[0])
+
+
+def _weights(usable: Sequence[Question]) -> Callable[[str], float]:
+    """Return the function that gives the weight of a word: the rarer among the queries, the more."""
+    spread = Counter(word for question in usable for word in set().union(*map(_words, question.examples)))
+    return lambda word: math.log(1 + len(usable) / spread.get(word, 1))
 
 
 def _usable(asked: Asked) -> list[Question]:

@@ -6,23 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from pm.errors import PmError
+from pm.llm.in_parts import TERMS, score_above_neutral
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pm.llm.base import LanguageModel
 
-__all__ = ["LATE", "Answers", "order_by_score", "scores_of"]
+__all__ = ["LATE", "Answers", "answers_to", "order_by_score"]
 
 LATE = "the language model did not answer in time"
 """Why there is no score."""
 
 _Item = TypeVar("_Item")
-
-BATCH = 32
-"""Number of tickers of one call, so that a slow machine loses no more than them to a deadline."""
-TERMS = 4
-"""Number of log-probabilities in a comparison of two labels, each less that of a neutral question: noise adds up."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Answers:
     problem: str | None
 
 
-def scores_of(
+def answers_to(
     model: LanguageModel,
     prefix: str,
     questions: Sequence[str],
@@ -56,8 +52,8 @@ def scores_of(
 ) -> Answers:
     """Score labels as answers to short questions that share a prefix.
 
-    A label is judged by how much likelier the question makes it than a neutral question does, since some words are
-    likelier than others after any text (Zhao et al. 2021, Calibrate Before Use).
+    A label is judged by how much likelier the question makes it than a neutral question does; see
+    `score_above_neutral`.
 
     Parameters
     ----------
@@ -75,23 +71,19 @@ def scores_of(
         Longest time of one call.
     """
     unique = list(dict.fromkeys(questions))
-    answered: dict[str, Mapping[str, float]] = {}
     problem = None
+    answers: list[Sequence[float] | None] = [None] * len(unique)
     try:
-        base = model.score(prefix, [neutral], labels, deadline_seconds=call_seconds).values[0]
-        if base is None:
-            return Answers([None] * len(questions), 0.0, LATE)
-        for start in range(0, len(unique), BATCH):
-            batch = unique[start : start + BATCH]
-            scores = model.score(prefix, batch, labels, deadline_seconds=call_seconds)
-            for question, values in zip(batch, scores.values, strict=True):
-                if values is None:
-                    problem = LATE
-                else:
-                    above = [value - usual for value, usual in zip(values, base, strict=True)]
-                    answered[question] = dict(zip(labels, above, strict=True))
+        answers = score_above_neutral(model, prefix, unique, neutral, labels, deadline_seconds=call_seconds)
     except PmError as error:
         problem = f"the language model failed: {error.what}"
+    if problem is None and None in answers:
+        problem = LATE
+    answered = {
+        question: dict(zip(labels, values, strict=True))
+        for question, values in zip(unique, answers, strict=True)
+        if values is not None
+    }
     return Answers([answered.get(question) for question in questions], TERMS * model.info.noise, problem)
 
 

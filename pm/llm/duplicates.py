@@ -39,10 +39,11 @@ class Text:
     words: str
 
 
-def first_of_each(texts: Sequence[Text]) -> dict[str, str]:
+def first_of_each(texts: Sequence[Text], kept: Sequence[Text] = ()) -> dict[str, str]:
     """Return, for each text that is a duplicate, the identifier of the text that it repeats.
 
-    A text is a duplicate of an earlier one, published at most seven days before, if
+    A text is a duplicate of an earlier one among `texts`, or of any one in `kept`, if they were published at most seven
+    days apart and
 
     - of the pairs of neighbouring words (shingles) that one of them has, at least 80% are in both; and
     - the words in which they differ are additions of one of them, without a number and without a negation. "Margin
@@ -53,6 +54,8 @@ def first_of_each(texts: Sequence[Text]) -> dict[str, str]:
     ----------
     texts
         Texts about one ticker, by time of publication.
+    kept
+        Texts about it that are known to count already, whether they were published before or after those of `texts`.
 
     References
     ----------
@@ -61,23 +64,24 @@ def first_of_each(texts: Sequence[Text]) -> dict[str, str]:
     primitive operator for similarity joins in data cleaning.
     """
     found: dict[str, str] = {}
-    kept: list[tuple[Text, frozenset[str], list[str]]] = []
+    counted: list[tuple[Text, frozenset[str], list[str]]] = []
     index: dict[str, list[int]] = defaultdict(list)
-    for text in texts:
+    for number, text in enumerate((*kept, *texts)):
         words = _WORD.findall(text.words.casefold())
         shingles = _shingles(words)
         ordered = sorted(shingles, key=lambda shingle: (crc32(shingle.encode()), shingle))
         first = ordered[: len(ordered) - math.ceil(_SIMILAR * len(ordered)) + 1]
-        candidates = sorted({place for shingle in first for place in index[shingle]})
+        is_kept = number < len(kept)
+        candidates = [] if is_kept else sorted({place for shingle in first for place in index[shingle]})
         for place in candidates:
-            earlier, others, other_words = kept[place]
-            if text.published_at - earlier.published_at <= _DAYS and _repeats(words, shingles, other_words, others):
-                found[text.name] = earlier.name
+            other, others, other_words = counted[place]
+            if abs(text.published_at - other.published_at) <= _DAYS and _repeats(words, shingles, other_words, others):
+                found[text.name] = other.name
                 break
         else:
             for shingle in first:
-                index[shingle].append(len(kept))
-            kept.append((text, shingles, words))
+                index[shingle].append(len(counted))
+            counted.append((text, shingles, words))
     return found
 
 

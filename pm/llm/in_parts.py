@@ -7,19 +7,48 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm.llm.record import Recorder
+    from pm.llm.base import LanguageModel
 
-__all__ = ["score_in_parts"]
+__all__ = ["TERMS", "score_above_neutral", "score_in_parts"]
 
 _BATCH = 8
 """Number of questions of a call: a fraction of a second of one core, so that a busy machine ends it in time too."""
+TERMS = 4
+"""Number of log-probabilities in a comparison of two labels, each less that of a neutral question: noise adds up."""
 _FRUITLESS = 2
 """Number of calls, one after another, that may reach nothing before the rest is given up."""
 
 
+def score_above_neutral(
+    model: LanguageModel,
+    prefix: str,
+    suffixes: Sequence[str],
+    neutral: str,
+    labels: Sequence[str],
+    *,
+    deadline_seconds: float,
+) -> list[Sequence[float] | None]:
+    """Return how much likelier each suffix makes each label than a suffix without content does.
+
+    Some words are likelier than others after any text (Zhao et al., 2021, Calibrate before use). A difference of two of
+    these values has the noise of `TERMS` log-probabilities.
+
+    Parameters
+    ----------
+    neutral
+        The suffix without content.
+    deadline_seconds
+        Longest time of each call; see `score_in_parts`, also for what is returned and raised.
+    """
+    base, *answers = score_in_parts(model, prefix, [neutral, *suffixes], labels, deadline_seconds=deadline_seconds)
+    return [
+        None if base is None or values is None else [value - usual for value, usual in zip(values, base, strict=True)]
+        for values in answers
+    ]
+
+
 def score_in_parts(
-    recorder: Recorder,
-    role: str,
+    model: LanguageModel,
     prefix: str,
     suffixes: Sequence[str],
     labels: Sequence[str],
@@ -30,8 +59,8 @@ def score_in_parts(
 
     Parameters
     ----------
-    role
-        What the calls are recorded as.
+    model
+        The model; `Recorder.as_role` returns one whose calls are written down.
     deadline_seconds
         Longest time of each call.
 
@@ -50,9 +79,7 @@ def score_in_parts(
     fruitless = 0
     while parts and fruitless < _FRUITLESS:
         places = parts.pop()
-        answer = recorder.score(
-            role, prefix, [suffixes[place] for place in places], labels, deadline_seconds=deadline_seconds
-        )
+        answer = model.score(prefix, [suffixes[place] for place in places], labels, deadline_seconds=deadline_seconds)
         left = []
         for place, values in zip(places, answer.values, strict=True):
             found[place] = values

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pm.llm.in_parts import score_in_parts
+from pm.llm.in_parts import TERMS, score_above_neutral
 from pm.tables.vocabulary import Action
 
 if TYPE_CHECKING:
@@ -119,29 +119,23 @@ def opinions(
     ModelError
         The process that holds the model died.
     """
-    asked = [_UNKNOWN, *sorted({*facts} - {_UNKNOWN})]
+    asked = sorted({*facts})
     sums: dict[str, float | None] = dict.fromkeys(asked, 0.0)
     for question in _QUESTIONS:
-        answers = score_in_parts(
-            recorder,
-            "opinion",
+        answers = score_above_neutral(
+            recorder.as_role("opinion"),
             question.before,
             [f"{text}{question.after}" for text in asked],
+            f"{_UNKNOWN}{question.after}",
             (question.up, question.down),
             deadline_seconds=deadline_seconds,
         )
         for text, values in zip(asked, answers, strict=True):
             so_far = sums[text]
             sums[text] = None if values is None or so_far is None else so_far + values[0] - values[1]
-    base = sums[_UNKNOWN]
-    if base is None:
-        return {}
-    # Two differences of two log-probabilities each, and each of these has the noise.
-    noise = 4 * recorder.model.info.noise
+    noise = TERMS * recorder.model.info.noise
     return {
-        text: _opinion((total - base) / len(_QUESTIONS), noise, threshold)
-        for text in {*facts}
-        if (total := sums[text]) is not None
+        text: _opinion(total / len(_QUESTIONS), noise, threshold) for text, total in sums.items() if total is not None
     }
 
 

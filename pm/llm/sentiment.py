@@ -197,8 +197,7 @@ def scores_of(
     sums: dict[int, float | None] = dict.fromkeys(asked, 0.0)
     for prompt in prompts:
         answers = score_in_parts(
-            recorder,
-            role,
+            recorder.as_role(role),
             prompt.prefix,
             [prompt.question.replace("{}", texts[place]) for place in asked],
             (prompt.positive, prompt.negative),

@@ -12,19 +12,33 @@ if TYPE_CHECKING:
 
 __all__ = ["moment_of"]
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}|\d{4}-?W\d{2}-?\d")
+"""A day, as ISO 8601 writes it: of a month, or of a week."""
 _SECONDS = re.compile(r"\d{9,10}(?:\.\d+)?")
-_MILLISECONDS = re.compile(r"\d{12,13}")
-_MAIL = re.compile(r"(?:[A-Za-z]{3},\s*)?\d{1,2}\s+[A-Za-z]{3}\s+\d{4}\s+\d{1,2}:\d{2}")
+_MILLISECONDS = re.compile(r"\d{13}")
+"""Milliseconds since 2001. Twelve digits are as likely a time written as 202401311430, and are refused."""
+_ISO = re.compile(
+    rf"(?:{_DAY.pattern})[T ]\d{{2}}:?\d{{2}}(?::?\d{{2}}(?:[.,]\d+)?)?\s?(?P<zone>Z|UTC|[+-]\d{{2}}(?::?\d{{2}})?)?"
+)
+_MAIL = re.compile(
+    r"(?:[A-Za-z]{3},?\s+)?\d{1,2}\s+[A-Za-z]{3,9}\s+\d{4}\s+\d{1,2}:\d{2}(?::\d{2})?"
+    r"(?:\s+(?P<zone>[^\s()]+))?(?:\s*\([^()]*\))?"
+)
+_MAIL_ZONE = re.compile(r"[+-]\d{4}|UT|UTC|GMT|Z|[ECMP][SD]T")
+"""A zone of the form of mails: of names, those that RFC 822 gives an offset from UTC."""
 
 
-def moment_of(cell: object, zone: ZoneInfo | None = None) -> datetime | Literal["no zone"] | None:
-    """Return a moment in UTC, without a zone; 'no zone' if it needs one to be known, and None if it is none.
+def moment_of(cell: object, zone: ZoneInfo | None = None) -> datetime | Literal["no zone", "unknown zone"] | None:
+    """Return a moment in UTC, without a zone.
+
+    A moment that needs a zone to be known is 'no zone', one whose zone has a name that is not understood is
+    'unknown zone', and what is no moment is None.
 
     Parameters
     ----------
     cell
-        ISO 8601, the form of mails, or the number of seconds or milliseconds since 1970.
+        ISO 8601 with hours and minutes, or a day alone; the form of mails; or the number of seconds (9 or 10 digits) or
+        milliseconds (13 digits) since 1970.
     zone
         Zone of moments that name none. Of a moment that a clock shows twice, when it is set back, the later one
         is taken. A day alone is its end, the last second of it.
@@ -39,6 +53,8 @@ def moment_of(cell: object, zone: ZoneInfo | None = None) -> datetime | Literal[
     text = str(cell).strip()
     try:
         read = _read(text)
+        if read is None or read == "unknown zone":
+            return read
         if read.tzinfo is None:
             if zone is None:
                 return "no zone"
@@ -48,7 +64,7 @@ def moment_of(cell: object, zone: ZoneInfo | None = None) -> datetime | Literal[
         return None
 
 
-def _read(text: str) -> datetime:
+def _read(text: str) -> datetime | Literal["unknown zone"] | None:
     """Return a moment with the zone that it names, if it does."""
     if _DAY.fullmatch(text):
         return datetime.combine(date.fromisoformat(text), time(23, 59, 59))
@@ -56,4 +72,15 @@ def _read(text: str) -> datetime:
         return datetime.fromtimestamp(float(text), UTC)
     if _MILLISECONDS.fullmatch(text):
         return datetime.fromtimestamp(int(text) / 1000, UTC)
-    return parsedate_to_datetime(text) if _MAIL.match(text) else datetime.fromisoformat(text.replace(" Z", "Z"))
+    if _ISO.fullmatch(text):
+        return datetime.fromisoformat(text.replace("UTC", "Z").replace(" Z", "Z"))
+    mail = _MAIL.fullmatch(text)
+    return None if mail is None else _of_mail(text, mail["zone"])
+
+
+def _of_mail(text: str, zone: str | None) -> datetime | Literal["unknown zone"]:
+    if zone is not None and not _MAIL_ZONE.fullmatch(zone):
+        return "unknown zone"
+    read = parsedate_to_datetime(text)
+    # Zone -0000 is UTC, in which the sender does not say where he is; the library takes it for none.
+    return read.replace(tzinfo=UTC) if zone is not None and read.tzinfo is None else read

@@ -1,10 +1,11 @@
-"""Read texts about tickers from a file of the user: CSV, or JSON lines."""
+"""Read texts about tickers from a file of the user: CSV, JSON lines, or a JSON array."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,6 +44,8 @@ _LONGEST_FIELD = 1 << 28
 _LONGEST_TICKER = 40
 _LONGEST_TEXT = 100_000
 """Largest number of characters of a text that is kept."""
+_EARLIEST = datetime(1900, 1, 1)  # noqa: DTZ001 - in UTC, as the lake has times
+"""Time of publication before which a time is a mistake, such as year 1 for a missing one."""
 _AHEAD = timedelta(days=1)
 """Time by which clocks may differ: what was published later than that has a wrong time."""
 
@@ -69,7 +72,8 @@ class TextFileContent:
 def read_texts(path: Path, *, zone: ZoneInfo | None = None, ticker: str | None = None) -> TextFileContent:
     """Read the texts of a file: all of them, or none.
 
-    A file whose first character is `{` is read as JSON lines, any other as CSV with a header. What is read:
+    A file whose first character is `{` is read as JSON lines, one that begins with `[` as a JSON array of objects, and
+    any other as CSV with a header. What is read:
 
     - a ticker and a time in each row, and a headline, a text, or both; HTML entities are decoded, control characters
       are removed;
@@ -95,7 +99,7 @@ def read_texts(path: Path, *, zone: ZoneInfo | None = None, ticker: str | None =
         The file cannot be read, or a row cannot; the message names its line.
     """
     content = _content(path)
-    reader = _json_rows if content.lstrip()[:1] == "{" else _csv_rows
+    reader = {"{": _json_rows, "[": _array_rows}.get(content.lstrip()[:1], _csv_rows)
     rows, cut = [], 0
     for line, cells in reader(content, path, needs_ticker=ticker is None):
         row, was_cut = _row(cells, f"{path}, line {line}", zone, ticker)
@@ -191,13 +195,36 @@ def _json_rows(content: str, path: Path, *, needs_ticker: bool) -> Iterator[tupl
                 where=where,
                 hint="write one object a line, such as {…}, without line ends in it",
             ) from None
-        if not isinstance(found, dict):
-            raise InputError(
-                "The line is no JSON object.", where=where, hint='write {"ticker": …, "time": …, "text": …}'
-            )
-        names = list(found)
-        places = _places(names, path, line=number, needs_ticker=needs_ticker)
-        yield number, {meaning: found[names[place]] for meaning, place in places.items()}
+        yield number, _json_cells(found, path, number, needs_ticker=needs_ticker)
+
+
+def _array_rows(content: str, path: Path, *, needs_ticker: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of the line at which each object of an array begins, and its cells by what they mean."""
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise InputError(
+            f"The array is no JSON: {getattr(error, 'msg', 'too deep')}.",
+            where=f"{path}, line {line}",
+            hint="write one array of objects, [{…}, {…}], and nothing after it",
+        ) from None
+    decoder, space = json.JSONDecoder(), re.compile(r"[\s,]*")
+    at, number, counted = content.index("[") + 1, 1, 0
+    while content[at := space.match(content, at).end()] != "]":  # type: ignore[union-attr] - it matches the empty text
+        number, counted = number + content.count("\n", counted, at), at
+        found, at = decoder.raw_decode(content, at)
+        yield number, _json_cells(found, path, number, needs_ticker=needs_ticker)
+
+
+def _json_cells(found: object, path: Path, line: int, *, needs_ticker: bool) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise InputError(
+            "This is no JSON object.", where=f"{path}, line {line}", hint='write {"ticker": …, "time": …, "text": …}'
+        )
+    names = list(found)
+    places = _places(names, path, line=line, needs_ticker=needs_ticker)
+    return {meaning: found[names[place]] for meaning, place in places.items()}
 
 
 def _places(header: Sequence[str], path: Path, *, line: int = 1, needs_ticker: bool) -> dict[str, int]:
@@ -265,11 +292,21 @@ def _moment(cell: object, where: str, zone: ZoneInfo | None) -> datetime:
             where=where,
             hint="say the zone of the file's times: --tz America/New_York, or --tz UTC",
         )
+    if moment == "unknown zone":
+        raise InputError(
+            f"The zone of the time {quoted(cell)} is not understood.",
+            where=where,
+            hint="write it as an offset from UTC, such as +0100 or 2024-01-31T14:30:00+01:00",
+        )
     if not isinstance(moment, datetime):
         raise InputError(
             f"{quoted(cell)} is no time." if cell is not None and cell != "" else "The row has no time.",
             where=where,
             hint="write it as 2024-01-31T14:30:00Z, or as 2024-01-31T09:30:00-05:00",
+        )
+    if moment < _EARLIEST:
+        raise InputError(
+            f"The time {quoted(cell)} is before {_EARLIEST:%Y}.", where=where, hint="correct it: no text is that old"
         )
     if moment > utc_now() + _AHEAD:
         raise InputError(

@@ -9,7 +9,7 @@ __all__ = ["LLM_OPINIONS", "TEXT_SENTIMENT"]
 TEXT_SENTIMENT = Table(
     "main",
     "text_sentiment",
-    "A text about a ticker, read once by a language model. Its numbers depend on its own words, and on no later text. "
+    "A text about a ticker, read once by a language model. Its numbers depend on its own words alone. "
     "No forecast and no signal depends on them.",
     ("ticker", "source", "source_id", "model_sha256"),
     (
@@ -18,11 +18,12 @@ TEXT_SENTIMENT = Table(
         Column("source_id", TEXT, "Identifier of the text at its source; see raw.texts."),
         Column("published_at", TIME, "Time of its publication, in UTC."),
         Column("session", DATE, "First session that opened after that: the text counts from its open."),
+        Column("opens_at", TIME, "Time at which that session opens, in UTC."),
         Column(
             "duplicate_of",
             TEXT,
-            "Identifier of an earlier text of the ticker that has nearly the same words, as 'source:source_id': a "
-            "duplicate does not count. Null for a text that counts.",
+            "Identifier of the text of the ticker that counts in its place, which has nearly the same words and was "
+            "published before it or read in an earlier run, as 'source:source_id'. Null for a text that counts.",
         ),
         Column("words", TEXT, "What the model read: the headline, or the beginning of a text without one."),
         Column(
@@ -56,9 +57,9 @@ LLM_OPINIONS = Table(
         Column("ticker", TEXT, "Ticker."),
         Column("origin_date", DATE, "Date of the last bar used."),
         Column(
-            "is_late",
-            FLAG,
-            "Whether there were sessions after that bar, up to the day of the run: then the opinion does not count.",
+            "next_session",
+            DATE,
+            "First session expected after origin_date. If it is not after the day of the run, the bar is old.",
         ),
         Column("horizon", INTEGER, "Sessions ahead that the opinion is about."),
         Column("action", TEXT, "BUY, SELL or HOLD, by the probability and the threshold."),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pm.llm.analyst import LABELS, RISK_LABELS, assess_risks, comment
 from pm.llm.assessor import assess
-from pm.llm.choosing import BATCH, TERMS, order_by_score, scores_of
+from pm.llm.choosing import answers_to, order_by_score
 from pm.llm.clauses import ClauseKind, clauses_of, opening_of
 from pm.llm.prose import fact_sheets
 from pm.llm.quantities import Quantity
@@ -46,11 +46,11 @@ def test_without_noise_the_order_is_that_of_the_scores(scores: dict[int, float])
 def test_questions_are_asked_once_in_batches_and_judged_against_a_neutral_one() -> None:
     model = StandIn({"edge": -1.0, "cost": -4.0}, noise=0.25)
     questions = [f"question {number % 70}" for number in range(200)]
-    answers = scores_of(model, "Which?\n", questions, "Share.", [" edge", " cost"], call_seconds=1)
+    answers = answers_to(model, "Which?\n", questions, "Share.", [" edge", " cost"], call_seconds=1)
     assert model.questions == ["Share.", *(f"question {number}" for number in range(70))]
-    assert model.calls == 1 + -(-70 // BATCH)
+    assert model.calls == -(-71 // 8)
     assert answers.scores == [{" edge": 8.0, " cost": 5.0}] * 200
-    assert answers.margin == TERMS * 0.25
+    assert answers.margin == 4 * 0.25
     assert answers.problem is None
 
 

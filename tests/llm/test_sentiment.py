@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from pm.llm.opinions import FEATURES_READ, facts_in_words, opinions
+from pm.llm.opinions import FEATURES_READ, facts_in_words
 from pm.llm.record import Recorder
 from pm.llm.sentiment import Calibration, calibrated, fit_line, headlines, readable, scores_of
-from pm.tables.vocabulary import Action, Sentiment
+from pm.tables.vocabulary import Sentiment
 
 if TYPE_CHECKING:
     from pm.llm.engine import Engine
@@ -129,22 +129,16 @@ def test_the_real_model_tells_good_news_from_bad(engine: Engine) -> None:
     assert good > bad
 
 
-def test_of_sixty_injections_none_leaves_the_schema_and_none_changes_an_action(engine: Engine) -> None:
-    """An opinion is made of features alone: no text can reach it. A text's score is a number whatever it says."""
-    recorder = Recorder(engine)
+def test_the_score_of_each_of_sixty_injections_is_a_number(engine: Engine) -> None:
+    """That they change no action is shown with the stages: tests/pipeline/test_injections.py."""
     assert len(INJECTIONS) >= 50
-    said = facts(momentum_20=0.2, volatility_20=0.01)
-    before = opinions(recorder, [said], threshold=0.6, deadline_seconds=SECONDS)[said]
-    scores = scores_of(recorder, "sentiment", [readable(text) for text in INJECTIONS], deadline_seconds=SECONDS)
+    texts = [readable(text) for text in INJECTIONS]
+    scores = scores_of(Recorder(engine), "sentiment", texts, deadline_seconds=SECONDS)
     line = Calibration(0.0, 1.0, 2 * engine.info.noise)
     for score in scores:
         assert score is not None
         assert math.isfinite(score)
         assert line.sentiment(score) in set(Sentiment)
-    after = opinions(Recorder(engine), [said], threshold=0.6, deadline_seconds=SECONDS)[said]
-    assert abs(after.score - before.score) <= before.noise
-    assert after.action == before.action or abs(before.score) <= 2 * before.noise
-    assert after.action in set(Action)
 
 
 @pytest.mark.slow

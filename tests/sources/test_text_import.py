@@ -55,6 +55,9 @@ def test_json_lines_and_csv_of_the_same_texts_are_the_same(file: Path) -> None:
     from_csv = read_texts(file)
     from_json = read(file, "\n".join(json.dumps(row) for row in rows))
     assert from_csv.texts.equals(from_json.texts)
+    for indent in (None, 2):
+        from_array = read(file, json.dumps(rows, indent=indent))
+        assert from_csv.texts.equals(from_array.texts)
     assert from_csv.texts.height == 2
 
 
@@ -76,6 +79,10 @@ def test_a_file_has_the_same_identifiers_again_and_each_text_once(file: Path) ->
         ("ticker,time,text\nA,2024-01-31,x\n", "has no zone", "line 2"),
         ("ticker,time,text\nA,soon,x\n", "'soon' is no time", "line 2"),
         ("ticker,time,text\nA,,x\n", "no time", "line 2"),
+        ("ticker,time,text\nA,0001-01-01T00:00:00Z,x\n", "is before 1900", "line 2"),
+        ("ticker,time,text\nA,1899-12-31T23:59:59Z,x\n", "is before 1900", "line 2"),
+        ("ticker,time,text\nA,202401311430,x\n", "is no time", "line 2"),
+        ("ticker,time,text\nA,31 Jan 2024 09:30 CET,x\n", "zone of the time", "line 2"),
         ("ticker,time,text\nA,2999-01-31T14:30:00Z,x\n", "in the future", "line 2"),
         ("ticker,time,text\n,2024-01-31T14:30:00Z,x\n", "no ticker", "line 2"),
         ('ticker,time,text\n"A,B",2024-01-31T14:30:00Z,x\n', "cannot be a ticker", "line 2"),
@@ -89,6 +96,12 @@ def test_a_file_has_the_same_identifiers_again_and_each_text_once(file: Path) ->
         (b"ticker,time,text\nA,2024-01-31T14:30:00Z,\xfc\n", "not text in UTF-8", "line 2"),
         ('{"ticker": "A"\n', "no JSON", "line 1"),
         ('{"ticker": "A", "time": "2024-01-31T14:30:00Z", "text": "x"}\n[1]\n', "no JSON object", "line 2"),
+        ('[\n{"ticker": "A", "time": "2024-01-31T14:30:00Z", "text": "x"},\n1]', "no JSON object", "line 3"),
+        ('[{"ticker": "A", "time": "2024-01-31T14:30:00Z",\n"text": "x"}', "array is no JSON", "line 2"),
+        ('[{"ticker": "A", "time": "2024-01-31T14:30:00Z", "text": "x"}]\n{}', "array is no JSON", "line 2"),
+        ("[" * 100_000, "array is no JSON", "line 1"),
+        ("[]", "no texts", ""),
+        ('[{"tickr": "A", "time": "2024-01-31T14:30:00Z", "text": "x"}]', "no column 'ticker'", "line 1"),
         ('{"ticker": "A", "time": [1], "text": "x"}\n', "is no time", "line 1"),
         ('{"ticker": "A", "time": true, "text": "x"}\n', "is no time", "line 1"),
         ('{"ticker": 1, "time": "2024-01-31T14:30:00Z", "text": "x"}\n', "no ticker", "line 1"),
@@ -132,7 +145,42 @@ def test_a_moment_is_the_same_however_it_is_written(moment: datetime, minutes: i
     shifted = aware.astimezone(ZoneInfo("Asia/Kolkata"))
     assert moment_of(shifted.isoformat()) == moment
     assert moment_of(aware.strftime("%a, %d %b %Y %H:%M:%S GMT")) == moment
-    assert moment_of(int(aware.timestamp()) * 1000) == moment or aware.timestamp() < 1e8
+    assert moment_of(int(aware.timestamp()) * 1000) == moment or aware.timestamp() < 1e9
     local = (moment + timedelta(minutes=minutes)).isoformat(sep=" ")
     sign, size = ("-" if minutes < 0 else "+"), abs(minutes)
     assert moment_of(f"{local}{sign}{size // 60:02d}:{size % 60:02d}") == moment
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        *[(f"31 Jan 2024 09:30 {zone}", "unknown zone")
+          for zone in ("CET", "JST", "BST", "IST", "GMT+2", "+2", "PM", "A", "Europe/Berlin", "+01:00")],
+        *[(cell, "no zone") for cell in ("31 Jan 2024 09:30", "31 Jan 2024 09:30 (CET)", "2024-01-31 09:30",
+                                         "2024-01-31", "20240131", "2024-W05-3", "2024W053")],
+        *[(cell, None)
+          for cell in (202401311430, "20240131109", "2024-01-31T14", "2024-01-31 14Z", "2024-W05",
+                       "2024-01", "2024-031", "2024", "20240131143000", "2024-01-31 09:30 CET", "Jan 31 2024 09:30")],
+    ],
+)  # fmt: skip
+def test_a_time_that_could_mean_another_moment_is_none(cell: object, told: str | None) -> None:
+    assert moment_of(cell) == told
+    if told != "no zone":
+        assert moment_of(cell, NEW_YORK) == told
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "31 Jan 2024 14:30 GMT", "Wed, 31 Jan 2024 09:30:00 EST", "Wed, 31 Jan 2024 15:30:00 +0100 (CET)",
+        "31 Jan 2024 14:30 -0000", "31 January 2024 14:30 UT", "2024-01-31 14:30 UTC", "2024-01-31 14:30:00 +00:00",
+        "20240131T1430Z", "2024-W05-3T14:30Z", "2024-01-31T14:30:00,000Z", 1706711400, "1706711400000",
+    ],
+)  # fmt: skip
+def test_a_time_with_its_zone_is_read_whatever_the_option_says(cell: object) -> None:
+    assert moment_of(cell) == moment_of(cell, NEW_YORK) == datetime(2024, 1, 31, 14, 30)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("cell", ["2024-01-31", "20240131", "2024-W05-3", "2024W053"])
+def test_a_day_alone_is_its_end(cell: str) -> None:
+    assert moment_of(cell, NEW_YORK) == datetime(2024, 2, 1, 4, 59, 59)  # noqa: DTZ001

@@ -89,12 +89,12 @@ def _compute(context: Context, *, opening: Opening) -> Result:
 
 
 def _newest(context: Context) -> list[dict[str, Any]]:
-    """Return the newest features of each ticker, with the words for them in `facts`, and whether they are late."""
+    """Return the newest features of each ticker, the words for them in `facts`, and the session after their date."""
     watched = watch_list(context)
     newest = context.query(_NEWEST, [watched.as_of, list(watched.tickers)])
-    following = sessions_ahead(newest, watched.exchanges, learnt_markets(context, watched), 1)
-    late = set(following.filter(pl.col("target_date") <= watched.as_of)["ticker"])
-    return [row | {"facts": facts_in_words(row), "is_late": row["ticker"] in late} for row in newest.to_dicts()]
+    ahead = sessions_ahead(newest, watched.exchanges, learnt_markets(context, watched), 1)
+    following = dict(ahead.select("ticker", "target_date").iter_rows())
+    return [row | {"facts": facts_in_words(row), "next_session": following[row["ticker"]]} for row in newest.to_dicts()]
 
 
 def _rows(context: Context, info: ModelInfo, newest: list[dict[str, Any]], said: dict[str, Opinion]) -> pl.DataFrame:
@@ -103,7 +103,7 @@ def _rows(context: Context, info: ModelInfo, newest: list[dict[str, Any]], said:
         {
             "ticker": row["ticker"],
             "origin_date": row["date"],
-            "is_late": row["is_late"],
+            "next_session": row["next_session"],
             "horizon": settings.forecast.horizon,
             "action": opinion.action.value,
             "probability_up": opinion.probability_up,

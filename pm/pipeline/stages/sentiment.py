@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from pm.tables.texts import TEXT_SENTIMENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date, datetime
+    from datetime import date
 
     from pm.llm.record import Recorder
     from pm.llm.sentiment import Calibration
@@ -32,6 +32,8 @@ __all__ = ["STAGE", "reading"]
 
 _ROLES = ("calibration", "sentiment")
 _WEEK = timedelta(days=7)
+_FIRST = datetime(1, 1, 1)  # noqa: DTZ001 - in UTC, as the lake has times
+"""First moment that there is, so that no week is before it."""
 _EVERY_DAY = timedelta(days=1)
 
 _UNREAD = """
@@ -44,7 +46,7 @@ WHERE r.published_at < ? AND r.ticker IN (SELECT unnest(?::VARCHAR[])) AND NOT E
 ORDER BY r.published_at DESC, r.ticker, r.source, r.source_id
 LIMIT ?
 """
-_BEFORE = """
+_COUNTED = """
 SELECT DISTINCT s.ticker, s.source, s.source_id, s.published_at, s.words
 FROM text_sentiment AS s
 WHERE s.duplicate_of IS NULL AND s.ticker IN (SELECT unnest(?::VARCHAR[])) AND s.published_at BETWEEN ? AND ?
@@ -137,10 +139,15 @@ def _read(context: Context, reader: Recorder) -> tuple[pl.DataFrame, str, str | 
         score = by_name.get(name)
         if score is None and name not in repeats and text["words"]:
             continue  # not reached in time: it is asked for again
-        session, _ = next_open(watched.exchanges.get(text["ticker"]), text["published_at"])
+        session, opens_at = next_open(watched.exchanges.get(text["ticker"]), text["published_at"])
         rows.append(
             {key: text[key] for key in ("ticker", "source", "source_id", "published_at", "words")}
-            | {"session": session, "duplicate_of": repeats.get(name), "cutoff": text["published_at"].date()}
+            | {
+                "session": session,
+                "opens_at": opens_at,
+                "duplicate_of": repeats.get(name),
+                "cutoff": text["published_at"].date(),
+            }
             | _verdict(line, score, is_duplicate=name in repeats)
             | {"model": info.name, "model_sha256": info.sha256}
         )
@@ -162,18 +169,30 @@ def _verdict(line: Calibration, score: float | None, *, is_duplicate: bool) -> d
 
 
 def _repeats(context: Context, texts: Sequence[dict[str, Any]], sha256: str) -> dict[str, str]:
-    """Return for each text that repeats an earlier one, among these or those read before, the name of that one."""
-    published: list[datetime] = [text["published_at"] for text in texts]
+    """Return for each text that repeats another one the name of that one.
+
+    Of texts that are read now the first counts. One that was read before counts in any case, although it was published
+    later: the newest texts are read first.
+    """
     tickers = sorted({text["ticker"] for text in texts})
-    before = context.rows(_BEFORE, [tickers, min(published) - _WEEK, max(published), sha256])
+    published: list[datetime] = [text["published_at"] for text in texts]
+    first = min(published) - min(_WEEK, min(published) - _FIRST)
+    counted = context.rows(_COUNTED, [tickers, first, max(published) + _WEEK, sha256])
     found: dict[str, str] = {}
     for ticker in tickers:
-        own = [text for text in (*before, *texts) if text["ticker"] == ticker]
-        own.sort(key=lambda text: (text["published_at"], _name(text)))
-        names = first_of_each([Text(_name(text), text["published_at"], text["words"]) for text in own])
-        found |= names
-    now = {_name(text) for text in texts}
-    return {name: earlier.partition("\t")[2] for name, earlier in found.items() if name in now}
+        own, before = (
+            sorted(
+                (_words(text) for text in some if text["ticker"] == ticker),
+                key=lambda one: (one.published_at, one.name),
+            )
+            for some in (texts, counted)
+        )
+        found |= first_of_each(own, before)
+    return {name: other.partition("\t")[2] for name, other in found.items()}
+
+
+def _words(text: dict[str, Any]) -> Text:
+    return Text(_name(text), text["published_at"], text["words"])
 
 
 def _name(text: dict[str, Any]) -> str:
