@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pm.llm.facts import FactSheet
 
-__all__ = ["DOWN", "NEUTRAL_WORDS", "UP", "Claim", "claims"]
+__all__ = ["DOWN", "NEUTRAL_WORDS", "SUBJECT", "UP", "Claim", "claims"]
 
 _UP = """
     above gain gaining gains higher increase more rise rises rising up
