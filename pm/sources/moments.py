@@ -53,7 +53,7 @@ def moment_of(cell: object, zone: ZoneInfo | None = None) -> datetime | Literal[
     text = str(cell).strip()
     try:
         read = _read(text)
-        if read is None or read == "unknown zone":
+        if not isinstance(read, datetime):
             return read
         if read.tzinfo is None:
             if zone is None:

@@ -211,7 +211,7 @@ def _array_rows(content: str, path: Path, *, needs_ticker: bool) -> Iterator[tup
         ) from None
     decoder, space = json.JSONDecoder(), re.compile(r"[\s,]*")
     at, number, counted = content.index("[") + 1, 1, 0
-    while content[at := space.match(content, at).end()] != "]":  # type: ignore[union-attr] - it matches the empty text
+    while content[at := space.match(content, at).end()] != "]":  # type: ignore[union-attr]  # it matches no text too
         number, counted = number + content.count("\n", counted, at), at
         found, at = decoder.raw_decode(content, at)
         yield number, _json_cells(found, path, number, needs_ticker=needs_ticker)
