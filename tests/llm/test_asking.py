@@ -131,12 +131,7 @@ class Prefers:
         self.restarts = 0
         self.asked: list[str] = []
         self._answers = answers
-        about = {question.about: question.name for question in QUESTIONS}
-        self._value = lambda text: next(
-            -10.0 * names.index(name) if name in names else -99.0
-            for each, name in about.items()
-            if f" {each}: " in text
-        )
+        self._names = names
 
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
         return [len(text.split()) for text in texts]
@@ -144,8 +139,12 @@ class Prefers:
     def score(self, prefix: str, suffixes: Sequence[str], labels: Sequence[str], *, deadline_seconds: float) -> Scores:
         del prefix, labels
         self.asked += suffixes
-        values = [[self._value(text)] if self._answers else None for text in suffixes]
+        values = [[self._likelihood(text)] if self._answers else None for text in suffixes]
         return Scores(values, Call("hash", 10, 1, 0.01, 0.02, 0.02, 10**6, deadline_seconds, is_complete=True))
+
+    def _likelihood(self, text: str) -> float:
+        name = next(question.name for question in QUESTIONS if f" {question.about}: " in text)
+        return -10.0 * self._names.index(name) if name in self._names else -99.0
 
     def generate(self, *_: object, **__: object) -> Generation:
         raise AssertionError

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pm.pipeline.events import Event
     from pm.settings import Settings
 
-    Read = Callable[[str], list[dict[str, Any]]]
+    Read = Callable[..., list[dict[str, Any]]]
 
 AT_FIRST = datetime(1, 1, 1)  # noqa: DTZ001
 WORDS = "Apple raises its dividend, and beats all forecasts"
