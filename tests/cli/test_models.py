@@ -47,7 +47,8 @@ def test_a_run_without_the_package_succeeds_and_says_how_to_install_it(
 ) -> None:
     for module in ("engine", "models"):
         monkeypatch.setattr(f"pm.llm.{module}.find_spec", lambda _: None)
-    done = pm(finished_copy, "run", "--source", "sample", env={"PM_LLM__ENABLED": "true", "PM_LLM__OLLAMA": "false"})
+    variables = {"PM_LLM__ENABLED": "true", "PM_LLM__OLLAMA": "false"}
+    done = pm(finished_copy, "run", "--source", "sample", "--as-of", "2013-01-03", env=variables)
     assert done.returncode == 0, done.stderr
     assert f"language model not installed: {INSTALL}" in " ".join(f"{done.stdout} {done.stderr}".split())
     with Lake(finished_copy / "lake", load_settings().lake, TABLES, read_only=True) as lake:

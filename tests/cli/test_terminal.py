@@ -128,7 +128,7 @@ def test_progress_draws_each_stage_in_a_line(
     end = drawn.rindex("land ")
     lines = drawn[end - 2 :].splitlines()[:11]
     assert [line.split()[:2] for line in lines] == [
-        ["·", "land"], ["·", "check"], ["·", "texts"], ["·", "sentiment"], ["·", "features"],
-        ["✓", "volatility"], ["✓", "forecast"], ["✓", "signals"], ["·", "opinions"], ["✓", "llm"], ["✓", "report"],
+        ["·", "land"], ["·", "check"], ["·", "texts"], ["·", "features"], ["✓", "volatility"], ["✓", "forecast"],
+        ["✓", "signals"], ["·", "sentiment"], ["·", "opinions"], ["✓", "llm"], ["✓", "report"],
     ]  # fmt: skip
     assert max(len(line) for line in lines) <= 80

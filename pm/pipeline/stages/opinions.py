@@ -9,9 +9,9 @@ import polars as pl
 
 from pm.errors import ModelError, PmError
 from pm.llm.opinions import FEATURES_READ, facts_in_words, opinions
+from pm.pipeline.coming_sessions import learnt_markets, sessions_ahead
 from pm.pipeline.model_in_stage import Choice, Opening, failure, opened, recorder, wanted
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.stages.forecast import learnt_markets, sessions_ahead
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
