@@ -16,9 +16,16 @@ from pm.volatility.jumps import clean_returns
 if TYPE_CHECKING:
     from datetime import date
 
-    from pm.typing import BoolArray, FloatArray
+    from pm.typing import BoolArray, DateArray, FloatArray
 
-__all__ = ["ReturnSeries", "leave_out_quiet_pasts", "leave_out_unit_changes", "quiet_past", "read_series"]
+__all__ = [
+    "ReturnSeries",
+    "leave_out_quiet_pasts",
+    "leave_out_unit_changes",
+    "quiet_past",
+    "read_series",
+    "usable_returns",
+]
 
 _LARGEST_PERCENTAGE = 10.0
 """Absolute log return up to which a message has the simple return in percent; a larger one would have too many
@@ -41,10 +48,13 @@ class ReturnSeries:
         Log returns, oldest first.
     origin_date
         Date of the ticker's last bar.
+    dates
+        Dates of the returns, of type datetime64[D].
     """
 
     returns: FloatArray
     origin_date: date
+    dates: DateArray
 
 
 def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, ReturnSeries], dict[str, Exclusion]]:
@@ -75,8 +85,24 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, ReturnSer
             moved = np.count_nonzero(values)
             excluded[ticker] = Exclusion(Reason.CONSTANT, f"the price moved on {moved} of {len(values)} days")
         else:
-            series[ticker] = ReturnSeries(every if np.isfinite(every).all() else values, rows["date"][-1])
+            usable = every if np.isfinite(every).all() else values
+            series[ticker] = ReturnSeries(usable, rows["date"][-1], rows["date"].to_numpy()[-len(usable) :])
     return series, excluded
+
+
+def usable_returns(returns: pl.DataFrame, window: int) -> dict[str, ReturnSeries]:
+    """Return the returns of each ticker that models are fitted to, at most the last `window`.
+
+    They are those that `fit_volatility` uses: without unusable series, changes of units and quiet pasts. Tickers that
+    it leaves out are missing.
+
+    Parameters
+    ----------
+    returns
+        Columns ticker, date, log_return, with rows in any order.
+    """
+    cleaned, _ = leave_out_unit_changes(read_series(returns, window)[0], window)
+    return leave_out_quiet_pasts(cleaned)[0]
 
 
 def leave_out_quiet_pasts(
@@ -87,7 +113,7 @@ def leave_out_quiet_pasts(
     left_out: dict[str, Exclusion] = {}
     for ticker, own in series.items():
         first = quiet_past(own.returns)
-        kept[ticker] = ReturnSeries(own.returns[first:], own.origin_date)
+        kept[ticker] = ReturnSeries(own.returns[first:], own.origin_date, own.dates[first:])
         if first:
             detail = (
                 f"the first {first} of {len(own.returns)} returns left out: "
@@ -130,7 +156,7 @@ def leave_out_unit_changes(
     for ticker, own in series.items():
         clean = clean_returns(own.returns)
         known = ~clean.unknown[-window:]
-        kept[ticker] = ReturnSeries(clean.returns[-window:][known], own.origin_date)
+        kept[ticker] = ReturnSeries(clean.returns[-window:][known], own.origin_date, own.dates[-window:][known])
         changes = clean.changes[-window:]
         if changes.any():
             left_out[ticker] = Exclusion(Reason.JUMP_LEFT_OUT, _described(own.returns[-window:], changes))
