@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,7 +139,7 @@ class JointModel:
         return found
 
 
-def dynamics_of(returns: FloatArray, fits: FloatArray, windows: Sequence[int], next_variance: float) -> Dynamics:
+def dynamics_of(returns: FloatArray, fits: FloatArray, windows: Sequence[int]) -> Dynamics:
     """Return the mean variance of a pool of fitted models, and the residuals under it.
 
     Parameters
@@ -150,22 +150,20 @@ def dynamics_of(returns: FloatArray, fits: FloatArray, windows: Sequence[int], n
         Parameters μ, ω, α, γ, β of each fit, shape (fits, 5).
     windows
         Number of newest returns that each fit used.
-    next_variance
-        Variance of the first session after the last return.
     """
     from pm.volatility.likelihood import conditional_variances  # numba takes 0.5 s to import
 
-    total, count = np.zeros(len(returns)), np.zeros(len(returns))
+    total, count = np.zeros(len(returns) + 1), np.zeros(len(returns) + 1)
     for parameters, window in zip(fits, windows, strict=True):
         begin = max(0, len(returns) - window)
         theta = np.array([*parameters, np.inf])
-        total[begin:] += conditional_variances(returns[begin:], theta)[:-1]
+        total[begin:] += conditional_variances(returns[begin:], theta)
         count[begin:] += 1.0
-    known = (count > 0) & (total > 0)
+    known = (count[:-1] > 0) & (total[:-1] > 0)
     residuals = np.full(len(returns), np.nan)
     mean = fits.mean(axis=0)
-    residuals[known] = (returns[known] - mean[0]) / np.sqrt(total[known] / count[known])
-    return Dynamics(residuals, next_variance, *mean[1:].tolist())
+    residuals[known] = (returns[known] - mean[0]) / np.sqrt(total[:-1][known] / count[:-1][known])
+    return Dynamics(residuals, float(total[-1] / count[-1]), *mean[1:].tolist())
 
 
 def joint_model(
@@ -200,12 +198,11 @@ def joint_model(
     dynamics: dict[str, Dynamics] = {}
     for (ticker,), rows in usable.partition_by("ticker", as_dict=True).items():
         if ticker in series and ticker in sigma_of:
-            dynamics[ticker] = dynamics_of(
-                series[ticker].returns,
-                rows.select(columns).to_numpy(),
-                rows["window_size"].to_list(),
-                sigma_of[ticker] ** 2,
+            own = dynamics_of(
+                series[ticker].returns, rows.select(columns).to_numpy(), rows["window_size"].to_list()
             )
+            # That of table `volatility`, which exponentially weighted volatility starts from another backcast.
+            dynamics[ticker] = replace(own, next_variance=sigma_of[ticker] ** 2)
     tickers = tuple(sorted(dynamics))
     dates = joint_dates({ticker: series[ticker].dates for ticker in tickers}, window)
     matrix = np.full((len(dates), len(tickers)), np.nan)
