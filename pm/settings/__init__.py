@@ -9,6 +9,7 @@ from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
 from pm.settings.refresh import VENDOR_NAMES, RefreshSettings
 from pm.settings.report import ReportSettings
+from pm.settings.risk import Limit, RiskSettings
 from pm.settings.root import Settings, section_values
 from pm.settings.run import RunSettings
 from pm.settings.signals import SignalSettings
@@ -24,9 +25,11 @@ __all__ = [
     "ForecastSettings",
     "Keys",
     "LakeSettings",
+    "Limit",
     "QualitySettings",
     "RefreshSettings",
     "ReportSettings",
+    "RiskSettings",
     "RunSettings",
     "Settings",
     "SignalSettings",

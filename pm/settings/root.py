@@ -14,6 +14,7 @@ from pm.settings.quality import QualitySettings  # noqa: TC001 - pydantic reads 
 from pm.settings.recorded import recorded_values
 from pm.settings.refresh import RefreshSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.report import ReportSettings  # noqa: TC001 - pydantic reads the fields' types
+from pm.settings.risk import RiskSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.run import RunSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.signals import SignalSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.sources import SourceSettings  # noqa: TC001 - pydantic reads the fields' types
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     volatility: VolatilitySettings
     forecast: ForecastSettings
     signals: SignalSettings
+    risk: RiskSettings
     report: ReportSettings
 
     @classmethod

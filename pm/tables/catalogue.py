@@ -19,6 +19,14 @@ from pm.tables.quality import (
     RESTATEMENTS,
     TICKER_SOURCES,
 )
+from pm.tables.risk import (
+    EXPOSURES,
+    FACTOR_RETURNS,
+    LIMIT_EVENTS,
+    PORTFOLIO_RISK,
+    RISK_CONTRIBUTIONS,
+    STRESS_RESULTS,
+)
 from pm.tables.signals import SIGNALS
 from pm.tables.sources import (
     FETCHES,
@@ -68,6 +76,12 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             MODEL_WEIGHTS,
             EXCLUSIONS,
             SIGNALS,
+            PORTFOLIO_RISK,
+            RISK_CONTRIBUTIONS,
+            STRESS_RESULTS,
+            FACTOR_RETURNS,
+            EXPOSURES,
+            LIMIT_EVENTS,
             POLICIES,
             RUNS,
             STAGE_EVENTS,

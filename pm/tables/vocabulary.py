@@ -10,13 +10,17 @@ __all__ = [
     "Basis",
     "Evidence",
     "FailureReason",
+    "LimitAction",
+    "LimitName",
     "Reason",
     "Regime",
     "RestatementKind",
+    "RiskMethod",
     "RunKind",
     "RunScope",
     "RunStatus",
     "StageStatus",
+    "StressKind",
     "TickerStatus",
     "Verdict",
     "Vocabulary",
@@ -126,6 +130,11 @@ class Reason(Vocabulary):
         "quiet_past_left_out",
         "Simplified: returns before the end of a halt or a currency peg were dropped.",
     )
+    RESIDUALS_FILLED = (
+        "residuals_filled",
+        "Simplified: on some joint dates the ticker had no residual; one was drawn, by its slope on the first factor.",
+    )
+    NOT_IN_RISK = "not_in_risk", "Left out: the ticker is held, but has no volatility, so that its risk is not known."
     LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
 
 
@@ -199,3 +208,49 @@ class Regime(Vocabulary):
     LOW = "low", "The lowest third."
     MIDDLE = "middle", "The middle third."
     HIGH = "high", "The highest third."
+
+
+class RiskMethod(Vocabulary):
+    """Method by which a risk was computed: column `method` of table `portfolio_risk`."""
+
+    JOINT = (
+        "joint",
+        "Filtered historical simulation: residuals of all tickers on the same dates, recent dates more probable.",
+    )
+    TAIL = "tail", "A generalised Pareto tail fitted to the losses of the joint scenarios beyond a threshold."
+    DRAWDOWN = "drawdown", "Quantile (var) and tail mean (es) of the largest drawdown on the paths of joint scenarios."
+    NORMAL = "normal_ewma", "Benchmark: a normal distribution with exponentially weighted variance of the portfolio."
+    HISTORICAL = "historical", "Benchmark: the past returns of today's weights, all dates with equal weight."
+
+
+class StressKind(Vocabulary):
+    """Assumption of a stress test: column `kind` of table `stress_results`."""
+
+    WORST_SESSIONS = "worst_sessions", "The consecutive sessions of the bars in which today's weights would lose most."
+    PERIOD = "period", "A period of the past that the settings name."
+    FACTOR_SHOCK = "factor_shock", "The first factor of the returns moves, and each ticker by its slope on it."
+    CORRELATIONS_TO_ONE = "correlations_to_one", "All tickers move alike, each by a number of its own sigmas."
+
+
+class LimitName(Vocabulary):
+    """Quantity that a limit bounds: column `limit_name` of table `limit_events`."""
+
+    DRAWDOWN = "drawdown", "Drawdown of the equity from its highest value."
+    LIQUIDITY = "liquidity", "Value of a position as a share of the ticker's mean value traded per session."
+    MAX_WEIGHT = "max_weight", "Absolute weight of a ticker."
+    GROUP = "group", "Sum of the absolute weights of a group of tickers."
+    NET = "net", "Absolute value of the sum of all weights."
+    BETA = "beta", "Absolute beta of the portfolio to the first factor, as a share of that of equal weights."
+    ES = "es", "Expected shortfall at the level and the horizon of the settings."
+    GROSS = "gross", "Sum of all absolute weights."
+    TURNOVER = "turnover", "Sum of the absolute changes of weights, buying and selling both counted."
+
+
+class LimitAction(Vocabulary):
+    """Consequence of a value beyond its bound: column `action` of table `limit_events`."""
+
+    SCALE = "scale", "The weights concerned are made smaller until the value is at the bound."
+    DROP = "drop", "Positions are dropped, those first that add most to the value, until it is within the bound."
+    BLOCK = "block", "Nothing is traded: the previous weights stay."
+    HALT = "halt", "Nothing is traded, and no order is sent until a person resumes."
+    WARN = "warn", "Nothing is changed: the limit only warns."
