@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from pm.risk.benchmarks import historical_risk, normal_risk
+from pm.risk.drawdowns import largest_drawdowns
 from pm.risk.measures import component_es, portfolio_losses, risk_measure
 from pm.risk.tails import fit_tail
 from pm.tables.risk import PORTFOLIO_RISK, RISK_CONTRIBUTIONS
@@ -127,29 +128,19 @@ def assess(
                     if benchmark is not None:
                         add(horizon, level, method, var=benchmark[0], es=benchmark[1], scenarios=len(past_returns))
     if max(horizons, default=1) > 1 and len(held):
-        _add_drawdowns(add, model, weights, settings, max(horizons))
+        horizon = max(horizons)
+        drawdowns = largest_drawdowns(model, weights, horizon, paths=settings.paths, seed=settings.seed)
+        equal = np.full(len(drawdowns), 1.0 / len(drawdowns))
+        for level in settings.levels:
+            found = risk_measure(drawdowns, equal, level)
+            add(
+                horizon, level, RiskMethod.DRAWDOWN, var=found.var, es=found.es, se_var=found.se_var,
+                se_es=found.se_es, seed=settings.seed, scenarios=len(drawdowns),
+            )  # fmt: skip
     empty = RISK_CONTRIBUTIONS.unstamped_schema.to_frame()
     return Assessment(
         pl.DataFrame(rows, schema=PORTFOLIO_RISK.unstamped_schema), pl.concat(parts) if parts else empty
     )
-
-
-def _add_drawdowns(add, model, weights, settings, horizon):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    from pm.risk.simulation import joint_path_values  # numba takes 0.5 s to import
-
-    held = np.flatnonzero(weights)
-    own = model.of([model.tickers[place] for place in held])
-    draws = own.draws(horizon, paths=settings.paths, seed=settings.seed)
-    values = joint_path_values(draws, own.residuals, own.dynamics, np.ascontiguousarray(weights[held]))
-    peaks = np.maximum.accumulate(np.vstack([np.ones(values.shape[1]), values]), axis=0)
-    largest = (1.0 - values / peaks[1:]).max(axis=0)
-    equal = np.full(len(largest), 1.0 / len(largest))
-    for level in settings.levels:
-        found = risk_measure(largest, equal, level)
-        add(
-            horizon, level, RiskMethod.DRAWDOWN, var=found.var, es=found.es, se_var=found.se_var, se_es=found.se_es,
-            seed=settings.seed, scenarios=len(largest),
-        )  # fmt: skip
 
 
 def standalone_es(
