@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
-
+from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars, watch_list
 from pm.prices import log_returns
 from pm.tables.quality import BARS
@@ -14,6 +13,8 @@ from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
     from datetime import date
+
+    import polars as pl
 
     from pm.pipeline.stage import Context
     from pm.risk.joint import JointModel
@@ -51,8 +52,10 @@ def joint_inputs(context: Context) -> JointInputs:
     Every stage that calls it gets the same model, and so the same scenarios for a seed.
     """
     from pm.risk.joint import joint_model
+    from pm.risk.warm_up import warm_up
     from pm.volatility.series import usable_returns
 
+    compile_ahead(context, "pm.risk", warm_up)
     watched = watch_list(context)
     settings = context.settings
     bars = context.read(

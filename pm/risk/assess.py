@@ -1,4 +1,4 @@
-"""Compute the rows of tables `portfolio_risk` and `risk_contributions` of portfolios."""
+"""Compute the rows of tables `portfolio_risk` and `risk_contributions` of a portfolio."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pm.typing import FloatArray
 
 __all__ = ["Assessment", "assess", "standalone_es"]
+
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -67,80 +69,123 @@ def assess(
     settings
         Section `risk`.
     past_returns
-        Simple returns of today's weights on past sessions, oldest first, from which the benchmarks are computed; None for
-        no benchmarks.
+        Simple returns of today's weights on past sessions, oldest first, from which the benchmarks are computed; None
+        for no benchmarks.
     ewma_lambda
         Decay of the benchmark with exponentially weighted variance.
     """
-    origin = model.dates[-1].item()
     horizons = [horizon for horizon in settings.horizons if horizon in scenarios]
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     parts: list[pl.DataFrame] = []
-
-    def add(horizon: int, level: float, method: RiskMethod, **values: object) -> None:
-        rows.append(
-            {"portfolio": portfolio, "horizon": horizon, "level": level, "method": method.value, "origin_date": origin}
-            | values
-        )
-
-    held = np.flatnonzero(weights)
     for horizon in horizons:
-        drawn = scenarios[horizon]
-        losses = portfolio_losses(drawn, weights)
-        seed = None if horizon == 1 else settings.seed
-        alone = standalone_es(drawn.returns, drawn.probabilities, weights, settings.levels)
-        for level in settings.levels:
-            found = risk_measure(losses, drawn.probabilities, level)
-            add(
-                horizon, level, RiskMethod.JOINT, var=found.var, es=found.es, se_var=found.se_var, se_es=found.se_es,
-                seed=seed, scenarios=len(losses),
-            )  # fmt: skip
-            components = component_es(drawn, weights, level)[held]
-            parts.append(
-                pl.DataFrame(
-                    {
-                        "portfolio": [portfolio] * len(held),
-                        "ticker": [model.tickers[place] for place in held],
-                        "horizon": [horizon] * len(held),
-                        "level": [level] * len(held),
-                        "origin_date": [origin] * len(held),
-                        "weight": weights[held],
-                        "component_es": components,
-                        "share": components / found.es if found.es > 0.0 else np.full(len(held), None),
-                        "standalone_es": alone[level][held],
-                    },
-                    schema=RISK_CONTRIBUTIONS.unstamped_schema,
-                )
-            )
-        if settings.tail_levels:
-            tail = fit_tail(losses, drawn.probabilities, level=settings.tail_threshold)
-            for level in settings.tail_levels:
-                add(
-                    horizon, level, RiskMethod.TAIL, var=tail.value_at_risk(level), es=tail.expected_shortfall(level),
-                    seed=seed, scenarios=len(losses),
-                )  # fmt: skip
+        rows += _joint_rows(scenarios[horizon], weights, settings)
+        parts += _contributions(model.tickers, scenarios[horizon], weights, settings.levels)
         if past_returns is not None:
-            for level in settings.levels:
-                for method, benchmark in (
-                    (RiskMethod.NORMAL, normal_risk(past_returns, horizon, level, decay=ewma_lambda)),
-                    (RiskMethod.HISTORICAL, historical_risk(past_returns[-settings.window :], horizon, level)),
-                ):
-                    if benchmark is not None:
-                        add(horizon, level, method, var=benchmark[0], es=benchmark[1], scenarios=len(past_returns))
-    if max(horizons, default=1) > 1 and len(held):
-        horizon = max(horizons)
-        drawdowns = largest_drawdowns(model, weights, horizon, paths=settings.paths, seed=settings.seed)
-        equal = np.full(len(drawdowns), 1.0 / len(drawdowns))
-        for level in settings.levels:
-            found = risk_measure(drawdowns, equal, level)
-            add(
-                horizon, level, RiskMethod.DRAWDOWN, var=found.var, es=found.es, se_var=found.se_var,
-                se_es=found.se_es, seed=settings.seed, scenarios=len(drawdowns),
-            )  # fmt: skip
-    empty = RISK_CONTRIBUTIONS.unstamped_schema.to_frame()
+            rows += _benchmark_rows(past_returns, horizon, settings, ewma_lambda)
+    if max(horizons, default=1) > 1 and weights.any():
+        rows += _drawdown_rows(model, weights, max(horizons), settings)
+    named = {"portfolio": portfolio, "origin_date": model.dates[-1].item()}
+    constants = [pl.lit(value).alias(name) for name, value in named.items()]
+    schema = RISK_CONTRIBUTIONS.unstamped_schema
     return Assessment(
-        pl.DataFrame(rows, schema=PORTFOLIO_RISK.unstamped_schema), pl.concat(parts) if parts else empty
+        pl.DataFrame([row | named for row in rows], schema=PORTFOLIO_RISK.unstamped_schema),
+        pl.concat(parts).with_columns(*constants).select(pl.col(name).cast(kind) for name, kind in schema.items())
+        if parts
+        else schema.to_frame(),
     )
+
+
+def _joint_rows(drawn: Scenarios, weights: FloatArray, settings: RiskSettings) -> list[Row]:
+    """Return the rows of joint scenarios, and of a tail fitted to them."""
+    losses = portfolio_losses(drawn, weights)
+    common = {
+        "horizon": drawn.horizon,
+        "seed": None if drawn.horizon == 1 else settings.seed,
+        "scenarios": len(losses),
+    }
+    rows: list[Row] = []
+    for level in settings.levels:
+        found = risk_measure(losses, drawn.probabilities, level)
+        rows.append(
+            common
+            | {
+                "method": RiskMethod.JOINT.value,
+                "level": level,
+                "var": found.var,
+                "es": found.es,
+                "se_var": found.se_var,
+                "se_es": found.se_es,
+            }
+        )
+    if settings.tail_levels and weights.any():
+        tail = fit_tail(losses, drawn.probabilities, level=settings.tail_threshold)
+        for level in settings.tail_levels:
+            var, es = tail.value_at_risk(level), tail.expected_shortfall(level)
+            rows.append(common | {"method": RiskMethod.TAIL.value, "level": level, "var": var, "es": es})
+    return rows
+
+
+def _benchmark_rows(past: FloatArray, horizon: int, settings: RiskSettings, ewma_lambda: float) -> list[Row]:
+    """Return the rows of the benchmarks that can be computed."""
+    recent = past[-settings.window :]
+    rows: list[Row] = []
+    for level in settings.levels:
+        for method, returns, found in (
+            (RiskMethod.NORMAL, past, normal_risk(past, horizon, level, decay=ewma_lambda)),
+            (RiskMethod.HISTORICAL, recent, historical_risk(recent, horizon, level)),
+        ):
+            if found is not None:
+                common = {"horizon": horizon, "level": level, "method": method.value, "scenarios": len(returns)}
+                rows.append(common | {"var": found[0], "es": found[1]})
+    return rows
+
+
+def _drawdown_rows(model: JointModel, weights: FloatArray, horizon: int, settings: RiskSettings) -> list[Row]:
+    """Return the rows of the largest drawdown."""
+    drawdowns = largest_drawdowns(model, weights, horizon, paths=settings.paths, seed=settings.seed)
+    equal = np.full(len(drawdowns), 1.0 / len(drawdowns))
+    rows: list[Row] = []
+    for level in settings.levels:
+        found = risk_measure(drawdowns, equal, level)
+        rows.append(
+            {
+                "horizon": horizon,
+                "level": level,
+                "method": RiskMethod.DRAWDOWN.value,
+                "var": found.var,
+                "es": found.es,
+                "se_var": found.se_var,
+                "se_es": found.se_es,
+                "seed": settings.seed,
+                "scenarios": len(drawdowns),
+            }
+        )
+    return rows
+
+
+def _contributions(
+    tickers: Sequence[str], drawn: Scenarios, weights: FloatArray, levels: Sequence[float]
+) -> list[pl.DataFrame]:
+    """Return what each ticker adds to the expected shortfall, a frame for each level."""
+    held = np.flatnonzero(weights)
+    alone = standalone_es(drawn.returns, drawn.probabilities, weights, levels)
+    parts = []
+    for level in levels:
+        components = component_es(drawn, weights, level)[held]
+        total = float(components.sum())
+        shares = components / total if total > 0.0 else np.full(len(held), np.nan)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "ticker": [tickers[place] for place in held],
+                    "weight": weights[held],
+                    "component_es": components,
+                    "share": shares,
+                    "standalone_es": alone[level][held],
+                }
+            ).with_columns(pl.col("share").fill_nan(None), horizon=pl.lit(drawn.horizon), level=pl.lit(level))
+        )
+    return parts
 
 
 def standalone_es(

@@ -126,9 +126,7 @@ def christoffersen(exceptions: BoolArray, probability: float) -> Independence:
     restricted = _log_likelihood(hits, total, _share(hits, total))
     statistic = max(0.0, 2.0 * (unrestricted - restricted))
     unconditional = kupiec(int(exceptions.sum()), len(exceptions), probability)
-    return Independence(
-        (n00, n01, n10, n11), _ratio(statistic, 1), _ratio(statistic + unconditional.statistic, 2)
-    )
+    return Independence((n00, n01, n10, n11), _ratio(statistic, 1), _ratio(statistic + unconditional.statistic, 2))
 
 
 def basel_zone(exceptions: int, days: int, probability: float) -> str:
@@ -163,7 +161,13 @@ def z2(losses: FloatArray, var: FloatArray, es: FloatArray, probability: float) 
 
 
 def z2_critical(
-    days: int, probability: float, *, size: float = 0.05, degrees: float | None = None, draws: int = 20_000, seed: int = 0
+    days: int,
+    probability: float,
+    *,
+    size: float = 0.05,
+    degrees: float | None = None,
+    draws: int = 20_000,
+    seed: int = 0,
 ) -> float:
     """Return the value of `z2` that is undercut with probability `size` if the forecasts are right, by simulation.
 
@@ -195,9 +199,7 @@ def z2_critical(
     return float(np.quantile(1.0 - sums / (days * probability * es), size))
 
 
-def mcneil_frey(
-    losses: FloatArray, var: FloatArray, es: FloatArray, *, draws: int = 10_000, seed: int = 0
-) -> MeanTest:
+def mcneil_frey(losses: FloatArray, var: FloatArray, es: FloatArray, *, draws: int = 10_000, seed: int = 0) -> MeanTest:
     """Test whether losses beyond the value at risk are larger on average than the expected shortfall.
 
     The residuals are (L − ES) / ES on days with an exception. The hypothesis that their mean is 0 is tested against a

@@ -10,6 +10,7 @@ import polars as pl
 
 from pm.risk.factor_files import RISK_FREE, default_factors, read_factors
 from pm.risk.factors import exposures, monthly_returns, principal_factors
+from pm.risk.history_matrix import weighted_returns
 from pm.tables.risk import EXPOSURES, FACTOR_RETURNS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def principal_tables(
     shared = np.isin(found.dates, dates)
     aligned[shared] = np.expm1(returns[np.searchsorted(dates, found.dates[shared])])
     entities = {ticker: aligned[:, place] for place, ticker in enumerate(model.tickers)}
-    entities |= {name: np.nan_to_num(aligned, nan=0.0) @ weights for name, weights in portfolios.items()}
+    entities |= {name: weighted_returns(aligned, weights) for name, weights in portfolios.items()}
     return _conformed(rows, FACTOR_RETURNS), _exposures("principal", entities, found.values, names)
 
 
@@ -76,7 +77,7 @@ def published_tables(
     tickers
         Tickers, in the order of the portfolios' weights.
     portfolios
-        Weights of each portfolio, by the name of its entity. A ticker without a return in a month counts as not moving.
+        Weights of each portfolio, by the name of its entity. See `weighted_returns` for months without some returns.
     workspace
         Folder that a relative `factor_file` is in.
     factor_file
@@ -104,12 +105,14 @@ def published_tables(
     )
     free = wide[RISK_FREE].to_numpy() if RISK_FREE in wide.columns else np.zeros(wide.height)
     entities = {ticker: matrix[:, place] - free for place, ticker in enumerate(tickers)}
-    entities |= {name: np.nan_to_num(matrix, nan=0.0) @ weights - free for name, weights in portfolios.items()}
+    entities |= {name: weighted_returns(matrix, weights) - free for name, weights in portfolios.items()}
     values = wide.select(names).fill_null(float("nan")).to_numpy()
     return _conformed(rows, FACTOR_RETURNS), _exposures("published", entities, values, names)
 
 
-def _exposures(source: str, entities: Mapping[str, FloatArray], factors: FloatArray, names: Sequence[str]) -> pl.DataFrame:
+def _exposures(
+    source: str, entities: Mapping[str, FloatArray], factors: FloatArray, names: Sequence[str]
+) -> pl.DataFrame:
     """Return the exposures of each entity, sorted by entity and factor."""
     found = [
         exposures(returns, factors, names).with_columns(source=pl.lit(source), entity=pl.lit(entity))

@@ -1,4 +1,4 @@
-"""Factors that returns have in common: principal components, and published ones; and how much a ticker moves with each."""
+"""Principal components of returns, and how much a ticker or a portfolio moves with a factor."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pm.risk.residuals import aged_probabilities, complete_residuals
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pm.settings import VolatilitySettings
+    from pm.settings import RiskSettings, VolatilitySettings
     from pm.typing import DateArray, FloatArray
 
 __all__ = ["PastModel", "past_models"]
@@ -46,9 +46,7 @@ def past_models(
     rows: Sequence[int],
     *,
     volatility: VolatilitySettings,
-    window: int,
-    decay: float,
-    seed: int,
+    settings: RiskSettings,
     refit: int,
 ) -> Iterator[PastModel]:
     """Yield the joint model of all tickers before each of some rows.
@@ -68,9 +66,8 @@ def past_models(
         Rows to model, ascending.
     volatility
         Models and windows of the pool, and the decay for tickers to which none can be fitted.
-    window, decay, seed
-        Maximum number of joint dates, the ratio of a date's probability to the next one's, and the seed of residuals
-        that are filled in.
+    settings
+        Section `risk`: the maximum number of joint dates, their probabilities, and the seed of what is filled in.
     refit
         Number of rows between fits.
     """
@@ -80,7 +77,7 @@ def past_models(
         if fitted_at < 0 or row - fitted_at >= refit:
             fits, fitted_at = _fits(returns[:row], volatility), row
         usable = [place for place, own in enumerate(fits) if own is not None]
-        matrix = np.full((min(window, row), len(usable)), np.nan)
+        matrix = np.full((min(settings.window, row), len(usable)), np.nan)
         dynamics = np.empty((_PARAMETERS, len(usable)))
         for column, place in enumerate(usable):
             own = fits[place]
@@ -97,8 +94,8 @@ def past_models(
                 filtered.next_variance, filtered.omega, filtered.alpha, filtered.gamma, filtered.beta,
             ]  # fmt: skip
         names = tuple(tickers[place] for place in usable)
-        complete = complete_residuals(matrix, names, seed=seed)
-        probabilities = aged_probabilities(len(matrix), decay)
+        complete = complete_residuals(matrix, names, seed=settings.seed)
+        probabilities = aged_probabilities(len(matrix), settings.decay)
         yield PastModel(
             row,
             JointModel(
@@ -127,15 +124,15 @@ def _fits(returns: FloatArray, settings: VolatilitySettings) -> list[tuple[Float
     others = {place: own for place, own in series.items() if not pooled.get(place)}
     fallbacks = EwmaModel(settings.ewma_lambda).fit(others)
     found: list[tuple[FloatArray, list[int]] | None] = []
-    for place in series:
+    for place, own in series.items():
         models = pooled.get(place, ())
         fallback = fallbacks.get(place)
         if models:
             estimates, windows = [model.estimate for model in models], [model.window for model in models]
         elif fallback is not None and not isinstance(fallback, Exclusion):
-            estimates, windows = [fallback], [len(series[place])]
+            estimates, windows = [fallback], [len(own)]
         else:
             found.append(None)
             continue
-        found.append((np.array([[own.mu, own.omega, own.alpha, own.gamma, own.beta] for own in estimates]), windows))
+        found.append((np.array([[fit.mu, fit.omega, fit.alpha, fit.gamma, fit.beta] for fit in estimates]), windows))
     return found

@@ -46,5 +46,22 @@ def return_matrix(series: Mapping[str, ReturnSeries], tickers: Sequence[str]) ->
 
 
 def weighted_returns(returns: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the simple returns of fixed weights on each date; a ticker without a return counts as not moving."""
-    return np.asarray(np.expm1(np.nan_to_num(returns, nan=0.0)) @ weights)
+    """Return the returns of fixed weights on each date.
+
+    Where some tickers have no return, the weights of the others are made larger so that the gross weight stays. A date
+    on which tickers with less than half of the gross weight have a return has NaN.
+
+    Parameters
+    ----------
+    returns
+        Simple returns, of shape (dates, tickers); NaN where there is none.
+    weights
+        Share of the portfolio's value in each ticker.
+    """
+    known = np.isfinite(returns)
+    gross = float(np.abs(weights).sum())
+    held = known @ np.abs(weights)
+    enough = held >= 0.5 * gross
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = np.where(known, returns, 0.0) @ weights * (gross / held)
+    return np.where(enough & (held > 0.0), moved, 0.0 if gross == 0.0 else np.nan)

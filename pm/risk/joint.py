@@ -198,9 +198,7 @@ def joint_model(
     dynamics: dict[str, Dynamics] = {}
     for (ticker,), rows in usable.partition_by("ticker", as_dict=True).items():
         if ticker in series and ticker in sigma_of:
-            own = dynamics_of(
-                series[ticker].returns, rows.select(columns).to_numpy(), rows["window_size"].to_list()
-            )
+            own = dynamics_of(series[ticker].returns, rows.select(columns).to_numpy(), rows["window_size"].to_list())
             # That of table `volatility`, which exponentially weighted volatility starts from another backcast.
             dynamics[ticker] = replace(own, next_variance=sigma_of[ticker] ** 2)
     tickers = tuple(sorted(dynamics))

@@ -88,25 +88,23 @@ def limit_values(state: LimitState, weights: FloatArray, name: LimitName) -> dic
 
 
 def _whole_value(state: LimitState, weights: FloatArray, name: LimitName) -> float:
-    if name is LimitName.DRAWDOWN:
-        return state.drawdown
-    if name is LimitName.NET:
-        return abs(float(weights.sum()))
-    if name is LimitName.GROSS:
-        return float(np.abs(weights).sum())
-    if name is LimitName.TURNOVER:
-        return float(np.abs(weights - state.previous).sum())
-    if name is LimitName.BETA:
-        return float("nan") if state.betas is None else abs(_product(weights, state.betas))
+    """Return the value of a quantity of the whole portfolio."""
+    simple: dict[LimitName, Callable[[], float]] = {
+        LimitName.DRAWDOWN: lambda: state.drawdown,
+        LimitName.NET: lambda: abs(float(weights.sum())),
+        LimitName.GROSS: lambda: float(np.abs(weights).sum()),
+        LimitName.TURNOVER: lambda: float(np.abs(weights - state.previous).sum()),
+        LimitName.BETA: lambda: float("nan") if state.betas is None else abs(_product(weights, state.betas)),
+    }
+    if name in simple:
+        return simple[name]()
     if state.scenarios is None or not np.isfinite(weights).all():
         return float("nan")
     losses = portfolio_losses(state.scenarios, weights)
     return expected_shortfall(losses, state.scenarios.probabilities, state.level)
 
 
-def smaller_weights(
-    state: LimitState, weights: FloatArray, name: LimitName, subject: str, limit: Limit
-) -> FloatArray:
+def smaller_weights(state: LimitState, weights: FloatArray, name: LimitName, subject: str, limit: Limit) -> FloatArray:
     """Return weights whose quantity is at its bound (action scale) or within it (action drop)."""
     bound, value = limit.bound, limit_values(state, weights, name)[subject]
     if name is LimitName.TURNOVER:
@@ -124,7 +122,9 @@ def smaller_weights(
     return np.where(concerned, weights * factor, weights)
 
 
-def _concerned(state: LimitState, weights: FloatArray, name: LimitName, subject: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _concerned(
+    state: LimitState, weights: FloatArray, name: LimitName, subject: str
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return which weights are made smaller."""
     if name in {LimitName.MAX_WEIGHT, LimitName.LIQUIDITY}:
         return np.asarray(state.tickers) == subject

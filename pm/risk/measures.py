@@ -1,4 +1,4 @@
-"""Value at risk and expected shortfall of a portfolio over scenarios, their standard errors, and what each ticker adds."""
+"""Value at risk and expected shortfall of a portfolio over scenarios, and what each ticker adds to it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class RiskMeasure:
     es
         Expected shortfall: the mean loss in the worst 1 − `level` of the cases.
     se_var, se_es
-        Standard errors that come from the limited number of scenarios, were they drawn independently. That of a stratified
-        sample is smaller.
+        Standard errors that come from the limited number of scenarios, were they drawn independently. Those of a
+        stratified sample are smaller.
     """
 
     level: float

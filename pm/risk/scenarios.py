@@ -1,4 +1,4 @@
-"""Joint scenarios of the returns of several tickers: what the risk of a portfolio, and its weights, are computed from."""
+"""Joint scenarios of the returns of several tickers, from which risk and weights of a portfolio are computed."""
 
 from __future__ import annotations
 

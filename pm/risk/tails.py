@@ -53,7 +53,7 @@ class ParetoTail:
             raise ValueError(f"level {level} is below the threshold's, {1.0 - self.probability}")
         if abs(self.shape) < 1e-9:
             return self.threshold - self.scale * math.log(ratio)
-        return self.threshold + self.scale / self.shape * (ratio**-self.shape - 1.0)
+        return self.threshold + self.scale / self.shape * math.expm1(-self.shape * math.log(ratio))
 
     def expected_shortfall(self, level: float) -> float:
         """Return VaR/(1 − ξ) + (β − ξ·u)/(1 − ξ)."""

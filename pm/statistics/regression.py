@@ -65,8 +65,8 @@ def regress(y: FloatArray, x: FloatArray, *, lags: int, correct: bool = True) ->
 
     References
     ----------
-    Newey and West (1987), A simple, positive semi-definite, heteroskedasticity and autocorrelation consistent covariance
-    matrix, Econometrica 55.
+    Newey and West (1987), A simple, positive semi-definite, heteroskedasticity and autocorrelation consistent
+    covariance matrix, Econometrica 55.
     """
     design = np.column_stack([np.ones(len(y)), x])
     rows, columns = design.shape

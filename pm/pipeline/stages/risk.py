@@ -55,7 +55,12 @@ def _compute(context: Context) -> Result:
     inputs = joint_inputs(context)
     model = inputs.model
     excluded = [
-        (ticker, Exclusion(Reason.RESIDUALS_FILLED, f"{count:,} of {plural(len(model.dates), 'joint date')} filled in"))
+        (
+            ticker,
+            Exclusion(
+                Reason.RESIDUALS_FILLED, f"risk: no return on {count:,} of the {plural(len(model.dates), 'joint date')}"
+            ),
+        )
         for ticker, count in sorted(model.filled.items())
     ]
     writes = [Append(EXCLUSIONS, context.stamp(exclusions_frame(context.stage.name, excluded), cutoff=inputs.as_of))]
@@ -103,6 +108,7 @@ def _assess(
     settings, model = context.settings.risk, inputs.model
     series: dict[str, ReturnSeries] = usable_returns(log_returns(inputs.bars), _EVERY_RETURN)
     dates, returns = return_matrix(series, model.tickers)
+    past = weighted_returns(np.expm1(returns), portfolio.weights)
     scenarios = model.scenarios(settings.horizons, paths=settings.paths, seed=settings.seed)
     found = assess(
         portfolio.name,
@@ -110,7 +116,7 @@ def _assess(
         model,
         scenarios,
         settings=settings,
-        past_returns=weighted_returns(returns, portfolio.weights),
+        past_returns=past[np.isfinite(past)],
         ewma_lambda=context.settings.volatility.ewma_lambda,
     )
     return found.risk, found.contributions, _stress(portfolio, model, dates, returns, settings), (dates, returns)
