@@ -167,7 +167,7 @@ def _contributions(
     tickers: Sequence[str], drawn: Scenarios, weights: FloatArray, levels: Sequence[float]
 ) -> list[pl.DataFrame]:
     """Return what each ticker adds to the expected shortfall, a frame for each level."""
-    held = np.flatnonzero(weights)
+    held = np.flatnonzero(weights).tolist()
     alone = standalone_es(drawn.returns, drawn.probabilities, weights, levels)
     parts = []
     for level in levels:

@@ -110,7 +110,7 @@ def _fits(returns: FloatArray, settings: VolatilitySettings) -> list[tuple[Float
     from pm.volatility.garch import garch_model
     from pm.volatility.pool import fit_pools
 
-    series = {place: own[np.isfinite(own)] for place, own in enumerate(returns.T)}
+    series = {str(place): own[np.isfinite(own)] for place, own in enumerate(returns.T)}
     enough = {place: own for place, own in series.items() if len(own) >= settings.min_observations}
     pools = fit_pools(
         enough,

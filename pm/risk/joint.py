@@ -75,7 +75,7 @@ class JointModel:
     @property
     def sigmas(self) -> FloatArray:
         """Standard deviation of each ticker's log return of the next session."""
-        return np.sqrt(self.dynamics[0])
+        return np.asarray(np.sqrt(self.dynamics[0]))
 
     def of(self, tickers: Sequence[str]) -> JointModel:
         """Return the model of some of the tickers, in the order given; their scenarios stay the same.
@@ -205,9 +205,9 @@ def joint_model(
     dates = joint_dates({ticker: series[ticker].dates for ticker in tickers}, window)
     matrix = np.full((len(dates), len(tickers)), np.nan)
     for place, ticker in enumerate(tickers):
-        own = series[ticker].dates
-        shared = np.isin(own, dates)
-        matrix[np.searchsorted(dates, own[shared]), place] = dynamics[ticker].residuals[shared]
+        days = series[ticker].dates
+        shared = np.isin(days, dates)
+        matrix[np.searchsorted(dates, days[shared]), place] = dynamics[ticker].residuals[shared]
     complete = complete_residuals(matrix, tickers, seed=seed)
     values = [[own.next_variance, own.omega, own.alpha, own.gamma, own.beta] for own in dynamics.values()]
     places = [list(dynamics).index(ticker) for ticker in tickers]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pm.risk.scenarios import Scenarios
     from pm.settings import Limit
-    from pm.typing import FloatArray
+    from pm.typing import BoolArray, FloatArray
 
 __all__ = ["LimitState", "limit_values", "smaller_weights"]
 
@@ -122,16 +122,14 @@ def smaller_weights(state: LimitState, weights: FloatArray, name: LimitName, sub
     return np.where(concerned, weights * factor, weights)
 
 
-def _concerned(
-    state: LimitState, weights: FloatArray, name: LimitName, subject: str
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _concerned(state: LimitState, weights: FloatArray, name: LimitName, subject: str) -> BoolArray:
     """Return which weights are made smaller."""
     if name in {LimitName.MAX_WEIGHT, LimitName.LIQUIDITY}:
-        return np.asarray(state.tickers) == subject
+        return np.array([ticker == subject for ticker in state.tickers], dtype=np.bool_)
     if name is LimitName.GROUP:
         return state.members(subject) > 0.0
     if name is LimitName.NET:
-        return weights * np.sign(weights.sum()) > 0.0
+        return np.asarray(weights * np.sign(weights.sum()) > 0.0)
     return np.full(len(weights), fill_value=True)
 
 
@@ -140,7 +138,7 @@ def _dropped(state: LimitState, weights: FloatArray, name: LimitName, bound: flo
     adds: dict[LimitName, Callable[[FloatArray], FloatArray]] = {
         LimitName.GROSS: np.abs,
         LimitName.NET: lambda own: own * np.sign(own.sum()),
-        LimitName.BETA: lambda own: own * state.betas * np.sign(_product(own, state.betas)),
+        LimitName.BETA: lambda own: own * np.asarray(state.betas) * np.sign(_product(own, state.betas)),
         LimitName.ES: lambda own: component_es(state.scenarios, own, state.level),  # type: ignore[arg-type] # or no value
     }
     left = weights.copy()

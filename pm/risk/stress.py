@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from pm.risk.joint import JointModel
-    from pm.typing import DateArray, FloatArray
+    from pm.typing import BoolArray, DateArray, FloatArray
 
 __all__ = ["StressResult", "alike_loss", "factor_shock", "period_losses", "worst_sessions"]
 
@@ -73,7 +73,7 @@ def worst_sessions(
             continue
         outcomes = np.expm1(levels[horizon:] - levels[:-horizon]) @ weights
         first = int(np.argmin(outcomes))
-        seen = known[first : first + horizon].any(axis=0)
+        seen = np.asarray(known[first : first + horizon].any(axis=0))
         found.append(
             StressResult(
                 StressKind.WORST_SESSIONS,
@@ -114,7 +114,7 @@ def period_losses(
                 name,
                 len(within),
                 float(np.expm1(total) @ weights),
-                _covered(weights, known.any(axis=0)),
+                _covered(weights, np.asarray(known.any(axis=0))),
                 within[0].item(),
                 within[-1].item(),
             )
@@ -161,7 +161,7 @@ def alike_loss(model: JointModel, weights: FloatArray, *, sigmas: float, session
     )
 
 
-def _covered(weights: FloatArray, seen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+def _covered(weights: FloatArray, seen: BoolArray) -> float:
     """Return the share of the gross weight in tickers whose return is known."""
     gross = float(np.abs(weights).sum())
     return float(np.abs(weights[seen]).sum()) / gross if gross else 1.0
