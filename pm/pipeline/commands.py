@@ -43,6 +43,7 @@ __all__ = [
     "ImportResult",
     "add_actions",
     "add_to_universe",
+    "backtest_risk",
     "check_first_run",
     "evaluate_history",
     "import_bars",
@@ -285,6 +286,37 @@ def evaluate_history(
     result = Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.EVALUATE)
     discard_kept(workspace)
     return result
+
+
+def backtest_risk(
+    lake: Lake,
+    workspace: Workspace,
+    settings: Settings,
+    observer: Observer,
+    *,
+    request: Request,
+    sessions: int,
+) -> RunResult:
+    """Compute the risk of equal weights as of past dates, and store it beside that of the runs.
+
+    Parameters
+    ----------
+    request
+        What the run is asked to do; its day is the last whose bars are read.
+    sessions
+        Number of newest sessions whose losses are forecast.
+
+    Raises
+    ------
+    InputError
+        The history is too short, or the day is in the future.
+    """
+    from pm.pipeline.stages import check, land
+    from pm.pipeline.stages.risk_history import testing_risk
+
+    check_request(lake, request)
+    stages = (land.STAGE, check.STAGE, testing_risk(sessions))
+    return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.BACKTEST)
 
 
 def train_policy(

@@ -53,7 +53,9 @@ def test_christoffersen_without_an_exception_and_with_nothing_else() -> None:
     assert christoffersen(~days_with([]), 0.01).independence.statistic == 0.0
 
 
-@pytest.mark.parametrize(("exceptions", "zone"), [(0, "green"), (4, "green"), (5, "yellow"), (9, "yellow"), (10, "red")])
+@pytest.mark.parametrize(
+    ("exceptions", "zone"), [(0, "green"), (4, "green"), (5, "yellow"), (9, "yellow"), (10, "red")]
+)
 def test_basel_zones_of_250_days_at_99_percent(exceptions: int, zone: str) -> None:
     assert basel_zone(exceptions, 250, 0.01) == zone
 
