@@ -6,8 +6,8 @@
 -- excess: Mean of (loss − es) / es over the exceptions; 0 is right, above 0 the shortfall is too small.
 -- excess_t: t statistic of excess (McNeil and Frey 2000).
 -- fz0: Mean loss FZ0 of the pair (var, es); smaller is better.
--- gain_normal_t: t statistic (Diebold and Mariano) of the loss of method normal_ewma minus this one's; above 2, this is better.
--- gain_historical_t: t statistic of the loss of method historical minus this one's; above 2, this is better.
+-- gain_normal_t: t statistic (Diebold and Mariano) of the loss of method normal_ewma minus this one's; above 2, this is better. Null with fewer than 5 exceptions.
+-- gain_historical_t: t statistic of the loss of method historical minus this one's; above 2, this is better. Null with fewer than 5 exceptions.
 WITH priced AS (
     SELECT
         *,
@@ -80,10 +80,10 @@ SELECT
         (sizes / hits - 1) / nullif(sqrt(greatest(0, squares / hits - (sizes / hits - 1) ** 2) / (hits - 1)), 0)
     END AS excess_t,
     fz0 / n AS fz0,
-    CASE WHEN normals > 2 AND method <> 'normal_ewma' THEN
+    CASE WHEN normals > 2 AND hits > 4 AND method <> 'normal_ewma' THEN
         normal / normals / nullif(sqrt(greatest(0, normal_squares / normals - (normal / normals) ** 2) / normals), 0)
     END AS gain_normal_t,
-    CASE WHEN historicals > 2 AND method <> 'historical' THEN
+    CASE WHEN historicals > 2 AND hits > 4 AND method <> 'historical' THEN
         historical / historicals
         / nullif(sqrt(greatest(0, historical_squares / historicals - (historical / historicals) ** 2) / historicals), 0)
     END AS gain_historical_t

@@ -26,6 +26,7 @@ from pm.cli import (
     policy,
     quarantine,
     refresh,
+    risk,
     run,
     runs,
     schedule,
@@ -111,6 +112,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(sources.app, name="sources")
     app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
+    app.add_typer(risk.app, name="risk")
     app.add_typer(lake.app, name="lake")
     app.add_typer(schedule.app, name="schedule")
     return app

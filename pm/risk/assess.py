@@ -53,6 +53,7 @@ def assess(
     settings: RiskSettings,
     past_returns: FloatArray | None = None,
     ewma_lambda: float = 0.94,
+    drawdowns: bool = True,
 ) -> Assessment:
     """Return the risk of a portfolio at every horizon and level of the settings, and what each ticker adds to it.
 
@@ -73,6 +74,8 @@ def assess(
         for no benchmarks.
     ewma_lambda
         Decay of the benchmark with exponentially weighted variance.
+    drawdowns
+        Whether the largest drawdown over the longest horizon is computed too.
     """
     horizons = [horizon for horizon in settings.horizons if horizon in scenarios]
     rows: list[Row] = []
@@ -82,7 +85,7 @@ def assess(
         parts += _contributions(model.tickers, scenarios[horizon], weights, settings.levels)
         if past_returns is not None:
             rows += _benchmark_rows(past_returns, horizon, settings, ewma_lambda)
-    if max(horizons, default=1) > 1 and weights.any():
+    if drawdowns and max(horizons, default=1) > 1 and weights.any():
         rows += _drawdown_rows(model, weights, max(horizons), settings)
     named = {"portfolio": portfolio, "origin_date": model.dates[-1].item()}
     constants = [pl.lit(value).alias(name) for name, value in named.items()]

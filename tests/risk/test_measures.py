@@ -54,9 +54,8 @@ def test_a_loss_that_is_no_number_is_an_error_and_not_a_small_risk() -> None:
 
 
 def test_the_standard_errors_are_the_spread_over_samples() -> None:
-    generator, found = np.random.default_rng(2), []
-    for _ in range(300):
-        found.append(risk_measure(generator.standard_t(5, 4000), np.full(4000, 1 / 4000), 0.975))
+    generator, equal = np.random.default_rng(2), np.full(4000, 1 / 4000)
+    found = [risk_measure(generator.standard_t(5, 4000), equal, 0.975) for _ in range(300)]
     assert np.mean([each.se_var for each in found]) == pytest.approx(np.std([each.var for each in found]), rel=0.15)
     assert np.mean([each.se_es for each in found]) == pytest.approx(np.std([each.es for each in found]), rel=0.15)
 

@@ -97,10 +97,11 @@ def _compute(context: Context, *, sessions: int) -> Result:
             settings=levels,
             past_returns=history[np.isfinite(history)],
             ewma_lambda=context.settings.volatility.ewma_lambda,
+            drawdowns=False,
         )
         day = model.dates[-1].item()
         first = (pl.col("horizon") == pl.col("horizon").min()) & (pl.col("level") == pl.col("level").min())
-        risks.add(context.stamp(found.risk.filter(pl.col("method") != "drawdown"), cutoff=day))
+        risks.add(context.stamp(found.risk, cutoff=day))
         contributions.add(context.stamp(found.contributions.filter(first), cutoff=day))
     summary = f"risk before {plural(len(rows), 'session')}, {dates[rows[0]]} to {dates[rows[-1]]}"
     return Result([risks.append(), contributions.append()], summary)
