@@ -1,7 +1,7 @@
 """Backtest joint value at risk and expected shortfall on 20 American shares, 1990 to 2022: `python benchmarks/risk.py`.
 
 Risk is forecast before each session from what was known then, and over 5 and 20 sessions before every fifth and
-twentieth. Then the same is done with scenarios that take each ticker's residual from another date: independent marginals,
+twentieth. Then the same is done with scenarios that take each residual from another date: independent marginals,
 which must fail. The shares are those that skfolio ships (extra `bench`).
 
 Options: --every N takes every N-th date only; --horizons 1,5,20; --decay chooses the ratio of the dates' probabilities.

@@ -71,7 +71,7 @@ def past_models(
     refit
         Number of rows between fits.
     """
-    fits: list[tuple[FloatArray, list[int]] | None] = []
+    fits: list[FloatArray | None] = []
     fitted_at = -1
     for row in rows:
         if fitted_at < 0 or row - fitted_at >= refit:
@@ -82,11 +82,9 @@ def past_models(
         for column, place in enumerate(usable):
             own = fits[place]
             assert own is not None  # noqa: S101 - of those that are usable
-            past = returns[max(0, row - 2 * max(volatility.windows)) : row, place]
+            past = returns[max(0, row - max(*volatility.windows, settings.window)) : row, place]
             known = np.isfinite(past)
-            # The pool's windows end where it was fitted; what came later is filtered too.
-            windows = [length + row - fitted_at for length in own[1]]
-            filtered = dynamics_of(past[known], own[0], windows)
+            filtered = dynamics_of(past[known], own)
             residuals = np.full(len(past), np.nan)
             residuals[known] = filtered.residuals
             matrix[-min(len(past), len(matrix)) :, column] = residuals[-len(matrix) :]
@@ -104,8 +102,8 @@ def past_models(
         )
 
 
-def _fits(returns: FloatArray, settings: VolatilitySettings) -> list[tuple[FloatArray, list[int]] | None]:
-    """Return the parameters and windows of each column's pool; None for a column that cannot be modelled."""
+def _fits(returns: FloatArray, settings: VolatilitySettings) -> list[FloatArray | None]:
+    """Return the parameters of the fits of each column's pool, shape (fits, 5); None for a column that cannot be modelled."""
     from pm.volatility.ewma import EwmaModel
     from pm.volatility.garch import garch_model
     from pm.volatility.pool import fit_pools
@@ -123,16 +121,16 @@ def _fits(returns: FloatArray, settings: VolatilitySettings) -> list[tuple[Float
     pooled = {place: own[0].models for place, own in pools.items()}
     others = {place: own for place, own in series.items() if not pooled.get(place)}
     fallbacks = EwmaModel(settings.ewma_lambda).fit(others)
-    found: list[tuple[FloatArray, list[int]] | None] = []
+    found: list[FloatArray | None] = []
     for place, own in series.items():
         models = pooled.get(place, ())
         fallback = fallbacks.get(place)
         if models:
-            estimates, windows = [model.estimate for model in models], [model.window for model in models]
+            estimates = [model.estimate for model in models]
         elif fallback is not None and not isinstance(fallback, Exclusion):
-            estimates, windows = [fallback], [len(own)]
+            estimates = [fallback]
         else:
             found.append(None)
             continue
-        found.append((np.array([[fit.mu, fit.omega, fit.alpha, fit.gamma, fit.beta] for fit in estimates]), windows))
+        found.append(np.array([[fit.mu, fit.omega, fit.alpha, fit.gamma, fit.beta] for fit in estimates]))
     return found

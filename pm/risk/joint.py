@@ -9,6 +9,7 @@ import numpy as np
 
 from pm.risk.residuals import aged_probabilities, complete_residuals, joint_dates
 from pm.risk.scenarios import Scenarios
+from pm.volatility.base import SMALLEST_SIGMA
 from pm.volatility.simulate import latin_hypercube
 
 if TYPE_CHECKING:
@@ -139,31 +140,28 @@ class JointModel:
         return found
 
 
-def dynamics_of(returns: FloatArray, fits: FloatArray, windows: Sequence[int]) -> Dynamics:
+def dynamics_of(returns: FloatArray, fits: FloatArray) -> Dynamics:
     """Return the mean variance of a pool of fitted models, and the residuals under it.
+
+    Each model filters all returns, also those before the window that it was fitted to.
 
     Parameters
     ----------
     returns
-        All returns of the series, oldest first.
+        Returns of the series, oldest first.
     fits
         Parameters μ, ω, α, γ, β of each fit, shape (fits, 5).
-    windows
-        Number of newest returns that each fit used.
     """
     from pm.volatility.likelihood import conditional_variances  # numba takes 0.5 s to import
 
-    total, count = np.zeros(len(returns) + 1), np.zeros(len(returns) + 1)
-    for parameters, window in zip(fits, windows, strict=True):
-        begin = max(0, len(returns) - window)
-        theta = np.array([*parameters, np.inf])
-        total[begin:] += conditional_variances(returns[begin:], theta)
-        count[begin:] += 1.0
-    known = (count[:-1] > 0) & (total[:-1] > 0)
-    residuals = np.full(len(returns), np.nan)
+    variance = np.zeros(len(returns) + 1)
+    for parameters in fits:
+        variance += conditional_variances(returns, np.array([*parameters, np.inf])) / len(fits)
     mean = fits.mean(axis=0)
-    residuals[known] = (returns[known] - mean[0]) / np.sqrt(total[:-1][known] / count[:-1][known])
-    return Dynamics(residuals, float(total[-1] / count[-1]), *mean[1:].tolist())
+    residuals = np.full(len(returns), np.nan)
+    moving = variance[:-1] > SMALLEST_SIGMA**2
+    residuals[moving] = (returns[moving] - mean[0]) / np.sqrt(variance[:-1][moving])
+    return Dynamics(residuals, float(variance[-1]), *mean[1:].tolist())
 
 
 def joint_model(
@@ -198,8 +196,8 @@ def joint_model(
     dynamics: dict[str, Dynamics] = {}
     for (ticker,), rows in usable.partition_by("ticker", as_dict=True).items():
         if ticker in series and ticker in sigma_of:
-            own = dynamics_of(series[ticker].returns, rows.select(columns).to_numpy(), rows["window_size"].to_list())
-            # That of table `volatility`, which exponentially weighted volatility starts from another backcast.
+            own = dynamics_of(series[ticker].returns, rows.select(columns).to_numpy())
+            # That of table `volatility`, whose fits start their recursions at their own windows.
             dynamics[ticker] = replace(own, next_variance=sigma_of[ticker] ** 2)
     tickers = tuple(sorted(dynamics))
     dates = joint_dates({ticker: series[ticker].dates for ticker in tickers}, window)
