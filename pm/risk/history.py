@@ -103,7 +103,7 @@ def past_models(
 
 
 def _fits(returns: FloatArray, settings: VolatilitySettings) -> list[FloatArray | None]:
-    """Return the parameters of the fits of each column's pool, shape (fits, 5); None for a column that cannot be modelled."""
+    """Return the parameters of the fits of each column's pool, shape (fits, 5); None if it cannot be modelled."""
     from pm.volatility.ewma import EwmaModel
     from pm.volatility.garch import garch_model
     from pm.volatility.pool import fit_pools
@@ -122,7 +122,7 @@ def _fits(returns: FloatArray, settings: VolatilitySettings) -> list[FloatArray 
     others = {place: own for place, own in series.items() if not pooled.get(place)}
     fallbacks = EwmaModel(settings.ewma_lambda).fit(others)
     found: list[FloatArray | None] = []
-    for place, own in series.items():
+    for place in series:
         models = pooled.get(place, ())
         fallback = fallbacks.get(place)
         if models:

@@ -1,4 +1,4 @@
-"""Ledoit and Wolf's shrinkage, against shared reference values and scikit-learn's, and the covariance for optimisers."""
+"""Ledoit and Wolf's shrinkage, against reference values of scikit-learn, and the covariance for optimisers."""
 
 from __future__ import annotations
 

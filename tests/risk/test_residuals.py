@@ -21,7 +21,7 @@ def test_every_date_of_any_ticker_counts() -> None:
 
 def test_a_currency_that_trades_on_weekends_makes_them_no_sessions_of_shares() -> None:
     week = days("2024-01-01", 7)  # Monday to Sunday
-    shares = {name: week[:5] for name in ("A", "B", "C")}
+    shares = dict.fromkeys(("A", "B", "C"), week[:5])
     assert joint_dates(shares | {"BTC": week}, 10).tolist() == week[:5].tolist()
     assert joint_dates({"ETH": week, "BTC": week}, 10).tolist() == week.tolist()
 

@@ -13,7 +13,7 @@ from pm.statistics.regression import newey_west_lags, regress
 
 @pytest.fixture(scope="module")
 def sample() -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
-    """Return the S&P 500's monthly returns above the risk-free rate, and three factors, 1999-02 to 2018-11, in percent."""
+    """Return the S&P 500's monthly returns above the risk-free rate and three factors, to 2018-11, in percent."""
     prices = sp500.load()["Adj Close"]
     index = pl.DataFrame({"date": prices.index.to_numpy().astype("datetime64[us]"), "price": prices.to_numpy()})
     monthly = index.group_by_dynamic("date", every="1mo").agg(pl.col("price").last())
