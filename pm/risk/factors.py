@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.risk.residuals import first_factor
 from pm.statistics.regression import newey_west_lags, regress
 
 if TYPE_CHECKING:
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from pm.risk.joint import JointModel
     from pm.typing import DateArray, FloatArray
 
-__all__ = ["EXPOSURES_SCHEMA", "PrincipalFactors", "exposures", "monthly_returns", "principal_factors"]
+__all__ = [
+    "EXPOSURES_SCHEMA",
+    "PrincipalFactors",
+    "exposures",
+    "monthly_returns",
+    "principal_factors",
+    "relative_betas",
+]
 
 EXPOSURES_SCHEMA = pl.Schema(
     {
@@ -68,6 +76,18 @@ def principal_factors(model: JointModel, count: int) -> PrincipalFactors:
     deviations = np.sqrt(probabilities @ values**2)
     total = float(np.sum(sizes**2))
     return PrincipalFactors(model.dates, values / deviations, sizes[:kept] ** 2 / total)
+
+
+def relative_betas(model: JointModel) -> FloatArray:
+    """Return the beta of each ticker's next return to the first factor, as a multiple of that of equal weights.
+
+    The betas are the slopes of the residuals on the factor times the volatilities; their mean is 1. They are all 0 if
+    equal weights do not move with the factor.
+    """
+    _, slopes = first_factor(model.residuals)
+    betas = slopes * model.sigmas
+    mean = float(betas.mean())
+    return np.asarray(betas / mean if abs(mean) > 0.0 else np.zeros(len(betas)))
 
 
 def exposures(

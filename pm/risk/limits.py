@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pm.settings import Limit
     from pm.typing import FloatArray
 
-__all__ = ["DUST", "LimitEvent", "Limited", "apply_limits", "limit_events_frame"]
+__all__ = ["DUST", "LimitEvent", "Limited", "apply_limits", "limit_events_frame", "limit_warnings"]
 
 DUST = 1e-8
 """Absolute weight below which a position is none: a rounding error of an optimiser must not become an order."""
@@ -125,6 +125,15 @@ def apply_limits(state: LimitState, limits: Mapping[str, Limit]) -> Limited:
     return Limited(np.asarray(weights), events, blocked=blocked, halted=LimitAction.HALT in stops)
 
 
+def limit_warnings(state: LimitState, limits: Mapping[str, Limit]) -> tuple[LimitEvent, ...]:
+    """Return an event for each limit that the weights of a portfolio do not keep, without acting on it.
+
+    It is for a portfolio that is held: what its limits do is done to the proposed weights.
+    """
+    only_said = {name: limit.model_copy(update={"action": LimitAction.WARN}) for name, limit in limits.items()}
+    return apply_limits(state, only_said).events
+
+
 def limit_events_frame(portfolio: str, events: Sequence[LimitEvent]) -> pl.DataFrame:
     """Return events as table `limit_events` without its stamp; a value that is not known is null."""
     rows = [
@@ -218,6 +227,6 @@ _CONSEQUENCES = {
     LimitAction.DROP: "positions were dropped",
     LimitAction.BLOCK: "nothing is traded",
     LimitAction.HALT: "nothing is traded until a person resumes",
-    LimitAction.WARN: "nothing is changed, this limit only warns",
+    LimitAction.WARN: "nothing is changed, this only warns",
 }
 """Consequence of each action, in words."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pm.risk.limit_values import LimitState, limit_values
-from pm.risk.limits import Limited, apply_limits, limit_events_frame
+from pm.risk.limits import Limited, apply_limits, limit_events_frame, limit_warnings
 from pm.risk.scenarios import Scenarios
 from pm.settings import Limit
 from pm.tables.vocabulary import LimitAction, LimitName
@@ -97,7 +97,7 @@ def test_a_limit_that_only_warns_says_so_and_changes_nothing() -> None:
     assert found.weights.tolist() == STATE.weights.tolist()
     (event,) = found.events
     assert event.action is LimitAction.WARN
-    assert "this limit only warns" in event.detail
+    assert "this only warns" in event.detail
     assert event.value_after == event.value == pytest.approx(1.4)
 
 
@@ -173,3 +173,15 @@ def test_all_limits_hold_together_or_nothing_is_traded(
                 for value in limit_values(state, found.weights, LimitName(name)).values()
             ), name
     assert yielded <= {LimitName.TURNOVER}
+
+
+def test_a_portfolio_that_is_held_is_only_warned_about() -> None:
+    limits = {
+        "gross": Limit(bound=1.0, action=LimitAction.HALT),
+        "max_weight": Limit(bound=0.45, action=LimitAction.DROP),
+    }
+    events = limit_warnings(STATE, limits)
+    assert [(event.limit, event.subject, event.action) for event in events] == [
+        (LimitName.MAX_WEIGHT, "A", LimitAction.WARN), (LimitName.GROSS, "portfolio", LimitAction.WARN),
+    ]  # fmt: skip
+    assert all(event.value_after == event.value for event in events)

@@ -16,13 +16,15 @@ from pm.pipeline.writes import Append, Result
 from pm.plural import plural
 from pm.prices import log_returns
 from pm.tables.pipeline import EXCLUSIONS
-from pm.tables.risk import EXPOSURES, FACTOR_RETURNS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS
-from pm.tables.vocabulary import Reason, RiskMethod
+from pm.tables.risk import EXPOSURES, FACTOR_RETURNS, LIMIT_EVENTS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS
+from pm.tables.vocabulary import LimitName, Reason, RiskMethod
 
 if TYPE_CHECKING:
     from pm.risk.joint import JointModel
+    from pm.risk.scenarios import Scenarios
     from pm.risk.stress import StressResult
     from pm.settings import RiskSettings
+    from pm.tables.declaration import Table
     from pm.typing import DateArray, FloatArray
     from pm.volatility.series import ReturnSeries
 
@@ -30,6 +32,10 @@ __all__ = ["MODEL_PORTFOLIO", "STAGE"]
 
 MODEL_PORTFOLIO = "model"
 """Name of the portfolio of equal weights that stands in while nothing is held."""
+_OF_WEIGHTS = {
+    LimitName.MAX_WEIGHT, LimitName.GROUP, LimitName.NET, LimitName.BETA, LimitName.ES, LimitName.GROSS,
+}  # fmt: skip
+"""Limits of weights and of the risk of these."""
 _EVERY_RETURN = 1_000_000
 """Window that no history fills: stress tests look at all of it."""
 
@@ -67,17 +73,10 @@ def _compute(context: Context) -> Result:
     if not model.tickers:
         return Result(writes, "no ticker has a volatility, from which risk is computed")
     held = _portfolio(model)
-    risk, contributions, stress, history = _assess(context, inputs, held)
-    returns, exposed = _factors(context, inputs, held, history)
-    for table, frame in (
-        (PORTFOLIO_RISK, risk),
-        (RISK_CONTRIBUTIONS, contributions),
-        (STRESS_RESULTS, stress),
-        (FACTOR_RETURNS, returns),
-        (EXPOSURES, exposed),
-    ):
-        writes.append(Append(table, context.stamp(frame, cutoff=inputs.as_of)))
-    return Result(writes, _summary(held, risk, settings))
+    frames, history = _assess(context, inputs, held)
+    frames[FACTOR_RETURNS], frames[EXPOSURES] = _factors(context, inputs, held, history)
+    writes += [Append(table, context.stamp(frame, cutoff=inputs.as_of)) for table, frame in frames.items()]
+    return Result(writes, _summary(held, frames[PORTFOLIO_RISK], settings))
 
 
 def _portfolio(model: JointModel) -> _Portfolio:
@@ -99,8 +98,8 @@ def _summary(portfolio: _Portfolio, risk: pl.DataFrame, settings: RiskSettings) 
 
 def _assess(
     context: Context, inputs: JointInputs, portfolio: _Portfolio
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, tuple[DateArray, FloatArray]]:
-    """Return the risk, the contributions to it, the results of stress tests, and the history of returns."""
+) -> tuple[dict[Table, pl.DataFrame], tuple[DateArray, FloatArray]]:
+    """Return the rows of the tables about the portfolio without their stamp, and the history of returns."""
     from pm.risk.assess import assess
     from pm.risk.history_matrix import return_matrix, weighted_returns
     from pm.volatility.series import usable_returns
@@ -109,7 +108,8 @@ def _assess(
     series: dict[str, ReturnSeries] = usable_returns(log_returns(inputs.bars), _EVERY_RETURN)
     dates, returns = return_matrix(series, model.tickers)
     past = weighted_returns(np.expm1(returns), portfolio.weights)
-    scenarios = model.scenarios(settings.horizons, paths=settings.paths, seed=settings.seed)
+    horizons = [*settings.horizons, settings.limit_horizon]
+    scenarios = model.scenarios(horizons, paths=settings.paths, seed=settings.seed)
     found = assess(
         portfolio.name,
         portfolio.weights,
@@ -119,7 +119,37 @@ def _assess(
         past_returns=past[np.isfinite(past)],
         ewma_lambda=context.settings.volatility.ewma_lambda,
     )
-    return found.risk, found.contributions, _stress(portfolio, model, dates, returns, settings), (dates, returns)
+    frames = {
+        PORTFOLIO_RISK: found.risk,
+        RISK_CONTRIBUTIONS: found.contributions,
+        STRESS_RESULTS: _stress(portfolio, model, dates, returns, settings),
+        LIMIT_EVENTS: _warnings(portfolio, model, scenarios[settings.limit_horizon], settings),
+    }
+    return frames, (dates, returns)
+
+
+def _warnings(portfolio: _Portfolio, model: JointModel, scenarios: Scenarios, settings: RiskSettings) -> pl.DataFrame:
+    """Return the rows of table `limit_events`: the limits of weights and risk that the portfolio does not keep.
+
+    Limits of trades, of liquidity and of the drawdown are for accounts, not for a model.
+    """
+    from pm.risk.factors import relative_betas
+    from pm.risk.limit_values import LimitState
+    from pm.risk.limits import limit_events_frame, limit_warnings
+
+    state = LimitState(
+        model.tickers,
+        weights=portfolio.weights,
+        previous=portfolio.weights,
+        equity=1.0,
+        drawdown=0.0,
+        scenarios=scenarios,
+        level=settings.limit_level,
+        betas=relative_betas(model),
+        groups=settings.groups,
+    )
+    limits = {name: limit for name, limit in settings.limits.items() if name in _OF_WEIGHTS}
+    return limit_events_frame(portfolio.name, limit_warnings(state, limits))
 
 
 def _stress(
@@ -174,7 +204,7 @@ STAGE = Stage(
     "risk",
     _compute,
     reads=JOINT_TABLES,
-    writes=(PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS, FACTOR_RETURNS, EXPOSURES, EXCLUSIONS),
+    writes=(PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS, LIMIT_EVENTS, FACTOR_RETURNS, EXPOSURES, EXCLUSIONS),
     sections=JOINT_SECTIONS,
     depends=scope,
 )
