@@ -129,4 +129,6 @@ def test_a_run_with_nothing_new_skips_the_stage_and_another_seed_does_not(
         for sign in ("<>", "=")
     )
     assert before.filter(horizon=1)["es"].to_list() != after.filter(horizon=1)["es"].to_list()  # of residuals filled in
-    assert before.filter(horizon=5)["es"].to_numpy() == pytest.approx(after.filter(horizon=5)["es"].to_numpy(), rel=0.1)
+    assert before.filter(horizon=5)["es"].to_numpy() == pytest.approx(
+        after.filter(horizon=5)["es"].to_numpy(), rel=0.25
+    )
