@@ -15,6 +15,7 @@ from pm.risk.scenarios import Scenarios
 from pm.settings import Limit
 from pm.tables.vocabulary import LimitAction, LimitName
 
+ACTIONS, NAMES = {action.value: action for action in LimitAction}, {name.value: name for name in LimitName}
 TICKERS = ("A", "B", "C", "D")
 SCENARIOS = Scenarios(TICKERS, 20, 0.05 * np.random.default_rng(8).standard_normal((2000, 4)), np.full(2000, 1 / 2000))
 STATE = LimitState(
@@ -33,7 +34,7 @@ STATE = LimitState(
 
 def limited(state: LimitState = STATE, **limits: tuple[float, str]) -> Limited:
     return apply_limits(
-        state, {name: Limit(bound=bound, action=LimitAction(action)) for name, (bound, action) in limits.items()}
+        state, {name: Limit(bound=bound, action=ACTIONS[action]) for name, (bound, action) in limits.items()}
     )
 
 
@@ -50,8 +51,8 @@ def test_scaling_brings_each_value_to_its_bound() -> None:
         "beta": 0.25,
     }  # fmt: skip
     for name, bound in bounds.items():
-        found = limited(**{name: (bound, "scale")})
-        after = limit_values(STATE, found.weights, LimitName(name))
+        found = limited(STATE, **{name: (bound, "scale")})
+        after = limit_values(STATE, found.weights, NAMES[name])
         assert max(after.values()) == pytest.approx(bound), name
         assert all(event.value > bound for event in found.events), name
         assert {event.action for event in found.events} == {LimitAction.SCALE}
@@ -167,10 +168,9 @@ def test_all_limits_hold_together_or_nothing_is_traded(
         assert found.weights.tolist() == STATE.previous.tolist()
         return
     for name, (bound, _) in limits.items():
-        if LimitName(name) not in yielded:
+        if NAMES[name] not in yielded:
             assert all(
-                value <= bound * (1 + 1e-6) + 1e-9
-                for value in limit_values(state, found.weights, LimitName(name)).values()
+                value <= bound * (1 + 1e-6) + 1e-9 for value in limit_values(state, found.weights, NAMES[name]).values()
             ), name
     assert yielded <= {LimitName.TURNOVER}
 

@@ -43,7 +43,7 @@ def market(
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     generator = np.random.default_rng(3)
     shared = generator.standard_normal((dates, 1))
-    return slope * shared + np.sqrt(1 - slope**2) * generator.standard_normal((dates, tickers))
+    return np.asarray(slope * shared + np.sqrt(1 - slope**2) * generator.standard_normal((dates, tickers)))
 
 
 def test_without_gaps_the_first_factor_is_the_first_principal_component() -> None:
