@@ -100,10 +100,13 @@ class JointModel:
     def draws(self, steps: int, *, paths: int, seed: int) -> IntArray:
         """Return the place of the date that each step of each path takes, of shape (steps, paths).
 
-        The draws of each step are a Latin hypercube, and depend on nothing but `steps`, `paths`, `seed` and the
-        probabilities of the dates.
+        The draws of each step are stratified, and depend on nothing but the step, `paths`, `seed` and the probabilities
+        of the dates: not on how many steps follow.
         """
-        positions = latin_hypercube(steps, paths, np.random.Generator(np.random.PCG64(seed)))
+        positions = np.empty((steps, paths))
+        for step in range(steps):
+            sequence = np.random.SeedSequence([seed, step])
+            positions[step] = latin_hypercube(1, paths, np.random.Generator(np.random.PCG64(sequence)))[0]
         ends = np.cumsum(self.probabilities)
         ends[-1] = 1.0
         return np.searchsorted(ends, positions, side="right").astype(np.int64)

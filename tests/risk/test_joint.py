@@ -60,6 +60,12 @@ def test_one_session_is_every_date_with_its_probability(model: Make) -> None:
     assert found.probabilities is own.probabilities
 
 
+def test_scenarios_of_a_horizon_do_not_depend_on_the_others(model: Make) -> None:
+    own = model()
+    together, alone = (own.scenarios(horizons, paths=100, seed=3)[5] for horizons in ([1, 5, 20], [5]))
+    assert (together.returns == alone.returns).all()
+
+
 def test_recent_dates_are_drawn_more_often(model: Make) -> None:
     own = model(dates=200)
     counts = np.bincount(own.draws(3, paths=20_000, seed=1).ravel(), minlength=200)
