@@ -120,9 +120,10 @@ def _joint_rows(drawn: Scenarios, weights: FloatArray, settings: RiskSettings) -
                 "se_es": found.se_es,
             }
         )
-    if settings.tail_levels and weights.any():
-        tail = fit_tail(losses, drawn.probabilities, level=settings.tail_threshold)
-        for level in settings.tail_levels:
+    tail_levels, threshold = settings.tail_levels, settings.tail_threshold
+    if tail_levels and weights.any():
+        tail = fit_tail(losses, drawn.probabilities, level=threshold)
+        for level in tail_levels:
             var, es = tail.value_at_risk(level), tail.expected_shortfall(level)
             rows.append(common | {"method": RiskMethod.TAIL.value, "level": level, "var": var, "es": es})
     return rows
