@@ -64,7 +64,7 @@ def test_without_a_run_there_is_no_risk(workspace: Path, pm: Pm, command: str) -
 def test_a_backtest_is_stored_and_tested(finished: Path, tmp_path: Path, pm: Pm) -> None:
     own = shutil.copytree(finished, tmp_path / "own")
     quick = {"PM_RISK__PATHS": "1000", "PM_VOLATILITY__MODELS": '["garch"]', "PM_VOLATILITY__WINDOWS": "[1000]"}
-    done = pm(own, "risk", "backtest", "--sessions", "25", "--tickers", "IBM,MSFT", env=quick)
+    done = pm(own, "risk", "backtest", "--sessions", "25", "--source", "sample", "--tickers", "IBM,MSFT", env=quick)
     assert done.returncode == 0, done.stderr
     assert "Value at risk: is it exceeded as often as it should be?" in done.stdout
     with Lake(own / "lake", load_settings().lake, TABLES, read_only=True) as lake:
