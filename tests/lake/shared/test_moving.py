@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -20,20 +21,21 @@ if TYPE_CHECKING:
 
     from pm.lake.location import LakeLocation
     from pm.settings import LakeSettings
-    from tests.conftest import Pm
+    from tests.conftest import Build, Pm
 
 
 @pytest.fixture
-def local(tmp_path: Path, pm: Pm, write_bars: Callable[..., Path]) -> Path:
+def local(tmp_path: Path, build_once: Build, pm: Pm, write_bars: Callable[..., Path]) -> Path:
     """A workspace with a lake of its own, with rows in files and in the catalog."""
-    folder = tmp_path / "local"
-    folder.mkdir()
-    assert pm(folder, "init").returncode == 0
-    for ticker in ("AAA", "BBB"):
-        assert pm(folder, "import", write_bars(ticker)).returncode == 0
-    assert pm(folder, "universe", "add", "AAA", "BBB").returncode == 0
-    assert pm(folder, "universe", "remove", "BBB").returncode == 0
-    return folder
+
+    def build(folder: Path) -> None:
+        assert pm(folder, "init").returncode == 0
+        for ticker in ("AAA", "BBB"):
+            assert pm(folder, "import", write_bars(ticker)).returncode == 0
+        assert pm(folder, "universe", "add", "AAA", "BBB").returncode == 0
+        assert pm(folder, "universe", "remove", "BBB").returncode == 0
+
+    return shutil.copytree(build_once("moving", build), tmp_path / "local")
 
 
 def contents(lake: Lake) -> dict[tuple[int, str], pl.DataFrame]:
