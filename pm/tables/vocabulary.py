@@ -16,6 +16,7 @@ __all__ = [
     "RunKind",
     "RunScope",
     "RunStatus",
+    "SignalReason",
     "StageStatus",
     "TickerStatus",
     "Verdict",
@@ -178,7 +179,20 @@ class Action(Vocabulary):
 
     BUY = "BUY", "The probability of gaining more than the costs reaches the threshold."
     SELL = "SELL", "The probability of losing more than the costs reaches the threshold."
-    HOLD = "HOLD", "Neither probability reaches the threshold, or both do."
+    HOLD = "HOLD", "Neither probability reaches the threshold, or both do, or the edge is not among the discoveries."
+
+
+class SignalReason(Vocabulary):
+    """Reason for the action of a signal: column `reason` of table `signals`."""
+
+    REACHED = "reached", "BUY or SELL: the probability of a gain or of a loss reaches the threshold."
+    NOT_REACHED = "not_reached", "HOLD: neither probability reaches the threshold."
+    BOTH_REACHED = "both_reached", "HOLD: both probabilities reach the threshold."
+    NOT_AMONG_DISCOVERIES = (
+        "not_among_discoveries",
+        "HOLD: a probability reaches the threshold, but the edge behind it does not survive the control of false "
+        "discoveries over all tickers of the night.",
+    )
 
 
 class Basis(Vocabulary):
