@@ -9,6 +9,7 @@ from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
+from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.quality import (
     BAR_FLAGS,
     BARS,
@@ -68,6 +69,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             MODEL_WEIGHTS,
             EXCLUSIONS,
             SIGNALS,
+            TARGETS,
+            PORTFOLIO_RUNS,
             POLICIES,
             RUNS,
             STAGE_EVENTS,

@@ -10,6 +10,7 @@ __all__ = [
     "Basis",
     "Evidence",
     "FailureReason",
+    "PortfolioStatus",
     "Reason",
     "Regime",
     "RestatementKind",
@@ -18,6 +19,7 @@ __all__ = [
     "RunStatus",
     "SignalReason",
     "StageStatus",
+    "TargetReason",
     "TickerStatus",
     "Verdict",
     "Vocabulary",
@@ -108,6 +110,8 @@ class Reason(Vocabulary):
         "too_little_history",
         "Left out: no edge, no GARCH fit, and a 95% quantile of more than 5 times the 5% quantile.",
     )
+    NO_RATE = "no_rate", "Left out: there are no bars of the rate between the ticker's currency and the portfolio's."
+    IS_A_RATE = "is_a_rate", "Left out: the ticker is a rate of exchange, which values other tickers and is not held."
     FAILED = "failed", "Left out: the stage raised an error for this ticker; column `detail` has it."
     SHORT_HISTORY = "short_history", "Simplified: the history is too short for the full model; a simpler one was used."
     NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; exponentially weighted volatility was used."
@@ -193,6 +197,32 @@ class SignalReason(Vocabulary):
         "HOLD: a probability reaches the threshold, but the edge behind it does not survive the control of false "
         "discoveries over all tickers of the night.",
     )
+
+
+class TargetReason(Vocabulary):
+    """Reason for the target of a ticker: column `reason` of table `targets`."""
+
+    TRADED = "traded", "The weight is that of the allocator, and differs from the one held."
+    WITHIN_BAND = "within_band", "The weight held stays: the allocator's differs from it by no more than the band."
+    SMALL_ORDER = "small_order", "The weight held stays: the order would be smaller than portfolio.minimum_order."
+    LESS_THAN_ONE = "less_than_one", "Nothing is held: the weight is less than one share or lot."
+    KEPT = "kept", "The weight held stays, since no new weights were found; table portfolio_runs has the reason."
+    NOT_ALLOCATED = (
+        "not_allocated",
+        "The weight is 0: the ticker is held, but is left out or no longer on the watch list.",
+    )
+    UNCHANGED = "unchanged", "The weight of the allocator is the one held."
+
+
+class PortfolioStatus(Vocabulary):
+    """Outcome of an allocator: column `status` of table `portfolio_runs`."""
+
+    DONE = "done", "The weights keep all limits."
+    RELAXED = (
+        "relaxed",
+        "No weights keep all limits: the weights keep limits that were relaxed; column `detail` says how.",
+    )
+    KEPT = "kept", "No weights were found, for the reason in column `detail`: those held stay."
 
 
 class Basis(Vocabulary):
