@@ -24,6 +24,7 @@ from pm.cli import (
     init,
     lake,
     policy,
+    portfolio,
     quarantine,
     refresh,
     run,
@@ -111,6 +112,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(sources.app, name="sources")
     app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
+    app.add_typer(portfolio.app, name="portfolio")
     app.add_typer(lake.app, name="lake")
     app.add_typer(schedule.app, name="schedule")
     return app

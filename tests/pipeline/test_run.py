@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Contents = Callable[..., dict[str, pl.DataFrame]]
 
 # Stage texts is skipped, since there is no key of a vendor of news.
-STAGES = ["land", "check", "features", "volatility", "forecast", "signals", "report"]
+STAGES = ["land", "check", "features", "volatility", "forecast", "signals", "portfolio", "report"]
 RUN_TABLES = ("volatility", "forecasts", "model_weights", "exclusions", "signals")
 
 

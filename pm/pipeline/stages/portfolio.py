@@ -130,9 +130,7 @@ def _bars(context: Context, universe: _Universe, as_of: date) -> pl.DataFrame:
     return bars.group_by("ticker", maintain_order=True).tail(sessions + 1)
 
 
-def _market(
-    context: Context, universe: _Universe, bars: pl.DataFrame
-) -> tuple[Market, list[tuple[str, Exclusion]]]:
+def _market(context: Context, universe: _Universe, bars: pl.DataFrame) -> tuple[Market, list[tuple[str, Exclusion]]]:
     """Return the scenarios, prices and views of the tickers, and those left out for too few returns."""
     from pm.portfolio.edges import edge_views
     from pm.portfolio.history import MIN_RETURNS, drawn_scenarios, standardised_returns
