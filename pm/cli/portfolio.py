@@ -109,7 +109,7 @@ def compare(context: typer.Context, run: _Run = None) -> None:
                 frame.select(pl.col(name).alias(heading) for name, heading in _COMPARED.items()),
                 formats=dict.fromkeys(("volatility", "ES 97.5%", "invested", "largest", "turnover"), ".1%")
                 | {"cost": ".2%", "effective": ".1f"},
-                title=f"In use: {own[0]['allocator']}. ES: mean loss in the worst 2.5% of {own[0]['horizon']} sessions.",
+                title=f"ES 97.5%: mean loss over {own[0]['horizon']} sessions in the worst 2.5% of the scenarios.",
                 optional=(("cost",), ("positions",), ("largest",)),
             )
             for row in own:

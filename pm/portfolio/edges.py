@@ -20,8 +20,8 @@ def edge_views(forecasts: pl.DataFrame, discovered: Sequence[str], tickers: Sequ
 
     With m the mean and s the standard deviation of the log return over the horizon, the expected simple return is
     exp(m + s²/2) − exp(s²/2): what the edge adds to a ticker without one, whose log return has mean 0. Its variance is
-    that of the simple return around the forecast, (exp(s²) − 1) exp(2m + s²), where s was widened by the errors that the
-    forecasts of the ticker had out of sample.
+    that of the simple return around the forecast, (exp(s²) − 1) exp(2m + s²), where s was widened by the errors that
+    the forecasts of the ticker had out of sample.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def whole_shares(
     lost = {t: float((exact[t] - rounded[t]) / lot) for t in weights if weights[t] > 0}
     for ticker in sorted(lost, key=lambda t: (-lost[t], t)):
         price = prices[ticker] * float(lot)
-        if lost[ticker] >= 0.5 and price <= left:  # noqa: PLR2004 - nearer to one more lot than to none
+        if lost[ticker] >= 0.5 and price <= left:
             rounded[ticker] += lot
             left -= price
     return rounded

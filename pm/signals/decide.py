@@ -63,8 +63,8 @@ def decide(
     Let r be the simple return from the origin to the horizon and c the cost of a round trip (opening and closing a
     position). The probability of a gain is P(r > c), that of a loss P(r < −c), both from `PriceDistribution`. The
     action is BUY if the probability of a gain reaches the threshold, SELL if that of a loss does, else HOLD. The
-    threshold is at least one half, so both can reach it only if each is exactly one half; then the action is HOLD. It is
-    also HOLD if the ticker's edge is not among the discoveries.
+    threshold is at least one half, so both can reach it only if each is exactly one half; then the action is HOLD. It
+    is also HOLD if the ticker's edge is not among the discoveries.
 
     Parameters
     ----------

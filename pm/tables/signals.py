@@ -57,7 +57,8 @@ SIGNALS = Table(
         Column(
             "edge_p_value",
             REAL,
-            "p-value of the ticker's edge: dm_p_value of the ensemble in model_weights; null without a test of its own.",
+            "p-value of the ticker's edge: dm_p_value of the ensemble in model_weights; null without a test of its "
+            "own.",
         ),
         Column(
             "edge_q_value",

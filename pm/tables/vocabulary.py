@@ -194,8 +194,7 @@ class SignalReason(Vocabulary):
     BOTH_REACHED = "both_reached", "HOLD: both probabilities reach the threshold."
     NOT_AMONG_DISCOVERIES = (
         "not_among_discoveries",
-        "HOLD: a probability reaches the threshold, but the edge behind it does not survive the control of false "
-        "discoveries over all tickers of the night.",
+        "HOLD: a probability reaches the threshold, but the edge is not among the discoveries of the night.",
     )
 
 

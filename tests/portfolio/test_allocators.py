@@ -38,8 +38,20 @@ def named(problem: Problem, weights: FloatArray) -> dict[str, float]:
 def test_minimum_variance_has_the_weights_of_two_other_packages(sample_problem: Problem) -> None:
     weights = MinimumVariance().allocate(sample_problem)
     reference = {
-        **{"JNJ": 0.2950, "KO": 0.1259, "MRK": 0.1251, "WMT": 0.1104, "PEP": 0.1091, "CVX": 0.0675, "PG": 0.0414},
-        **{"PFE": 0.0404, "JPM": 0.0318, "XOM": 0.0277, "HD": 0.0109, "GE": 0.0078, "UNH": 0.0045, "MSFT": 0.0024},
+        "JNJ": 0.2950,
+        "KO": 0.1259,
+        "MRK": 0.1251,
+        "WMT": 0.1104,
+        "PEP": 0.1091,
+        "CVX": 0.0675,
+        "PG": 0.0414,
+        "PFE": 0.0404,
+        "JPM": 0.0318,
+        "XOM": 0.0277,
+        "HD": 0.0109,
+        "GE": 0.0078,
+        "UNH": 0.0045,
+        "MSFT": 0.0024,
     }
     found = {ticker: weight for ticker, weight in named(sample_problem, weights).items() if weight > 0}
     assert found == pytest.approx(reference, abs=1e-4)
@@ -108,8 +120,15 @@ def test_hierarchical_risk_parity_has_the_weights_of_the_default_of_skfolio(samp
 def test_the_minimum_expected_shortfall_has_the_weights_of_two_other_packages(sample_problem: Problem) -> None:
     weights = MinimumExpectedShortfall(0.95).allocate(sample_problem)
     reference = {
-        **{"JNJ": 0.3020, "MRK": 0.2535, "KO": 0.1471, "PFE": 0.1108, "CVX": 0.0610},
-        **{"XOM": 0.0465, "RRC": 0.0256, "WMT": 0.0201, "MSFT": 0.0194},
+        "JNJ": 0.3020,
+        "MRK": 0.2535,
+        "KO": 0.1471,
+        "PFE": 0.1108,
+        "CVX": 0.0610,
+        "XOM": 0.0465,
+        "RRC": 0.0256,
+        "WMT": 0.0201,
+        "MSFT": 0.0194,
     }
     found = named(sample_problem, weights)
     assert {ticker: found[ticker] for ticker in reference} == pytest.approx(reference, abs=1e-4)

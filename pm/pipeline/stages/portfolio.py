@@ -1,4 +1,4 @@
-"""Stage `portfolio`: how much of each ticker to hold, from joint scenarios, discovered edges, and what is held today."""
+"""Stage `portfolio`: how much of each ticker to hold, from joint scenarios, discovered edges and what is held."""
 
 from __future__ import annotations
 

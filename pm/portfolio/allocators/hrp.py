@@ -33,7 +33,7 @@ class HierarchicalRiskParity:
 
     def allocate(self, problem: Problem) -> FloatArray:
         """Return weights that sum to the amount to invest."""
-        if len(problem.tickers) < 2:  # noqa: PLR2004 - nothing to split
+        if len(problem.tickers) < 2:
             return Equal().allocate(problem)
         from skfolio.distance import CovarianceDistance
         from skfolio.optimization import HierarchicalRiskParity as Model

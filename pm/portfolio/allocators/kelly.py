@@ -126,7 +126,7 @@ class Kelly:
     keeps_long_only: ClassVar[bool] = False
 
     def __init__(self, fraction: float = 0.25, *, seed: int = 0, max_scenarios: int = 5000) -> None:
-        if not 0 < fraction <= 0.5:  # noqa: PLR2004 - half Kelly
+        if not 0 < fraction <= 0.5:
             raise ValueError(f"the fraction of Kelly is {fraction}; it should be above 0 and at most 0.5")
         self.fraction = fraction
         self.seed = seed
