@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pm.settings import PortfolioSettings
     from pm.typing import BoolArray, FloatArray
 
-__all__ = ["Market", "Proposal", "propose"]
+__all__ = ["Act", "Acted", "Market", "Proposal", "propose"]
 
 _TAIL = 0.025
 """Probability of the tail that value at risk and expected shortfall are reported for."""
@@ -71,8 +72,31 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class Acted:
+    """What limits of risk made of weights that were about to be traded to.
+
+    Attributes
+    ----------
+    weights
+        Weights that may be traded to, shape (tickers,).
+    blocked
+        Why nothing is traded, as a sentence; None if the weights may be traded to.
+    """
+
+    weights: FloatArray
+    blocked: str | None = None
+
+
+Act = Callable[[tuple[str, ...], "FloatArray", "FloatArray"], Acted]
+"""Applies limits of risk: given tickers, the weights to trade to, and those held."""
+
+
+@dataclass(frozen=True)
 class _Weights:
-    """Weights of an allocator, before bands: `core` is without tilts, `scale` that of the volatility target."""
+    """Weights of an allocator: `core` is without tilts, `scale` that of the volatility target.
+
+    `limited` says of each weight whether limits of risk changed it, `wanted` is the weight before bands and limits.
+    """
 
     weights: FloatArray
     core: FloatArray
@@ -80,9 +104,13 @@ class _Weights:
     status: PortfolioStatus
     detail: str | None = None
     scale: float = 1.0
+    wanted: FloatArray = field(default_factory=lambda: np.empty(0))
+    limited: BoolArray = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
 
 
-def propose(market: Market, held: Held, settings: PortfolioSettings, *, cost: float) -> Proposal:
+def propose(
+    market: Market, held: Held, settings: PortfolioSettings, *, cost: float, act: Act | None = None
+) -> Proposal:
     """Return the targets of a portfolio, and the weights of all compared allocators in numbers.
 
     The weights of the allocator are tilted, made smaller where the whole is forecast to be too volatile, and moved
@@ -99,24 +127,20 @@ def propose(market: Market, held: Held, settings: PortfolioSettings, *, cost: fl
         Section `portfolio`.
     cost
         Cost of buying or of selling, as a share of the value traded.
+    act
+        Applies limits of risk to the weights that are about to be traded to; None for none. It has the last word: what
+        it blocks is not traded.
     """
     names = list(dict.fromkeys([settings.allocator, Equal.name, *settings.compare]))
     problem = _problem(market, held, settings, cost)
     found = {name: _weights_of(allocator(name, settings), problem, held, settings) for name in names}
-    chosen = found[settings.allocator]
-    targets = _targets(chosen, problem, market, held, settings)
+    chosen, traded = _to_trade(found[settings.allocator], problem, held, settings, act)
+    found[settings.allocator] = chosen
+    targets = _targets(chosen, traded, problem, market, held, settings)
     rows = []
     for name in names:
-        own = found[name]
-        weights = targets_weights(targets, problem) if name == settings.allocator else own.weights
-        rows.append(_row(name, own, weights, problem, held) | {"in_use": name == settings.allocator})
+        rows.append(_row(name, found[name], problem, held) | {"in_use": name == settings.allocator})
     return Proposal(targets, pl.DataFrame(rows, schema=PORTFOLIO_RUNS.unstamped_schema))
-
-
-def targets_weights(targets: pl.DataFrame, problem: Problem) -> FloatArray:
-    """Return the weights of targets in the order of a problem's tickers."""
-    weight_of = dict(targets.select("ticker", "weight").iter_rows())
-    return np.array([weight_of[ticker] for ticker in problem.tickers], dtype=np.float64)
 
 
 def _problem(market: Market, held: Held, settings: PortfolioSettings, cost: float) -> Problem:
@@ -200,26 +224,47 @@ def _within_turnover(
     return nearest(weights, free.constraints, with_turnover=True), free.notes
 
 
+def _to_trade(
+    own: _Weights, problem: Problem, held: Held, settings: PortfolioSettings, act: Act | None
+) -> tuple[_Weights, BoolArray]:
+    """Return the weights after bands and limits of risk, and which of them are traded."""
+    before = _weights_held(problem, held)
+    none = np.zeros(len(before), dtype=np.bool_)
+    if own.status is PortfolioStatus.KEPT:
+        return own, none
+    weights, _ = banded(
+        own.weights,
+        before,
+        band=settings.band,
+        smallest=settings.minimum_order / held.equity,
+        invested=max(float(own.weights.sum()), 1 - settings.cash_buffer),
+    )
+    acted = Acted(weights) if act is None else act(problem.tickers, weights, before)
+    if acted.blocked is not None:
+        return replace(own, weights=before, status=PortfolioStatus.KEPT, detail=acted.blocked), none
+    if not bool(np.isfinite(acted.weights).all()):
+        unknown = "a weight is not a number after the limits of risk have acted"
+        return replace(own, weights=before, status=PortfolioStatus.KEPT, detail=unknown), none
+    final = replace(own, weights=acted.weights, wanted=own.weights, limited=acted.weights != weights)
+    return final, np.asarray(acted.weights != before)
+
+
+def _weights_held(problem: Problem, held: Held) -> FloatArray:
+    return np.array([held.weights.get(ticker, 0.0) for ticker in problem.tickers], dtype=np.float64)
+
+
 def _targets(
-    chosen: _Weights, problem: Problem, market: Market, held: Held, settings: PortfolioSettings
+    chosen: _Weights, traded: BoolArray, problem: Problem, market: Market, held: Held, settings: PortfolioSettings
 ) -> pl.DataFrame:
     """Return table `targets`: the tickers of the problem, and those held that are not among them."""
     tickers = list(problem.tickers)
     is_kept = chosen.status is PortfolioStatus.KEPT
     others = sorted((set(held.weights) | set(held.shares)) - set(tickers))
-    before = np.array([held.weights.get(ticker, 0.0) for ticker in tickers], dtype=np.float64)
+    before, weights = _weights_held(problem, held), chosen.weights
     if is_kept:
-        weights, traded = chosen.weights, np.zeros(len(tickers), dtype=bool)
         reasons = [TargetReason.KEPT] * len(tickers)
     else:
-        weights, traded = banded(
-            chosen.weights,
-            before,
-            band=settings.band,
-            smallest=settings.minimum_order / held.equity,
-            invested=max(chosen.weights.sum(), 1 - settings.cash_buffer),
-        )
-        reasons = _reasons(chosen.weights, before, traded, settings.minimum_order / held.equity)
+        reasons = _reasons(chosen, before, traded, settings.minimum_order / held.equity)
     shares = _shares(dict(zip(tickers, weights.tolist(), strict=True)), traded, market, held, settings)
     rows: list[dict[str, Any]] = []
     for place, ticker in enumerate(tickers):
@@ -255,10 +300,12 @@ def _targets(
     return pl.DataFrame(rows, schema=TARGETS.unstamped_schema).sort("ticker")
 
 
-def _reasons(target: FloatArray, before: FloatArray, traded: BoolArray, smallest: float) -> list[TargetReason]:
+def _reasons(chosen: _Weights, before: FloatArray, traded: BoolArray, smallest: float) -> list[TargetReason]:
     reasons = []
-    for wanted, now, trades in zip(target, before, traded, strict=True):
-        if trades:
+    for place, (wanted, now) in enumerate(zip(chosen.wanted, before, strict=True)):
+        if chosen.limited[place]:
+            reasons.append(TargetReason.LIMITED)
+        elif traded[place]:
             reasons.append(TargetReason.TRADED)
         elif wanted == now:
             reasons.append(TargetReason.UNCHANGED)
@@ -299,8 +346,9 @@ def _tail(losses: FloatArray, probabilities: FloatArray) -> tuple[float, float]:
     return float(losses[order][last]), float(counted @ losses[order] / _TAIL)
 
 
-def _row(name: str, own: _Weights, weights: FloatArray, problem: Problem, held: Held) -> dict[str, Any]:
+def _row(name: str, own: _Weights, problem: Problem, held: Held) -> dict[str, Any]:
     """Return a row of table `portfolio_runs` without `in_use`."""
+    weights = own.weights
     gross = float(np.abs(weights).sum())
     changes = weights - (0.0 if problem.constraints.previous is None else problem.constraints.previous)
     moved = float(np.abs(changes).sum())

@@ -289,8 +289,8 @@ def _rule(settings: SignalSettings, cost: float) -> pl.Expr:
     )
     rate = f"{settings.false_discovery_rate * 100:.6g}%"
     unsafe = f"{{}} But the edge behind it is not among the discoveries: {{}}, where {rate} is allowed."
-    reached = pl.when(pl.col("probability_gain") >= settings.threshold).then(pl.format(bought, gain))
-    reached = reached.otherwise(pl.format(sold, loss))
+    is_gain = pl.col("probability_gain") >= settings.threshold
+    reached = pl.when(is_gain).then(pl.format(bought, gain)).otherwise(pl.format(sold, loss))
     adjusted = pl.format("its p-value adjusted for all tickers is {}", pl.col("edge_q_value").round(4))
     return (
         pl.when(pl.col("reason") == SignalReason.REACHED.value)

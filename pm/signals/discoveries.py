@@ -53,5 +53,5 @@ def edge_discoveries(weights: pl.DataFrame, rate: float) -> pl.DataFrame:
             "edge_q_value",
             discovered=(edge & survives).fill_null(value=False),
         )
-        .cast(dict(DISCOVERIES_SCHEMA))
+        .cast(DISCOVERIES_SCHEMA)
     )

@@ -210,6 +210,7 @@ class TargetReason(Vocabulary):
         "not_allocated",
         "The weight is 0: the ticker is held, but is left out or no longer on the watch list.",
     )
+    LIMITED = "limited", "A limit of risk changed the weight; table limit_events says which."
     UNCHANGED = "unchanged", "The weight of the allocator is the one held."
 
 

@@ -137,7 +137,7 @@ def test_the_minimum_expected_shortfall_has_the_weights_of_two_other_packages(sa
 
 
 def test_the_minimum_expected_shortfall_of_weighted_scenarios_is_that_of_a_linear_programme(shares: Scenarios) -> None:
-    probabilities = 0.99 ** np.arange(500)[::-1]
+    probabilities = np.asarray(0.99 ** np.arange(500.0)[::-1])
     probabilities /= probabilities.sum()
     level, cap, count = 0.975, 0.25, len(shares.tickers)
     weighted = replace(shares, probabilities=probabilities)

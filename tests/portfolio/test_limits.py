@@ -52,14 +52,14 @@ def test_caps_that_cannot_sum_to_one_leave_more_in_cash_or_are_raised_as_the_ord
 
 def test_what_may_not_be_relaxed_is_named() -> None:
     with pytest.raises(
-        InfeasibleError, match="100.00% to invest, largest weights that sum to 60.00%.*invested or max_weight"
+        InfeasibleError, match=r"100\.00% to invest, largest weights that sum to 60\.00%.*invested or max_weight"
     ):
         relaxed(caps(0.2, 0.2, 0.2), ("turnover", "groups"))
 
 
 def test_a_group_that_is_too_small_is_named_with_its_limit() -> None:
     everything = Group("all", np.ones(2, dtype=bool), 0.5)
-    with pytest.raises(InfeasibleError, match="group all of at most 50.00%"):
+    with pytest.raises(InfeasibleError, match=r"group all of at most 50\.00%"):
         relaxed(caps(1, 1, groups=(everything,)), ())
     found = relaxed(caps(1, 1, groups=(everything,)), ("groups",))
     assert found.notes == ("group all raised from 50.00% to 100.00%",)
@@ -208,7 +208,7 @@ def test_an_account_whose_value_is_not_known_says_why() -> None:
 
 
 def standardised(returns: FloatArray) -> FloatArray:
-    return (returns - returns.mean(axis=0)) / returns.std(axis=0)
+    return np.asarray((returns - returns.mean(axis=0)) / returns.std(axis=0))
 
 
 def test_with_equal_weights_the_shrinkage_is_that_of_scikit_learn(shares: Scenarios) -> None:

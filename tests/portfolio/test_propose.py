@@ -14,7 +14,7 @@ from pm.portfolio.edges import edge_views
 from pm.portfolio.held import Held
 from pm.portfolio.history import drawn_scenarios, standardised_returns
 from pm.portfolio.problem import Views
-from pm.portfolio.propose import Market, propose
+from pm.portfolio.propose import Acted, Market, propose
 from pm.settings import GroupSettings, load_settings
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pm.portfolio.propose import Proposal
     from pm.risk.scenarios import Scenarios
     from pm.settings import PortfolioSettings
+    from pm.typing import FloatArray
 
 PORTFOLIO = load_settings().portfolio
 
@@ -177,7 +178,28 @@ def test_shares_held_stay_where_nothing_is_traded(market: Market) -> None:
     assert weights(second, "shares") == weights(first, "shares")
 
 
-def test_no_ticker_and_one_ticker(market: Market, shares: Scenarios) -> None:
+def test_limits_of_risk_have_the_last_word(market: Market) -> None:
+    seen = {}
+
+    def halve(tickers: tuple[str, ...], target: FloatArray, before: FloatArray) -> Acted:
+        seen["before"] = dict(zip(tickers, before.tolist(), strict=True))
+        return Acted(np.where(np.array(tickers) == "KO", target / 2, target))
+
+    free = propose(market, held(AAPL=0.1), settings(), cost=0.0)
+    limited = propose(market, held(AAPL=0.1), settings(), cost=0.0, act=halve)
+    assert seen["before"]["AAPL"] == 0.1
+    assert weights(limited) == weights(free) | {"KO": weights(free)["KO"] / 2}
+    assert limited.targets.filter(reason="limited")["ticker"].to_list() == ["KO"]
+    assert used(limited)["invested"] == pytest.approx(sum(weights(limited).values()))
+
+    for blocking in (Acted(np.zeros(20), "the drawdown is 31%"), Acted(np.full(20, np.nan))):
+        kept = propose(market, held(AAPL=0.1), settings(), cost=0.0, act=lambda *_, found=blocking: found)
+        assert used(kept)["status"] == "kept"
+        assert {t: w for t, w in weights(kept).items() if w} == {"AAPL": 0.1}
+        assert blocking.blocked is None or used(kept)["detail"] == "the drawdown is 31%"
+
+
+def test_no_ticker_and_one_ticker(shares: Scenarios) -> None:
     none = replace(shares, tickers=(), returns=np.empty((500, 0)))
     empty = propose(Market(none, {}), NOTHING, settings(), cost=0.0)
     assert empty.targets.is_empty()
@@ -225,7 +247,7 @@ def test_scenarios_have_the_volatility_that_is_forecast_and_the_correlation_of_t
 
 
 def test_a_ticker_that_is_listed_late_keeps_its_correlation_and_one_that_never_moves_is_left_out() -> None:
-    past = np.random.default_rng(1).multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 1000)
+    past = np.asarray(np.random.default_rng(1).multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 1000))
     past[:600, 1] = np.nan
     tickers, values = standardised_returns(returns_frame(past), 2500, 1)
     assert tickers == ("T0", "T1")

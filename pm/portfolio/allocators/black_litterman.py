@@ -67,7 +67,7 @@ def posterior(
 
 def unconstrained_weights(found: Posterior, *, risk_aversion: float) -> FloatArray:
     """Return the weights that maximise μ'w − δ/2 w'Σw without any limit; they need not sum to 1."""
-    return np.linalg.solve(risk_aversion * found.covariance, found.mean)
+    return np.asarray(np.linalg.solve(risk_aversion * found.covariance, found.mean), dtype=np.float64)
 
 
 class BlackLitterman:
