@@ -33,7 +33,8 @@ def simulated(tickers: int, scenarios: int) -> Problem:
     own = random.uniform(0.006, 0.02, tickers)
     returns = random.standard_t(5, (scenarios, 5)) @ loadings.T + random.standard_t(5, (scenarios, tickers)) * own
     names = tuple(f"T{place:03}" for place in range(tickers))
-    views = Views(
+    viewed = tuple(range(0, tickers, 40))
+    views = Views(viewed, np.full(len(viewed), 0.006), np.full(len(viewed), 0.0004))
         tuple(range(0, tickers, 40)),
         np.full(len(range(0, tickers, 40)), 0.006),
         np.full(len(range(0, tickers, 40)), 0.0004),

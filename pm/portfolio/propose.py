@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from pm.portfolio.allocators import BlackLitterman, Equal, Kelly, allocator
+from pm.portfolio.allocators import Equal, allocator
 from pm.portfolio.bands import banded
-from pm.portfolio.feasibility import InfeasibleError, relaxed
 from pm.portfolio.problem import Constraints, Group, Problem, Views
-from pm.portfolio.projection import TOLERANCE, UnsolvedError, nearest
+from pm.portfolio.settle import Settled, annual_volatility, settled_weights
 from pm.portfolio.shares import SMALLEST_FRACTION, whole_shares
-from pm.sessions import SESSIONS_PER_YEAR
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.vocabulary import PortfolioStatus, TargetReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pm.portfolio.allocators import Allocator
     from pm.portfolio.held import Held
     from pm.risk.scenarios import Scenarios
     from pm.settings import PortfolioSettings
@@ -91,23 +88,6 @@ Act = Callable[[tuple[str, ...], "FloatArray", "FloatArray"], Acted]
 """Applies limits of risk: given tickers, the weights to trade to, and those held."""
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """Weights of an allocator: `core` is without tilts, `scale` that of the volatility target.
-
-    `limited` says of each weight whether limits of risk changed it, `wanted` is the weight before bands and limits.
-    """
-
-    weights: FloatArray
-    core: FloatArray
-    tilted: FloatArray
-    status: PortfolioStatus
-    detail: str | None = None
-    scale: float = 1.0
-    wanted: FloatArray = field(default_factory=lambda: np.empty(0))
-    limited: BoolArray = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
-
-
 def propose(
     market: Market, held: Held, settings: PortfolioSettings, *, cost: float, act: Act | None = None
 ) -> Proposal:
@@ -133,13 +113,11 @@ def propose(
     """
     names = list(dict.fromkeys([settings.allocator, Equal.name, *settings.compare]))
     problem = _problem(market, held, settings, cost)
-    found = {name: _weights_of(allocator(name, settings), problem, held, settings) for name in names}
+    found = {name: settled_weights(allocator(name, settings), problem, held, settings) for name in names}
     chosen, traded = _to_trade(found[settings.allocator], problem, held, settings, act)
     found[settings.allocator] = chosen
     targets = _targets(chosen, traded, problem, market, held, settings)
-    rows = []
-    for name in names:
-        rows.append(_row(name, found[name], problem, held) | {"in_use": name == settings.allocator})
+    rows = [_row(name, found[name], problem, held) | {"in_use": name == settings.allocator} for name in names]
     return Proposal(targets, pl.DataFrame(rows, schema=PORTFOLIO_RUNS.unstamped_schema))
 
 
@@ -163,70 +141,9 @@ def _problem(market: Market, held: Held, settings: PortfolioSettings, cost: floa
     return Problem(market.scenarios, constraints, market.views, cost, market.covariance)
 
 
-def _weights_of(model: Allocator, problem: Problem, held: Held, settings: PortfolioSettings) -> _Weights:
-    """Return an allocator's weights, or those held with the reason why there are no others."""
-    previous = problem.constraints.previous
-    stay = np.zeros(len(problem.tickers)) if previous is None else previous
-    kept = PortfolioStatus.KEPT
-    if held.problem is not None:
-        return _Weights(stay, stay, stay, kept, held.problem)
-    if not len(stay):
-        return _Weights(stay, stay, stay, kept, "there is no ticker that can be held")
-    try:
-        return _new_weights(model, problem, settings)
-    except (InfeasibleError, UnsolvedError) as error:
-        return _Weights(stay, stay, stay, kept, f"{model.name}: {error}")
-
-
-def _new_weights(model: Allocator, problem: Problem, settings: PortfolioSettings) -> _Weights:
-    free = relaxed(replace(problem.constraints, max_turnover=None), settings.relax)
-    own = replace(problem, constraints=free.constraints)
-    tilter = model if isinstance(model, BlackLitterman) else _tilter(model, settings)
-    first = (tilter.core if tilter is model else model).allocate(own)
-    # Growth may have use for less than there is to invest.
-    limits = replace(own.constraints, invested=min(own.constraints.invested, float(first.sum())))
-    own = replace(own, constraints=limits)
-    core = nearest(first, limits)
-    tilted = core if tilter is None else tilter.tilt(own, core)
-    volatility = _annual_volatility(tilted, own)
-    target = settings.target_annual_volatility
-    scale = target / volatility if volatility > target else 1.0
-    scaled = replace(limits, invested=limits.invested * scale, max_turnover=problem.constraints.max_turnover)
-    moved = _within_turnover(tilted * scale, scaled, settings)
-    notes = "; ".join((*free.notes, *moved[1]))
-    status = PortfolioStatus.RELAXED if notes else PortfolioStatus.DONE
-    return _Weights(moved[0], core, tilted, status, notes or None, scale)
-
-
-def _tilter(model: Allocator, settings: PortfolioSettings) -> BlackLitterman | None:
-    """Return what tilts the weights of an allocator; None if they are not to be, or follow from views already."""
-    if not settings.tilts or isinstance(model, Kelly):
-        return None
-    return BlackLitterman(model, risk_aversion=settings.risk_aversion, tau=settings.tau)
-
-
-def _within_turnover(
-    weights: FloatArray, constraints: Constraints, settings: PortfolioSettings
-) -> tuple[FloatArray, tuple[str, ...]]:
-    """Return weights as far towards those given as the turnover allows, and which limits had to be relaxed for it.
-
-    All positions go the same part of their way, unless what is held breaks a limit: then that limit comes first.
-    """
-    previous, limit = constraints.previous, constraints.max_turnover
-    if previous is None or limit is None or constraints.turnover(weights) <= limit + TOLERANCE:
-        return weights, ()
-    part = limit / constraints.turnover(weights)
-    moved = previous + part * (weights - previous)
-    reached = replace(constraints, invested=min(constraints.invested, float(moved.sum())))
-    if reached.largest_violation(moved) <= TOLERANCE:
-        return moved, ()
-    free = relaxed(constraints, settings.relax)
-    return nearest(weights, free.constraints, with_turnover=True), free.notes
-
-
 def _to_trade(
-    own: _Weights, problem: Problem, held: Held, settings: PortfolioSettings, act: Act | None
-) -> tuple[_Weights, BoolArray]:
+    own: Settled, problem: Problem, held: Held, settings: PortfolioSettings, act: Act | None
+) -> tuple[Settled, BoolArray]:
     """Return the weights after bands and limits of risk, and which of them are traded."""
     before = _weights_held(problem, held)
     none = np.zeros(len(before), dtype=np.bool_)
@@ -254,7 +171,7 @@ def _weights_held(problem: Problem, held: Held) -> FloatArray:
 
 
 def _targets(
-    chosen: _Weights, traded: BoolArray, problem: Problem, market: Market, held: Held, settings: PortfolioSettings
+    chosen: Settled, traded: BoolArray, problem: Problem, market: Market, held: Held, settings: PortfolioSettings
 ) -> pl.DataFrame:
     """Return table `targets`: the tickers of the problem, and those held that are not among them."""
     tickers = list(problem.tickers)
@@ -300,7 +217,7 @@ def _targets(
     return pl.DataFrame(rows, schema=TARGETS.unstamped_schema).sort("ticker")
 
 
-def _reasons(chosen: _Weights, before: FloatArray, traded: BoolArray, smallest: float) -> list[TargetReason]:
+def _reasons(chosen: Settled, before: FloatArray, traded: BoolArray, smallest: float) -> list[TargetReason]:
     reasons = []
     for place, (wanted, now) in enumerate(zip(chosen.wanted, before, strict=True)):
         if chosen.limited[place]:
@@ -332,11 +249,6 @@ def _shares(
     return stay | whole_shares(new, market.prices, equity=held.equity, lot=lot)
 
 
-def _annual_volatility(weights: FloatArray, problem: Problem) -> float:
-    variance = float(weights @ problem.covariance @ weights)
-    return float(np.sqrt(max(variance, 0.0) * SESSIONS_PER_YEAR / problem.scenarios.horizon))
-
-
 def _tail(losses: FloatArray, probabilities: FloatArray) -> tuple[float, float]:
     """Return the value at risk and the expected shortfall of the worst 2.5% of the scenarios."""
     order = np.argsort(-losses, kind="stable")
@@ -346,7 +258,7 @@ def _tail(losses: FloatArray, probabilities: FloatArray) -> tuple[float, float]:
     return float(losses[order][last]), float(counted @ losses[order] / _TAIL)
 
 
-def _row(name: str, own: _Weights, problem: Problem, held: Held) -> dict[str, Any]:
+def _row(name: str, own: Settled, problem: Problem, held: Held) -> dict[str, Any]:
     """Return a row of table `portfolio_runs` without `in_use`."""
     weights = own.weights
     gross = float(np.abs(weights).sum())
@@ -367,7 +279,7 @@ def _row(name: str, own: _Weights, problem: Problem, held: Held) -> dict[str, An
         "invested": float(weights.sum()),
         "gross": gross,
         "largest_weight": float(np.abs(weights).max(initial=0.0)),
-        "annual_volatility": _annual_volatility(weights, problem) if has_tickers else 0.0,
+        "annual_volatility": annual_volatility(weights, problem) if has_tickers else 0.0,
         "volatility_scale": own.scale,
         "var_975": tail[0],
         "es_975": tail[1],

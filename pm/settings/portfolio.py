@@ -39,7 +39,7 @@ class PortfolioSettings(Section):
     cash_buffer: Annotated[Share, Field(ge=0, lt=1)]
     max_short: Annotated[Share, Field(ge=0, le=1)]
     groups: dict[str, GroupSettings]
-    target_annual_volatility: Annotated[Share, Field(gt=0)]
+    target_annual_volatility: Annotated[Share, Field(gt=0, le=10)]
     max_turnover: Annotated[Share, Field(gt=0, le=4)]
     relax: list[str]
     band: Annotated[Share, Field(ge=0, lt=1)]
