@@ -35,10 +35,6 @@ def simulated(tickers: int, scenarios: int) -> Problem:
     names = tuple(f"T{place:03}" for place in range(tickers))
     viewed = tuple(range(0, tickers, 40))
     views = Views(viewed, np.full(len(viewed), 0.006), np.full(len(viewed), 0.0004))
-        tuple(range(0, tickers, 40)),
-        np.full(len(range(0, tickers, 40)), 0.006),
-        np.full(len(range(0, tickers, 40)), 0.0004),
-    )
     return Problem(
         Scenarios(names, 1, np.expm1(returns), np.full(scenarios, 1 / scenarios)),
         Constraints(np.full(tickers, 0.25)),
