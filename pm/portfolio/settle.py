@@ -86,7 +86,7 @@ def _new_weights(model: Allocator, problem: Problem, settings: PortfolioSettings
     core = nearest(first, limits)
     tilted = core if tilter is None else tilter.tilt(own, core)
     volatility = annual_volatility(tilted, own)
-    target = settings.targetannual_volatility
+    target = settings.target_annual_volatility
     scale = target / volatility if volatility > target else 1.0
     scaled = replace(limits, invested=limits.invested * scale, max_turnover=problem.constraints.max_turnover)
     moved = _within_turnover(tilted * scale, scaled, settings)
