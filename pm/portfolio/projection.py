@@ -58,8 +58,10 @@ def nearest(weights: FloatArray, constraints: Constraints, *, with_turnover: boo
     Raises
     ------
     UnsolvedError
-        The solver failed.
+        A weight is missing or infinite, or the solver failed.
     """
+    if not bool(np.isfinite(weights).all()):
+        raise UnsolvedError("a weight is not a number")
     limit = constraints.max_turnover if with_turnover and constraints.previous is not None else None
     moves_too_much = limit is not None and constraints.turnover(weights) > limit + TOLERANCE
     if constraints.largest_violation(weights) <= TOLERANCE and not moves_too_much:

@@ -118,7 +118,7 @@ def propose(
     found[settings.allocator] = chosen
     targets = _targets(chosen, traded, problem, market, held, settings)
     rows = [_row(name, found[name], problem, held) | {"in_use": name == settings.allocator} for name in names]
-    return Proposal(targets, pl.DataFrame(rows, schema=PORTFOLIO_RUNS.unstamped_schema))
+    return Proposal(targets, pl.DataFrame(rows, schema=PORTFOLIO_RUNS.unstamped_schema).fill_nan(None))
 
 
 def _problem(market: Market, held: Held, settings: PortfolioSettings, cost: float) -> Problem:

@@ -65,8 +65,9 @@ def settled_weights(model: Allocator, problem: Problem, held: Held, settings: Po
     previous = problem.constraints.previous
     stay = np.zeros(len(problem.tickers)) if previous is None else previous
     kept = PortfolioStatus.KEPT
-    if held.problem is not None:
-        return Settled(stay, stay, stay, kept, held.problem)
+    if held.problem is not None or not held.equity > 0:  # also if it is not a number
+        why = held.problem or f"the value of the portfolio is {held.equity:,.2f}, which is not positive"
+        return Settled(stay, stay, stay, kept, why)
     if not len(stay):
         return Settled(stay, stay, stay, kept, "there is no ticker that can be held")
     try:
@@ -86,6 +87,8 @@ def _new_weights(model: Allocator, problem: Problem, settings: PortfolioSettings
     core = nearest(first, limits)
     tilted = core if tilter is None else tilter.tilt(own, core)
     volatility = annual_volatility(tilted, own)
+    if not np.isfinite(volatility):
+        raise UnsolvedError("the volatility of the portfolio is not a number")
     target = settings.target_annual_volatility
     scale = target / volatility if volatility > target else 1.0
     scaled = replace(limits, invested=limits.invested * scale, max_turnover=problem.constraints.max_turnover)

@@ -170,6 +170,22 @@ def test_an_account_of_unknown_value_trades_nothing(market: Market) -> None:
     assert proposal.targets.filter(ticker="AAPL")["shares"].to_list() == [10.0]
 
 
+@pytest.mark.parametrize("equity", [float("nan"), 0.0, -5.0])
+def test_a_value_that_is_no_positive_number_trades_nothing(market: Market, equity: float) -> None:
+    proposal = propose(market, Held("main", "USD", equity, {"AAPL": 0.5}), settings(), cost=0.0)
+    assert used(proposal)["status"] == "kept"
+    assert {t: w for t, w in weights(proposal).items() if w} == {"AAPL": 0.5}
+
+
+def test_a_covariance_that_is_not_a_number_trades_nothing(market: Market) -> None:
+    broken = replace(market, covariance=np.full((20, 20), np.nan))
+    for name in ("risk_budget", "minimum_variance", "hrp", "inverse_volatility"):
+        proposal = propose(broken, held(AAPL=0.2), settings(allocator=name), cost=0.0)
+        assert used(proposal)["status"] == "kept", name
+        assert {t: w for t, w in weights(proposal).items() if w} == {"AAPL": 0.2}
+        assert np.isfinite(proposal.targets["weight"].to_numpy()).all()
+
+
 def test_shares_held_stay_where_nothing_is_traded(market: Market) -> None:
     first = propose(market, NOTHING, settings(), cost=0.0)
     counts = {t: Decimal(int(n)) for t, n in weights(first, "shares").items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,15 +70,18 @@ def fitted_weights(model: Any, problem: Problem) -> FloatArray:  # noqa: ANN401 
     Raises
     ------
     UnsolvedError
-        It finds none.
+        It finds none, or warns that they may not be accurate.
     """
+    from cvxpy import SolverError
     from skfolio.exceptions import OptimizationError
 
     # The prior has everything already; what is fitted gives the number of tickers alone.
     placeholder = np.zeros((2, len(problem.tickers)))
     try:
-        model.fit(placeholder)
-    except (OptimizationError, ValueError, ArithmeticError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*inaccurate", category=UserWarning)
+            model.fit(placeholder)
+    except (OptimizationError, SolverError, ValueError, ArithmeticError, UserWarning) as error:
         raise UnsolvedError(f"skfolio found no weights: {str(error).splitlines()[0]}") from error
     if model.weights_ is None:
         raise UnsolvedError("skfolio found no weights")
