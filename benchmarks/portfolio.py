@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 
 from pm.portfolio.allocators import (
+    Allocator,
     BlackLitterman,
     Equal,
     HierarchicalRiskParity,
@@ -51,7 +52,7 @@ def main() -> None:
     arguments = parser.parse_args()
     problem = simulated(arguments.tickers, arguments.scenarios)
     covariance = problem.covariance
-    models = [
+    models: list[Allocator] = [
         *(Equal(), InverseVolatility(), MinimumVariance(), RiskBudget(), HierarchicalRiskParity()),
         *(MinimumExpectedShortfall(), BlackLitterman(RiskBudget()), Kelly()),
     ]
