@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
-__all__ = ["MODEL", "Held", "drifted_weights", "held_of_account"]
+    import polars as pl
+
+__all__ = ["MODEL", "Held", "drifted_weights", "held_of_accounts"]
 
 MODEL = "model"
 """Name of the portfolio where there is no account."""
@@ -71,33 +73,38 @@ def drifted_weights(weights: Mapping[str, float], growth: Mapping[str, float]) -
     return {ticker: value / total for ticker, value in values.items()}
 
 
-def held_of_account(
-    name: str,
-    currency: str,
-    cash: Decimal,
-    shares: Mapping[str, Decimal],
-    prices: Mapping[str, float],
-) -> Held:
-    """Return what an account holds.
+def held_of_accounts(positions: pl.DataFrame, equity: pl.DataFrame) -> list[Held]:
+    """Return what each account holds.
 
     Parameters
     ----------
-    name, currency
-        Name and base currency of the account.
-    cash
-        Cash in the base currency.
-    shares
-        Number of shares of each position; negative for a short one.
-    prices
-        Price of one share in the base currency, by ticker.
+    positions
+        Columns account, ticker, quantity (negative for a short position), and base_value: the value of the position in
+        the base currency of the account, null if there is no price or no rate.
+    equity
+        Columns account, date, currency (the base currency) and equity; the newest row of each account counts.
+
+    Returns
+    -------
+    The accounts, sorted by name. One with a position of unknown value, or without a positive equity, has a `problem`.
     """
-    unknown = sorted(t for t in shares if not np.isfinite(prices.get(t, float("nan"))) or prices[t] <= 0)
+    newest = equity.sort("account", "date").group_by("account", maintain_order=True).last()
+    return [
+        _held_of_account(row["account"], row["currency"], row["equity"], positions.filter(account=row["account"]))
+        for row in newest.iter_rows(named=True)
+    ]
+
+
+def _held_of_account(name: str, currency: str, equity: Decimal | float | None, positions: pl.DataFrame) -> Held:
+    shares = {row["ticker"]: Decimal(str(row["quantity"])) for row in positions.iter_rows(named=True)}
+    values = {row["ticker"]: row["base_value"] for row in positions.iter_rows(named=True)}
+    unknown = sorted(ticker for ticker, value in values.items() if value is None or not np.isfinite(float(value)))
     if unknown:
         why = f"there is no price, in {currency}, of {', '.join(unknown)}, which the account holds"
         return Held(name, currency, float("nan"), {}, shares, why)
-    values = {ticker: float(count) * prices[ticker] for ticker, count in shares.items()}
-    equity = float(cash) + sum(values.values())
-    if not equity > 0:
-        why = f"the equity of the account is {equity:,.2f} {currency}, which is not positive"
-        return Held(name, currency, equity, {}, shares, why)
-    return Held(name, currency, equity, {ticker: value / equity for ticker, value in values.items()}, shares)
+    total = float("nan") if equity is None else float(equity)
+    if not total > 0:
+        return Held(
+            name, currency, total, {}, shares, f"the equity of the account is {total:,.2f}, which is not positive"
+        )
+    return Held(name, currency, total, {ticker: float(value) / total for ticker, value in values.items()}, shares)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from pm.portfolio.bands import banded
 from pm.portfolio.covariance import scenario_covariance, shrinkage_intensity
 from pm.portfolio.currencies import in_base_currency, is_rate, rate_of
 from pm.portfolio.feasibility import InfeasibleError, relaxed
-from pm.portfolio.held import drifted_weights, held_of_account
+from pm.portfolio.held import drifted_weights, held_of_accounts
 from pm.portfolio.problem import Constraints, Group
 from pm.portfolio.projection import UnsolvedError, cleaned, nearest
 from pm.portfolio.shares import whole_shares
@@ -195,13 +197,30 @@ def test_a_portfolio_that_lost_everything_holds_nothing() -> None:
 
 
 def test_an_account_whose_value_is_not_known_says_why() -> None:
-    shares = {"A": Decimal(10), "GONE": Decimal(5)}
-    held = held_of_account("main", "USD", Decimal(100), shares, {"A": 90.0})
-    assert held.problem == "there is no price, in USD, of GONE, which the account holds"
-    fine = held_of_account("main", "USD", Decimal(100), {"A": Decimal(10)}, {"A": 90.0})
-    assert (fine.equity, dict(fine.weights), fine.problem) == (1000.0, {"A": 0.9}, None)
-    broke = held_of_account("main", "USD", Decimal(-900), {"A": Decimal(10)}, {"A": 90.0})
-    assert "not positive" in str(broke.problem)
+    positions = pl.DataFrame(
+        {
+            "account": ["broke", "fine", "unknown", "unknown"],
+            "ticker": ["A", "A", "A", "GONE"],
+            "quantity": [Decimal(10)] * 4,
+            "base_value": [Decimal(900), Decimal(900), Decimal(900), None],
+        }
+    )
+    days = [date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 3)]
+    equity = pl.DataFrame(
+        {
+            "account": ["broke", "fine", "fine", "cash", "unknown"],
+            "date": days,
+            "currency": "USD",
+            "equity": [Decimal(0), Decimal(5000), Decimal(1000), Decimal(50), Decimal(1000)],
+        }
+    ).sample(fraction=1, shuffle=True, seed=1)
+    broke, cash, fine, unknown = sorted(
+        held_of_accounts(positions, equity), key=lambda held: ["broke", "cash", "fine", "unknown"].index(held.portfolio)
+    )
+    assert (fine.equity, dict(fine.weights), dict(fine.shares), fine.problem) == (1000, {"A": 0.9}, {"A": 10}, None)
+    assert (cash.equity, dict(cash.weights), cash.problem) == (50, {}, None)
+    assert broke.problem == "the equity of the account is 0.00, which is not positive"
+    assert unknown.problem == "there is no price, in USD, of GONE, which the account holds"
 
 
 # Covariance -------------------------------------------------------------------------------------------------------

@@ -57,22 +57,36 @@ def _compute(context: Context) -> Result:
     from pm.portfolio.propose import propose
 
     as_of = watch_list(context).as_of
-    universe = _universe(context)
-    bars = _bars(context, universe, as_of)
-    market, left_out = _market(context, universe, bars)
-    held = _held(context, bars, universe, as_of)
     settings = context.settings
-    proposal = propose(market, held, settings.portfolio, cost=settings.signals.round_trip_cost / 2)
-    exclusions = exclusions_frame(context.stage.name, [*universe.exclusions, *left_out])
-    used = proposal.runs.row(by_predicate=pl.col("in_use"), named=True)
+    cost = settings.signals.round_trip_cost / 2
+    targets, runs, excluded, summaries = [], [], [], []
+    for currency, accounts in _accounts(context).items():
+        universe = _universe(context, currency)
+        bars = _bars(context, universe, as_of)
+        market, left_out = _market(context, universe, bars)
+        excluded += [*universe.exclusions, *left_out]
+        for account in accounts or (_model(context, bars, universe, as_of),):
+            proposal = propose(market, account, settings.portfolio, cost=cost)
+            targets.append(proposal.targets)
+            runs.append(proposal.runs)
+            summaries.append(_summary(proposal.runs.row(by_predicate=pl.col("in_use"), named=True)))
+    exclusions = exclusions_frame(context.stage.name, excluded).unique(["ticker", "reason"], maintain_order=True)
     return Result(
         [
-            Append(TARGETS, context.stamp(proposal.targets, cutoff=as_of)),
-            Append(PORTFOLIO_RUNS, context.stamp(proposal.runs, cutoff=as_of)),
+            Append(TARGETS, context.stamp(pl.concat(targets), cutoff=as_of)),
+            Append(PORTFOLIO_RUNS, context.stamp(pl.concat(runs), cutoff=as_of)),
             Append(EXCLUSIONS, context.stamp(exclusions, cutoff=as_of)),
         ],
-        _summary(used),
+        "; ".join(summaries),
     )
+
+
+def _accounts(context: Context) -> dict[str, list[Held]]:
+    """Return the accounts by their base currency; a currency without an account is that of the model portfolio.
+
+    There are no accounts in the lake yet: views `positions` and `equity`, for `held_of_accounts`, come with the ledger.
+    """
+    return {context.settings.portfolio.currency: []}
 
 
 def _summary(used: dict[str, object]) -> str:
@@ -86,29 +100,25 @@ def _summary(used: dict[str, object]) -> str:
     )
 
 
-def _universe(context: Context) -> _Universe:
-    """Return the tickers with a volatility that can be held, and those left out: rates, and those without a rate."""
-    settings = context.settings.portfolio
+def _universe(context: Context, base: str) -> _Universe:
+    """Return the tickers with a volatility that can be held in a currency, and those left out."""
     volatility = context.read_outputs(VOLATILITY, "step = 1")
     tickers = sorted(volatility["ticker"].unique())
     told = {row["ticker"]: row["currency"] for row in context.known_rows(_CURRENCIES, ())}
-    currencies = {HUNDREDTHS.get(currency, currency) for currency in told.values()} | {settings.currency}
+    currencies = {HUNDREDTHS.get(currency, currency) for currency in told.values()} | {base}
     kept, rates, units, excluded = [], {}, {}, []
     for ticker in tickers:
-        unit = told.get(ticker, settings.currency)
+        unit = told.get(ticker, base)
         currency = HUNDREDTHS.get(unit, unit)
         units[ticker] = 0.01 if unit in HUNDREDTHS else 1.0
         if is_rate(ticker, currencies | {"USD", "EUR"}):
             detail = f"{ticker} is a rate of exchange: it values other tickers, and is not held"
             excluded.append((ticker, Exclusion(Reason.IS_A_RATE, detail)))
             continue
-        if currency != settings.currency:
-            rate = rate_of(currency, settings.currency, tickers)
+        if currency != base:
+            rate = rate_of(currency, base, tickers)
             if rate is None:
-                detail = (
-                    f"there is no rate of {currency} in {settings.currency}; add its bars: "
-                    f"pm universe add {currency}{settings.currency}=X"
-                )
+                detail = f"there is no rate of {currency} in {base}; add its bars: pm universe add {currency}{base}=X"
                 excluded.append((ticker, Exclusion(Reason.NO_RATE, detail)))
                 continue
             rates[ticker] = rate
@@ -180,7 +190,7 @@ def _rate(closes: dict[str, float], rate: RateOf | None) -> float:
     return 1 / closes[ticker] if inverted else closes[ticker]
 
 
-def _held(context: Context, bars: pl.DataFrame, universe: _Universe, as_of: date) -> Held:
+def _model(context: Context, bars: pl.DataFrame, universe: _Universe, as_of: date) -> Held:
     """Return the model portfolio: what the targets of the run before have become since."""
     from pm.portfolio.held import MODEL, Held, drifted_weights
 
