@@ -211,7 +211,7 @@ def test_an_account_whose_value_is_not_known_says_why() -> None:
             "account": ["broke", "fine", "fine", "cash", "unknown"],
             "date": days,
             "currency": "USD",
-            "equity": [Decimal(0), Decimal(5000), Decimal(1000), Decimal(50), Decimal(1000)],
+            "equity": [Decimal(0), Decimal(1000), Decimal(5000), Decimal(50), Decimal(1000)],
         }
     ).sample(fraction=1, shuffle=True, seed=1)
     broke, cash, fine, unknown = sorted(
