@@ -217,8 +217,13 @@ def test_an_account_whose_value_is_not_known_says_why() -> None:
     broke, cash, fine, unknown = sorted(
         held_of_accounts(positions, equity), key=lambda held: ["broke", "cash", "fine", "unknown"].index(held.portfolio)
     )
-    assert (fine.equity, dict(fine.weights), dict(fine.shares), fine.problem) == (1000, {"A": 0.9}, {"A": 10}, None)
-    assert (cash.equity, dict(cash.weights), cash.problem) == (50, {}, None)
+    assert (fine.equity, dict(fine.weights), dict(fine.shares), fine.problem) == (
+        1000.0,
+        {"A": 0.9},
+        {"A": Decimal(10)},
+        None,
+    )
+    assert (cash.equity, dict(cash.weights), cash.problem) == (50.0, {}, None)
     assert broke.problem == "the equity of the account is 0.00, which is not positive"
     assert unknown.problem == "there is no price, in USD, of GONE, which the account holds"
 
