@@ -23,7 +23,7 @@ COMMON = [
     "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
-PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "risk", "report"]
+PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio", "report"]
 """Rooms that are given frames and return frames, in the order of the data's way."""
 ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
 """All rooms: a room can import only those before it."""
@@ -81,7 +81,18 @@ def test_a_pure_room_does_not_import_the_lake() -> None:
     assert offenders == []
 
 
-SLOW = ["duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars", "httpx", "yfinance"]
+SLOW = [
+    "duckdb",
+    "pandas",
+    "statsforecast",
+    "plotly",
+    "dataframely",
+    "exchange_calendars",
+    "httpx",
+    "yfinance",
+    "skfolio",
+    "cvxpy",
+]
 
 
 def test_importing_a_pure_room_imports_no_database_and_nothing_slow() -> None:
@@ -120,6 +131,8 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("statsforecast", {"forecast"}),
         ("arch", {"volatility"}),
         ("plotly", {"report"}),
+        ("skfolio", {"portfolio"}),
+        ("cvxpy", {"portfolio"}),
         ("dataframely", {"quality"}),
         ("httpx", {"sources"}),
         ("httpcore", {"sources"}),

@@ -24,6 +24,7 @@ from pm.cli import (
     init,
     lake,
     policy,
+    portfolio,
     quarantine,
     refresh,
     risk,
@@ -113,6 +114,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
     app.add_typer(risk.app, name="risk")
+    app.add_typer(portfolio.app, name="portfolio")
     app.add_typer(lake.app, name="lake")
     app.add_typer(schedule.app, name="schedule")
     return app

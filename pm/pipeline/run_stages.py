@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, report, risk, signals, texts, volatility
+from pm.pipeline.stages import check, features, forecast, land, portfolio, report, risk, signals, texts, volatility
 
 __all__ = ["RUN_STAGES"]
 
@@ -15,6 +15,7 @@ RUN_STAGES = (
     forecast.STAGE,
     signals.STAGE,
     risk.STAGE,
+    portfolio.STAGE,
     report.STAGE,
 )
 """The stages of a run; their order follows from the tables that they read and write."""

@@ -4,6 +4,7 @@ from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
 from pm.settings.keys import KEYS_FILE, Keys, load_keys, warning_about_keys
 from pm.settings.lake import LakeSettings
 from pm.settings.load import RETIRED, load_settings, with_values
+from pm.settings.portfolio import ALLOCATOR_NAMES, GroupSettings, PortfolioSettings
 from pm.settings.process import child_environment, setting_variables, user_config_folder
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
@@ -17,15 +18,18 @@ from pm.settings.sources import ExchangeSettings, SourceSettings
 from pm.settings.volatility import VolatilitySettings
 
 __all__ = [
+    "ALLOCATOR_NAMES",
     "CALENDAR_FEATURES",
     "KEYS_FILE",
     "RETIRED",
     "VENDOR_NAMES",
     "ExchangeSettings",
     "ForecastSettings",
+    "GroupSettings",
     "Keys",
     "LakeSettings",
     "Limit",
+    "PortfolioSettings",
     "QualitySettings",
     "RefreshSettings",
     "ReportSettings",

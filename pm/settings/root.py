@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pm.settings.forecast import ForecastSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.lake import LakeSettings  # noqa: TC001 - pydantic reads the fields' types
+from pm.settings.portfolio import PortfolioSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.quality import QualitySettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.recorded import recorded_values
 from pm.settings.refresh import RefreshSettings  # noqa: TC001 - pydantic reads the fields' types
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     forecast: ForecastSettings
     signals: SignalSettings
     risk: RiskSettings
+    portfolio: PortfolioSettings
     report: ReportSettings
 
     @classmethod

@@ -9,6 +9,7 @@ from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
+from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.quality import (
     BAR_FLAGS,
     BARS,
@@ -82,6 +83,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             FACTOR_RETURNS,
             EXPOSURES,
             LIMIT_EVENTS,
+            TARGETS,
+            PORTFOLIO_RUNS,
             POLICIES,
             RUNS,
             STAGE_EVENTS,

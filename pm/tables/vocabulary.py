@@ -12,6 +12,7 @@ __all__ = [
     "FailureReason",
     "LimitAction",
     "LimitName",
+    "PortfolioStatus",
     "Reason",
     "Regime",
     "RestatementKind",
@@ -19,8 +20,10 @@ __all__ = [
     "RunKind",
     "RunScope",
     "RunStatus",
+    "SignalReason",
     "StageStatus",
     "StressKind",
+    "TargetReason",
     "TickerStatus",
     "Verdict",
     "Vocabulary",
@@ -112,6 +115,8 @@ class Reason(Vocabulary):
         "too_little_history",
         "Left out: no edge, no GARCH fit, and a 95% quantile of more than 5 times the 5% quantile.",
     )
+    NO_RATE = "no_rate", "Left out: there are no bars of the rate between the ticker's currency and the portfolio's."
+    IS_A_RATE = "is_a_rate", "Left out: the ticker is a rate of exchange, which values other tickers and is not held."
     FAILED = "failed", "Left out: the stage raised an error for this ticker; column `detail` has it."
     SHORT_HISTORY = "short_history", "Simplified: the history is too short for the full model; a simpler one was used."
     NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; exponentially weighted volatility was used."
@@ -188,7 +193,46 @@ class Action(Vocabulary):
 
     BUY = "BUY", "The probability of gaining more than the costs reaches the threshold."
     SELL = "SELL", "The probability of losing more than the costs reaches the threshold."
-    HOLD = "HOLD", "Neither probability reaches the threshold, or both do."
+    HOLD = "HOLD", "Neither probability reaches the threshold, or both do, or the edge is not among the discoveries."
+
+
+class SignalReason(Vocabulary):
+    """Reason for the action of a signal: column `reason` of table `signals`."""
+
+    REACHED = "reached", "BUY or SELL: the probability of a gain or of a loss reaches the threshold."
+    NOT_REACHED = "not_reached", "HOLD: neither probability reaches the threshold."
+    BOTH_REACHED = "both_reached", "HOLD: both probabilities reach the threshold."
+    NOT_AMONG_DISCOVERIES = (
+        "not_among_discoveries",
+        "HOLD: a probability reaches the threshold, but the edge is not among the discoveries of the night.",
+    )
+
+
+class TargetReason(Vocabulary):
+    """Reason for the target of a ticker: column `reason` of table `targets`."""
+
+    TRADED = "traded", "The weight is that of the allocator, and differs from the one held."
+    WITHIN_BAND = "within_band", "The weight held stays: the allocator's differs from it by no more than the band."
+    SMALL_ORDER = "small_order", "The weight held stays: the order would be smaller than portfolio.minimum_order."
+    LESS_THAN_ONE = "less_than_one", "Nothing is held: the weight is less than one share or lot."
+    KEPT = "kept", "The weight held stays, since no new weights were found; table portfolio_runs has the reason."
+    NOT_ALLOCATED = (
+        "not_allocated",
+        "The weight is 0: the ticker is held, but is left out or no longer on the watch list.",
+    )
+    LIMITED = "limited", "A limit of risk changed the weight; table limit_events says which."
+    UNCHANGED = "unchanged", "The weight of the allocator is the one held."
+
+
+class PortfolioStatus(Vocabulary):
+    """Outcome of an allocator: column `status` of table `portfolio_runs`."""
+
+    DONE = "done", "The weights keep all limits."
+    RELAXED = (
+        "relaxed",
+        "No weights keep all limits: the weights keep limits that were relaxed; column `detail` says how.",
+    )
+    KEPT = "kept", "No weights were found, for the reason in column `detail`: those held stay."
 
 
 class Basis(Vocabulary):

@@ -33,7 +33,7 @@ def test_run_in_an_empty_folder_makes_a_workspace_and_ends_with_signals_and_a_re
     done = pm(tmp_path, "run")
     assert done.returncode == 0, done.stderr
     stages = [line.split()[:2] for line in done.stderr.splitlines()[1:]]
-    names = ["land", "check", "texts", "features", "volatility", "forecast", "signals", "report"]
+    names = ["land", "check", "texts", "features", "volatility", "forecast", "signals", "portfolio", "report"]
     assert stages == [[name, "skipped" if name == "texts" else "done"] for name in names]
     assert all(f"\n{ticker} " in done.stdout for ticker in ("AAPL", "FB", "GOOG", "IBM", "MSFT"))
     report = re.search(r"Report: (\S+\.html)", done.stdout)

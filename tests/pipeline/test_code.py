@@ -65,7 +65,7 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("__init__.py", '\n__version__ = "9.9.9"\n', set()),
     ("errors.py", "\nEXTRA = 1\n", set()),
     ("tables/vocabulary.py", "\nEXTRA = 1\n", ALL - {"features"}),
-    ("tables/quantiles.py", "\nEXTRA = 1\n", MODEL | {"signals", "report"}),
+    ("tables/quantiles.py", "\nEXTRA = 1\n", MODEL | {"signals", "portfolio", "report"}),
     ("signals/sizing.py", '\n__all__ = ["EXTRA"]\n', set()),
     ("signals/.DS_Store", "x", set()),
     ("report/notes.txt~", "x", set()),

@@ -1,0 +1,69 @@
+"""Value tickers of several currencies in one, with rates that are closes of bars like any other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pm.risk.scenarios import Scenarios
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = ["HUNDREDTHS", "RateOf", "in_base_currency", "is_rate", "rate_of"]
+
+HUNDREDTHS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
+"""Units of prices that are a hundredth of a currency."""
+
+_LETTERS = 6
+"""Letters of a ticker of a rate: two codes of currencies."""
+
+RateOf = tuple[str, bool]
+"""The ticker whose close is a rate, and whether it is the inverse of the one that is wanted."""
+
+
+def is_rate(ticker: str, currencies: Collection[str]) -> bool:
+    """Return whether a ticker is a rate between two of these currencies, spelt EURUSD=X or EURUSD."""
+    pair = ticker.removesuffix("=X")
+    return len(pair) == _LETTERS and pair[:3] != pair[3:] and {pair[:3], pair[3:]} <= set(currencies)
+
+
+def rate_of(currency: str, base: str, tickers: Collection[str]) -> RateOf | None:
+    """Return the ticker of the rate from a currency into the base currency; None if there is none.
+
+    Parameters
+    ----------
+    currency
+        Currency, not a hundredth of one, and not the base currency.
+    base
+        Base currency.
+    tickers
+        Tickers that have bars.
+    """
+    spelt: list[RateOf] = [
+        (f"{currency}{base}=X", False), (f"{currency}{base}", False),
+        (f"{base}{currency}=X", True), (f"{base}{currency}", True),
+    ]  # fmt: skip
+    return next((rate for rate in spelt if rate[0] in tickers), None)
+
+
+def in_base_currency(scenarios: Scenarios, rates: Mapping[str, RateOf]) -> Scenarios:
+    """Return scenarios in which each ticker's return is that in the base currency.
+
+    A ticker's return is (1 + its own return) × (1 + the return of its rate) − 1, of the same scenario: the rate is part
+    of the risk.
+
+    Parameters
+    ----------
+    scenarios
+        Scenarios of the tickers, each in its own currency, and of the tickers of the rates.
+    rates
+        The rate of each ticker; those of the base currency have none.
+    """
+    place_of = {ticker: place for place, ticker in enumerate(scenarios.tickers)}
+    returns = scenarios.returns.copy()
+    for ticker, (rate, inverted) in rates.items():
+        moved = 1 + scenarios.returns[:, place_of[rate]]
+        returns[:, place_of[ticker]] = (1 + returns[:, place_of[ticker]]) * (1 / moved if inverted else moved) - 1
+    return Scenarios(scenarios.tickers, scenarios.horizon, np.asarray(returns), scenarios.probabilities)
