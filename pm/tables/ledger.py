@@ -1,4 +1,4 @@
-"""Declare the tables of the ledger: accounts, orders, fills, cash, halts. They are append-only, and chained by hashes."""
+"""Declare the tables of the ledger: accounts, orders, fills, cash, halts; append-only, and chained by hashes."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ __all__ = ["EXCLUSIONS", "RUNS", "STAGE_EVENTS"]
 RUNS = Table(
     "main",
     "runs",
-    "A run: of the whole pipeline, an import, an evaluation, the training of a policy, a change of the watch list or of "
-    "the ledger, or the removal of the sample.",
+    "A run: of the whole pipeline, an import, an evaluation, the training of a policy, a change of the watch list or "
+    "of the ledger, or the removal of the sample.",
     ("run_id",),
     (
         Column("run_id", TEXT, "Run; identifiers sort by time."),
