@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from decimal import Decimal
 
-__all__ = ["OPEN_STATES", "OrderNow", "may_follow", "order_id", "orders_now"]
+__all__ = ["OPEN_STATES", "OrderNow", "after", "may_follow", "order_id", "orders_now"]
 
 _S = OrderState
 OPEN_STATES = frozenset({_S.PLANNED, _S.SENT, _S.ACCEPTED, _S.PARTLY_FILLED, _S.UNKNOWN})
@@ -47,7 +47,7 @@ def order_id(account: str, run_id: str, ticker: str, side: str, purpose: str, nu
 
 def may_follow(before: str | None, after: str) -> bool:
     """Return whether an order can come from one state to another. None is the state of an order that is not there."""
-    return OrderState(after) in _FOLLOWS[None if before is None else OrderState(before)]
+    return OrderState.of(after) in _FOLLOWS[None if before is None else OrderState.of(before)]
 
 
 @dataclass(frozen=True)
@@ -112,16 +112,17 @@ def orders_now(
     }
     for row in sorted((*events, *fills), key=lambda row: row["sequence"]):
         if (order := found.get(row["order_id"])) is not None:
-            found[order.order_id] = _after(order, row)
+            found[order.order_id] = after(order, row)
     return found
 
 
-def _after(order: OrderNow, row: Mapping[str, Any]) -> OrderNow:
+def after(order: OrderNow, row: Mapping[str, Any]) -> OrderNow:
+    """Return an order as it is after a further row of order_events or fills about it."""
     values = dict(order.__dict__)
     if "fill_id" in row:
         return OrderNow(**values | {"filled": order.filled + row["quantity"]})
     values |= {
-        "state": OrderState(row["state"]),
+        "state": OrderState.of(row["state"]),
         "broker_order_id": row["broker_order_id"] or order.broker_order_id,
     }
     if row["ratio"]:

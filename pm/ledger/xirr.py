@@ -39,11 +39,12 @@ def xirr(payments: Sequence[tuple[date, float]]) -> float | None:
     first = min(day for day, _ in payments)
 
     def value(rate: float) -> float:
-        return sum(float(amount) / (1 + rate) ** ((day - first).days / _DAYS) for day, amount in payments)
+        return sum((amount / (1 + rate) ** ((day - first).days / _DAYS) for day, amount in payments), 0.0)
 
     low, high = -0.999999, 1.0
     while value(low) * value(high) > 0:
         high *= 4
         if high > 1e6:
             return None
-    return float(brentq(value, low, high, xtol=1e-14, rtol=1e-14))
+    root: float = brentq(value, low, high, xtol=1e-14, rtol=1e-14)
+    return root

@@ -51,6 +51,18 @@ class Vocabulary(StrEnum):
         member.meaning = meaning
         return member
 
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """Return the member of a word that a column holds.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        member: Self = cls._value2member_map_[word]  # type: ignore[assignment]  # of this class
+        return member
+
 
 class RunKind(Vocabulary):
     """Task of a run: column `kind` of table `runs`."""
