@@ -201,14 +201,33 @@ class Book:
         )
 
     def take_over(
-        self, ticker: str, shares: Decimal, cost: Decimal, *, day: date, currency: str, rate: Decimal, name: str
+        self,
+        ticker: str,
+        shares: Decimal,
+        cost: Decimal,
+        *,
+        day: date,
+        currency: str,
+        rate: Decimal,
+        name: str,
+        opened: date | None = None,
+        detail: str | None = None,
     ) -> dict[str, Any] | None:
-        """Return the row of a position that the account had before, and apply it: shares at a cost, and no cash."""
-        change = LotChange(name, day, shares, money(cost), money(Fraction(money(cost)) * Fraction(rate)))
+        """Return the row of a position that the account had before, and apply it: shares at a cost, and no cash.
+
+        Parameters
+        ----------
+        cost
+            What the shares cost, in their currency.
+        day
+            Day from which they count.
+        opened
+            Day on which they were bought; by default `day`.
+        """
+        change = LotChange(name, opened or day, shares, money(cost), money(Fraction(money(cost)) * Fraction(rate)))
         values = {"kind": CashKind.IMPORT.value, "ticker": ticker, "date": day, "currency": currency, "rate": rate}
-        return self._event(
-            values | {"quantity": shares, "amount": ZERO, "base_amount": ZERO, "value": None}, (change,), name
-        )
+        values |= {"quantity": shares, "amount": ZERO, "base_amount": ZERO, "detail": detail}
+        return self._event(values, (change,), name)
 
     def split(
         self,
