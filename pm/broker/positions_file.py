@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pm.errors import InputError
 from pm.ledger.money import LARGEST, decimal_of, money, quantity
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from pathlib import Path
 
 __all__ = ["HeldPosition", "read_positions"]

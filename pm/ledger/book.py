@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -298,6 +298,33 @@ class Book:
             "detail": detail,
         }
         return self._event(values, changes, name)
+
+    def adjust(
+        self,
+        ticker: str,
+        shares: Decimal,
+        *,
+        price: Decimal,
+        day: date,
+        currency: str,
+        rate: Decimal,
+        name: str,
+        detail: str,
+    ) -> dict[str, Any] | None:
+        """Return the row that changes a position without a trade, and apply it.
+
+        Shares are added at a price, or removed at their cost: neither has a gain or changes cash.
+        """
+        cost = money(Fraction(shares) * Fraction(price))
+        base_cost = money(Fraction(cost) * Fraction(rate))
+        changes = trade_lots(
+            self.lots.get(ticker, []), shares=shares, amount=-cost, base_amount=-base_cost, name=name, day=day,
+            method=self.method,
+        )  # fmt: skip
+        without_gain = [replace(change, gain=ZERO, base_gain=ZERO) for change in changes]
+        values = {"kind": CashKind.CORRECTION.value, "ticker": ticker, "date": day, "currency": currency, "rate": rate}
+        values |= {"quantity": shares, "amount": ZERO, "base_amount": ZERO, "detail": detail}
+        return self._event(values, without_gain, name)
 
     def shares_before(self, ticker: str, day: date) -> Decimal:
         """Return the number of shares held when a day began, in shares of that day: without its own split."""

@@ -114,5 +114,11 @@ class Journal:
         """Return the new rows as a frame for each table that has some."""
         return [(table, pl.DataFrame(rows, schema=table.polars_schema)) for table, rows in self._rows.values()]
 
+    def drain(self) -> list[tuple[Table, pl.DataFrame]]:
+        """Return what `frames` returns, and begin anew after these rows: they are about to be committed."""
+        frames = self.frames()
+        self._rows = {}
+        return frames
+
     def __len__(self) -> int:
         return sum(len(rows) for _, rows in self._rows.values())

@@ -10,6 +10,7 @@ from pm.ledger.journal import START, Head, Journal
 from pm.ledger.orders import OrderNow, after, may_follow, orders_now
 from pm.tables.ledger import (
     ACCOUNTS,
+    AUDIT_HEADS,
     CASH_EVENTS,
     CHAINED_TABLES,
     FILLS,
@@ -114,7 +115,7 @@ class Ledger:
             raise InputError(
                 f"There is an account {name!r} already.", where="table accounts", hint="choose another: --name NAME"
             )
-        row = self.journal.add(ACCOUNTS, values)
+        row = self._add(ACCOUNTS, values)
         self.accounts[name] = row
         self.books[name] = Book.of(row, (), ())
 
@@ -122,14 +123,14 @@ class Ledger:
         """Add the row of an event that a book made; whether there was one."""
         if row is None:
             return False
-        self.rows[CASH_EVENTS.qualified].append(self.journal.add(CASH_EVENTS, row))
+        self._add(CASH_EVENTS, row)
         return True
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def plan(self, values: Mapping[str, Any]) -> OrderNow:
         """Add an order, and the event that it is planned."""
-        row = self.journal.add(ORDERS, values)
+        row = self._add(ORDERS, values)
         self.orders |= orders_now([row], (), ())
         self.order_event(row["order_id"], OrderState.PLANNED)
         return self.orders[row["order_id"]]
@@ -162,7 +163,7 @@ class Ledger:
             "ratio": ratio,
             "detail": detail,
         }
-        self._refresh(order, self.journal.add(ORDER_EVENTS, values))
+        self._refresh(order, self._add(ORDER_EVENTS, values))
         return True
 
     def fill(self, trade: Trade) -> bool:
@@ -200,7 +201,7 @@ class Ledger:
             )
         row = book.fill(trade)
         assert row is not None  # noqa: S101 - it is not known
-        self._refresh(order, self.journal.add(FILLS, row))
+        self._refresh(order, self._add(FILLS, row))
         now = self.orders[trade.order_id]
         self.order_event(trade.order_id, OrderState.PARTLY_FILLED if now.left > 0 else OrderState.FILLED)
         return True
@@ -217,7 +218,7 @@ class Ledger:
     @property
     def halt_row(self) -> dict[str, Any] | None:
         """The row of the halt that is in force; None if there is none."""
-        rows = [*self.rows[HALTS.qualified], *self.journal.rows(HALTS)]
+        rows = self._all(HALTS)
         newest = max(rows, key=lambda row: row["sequence"], default=None)
         return newest if newest is not None and newest["action"] == HaltAction.HALT else None
 
@@ -225,9 +226,7 @@ class Ledger:
         """Add a halt; False if one is in force already."""
         if self.halt_row is not None:
             return False
-        self.journal.add(
-            HALTS, {"action": HaltAction.HALT.value, "cause": cause.value, "person": person, "reason": reason}
-        )
+        self._add(HALTS, {"action": HaltAction.HALT.value, "cause": cause.value, "person": person, "reason": reason})
         return True
 
     def resume(self, reason: str, *, person: str) -> None:
@@ -243,14 +242,30 @@ class Ledger:
                 "A halt is ended by a person with a reason.", where="pm resume", hint='pm resume --reason "…"'
             )
         values = {"action": HaltAction.RESUME.value, "cause": HaltCause.HAND.value, "person": person, "reason": reason}
-        self.journal.add(HALTS, values)
+        self._add(HALTS, values)
 
     def differences(self, account: str) -> Rows:
         """Return the differences from the broker's account that the newest reconciliation found and nobody accepted."""
-        rows = [*self.rows[RECONCILIATIONS.qualified], *self.journal.rows(RECONCILIATIONS)]
+        rows = self._all(RECONCILIATIONS)
         newest: dict[str | None, dict[str, Any]] = {}
         own = sorted((row for row in rows if row["account"] == account), key=lambda row: row["sequence"])
         for row in own:
             if row["run_id"] == own[-1]["run_id"]:
                 newest[row["ticker"]] = row
         return [row for row in newest.values() if not row["matches"] and not row["accepted"]]
+
+    def add_comparison(self, **values: Any) -> None:  # noqa: ANN401 - columns of reconciliations
+        """Add a row of a reconciliation."""
+        self._add(RECONCILIATIONS, values)
+
+    def add_head(self, **values: Any) -> None:  # noqa: ANN401 - columns of audit_heads
+        """Add the row that says where the chain ends."""
+        self._add(AUDIT_HEADS, values)
+
+    def _add(self, table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+        row = self.journal.add(table, values)
+        self.rows[table.qualified].append(row)
+        return row
+
+    def _all(self, table: Table) -> Rows:
+        return self.rows[table.qualified]

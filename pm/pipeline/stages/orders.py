@@ -20,7 +20,7 @@ from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Result
 from pm.plural import plural
 from pm.tables.catalogue import TABLES
-from pm.tables.ledger import AUDIT_HEADS, CHAINED_TABLES
+from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.portfolio import TARGETS
 from pm.tables.signals import SIGNALS
 from pm.tables.sources import RAW_ACTIONS
@@ -178,7 +178,7 @@ def _add_head(night: Night) -> None:
     if _LIMIT_EVENTS is not None:
         frame = night.context.read(_LIMIT_EVENTS)
         values["limit_events"] = hashlib.sha256(frame.write_json().encode()).hexdigest()
-    night.ledger.journal.add(AUDIT_HEADS, values)
+    night.ledger.add_head(**values)
 
 
 def _depends(context: Context) -> list[object]:
