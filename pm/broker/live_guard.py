@@ -73,7 +73,8 @@ def missing_for_live(
     nights = clean_nights(ledger)
     if nights < settings.paper_nights:
         missing.append(
-            f"A paper account has run {nights} nights without a halt or a difference; {settings.paper_nights} are needed."
+            f"A paper account has run {nights} nights without a halt or a difference, and "
+            f"{settings.paper_nights} are needed."
         )
     if not has_limits:
         missing.append("No limit of risk is set.")

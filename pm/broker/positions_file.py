@@ -65,7 +65,7 @@ def read_positions(file: Path) -> list[HeldPosition]:
     Raises
     ------
     InputError
-        The file cannot be read, has no such table, or a number or a date in it cannot be read; the message has the line.
+        The file cannot be read or has no such table, or a number or a date cannot be read; the message has the line.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")

@@ -31,9 +31,9 @@ def compare(ledger: Ledger, account: str, told: BrokerAccount, settings: BrokerS
     rows: list[tuple[str | None, Decimal, Decimal, bool]] = [
         (None, book.cash, told.cash, abs(book.cash - told.cash) <= tolerance)
     ]
-    for ticker in sorted(ours.keys() | told.positions.keys()):
-        own, other = ours.get(ticker, ZERO), told.positions.get(ticker, ZERO)
-        rows.append((ticker, own, other, own == other))
+    for held in sorted(ours.keys() | told.positions.keys()):
+        own, other = ours.get(held, ZERO), told.positions.get(held, ZERO)
+        rows.append((held, own, other, own == other))
     for ticker, own, other, matches in rows:
         what = "cash" if ticker is None else f"shares of {ticker}"
         detail = None if matches else f"{what}: {own.normalize():f} in the ledger, {other.normalize():f} at the broker"

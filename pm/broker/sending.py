@@ -113,42 +113,45 @@ def sync_orders(
     asked = [
         order
         for order in ledger.orders.values()
-        if order.row["account"] == account
-        and order.order_id in sent_at
+        if order.order_id in sent_at
         and (order.is_open or (order.state == OrderState.EXPIRED and now - sent_at[order.order_id] < _RECENT))
     ]
+    settled = now - timedelta(seconds=settings.settle_seconds)
     notes = []
     for order in asked:
         told = listed.get(order.order_id) or broker.find(order.order_id)
         if told is not None:
-            if _take(ledger, told, with_fills=False):
-                notes.append(f"{_named(order)}: {ledger.orders[order.order_id].state.value}")
-        elif order.state in {OrderState.SENT, OrderState.UNKNOWN}:
-            if now - sent_at[order.order_id] < timedelta(seconds=settings.settle_seconds):
-                ledger.order_event(order.order_id, OrderState.UNKNOWN, detail="the broker does not know it yet")
-            else:
-                ledger.order_event(order.order_id, OrderState.EXPIRED, detail="it never reached the broker")
-                notes.append(f"{_named(order)}: it never reached the broker")
+            listed[order.order_id] = told
+            _take(ledger, told, with_fills=False)
+        else:
+            _take_as_lost(ledger, order, is_settled=sent_at[order.order_id] <= settled)
+        now_is = ledger.orders[order.order_id].state
+        notes += [f"{_named(order)}: {now_is.value}"] if now_is != order.state else []
     if len(ledger.journal):
         yield ", ".join(notes)
-    notes = []
-    first = min(
-        (sent_at[order.order_id] for order in ledger.orders.values() if order.order_id in sent_at), default=None
-    )
-    for fill in broker.fills(first.date() - timedelta(days=1)) if first is not None else ():
-        note = _take_fill(ledger, fill, account, broker.name, rate)
-        if note is not None:
-            notes.append(note)
+    first = min(sent_at.values(), default=None)
+    since = None if first is None else first.date() - timedelta(days=1)
+    told_fills = () if since is None else broker.fills(since)
+    fill_notes = [note for fill in told_fills if (note := _take_fill(ledger, fill, account, broker.name, rate))]
     # The end of an order is told before its last trades can be read, so that it is taken only now.
     for order in asked:
-        told = listed.get(order.order_id)
-        if told is not None and ledger.orders[order.order_id].is_open:
-            _take(ledger, told)
-    if len(ledger.journal) or notes:
-        yield "; ".join(notes)
+        if order.order_id in listed and ledger.orders[order.order_id].is_open:
+            _take(ledger, listed[order.order_id])
+    if len(ledger.journal) or fill_notes:
+        yield "; ".join(fill_notes)
 
 
-def cancel_orders(ledger: Ledger, broker: Broker | None, account: str, names: list[str]) -> Iterator[str]:
+def _take_as_lost(ledger: Ledger, order: OrderNow, *, is_settled: bool) -> None:
+    """Record that the broker does not know an order: it is unknown for a while, and then never reached the broker."""
+    if order.state not in {OrderState.SENT, OrderState.UNKNOWN}:
+        return
+    if is_settled:
+        ledger.order_event(order.order_id, OrderState.EXPIRED, detail="it never reached the broker")
+    else:
+        ledger.order_event(order.order_id, OrderState.UNKNOWN, detail="the broker does not know it yet")
+
+
+def cancel_orders(ledger: Ledger, broker: Broker | None, names: list[str]) -> Iterator[str]:
     """Cancel orders: at once those that were not sent, else by asking the broker, whose answer is taken by a sync."""
     for name in names:
         order = ledger.orders[name]

@@ -200,7 +200,7 @@ class Book:
             name,
         )
 
-    def take_over(
+    def take_over(  # noqa: PLR0913 - a position has as many properties
         self,
         ticker: str,
         shares: Decimal,
