@@ -23,7 +23,7 @@ COMMON = [
     "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
-PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "report"]
+PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "risk", "ledger", "broker", "audit", "report"]
 """Rooms that are given frames and return frames, in the order of the data's way."""
 ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
 """All rooms: a room can import only those before it."""

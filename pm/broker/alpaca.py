@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pm.broker.base import BadAnswerError, BrokerAccount, BrokerFill, BrokerOrder, RefusedError, UnreachableError
@@ -148,7 +149,8 @@ class Alpaca:
         while True:
             asked = {"after": f"{since}T00:00:00Z", "direction": "asc", "page_size": str(_PAGE)}
             asked |= {"page_token": token} if token is not None else {}
-            rows = _list(self._ask("trades", lambda asked=asked: self._client.get("/account/activities/FILL", asked)))
+            call = partial(self._client.get, "/account/activities/FILL", asked)
+            rows = _list(self._ask("trades", call))
             found += [_fill(row) for row in rows]
             if len(rows) < _PAGE or (token := _text(rows[-1], "id")) is None:
                 return found

@@ -15,6 +15,7 @@ from pm.pipeline.commands import (
     remove_from_universe,
     run_pipeline,
     snapshots_to_keep,
+    trade,
     train_policy,
     watch_folder,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "run_pipeline",
     "snapshots_to_keep",
     "stale_tickers_of",
+    "trade",
     "train_policy",
     "unread_files",
     "watch_folder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, report, signals, texts, volatility
+from pm.pipeline.stages import check, features, forecast, land, orders, report, signals, texts, volatility
 
 __all__ = ["RUN_STAGES"]
 
@@ -14,6 +14,7 @@ RUN_STAGES = (
     volatility.STAGE,
     forecast.STAGE,
     signals.STAGE,
+    orders.STAGE,
     report.STAGE,
 )
 """The stages of a run; their order follows from the tables that they read and write."""
