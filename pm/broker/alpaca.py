@@ -122,11 +122,14 @@ class Alpaca:
             fields["stop_price"] = f"{request.stop_price:.4f}".rstrip("0").rstrip(".")
         try:
             told = self._ask("order", lambda: self._client.post("/orders", fields))
-        except RefusedError:
+        except RefusedError as refused:
             # The broker refuses a name that it has: then it has the order, and that is success.
-            known = self.find(request.order_id)
+            try:
+                known = self.find(request.order_id)
+            except RefusedError as error:  # so that it cannot be found out now
+                raise UnreachableError(error.what, where=error.where, hint="pm trade sync") from None
             if known is None:
-                raise
+                raise refused from None
             return known
         return _order(told)
 
