@@ -7,6 +7,7 @@ what became of an order whose answer was lost is found out by its name, which th
 from __future__ import annotations
 
 import json
+import warnings
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
@@ -73,7 +74,9 @@ class Alpaca:
 
     def __init__(self, key: str, secret: str, *, url: str, live: bool, timeout: float) -> None:
         try:
-            from alpaca.trading.client import TradingClient
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of the web sockets that the client imports
+                from alpaca.trading.client import TradingClient
         except ImportError:
             raise BrokerError(
                 "The client of Alpaca is not installed.",

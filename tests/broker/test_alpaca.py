@@ -42,7 +42,13 @@ class Desk:
         self.committed: dict[str, list[dict[str, Any]]] = {table.qualified: [] for table in CHAINED_TABLES}
         self.ledger = Ledger(self.committed, "run-0")
         self.ledger.open_account(
-            account="main", broker="alpaca", number="PA1", currency="USD", lot_method="fifo", fractional=True, live=False
+            account="main",
+            broker="alpaca",
+            number="PA1",
+            currency="USD",
+            lot_method="fifo",
+            fractional=True,
+            live=False,
         )
         self.commit()
 
