@@ -131,6 +131,8 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("pydantic_settings", {"settings"}),
         ("apscheduler", {"schedule"}),
         ("tzlocal", {"schedule"}),
+        ("alpaca", {"broker"}),
+        ("ib_async", {"broker"}),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, homes: set[str]) -> None:
