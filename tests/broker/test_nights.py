@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 
 D = Decimal
 START = date(2024, 1, 1)
-SETTINGS = load_settings()
+_LOADED = load_settings()
+SETTINGS = _LOADED.model_copy(
+    update={
+        "run": _LOADED.run.model_copy(update={"jobs": 1}),
+        "lake": _LOADED.lake.model_copy(update={"threads": 1}),
+    }
+)
 
 
 def sessions(count: int) -> list[date]:
