@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pm.broker.base import BadAnswerError, BrokerAccount, BrokerFill, BrokerOrder, RefusedError, UnreachableError
 from pm.errors import BrokerError
-from pm.ledger.money import ZERO, money, price, quantity
+from pm.ledger.money import money, price, quantity
 from pm.tables.vocabulary import OrderState, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
@@ -122,10 +122,10 @@ class InteractiveBrokers:
         order = self._order(request)
         contract = self._library.Stock(request.ticker, "SMART", request.currency)
         self._errors.clear()
-        trade = self._ask(lambda: self._ib.placeOrder(contract, order))
+        self._ask(lambda: self._ib.placeOrder(contract, order))
         end = time.monotonic() + self._timeout
         while time.monotonic() < end:
-            self._ib.waitOnUpdate(timeout=_STEP)
+            self._ask(lambda: self._ib.waitOnUpdate(timeout=_STEP))
             codes = {code: text for request_id, code, text in self._errors if request_id == order.orderId}
             if _REJECTED in codes:
                 raise RefusedError(f"Interactive Brokers refuses: {codes[_REJECTED]}", where=self._where)
@@ -133,8 +133,9 @@ class InteractiveBrokers:
                 raise UnreachableError("The number of the order was taken.", where=self._where, hint="pm trade sync")
             if not self._ib.isConnected() or any(code in _LOST for _, code, _ in self._errors):
                 break
-            if _STATES.get(trade.orderStatus.status, OrderState.SENT) != OrderState.SENT:
-                return self._told(trade)
+            told = [trade for trade in self._heard_of() if trade.order.orderRef == request.order_id]
+            if told:
+                return self._told(told[-1])
         raise UnreachableError(
             "Interactive Brokers gave no answer to the order.", where=self._where, hint="pm trade sync"
         )
@@ -148,8 +149,8 @@ class InteractiveBrokers:
         open_ = self._ask(self._ib.reqAllOpenOrders)
         completed = self._ask(lambda: self._ib.reqCompletedOrders(False))
         found = {}
-        for trade in (*completed, *open_, *self._ib.trades()):
-            if trade.order.orderRef:
+        for trade in (*completed, *open_, *self._heard_of()):
+            if trade.order.orderRef and _STATES.get(trade.orderStatus.status) != OrderState.SENT:
                 found[trade.order.orderRef] = self._told(trade)
         for fill in self._executions():
             reference = fill.execution.orderRef
@@ -191,7 +192,7 @@ class InteractiveBrokers:
                 self._ib.cancelOrder(trade.order)
                 end = time.monotonic() + self._timeout
                 while not trade.isDone() and time.monotonic() < end and self._ib.isConnected():
-                    self._ib.waitOnUpdate(timeout=_STEP)
+                    self._ask(lambda: self._ib.waitOnUpdate(timeout=_STEP))
 
     def close(self) -> None:
         """End the connection."""
@@ -203,9 +204,17 @@ class InteractiveBrokers:
         end = time.monotonic() + min(self._timeout, 2.0)
         # Commissions are told after the trades.
         while any(not fill.commissionReport.execId for fill in self._ib.fills()) and time.monotonic() < end:
-            self._ib.waitOnUpdate(timeout=_STEP)
+            self._ask(lambda: self._ib.waitOnUpdate(timeout=_STEP))
         return [
             fill for fill in self._ib.fills() if fill.execution.acctNumber in {self._number, ""} or not self._number
+        ]
+
+    def _heard_of(self) -> list[Any]:
+        """Return the orders of which the gateway has told something: not those that were only sent."""
+        return [
+            trade
+            for trade in self._ib.trades()
+            if _STATES.get(trade.orderStatus.status, OrderState.ACCEPTED) != OrderState.SENT
         ]
 
     def _order(self, request: OrderRequest) -> Any:  # noqa: ANN401 - a type of the library
@@ -225,16 +234,14 @@ class InteractiveBrokers:
     def _told(self, trade: Any) -> BrokerOrder:  # noqa: ANN401 - a type of the library
         status = trade.orderStatus.status
         state = _STATES.get(status, OrderState.ACCEPTED)
-        filled = quantity(Decimal(repr(float(trade.filled() or trade.order.filledQuantity % 1e300 or 0.0))))
-        if state == OrderState.SENT:
-            state = OrderState.ACCEPTED
+        filled = quantity(Decimal(repr(float(trade.filled()))))
         return BrokerOrder(
             order_id=trade.order.orderRef or None,
             broker_order_id=str(trade.order.permId or trade.orderStatus.permId),
             ticker=trade.contract.symbol,
             state=state.value,
             quantity=quantity(Decimal(repr(float(trade.order.totalQuantity)))),
-            filled=filled if filled < Decimal(10) ** 9 else ZERO,
+            filled=filled,
             detail=None if state in {OrderState.ACCEPTED, OrderState.FILLED} else status,
         )
 

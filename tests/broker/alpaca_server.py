@@ -127,7 +127,9 @@ class AlpacaServer:
             return
         request.wfile.write(data)
 
-    def _answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any] | None) -> tuple[int, Any]:
+    def _answer(  # noqa: PLR0911 - one for each address
+        self, request: BaseHTTPRequestHandler, body: dict[str, Any] | None
+    ) -> tuple[int, Any]:
         if request.headers["APCA-API-KEY-ID"] != "key":
             return 401, {"code": 40110000, "message": "request is not authorized"}
         address = urlsplit(request.path)
