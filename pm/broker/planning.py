@@ -160,6 +160,8 @@ def plan_orders(
             )
         if settings.brackets:
             brackets += _bracket(target, min(own, goal), own, quote)
+    if equity.is_nan():
+        return plan  # without purchases: each target has its problem
     available = Fraction(cash) - Fraction(equity) * Fraction(str(settings.cash_buffer))
     available += sum((_cash(order, settings) for order in sales), Fraction(0))
     plan.orders += sales

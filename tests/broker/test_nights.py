@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pm.lake import Lake
+    from pm.settings import Settings
     from pm.workspace import Workspace
 
 D = Decimal
@@ -100,7 +101,7 @@ class Desk:
         with open_lake(self.workspace, SETTINGS) as lake:
             import_bars(lake, self.workspace, SETTINGS, self.tell, files=inspect_files([file]))
 
-    def night(self, day: date, settings: Any = SETTINGS) -> str:
+    def night(self, day: date, settings: Settings = SETTINGS) -> str:
         self.land(day)
         with open_lake(self.workspace, settings) as lake:
             return Runner(lake, settings, self.workspace, self.tell).run(STAGES, Request()).run_id
@@ -118,7 +119,7 @@ class Desk:
             return {table.qualified: lake.read(table).to_dicts() for table in CHAINED_TABLES}
 
 
-def opened(folder: Path, count: int, cash: str = "100000", **values: Any) -> Desk:
+def opened(folder: Path, count: int, cash: str = "100000", **values: object) -> Desk:
     desk = Desk(folder, bars(count))
     desk.land(sessions(count)[0])
     known: dict[str, Any] = {
