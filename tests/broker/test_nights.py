@@ -184,10 +184,11 @@ def test_a_night_without_anything_new_changes_nothing(tmp_path: Path) -> None:
 def test_a_split_and_a_dividend_are_recorded_once_and_corrected(tmp_path: Path) -> None:
     desk = opened(tmp_path, 8)
     days = sessions(8)
-    for ticker, factor in (("AAA", 2.0),):
-        halved = [pl.when((pl.col("ticker") == ticker) & (pl.col("date") >= days[4])).then(pl.col(name) / factor)
-                  .otherwise(pl.col(name)).round(4).alias(name) for name in ("open", "high", "low", "close")]  # fmt: skip
-        desk.bars = desk.bars.with_columns(halved)
+    is_later = (pl.col("ticker") == "AAA") & (pl.col("date") >= days[4])
+    desk.bars = desk.bars.with_columns(
+        pl.when(is_later).then(pl.col(name) / 2).otherwise(pl.col(name)).round(4).alias(name)
+        for name in ("open", "high", "low", "close")
+    )
     for day in days[1:4]:
         desk.night(day)
     (before,) = desk.ask("SELECT * FROM positions WHERE ticker = 'AAA'")

@@ -21,7 +21,7 @@ SETTINGS = load_settings().broker
 QUOTES = {name: Quote(D(price), DAY, "USD", D(1)) for name, price in (("AAA", 50), ("BBB", 20), ("CCC", 10))}
 
 
-def plan(targets: list[Target], held: dict[str, Decimal] | None = None, **values: Any) -> Plan:
+def plan(targets: list[Target], held: dict[str, Decimal] | None = None, **values: Any) -> Plan:  # noqa: ANN401 - arguments of the function under test
     known: dict[str, Any] = {
         "cash": D(10_000), "equity": D(10_000), "pending": {}, "settings": SETTINGS, "fractional": False,
     }  # fmt: skip
