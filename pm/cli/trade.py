@@ -9,7 +9,7 @@ import typer
 
 from pm.cli.context import open_reader
 from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
-from pm.cli.trading import Account, change_ledger, user
+from pm.cli.trading import Account, change_ledger, plain, user
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -34,7 +34,7 @@ def positions(context: typer.Context, account: Account = None) -> None:
         if frame.is_empty():
             print_lines("Nothing is held. Import positions: pm account import FILE")
             return
-        print_frame(frame, formats=dict.fromkeys(_MONEY, ",.2f"))
+        print_frame(plain(frame), formats=dict.fromkeys(_MONEY, ",.2f"))
 
 
 @app.command()
@@ -59,7 +59,7 @@ def orders(
         if frame.is_empty():
             print_lines("No order is open." if not all_ else "There are no orders.")
             return
-        print_frame(frame)
+        print_frame(plain(frame))
 
 
 @app.command()
@@ -77,7 +77,7 @@ def plan(context: typer.Context, account: Account = None) -> None:
             print_lines("No order is planned. `pm run` plans orders from the targets of each account's portfolio.")
             return
         print_frame(
-            frame.select(
+            plain(frame).select(
                 "account", "order_id", "side", "quantity", "ticker", "order_type", "reference_price", "currency",
                 "held", "target_shares", "target_weight",
             ),
@@ -180,7 +180,7 @@ def lots(
         if frame.is_empty():
             print_lines("No lot is open." if not realised else "No gain was realised.")
             return
-        print_frame(frame, formats=dict.fromkeys((*_MONEY, "proceeds", "base_cost"), ",.2f"))
+        print_frame(plain(frame), formats=dict.fromkeys((*_MONEY, "proceeds", "base_cost"), ",.2f"))
 
 
 def _print_open(lake: Lake) -> None:
@@ -188,7 +188,7 @@ def _print_open(lake: Lake) -> None:
 
     frame = lake.select("open_orders", order=("account", "ticker"))
     if not frame.is_empty():
-        print_frame(frame.select("account", "order_id", "ticker", "side", "quantity", "filled", "state"))
+        print_frame(plain(frame).select("account", "order_id", "ticker", "side", "quantity", "filled", "state"))
 
 
 def _print_differences(lake: Lake) -> None:

@@ -12,14 +12,24 @@ from pm.cli.context import open_workspace, open_writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import polars as pl
+
     from pm.lake import Lake
     from pm.pipeline.stage import Stage
 
-__all__ = ["Account", "change_ledger", "print_accounts", "user"]
+__all__ = ["Account", "change_ledger", "plain", "print_accounts", "user"]
 
 Account = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="Account. [default: the only one]", show_default=False)
 ]
+
+
+def plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame to print, with numbers of shares as floating-point numbers: without zeros at their end."""
+    import polars as pl
+
+    shares = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Decimal) and dtype.scale == 9]
+    return frame.with_columns(pl.col(shares).cast(pl.Float64))
 
 
 def user() -> str:
