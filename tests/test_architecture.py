@@ -23,7 +23,10 @@ COMMON = [
     "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
-PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio", "report"]
+PURE = [
+    *("sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio"),
+    *("ledger", "broker", "audit", "report"),
+]
 """Rooms that are given frames and return frames, in the order of the data's way."""
 ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
 """All rooms: a room can import only those before it."""
@@ -144,6 +147,8 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("pydantic_settings", {"settings"}),
         ("apscheduler", {"schedule"}),
         ("tzlocal", {"schedule"}),
+        ("alpaca", {"broker"}),
+        ("ib_async", {"broker"}),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, homes: set[str]) -> None:

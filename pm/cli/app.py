@@ -16,10 +16,13 @@ from typer.core import TyperGroup
 
 from pm import __version__
 from pm.cli import (
+    account,
     actions,
+    audit,
     data,
     evaluate,
     forecast,
+    halt,
     import_,
     init,
     lake,
@@ -35,6 +38,7 @@ from pm.cli import (
     sources,
     sql,
     tables,
+    trade,
     universe,
 )
 from pm.cli.context import Options
@@ -107,6 +111,13 @@ def _command_line() -> typer.Typer:
     app.command("sql")(sql.sql)
     app.command("tables")(tables.tables)
     app.command("quarantine")(quarantine.quarantine)
+    app.command("lots")(trade.lots)
+    app.command("halt")(halt.halt)
+    app.command("resume")(halt.resume)
+    app.command("replay")(audit.replay)
+    app.add_typer(account.app, name="account")
+    app.add_typer(trade.app, name="trade")
+    app.add_typer(audit.app, name="audit")
     app.add_typer(runs.app, name="runs")
     app.add_typer(actions.app, name="actions")
     app.add_typer(universe.app, name="universe")

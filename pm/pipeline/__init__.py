@@ -16,6 +16,7 @@ from pm.pipeline.commands import (
     remove_from_universe,
     run_pipeline,
     snapshots_to_keep,
+    trade,
     train_policy,
     watch_folder,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "run_pipeline",
     "snapshots_to_keep",
     "stale_tickers_of",
+    "trade",
     "train_policy",
     "unread_files",
     "watch_folder",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from pm.pipeline.events import Observer
     from pm.pipeline.origin_dates import ChosenDates
+    from pm.pipeline.stage import Stage
     from pm.settings import Settings
     from pm.sources import Inspected
     from pm.sources.listings import Listing
@@ -55,6 +56,7 @@ __all__ = [
     "remove_from_universe",
     "run_pipeline",
     "snapshots_to_keep",
+    "trade",
     "train_policy",
     "watch_folder",
 ]
@@ -498,9 +500,25 @@ def remove_actions(
     return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.ACTIONS)
 
 
+def trade(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, stage: Stage) -> RunResult:
+    """Run a stage that changes the ledger, or deals with a broker; see `pm.pipeline.stages.account` and `trade`.
+
+    Raises
+    ------
+    InputError, UnknownTickerError
+        What was asked cannot be.
+    HaltedError, BrokerError
+        Trading is halted, or the broker cannot be used. What was committed before stays.
+    """
+    return Runner(lake, settings, workspace, observer).run((stage,), Request(), kind=RunKind.TRADE)
+
+
 def snapshots_to_keep(lake: Lake) -> list[int]:
     """Return the snapshots that derived rows can be traced to: those that stages have read."""
-    rows = lake.rows("SELECT snapshot_id FROM stage_events UNION SELECT snapshot_id FROM policies")
+    rows = lake.rows(
+        "SELECT snapshot_id FROM stage_events UNION SELECT snapshot_id FROM policies "
+        "UNION SELECT snapshot_id FROM orders UNION SELECT forecast_snapshot_id FROM signals"
+    )
     return [row["snapshot_id"] for row in rows]
 
 

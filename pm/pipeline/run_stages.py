@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, portfolio, report, risk, signals, texts, volatility
+from pm.pipeline.stages import check, features, forecast, land, orders, portfolio, report, risk, signals, texts, volatility
 
 __all__ = ["RUN_STAGES"]
 
@@ -16,6 +16,7 @@ RUN_STAGES = (
     signals.STAGE,
     risk.STAGE,
     portfolio.STAGE,
+    orders.STAGE,
     report.STAGE,
 )
 """The stages of a run; their order follows from the tables that they read and write."""

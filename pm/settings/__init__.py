@@ -1,11 +1,12 @@
 """Typed settings, a module for each file of config/. `load_settings` reads them once; then they are passed on."""
 
+from pm.settings.broker import BrokerSettings
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
 from pm.settings.keys import KEYS_FILE, Keys, load_keys, warning_about_keys
 from pm.settings.lake import LakeSettings
 from pm.settings.load import RETIRED, load_settings, with_values
 from pm.settings.portfolio import ALLOCATOR_NAMES, GroupSettings, PortfolioSettings
-from pm.settings.process import child_environment, setting_variables, user_config_folder
+from pm.settings.process import child_environment, live_account, setting_variables, user_config_folder
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
 from pm.settings.refresh import VENDOR_NAMES, RefreshSettings
@@ -23,6 +24,7 @@ __all__ = [
     "KEYS_FILE",
     "RETIRED",
     "VENDOR_NAMES",
+    "BrokerSettings",
     "ExchangeSettings",
     "ForecastSettings",
     "GroupSettings",
@@ -40,6 +42,7 @@ __all__ = [
     "SourceSettings",
     "VolatilitySettings",
     "child_environment",
+    "live_account",
     "load_keys",
     "load_settings",
     "redact_credentials",

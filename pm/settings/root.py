@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pm.settings.broker import BrokerSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.forecast import ForecastSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.lake import LakeSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.portfolio import PortfolioSettings  # noqa: TC001 - pydantic reads the fields' types
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     signals: SignalSettings
     risk: RiskSettings
     portfolio: PortfolioSettings
+    broker: BrokerSettings
     report: ReportSettings
 
     @classmethod

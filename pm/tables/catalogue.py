@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
+from pm.tables.ledger import (
+    ACCOUNTS,
+    AUDIT_HEADS,
+    CASH_EVENTS,
+    FILLS,
+    HALTS,
+    ORDER_EVENTS,
+    ORDERS,
+    RECONCILIATIONS,
+)
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.quality import (
@@ -86,6 +96,14 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             TARGETS,
             PORTFOLIO_RUNS,
             POLICIES,
+            ACCOUNTS,
+            ORDERS,
+            ORDER_EVENTS,
+            FILLS,
+            CASH_EVENTS,
+            RECONCILIATIONS,
+            HALTS,
+            AUDIT_HEADS,
             RUNS,
             STAGE_EVENTS,
             DICTIONARY,

@@ -8,11 +8,19 @@ from typing import Self
 __all__ = [
     "Action",
     "Basis",
+    "BrokerName",
+    "CashKind",
     "Evidence",
     "FailureReason",
     "LimitAction",
     "LimitName",
     "PortfolioStatus",
+    "HaltAction",
+    "HaltCause",
+    "LotMethod",
+    "OrderPurpose",
+    "OrderState",
+    "OrderType",
     "Reason",
     "Regime",
     "RestatementKind",
@@ -21,10 +29,12 @@ __all__ = [
     "RunScope",
     "RunStatus",
     "SignalReason",
+    "Side",
     "StageStatus",
     "StressKind",
     "TargetReason",
     "TickerStatus",
+    "TimeInForce",
     "Verdict",
     "Vocabulary",
 ]
@@ -48,6 +58,18 @@ class Vocabulary(StrEnum):
         member.meaning = meaning
         return member
 
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """Return the member of a word that a column holds.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        member: Self = cls._value2member_map_[word]  # type: ignore[assignment]  # of this class
+        return member
+
 
 class RunKind(Vocabulary):
     """Task of a run: column `kind` of table `runs`."""
@@ -61,6 +83,7 @@ class RunKind(Vocabulary):
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
     SAMPLE = "sample", "Removing the embedded sample from a lake that also holds bars of files or vendors."
     REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
+    TRADE = "trade", "Changing the ledger: `pm account`, `pm trade`, `pm halt` and `pm resume`."
 
 
 class RunStatus(Vocabulary):
@@ -299,3 +322,99 @@ class LimitAction(Vocabulary):
     BLOCK = "block", "Nothing is traded: the previous weights stay."
     HALT = "halt", "Nothing is traded, and no order is sent until a person resumes."
     WARN = "warn", "Nothing is changed: the limit only warns."
+
+
+class BrokerName(Vocabulary):
+    """Where an account's orders go: column `broker` of table `accounts`."""
+
+    PAPER = "paper", "Nowhere: fills are simulated from the bars of later sessions."
+    TICKET = "ticket", "A list of orders that a person enters, and a file of fills back."
+    ALPACA = "alpaca", "Alpaca, by its own client."
+    IB = "ib", "Interactive Brokers, by TWS or IB Gateway on this or another machine."
+
+
+class LotMethod(Vocabulary):
+    """Lots that a closing trade closes first: column `lot_method` of table `accounts`."""
+
+    FIFO = "fifo", "The oldest lots."
+    LIFO = "lifo", "The newest lots."
+    HIFO = "hifo", "The lots of the highest cost per share, so that the gain is smallest."
+    SPECIFIC = "specific", "The lots that the user names; the oldest ones where none are named."
+
+
+class Side(Vocabulary):
+    """Direction of an order: column `side` of table `orders`."""
+
+    BUY = "buy", "Shares are bought, or a short position is closed."
+    SELL = "sell", "Shares are sold, or a short position is opened."
+
+
+class OrderType(Vocabulary):
+    """Condition of the price of an order: column `order_type` of table `orders`."""
+
+    MARKET = "market", "Trade at any price."
+    LIMIT = "limit", "Trade at the limit price or a better one."
+    STOP = "stop", "Trade at any price once the stop price is reached."
+
+
+class TimeInForce(Vocabulary):
+    """Time for which an order is good: column `time_in_force` of table `orders`."""
+
+    DAY = "day", "The next session of the ticker only."
+    GTC = "gtc", "Until it is filled or cancelled."
+
+
+class OrderPurpose(Vocabulary):
+    """What an order is for: column `purpose` of table `orders`."""
+
+    REBALANCE = "rebalance", "To bring a position to its target."
+    STOP = "stop", "To close a position at a loss."
+    TARGET = "target", "To close a position at a profit."
+    CLOSE = "close", "To close a position because the user said so."
+    MANUAL = "manual", "An order of the user's own."
+
+
+class OrderState(Vocabulary):
+    """State of an order: column `state` of table `order_events`."""
+
+    PLANNED = "planned", "The order is in the ledger, and was not sent."
+    SENT = "sent", "The order is being sent; the broker's answer is not recorded yet."
+    ACCEPTED = "accepted", "The broker has the order."
+    PARTLY_FILLED = "partly_filled", "A part of the order was traded."
+    FILLED = "filled", "All of the order was traded."
+    CANCELLED = "cancelled", "The order was cancelled, or never sent; what was traded before stays."
+    REJECTED = "rejected", "The broker refused the order."
+    EXPIRED = "expired", "The order ended without being filled, or the broker never got it."
+    UNKNOWN = "unknown", "The answer to the order was lost; the broker must be asked what became of it."
+
+
+class CashKind(Vocabulary):
+    """What an event is about: column `kind` of table `cash_events`."""
+
+    DEPOSIT = "deposit", "Cash paid in."
+    WITHDRAWAL = "withdrawal", "Cash taken out."
+    IMPORT = "import", "A position that the account had before it was kept here, at its cost."
+    DIVIDEND = "dividend", "A dividend, on its ex-date; paid by the account if the position is short."
+    SPLIT = "split", "A split: the number of shares changes, and fractions are paid in cash."
+    FEE = "fee", "A fee that belongs to no trade."
+    INTEREST = "interest", "Interest; negative if the account pays it."
+    DELISTING = "delisting", "The position was closed at the last price because the ticker trades no more."
+    CORRECTION = "correction", "A correction of an earlier event, of which a source now tells otherwise."
+
+
+class HaltAction(Vocabulary):
+    """Whether trading was stopped or allowed again: column `action` of table `halts`."""
+
+    HALT = "halt", "No order is sent from then on."
+    RESUME = "resume", "Orders are sent again."
+
+
+class HaltCause(Vocabulary):
+    """What stopped trading: column `cause` of table `halts`."""
+
+    HAND = "hand", "A person: `pm halt`, or the file HALT in the workspace."
+    DRAWDOWN = "drawdown", "The account fell more than broker.halt_drawdown below its peak."
+    RECONCILIATION = "reconciliation", "The broker's positions or cash differ from those of the ledger."
+    STALE_DATA = "stale_data", "The newest bar is older than broker.halt_stale_days."
+    REJECTS = "rejects", "The broker rejected broker.halt_rejects orders in a row."
+    CLOCK = "clock", "The clock of this machine differs from the broker's by more than broker.halt_clock_seconds."

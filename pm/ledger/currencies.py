@@ -1,0 +1,74 @@
+"""Rates of exchange between currencies, which are closes of bars like any other."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from pm.errors import InputError
+from pm.ledger.money import rate as rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+__all__ = ["HUNDREDTHS", "Rates", "tickers_of_rate"]
+
+HUNDREDTHS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
+"""Units of prices that are a hundredth of a currency."""
+
+
+def tickers_of_rate(currency: str, base: str) -> list[tuple[str, bool]]:
+    """Return the tickers whose close is a rate, the best first, each with whether it is the inverse.
+
+    EURUSD=X is how Yahoo spells units of USD for one EUR; EURUSD is how files do.
+    """
+    return [
+        (f"{currency}{base}=X", False),
+        (f"{currency}{base}", False),
+        (f"{base}{currency}=X", True),
+        (f"{base}{currency}", True),
+    ]
+
+
+class Rates:
+    """Rates of exchange into one currency.
+
+    Parameters
+    ----------
+    base
+        The currency.
+    closes
+        For the tickers of rates, days and closes, sorted by day.
+    """
+
+    def __init__(self, base: str, closes: Mapping[str, Sequence[tuple[date, float]]]) -> None:
+        self.base = base
+        self._closes = closes
+
+    def rate(self, currency: str, day: date) -> Decimal:
+        """Return units of the base currency for one of `currency`, of the last close up to a day.
+
+        Raises
+        ------
+        InputError
+            There is no rate of the currency up to that day.
+        """
+        unit = Decimal(1)
+        if currency in HUNDREDTHS:
+            currency, unit = HUNDREDTHS[currency], Decimal("0.01")
+        if currency == self.base:
+            return unit
+        for ticker, inverse in tickers_of_rate(currency, self.base):
+            rows = self._closes.get(ticker, ())
+            place = bisect_right(rows, day, key=lambda row: row[0])
+            if place:
+                close = Decimal(repr(float(rows[place - 1][1])))
+                return rounded((1 / close if inverse else close) * unit)
+        names = " or ".join(ticker for ticker, _ in tickers_of_rate(currency, self.base)[:2])
+        raise InputError(
+            f"There is no rate of {currency} in {self.base} up to {day}.",
+            where="table bars",
+            hint=f"add its bars: pm universe add {currency}{self.base}=X, or import a file with ticker {names}",
+        )
