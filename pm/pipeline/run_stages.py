@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, orders, portfolio, report, risk, signals, texts, volatility
+from pm.pipeline.stages import check, features, forecast, land, ledger, orders, portfolio, report, risk, signals, texts, volatility
 
 __all__ = ["RUN_STAGES"]
 
@@ -14,6 +14,7 @@ RUN_STAGES = (
     volatility.STAGE,
     forecast.STAGE,
     signals.STAGE,
+    ledger.STAGE,
     risk.STAGE,
     portfolio.STAGE,
     orders.STAGE,

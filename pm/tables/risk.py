@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from pm.tables.declaration import DATE, INTEGER, REAL, STAMP, TEXT, Column, Table
 
-__all__ = ["EXPOSURES", "FACTOR_RETURNS", "LIMIT_EVENTS", "PORTFOLIO_RISK", "RISK_CONTRIBUTIONS", "STRESS_RESULTS"]
+__all__ = [
+    "EXPOSURES",
+    "FACTOR_RETURNS",
+    "LIMIT_EVENTS",
+    "PORTFOLIO_RISK",
+    "RISK_CONTRIBUTIONS",
+    "STRESS_RESULTS",
+    "proposed",
+]
 
 _PORTFOLIO = Column(
-    "portfolio", TEXT, "Name of the portfolio: 'held', 'proposed', or 'model' (equal weights, while nothing is held)."
+    "portfolio",
+    TEXT,
+    "Portfolio: the name of an account for what it holds, 'model' for equal weights where there is no account, and "
+    "either followed by ' proposed' for the targets of the run.",
 )
+
+
+def proposed(portfolio: str) -> str:
+    """Return the name that the targets of a portfolio have in the tables of risk."""
+    return f"{portfolio} proposed"
+
+
 _HORIZON = Column("horizon", INTEGER, "Number of sessions from the origin date.")
 _LEVEL = Column("level", REAL, "Probability of a loss up to the value at risk: 0.99 for the worst 1%.")
 _ORIGIN = Column("origin_date", DATE, "Date of the last bar used.")

@@ -163,7 +163,7 @@ class Reason(Vocabulary):
         "residuals_filled",
         "Simplified: on some joint dates the ticker had no residual; one was drawn, by its slope on the first factor.",
     )
-    NOT_IN_RISK = "not_in_risk", "Left out: the ticker is held, but has no volatility, so that its risk is not known."
+    NOT_IN_RISK = "not_in_risk", "Left out: the ticker has no fitted volatility, so that its joint risk is not known."
     LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
 
 
@@ -417,4 +417,5 @@ class HaltCause(Vocabulary):
     RECONCILIATION = "reconciliation", "The broker's positions or cash differ from those of the ledger."
     STALE_DATA = "stale_data", "The newest bar is older than broker.halt_stale_days."
     REJECTS = "rejects", "The broker rejected broker.halt_rejects orders in a row."
+    LIMIT = "limit", "A limit of config/risk.yml whose action is halt was exceeded, or its value was not known."
     CLOCK = "clock", "The clock of this machine differs from the broker's by more than broker.halt_clock_seconds."

@@ -15,7 +15,7 @@ from pm.pipeline import Request, add_actions, import_bars, open_lake, trade
 from pm.pipeline.replay_order import replay_order
 from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.stages import check, land, orders
+from pm.pipeline.stages import check, land, ledger, orders
 from pm.pipeline.stages.account import NewAccount, halting, opening, resuming
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
@@ -80,7 +80,7 @@ def _targets(context: Context) -> Result:
 
 
 PORTFOLIO = Stage("portfolio", _targets, reads=WATCH_LIST_TABLES, writes=(TARGETS,), depends=scope)
-STAGES = (land.STAGE, check.STAGE, PORTFOLIO, orders.STAGE)
+STAGES = (land.STAGE, check.STAGE, ledger.STAGE, PORTFOLIO, orders.STAGE)
 
 
 class Desk:

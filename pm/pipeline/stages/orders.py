@@ -1,7 +1,6 @@
-"""Stage `orders`: bring the ledger up to the day, and plan the orders that lead to the targets.
+"""Stage `orders`: look for what stops trading, and plan the orders that lead to the targets.
 
-Dividends and splits are recorded, orders of paper accounts are filled from the new bars, and what stops trading is
-looked for. Then orders are planned. Those of paper accounts count as sent; for others see `pm trade send`.
+Orders of paper accounts count as sent; for others see `pm trade send`.
 """
 
 from __future__ import annotations
@@ -13,43 +12,35 @@ from typing import TYPE_CHECKING, Any
 from pm.broker.halts import drawdown_cause
 from pm.broker.planning import Target, pending_shares, plan_orders
 from pm.ledger.orders import order_id
+from pm.pipeline.holdings import LEDGER_VIEWS, is_look, newest_drawdowns
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.trading import equity_of, is_halted, new_rows, prices_of, read_ledger
-from pm.pipeline.trading_day import Night, bring_up_to_date, last_day
+from pm.pipeline.trading_day import Night
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Result
 from pm.plural import plural
-from pm.tables.catalogue import TABLES
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.portfolio import TARGETS
+from pm.tables.risk import LIMIT_EVENTS, proposed
 from pm.tables.signals import SIGNALS
-from pm.tables.sources import RAW_ACTIONS
-from pm.tables.vocabulary import BrokerName, OrderState
+from pm.tables.vocabulary import BrokerName, HaltCause, LimitAction, OrderState
 
 if TYPE_CHECKING:
     from pm.ledger.ledger import Ledger
 
-__all__ = ["LEDGER_VIEWS", "STAGE"]
+__all__ = ["STAGE"]
 
-_LIMIT_EVENTS = TABLES.get("limit_events")
-"""Table of the events of limits."""
-LEDGER_VIEWS = ("lot_changes", "exchange_rates", "equity", "drawdowns")
-"""Views from which the drawdown of an account follows."""
 _SHOWN = 5
 """Largest number of tickers without an order that are told."""
 
 
 def _compute(context: Context) -> Result:
-    request = context.request
-    if request.as_of is not None or request.tickers is not None or request.source is not None:
+    if is_look(context):
         return Result([], "a look at another day or at a part leaves the ledger alone")
     ledger = read_ledger(context)
     if not ledger.accounts:
         return Result([], "no account; open one with pm account open")
     night = Night(context, ledger, watch_list(context).as_of)
-    since = last_day(ledger)
-    for name in sorted(ledger.accounts):
-        bring_up_to_date(night, name, since)
     _look_for_halts(night)
     halted = is_halted(context, ledger)
     if halted is None and context.settings.broker.plan:
@@ -58,26 +49,37 @@ def _compute(context: Context) -> Result:
     _add_head(night)
     for note in night.notes:
         context.notify(note)
-    parts = [plural(night.fills, "fill"), plural(night.events, "dividend or split", "dividends or splits")]
-    parts = [part for part, count in zip(parts, (night.fills, night.events), strict=True) if count]
-    end = f"halted: {halted}" if halted is not None else plural(night.planned, "order") + " planned"
-    return Result(new_rows(ledger), ", ".join([*parts, end]))
+    return Result(
+        new_rows(ledger), f"halted: {halted}" if halted is not None else f"{plural(night.planned, 'order')} planned"
+    )
 
 
 # -- halts -------------------------------------------------------------------------------------------------------------
 
 
 def _look_for_halts(night: Night) -> None:
-    """Stop trading if an account is too far below its peak."""
-    rows = night.context.rows("SELECT account, arg_max(drawdown, date) AS drawdown FROM drawdowns GROUP BY account")
-    for row in sorted(rows, key=lambda row: row["account"]):
-        cause = drawdown_cause(row["account"], row["drawdown"], night.context.settings.broker)
-        if (
-            cause is not None
-            and _is_new_fall(night.ledger, cause.reason)
-            and night.ledger.halt(cause.cause, cause.reason)
-        ):
-            night.notes.append(f"Trading is halted: {cause.reason}")
+    """Stop trading if an account is too far below its peak, or if a limit of risk says so."""
+    context = night.context
+    for name, drawdown in newest_drawdowns(context).items():
+        cause = drawdown_cause(name, drawdown, context.settings.broker)
+        if cause is not None:
+            _halt(night, cause.cause, cause.reason)
+    if "portfolio" not in context.outputs:
+        return
+    names = [proposed(name) for name in sorted(night.ledger.accounts)]
+    events = context.read(
+        LIMIT_EVENTS,
+        "run_id = ? AND action = ?",
+        [context.outputs["portfolio"], LimitAction.HALT.value],
+        among={"portfolio": names},
+    )
+    for row in events.iter_rows(named=True):
+        _halt(night, HaltCause.LIMIT, f"{row['portfolio']}: {row['detail']}")
+
+
+def _halt(night: Night, cause: HaltCause, reason: str) -> None:
+    if _is_new_fall(night.ledger, reason) and night.ledger.halt(cause, reason):
+        night.notes.append(f"Trading is halted: {reason}")
 
 
 def _is_new_fall(ledger: Ledger, reason: str) -> bool:
@@ -174,11 +176,8 @@ def _target(row: dict[str, Any], signal: dict[str, Any] | None) -> Target:
 def _add_head(night: Night) -> None:
     """Add the row that says where the chain ends, and what the limits did."""
     head = night.ledger.journal.head
-    values: dict[str, Any] = {"rows": head.sequence, "head": head.hash, "cutoff": night.as_of, "limit_events": None}
-    if _LIMIT_EVENTS is not None:
-        frame = night.context.read(_LIMIT_EVENTS)
-        values["limit_events"] = hashlib.sha256(frame.write_json().encode()).hexdigest()
-    night.ledger.add_head(**values)
+    events = hashlib.sha256(night.context.read(LIMIT_EVENTS).write_json().encode()).hexdigest()
+    night.ledger.add_head(rows=head.sequence, head=head.hash, cutoff=night.as_of, limit_events=events)
 
 
 def _depends(context: Context) -> list[object]:
@@ -192,16 +191,10 @@ def _depends(context: Context) -> list[object]:
 STAGE = Stage(
     "orders",
     _compute,
-    reads=(
-        *WATCH_LIST_TABLES,
-        RAW_ACTIONS,
-        SIGNALS,
-        TARGETS,
-        *([_LIMIT_EVENTS] if _LIMIT_EVENTS is not None else []),
-    ),
+    reads=(*WATCH_LIST_TABLES, SIGNALS, TARGETS, LIMIT_EVENTS),
     writes=CHAINED_TABLES,
     views=LEDGER_VIEWS,
     sections=("broker",),
     depends=_depends,
 )
-"""Bring the ledger up to the day, and plan orders."""
+"""Look for what stops trading, and plan orders."""

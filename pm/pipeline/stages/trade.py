@@ -138,7 +138,7 @@ def _require_live(context: Context, ledger: Ledger, row: dict[str, Any], told: A
         context.settings.broker,
         said_live=said_live,
         number_in_environment=live_account(),
-        has_limits=_has_limits(context),
+        has_limits=bool(context.settings.risk.limits),
     )
     if missing:
         raise HaltedError(
@@ -147,12 +147,6 @@ def _require_live(context: Context, ledger: Ledger, row: dict[str, Any], told: A
             where=f"account {row['account']}",
             hint="docs/trading.md describes each condition",
         )
-
-
-def _has_limits(context: Context) -> bool:
-    """Return whether limits of risk are set: a section `risk` with limits."""
-    risk = getattr(context.settings, "risk", None)
-    return bool(getattr(risk, "limits", None))
 
 
 def _write_ticket(context: Context, ledger: Ledger, name: str) -> Iterator[Result]:
