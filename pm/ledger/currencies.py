@@ -6,6 +6,7 @@ from bisect import bisect_right
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from pm.currencies import HUNDREDTHS, tickers_of_rate
 from pm.errors import InputError
 from pm.ledger.money import rate as rounded
 
@@ -13,23 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-__all__ = ["HUNDREDTHS", "Rates", "tickers_of_rate"]
-
-HUNDREDTHS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
-"""Units of prices that are a hundredth of a currency."""
-
-
-def tickers_of_rate(currency: str, base: str) -> list[tuple[str, bool]]:
-    """Return the tickers whose close is a rate, the best first, each with whether it is the inverse.
-
-    EURUSD=X is how Yahoo spells units of USD for one EUR; EURUSD is how files do.
-    """
-    return [
-        (f"{currency}{base}=X", False),
-        (f"{currency}{base}", False),
-        (f"{base}{currency}=X", True),
-        (f"{base}{currency}", True),
-    ]
+__all__ = ["Rates"]
 
 
 class Rates:

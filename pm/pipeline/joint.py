@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pm.pipeline.compiling import compile_ahead
@@ -12,19 +12,24 @@ from pm.tables.quality import BARS
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     import polars as pl
 
+    from pm.currencies import RateOf
     from pm.pipeline.stage import Context
     from pm.risk.joint import JointModel
+    from pm.risk.portfolio_tables import RiskInputs
 
-__all__ = ["JOINT_SECTIONS", "JOINT_TABLES", "JointInputs", "joint_inputs"]
+__all__ = ["JOINT_SECTIONS", "JOINT_TABLES", "JointInputs", "in_currency", "joint_inputs", "joint_risk"]
 
 JOINT_TABLES = (*WATCH_LIST_TABLES, VOLATILITY, VOLATILITY_FITS)
 """Tables that `joint_inputs` reads: a stage that calls it declares them."""
-JOINT_SECTIONS = ("risk", "volatility.windows", "forecast.window")
-"""Settings that `joint_inputs` depends on."""
+JOINT_SECTIONS = ("risk", "volatility.windows", "volatility.ewma_lambda", "forecast.window")
+"""Settings that `joint_inputs` and `joint_risk` depend on."""
+_EVERY_RETURN = 1_000_000
+"""Window that no history fills: stress tests look at all of it."""
 
 
 @dataclass(frozen=True)
@@ -75,3 +80,52 @@ def joint_inputs(context: Context) -> JointInputs:
         seed=settings.risk.seed,
     )
     return JointInputs(model, bars, watched.as_of)
+
+
+def joint_risk(context: Context, joint: JointInputs, *, horizons: Sequence[int] = ()) -> RiskInputs:
+    """Return what the risk of a portfolio of the run's tickers is computed from, each ticker in its own currency.
+
+    Parameters
+    ----------
+    horizons
+        Horizons of scenarios besides those of the settings of risk.
+    """
+    from pm.risk.history_matrix import return_matrix
+    from pm.risk.portfolio_tables import risk_inputs
+    from pm.volatility.series import usable_returns
+
+    settings = context.settings
+    dates, returns = return_matrix(usable_returns(log_returns(joint.bars), _EVERY_RETURN), joint.model.tickers)
+    return risk_inputs(
+        joint.model,
+        dates,
+        returns,
+        settings=settings.risk,
+        ewma_lambda=settings.volatility.ewma_lambda,
+        horizons=horizons,
+    )
+
+
+def in_currency(inputs: RiskInputs, rates: Mapping[str, RateOf]) -> RiskInputs:
+    """Return the inputs with scenarios and past returns in one currency: a rate's moves are part of the risk.
+
+    The model itself, of which shocks and drawdowns are made, stays in the tickers' own currencies.
+
+    Parameters
+    ----------
+    rates
+        The rate of each ticker of another currency, among the tickers of the model.
+    """
+    import numpy as np
+
+    from pm.portfolio.currencies import in_base_currency
+
+    if not rates:
+        return inputs
+    place_of = {ticker: place for place, ticker in enumerate(inputs.model.tickers)}
+    returns = inputs.returns.copy()
+    for ticker, (rate, inverted) in rates.items():
+        moved = np.nan_to_num(inputs.returns[:, place_of[rate]])
+        returns[:, place_of[ticker]] += -moved if inverted else moved
+    scenarios = {horizon: in_base_currency(drawn, rates) for horizon, drawn in inputs.scenarios.items()}
+    return replace(inputs, scenarios=scenarios, returns=returns)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, ledger, orders, portfolio, report, risk, signals, texts, volatility
+from pm.pipeline.stages import (
+    check,
+    features,
+    forecast,
+    land,
+    ledger,
+    orders,
+    portfolio,
+    report,
+    risk,
+    signals,
+    texts,
+    volatility,
+)
 
 __all__ = ["RUN_STAGES"]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pm.broker.halts import file_says_halt
 from pm.broker.planning import Quote
-from pm.ledger.currencies import Rates, tickers_of_rate
+from pm.currencies import HUNDREDTHS, tickers_of_rate
+from pm.ledger.currencies import Rates
 from pm.ledger.ledger import Ledger
 from pm.pipeline.writes import Append
 from pm.tables.ledger import CHAINED_TABLES
@@ -97,8 +98,6 @@ def prices_of(context: Context, book: Book, tickers: Iterable[str], day: date) -
 
 def rates_of(context: Context, base: str, currencies: Iterable[str]) -> Rates:
     """Return the rates of exchange of some currencies into a base currency."""
-    from pm.ledger.currencies import HUNDREDTHS
-
     names = [
         ticker
         for currency in sorted({HUNDREDTHS.get(currency, currency) for currency in currencies} - {base})

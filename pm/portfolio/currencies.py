@@ -6,21 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pm.currencies import tickers_of_rate
 from pm.risk.scenarios import Scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["HUNDREDTHS", "RateOf", "in_base_currency", "is_rate", "rate_of"]
+    from pm.currencies import RateOf
+    from pm.typing import FloatArray
 
-HUNDREDTHS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
-"""Units of prices that are a hundredth of a currency."""
+__all__ = ["in_base_currency", "is_rate", "rate_of", "to_base_currency"]
 
 _LETTERS = 6
 """Letters of a ticker of a rate: two codes of currencies."""
-
-RateOf = tuple[str, bool]
-"""The ticker whose close is a rate, and whether it is the inverse of the one that is wanted."""
 
 
 def is_rate(ticker: str, currencies: Collection[str]) -> bool:
@@ -41,11 +39,7 @@ def rate_of(currency: str, base: str, tickers: Collection[str]) -> RateOf | None
     tickers
         Tickers that have bars.
     """
-    spelt: list[RateOf] = [
-        (f"{currency}{base}=X", False), (f"{currency}{base}", False),
-        (f"{base}{currency}=X", True), (f"{base}{currency}", True),
-    ]  # fmt: skip
-    return next((rate for rate in spelt if rate[0] in tickers), None)
+    return next((rate for rate in tickers_of_rate(currency, base) if rate[0] in tickers), None)
 
 
 def in_base_currency(scenarios: Scenarios, rates: Mapping[str, RateOf]) -> Scenarios:
@@ -67,3 +61,26 @@ def in_base_currency(scenarios: Scenarios, rates: Mapping[str, RateOf]) -> Scena
         moved = 1 + scenarios.returns[:, place_of[rate]]
         returns[:, place_of[ticker]] = (1 + returns[:, place_of[ticker]]) * (1 / moved if inverted else moved) - 1
     return Scenarios(scenarios.tickers, scenarios.horizon, np.asarray(returns), scenarios.probabilities)
+
+
+def to_base_currency(tickers: Sequence[str], rates: Mapping[str, RateOf]) -> FloatArray:
+    """Return the matrix that takes log returns of tickers to those in the base currency.
+
+    A ticker's log return in the base currency is its own plus that of its rate, or less that of the inverse.
+
+    Parameters
+    ----------
+    tickers
+        Tickers, those of the rates among them.
+    rates
+        The rate of each ticker; those of the base currency have none.
+
+    Returns
+    -------
+    Shape (tickers, tickers), each row for a ticker in the base currency.
+    """
+    place_of = {ticker: place for place, ticker in enumerate(tickers)}
+    matrix = np.eye(len(tickers))
+    for ticker, (rate, inverted) in rates.items():
+        matrix[place_of[ticker], place_of[rate]] += -1.0 if inverted else 1.0
+    return matrix

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pm.risk.covariance import ledoit_wolf
+
 if TYPE_CHECKING:
     from pm.risk.scenarios import Scenarios
     from pm.typing import BoolArray, FloatArray
@@ -136,9 +138,16 @@ class Problem:
 
     @cached_property
     def covariance(self) -> FloatArray:
-        """Covariance of the simple returns over the horizon, shape (tickers, tickers)."""
+        """Covariance of the returns over the horizon, shape (tickers, tickers).
+
+        Computed from scenarios, its correlations are shrunk (Ledoit and Wolf), and its variances are theirs.
+        """
         if self.given_covariance is not None:
             return self.given_covariance
-        from pm.portfolio.covariance import scenario_covariance
-
-        return scenario_covariance(self.scenarios)
+        scenarios = self.scenarios
+        centred = scenarios.returns - scenarios.probabilities @ scenarios.returns
+        deviations = np.sqrt(scenarios.probabilities @ centred**2)
+        standardised = centred / np.where(deviations > 0, deviations, 1.0)
+        shrunk, _ = ledoit_wolf(standardised, scenarios.probabilities)
+        np.fill_diagonal(shrunk, 1.0)
+        return np.asarray(shrunk * np.outer(deviations, deviations))

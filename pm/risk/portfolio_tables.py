@@ -18,7 +18,7 @@ from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STR
 from pm.tables.vocabulary import LimitName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pm.risk.joint import JointModel
     from pm.risk.scenarios import Scenarios
@@ -61,10 +61,16 @@ class RiskInputs:
 
 
 def risk_inputs(
-    model: JointModel, dates: DateArray, returns: FloatArray, *, settings: RiskSettings, ewma_lambda: float
+    model: JointModel,
+    dates: DateArray,
+    returns: FloatArray,
+    *,
+    settings: RiskSettings,
+    ewma_lambda: float,
+    horizons: Sequence[int] = (),
 ) -> RiskInputs:
-    """Return the inputs, with the scenarios of every horizon that the settings name; see `RiskInputs`."""
-    horizons = [*settings.horizons, settings.limit_horizon]
+    """Return the inputs, with scenarios of every horizon that the settings name, and of more; see `RiskInputs`."""
+    horizons = [*settings.horizons, settings.limit_horizon, *horizons]
     scenarios = model.scenarios(horizons, paths=settings.paths, seed=settings.seed)
     return RiskInputs(model, scenarios, dates, returns, settings, ewma_lambda)
 

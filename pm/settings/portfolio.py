@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from pm.settings.base import LARGEST, Count, Probability, Section, Share, known_names
+from pm.settings.base import Count, Section, Share, known_names
 
 __all__ = ["ALLOCATOR_NAMES", "RELAXABLE_LIMITS", "GroupSettings", "PortfolioSettings"]
 
@@ -51,9 +51,6 @@ class PortfolioSettings(Section):
     kelly_fraction: Annotated[Share, Field(gt=0, le=0.5)]
     es_level: Annotated[Share, Field(ge=0.5, lt=1)]
     es_scenarios: Annotated[int, Field(ge=100, le=1_000_000)]
-    scenario_sessions: Annotated[int, Field(ge=60, le=LARGEST)]
-    scenario_decay: Probability
-    scenarios: Annotated[int, Field(ge=500, le=1_000_000)]
     seed: Annotated[int, Field(ge=0, lt=2**63)]
 
     @field_validator("allocator")

@@ -199,7 +199,11 @@ AUDIT_HEADS = Table(
         Column("rows", INTEGER, "Number of rows of the chain before this one."),
         Column("head", TEXT, "Hash of the last of them."),
         Column("cutoff", DATE, "Day up to which fills were simulated and dividends and splits recorded."),
-        Column("limit_events", TEXT, "SHA-256 of the rows of limit_events up to the run; null before its orders are planned."),
+        Column(
+            "limit_events",
+            TEXT,
+            "SHA-256 of the rows of limit_events up to the run; null before its orders are planned.",
+        ),
         *_RECORDED,
     ),
 )

@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pm.portfolio.bands import banded
-from pm.portfolio.covariance import scenario_covariance, shrinkage_intensity
 from pm.portfolio.currencies import in_base_currency, is_rate, rate_of
 from pm.portfolio.feasibility import InfeasibleError, relaxed
 from pm.portfolio.held import drifted_weights, held_of_accounts
-from pm.portfolio.problem import Constraints, Group
+from pm.portfolio.problem import Constraints, Group, Problem
 from pm.portfolio.projection import UnsolvedError, cleaned, nearest
 from pm.portfolio.shares import whole_shares
 from pm.risk.scenarios import Scenarios
@@ -231,26 +230,19 @@ def test_an_account_whose_value_is_not_known_says_why() -> None:
 # Covariance -------------------------------------------------------------------------------------------------------
 
 
-def standardised(returns: FloatArray) -> FloatArray:
-    return np.asarray((returns - returns.mean(axis=0)) / returns.std(axis=0))
-
-
-def test_with_equal_weights_the_shrinkage_is_that_of_scikit_learn(shares: Scenarios) -> None:
-    from sklearn.covariance import ledoit_wolf_shrinkage
-
-    values = standardised(shares.returns)
-    assert shrinkage_intensity(values, shares.probabilities) == pytest.approx(ledoit_wolf_shrinkage(values), abs=1e-10)
+def covariance_of(scenarios: Scenarios) -> FloatArray:
+    return Problem(scenarios, Constraints(np.ones(len(scenarios.tickers)))).covariance
 
 
 def test_a_weight_of_two_is_as_good_as_two_scenarios_for_the_variances(shares: Scenarios) -> None:
     probabilities = np.r_[np.full(100, 2.0), np.ones(400)]
     weighted = Scenarios(shares.tickers, 1, shares.returns, probabilities / probabilities.sum())
     repeated = np.vstack([shares.returns[:100], shares.returns])
-    covariance = scenario_covariance(weighted)
+    covariance = covariance_of(weighted)
     assert np.diag(covariance) == pytest.approx(repeated.var(axis=0), rel=1e-9)
     assert np.linalg.eigvalsh(covariance).min() > 0
 
 
 def test_fewer_scenarios_than_tickers_still_give_a_covariance_that_can_be_inverted(shares: Scenarios) -> None:
     few = Scenarios(shares.tickers, 1, shares.returns[:10], np.full(10, 0.1))
-    assert np.linalg.eigvalsh(scenario_covariance(few)).min() > 1e-6
+    assert np.linalg.eigvalsh(covariance_of(few)).min() > 1e-6

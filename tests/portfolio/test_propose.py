@@ -12,7 +12,6 @@ import pytest
 
 from pm.portfolio.edges import edge_views
 from pm.portfolio.held import Held
-from pm.portfolio.history import drawn_scenarios, standardised_returns
 from pm.portfolio.problem import Views
 from pm.portfolio.propose import Acted, Market, propose
 from pm.settings import GroupSettings, load_settings
@@ -242,34 +241,3 @@ def test_a_view_is_the_expected_simple_return_with_the_variance_of_the_forecast(
     draws = np.exp(np.random.default_rng(1).normal(0.02, 0.08, 2_000_000))
     assert views.expected[0] == pytest.approx(draws.mean() - np.exp(0.08**2 / 2), abs=3e-4)
     assert views.variance[0] == pytest.approx(draws.var(), rel=0.01)
-
-
-def returns_frame(values: np.ndarray) -> pl.DataFrame:
-    days = pl.date_range(pl.date(2020, 1, 1), pl.date(2023, 1, 1), eager=True)[: len(values)]
-    frames = [pl.DataFrame({"ticker": f"T{place}", "date": days, "log_return": values[:, place]}) for place in range(2)]
-    return pl.concat(frames).filter(pl.col("log_return").is_not_nan())
-
-
-def test_scenarios_have_the_volatility_that_is_forecast_and_the_correlation_of_the_past() -> None:
-    past = np.random.default_rng(1).multivariate_normal([0.01, 0.0], [[1, 0.6], [0.6, 1]], 1000) * [0.01, 0.03]
-    tickers, values = standardised_returns(returns_frame(past), 2500, 1)
-    drawn = drawn_scenarios(tickers, values, {"T0": 0.05, "T1": 0.2}, horizon=20, count=5000, decay=0.999, seed=1)
-    logs = np.log1p(drawn.returns)
-    assert logs.std(axis=0) == pytest.approx([0.05, 0.2])
-    assert logs.mean(axis=0) == pytest.approx([0, 0], abs=1e-12)
-    assert np.atleast_2d(np.corrcoef(logs.T))[0, 1] == pytest.approx(0.6, abs=0.06)
-    again = drawn_scenarios(tickers, values, {"T0": 0.05, "T1": 0.2}, horizon=20, count=5000, decay=0.999, seed=1)
-    assert (again.returns == drawn.returns).all()
-
-
-def test_a_ticker_that_is_listed_late_keeps_its_correlation_and_one_that_never_moves_is_left_out() -> None:
-    past = np.asarray(np.random.default_rng(1).multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 1000))
-    past[:600, 1] = np.nan
-    tickers, values = standardised_returns(returns_frame(past), 2500, 1)
-    assert tickers == ("T0", "T1")
-    assert np.isfinite(values).all()
-    assert np.atleast_2d(np.corrcoef(values.T))[0, 1] > 0.6
-    past[:, 1] = 0.0
-    assert standardised_returns(returns_frame(past), 2500, 1)[0] == ("T0",)
-    past[:, 1] = np.where(np.arange(1000) < 950, np.nan, past[:, 0])
-    assert standardised_returns(returns_frame(past), 2500, 1)[0] == ("T0",)

@@ -345,7 +345,6 @@ def test_every_number_below_one_that_is_no_share_is_a_parameter_without_a_unit()
     assert fractions == {
         "forecast.group_correlation",
         "lake.retry_base_seconds",
-        "portfolio.scenario_decay",
         "portfolio.tau",
         "volatility.conformal_rate",
         "volatility.ewma_lambda",

@@ -28,7 +28,8 @@ def _compute(context: Context) -> Result:
     since = last_day(ledger)
     for name in sorted(ledger.accounts):
         bring_up_to_date(night, name, since)
-    ledger.add_head(rows=ledger.journal.head.sequence, head=ledger.journal.head.hash, cutoff=night.as_of)
+    head = ledger.journal.head
+    ledger.add_head(rows=head.sequence, head=head.hash, cutoff=night.as_of, limit_events=None)
     for note in night.notes:
         context.notify(note)
     counts = (

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from pm.exclusions import Exclusion, exclusions_frame
+from pm.pipeline.holdable import adjusted_prices, holdable_tickers, last_prices
+from pm.pipeline.holdings import HELD_TABLES, HELD_VIEWS, accounts_held, held_version, newest_drawdowns
+from pm.pipeline.joint import JOINT_SECTIONS, JOINT_TABLES, in_currency, joint_inputs, joint_risk
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
+from pm.pipeline.watch_list import scope
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
-from pm.portfolio.currencies import HUNDREDTHS, RateOf, in_base_currency, is_rate, rate_of
-from pm.prices import adjusted_close, log_returns
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
-from pm.tables.quality import BARS
-from pm.tables.vocabulary import PortfolioStatus, Reason
+from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS, proposed
+from pm.tables.vocabulary import LimitAction, PortfolioStatus, Reason
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
-    from datetime import date
-
+    from pm.pipeline.holdable import Holdable
+    from pm.pipeline.joint import JointInputs
     from pm.portfolio.held import Held
-    from pm.portfolio.propose import Market
+    from pm.portfolio.propose import Acted, Market
+    from pm.risk.limits import LimitEvent
+    from pm.risk.portfolio_tables import RiskInputs
+    from pm.risk.scenarios import Scenarios
+    from pm.typing import FloatArray
 
 __all__ = ["STAGE"]
 
@@ -40,53 +46,112 @@ ORDER BY ticker
 """
 """Query for the newest targets of a portfolio before a day: those of runs of the whole watch list."""
 
-_CURRENCIES = "SELECT ticker, currency FROM universe WHERE currency IS NOT NULL ORDER BY ticker"
+_SESSIONS_TRADED = 20
+"""Number of newest bars whose mean value traded says how liquid a ticker is."""
+_RISK_TABLES = (PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS)
 
 
-@dataclass(frozen=True)
-class _Universe:
-    """Tickers that can be held: the rate of each that needs one, its unit, and those that are left out."""
+@dataclass
+class _Limits:
+    """Limits of risk of a portfolio, what they are applied to, and what they did."""
 
-    tickers: tuple[str, ...]
-    rates: dict[str, RateOf]
-    units: dict[str, float]
-    exclusions: list[tuple[str, Exclusion]]
+    context: Context
+    held: Held
+    drawdown: float
+    scenarios: Scenarios
+    betas: FloatArray
+    traded_values: FloatArray
+    events: tuple[LimitEvent, ...] = field(default=())
+
+    def act(self, tickers: tuple[str, ...], weights: FloatArray, before: FloatArray) -> Acted:
+        """Return the weights that may be traded to, and keep what was done."""
+        from pm.portfolio.propose import Acted
+        from pm.risk.limit_values import LimitState
+        from pm.risk.limits import apply_limits
+
+        settings = self.context.settings.risk
+        state = LimitState(
+            tickers,
+            weights=weights,
+            previous=before,
+            equity=self.held.equity,
+            drawdown=self.drawdown,
+            scenarios=self.scenarios,
+            level=settings.limit_level,
+            betas=self.betas,
+            traded_values=self.traded_values,
+            groups=settings.groups,
+        )
+        limited = apply_limits(state, settings.limits)
+        self.events = limited.events
+        if not limited.blocked:
+            return Acted(limited.weights)
+        stops = {LimitAction.BLOCK, LimitAction.HALT}
+        why = " ".join(event.detail for event in limited.events if event.action in stops)
+        return Acted(limited.weights, why.rstrip(".") or "a weight is not a number after the limits of risk have acted")
 
 
 def _compute(context: Context) -> Result:
     from pm.portfolio.propose import propose
+    from pm.risk.limits import limit_events_frame
+    from pm.risk.portfolio_tables import portfolio_tables
 
-    as_of = watch_list(context).as_of
+    joint = joint_inputs(context)
     settings = context.settings
-    cost = settings.signals.round_trip_cost / 2
-    targets, runs, excluded, summaries = [], [], [], []
+    inputs = joint_risk(context, joint, horizons=[settings.forecast.horizon]) if joint.model.tickers else None
+    volatile = context.read_outputs(VOLATILITY, "step = 1")["ticker"].unique().sort()
+    excluded = [
+        (ticker, Exclusion(Reason.NOT_IN_RISK, f"{ticker} has no fitted volatility, so that its risk is not known"))
+        for ticker in volatile
+        if ticker not in joint.model.tickers
+    ]
+    frames: dict[object, list[pl.DataFrame]] = {table: [] for table in _WRITTEN}
+    drawdowns = newest_drawdowns(context)
+    summaries = []
     for currency, accounts in _accounts(context).items():
-        universe = _universe(context, currency)
-        bars = _bars(context, universe, as_of)
-        market, left_out = _market(context, universe, bars)
-        excluded += [*universe.exclusions, *left_out]
-        for account in accounts or (_model(context, bars, universe, as_of),):
-            proposal = propose(market, account, settings.portfolio, cost=cost)
-            targets.append(proposal.targets)
-            runs.append(proposal.runs)
+        holdable = holdable_tickers(context, joint.model.tickers, currency)
+        excluded += holdable.exclusions
+        own = None if inputs is None else in_currency(inputs, holdable.rates)
+        market = _market(context, joint, own, holdable)
+        for held in accounts or [_model(context, joint, holdable)]:
+            limits = None if own is None else _limits(context, joint, own, holdable, held, drawdowns)
+            proposal = propose(
+                market,
+                held,
+                settings.portfolio,
+                cost=settings.signals.round_trip_cost / 2,
+                act=None if limits is None else limits.act,
+            )
+            frames[TARGETS].append(proposal.targets)
+            frames[PORTFOLIO_RUNS].append(proposal.runs)
             summaries.append(_summary(proposal.runs.row(by_predicate=pl.col("in_use"), named=True)))
-    exclusions = exclusions_frame(context.stage.name, excluded).unique(["ticker", "reason"], maintain_order=True)
-    return Result(
-        [
-            Append(TARGETS, context.stamp(pl.concat(targets), cutoff=as_of)),
-            Append(PORTFOLIO_RUNS, context.stamp(pl.concat(runs), cutoff=as_of)),
-            Append(EXCLUSIONS, context.stamp(exclusions, cutoff=as_of)),
-        ],
-        "; ".join(summaries),
+            if own is None or limits is None:
+                continue
+            name = proposed(held.portfolio)
+            frames[LIMIT_EVENTS].append(limit_events_frame(name, limits.events))
+            summaries += [f"LIMIT {event.detail}" for event in limits.events]
+            aimed = dict(proposal.targets.select("ticker", "weight").iter_rows())
+            weights = np.array([aimed.get(ticker, 0.0) for ticker in joint.model.tickers], dtype=np.float64)
+            if weights.any() and np.isfinite(weights).all():
+                risk = portfolio_tables(name, weights, own)
+                for table in _RISK_TABLES:
+                    frames[table].append(risk[table])
+    frames[EXCLUSIONS].append(
+        exclusions_frame(context.stage.name, excluded).unique(["ticker", "reason"], maintain_order=True)
     )
+    writes = [
+        Append(table, context.stamp(pl.concat([table.unstamped_schema.to_frame(), *frames[table]]), cutoff=joint.as_of))
+        for table in _WRITTEN
+    ]
+    return Result(writes, "; ".join(summaries))
 
 
 def _accounts(context: Context) -> dict[str, list[Held]]:
-    """Return the accounts by their base currency; a currency without an account is that of the model portfolio.
-
-    There are no accounts in the lake yet: views `positions` and `equity`, for `held_of_accounts`, come with the ledger.
-    """
-    return {context.settings.portfolio.currency: []}
+    """Return the accounts by their base currency; a currency without an account is that of the model portfolio."""
+    found: dict[str, list[Held]] = {}
+    for held in accounts_held(context):
+        found.setdefault(held.currency, []).append(held)
+    return found or {context.settings.portfolio.currency: []}
 
 
 def _summary(used: dict[str, object]) -> str:
@@ -100,131 +165,108 @@ def _summary(used: dict[str, object]) -> str:
     )
 
 
-def _universe(context: Context, base: str) -> _Universe:
-    """Return the tickers with a volatility that can be held in a currency, and those left out."""
-    volatility = context.read_outputs(VOLATILITY, "step = 1")
-    tickers = sorted(volatility["ticker"].unique())
-    told = {row["ticker"]: row["currency"] for row in context.known_rows(_CURRENCIES, ())}
-    currencies = {HUNDREDTHS.get(currency, currency) for currency in told.values()} | {base}
-    kept, rates, units, excluded = [], {}, {}, []
-    for ticker in tickers:
-        unit = told.get(ticker, base)
-        currency = HUNDREDTHS.get(unit, unit)
-        units[ticker] = 0.01 if unit in HUNDREDTHS else 1.0
-        if is_rate(ticker, currencies | {"USD", "EUR"}):
-            detail = f"{ticker} is a rate of exchange: it values other tickers, and is not held"
-            excluded.append((ticker, Exclusion(Reason.IS_A_RATE, detail)))
-            continue
-        if currency != base:
-            rate = rate_of(currency, base, tickers)
-            if rate is None:
-                detail = f"there is no rate of {currency} in {base}; add its bars: pm universe add {currency}{base}=X"
-                excluded.append((ticker, Exclusion(Reason.NO_RATE, detail)))
-                continue
-            rates[ticker] = rate
-        kept.append(ticker)
-    return _Universe(tuple(kept), rates, units, excluded)
+def _places(joint: JointInputs, holdable: Holdable) -> list[int]:
+    return [joint.model.tickers.index(ticker) for ticker in holdable.tickers]
 
 
-def _bars(context: Context, universe: _Universe, as_of: date) -> pl.DataFrame:
-    """Return the newest bars of the tickers and of their rates: ticker, date, close, adj_factor."""
-    tickers = sorted({*universe.tickers, *(rate for rate, _ in universe.rates.values())})
-    bars = context.read(
-        BARS,
-        "date <= ?",
-        [as_of],
-        among={"ticker": tickers},
-        columns=("ticker", "date", "close", "adj_factor"),
-    )
-    sessions = context.settings.portfolio.scenario_sessions
-    return bars.group_by("ticker", maintain_order=True).tail(sessions + 1)
+def _among(drawn: Scenarios, holdable: Holdable, places: list[int]) -> Scenarios:
+    from pm.risk.scenarios import Scenarios
+
+    return Scenarios(holdable.tickers, drawn.horizon, drawn.returns[:, places], drawn.probabilities)
 
 
-def _market(context: Context, universe: _Universe, bars: pl.DataFrame) -> tuple[Market, list[tuple[str, Exclusion]]]:
-    """Return the scenarios, prices and views of the tickers, and those left out for too few returns."""
+def _market(context: Context, joint: JointInputs, inputs: RiskInputs | None, holdable: Holdable) -> Market:
+    """Return the scenarios, prices, covariance and views of the tickers that can be held."""
+    from pm.portfolio.currencies import to_base_currency
     from pm.portfolio.edges import edge_views
-    from pm.portfolio.history import MIN_RETURNS, drawn_scenarios, standardised_returns
     from pm.portfolio.propose import Market
+    from pm.risk.covariance import next_covariance
+    from pm.risk.scenarios import Scenarios
     from pm.signals import edge_discoveries
 
-    settings, horizon = context.settings.portfolio, context.settings.forecast.horizon
-    volatility = context.read_outputs(VOLATILITY, "step = ?", [horizon])
-    sigmas = dict(volatility.select("ticker", "cumulative_sigma").iter_rows())
-    returns = log_returns(bars).filter(pl.col("ticker").is_in(list(sigmas)) & pl.col("log_return").is_finite())
-    known, standardised = standardised_returns(returns, settings.scenario_sessions, settings.seed)
-    drawn = drawn_scenarios(
-        known, standardised, sigmas,
-        horizon=horizon, count=settings.scenarios, decay=settings.scenario_decay, seed=settings.seed,
-    )  # fmt: skip
-    usable = [t for t in universe.tickers if t in known and universe.rates.get(t, (t, False))[0] in known]
-    left_out = [
-        (ticker, Exclusion(Reason.TOO_FEW_RETURNS, f"fewer than {MIN_RETURNS} returns on dates that most tickers have"))
-        for ticker in universe.tickers
-        if ticker not in usable
-    ]
-    rates = {ticker: rate for ticker, rate in universe.rates.items() if ticker in usable}
-    scenarios = in_base_currency(drawn, rates)
-    places = [known.index(ticker) for ticker in usable]
-    scenarios = replace(scenarios, tickers=tuple(usable), returns=scenarios.returns[:, places])
+    horizon = context.settings.forecast.horizon
+    if inputs is None:
+        return Market(Scenarios((), horizon, np.empty((1, 0)), np.ones(1)), {})
+    places = _places(joint, holdable)
+    turned = to_base_currency(joint.model.tickers, holdable.rates)[places]
+    covariance = horizon * turned @ next_covariance(joint.model) @ turned.T
     weights = context.read_outputs(MODEL_WEIGHTS, "model = 'ensemble'")
     found = edge_discoveries(weights, context.settings.signals.false_discovery_rate)
     forecasts = context.read_outputs(FORECASTS, "model = 'ensemble'")
-    views = edge_views(forecasts, found.filter("discovered")["ticker"].to_list(), usable, horizon)
-    return Market(scenarios, _prices(bars, universe), views), left_out
+    discovered = found.filter("discovered")["ticker"].to_list()
+    return Market(
+        _among(inputs.scenarios[horizon], holdable, places),
+        last_prices(joint.bars, holdable),
+        edge_views(forecasts, discovered, list(holdable.tickers), horizon),
+        covariance,
+    )
 
 
-def _prices(bars: pl.DataFrame, universe: _Universe) -> dict[str, float]:
-    """Return the last close of each ticker in the currency of the portfolio."""
-    closes = dict(bars.group_by("ticker", maintain_order=True).agg(pl.col("close").last()).iter_rows())
-    return {
-        ticker: closes[ticker] * universe.units[ticker] * _rate(closes, universe.rates.get(ticker))
-        for ticker in universe.tickers
-        if ticker in closes
-    }
+def _limits(
+    context: Context,
+    joint: JointInputs,
+    inputs: RiskInputs,
+    holdable: Holdable,
+    held: Held,
+    drawdowns: dict[str, float | None],
+) -> _Limits:
+    """Return the limits of risk of a portfolio; the model portfolio has no past from which it could have fallen."""
+    from pm.portfolio.held import MODEL
+    from pm.risk.factors import relative_betas
+
+    places = _places(joint, holdable)
+    fallen = 0.0 if held.portfolio == MODEL else drawdowns.get(held.portfolio)
+    prices = last_prices(joint.bars, holdable)
+    newest = joint.bars.group_by("ticker", maintain_order=True).tail(_SESSIONS_TRADED)
+    shares = dict(newest.group_by("ticker").agg((pl.col("close") * pl.col("volume")).mean()).iter_rows())
+    closes = dict(newest.group_by("ticker", maintain_order=True).agg(pl.col("close").last()).iter_rows())
+    traded = [
+        np.nan
+        if shares.get(ticker) is None or ticker not in prices
+        else shares[ticker] * prices[ticker] / closes[ticker]
+        for ticker in holdable.tickers
+    ]
+    return _Limits(
+        context,
+        held,
+        float("nan") if fallen is None else -fallen,
+        _among(inputs.scenarios[context.settings.risk.limit_horizon], holdable, places),
+        relative_betas(joint.model)[places],
+        np.array(traded, dtype=np.float64),
+    )
 
 
-def _rate(closes: dict[str, float], rate: RateOf | None) -> float:
-    if rate is None:
-        return 1.0
-    ticker, inverted = rate
-    return 1 / closes[ticker] if inverted else closes[ticker]
-
-
-def _model(context: Context, bars: pl.DataFrame, universe: _Universe, as_of: date) -> Held:
+def _model(context: Context, joint: JointInputs, holdable: Holdable) -> Held:
     """Return the model portfolio: what the targets of the run before have become since."""
     from pm.portfolio.held import MODEL, Held, drifted_weights
 
     settings = context.settings.portfolio
-    last = context.rows(_LAST_TARGETS, [MODEL, as_of, context.run_id])
+    last = context.rows(_LAST_TARGETS, [MODEL, joint.as_of, context.run_id])
     if not last:
         return Held(MODEL, settings.currency, settings.model_equity)
-    then = last[0]["cutoff"]
-    before = bars.filter(pl.col("date") <= then)
-    growth = _base_prices(bars, universe)
-    start = _base_prices(before, universe)
+    growth = adjusted_prices(joint.bars, holdable)
+    start = adjusted_prices(joint.bars.filter(pl.col("date") <= last[0]["cutoff"]), holdable)
     moved = {ticker: growth[ticker] / start[ticker] for ticker in growth if ticker in start}
     weights = drifted_weights({row["ticker"]: row["weight"] for row in last if row["weight"]}, moved)
     return Held(MODEL, settings.currency, settings.model_equity, weights)
 
 
-def _base_prices(bars: pl.DataFrame, universe: _Universe) -> dict[str, float]:
-    """Return the last adjusted close of each ticker, times its rate."""
-    latest = bars.group_by("ticker", maintain_order=True).agg(adjusted_close().last())
-    closes = dict(latest.iter_rows())
-    return {
-        ticker: closes[ticker] * _rate(closes, universe.rates.get(ticker))
-        for ticker in universe.tickers
-        if ticker in closes and universe.rates.get(ticker, (ticker, False))[0] in closes
-    }
-
+_WRITTEN = (TARGETS, PORTFOLIO_RUNS, *_RISK_TABLES, LIMIT_EVENTS, EXCLUSIONS)
 
 STAGE = Stage(
     "portfolio",
     _compute,
-    reads=(*WATCH_LIST_TABLES, VOLATILITY, FORECASTS, MODEL_WEIGHTS),
-    past=(RUNS,),
-    writes=(TARGETS, PORTFOLIO_RUNS, EXCLUSIONS),
-    sections=("portfolio", "signals.round_trip_cost", "signals.false_discovery_rate", "forecast.horizon"),
-    depends=scope,
+    reads=(*JOINT_TABLES, FORECASTS, MODEL_WEIGHTS),
+    past=(RUNS, *HELD_TABLES),
+    writes=_WRITTEN,
+    views=HELD_VIEWS,
+    sections=(
+        *JOINT_SECTIONS,
+        "portfolio",
+        "signals.round_trip_cost",
+        "signals.false_discovery_rate",
+        "forecast.horizon",
+    ),
+    depends=lambda context: [scope(context), held_version(context)],
 )
-"""Propose a portfolio from what the run forecast, and from the targets of the run before."""
+"""Propose a portfolio for each account from what the run forecast; without an account, for the model portfolio."""

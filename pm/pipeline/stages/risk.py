@@ -1,19 +1,21 @@
-"""Stage `risk`: what the portfolio can lose, what adds to that, how it would do in stress, and what it moves with."""
+"""Stage `risk`: what each account can lose, what adds to that, how it would do in stress, and what it moves with."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from pm.exclusions import Exclusion, exclusions_frame
-from pm.pipeline.joint import JOINT_SECTIONS, JOINT_TABLES, joint_inputs
+from pm.pipeline.holdable import holdable_tickers
+from pm.pipeline.holdings import HELD_TABLES, HELD_VIEWS, accounts_held, held_version
+from pm.pipeline.joint import JOINT_SECTIONS, JOINT_TABLES, in_currency, joint_inputs, joint_risk
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import scope
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
-from pm.prices import log_returns
 from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.risk import (
     EXPOSURES,
@@ -27,42 +29,87 @@ from pm.tables.vocabulary import Reason, RiskMethod
 
 if TYPE_CHECKING:
     from pm.risk.joint import JointModel
+    from pm.risk.portfolio_tables import RiskInputs
     from pm.settings import RiskSettings
+    from pm.typing import FloatArray
 
 __all__ = ["MODEL_PORTFOLIO", "STAGE"]
 
 MODEL_PORTFOLIO = "model"
-"""Name of the portfolio of equal weights that stands in while nothing is held."""
-_EVERY_RETURN = 1_000_000
-"""Window that no history fills: stress tests look at all of it."""
+"""Name of the portfolio of equal weights that stands in where there is no account."""
+
+
+@dataclass(frozen=True)
+class _Portfolio:
+    """A portfolio whose risk is computed: its weights in the model's tickers, and the inputs in its currency."""
+
+    name: str
+    weights: FloatArray
+    inputs: RiskInputs
 
 
 def _compute(context: Context) -> Result:
     from pm.risk.factor_tables import principal_tables, published_tables
-    from pm.risk.history_matrix import return_matrix
-    from pm.risk.portfolio_tables import portfolio_tables, risk_inputs
-    from pm.volatility.series import usable_returns
+    from pm.risk.portfolio_tables import portfolio_tables
 
     settings = context.settings.risk
     joint = joint_inputs(context)
     model = joint.model
-    excluded = exclusions_frame(context.stage.name, _exclusions(model))
-    writes = [Append(EXCLUSIONS, context.stamp(excluded, cutoff=joint.as_of))]
+    excluded = _exclusions(model)
     if not model.tickers:
-        return Result(writes, "no ticker has a volatility, from which risk is computed")
-    dates, returns = return_matrix(usable_returns(log_returns(joint.bars), _EVERY_RETURN), model.tickers)
-    weights = np.full(len(model.tickers), 1.0 / len(model.tickers))
-    inputs = risk_inputs(model, dates, returns, settings=settings, ewma_lambda=context.settings.volatility.ewma_lambda)
-    frames = portfolio_tables(MODEL_PORTFOLIO, weights, inputs)
-    entities = {f"portfolio {MODEL_PORTFOLIO}": weights}
-    principal = principal_tables(model, dates, returns, entities, count=settings.factors)
+        none = Append(EXCLUSIONS, context.stamp(exclusions_frame(context.stage.name, excluded), cutoff=joint.as_of))
+        return Result([none], "no ticker has a volatility, from which risk is computed")
+    inputs = joint_risk(context, joint)
+    portfolios, summaries = _portfolios(context, inputs, excluded)
+    found = [portfolio_tables(own.name, own.weights, own.inputs) for own in portfolios]
+    frames = {
+        table: pl.concat([table.unstamped_schema.to_frame(), *(one[table] for one in found)])
+        for table in (PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS, LIMIT_EVENTS)
+    }
+    entities = {f"portfolio {own.name}": own.weights for own in portfolios}
+    principal = principal_tables(model, inputs.dates, inputs.returns, entities, count=settings.factors)
     published = published_tables(
         joint.bars, model.tickers, entities, context.workspace.root, factor_file=settings.factor_file
     )
     for place, table in enumerate((FACTOR_RETURNS, EXPOSURES)):
         frames[table] = pl.concat([principal[place], published[place]])
-    writes += [Append(table, context.stamp(frame, cutoff=joint.as_of)) for table, frame in frames.items()]
-    return Result(writes, _summary(frames[PORTFOLIO_RISK], settings))
+    frames[EXCLUSIONS] = exclusions_frame(context.stage.name, excluded).unique(
+        ["ticker", "reason"], maintain_order=True
+    )
+    summaries += [_summary(own.name, frames[PORTFOLIO_RISK], settings) for own in portfolios]
+    writes = [Append(table, context.stamp(frame, cutoff=joint.as_of)) for table, frame in frames.items()]
+    return Result(writes, "; ".join(summaries))
+
+
+def _portfolios(
+    context: Context, inputs: RiskInputs, excluded: list[tuple[str, Exclusion]]
+) -> tuple[list[_Portfolio], list[str]]:
+    """Return what accounts hold, or the model portfolio where there is none, and why an account is left out.
+
+    Held tickers whose risk is not known are added to `excluded`.
+    """
+    tickers = inputs.model.tickers
+    accounts = accounts_held(context)
+    if not accounts:
+        return [_Portfolio(MODEL_PORTFOLIO, np.full(len(tickers), 1.0 / len(tickers)), inputs)], []
+    portfolios, left_out = [], []
+    for held in accounts:
+        if held.problem is not None:
+            left_out.append(f"account {held.portfolio}: its risk is not known, since {held.problem}")
+            continue
+        holdable = holdable_tickers(context, tickers, held.currency)
+        unknown = sorted(set(held.weights) - set(holdable.tickers))
+        excluded += [
+            (ticker, Exclusion(Reason.NOT_IN_RISK, f"account {held.portfolio} holds {ticker}: its risk is not known"))
+            for ticker in unknown
+        ]
+        known = {ticker: weight for ticker, weight in held.weights.items() if ticker not in unknown}
+        if not known:
+            left_out.append(f"account {held.portfolio} holds nothing whose risk is known")
+            continue
+        weights = np.array([known.get(ticker, 0.0) for ticker in tickers], dtype=np.float64)
+        portfolios.append(_Portfolio(held.portfolio, weights, in_currency(inputs, holdable.rates)))
+    return portfolios, left_out
 
 
 def _exclusions(model: JointModel) -> list[tuple[str, Exclusion]]:
@@ -74,23 +121,25 @@ def _exclusions(model: JointModel) -> list[tuple[str, Exclusion]]:
     ]
 
 
-def _summary(risk: pl.DataFrame, settings: RiskSettings) -> str:
+def _summary(portfolio: str, risk: pl.DataFrame, settings: RiskSettings) -> str:
     """Return the expected shortfall at the highest level over the longest horizon, in a sentence."""
     horizon, level = max(settings.horizons), max(settings.levels)
     found = risk.filter(
-        (pl.col("method") == RiskMethod.JOINT) & (pl.col("horizon") == horizon) & (pl.col("level") == level)
+        (pl.col("portfolio") == portfolio)
+        & (pl.col("method") == RiskMethod.JOINT)
+        & (pl.col("horizon") == horizon)
+        & (pl.col("level") == level)
     ).row(0, named=True)
     tail = f"{100.0 * (1.0 - level):.4g}%"
-    return (
-        f"model portfolio of equal weights: in the worst {tail} of cases it loses {found['es']:.1%} over "
-        f"{plural(horizon, 'session')}"
-    )
+    whose = "model portfolio of equal weights" if portfolio == MODEL_PORTFOLIO else f"account {portfolio}"
+    return f"{whose}: in the worst {tail} of cases it loses {found['es']:.1%} over {plural(horizon, 'session')}"
 
 
 STAGE = Stage(
     "risk",
     _compute,
     reads=JOINT_TABLES,
+    past=HELD_TABLES,
     writes=(
         PORTFOLIO_RISK,
         RISK_CONTRIBUTIONS,
@@ -100,7 +149,8 @@ STAGE = Stage(
         EXPOSURES,
         EXCLUSIONS,
     ),
-    sections=(*JOINT_SECTIONS, "volatility.ewma_lambda"),
-    depends=scope,
+    views=HELD_VIEWS,
+    sections=JOINT_SECTIONS,
+    depends=lambda context: [scope(context), held_version(context)],
 )
-"""Compute the risk of a model portfolio of equal weights in all tickers of the run."""
+"""Compute the risk of what accounts hold; without an account, of equal weights in all tickers of the run."""
