@@ -13,6 +13,8 @@ from pm.errors import NoResultsError
 from pm.plural import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from pm.lake import Lake
@@ -45,11 +47,11 @@ def show(context: typer.Context, run: _Run = None) -> None:
 
     with open_reader(context) as lake, lake.reading():
         shown, made_by = _run_with_risk(lake, run)
-        measures = lake.select("portfolio_risk", run_id=made_by)
+        measures = _of_run(lake, "portfolio_risk", made_by)
         print_look(lake, shown)
         for portfolio in measures["portfolio"].unique(maintain_order=True):
             own = measures.filter(portfolio=portfolio)
-            _say_what_is_held(portfolio, lake)
+            _say_what_it_is(portfolio)
             print_frame(_measures(own), formats=_SHARES, title=f"Risk of portfolio {portfolio}, as of {_day(own)}")
             print_lines(
                 "",
@@ -59,7 +61,7 @@ def show(context: typer.Context, run: _Run = None) -> None:
                 "",
             )
             level, horizon = float(own["level"].max()), int(own["horizon"].max())  # type: ignore[arg-type]
-            parts = lake.select("risk_contributions", run_id=made_by, portfolio=portfolio, horizon=horizon, level=level)
+            parts = _of_run(lake, "risk_contributions", made_by, portfolio=portfolio, horizon=horizon, level=level)
             print_frame(
                 _contributions(parts),
                 formats={"weight": ".1%", "of ES": ".2%", "share": ".1%", "alone": ".2%"},
@@ -77,10 +79,10 @@ def stress(context: typer.Context, run: _Run = None) -> None:
     with open_reader(context) as lake, lake.reading():
         shown, made_by = _run_with_risk(lake, run)
         print_look(lake, shown)
-        results = lake.select("stress_results", run_id=made_by)
+        results = _of_run(lake, "stress_results", made_by)
         for portfolio in results["portfolio"].unique(maintain_order=True):
             own = results.filter(portfolio=portfolio)
-            _say_what_is_held(portfolio, lake)
+            _say_what_it_is(portfolio)
             print_frame(
                 own.select(
                     "scenario", "sessions", own["portfolio_return"].alias("return"), "covered", "start_date", "end_date"
@@ -113,8 +115,7 @@ def limits(context: typer.Context, run: _Run = None) -> None:
         print_lines("There are no limits: see config/risk.yml.")
     with open_reader(context) as lake, lake.reading():
         shown = run_to_show(lake, run)
-        made_by = sorted(set(outputs_of(lake, shown).values()))
-        events = lake.select("limit_history", run_id=made_by)
+        events = _of_run(lake, "limit_history", outputs_of(lake, shown))
         print_lines("")
         if events.is_empty():
             print_lines(f"No limit was exceeded in run {shown}.")
@@ -155,8 +156,8 @@ def backtest(
         _print_backtest(lake, result.outputs["risk_history"])
 
 
-def _run_with_risk(lake: Lake, run: str | None) -> tuple[str, str]:
-    """Return the run to show, and the run whose rows are its risk.
+def _run_with_risk(lake: Lake, run: str | None) -> tuple[str, dict[str, str]]:
+    """Return the run to show, and for each of its stages the run whose rows are its result.
 
     Raises
     ------
@@ -164,19 +165,33 @@ def _run_with_risk(lake: Lake, run: str | None) -> tuple[str, str]:
         The run computed no risk.
     """
     shown = run_to_show(lake, run)
-    made_by = outputs_of(lake, shown).get("risk")
-    if made_by is None or not lake.select_rows("portfolio_risk", columns=("portfolio",), limit=1, run_id=made_by):
+    made_by = outputs_of(lake, shown)
+    if _of_run(lake, "portfolio_risk", made_by).is_empty():
         raise NoResultsError("The run computed no risk.", where=f"run {shown}", hint=f"pm runs show {shown}; pm run")
     return shown, made_by
 
 
-def _say_what_is_held(portfolio: str, lake: Lake) -> None:
-    """Say so if the portfolio is only a model."""
-    from pm.cli.render import print_lines
+def _of_run(lake: Lake, table: str, made_by: Mapping[str, str], **equal: object) -> pl.DataFrame:
+    """Return the rows of what is held, which stage risk made, then those of the targets, which stage portfolio made."""
+    import polars as pl
 
-    del lake
+    from pm.tables.risk import proposed
+
+    is_proposed = pl.col("portfolio").str.ends_with(proposed(""))
+    held = lake.select(table, run_id=made_by.get("risk", ""), **equal).filter(~is_proposed)
+    aimed = lake.select(table, run_id=made_by.get("portfolio", ""), **equal).filter(is_proposed)
+    return pl.concat([held, aimed])
+
+
+def _say_what_it_is(portfolio: str) -> None:
+    """Say so if a portfolio is only a model, or not held yet."""
+    from pm.cli.render import print_lines
+    from pm.tables.risk import proposed
+
     if portfolio == "model":
-        print_lines("Nothing is held: this is about a model portfolio of equal weights in all tickers.")
+        print_lines("There is no account: this is about a model portfolio of equal weights in all tickers.")
+    elif portfolio.endswith(proposed("")):
+        print_lines(f"What the run aims at for portfolio {portfolio.removesuffix(proposed(''))}.")
 
 
 _SHARES = {"level": ".4g", "VaR": ".2%", "± VaR": ".2%", "ES": ".2%", "± ES": ".2%", "scenarios": ",d"}

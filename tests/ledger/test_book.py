@@ -18,11 +18,11 @@ START = date(2024, 1, 1)
 ACCOUNT = {"account": "main", "currency": "USD", "fractional": False, "lot_method": "fifo"}
 
 
-def new_book(**values: Any) -> Book:
+def new_book(**values: Any) -> Book:  # noqa: ANN401 - columns of tables
     return Book.of(ACCOUNT | values, [], [])
 
 
-def trade(name: str, side: str, shares: str, price: str, **values: Any) -> Trade:
+def trade(name: str, side: str, shares: str, price: str, **values: Any) -> Trade:  # noqa: ANN401 - columns of tables
     known: dict[str, Any] = {
         "ticker": "AAA", "currency": "USD", "commission": D(0), "rate": D(1), "date": START, "source": "paper",
     }  # fmt: skip

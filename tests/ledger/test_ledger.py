@@ -101,7 +101,7 @@ def test_an_order_is_never_sent_twice() -> None:
     assert OrderState.PLANNED not in reached
 
 
-def _order(**values: Any) -> dict[str, Any]:
+def _order(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - columns of tables
     return {"order_id": "o", "quantity": D(10), "limit_price": D(90), "stop_price": None, "sequence": 1} | values
 
 

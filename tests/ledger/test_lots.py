@@ -83,8 +83,8 @@ def test_a_fractional_account_keeps_fractions() -> None:
 def test_fifo_equals_a_queue_of_single_shares(trades: list[tuple[int, int, bool]]) -> None:
     queue: deque[int] = deque()
     gain, lots, ours = 0, [], D(0)
-    for place, (shares, price, is_sale) in enumerate(trades):
-        shares = min(shares, len(queue)) if is_sale else shares
+    for place, (wanted, price, is_sale) in enumerate(trades):
+        shares = min(wanted, len(queue)) if is_sale else wanted
         if not shares:
             continue
         if is_sale:
