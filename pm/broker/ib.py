@@ -220,6 +220,7 @@ class InteractiveBrokers:
     def _order(self, request: OrderRequest) -> Any:  # noqa: ANN401 - a type of the library
         action = "BUY" if request.side == Side.BUY else "SELL"
         shares = float(request.quantity)
+        order: Any
         if request.order_type == OrderType.LIMIT and request.limit_price is not None:
             order = self._library.LimitOrder(action, shares, float(request.limit_price))
         elif request.order_type == OrderType.STOP and request.stop_price is not None:

@@ -124,6 +124,12 @@ class Table:
         self.require_columns(frame.columns)
         return frame.select(pl.col(name).cast(dtype) for name, dtype in self.polars_schema.items())
 
+    def together(self, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """Return the rows of frames, one after the other, with this table's columns without the stamp, of its types."""
+        schema = self.unstamped_schema
+        parts = [frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items()) for frame in frames]
+        return pl.concat([schema.to_frame(), *parts])
+
     def require_columns(self, names: Iterable[str]) -> None:
         """Check that these are the names of this table's columns, in any order.
 

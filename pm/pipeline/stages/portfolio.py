@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pm.risk.limits import LimitEvent
     from pm.risk.portfolio_tables import RiskInputs
     from pm.risk.scenarios import Scenarios
+    from pm.tables.declaration import Table
     from pm.typing import FloatArray
 
 __all__ = ["STAGE"]
@@ -105,7 +106,7 @@ def _compute(context: Context) -> Result:
         for ticker in volatile
         if ticker not in joint.model.tickers
     ]
-    frames: dict[object, list[pl.DataFrame]] = {table: [] for table in _WRITTEN}
+    frames: dict[Table, list[pl.DataFrame]] = {table: [] for table in _WRITTEN}
     drawdowns = newest_drawdowns(context)
     summaries = []
     for currency, accounts in _accounts(context).items():
@@ -139,10 +140,7 @@ def _compute(context: Context) -> Result:
     frames[EXCLUSIONS].append(
         exclusions_frame(context.stage.name, excluded).unique(["ticker", "reason"], maintain_order=True)
     )
-    writes = [
-        Append(table, context.stamp(pl.concat([table.unstamped_schema.to_frame(), *frames[table]]), cutoff=joint.as_of))
-        for table in _WRITTEN
-    ]
+    writes = [Append(table, context.stamp(table.together(frames[table]), cutoff=joint.as_of)) for table in _WRITTEN]
     return Result(writes, "; ".join(summaries))
 
 

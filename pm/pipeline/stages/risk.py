@@ -63,7 +63,7 @@ def _compute(context: Context) -> Result:
     portfolios, summaries = _portfolios(context, inputs, excluded)
     found = [portfolio_tables(own.name, own.weights, own.inputs) for own in portfolios]
     frames = {
-        table: pl.concat([table.unstamped_schema.to_frame(), *(one[table] for one in found)])
+        table: table.together(one[table] for one in found)
         for table in (PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS, LIMIT_EVENTS)
     }
     entities = {f"portfolio {own.name}": own.weights for own in portfolios}
