@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pm.pipeline.stage import Context
     from pm.pipeline.writes import Write
 
-__all__ = ["Prices", "equity_of", "is_halted", "ledger_day", "new_rows", "prices_of", "read_ledger"]
+__all__ = ["Prices", "equity_of", "is_halted", "ledger_day", "new_rows", "prices_of", "rates_of", "read_ledger"]
 
 
 def read_ledger(context: Context) -> Ledger:
