@@ -70,13 +70,7 @@ def print_accounts(lake: Lake) -> None:
     """Print the accounts, what each is worth, and how it did."""
     from pm.cli.render import print_frame, print_lines
 
-    frame = lake.query(
-        "SELECT a.account, a.broker, a.currency, e.cash, e.positions_value AS positions, e.equity, p.deposits, "
-        "p.realised_gain AS realised, p.total_return AS return, p.max_drawdown AS drawdown, e.date AS day "
-        "FROM accounts AS a "
-        "LEFT JOIN (FROM equity QUALIFY row_number() OVER (PARTITION BY account ORDER BY date DESC) = 1) AS e "
-        "USING (account) LEFT JOIN performance AS p USING (account) ORDER BY a.account"
-    )
+    frame = lake.select("latest_accounts", order=("account",))
     if frame.is_empty():
         print_lines("There is no account. Open one: pm account open --cash 100000")
         return
