@@ -164,7 +164,8 @@ def _later(fetches: pl.DataFrame) -> pl.DataFrame:
     """Return the newest fetch of each ticker as if it had been now, due at a time in the future."""
     now, later = utc_now(), datetime(2200, 1, 1)  # noqa: DTZ001 - times of the lake have no zone
     newest = fetches.sort("fetched_at").unique("ticker", keep="last", maintain_order=True)
-    return newest.with_columns(fetched_at=pl.lit(now).cast(pl.Datetime("us")), due_at=pl.lit(later).cast(pl.Datetime("us")))
+    moment = pl.Datetime("us")
+    return newest.with_columns(fetched_at=pl.lit(now, moment), due_at=pl.lit(later, moment))
 
 
 if __name__ == "__main__":
