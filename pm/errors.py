@@ -19,7 +19,8 @@
     ├── NoResultsError              16   no run is done yet, every ticker was left out, or no policy trained
     ├── IncompleteError             17   some tickers or files could not be fetched; the others are in
     ├── ScheduleError               18   nothing can be scheduled here, or the scheduled nights do not go well
-    └── StaleError                  19   the newest bars of some tickers are too old, though their vendors answered
+    ├── StaleError                  19   the newest bars of some tickers are too old, though their vendors answered
+    └── ModelError                  20   a language model is missing, damaged or too large, or its process died
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -38,6 +39,7 @@ __all__ = [
     "InputError",
     "LakeBusyError",
     "LakeError",
+    "ModelError",
     "NoResultsError",
     "PmError",
     "QueryError",
@@ -228,6 +230,15 @@ class StaleError(PmError):
     """Vendors have no bars of some tickers that are new enough; whatever was asked for is done and recorded."""
 
     exit_code = 19
+
+
+class ModelError(PmError):
+    """A language model does not exist, is not installed, damaged, too large or too slow, or its process died.
+
+    Only commands about models end so: a run goes on without a model.
+    """
+
+    exit_code = 20
 
 
 _COMPARED = 100

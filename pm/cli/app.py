@@ -17,12 +17,14 @@ from typer.core import TyperGroup
 from pm import __version__
 from pm.cli import (
     actions,
+    ask,
     data,
     evaluate,
     forecast,
     import_,
     init,
     lake,
+    models,
     policy,
     quarantine,
     refresh,
@@ -33,6 +35,7 @@ from pm.cli import (
     sources,
     sql,
     tables,
+    text,
     universe,
 )
 from pm.cli.context import Options
@@ -105,12 +108,15 @@ def _command_line() -> typer.Typer:
     app.command("sql")(sql.sql)
     app.command("tables")(tables.tables)
     app.command("quarantine")(quarantine.quarantine)
+    app.command("ask")(ask.ask)
     app.add_typer(runs.app, name="runs")
     app.add_typer(actions.app, name="actions")
     app.add_typer(universe.app, name="universe")
     app.add_typer(sources.app, name="sources")
     app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
+    app.add_typer(models.app, name="models")
+    app.add_typer(text.app, name="text")
     app.add_typer(lake.app, name="lake")
     app.add_typer(schedule.app, name="schedule")
     return app

@@ -46,6 +46,7 @@ __all__ = [
     "check_first_run",
     "evaluate_history",
     "import_bars",
+    "import_texts",
     "move_in_universe",
     "open_lake",
     "read_lake",
@@ -464,6 +465,22 @@ def remove_actions(
 
     stages = (removing(ticker, day, kind), check.STAGE)
     return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.ACTIONS)
+
+
+def import_texts(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, texts: pl.DataFrame
+) -> RunResult:
+    """Land texts about tickers, such as those of a file; a text that is in the lake already is left out.
+
+    Parameters
+    ----------
+    texts
+        Columns of `pm.sources.texts.TEXTS_SCHEMA`.
+    """
+    from pm.pipeline.stages.import_texts import importing
+
+    stages = (importing(texts),)
+    return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.TEXTS)
 
 
 def snapshots_to_keep(lake: Lake) -> list[int]:

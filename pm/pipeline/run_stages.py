@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pm.pipeline.stages import check, features, forecast, land, report, signals, texts, volatility
+from pm.pipeline.stages import (
+    check,
+    features,
+    forecast,
+    land,
+    llm,
+    opinions,
+    report,
+    sentiment,
+    signals,
+    texts,
+    volatility,
+)
 
 __all__ = ["RUN_STAGES"]
 
@@ -14,6 +26,9 @@ RUN_STAGES = (
     volatility.STAGE,
     forecast.STAGE,
     signals.STAGE,
+    sentiment.STAGE,  # the language model stays in memory from here on
+    opinions.STAGE,
+    llm.STAGE,
     report.STAGE,
 )
 """The stages of a run; their order follows from the tables that they read and write."""

@@ -3,8 +3,9 @@
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
 from pm.settings.keys import KEYS_FILE, Keys, load_keys, warning_about_keys
 from pm.settings.lake import LakeSettings
+from pm.settings.llm import DEFAULT_MODEL, LlmSettings
 from pm.settings.load import RETIRED, load_settings, with_values
-from pm.settings.process import child_environment, setting_variables, user_config_folder
+from pm.settings.process import child_environment, ollama_folders, setting_variables, user_config_folder
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
 from pm.settings.refresh import VENDOR_NAMES, RefreshSettings
@@ -17,6 +18,7 @@ from pm.settings.volatility import VolatilitySettings
 
 __all__ = [
     "CALENDAR_FEATURES",
+    "DEFAULT_MODEL",
     "KEYS_FILE",
     "RETIRED",
     "VENDOR_NAMES",
@@ -24,6 +26,7 @@ __all__ = [
     "ForecastSettings",
     "Keys",
     "LakeSettings",
+    "LlmSettings",
     "QualitySettings",
     "RefreshSettings",
     "ReportSettings",
@@ -35,6 +38,7 @@ __all__ = [
     "child_environment",
     "load_keys",
     "load_settings",
+    "ollama_folders",
     "redact_credentials",
     "section_values",
     "setting_variables",

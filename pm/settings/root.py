@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pm.settings.forecast import ForecastSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.lake import LakeSettings  # noqa: TC001 - pydantic reads the fields' types
+from pm.settings.llm import LlmSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.quality import QualitySettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.recorded import recorded_values
 from pm.settings.refresh import RefreshSettings  # noqa: TC001 - pydantic reads the fields' types
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     volatility: VolatilitySettings
     forecast: ForecastSettings
     signals: SignalSettings
+    llm: LlmSettings
     report: ReportSettings
 
     @classmethod

@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pm.tables.commentary import COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS, RISK_CONCERNS
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
+from pm.tables.llm import LLM_CALLS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.quality import (
     BAR_FLAGS,
@@ -31,6 +33,7 @@ from pm.tables.sources import (
     TEXT_FETCHES,
     UNIVERSE,
 )
+from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -68,7 +71,14 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             MODEL_WEIGHTS,
             EXCLUSIONS,
             SIGNALS,
+            COMMENTARY,
+            COMMENTARY_CELLS,
+            RISK_ASSESSMENTS,
+            RISK_CONCERNS,
             POLICIES,
+            LLM_CALLS,
+            TEXT_SENTIMENT,
+            LLM_OPINIONS,
             RUNS,
             STAGE_EVENTS,
             DICTIONARY,
