@@ -28,6 +28,7 @@ import numpy as np
 import polars as pl
 
 from pm import clock
+from pm.clock import utc_now
 from pm.pipeline import Request, add_to_universe, open_lake, refresh_bars
 from pm.pipeline.events import Event, StageEnded
 from pm.settings import load_settings
@@ -160,8 +161,11 @@ def _nothing_due(folder: Path) -> None:
 
 
 def _later(fetches: pl.DataFrame) -> pl.DataFrame:
-    """Return the fetches with a time in the future from which they are due."""
-    return fetches.with_columns(due_at=pl.lit(datetime(2200, 1, 1)).cast(pl.Datetime("us")))  # noqa: DTZ001
+    """Return the newest fetch of each ticker as if it had been now, due at a time in the future."""
+    now, later = utc_now(), datetime(2200, 1, 1)  # noqa: DTZ001 - times of the lake have no zone
+    newest = fetches.sort("fetched_at").unique("ticker", keep="last", maintain_order=True)
+    moment = pl.Datetime("us")
+    return newest.with_columns(fetched_at=pl.lit(now, moment), due_at=pl.lit(later, moment))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ __all__ = [
     "exchange_codes",
     "last_closed",
     "next_close",
+    "next_open",
     "next_sessions",
     "sessions_between",
 ]
@@ -23,6 +24,8 @@ SESSIONS_PER_YEAR = 252
 
 _LONGEST_CLOSURE = timedelta(days=30)
 """Time longer than any exchange is closed."""
+_EARLIEST, _LATEST = date(1900, 1, 1), date(2200, 1, 1)
+"""First and last day of the calendars of exchanges: the library fails on days that pandas cannot tell."""
 _SATURDAY = 5
 """Number of the weekday."""
 
@@ -125,6 +128,53 @@ def next_close(exchange: str | None, after: date) -> datetime:
     return datetime.combine(after + _LONGEST_CLOSURE, time(), UTC).replace(tzinfo=None)
 
 
+def next_open(exchange: str | None, moment: datetime) -> tuple[date, datetime]:
+    """Return the first session that opens after a moment in UTC, and the time in UTC at which it does.
+
+    Parameters
+    ----------
+    exchange
+        ISO 10383 code of the exchange. If it is None, and beyond the last day of its calendar, each day from Monday to
+        Friday is a session that opens at midnight UTC.
+    moment
+        A moment in UTC, without a zone. A session that opens at this very moment is not the next one. A moment before
+        1900 counts as the first of 1900, and one after 2199 as the first of 2200.
+
+    Raises
+    ------
+    SettingsError
+        The exchange code is unknown.
+    """
+    first, last = (datetime.combine(end, time(), UTC).replace(tzinfo=None) for end in (_EARLIEST, _LATEST))
+    moment = min(max(moment, first), last)
+    # An exchange in the east opens on the day before, as the clock in UTC has it.
+    day = moment.date() - timedelta(days=1)
+    for session, opening in _opens(exchange, day, day + _LONGEST_CLOSURE):
+        if opening > moment:
+            return session, opening
+    day += _LONGEST_CLOSURE
+    return day, datetime.combine(day, time(), UTC).replace(tzinfo=None)
+
+
+@lru_cache(maxsize=4096)
+def _opens(exchange: str | None, start: date, end: date) -> tuple[tuple[date, datetime], ...]:
+    """Return the sessions from `start` to `end`, both included, each with the time in UTC at which it opens."""
+    opens: list[tuple[date, datetime]] = []
+    if exchange is not None:
+        calendar = _of_decades(exchange, start, end)
+        first, last = max(start, calendar.first_session.date()), min(end, calendar.last_session.date())
+        if first <= last:
+            times = calendar.opens[str(first) : str(last)]
+            opens = [(day.date(), opening.to_pydatetime().replace(tzinfo=None)) for day, opening in times.items()]
+        start = max(start, calendar.last_session.date() + timedelta(days=1))
+    day = start
+    while day <= end:
+        if day.weekday() < _SATURDAY:
+            opens.append((day, datetime.combine(day, time(), UTC).replace(tzinfo=None)))
+        day += timedelta(days=1)
+    return tuple(opens)
+
+
 def exchange_codes() -> list[str]:
     """Return the codes of all exchanges that have a calendar."""
     import exchange_calendars  # takes 0.4 s to import
@@ -134,7 +184,8 @@ def exchange_codes() -> list[str]:
 
 
 def _of_decades(exchange: str, start: date, end: date) -> Any:  # noqa: ANN401 - the library is untyped
-    """Return the calendar of an exchange over the decades around two days."""
+    """Return the calendar of an exchange over the decades around two days, as far as they are from 1900 to 2200."""
+    start, end = (min(max(day, _EARLIEST), _LATEST) for day in (start, end))
     return _calendar(exchange, date(start.year // 10 * 10, 1, 1), date(end.year // 10 * 10 + 10, 12, 31))
 
 

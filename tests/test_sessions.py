@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pm.errors import SettingsError
-from pm.sessions import closes_between, last_closed, next_close, next_sessions, sessions_between
+from pm.sessions import closes_between, last_closed, next_close, next_open, next_sessions, sessions_between
 
 
 def _closed(exchange: str, *days: date) -> bool:
@@ -103,3 +103,42 @@ def test_early_closes_are_known_and_unknown_exchanges_close_at_midnight() -> Non
     friday = closes_between(None, date(2024, 7, 5), date(2024, 7, 7))
     assert [(day, close.isoformat()) for day, close in friday] == [(date(2024, 7, 5), "2024-07-06T00:00:00")]
     assert next_close(None, date(2024, 7, 5)).isoformat() == "2024-07-09T00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "moment", "session", "opening"),
+    [
+        ("XNYS", "2024-01-12 14:29:59", "2024-01-12", "2024-01-12 14:30"),
+        ("XNYS", "2024-01-12 14:30", "2024-01-16", "2024-01-16 14:30"),  # at the open; then a weekend and a holiday
+        ("XNYS", "2024-07-03 20:00", "2024-07-05", "2024-07-05 13:30"),  # summer time
+        ("XTKS", "2024-01-10 23:59", "2024-01-11", "2024-01-11 00:00"),
+        ("XASX", "2024-01-10 22:30", "2024-01-11", "2024-01-10 23:00"),  # opens on the day before, in UTC
+        (None, "2024-01-12 00:00", "2024-01-15", "2024-01-15 00:00"),
+        (None, "2024-01-11 12:00", "2024-01-12", "2024-01-12 00:00"),
+    ],
+)
+def test_the_next_open_is_the_first_after_a_moment(
+    exchange: str | None, moment: str, session: str, opening: str
+) -> None:
+    found = next_open(exchange, datetime.fromisoformat(moment))
+    assert found == (date.fromisoformat(session), datetime.fromisoformat(opening))
+
+
+def test_the_next_open_is_found_by_going_through_all_opens() -> None:
+    import exchange_calendars
+
+    calendar = exchange_calendars.get_calendar("XLON", start="2023-01-01", end="2024-12-31")
+    opens = [(day.date(), at.to_pydatetime().replace(tzinfo=None)) for day, at in calendar.opens.items()]
+    moment = datetime(2023, 3, 1, 3, 17)  # noqa: DTZ001
+    while moment < datetime(2024, 6, 1):  # noqa: DTZ001
+        assert next_open("XLON", moment) == next(pair for pair in opens if pair[1] > moment)
+        moment += timedelta(hours=13, minutes=11)
+
+
+@pytest.mark.parametrize("exchange", ["XNYS", "XKRX", "24/7", None])
+def test_a_moment_of_any_year_has_a_next_open(exchange: str | None) -> None:
+    moments = [datetime(year, 9, 21) for year in (1, 1500, 1677, 2262, 9999)]  # noqa: DTZ001
+    years = [next_open(exchange, moment)[0].year for moment in moments]
+    assert years == [1900, 1900, 1900, 2200, 2200]
+    for day in (date.min, date(1500, 6, 1), date(2500, 6, 1)):
+        assert exchange is None or sessions_between(exchange, day, day + timedelta(days=20)) == []

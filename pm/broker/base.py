@@ -2,7 +2,7 @@
 
 ::
 
-    BrokerError (exit code 20)     the broker cannot be used
+    BrokerError (exit code 21)     the broker cannot be used
     ├── UnreachableError           no answer: whether an order arrived is unknown
     ├── RefusedError               the broker has answered no
     └── BadAnswerError             the answer cannot be understood: whether an order arrived is unknown

@@ -18,6 +18,7 @@ from pm import __version__
 from pm.cli import (
     account,
     actions,
+    ask,
     audit,
     data,
     evaluate,
@@ -26,6 +27,7 @@ from pm.cli import (
     import_,
     init,
     lake,
+    models,
     policy,
     portfolio,
     quarantine,
@@ -38,6 +40,7 @@ from pm.cli import (
     sources,
     sql,
     tables,
+    text,
     trade,
     universe,
 )
@@ -118,6 +121,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(account.app, name="account")
     app.add_typer(trade.app, name="trade")
     app.add_typer(audit.app, name="audit")
+    app.command("ask")(ask.ask)
     app.add_typer(runs.app, name="runs")
     app.add_typer(actions.app, name="actions")
     app.add_typer(universe.app, name="universe")
@@ -126,6 +130,8 @@ def _command_line() -> typer.Typer:
     app.add_typer(policy.app, name="policy")
     app.add_typer(risk.app, name="risk")
     app.add_typer(portfolio.app, name="portfolio")
+    app.add_typer(models.app, name="models")
+    app.add_typer(text.app, name="text")
     app.add_typer(lake.app, name="lake")
     app.add_typer(schedule.app, name="schedule")
     return app

@@ -29,7 +29,15 @@ from pm.lake.integrity import (
 )
 from pm.lake.location import LakeLocation
 from pm.lake.reads import resolved, sources_of
-from pm.lake.schema import create_schemas, inline_no_raw_rows, is_current, lacking, migrate, read_views
+from pm.lake.schema import (
+    create_schemas,
+    inline_no_raw_rows,
+    inline_small_commits,
+    is_current,
+    lacking,
+    migrate,
+    read_views,
+)
 from pm.lake.select import Selection, polars_frame
 from pm.lake.snapshots import MAINTENANCE
 from pm.lake.spill import spill_folder
@@ -185,6 +193,8 @@ class Lake:
 
         retried(create, self.settings)
         self._commit("schema", "{}", bring_up)
+        with translated(self.location):
+            inline_small_commits(self._connection, self._declared)
 
     def __enter__(self) -> Self:
         return self

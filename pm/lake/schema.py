@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from pm.tables.declaration import Table
 
-__all__ = ["View", "create_schemas", "inline_no_raw_rows", "is_current", "lacking", "migrate", "read_views"]
+__all__ = [
+    "View",
+    "create_schemas",
+    "inline_no_raw_rows",
+    "inline_small_commits",
+    "is_current",
+    "lacking",
+    "migrate",
+    "read_views",
+]
 
 _SELECT = duckdb.StatementType.SELECT
 _DECLARED = (
@@ -157,6 +166,19 @@ def inline_no_raw_rows(connection: duckdb.DuckDBPyConnection, tables: Sequence[T
     """
     for schema in _schemas(tables):
         connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, schema => '{schema}')")
+
+
+def inline_small_commits(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    """Have the rows of small commits stored in the catalog, for tables that declare how small those are.
+
+    DuckLake cannot set an option of a table in the transaction that creates it.
+    """
+    for table in tables:
+        if table.inlined_rows is not None:
+            connection.execute(
+                f"CALL lake.set_option('data_inlining_row_limit', {table.inlined_rows}, schema => '{table.schema}', "
+                f"table_name => '{table.name}')"
+            )
 
 
 def _schemas(tables: Sequence[Table]) -> list[str]:

@@ -5,6 +5,7 @@ process has one numeric thread too, so that on one machine results are bitwise e
 forked, since polars' threads do not survive a fork.
 """
 
-from pm.parallel.workers import ENGINES, Workers, cores, map_chunks
+from pm.parallel.machine import cores
+from pm.parallel.workers import ENGINES, Workers, map_chunks
 
 __all__ = ["ENGINES", "Workers", "cores", "map_chunks"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pm.errors import EngineError, WorkerError, did_you_mean
 from pm.parallel.addresses import check_address
+from pm.parallel.machine import cores
 from pm.parallel.monitor import fail_without_workers
 from pm.parallel.pool import WorkerDied, WorkerPool
 from pm.parallel.threads import SingleThreaded
@@ -17,7 +18,7 @@ from pm.parallel.threads import SingleThreaded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["ENGINES", "Workers", "cores", "map_chunks"]
+__all__ = ["ENGINES", "Workers", "map_chunks"]
 
 ENGINES = ("local", "dask", "ray")
 """Names of the engines."""
@@ -36,13 +37,6 @@ _MAX_DEATHS = 4
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    from joblib import cpu_count  # joblib takes 0.1 s to import
-
-    return int(cpu_count())
 
 
 class Workers:

@@ -30,7 +30,7 @@ _INIT = "__init__.py"
 _TABLES = f"{_PACKAGE}.tables"
 _COMPUTED_WITH = frozenset({f"{_TABLES}.declaration", f"{_TABLES}.quantiles", f"{_TABLES}.vocabulary"})
 """Modules beside the declarations of tables that are no declarations."""
-_RESOURCES = frozenset({".css", ".j2", ".js"})
+_RESOURCES = frozenset({".css", ".csv", ".j2", ".js"})
 """Suffixes of the files beside the modules that are read at run time."""
 _FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
 """Version of what the cache file holds; a syntax tree is written differently by another Python."""

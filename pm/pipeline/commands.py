@@ -48,6 +48,7 @@ __all__ = [
     "check_first_run",
     "evaluate_history",
     "import_bars",
+    "import_texts",
     "move_in_universe",
     "open_lake",
     "read_lake",
@@ -511,6 +512,22 @@ def trade(lake: Lake, workspace: Workspace, settings: Settings, observer: Observ
         Trading is halted, or the broker cannot be used. What was committed before stays.
     """
     return Runner(lake, settings, workspace, observer).run((stage,), Request(), kind=RunKind.TRADE)
+
+
+def import_texts(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, texts: pl.DataFrame
+) -> RunResult:
+    """Land texts about tickers, such as those of a file; a text that is in the lake already is left out.
+
+    Parameters
+    ----------
+    texts
+        Columns of `pm.sources.texts.TEXTS_SCHEMA`.
+    """
+    from pm.pipeline.stages.import_texts import importing
+
+    stages = (importing(texts),)
+    return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.TEXTS)
 
 
 def snapshots_to_keep(lake: Lake) -> list[int]:

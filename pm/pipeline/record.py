@@ -47,6 +47,7 @@ class StageRecord:
     seconds: float = 0.0
     peak_memory_mb: float | None = None
     summary: str = ""
+    degraded: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class _Done:
     Attributes
     ----------
     results
-        For a stage and a fingerprint, the newest run with this result.
+        For a stage and a fingerprint, the newest run with this result; a degraded one counts only for the run that is
+        resumed.
     newest
         For a stage, the fingerprint of its newest result.
     code_hashes
@@ -257,6 +259,7 @@ class RunRecord:
             "code_hash": entry.code_hash,
             "output_run_id": output_run_id,
             "summary": entry.summary,
+            "degraded": entry.degraded,
             "error": None,
         }
 
@@ -264,14 +267,15 @@ class RunRecord:
 def _read_done(lake: Lake, resume: str | None) -> _Done:
     done = _Done({}, {}, {}, {}, set())
     events = lake.rows(
-        "SELECT stage, fingerprint, code_hash, run_id FROM stage_events WHERE status = 'done' ORDER BY finished_at"
+        "SELECT stage, fingerprint, code_hash, run_id, degraded FROM stage_events WHERE status = 'done' "
+        "ORDER BY finished_at"
     )
     for event in events:
         stage, known = event["stage"], event["fingerprint"]
         done.newest[stage] = known
         done.code_hashes[stage] = event["code_hash"] or ""
         done.runs[stage] = event["run_id"]
-        if known is not None:
+        if known is not None and (event["degraded"] is None or event["run_id"] == resume):
             done.results[stage, known] = event["run_id"]
         if event["run_id"] == resume:
             done.of_resumed.add(stage)

@@ -8,10 +8,13 @@ from pm.pipeline.stages import (
     forecast,
     land,
     ledger,
+    llm,
+    opinions,
     orders,
     portfolio,
     report,
     risk,
+    sentiment,
     signals,
     texts,
     volatility,
@@ -31,6 +34,9 @@ RUN_STAGES = (
     risk.STAGE,
     portfolio.STAGE,
     orders.STAGE,
+    sentiment.STAGE,  # the language model stays in memory from here on
+    opinions.STAGE,
+    llm.STAGE,
     report.STAGE,
 )
 """The stages of a run; their order follows from the tables that they read and write."""

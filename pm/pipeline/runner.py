@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pm.errors import PmError, StageError, is_failure
 from pm.lake.integrity import refuse_faults
+from pm.llm.opening import ModelOfRun
 from pm.pipeline.events import Notice, Observer, StageEnded, StageProgressed, StageStarted
 from pm.pipeline.fingerprint import code_hash, code_reader, fingerprint, packages_of
 from pm.pipeline.graph import in_order, producers
@@ -57,6 +58,14 @@ class RunResult:
     worked: bool
     outputs: dict[str, str]
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the stages of a run share: nothing of it starts before a stage needs it."""
+
+    workers: Workers
+    model: ModelOfRun
 
 
 class Runner:
@@ -106,9 +115,13 @@ class Runner:
         outputs: dict[str, str] = {}
         packages = packages_of(stages, self._code)
         started = time.perf_counter()
-        with workers_of(request, self._settings.run, packages) as workers:
+        with (
+            workers_of(request, self._settings.run, packages) as workers,
+            ModelOfRun(self._workspace.models, self._settings.llm) as model,
+        ):
+            shared = _Shared(workers, model)
             try:
-                while (due := self._skip_unchanged(stages, request, record, outputs, workers)) is not None:
+                while (due := self._skip_unchanged(stages, request, record, outputs, shared)) is not None:
                     outputs[due[0].stage.name] = self._run_stage(*due, stages, record)
                 as_of = self._reconcile(request, worked=record.begun)
                 scope = run_scope(self._lake.known_rows, request) if kind is RunKind.RUN else None
@@ -126,7 +139,7 @@ class Runner:
         request: Request,
         record: RunRecord,
         outputs: dict[str, str],
-        workers: Workers,
+        shared: _Shared,
     ) -> tuple[Context, StageRecord] | None:
         """Skip the stages next in order that have nothing to do, and return the first that has; None after the last.
 
@@ -135,7 +148,7 @@ class Runner:
         with self._lake.reading():
             for place in range(len(outputs), len(stages)):
                 stage = stages[place]
-                context = self._context(stage, stages[:place], request, record, outputs, workers)
+                context = self._context(stage, stages[:place], request, record, outputs, shared)
                 entry = StageRecord(stage.name, context.snapshot, context.code_hash)
                 self._observer(StageStarted(stage.name))
                 with _failing_as(entry):
@@ -157,7 +170,7 @@ class Runner:
         request: Request,
         record: RunRecord,
         outputs: dict[str, str],
-        workers: Workers,
+        shared: _Shared,
     ) -> Context:
         return Context(
             stage=stage,
@@ -169,7 +182,8 @@ class Runner:
             snapshot=self._lake.snapshot,
             outputs=dict(outputs),
             producers=producers(before),
-            workers=workers,
+            workers=shared.workers,
+            model=shared.model,
             code_hash=code_hash(stage, self._settings, self._code),
             previous_code_hash=record.previous_code_hash(stage.name),
             progress=lambda done, total: self._observer(StageProgressed(stage.name, done, total)),
@@ -195,7 +209,7 @@ class Runner:
                 result = stage.compute(replace(context, snapshot=entry.snapshot_id, fingerprint=entry.fingerprint))
             last = result if isinstance(result, Result) else self._commit_pieces(stage, result, entry, record.run_id)
             _check_declared(stage, last.writes)
-            entry.summary = last.summary
+            entry.summary, entry.degraded = _told(last), last.degraded
             landed = entry.rows
 
             def write(transaction: Transaction) -> None:
@@ -268,6 +282,13 @@ def _failing_as(entry: StageRecord) -> Iterator[None]:
         if not is_failure(error):
             raise
         raise _FailedError(entry, error) from error
+
+
+def _told(result: Result) -> str:
+    """Return the result of a stage in one line."""
+    if result.degraded is None:
+        return result.summary
+    return "; ".join(part for part in (result.summary, result.degraded, "the next run tries again") if part)
 
 
 def _apply_all(result: Result, transaction: Transaction) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pm.lake import Lake
+    from pm.llm.opening import ModelOfRun
     from pm.parallel import Workers
     from pm.pipeline.request import Request
     from pm.pipeline.writes import Result
@@ -102,6 +103,8 @@ class Context:
     """For each table, the earlier stages of the run that write it."""
     workers: Workers
     """Workers that compute chunks of tickers."""
+    model: ModelOfRun
+    """The language model, which the first stage that asks it loads."""
     code_hash: str
     """Hash of the stage's code, settings and libraries."""
     previous_code_hash: str | None

@@ -80,10 +80,14 @@ class Result:
         catalog was locked, so they hold nothing that can be read only once.
     summary
         One line for the user.
+    degraded
+        Why the result is less than it should be, in a few words, such as that a language model failed; None if nothing
+        is missing. Such a result stands for this run, and the next run does the stage again.
     """
 
     writes: Sequence[Write]
     summary: str
+    degraded: str | None = None
 
 
 class Spool:

@@ -58,6 +58,8 @@ class ReportData:
         Table `reconciliation`: landed, inserted, updated, unchanged, quarantined; one row per batch.
     exclusions
         Table `exclusions`: stage, ticker, reason, detail.
+    commentary, commentary_cells, assessments, concerns
+        Tables `commentary`, `commentary_cells`, `risk_assessments` and `risk_concerns`.
     timings
         Table `stage_events`: stage, status, seconds, rows, peak_memory_mb; in the order the stages ran.
     """
@@ -82,5 +84,9 @@ class ReportData:
     flags: pl.DataFrame
     reconciliation: pl.DataFrame
     exclusions: pl.DataFrame
+    commentary: pl.DataFrame
+    commentary_cells: pl.DataFrame
+    assessments: pl.DataFrame
+    concerns: pl.DataFrame
     timings: pl.DataFrame
     stale: Mapping[str, date] = field(default_factory=dict)

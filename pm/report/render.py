@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pm.report.charts import TickerFrames, ticker_figure
+from pm.report.commentary import spoken_cards
 from pm.report.words import FILTERS, headline, look, newest_bar, stale
 from pm.signals import centred_quantiles
 from pm.tables.vocabulary import Action
@@ -109,6 +110,7 @@ def _charts(data: ReportData, chosen: pl.DataFrame, settings: ReportSettings) ->
         "forecast": _by_ticker(data.forecasts.with_columns(centred_quantiles()), tickers, "target_date"),
         "volatility": _by_ticker(data.volatility.join(dates, on=["ticker", "step"]), tickers, "target_date"),
     }
+    spoken = spoken_cards(data, chosen["ticker"].to_list())
     charts = []
     for number, signal in enumerate(chosen.to_dicts(), start=1):
         own = {name: parts.get((signal["ticker"],), empty) for name, (parts, empty) in frames.items()}
@@ -119,6 +121,7 @@ def _charts(data: ReportData, chosen: pl.DataFrame, settings: ReportSettings) ->
                 "signal": signal,
                 "figure": figure,
                 "has_data": bool(figure["data"]),
+                "spoken": spoken.get(signal["ticker"]),
                 "forecast": own["forecast"].to_dicts(),
                 "volatility_model": next(iter(own["volatility"]["model"]), None),
             }

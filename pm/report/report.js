@@ -28,6 +28,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
+// A number links to its query, which is in a part that is closed: open it, so that the browser can go there.
+for (const link of document.querySelectorAll('a[href*="-cell-"]')) {
+  link.addEventListener("click", () => {
+    document.getElementById(link.hash.slice(1)).closest("details").open = true;
+  });
+}
+
 // A report that is read days after it was made says how old its newest bar is now.
 const newestBar = document.getElementById("newest-bar");
 if (newestBar.dataset.date) {

@@ -1,13 +1,12 @@
-"""Format numbers and lists for the report, and write its headline."""
+"""Write the headline of the report and what it is about, and list the filters of its template."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from pm.age import age
+from pm.number_format import day, integer, percent, price, ratio, seconds, signed_percent
 from pm.plural import plural
-from pm.price_format import price_specification
 from pm.tables.vocabulary import Action, RunScope, Verdict
 
 if TYPE_CHECKING:
@@ -19,61 +18,6 @@ if TYPE_CHECKING:
     from pm.report.data import ReportData
 
 __all__ = ["FILTERS", "headline", "look", "newest_bar", "stale"]
-
-Number = float | int | None
-
-MISSING = "–"
-"""Text in place of a number that is missing or not finite (an en dash)."""
-MINUS = "−"
-"""The minus sign, which is as wide as a digit; a hyphen is not."""
-
-
-def _is_number(value: Number) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def percent(value: Number, digits: int = 1) -> str:
-    """Format 0.1234 as '12.3%'."""
-    return f"{value:.{digits}%}".replace("-", MINUS) if value is not None and _is_number(value) else MISSING
-
-
-def signed_percent(value: Number, digits: int = 1) -> str:
-    """Format 0.1234 as '+12.3%'. A value that rounds to zero has no sign."""
-    if value is None or not _is_number(value):
-        return MISSING
-    text = f"{value:+.{digits}%}"
-    return text.lstrip("+-") if float(text.rstrip("%")) == 0 else text.replace("-", MINUS)
-
-
-def price(value: Number) -> str:
-    """Format 1430.468 as '1,430.47' and 1.1234 as '1.1234'."""
-    return format(value, price_specification(value)) if value is not None and _is_number(value) else MISSING
-
-
-def integer(value: Number) -> str:
-    """Format 1234567 as '1,234,567'."""
-    return f"{value:,.0f}" if value is not None and _is_number(value) else MISSING
-
-
-def ratio(value: Number) -> str:
-    """Format 0.987 as '0.99'."""
-    return f"{value:.2f}" if value is not None and _is_number(value) else MISSING
-
-
-def seconds(value: Number) -> str:
-    """Format 0.0123 as '0.01 s' and 75.4 as '1 min 15 s'."""
-    if value is None or not _is_number(value):
-        return MISSING
-    if value < 60:
-        return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s"
-
-
-def day(value: date | None) -> str:
-    """Format a date as '1 March 2013'."""
-    return f"{value.day} {value:%B %Y}" if value is not None else MISSING
-
 
 FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,

@@ -4,9 +4,16 @@ from pm.settings.broker import BrokerSettings
 from pm.settings.forecast import CALENDAR_FEATURES, ForecastSettings
 from pm.settings.keys import KEYS_FILE, Keys, load_keys, warning_about_keys
 from pm.settings.lake import LakeSettings
+from pm.settings.llm import DEFAULT_MODEL, LlmSettings
 from pm.settings.load import RETIRED, load_settings, with_values
 from pm.settings.portfolio import ALLOCATOR_NAMES, GroupSettings, PortfolioSettings
-from pm.settings.process import child_environment, live_account, setting_variables, user_config_folder
+from pm.settings.process import (
+    child_environment,
+    live_account,
+    ollama_folders,
+    setting_variables,
+    user_config_folder,
+)
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
 from pm.settings.refresh import VENDOR_NAMES, RefreshSettings
@@ -21,6 +28,7 @@ from pm.settings.volatility import VolatilitySettings
 __all__ = [
     "ALLOCATOR_NAMES",
     "CALENDAR_FEATURES",
+    "DEFAULT_MODEL",
     "KEYS_FILE",
     "RETIRED",
     "VENDOR_NAMES",
@@ -31,6 +39,7 @@ __all__ = [
     "Keys",
     "LakeSettings",
     "Limit",
+    "LlmSettings",
     "PortfolioSettings",
     "QualitySettings",
     "RefreshSettings",
@@ -45,6 +54,7 @@ __all__ = [
     "live_account",
     "load_keys",
     "load_settings",
+    "ollama_folders",
     "redact_credentials",
     "section_values",
     "setting_variables",

@@ -1,4 +1,4 @@
-"""What of the environment is not a setting: variables for programs that `pm` starts, and the folder for user units."""
+"""What of the environment is not a setting: variables for programs that `pm` starts, and folders of other programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pm.settings.root import DELIMITER, PREFIX
 
-__all__ = ["child_environment", "live_account", "setting_variables", "user_config_folder"]
+__all__ = ["child_environment", "live_account", "ollama_folders", "setting_variables", "user_config_folder"]
 
 
 def child_environment(**added: str) -> dict[str, str]:
@@ -29,3 +29,11 @@ def user_config_folder() -> Path:
     """Return the folder of the user's configuration: `$XDG_CONFIG_HOME`, or `~/.config`."""
     named = os.environ.get("XDG_CONFIG_HOME", "")
     return Path(named) if named.startswith("/") else Path.home() / ".config"
+
+
+def ollama_folders() -> list[Path]:
+    """Return the folders in which Ollama keeps models, if it does: `$OLLAMA_MODELS`, the user's, the service's."""
+    named = os.environ.get("OLLAMA_MODELS", "").strip()
+    own = Path.home() / ".ollama" / "models"
+    service = [] if os.name == "nt" else [Path("/usr/share/ollama/.ollama/models")]
+    return [*([Path(named)] if named else []), own, *service]

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pm.settings.broker import BrokerSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.forecast import ForecastSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.lake import LakeSettings  # noqa: TC001 - pydantic reads the fields' types
+from pm.settings.llm import LlmSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.portfolio import PortfolioSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.quality import QualitySettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.recorded import recorded_values
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     risk: RiskSettings
     portfolio: PortfolioSettings
     broker: BrokerSettings
+    llm: LlmSettings
     report: ReportSettings
 
     @classmethod

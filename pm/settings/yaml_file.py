@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-__all__ = ["read_mapping"]
+__all__ = ["parse_mapping", "read_mapping"]
 
 _MAX_BYTES = 1_000_000
 """Maximum size of a settings file, in bytes."""
@@ -59,7 +59,26 @@ def read_mapping(file: Path, *, known: Collection[str] | None = None) -> dict[st
         It is not a regular file, cannot be read, is not YAML or not a mapping, or has a key twice, a tag, an alias, or
         more than a few levels. The message never contains a value, which may be a secret.
     """
-    text = _text_of(file)
+    return parse_mapping(_text_of(file), file, known=known)
+
+
+def parse_mapping(text: str, file: Path, *, known: Collection[str] | None = None) -> dict[str, Any]:
+    """Return the mapping that the text of a settings file is; see `read_mapping`.
+
+    Parameters
+    ----------
+    text
+        The text.
+    file
+        The file that it is or will be the text of, for messages.
+    known
+        See `read_mapping`.
+
+    Raises
+    ------
+    SettingsError
+        See `read_mapping`.
+    """
     try:
         events = yaml.parse(text, Loader=_Loader)
         found = _document(file, iter(events), known)

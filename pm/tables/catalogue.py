@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pm.tables.commentary import COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS, RISK_CONCERNS
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
@@ -18,6 +19,7 @@ from pm.tables.ledger import (
     ORDERS,
     RECONCILIATIONS,
 )
+from pm.tables.llm import LLM_CALLS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.quality import (
@@ -50,6 +52,7 @@ from pm.tables.sources import (
     TEXT_FETCHES,
     UNIVERSE,
 )
+from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -95,7 +98,6 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             LIMIT_EVENTS,
             TARGETS,
             PORTFOLIO_RUNS,
-            POLICIES,
             ACCOUNTS,
             ORDERS,
             ORDER_EVENTS,
@@ -104,6 +106,14 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RECONCILIATIONS,
             HALTS,
             AUDIT_HEADS,
+            COMMENTARY,
+            COMMENTARY_CELLS,
+            RISK_ASSESSMENTS,
+            RISK_CONCERNS,
+            POLICIES,
+            LLM_CALLS,
+            TEXT_SENTIMENT,
+            LLM_OPINIONS,
             RUNS,
             STAGE_EVENTS,
             DICTIONARY,

@@ -87,6 +87,9 @@ class Table:
         Columns whose values together differ from row to row.
     columns
         Columns, in order.
+    inlined_rows
+        Number of rows up to which those of a commit are stored in the catalog, not in a file; None for DuckLake's own,
+        which is 10, and 0 in schema raw.
     """
 
     schema: str
@@ -94,6 +97,7 @@ class Table:
     comment: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    inlined_rows: int | None = None
 
     @property
     def qualified(self) -> str:

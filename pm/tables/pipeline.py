@@ -17,8 +17,8 @@ RUNS = Table(
         Column(
             "kind",
             TEXT,
-            "'run', 'refresh', 'import', 'evaluate', 'policy', 'actions', 'universe', 'trade' or 'sample'; see "
-            "docs/vocabulary.md.",
+            "'run', 'refresh', 'import', 'evaluate', 'policy', 'actions', 'universe', 'trade', 'sample' or "
+            "'texts'; see docs/vocabulary.md.",
         ),
         Column("status", TEXT, "'running', 'done', 'failed' or 'abandoned'."),
         Column("started_at", TIME, "Start, in UTC."),
@@ -69,8 +69,15 @@ STAGE_EVENTS = Table(
             "and code.",
         ),
         Column("summary", TEXT, "Result of the stage, in one line."),
+        Column(
+            "degraded",
+            TEXT,
+            "Why the result is less than it should be, such as that the language model failed: the next run does the "
+            "stage again. Null if nothing is missing, and in rows of older versions.",
+        ),
         Column("error", TEXT, "Error message; null if nothing failed."),
     ),
+    inlined_rows=100,  # a run without news writes a row for each of its stages
 )
 
 EXCLUSIONS = Table(

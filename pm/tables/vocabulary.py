@@ -10,6 +10,7 @@ __all__ = [
     "Basis",
     "BrokerName",
     "CashKind",
+    "Concern",
     "Evidence",
     "FailureReason",
     "HaltAction",
@@ -24,10 +25,12 @@ __all__ = [
     "Reason",
     "Regime",
     "RestatementKind",
+    "RiskLevel",
     "RiskMethod",
     "RunKind",
     "RunScope",
     "RunStatus",
+    "Sentiment",
     "Side",
     "SignalReason",
     "StageStatus",
@@ -37,6 +40,7 @@ __all__ = [
     "TimeInForce",
     "Verdict",
     "Vocabulary",
+    "Writer",
 ]
 
 
@@ -84,6 +88,7 @@ class RunKind(Vocabulary):
     SAMPLE = "sample", "Removing the embedded sample from a lake that also holds bars of files or vendors."
     REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
     TRADE = "trade", "Changing the ledger: `pm account`, `pm trade`, `pm halt` and `pm resume`."
+    TEXTS = "texts", "Landing texts about tickers from a file: `pm text import`."
 
 
 class RunStatus(Vocabulary):
@@ -419,3 +424,44 @@ class HaltCause(Vocabulary):
     REJECTS = "rejects", "The broker rejected broker.halt_rejects orders in a row."
     LIMIT = "limit", "A limit of config/risk.yml whose action is halt was exceeded, or its value was not known."
     CLOCK = "clock", "The clock of this machine differs from the broker's by more than broker.halt_clock_seconds."
+
+
+class Writer(Vocabulary):
+    """Author of a text about a ticker: column `writer` of `commentary` and `risk_assessments`."""
+
+    CODE = "code", "Code made the clauses from the tables, and chose and ordered them."
+    ORDERED = "ordered", "Code made the clauses from the tables; a language model chose and ordered them."
+    MODEL = "model", "A language model wrote the text, and code found a cell of the lake for every claim in it."
+
+
+class RiskLevel(Vocabulary):
+    """Risk of holding a ticker over the horizon: column `level` of table `risk_assessments`."""
+
+    LOW = "low", "The concerns that hold have at most 1 point."
+    MODERATE = "moderate", "The concerns that hold have 2 or 3 points."
+    HIGH = "high", "The concerns that hold have 4 points or more."
+
+
+class Concern(Vocabulary):
+    """Concern about a ticker: column `concern` of table `risk_concerns`."""
+
+    LEFT_OUT = "left_out", "The ticker has no signal, because a stage left it out: severe."
+    OLD_BARS = "old_bars", "It has had sessions since its last bar."
+    UNUSUAL_BARS = "unusual_bars", "A bar of the past year is flagged."
+    SIMPLER_MODEL = "simpler_model", "A stage used a simpler model or less data than usual."
+    VOLATILE = "volatile", "Its forecast volatility is at least 30% per year; severe from 50%."
+    TURBULENT = "turbulent", "Its recent volatility is higher than on at least 80% of its last 250 sessions."
+    LARGE_LOSS_POSSIBLE = (
+        "large_loss_possible",
+        "The lower end of the interval of its return is −10% or less; severe from −20%.",
+    )
+    FAR_BELOW_HIGH = "far_below_high", "Its adjusted close is at least 20% below its high of the past year."
+    UNPROVEN = "unproven", "The signal is BUY or SELL although the models have no edge: severe."
+
+
+class Sentiment(Vocabulary):
+    """What a text says about a share: column `sentiment` of table `text_sentiment`."""
+
+    POSITIVE = "positive", "Good news for those who hold the share."
+    NEGATIVE = "negative", "Bad news for those who hold the share."
+    UNCLEAR = "unclear", "The scores are within the model's noise of the line between both, or there are no words."

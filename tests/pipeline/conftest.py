@@ -37,9 +37,11 @@ _QUICK: dict[str, dict[str, Any]] = {
     "volatility": {"simulations": 500},
     "run": {"jobs": 1},
     "lake": {"threads": 1},
+    "llm": {"enabled": False},
 }
 _STAMP = {"run_id", "snapshot_id", "cutoff", "batch_id", "fetched_at", "landed_at"} | {
-    *("forecast_run_id", "volatility_run_id", "forecast_snapshot_id", "volatility_snapshot_id", "last_bar_batch_id")
+    *("forecast_run_id", "volatility_run_id", "forecast_snapshot_id", "volatility_snapshot_id", "last_bar_batch_id"),
+    *("key", "query"),  # of commentary_cells
 }
 """Columns that differ between two runs with the same result."""
 _OF_ONE_LAKE = {"runs", "stage_events", "dictionary", "raw.batches", "file_checksums"}
@@ -198,6 +200,7 @@ def make_context() -> Callable[..., Context]:
             "outputs": {},
             "producers": {},
             "workers": Workers(jobs=jobs),
+            "model": None,
             "code_hash": "",
             "previous_code_hash": None,
             "progress": lambda *_: None,

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from pm.pipeline.run_stages import RUN_STAGES
 from pm.tables.quantiles import QUANTILES, quantile_column
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ GOOD = {"GOOD1", "GOOD2", "GOOD3"}
 # All models and fits; only the numbers of origins and paths are small.
 QUICK = {
     "PM_RUN__JOBS": "1",
+    "PM_LLM__ENABLED": "false",  # the words about such series are put together by code
     "PM_FORECAST__HORIZON": "10",
     "PM_FORECAST__ORIGINS": "8",
     "PM_FORECAST__ORIGIN_STEP": "10",
@@ -38,9 +40,7 @@ QUICK |= {
 }
 CHEAP = {"PM_FORECAST__MODELS": '["naive", "drift"]', "PM_VOLATILITY__MODELS": '["garch"]'}
 CHEAP |= {"PM_VOLATILITY__CALIBRATION_SESSIONS": "0"}
-PROGRESS = re.compile(
-    r"Run \S+|(land|check|texts|features|volatility|forecast|signals|report|evaluate) +(done|skipped|\d+%) +.*"
-)
+PROGRESS = re.compile(rf"Run \S+|({'|'.join(stage.name for stage in RUN_STAGES)}|evaluate) +(done|skipped|\d+%) +.*")
 
 
 def walk(seed: int, bars: int = BARS, *, sigma: float = 0.01) -> np.ndarray:

@@ -46,7 +46,7 @@ def digests(package: Path) -> dict[str, str]:
 MODEL = {"volatility", "forecast", "evaluate"}
 
 EDITS: list[tuple[str, str, set[str]]] = [
-    ("price_format.py", "\nEXTRA = 1\n", {"report"}),
+    ("price_format.py", "\nEXTRA = 1\n", {"llm", "report"}),
     ("compiled.py", "\nEXTRA = 1\n", MODEL),
     ("volatility/base.py", "\nEXTRA = 1\n", {"volatility", "evaluate"}),
     ("forecast/stacking.py", "\nEXTRA = 1\n", {"forecast", "evaluate"}),
@@ -54,6 +54,9 @@ EDITS: list[tuple[str, str, set[str]]] = [
     ("quality/rules.py", "\nEXTRA = 1\n", {"land", "check"}),
     ("sources/sample.py", "\nEXTRA = 1\n", {"land", "texts"}),
     ("signals/sizing.py", "\nEXTRA = 1\n", {"signals", "evaluate"}),
+    ("llm/clauses.py", "\nEXTRA = 1\n", {"llm"}),
+    ("llm/duplicates.py", "\nEXTRA = 1\n", {"sentiment"}),
+    ("llm/opinions.py", "\nEXTRA = 1\n", {"opinions"}),
     ("report/report.css", "\n/* wider */\n", {"report"}),
     ("pipeline/watch_list.py", "\nEXTRA = 1\n", ALL - {"check", "features", "texts"}),
     ("pipeline/runner.py", "\nEXTRA = 1\n", set()),
@@ -121,7 +124,9 @@ def test_a_word_counts_and_its_meaning_does_not(package: Path) -> None:
 
 def test_every_resource_of_the_package_has_a_suffix_that_counts() -> None:
     files = {file for file in ROOT.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
-    assert {file.name for file in files if file.suffix not in {".py", ".css", ".j2", ".js"}} == {"py.typed"}
+    others = {file.name for file in files if file.suffix not in {".py", ".css", ".csv", ".j2", ".js"}}
+    # What a model must prove itself on is no input of a stage; whether it has is, and changes with the sheets.
+    assert others == {"py.typed", "fact_sheets.json"}
 
 
 def test_a_stage_of_the_users_own_depends_on_the_modules_beside_it(tmp_path: Path) -> None:
@@ -174,11 +179,12 @@ def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
     settings, reader = load_settings(), CodeReader(ROOT)
     before = {stage.name: code_hash(stage, settings, reader) for stage in STAGES}
     changes: list[tuple[str, dict[str, Any], set[str]]] = [
-        ("signals", {"threshold": 0.52}, {"signals", "evaluate"}),
+        ("signals", {"threshold": 0.52}, {"signals", "evaluate", "opinions"}),
+        ("llm", {"time_series_primary": False}, {"opinions"}),
         ("report", {"max_rows": 7}, {"report"}),
         ("volatility", {"seed": 7}, {"volatility", "evaluate"}),
         ("forecast", {"models": ["naive"]}, {"forecast", "evaluate", "policy"}),
-        ("forecast", {"horizon": 6}, {"volatility", "forecast", "evaluate", "policy"}),
+        ("forecast", {"horizon": 6}, {"volatility", "forecast", "evaluate", "policy", "opinions"}),
         ("quality", {"jump_return": 0.05}, {"check"}),
         ("sources", {"priority": ["sample"]}, {"check"}),
         ("run", {"chunk_size": 2, "jobs": 1}, set()),

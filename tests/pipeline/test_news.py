@@ -307,7 +307,9 @@ def test_those_asked_for_least_recently_come_first(house: House, finnhub: Finnhu
         nights.append(symbols(finnhub))
         assert house.ended.status == "done"
         assert "2 tickers left for the next refresh; 1 failed: " in house.ended.summary
-    assert nights == [["T0", "T1", "T2"], ["T3", "T4", "T0"], ["T1", "T2", "T3"], ["T4", "T0", "T1"]]
+    # Answers of one moment may be recorded in either order.
+    assert [set(night) for night in nights[:3]] == [{"T0", "T1", "T2"}, {"T3", "T4", "T0"}, {"T1", "T2", "T3"}]
+    assert {"T4", "T0"} < set(nights[3])
 
 
 def test_a_vendor_that_could_not_be_reached_is_asked_again_by_the_next_refresh(

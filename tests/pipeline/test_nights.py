@@ -81,7 +81,7 @@ def adjusted(share: Share, end: date) -> dict[date, float]:
     return found
 
 
-@pytest.mark.parametrize("step", [pytest.param(600, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [pytest.param(600, id="some"), pytest.param(7, id="many", marks=pytest.mark.slow)])
 def test_ten_years_of_nights_equal_one_fetch(
     tmp_path: Path, vendor: Market, refresh: Callable[..., None], contents: Contents, step: int
 ) -> None:
@@ -93,7 +93,7 @@ def test_ten_years_of_nights_equal_one_fetch(
     vendor.shares["IBM"] = share
     by_night, at_once = tmp_path / "nights", tmp_path / "once"
     # Each action is news on a night of its own, and some are fetched days after.
-    nights = {*days[250::step], *splits, end, *list(dividends)[:: 1 if step == 1 else 6]}
+    nights = {*days[250::step], *splits, end, *list(dividends)[:: 1 if step == 7 else 6]}
     tickers: list[str] = ["IBM"]
     for night in sorted(night for night in nights if night >= days[250]):
         refresh(by_night, night, tickers)

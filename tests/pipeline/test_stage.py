@@ -108,6 +108,44 @@ def test_a_stage_that_never_had_anything_to_do_is_skipped_with_its_reason(run: C
     assert lake.query("SELECT ticker FROM universe").rows() == [("A",)]
 
 
+def test_a_degraded_stage_is_done_again_by_the_next_run_but_not_by_one_that_continues(
+    lake: Lake, workspace: Workspace
+) -> None:
+    lacking, breaks, computed = ["the model died", None], [True], []
+
+    def part(_: Context) -> Result:
+        computed.append("part")
+        return Result([], "3 texts", lacking[0])
+
+    def later(_: Context) -> Result:
+        computed.append("later")
+        if breaks:
+            raise RuntimeError("cut off")
+        return Result([], "")
+
+    def run(resume: str | None = None) -> Any:  # noqa: ANN401 - a RunResult
+        stages = (Stage("part", part, writes=(BARS,)), Stage("later", later, reads=(BARS,)))
+        return Runner(lake, load_settings(), workspace, lambda _: None).run(stages, Request(), resume=resume)
+
+    with pytest.raises(StageError):
+        run()
+    (first,) = lake.query("SELECT run_id FROM runs").to_series()
+    breaks.clear()
+    assert run(first).run_id == first
+    assert computed == ["part", "later", "later"]  # the same run is not begun anew for it
+    events = "SELECT status, degraded, summary FROM stage_events WHERE stage = 'part' ORDER BY finished_at"
+    assert lake.query(events).rows()[0] == (
+        "done",
+        "the model died",
+        "3 texts; the model died; the next run tries again",
+    )
+    lacking.pop(0)
+    assert run().worked
+    assert computed[3:] == ["part"]
+    assert lake.query(events).rows()[-1] == ("done", None, "3 texts")
+    assert not run().worked
+
+
 def test_the_tables_beneath_declared_views_are_declared_too(lake: Lake) -> None:
     for stage in RUN_STAGES:
         declared = {table.qualified for table in (*stage.reads, *stage.writes)}

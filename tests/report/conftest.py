@@ -12,6 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pm.llm.analyst import assess_risks, comment
+from pm.llm.gathering import FactTables, gather_facts
+from pm.llm.rows import commentary_frames
 from pm.report import ReportData
 from pm.sessions import next_sessions
 from pm.settings import load_settings
@@ -99,6 +102,40 @@ def _conform(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([STAMP | row for row in rows], schema=schema)
 
 
+def _spoken(data: dict[str, Any]) -> dict[str, pl.DataFrame]:
+    """Return what stage `llm` writes without a model."""
+    newest = data["features"].group_by("ticker").agg(pl.all().sort_by("date").last())
+    tables = FactTables(
+        tickers=sorted(data["signals"]["ticker"]),
+        as_of=AS_OF,
+        snapshot=7,
+        signals=data["signals"],
+        weights=data["weights"],
+        exclusions=data["exclusions"],
+        flags=data["flags"],
+        standing=newest.select(
+            "ticker",
+            "date",
+            drawdown_250="drawdown",
+            first_date=pl.lit(date(2012, 3, 1)),
+            sessions=pl.lit(250),
+            rank=pl.lit(0.9),
+        ),
+    )
+    sheets, absent = gather_facts(tables), "language model not installed: …"
+    frames = commentary_frames(
+        comment(sheets, None, may_write=False, call_seconds=1, absent=absent),
+        assess_risks(sheets, None, call_seconds=1, absent=absent),
+        None,
+    )
+    stamps = [pl.lit(value).alias(name) for name, value in STAMP.items()]
+    named = {"commentary": frames.commentary, "commentary_cells": frames.cells} | {
+        "assessments": frames.assessments,
+        "concerns": frames.concerns,
+    }
+    return {name: frame.with_columns(stamps) for name, frame in named.items()}
+
+
 def build(tickers: dict[str, str] | None = None) -> ReportData:
     """Return the data of a report. `tickers` maps tickers to other names, such as ones that contain markup."""
     prices = _prices()
@@ -179,6 +216,7 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
             name: frame.with_columns(pl.col("ticker").replace(tickers)) if "ticker" in frame.columns else frame
             for name, frame in data.items()
         }
+    data |= _spoken(data)
     return ReportData(
         run_id=str(STAMP["run_id"]),
         as_of=AS_OF,

@@ -152,3 +152,25 @@ def test_an_empty_report_is_a_page(browser: Browser, report_data: ReportData, tm
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert visit.page.get_by_text("There are no signals.").is_visible()
     visit.page.close()
+
+
+def test_a_number_in_the_words_of_a_card_links_to_its_query(
+    browser: Browser, report: Path, report_data: ReportData
+) -> None:
+    visit = Visit(browser, report)
+    card = visit.page.locator(".card").first
+    ticker = card.locator("h3").inner_text()
+    queries = card.locator(".cells ol li")
+    assert not queries.first.is_visible()
+
+    link = card.locator(".spoken a").nth(1)
+    link.press("Enter")
+
+    target = visit.page.locator(":target")
+    assert target.is_visible()
+    assert target.locator("b").inner_text() == link.inner_text()
+    cells = report_data.commentary_cells.filter(ticker=ticker, part="commentary").sort("place")
+    assert target.locator("code").inner_text() == cells["query"][1]
+    assert queries.count() == report_data.commentary_cells.filter(ticker=ticker).height
+    assert visit.messages == []
+    visit.page.close()

@@ -96,7 +96,6 @@ def test_the_page_shows_the_numbers_of_a_signal(page: Page, report_data: ReportD
         f"{row['target']:.2f}",
     ):
         assert shown in text
-    assert row["rule"] in text
     assert f"Volatility per year {row['annual_volatility']:.1%}" in text
 
 
@@ -248,3 +247,33 @@ def test_without_an_edge_chart_and_table_are_centred_on_no_change(
     assert medians
     for median in medians:
         assert median == pytest.approx([median[0]] * len(median))
+
+
+def test_a_card_has_the_words_of_its_ticker_and_each_link_ends_at_the_query_of_its_number(
+    page: Page, report_data: ReportData
+) -> None:
+    text = page.text()
+    written = "".join(piece for tag, piece in page.texts if tag not in {"script", "style"})
+    for row in (*report_data.commentary.to_dicts(), *report_data.concerns.to_dicts()):
+        assert row["text"] in written
+    assert text.count("Words by code:") == report_data.commentary.height
+    links = [attributes["href"] or "" for tag, attributes in page.elements if tag == "a"]
+    cells = report_data.commentary_cells
+    assert sum("-cell-" in link for link in links) == cells["text_start"].is_not_null().sum()
+    assert all(query in text for query in cells["query"])
+
+
+def test_without_words_a_card_has_the_rule_of_the_signal(report_data: ReportData, settings: ReportSettings) -> None:
+    names = ("commentary", "commentary_cells", "assessments", "concerns")
+    text = Page(render_report(emptied(report_data, *names), settings=settings)).text()
+    assert all(rule in text for rule in report_data.signals["rule"])
+
+
+def test_words_say_who_wrote_and_ordered_them(report_data: ReportData, settings: ReportSettings) -> None:
+    for writer, words in {
+        "ordered": "Words by code, ordered by SmolLM2:",
+        "model": "Words by SmolLM2, every number and claim checked by code:",
+    }.items():
+        commentary = report_data.commentary.with_columns(writer=pl.lit(writer), model=pl.lit("SmolLM2"))
+        text = Page(render_report(replace(report_data, commentary=commentary), settings=settings)).text()
+        assert text.count(words) == commentary.height

@@ -18,6 +18,7 @@ from pm.statistics.accuracy import mae, mase, rmse, smape
 from pm.statistics.proportions import wilson
 from pm.statistics.scores import crps_quantiles
 from pm.tables.catalogue import TABLES
+from pm.tables.commentary import COMMENTARY, RISK_ASSESSMENTS
 from pm.tables.forecast import FORECASTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.quality import BAR_FLAGS, BARS, QUARANTINE
@@ -51,7 +52,10 @@ def closes(lake: Lake) -> dict[str, dict[Any, float]]:
 
 
 def test_every_view_has_rows(lake: Lake) -> None:
-    views = [view.name for view in read_views([sql_dir()])]
+    """But those of a language model's calls, of which there are none where it is not installed: tests/llm."""
+    of_models = {"ticker_sentiment", "sentiment_outcomes"}
+    names = [view.name for view in read_views([sql_dir()])]
+    views = [name for name in names if not name.startswith("llm_") and name not in of_models]
     empty = [name for name in views if lake.query(f"FROM {name} LIMIT 1").is_empty()]
     assert empty == []
 
@@ -126,7 +130,9 @@ def test_run_outputs_and_latest_run(lake: Lake, newest: dict[str, Any]) -> None:
     ("view", "table", "stage"),
     [
         ("latest_signals", "signals", "signals"), ("latest_forecasts", "forecasts", "forecast"),
-        ("latest_volatility", "volatility", "volatility"), ("latest_weights", "model_weights", "forecast"),
+        ("latest_volatility", "volatility", "volatility"),
+        ("latest_concerns", "risk_concerns", "llm"),
+        ("latest_weights", "model_weights", "forecast"),
     ],
 )  # fmt: skip
 def test_the_latest_rows_are_those_of_the_newest_run(
@@ -137,6 +143,18 @@ def test_the_latest_rows_are_those_of_the_newest_run(
     assert not twin.is_empty()
     assert_frame_equal(lake.query(f"FROM {view}"), twin, check_row_order=False)
     assert set(lake.query(f"FROM {view}")["ticker"]) == {"AAPL", "FB"}
+
+
+def test_latest_commentary(lake: Lake, newest: dict[str, Any]) -> None:
+    events = lake.read(STAGE_EVENTS, "run_id = ? AND stage = 'llm'", [newest["run_id"]])
+    of_run = "run_id = ?", [events["output_run_id"].item()]
+    levels = {row["ticker"]: row for row in lake.read(RISK_ASSESSMENTS, *of_run).iter_rows(named=True)}
+    twin = [
+        row | {"risk_level": levels[row["ticker"]]["level"], "risk_points": levels[row["ticker"]]["points"]}
+        for row in lake.read(COMMENTARY, *of_run).iter_rows(named=True)
+    ]
+    assert lake.query("FROM latest_commentary ORDER BY ticker").rows(named=True) == twin
+    assert {row["ticker"] for row in twin} == {"AAPL", "FB"}
 
 
 def test_latest_exclusions(lake: Lake, newest: dict[str, Any]) -> None:

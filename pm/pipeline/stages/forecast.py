@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.pipeline.chunks import map_chunks
+from pm.pipeline.coming_sessions import learnt_markets, sessions_ahead
 from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.watch_list import WATCH_LIST_TABLES, WatchList, judged_bars, newest_bars, scope, watch_list
+from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars, newest_bars, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
-from pm.sessions import next_sessions
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.pipeline import EXCLUSIONS
-from pm.tables.quality import BARS
 from pm.tables.vocabulary import Reason
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import date
 
-    from pm.markets import Market
 
-__all__ = ["STAGE", "late_tickers", "sessions_ahead"]
+__all__ = ["STAGE", "late_tickers"]
 
 
 def _compute(context: Context) -> Result:
@@ -41,7 +38,7 @@ def _compute(context: Context) -> Result:
         compile_ahead(context, "pm.forecast", warm_up)
     volatility = context.read_outputs(VOLATILITY)
     prices = newest_bars(context, watched.tickers, watched.as_of, judged_bars(context.settings))
-    targets = sessions_ahead(prices, watched.exchanges, _learnt_markets(context, watched), settings.horizon)
+    targets = sessions_ahead(prices, watched.exchanges, learnt_markets(context, watched), settings.horizon)
     chunks: list[tuple[pl.DataFrame, ...]] = []
     for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
@@ -94,48 +91,6 @@ def late_tickers(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) ->
             pl.when("all").then(pl.lit(" or more")).otherwise(pl.lit("")),
         ),
     )
-
-
-def _learnt_markets(context: Context, watched: WatchList) -> dict[str, Market]:
-    """Return the market of each ticker whose exchange is not known, learnt from the bars up to the day of the run."""
-    from pm.markets import learn_markets
-
-    unknown = [ticker for ticker in watched.tickers if watched.exchanges[ticker] is None]
-    if not unknown:
-        return {}
-    days = context.read(BARS, "date <= ?", [watched.as_of], among={"ticker": unknown}, columns=("ticker", "date"))
-    return learn_markets(days)
-
-
-def sessions_ahead(
-    prices: pl.DataFrame, exchanges: Mapping[str, str | None], markets: Mapping[str, Market], horizon: int
-) -> pl.DataFrame:
-    """Return the sessions after each ticker's last bar: ticker, step, target_date.
-
-    Parameters
-    ----------
-    prices
-        Columns ticker, date.
-    exchanges
-        For each ticker, the code of its exchange; None where it is not known.
-    markets
-        The market of each ticker whose exchange is not known.
-    horizon
-        Number of sessions.
-    """
-    known: dict[tuple[object, date], list[date]] = {}
-    rows: list[tuple[str, int, date]] = []
-    for ticker, last in prices.group_by("ticker", maintain_order=True).agg(pl.col("date").max()).iter_rows():
-        exchange, market = exchanges[ticker], markets.get(ticker)
-        key = (exchange or id(market), last)
-        if key not in known:
-            known[key] = (
-                market.sessions_after(last, horizon)
-                if exchange is None and market is not None
-                else next_sessions(last, horizon, exchange=exchange)
-            )
-        rows += [(ticker, step, day) for step, day in enumerate(known[key], start=1)]
-    return pl.DataFrame(rows, schema={"ticker": pl.String, "step": pl.Int64, "target_date": pl.Date}, orient="row")
 
 
 STAGE = Stage(

@@ -17,6 +17,7 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stale import stale_tickers
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, run_day, run_tickers, scope, watch_list
 from pm.pipeline.writes import Result
+from pm.tables.commentary import COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS, RISK_CONCERNS
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
@@ -100,6 +101,10 @@ def _data(context: Context) -> ReportData:
         flags=context.read(BAR_FLAGS, "date <= ?", [watched.as_of], among={"ticker": tickers}),
         reconciliation=context.read(RECONCILIATION),
         exclusions=context.read_outputs(EXCLUSIONS),
+        commentary=context.read_outputs(COMMENTARY),
+        commentary_cells=context.read_outputs(COMMENTARY_CELLS),
+        assessments=context.read_outputs(RISK_ASSESSMENTS),
+        concerns=context.read_outputs(RISK_CONCERNS),
         timings=context.query(_TIMINGS, [list(context.outputs), list(context.outputs.values())]),
         stale=_stale(context),
     )
@@ -188,6 +193,10 @@ STAGE = Stage(
         VOLATILITY,
         MODEL_WEIGHTS,
         EXCLUSIONS,
+        COMMENTARY,
+        COMMENTARY_CELLS,
+        RISK_ASSESSMENTS,
+        RISK_CONCERNS,
         RUNS,
         STAGE_EVENTS,
     ),
