@@ -15,12 +15,25 @@ WITH pairs AS (
         ON h.currency = held.currency
 ),
 spellings AS (
-    SELECT p.*, s.ticker, s.place, s.place > 2 AS is_inverse
-    FROM pairs AS p
-    CROSS JOIN LATERAL (
-        VALUES (p.whole || p.base || '=X', 1), (p.whole || p.base, 2), (p.base || p.whole || '=X', 3), (p.base || p.whole, 4)
-    ) AS s (ticker, place)
-    WHERE p.whole <> p.base
+    -- The tickers that have the rate of a pair, in order of preference; from the third on they have its inverse.
+    SELECT
+        currency,
+        base,
+        unit,
+        unnest([whole || base || '=X', whole || base, base || whole || '=X', base || whole]) AS ticker,
+        generate_subscripts([1, 2, 3, 4], 1) AS place
+    FROM pairs
+    WHERE whole <> base
+),
+wanted AS (
+    SELECT ticker, list({'currency': currency, 'base': base, 'unit': unit, 'place': place}) AS pairs
+    FROM spellings
+    GROUP BY ticker
+),
+found AS (
+    SELECT b.date, b.close, unnest(w.pairs, recursive := true)
+    FROM wanted AS w
+    JOIN bars AS b ON b.ticker = w.ticker
 )
 SELECT currency, base, DATE '1900-01-01' AS date, unit::DECIMAL(18, 9) AS rate
 FROM pairs
@@ -29,13 +42,12 @@ UNION ALL
 SELECT currency, base, date, rate
 FROM (
     SELECT
-        s.currency,
-        s.base,
-        b.date,
-        (CASE WHEN s.is_inverse THEN 1 / b.close ELSE b.close END * s.unit)::DECIMAL(18, 9) AS rate,
-        s.place,
-        min(s.place) OVER (PARTITION BY s.currency, s.base) AS best
-    FROM spellings AS s
-    JOIN bars AS b ON b.ticker = s.ticker
+        currency,
+        base,
+        date,
+        (CASE WHEN place > 2 THEN 1 / close ELSE close END * unit)::DECIMAL(18, 9) AS rate,
+        place,
+        min(place) OVER (PARTITION BY currency, base) AS best
+    FROM found
 )
 WHERE place = best;

@@ -53,15 +53,11 @@ def show(context: typer.Context, run: _Run = None) -> None:
             own = measures.filter(portfolio=portfolio)
             _say_what_it_is(portfolio)
             print_frame(_measures(own), formats=_SHARES, title=f"Risk of portfolio {portfolio}, as of {_day(own)}")
-            print_lines(
-                "",
-                "VaR: the loss that is not exceeded with the probability `level`. ES: the mean",
-                "loss in the worst cases beyond. ±: standard error from the number of scenarios.",
-                "drawdown: largest fall from a highest value within the horizon.",
-                "",
-            )
+            print_lines("")
             level, horizon = float(own["level"].max()), int(own["horizon"].max())  # type: ignore[arg-type]
-            parts = _of_run(lake, "risk_contributions", made_by, portfolio=portfolio, horizon=horizon, level=level)
+            parts = _of_run(lake, "risk_contributions", made_by).filter(
+                portfolio=portfolio, horizon=horizon, level=level
+            )
             print_frame(
                 _contributions(parts),
                 formats={"weight": ".1%", "of ES": ".2%", "share": ".1%", "alone": ".2%"},
@@ -69,6 +65,12 @@ def show(context: typer.Context, run: _Run = None) -> None:
             )
             if parts.height > _MAX_TICKERS:
                 print_lines(f"… {parts.height - _MAX_TICKERS:,} more: pm sql 'from risk_contributions'")
+            print_lines("")
+        print_lines(
+            "VaR: the loss that is not exceeded with the probability `level`. ES: the mean",
+            "loss in the worst cases beyond. ±: standard error from the number of scenarios.",
+            "drawdown: largest fall from a highest value within the horizon.",
+        )
 
 
 @app.command()
@@ -171,15 +173,15 @@ def _run_with_risk(lake: Lake, run: str | None) -> tuple[str, dict[str, str]]:
     return shown, made_by
 
 
-def _of_run(lake: Lake, table: str, made_by: Mapping[str, str], **equal: object) -> pl.DataFrame:
+def _of_run(lake: Lake, table: str, made_by: Mapping[str, str]) -> pl.DataFrame:
     """Return the rows of what is held, which stage risk made, then those of the targets, which stage portfolio made."""
     import polars as pl
 
     from pm.tables.risk import proposed
 
     is_proposed = pl.col("portfolio").str.ends_with(proposed(""))
-    held = lake.select(table, run_id=made_by.get("risk", ""), **equal).filter(~is_proposed)
-    aimed = lake.select(table, run_id=made_by.get("portfolio", ""), **equal).filter(is_proposed)
+    held = lake.select(table, run_id=made_by.get("risk", "")).filter(~is_proposed)
+    aimed = lake.select(table, run_id=made_by.get("portfolio", "")).filter(is_proposed)
     return pl.concat([held, aimed])
 
 

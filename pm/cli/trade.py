@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,7 +29,7 @@ def positions(context: typer.Context, account: Account = None) -> None:
     with open_reader(context) as lake:
         columns = ("account", "ticker", "quantity", "currency", "average_cost", "price", "price_date", "market_value",
                    "base_value", "base_gain")  # fmt: skip
-        chosen = {} if account is None else {"account": account}
+        chosen = _of_account(account)
         frame = lake.select("positions", columns=columns, order=("account", "ticker"), **chosen)
         if frame.is_empty():
             print_lines("Nothing is held. Import positions: pm account import FILE")
@@ -47,7 +47,7 @@ def orders(
     from pm.cli.render import print_frame, print_lines
 
     with open_reader(context) as lake:
-        chosen = {} if account is None else {"account": account}
+        chosen = _of_account(account)
         if all_:
             frame = lake.select("order_lineage", order=("account", "run_id", "ticker"), **chosen)
             frame = frame.select(
@@ -69,7 +69,7 @@ def plan(context: typer.Context, account: Account = None) -> None:
 
     with open_reader(context) as lake:
         _print_halt(lake)
-        chosen = {} if account is None else {"account": account}
+        chosen = _of_account(account)
         open_ = lake.select("open_orders", order=("account", "side", "ticker"), **chosen).rows(named=True)
         names = [row["order_id"] for row in open_ if row["state"] in {"planned", "accepted"}]
         frame = lake.select("orders", order=("account", "side", "ticker"), order_id=names)
@@ -170,7 +170,9 @@ def lots(
     """Show the open lots, or the gains that were realised, short-term and long-term."""
     from pm.cli.render import print_frame, print_lines
 
-    chosen = {name: value for name, value in (("account", account), ("ticker", ticker)) if value is not None}
+    chosen: dict[str, Any] = {
+        name: value for name, value in (("account", account), ("ticker", ticker)) if value is not None
+    }
     with open_reader(context) as lake:
         if realised:
             frame = lake.select("realised_gains", order=("account", "closed", "ticker"), **chosen)
@@ -181,6 +183,11 @@ def lots(
             print_lines("No lot is open." if not realised else "No gain was realised.")
             return
         print_frame(plain(frame), formats=dict.fromkeys((*_MONEY, "proceeds", "base_cost"), ",.2f"))
+
+
+def _of_account(account: str | None) -> dict[str, Any]:
+    """Return what rows to show are equal in: the account, if one is named."""
+    return {} if account is None else {"account": account}
 
 
 def _print_open(lake: Lake) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pm.errors import InputError
 from pm.lake import Lake
+from pm.llm.opening import ModelOfRun
 from pm.parallel import Workers
 from pm.pipeline.graph import producers
 from pm.pipeline.request import Request
@@ -122,7 +123,10 @@ def _recompute(
     tickers = tuple(run["tickers"].split(",")) if run["tickers"] else None
     # A run without the option --as-of had no such request; its row has the day that it found.
     request = Request(run["source"], tickers, None)
-    with Lake(workspace.lake, settings.lake, TABLES, read_only=True, at=event["snapshot_id"]) as past:
+    with (
+        Lake(workspace.lake, settings.lake, TABLES, read_only=True, at=event["snapshot_id"]) as past,
+        ModelOfRun(workspace.models, settings.llm) as model,
+    ):
         context = Context(
             stage=stage,
             lake=past,
@@ -134,6 +138,7 @@ def _recompute(
             outputs={one.name: outputs[one.name] for one in earlier if one.name in outputs},
             producers=producers(earlier),
             workers=Workers(jobs=1),
+            model=model,
             code_hash="",
             previous_code_hash=None,
             progress=_nothing,

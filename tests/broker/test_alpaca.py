@@ -265,7 +265,8 @@ def check_faults(seed: int) -> None:
         for _ in range(6):
             server.faults = [_fault(generator) for _ in range(generator.randint(0, 6))]
             killed_at = generator.choice([None, 0, 1, 2, 3])
-            act = generator.choice([desk.send, desk.sync])
+            acts: list[Callable[[Alpaca], object]] = [desk.send, desk.sync]
+            act = generator.choice(acts)
             try:
                 if killed_at is None:
                     act(broker)

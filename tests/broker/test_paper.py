@@ -66,7 +66,7 @@ def test_a_fill_does_not_depend_on_the_close(volume: float) -> None:
 def test_at_most_a_share_of_the_volume_is_traded() -> None:
     outcome = simulate_session(order("buy"), D(10), replace(BAR, volume=130.0), FREE, fractional=False)
     assert outcome.fill is not None
-    assert (outcome.fill.quantity, outcome.ended) == (6, True)
+    assert (outcome.fill.quantity, outcome.ended) == (D(6), True)
     waiting = simulate_session(order("buy", good="gtc"), D(10), replace(BAR, volume=130.0), FREE, fractional=False)
     assert not waiting.ended
 
@@ -114,7 +114,7 @@ def test_costs_make_a_price_worse_and_never_worse_than_a_limit() -> None:
 
 
 def test_volatility_and_volume_are_those_of_the_sessions_before() -> None:
-    rows = [
+    rows: list[dict[str, float | date | None]] = [
         {"date": date(2024, 1, n), "open": 1.0, "high": 1.0, "low": 1.0, "close": float(n), "volume": float(n),
          "adj_factor": 1.0}
         for n in range(1, 6)

@@ -21,16 +21,17 @@ def test_showing_the_risk_says_that_nothing_is_held_and_what_adds_to_it(finished
     done = pm(finished, "risk")
     assert done.returncode == 0, done.stderr
     assert done.stdout == pm(finished, "risk", "show").stdout
-    assert "Nothing is held: this is about a model portfolio of equal weights" in done.stdout
+    assert "There is no account: this is about a model portfolio of equal weights" in done.stdout
     with Lake(finished / "lake", load_settings().lake, TABLES, read_only=True) as lake:
-        (row,) = lake.rows("FROM portfolio_risk WHERE method = 'joint' AND horizon = 20 AND level = 0.99")
-        first = lake.rows("FROM risk_contributions WHERE horizon = 20 AND level = 0.99 ORDER BY component_es DESC")[0]
+        held = "portfolio = 'model' AND horizon = 20 AND level = 0.99"
+        (row,) = lake.rows(f"FROM portfolio_risk WHERE method = 'joint' AND {held}")
+        first = lake.rows(f"FROM risk_contributions WHERE {held} ORDER BY component_es DESC")[0]
     assert f"{row['es']:.2%}" in done.stdout
-    (line,) = [line.split() for line in done.stdout.splitlines() if line.startswith(f"{first['ticker']} ")]
-    assert line == [
+    line = [
         first["ticker"], f"{first['weight']:.1%}", f"{first['component_es']:.2%}", f"{first['share']:.1%}",
         f"{first['standalone_es']:.2%}",
     ]  # fmt: skip
+    assert line in [printed.split() for printed in done.stdout.splitlines()]
 
 
 def test_stress_and_limits(finished: Path, pm: Pm) -> None:

@@ -112,7 +112,7 @@ def test_a_split_changes_an_open_order() -> None:
     ]
     fills = [{"order_id": "o", "sequence": 3, "fill_id": "f", "quantity": D(4)}]
     order = orders_now([_order()], events, fills)["o"]
-    assert (order.quantity, order.filled, order.left, order.limit_price) == (30, 12, 18, 30)
+    assert (order.quantity, order.filled, order.left, order.limit_price) == (D(30), D(12), D(18), D(30))
     assert (order.state, order.broker_order_id) == ("partly_filled", "b")
 
 

@@ -82,7 +82,8 @@ def test_a_fractional_account_keeps_fractions() -> None:
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9), st.booleans()), max_size=30))
 def test_fifo_equals_a_queue_of_single_shares(trades: list[tuple[int, int, bool]]) -> None:
     queue: deque[int] = deque()
-    gain, lots, ours = 0, [], D(0)
+    gain, ours = 0, D(0)
+    lots: list[Lot] = []
     for place, (wanted, price, is_sale) in enumerate(trades):
         shares = min(wanted, len(queue)) if is_sale else wanted
         if not shares:
@@ -98,4 +99,4 @@ def test_fifo_equals_a_queue_of_single_shares(trades: list[tuple[int, int, bool]
         )  # fmt: skip
         lots = changed(lots, changes)
         ours += sum((change.gain for change in changes), D(0))
-    assert (ours, sum((lot.cost for lot in lots), D(0))) == (gain, sum(queue))
+    assert (ours, sum((lot.cost for lot in lots), D(0))) == (D(gain), D(sum(queue)))

@@ -343,9 +343,12 @@ def test_every_number_below_one_that_is_no_share_is_a_parameter_without_a_unit()
         if isinstance(value, float) and 0 < value < 1
     }
     assert fractions == {
+        "broker.cash_tolerance",
+        "broker.impact",
         "forecast.group_correlation",
         "lake.retry_base_seconds",
         "portfolio.tau",
+        "risk.decay",
         "volatility.conformal_rate",
         "volatility.ewma_lambda",
     }
