@@ -87,7 +87,7 @@ def replay_order(
         outputs = {row["stage"]: row["output_run_id"] for row in events}
         rows: list[tuple[str, str, str, str, str]] = []
         for stage in stages:
-            tables = [table for table in stage.writes if _is_of_interest(table)]
+            tables = [table for table in stage.writes if _is_of_interest(stage, table)]
             if not tables or stage.name not in outputs:
                 continue
             computed = _recompute(workspace, lake, stage, outputs[stage.name], stages)
@@ -100,8 +100,11 @@ def replay_order(
     return OrderReplay(order["order_id"], pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row"))
 
 
-def _is_of_interest(table: Table) -> bool:
-    return table in {SIGNALS, TARGETS, ORDERS} or table.qualified == _RISK
+def _is_of_interest(stage: Stage, table: Table) -> bool:
+    """Return whether a stage makes rows that an order is made from, or the order itself: from the targets it reads."""
+    if table is ORDERS:
+        return TARGETS in stage.reads
+    return table in {SIGNALS, TARGETS} or table.qualified == _RISK
 
 
 def _recompute(

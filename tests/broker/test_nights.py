@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from pm.audit.chain import verify_chain
+from pm.lake.schema import read_views
 from pm.pipeline import Request, add_actions, import_bars, open_lake, trade
 from pm.pipeline.replay_order import replay_order
 from pm.pipeline.runner import Runner
@@ -19,6 +20,7 @@ from pm.pipeline.stages import check, land, ledger, orders
 from pm.pipeline.stages.account import NewAccount, halting, opening, resuming
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
+from pm.resources import sql_dir
 from pm.settings import load_settings
 from pm.sources import ACTIONS_SCHEMA, inspect_files
 from pm.tables.ledger import CHAINED_TABLES
@@ -211,6 +213,12 @@ def test_a_split_and_a_dividend_are_recorded_once_and_corrected(tmp_path: Path) 
     assert base["cost"] > 0
     check_views(desk)
     assert verify_chain(desk.rows())[1] is None
+    with open_lake(desk.workspace, SETTINGS) as lake:
+        ledger = {table.qualified for table in CHAINED_TABLES}
+        views = [view.name for view in read_views([sql_dir()]) if lake.tables_read_by(f"FROM {view.name}") & ledger]
+        assert "performance" in views
+        # No broker was asked, so that none differs.
+        assert [name for name in views if lake.query(f"FROM {name} LIMIT 1").is_empty()] == ["broker_differences"]
 
 
 def test_a_halt_stops_the_plan_until_a_person_resumes(tmp_path: Path) -> None:

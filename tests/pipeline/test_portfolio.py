@@ -94,7 +94,7 @@ def test_the_second_night_starts_from_what_the_first_targets_have_become(
     assert dict(second.select("ticker", "previous_weight").iter_rows()) == pytest.approx(
         {ticker: weight * growth[ticker] / total for ticker, weight in first.items()}, rel=1e-6
     )
-    assert {reason for *_, reason in second.rows()} <= {"within_band", "traded", "unchanged"}
+    assert {reason for *_, reason in second.rows()} <= {"within_band", "traded", "unchanged", "limited"}
 
 
 def test_the_volatility_of_the_portfolio_includes_that_of_the_rate(
