@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,29 @@ import typer
 from pm.cli.context import open_reader
 from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
 from pm.cli.trading import Account, change_ledger, print_accounts
-from pm.tables.vocabulary import BrokerName, LotMethod
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Open accounts, pay in, and import positions: what do I own?", no_args_is_help=True)
+
+
+class BrokerChoice(StrEnum):
+    """Where an account's orders go, by the words of column `broker`: to import those of the tables takes 0.2 s."""
+
+    PAPER = "paper"
+    TICKET = "ticket"
+    ALPACA = "alpaca"
+    IB = "ib"
+
+
+class LotChoice(StrEnum):
+    """Lots that a sale closes first, by the words of column `lot_method`."""
+
+    FIFO = "fifo"
+    LIFO = "lifo"
+    HIFO = "hifo"
+    SPECIFIC = "specific"
+
 
 _Day = Annotated[
     datetime | None,
@@ -44,12 +63,12 @@ def open_(  # noqa: PLR0913, PLR0917 - an account has as many properties
     cash: Annotated[str, typer.Option(metavar="AMOUNT", help="Cash to begin with.")] = "0",
     currency: Annotated[str, typer.Option(metavar="CODE", help="Base currency.")] = "USD",
     broker: Annotated[
-        BrokerName, typer.Option(help="Where orders go: simulated, a list, or a broker.")
-    ] = BrokerName.PAPER,
+        BrokerChoice, typer.Option(help="Where orders go: simulated, a list, or a broker.")
+    ] = BrokerChoice.PAPER,
     number: Annotated[
         str | None, typer.Option(metavar="NUMBER", help="Number of the account at the broker.", show_default=False)
     ] = None,
-    lots: Annotated[LotMethod, typer.Option(help="Lots that a sale closes first.")] = LotMethod.FIFO,
+    lots: Annotated[LotChoice, typer.Option(help="Lots that a sale closes first.")] = LotChoice.FIFO,
     fractional: Annotated[bool, typer.Option(help="Whether it can hold fractions of a share.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Its orders are for real money; see docs/trading.md.")] = False,
     day: _Day = None,
@@ -59,19 +78,20 @@ def open_(  # noqa: PLR0913, PLR0917 - an account has as many properties
     from pm.errors import InputError
     from pm.ledger.money import decimal_of, money
     from pm.pipeline.stages.account import NewAccount, opening
+    from pm.tables.vocabulary import BrokerName
 
     if len(currency) != 3 or not currency.isalpha() or currency != currency.upper():
         raise typer.BadParameter(f"{currency!r} is no code of a currency, such as USD", param_hint="--currency")
     if not name.strip() or not name.isprintable() or "," in name or "/" in name or "\\" in name:
         raise typer.BadParameter(f"{name!r} cannot be the name of an account", param_hint="--name")
-    if broker in {BrokerName.ALPACA, BrokerName.IB} and number is None:
+    if broker in {BrokerChoice.ALPACA, BrokerChoice.IB} and number is None:
         raise InputError(
             "An account at a broker needs its number.", where="--number", hint="copy it from the broker's page"
         )
-    if live and broker not in {BrokerName.ALPACA, BrokerName.IB}:
+    if live and broker not in {BrokerChoice.ALPACA, BrokerChoice.IB}:
         raise typer.BadParameter("only an account at a broker can be for real money", param_hint="--live")
     account = NewAccount(
-        name, broker, number, currency, money(decimal_of(cash, name="cash", where="--cash")), lots.value, fractional,
+        name, BrokerName(broker.value), number, currency, money(decimal_of(cash, name="cash", where="--cash")), lots.value, fractional,
         live, None if day is None else day.date(),
     )  # fmt: skip
     change_ledger(context, opening(account), no_wait=no_wait, then=print_accounts, create=True)

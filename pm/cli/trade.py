@@ -70,8 +70,8 @@ def plan(context: typer.Context, account: Account = None) -> None:
     with open_reader(context) as lake:
         _print_halt(lake)
         chosen = _of_account(account)
-        open_ = lake.select("open_orders", order=("account", "side", "ticker"), **chosen).rows(named=True)
-        names = [row["order_id"] for row in open_ if row["state"] in {"planned", "accepted"}]
+        open_ = lake.select("open_orders", order=("account", "side", "ticker"), **chosen)
+        names = open_.filter(open_["state"].is_in(["planned", "accepted"]))["order_id"].to_list()
         frame = lake.select("orders", order=("account", "side", "ticker"), order_id=names)
         if frame.is_empty():
             print_lines("No order is planned. `pm run` plans orders from the targets of each account's portfolio.")

@@ -22,6 +22,8 @@ CHECKOUT = Path(package.__file__).parents[1]
 _IMPORTED = """
 import atexit, sys
 atexit.register(lambda: print("IMPORTED", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr))
+from pm.cli.account import BrokerChoice, LotChoice
+from pm.tables.vocabulary import BrokerName, LotMethod
 from pm.cli import main
 sys.exit(main())
 """
@@ -82,3 +84,8 @@ def test_an_installed_wheel_works_in_any_folder(tmp_path: Path, environment: dic
         packed = tmp_path / "site" / "pm" / "_resources" / name
         assert {file.name for file in packed.iterdir()} == {file.name for file in (CHECKOUT / name).iterdir()}
     assert (tmp_path / "any" / "reports" / "latest.html").is_file()
+
+
+def test_choices_of_an_account_are_the_words_of_the_tables() -> None:
+    assert [one.value for one in BrokerChoice] == [one.value for one in BrokerName]
+    assert [one.value for one in LotChoice] == [one.value for one in LotMethod]
