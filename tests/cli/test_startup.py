@@ -11,6 +11,8 @@ from zipfile import ZipFile
 import pytest
 
 import pm as package
+from pm.cli.account import BrokerChoice, LotChoice
+from pm.tables.vocabulary import BrokerName, LotMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +24,6 @@ CHECKOUT = Path(package.__file__).parents[1]
 _IMPORTED = """
 import atexit, sys
 atexit.register(lambda: print("IMPORTED", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr))
-from pm.cli.account import BrokerChoice, LotChoice
-from pm.tables.vocabulary import BrokerName, LotMethod
 from pm.cli import main
 sys.exit(main())
 """
