@@ -45,6 +45,8 @@ _STATES = {
     "replaced": OrderState.CANCELLED,
     "rejected": OrderState.REJECTED,
 }
+_PRACTICE = "PA"
+"""First letters of the number of an account for practice."""
 _PAGE = 100
 """Largest number of trades of an answer."""
 _ORDERS = 500
@@ -96,7 +98,6 @@ class Alpaca:
 
         session.request = request  # type: ignore[assignment,method-assign]
         self._close = session.close
-        self._live = live
         self._timeout = timeout
 
     def account(self) -> BrokerAccount:
@@ -104,13 +105,14 @@ class Alpaca:
         told = self._ask("account", self._client.get_account)
         positions = self._ask("positions", self._client.get_all_positions)
         clock = self._ask("clock", self._client.get_clock)
+        number = _text(told, "account_number")
         return BrokerAccount(
-            number=_text(told, "account_number"),
+            number=number,
             currency=_text(told, "currency"),
             cash=_decimal(told, "cash"),
             positions={_text(row, "symbol"): quantity(_decimal(row, "qty")) for row in _list(positions)},
             clock=_time(clock, "timestamp"),
-            live=self._live,
+            live=not number.startswith(_PRACTICE),
         )
 
     def submit(self, request: OrderRequest) -> BrokerOrder:

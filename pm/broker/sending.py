@@ -74,16 +74,19 @@ def send_orders(
         try:
             told = broker.submit(request)
         except RefusedError as error:
-            ledger.order_event(order.order_id, OrderState.REJECTED, detail=error.what)
+            why = error.what
+            ledger.order_event(order.order_id, OrderState.REJECTED, detail=why)
         except _LOST as error:
-            ledger.order_event(order.order_id, OrderState.UNKNOWN, detail=error.what)
+            why = error.what
+            ledger.order_event(order.order_id, OrderState.UNKNOWN, detail=why)
         else:
+            why = told.detail
             _take(ledger, told)
         cause = rejects_cause(_answers(ledger, account), settings)
         if cause is not None:
             ledger.halt(cause.cause, cause.reason)
         now = ledger.orders[order.order_id]
-        yield f"{_named(order)}: {now.state.value}"
+        yield f"{_named(order)}: {now.state.value}" + (f" ({why})" if why else "")
         if now.state == OrderState.UNKNOWN:
             return
 
