@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from pm.broker.base import Broker, BrokerAccount
     from pm.ledger.ledger import Ledger
     from pm.ledger.orders import OrderNow
 
@@ -111,15 +113,8 @@ def _send(context: Context, *, account: str | None, live: bool) -> Iterator[Resu
 def _send_to_broker(context: Context, ledger: Ledger, row: dict[str, Any], *, live: bool) -> Iterator[Result]:
     """Send the planned orders of an account to its broker, once it has confirmed the account."""
     name, settings = row["account"], context.settings.broker
-    broker = open_broker(row, settings, load_keys(context.workspace.root))
+    broker, told = _open(context, row)
     try:
-        told = broker.account()
-        if told.number != row["number"]:
-            raise HaltedError(
-                f"The broker says that this is account {told.number}; account {name} has number {row['number']}.",
-                where="table accounts",
-                hint="use the key or the login of the account",
-            )
         if row["live"] or told.live:
             _require_live(context, ledger, row, told, said_live=live)
         cause = clock_cause(utc_now(), told.clock, settings)
@@ -205,7 +200,7 @@ def _write_ticket(context: Context, ledger: Ledger, name: str) -> Iterator[Resul
 def _sync(context: Context, *, account: str | None) -> Iterator[Result]:
     ledger, row = _account(context, account)
     name = row["account"]
-    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root))
+    broker, _ = _open(context, row)
     currencies = {order.row["currency"] for order in ledger.orders.values() if order.row["account"] == name}
     rates = rates_of(context, row["currency"], currencies)
     try:
@@ -254,17 +249,8 @@ def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
 
 def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
     ledger, row = _account(context, account)
-    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root))
-    try:
-        told = broker.account()
-    finally:
-        broker.close()
-    if told.number != row["number"]:
-        raise HaltedError(
-            f"The broker says that this is account {told.number}; account {row['account']} has number {row['number']}.",
-            where="table accounts",
-            hint="use the key or the login of the account",
-        )
+    broker, told = _open(context, row)
+    broker.close()
     count = compare(ledger, row["account"], told, context.settings.broker)
     yield Result(_drained(ledger), plural(count, "difference") if count else "the ledger and the broker agree")
 
@@ -310,7 +296,7 @@ def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> 
     is_asked = row["broker"] in {BrokerName.ALPACA, BrokerName.IB} and any(
         known[name].state != OrderState.PLANNED for name in names
     )
-    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root)) if is_asked else None
+    broker = _open(context, row)[0] if is_asked else None
     try:
         yield from _committing(ledger, cancel_orders(ledger, broker, names))
     finally:
@@ -318,6 +304,29 @@ def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> 
             broker.close()
     ended = sum(not ledger.orders[name].is_open for name in names)
     yield Result(_drained(ledger), f"{plural(ended, 'order')} cancelled")
+
+
+def _open(context: Context, row: dict[str, Any]) -> tuple[Broker, BrokerAccount]:
+    """Return the broker of an account, and what it tells of it.
+
+    Raises
+    ------
+    HaltedError
+        It tells of another account.
+    """
+    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root))
+    with ExitStack() as stack:
+        stack.callback(broker.close)
+        told = broker.account()
+        if told.number != row["number"]:
+            raise HaltedError(
+                f"The broker says that this is account {told.number}; account {row['account']} has number "
+                f"{row['number']}.",
+                where="table accounts",
+                hint="use the key or the login of the account",
+            )
+        stack.pop_all()  # the caller closes it
+    return broker, told
 
 
 def _account(context: Context, name: str | None) -> tuple[Ledger, dict[str, Any]]:
