@@ -7,7 +7,7 @@ import sys
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -266,36 +266,3 @@ def test_no_order_is_doubled_or_lost_by_faults(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(15, 1015))
 def test_no_order_is_doubled_or_lost_by_a_thousand_faults(seed: int) -> None:
     check_faults(seed)
-
-
-class _Recording:
-    """A broker that says when it was asked to trade, and at which moment a halt had been set."""
-
-    name = "recording"
-
-    def __init__(self, moment: int) -> None:
-        self.moment, self.asked, self.sent_after_halt, self.sent = moment, 0, 0, 0
-
-    def halted(self) -> str | None:
-        self.asked += 1
-        return "halt" if self.asked > self.moment else None
-
-    def submit(self, request: Any) -> Any:  # noqa: ANN401, ARG002 - the protocol's
-        self.sent += 1
-        self.sent_after_halt += self.asked > self.moment
-        raise UnreachableError("lost")
-
-
-@pytest.mark.parametrize("orders", [1, 3])
-def test_no_order_is_sent_after_a_halt(orders: int) -> None:
-    """At whichever check the halt is there, nothing is sent after it."""
-    for moment in range(2 * orders + 1):
-        desk = Desk()
-        for place in range(orders):
-            desk.plan(f"T{place}", "5")
-        recording = _Recording(moment)
-        desk.run(
-            send_orders(desk.ledger, recording, "main", halted=recording.halted, settings=SETTINGS)  # type: ignore[arg-type]
-        )
-        assert recording.sent_after_halt == 0
-        assert recording.sent == moment // 2
