@@ -1,12 +1,13 @@
 """Alpaca, by its own client (extra `alpaca`).
 
-The client repeats a request by itself after 429 and 504, and sets no time-out. Here it repeats nothing and has one:
-what became of an order whose answer was lost is found out by its name, which the broker accepts once.
+The client repeats a request by itself after 429 and 504, and sets no time-out. Here it has one, and repeats a request
+after 429 alone: what became of an order whose answer was lost is found out by its name, which the broker accepts once.
 """
 
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -44,10 +45,14 @@ _STATES = {
     "replaced": OrderState.CANCELLED,
     "rejected": OrderState.REJECTED,
 }
+_PRACTICE = "PA"
+"""First letters of the number of an account for practice."""
 _PAGE = 100
 """Largest number of trades of an answer."""
 _ORDERS = 500
 """Largest number of orders of an answer."""
+_PAUSES = (0.1, 0.2, 0.4)
+"""Pauses before a question is repeated that was refused as one too many, in shares of the time-out."""
 
 
 class Alpaca:
@@ -93,20 +98,21 @@ class Alpaca:
 
         session.request = request  # type: ignore[assignment,method-assign]
         self._close = session.close
-        self._live = live
+        self._timeout = timeout
 
     def account(self) -> BrokerAccount:
         """Return the account, its cash and its positions."""
         told = self._ask("account", self._client.get_account)
         positions = self._ask("positions", self._client.get_all_positions)
         clock = self._ask("clock", self._client.get_clock)
+        number = _text(told, "account_number")
         return BrokerAccount(
-            number=_text(told, "account_number"),
+            number=number,
             currency=_text(told, "currency"),
             cash=_decimal(told, "cash"),
             positions={_text(row, "symbol"): quantity(_decimal(row, "qty")) for row in _list(positions)},
             clock=_time(clock, "timestamp"),
-            live=self._live,
+            live=not number.startswith(_PRACTICE),
         )
 
     def submit(self, request: OrderRequest) -> BrokerOrder:
@@ -173,7 +179,18 @@ class Alpaca:
         self._close()
 
     def _ask(self, what: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - JSON
-        """Return the JSON of an answer, or raise what became of the question."""
+        """Return the JSON of an answer, or raise what became of the question.
+
+        A question that the broker refused because it is asked too often was not read, and is asked again after a pause.
+        """
+        for pause in _PAUSES:
+            try:
+                return self._ask_once(what, call)
+            except _TooOftenError:
+                time.sleep(pause * self._timeout)
+        return self._ask_once(what, call)
+
+    def _ask_once(self, what: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - JSON
         import requests
         from alpaca.common.exceptions import APIError
 
@@ -191,7 +208,7 @@ class Alpaca:
                     f"Alpaca refuses the key: {said}", where=where, hint="correct alpaca and alpaca_secret in keys.yml"
                 ) from None
             if status == 429:
-                raise RefusedError(f"Alpaca is asked too often: {said}", where=where, hint="try later") from None
+                raise _TooOftenError(f"Alpaca is asked too often: {said}", where=where, hint="try later") from None
             if status is not None and 400 <= status < 500:
                 raise RefusedError(f"Alpaca refuses: {said}", where=where) from None
             raise UnreachableError(f"Alpaca failed ({status}): {said}", where=where, hint="pm trade sync") from None
@@ -205,6 +222,10 @@ class Alpaca:
 
 class _UnknownError(RefusedError):
     """Alpaca does not know what was asked for."""
+
+
+class _TooOftenError(RefusedError):
+    """Alpaca has refused a question because there were too many."""
 
 
 def _order(row: Any) -> BrokerOrder:  # noqa: ANN401 - JSON

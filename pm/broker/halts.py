@@ -32,9 +32,12 @@ class Cause:
 def file_says_halt(workspace: Path) -> bool:
     """Return whether the file HALT is in a workspace; also if that cannot be found out."""
     try:
-        return (workspace / HALT_FILE).exists()
+        (workspace / HALT_FILE).lstat()
+    except FileNotFoundError:
+        return False
     except OSError:
         return True
+    return True
 
 
 def drawdown_cause(account: str, drawdown: float | None, settings: BrokerSettings) -> Cause | None:

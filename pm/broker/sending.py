@@ -34,6 +34,8 @@ _LOST = (UnreachableError, BadAnswerError)
 """Errors after which it is not known whether the broker did what was asked."""
 _RECENT = timedelta(days=7)
 """Time for which the broker is asked about orders that seemed not to have reached it."""
+_FORGOTTEN = timedelta(days=1)
+"""Time after which a broker that lists the orders of a day only can have forgotten one that has ended."""
 
 
 def request_of(order: OrderNow) -> OrderRequest:
@@ -49,6 +51,8 @@ def send_orders(
     ledger: Ledger, broker: Broker, account: str, *, halted: Callable[[], str | None], settings: BrokerSettings
 ) -> Iterator[str]:
     """Send the planned orders of an account, one at a time; yields a sentence whenever rows are to be committed.
+
+    It ends at an order whose answer is lost: those after it stay planned.
 
     Parameters
     ----------
@@ -70,16 +74,21 @@ def send_orders(
         try:
             told = broker.submit(request)
         except RefusedError as error:
-            ledger.order_event(order.order_id, OrderState.REJECTED, detail=error.what)
+            why = error.what
+            ledger.order_event(order.order_id, OrderState.REJECTED, detail=why)
         except _LOST as error:
-            ledger.order_event(order.order_id, OrderState.UNKNOWN, detail=error.what)
+            why = error.what
+            ledger.order_event(order.order_id, OrderState.UNKNOWN, detail=why)
         else:
+            why = told.detail
             _take(ledger, told)
         cause = rejects_cause(_answers(ledger, account), settings)
         if cause is not None:
             ledger.halt(cause.cause, cause.reason)
         now = ledger.orders[order.order_id]
-        yield f"{_named(order)}: {now.state.value}"
+        yield f"{_named(order)}: {now.state.value}" + (f" ({why})" if why else "")
+        if now.state == OrderState.UNKNOWN:
+            return
 
 
 def sync_orders(
@@ -93,8 +102,9 @@ def sync_orders(
 ) -> Iterator[str]:
     """Bring the orders of an account to what the broker tells: their states and their trades.
 
-    An order that the broker does not know, though it was sent more than `settle_seconds` ago, never reached it. If it
-    turns up later all the same, it is open again.
+    An order that the broker does not know, though it was sent more than `settle_seconds` ago, never reached it. One
+    that was accepted, and that the broker does not list any more a day after it was sent, has ended. If either turns up
+    later all the same, it is open again.
 
     Parameters
     ----------
@@ -116,7 +126,7 @@ def sync_orders(
         if order.order_id in sent_at
         and (order.is_open or (order.state == OrderState.EXPIRED and now - sent_at[order.order_id] < _RECENT))
     ]
-    settled = now - timedelta(seconds=settings.settle_seconds)
+    settled, old = now - timedelta(seconds=settings.settle_seconds), now - _FORGOTTEN
     notes = []
     for order in asked:
         told = listed.get(order.order_id) or broker.find(order.order_id)
@@ -124,7 +134,9 @@ def sync_orders(
             listed[order.order_id] = told
             _take(ledger, told, with_fills=False)
         else:
-            _take_as_lost(ledger, order, is_settled=sent_at[order.order_id] <= settled)
+            _take_as_lost(
+                ledger, order, is_settled=sent_at[order.order_id] <= settled, is_old=sent_at[order.order_id] <= old
+            )
         now_is = ledger.orders[order.order_id].state
         notes += [f"{_named(order)}: {now_is.value}"] if now_is != order.state else []
     if len(ledger.journal):
@@ -141,11 +153,12 @@ def sync_orders(
         yield "; ".join(fill_notes)
 
 
-def _take_as_lost(ledger: Ledger, order: OrderNow, *, is_settled: bool) -> None:
+def _take_as_lost(ledger: Ledger, order: OrderNow, *, is_settled: bool, is_old: bool) -> None:
     """Record that the broker does not know an order: it is unknown for a while, and then never reached the broker."""
     if order.state not in {OrderState.SENT, OrderState.UNKNOWN}:
-        return
-    if is_settled:
+        if is_old:
+            ledger.order_event(order.order_id, OrderState.EXPIRED, detail="the broker does not list it any more")
+    elif is_settled:
         ledger.order_event(order.order_id, OrderState.EXPIRED, detail="it never reached the broker")
     else:
         ledger.order_event(order.order_id, OrderState.UNKNOWN, detail="the broker does not know it yet")

@@ -152,7 +152,9 @@ class Ledger:
         is_first = order_id not in self._planned
         self._planned.add(order_id)
         before = None if is_first else order.state
-        is_news = is_first or state != order.state or ratio or (broker_order_id or "") > (order.broker_order_id or "")
+        is_news = (
+            is_first or state != order.state or ratio or (broker_order_id or None) not in {None, order.broker_order_id}
+        )
         if not is_news or not (may_follow(before, state) or (ratio and state == before)):
             return False
         values = {

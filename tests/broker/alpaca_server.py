@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -45,6 +46,10 @@ class AlpacaServer:
         self.late: list[dict[str, Any]] = []
         self.faults: list[Fault | None] = []
         """What goes wrong with the next answers; None for nothing."""
+        self.requests = 0
+        """Number of requests that came."""
+        self.delay = 0.0
+        """Seconds between what a request asks and its answer."""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -98,6 +103,7 @@ class AlpacaServer:
 
     def handle(self, request: BaseHTTPRequestHandler, body: dict[str, Any] | None) -> None:
         """Answer a request, or fail to."""
+        self.requests += 1
         fault = self.faults.pop(0) if self.faults else None
         kind = None if fault is None else fault.kind
         if kind == "before":
@@ -111,6 +117,7 @@ class AlpacaServer:
             status, content = kind, {"code": kind * 100_000, "message": "failed"}
         else:
             status, content = self._answer(request, body)
+        time.sleep(self.delay)
         if kind in {"after", "late"}:
             request.close_connection = True
             return

@@ -4,93 +4,29 @@ from __future__ import annotations
 
 import random
 import sys
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # a module of the tests, which are no package
 from alpaca_server import AlpacaServer, Fault
+from desk import DAY, SETTINGS, Desk
 
 from pm.broker.alpaca import Alpaca
 from pm.broker.base import RefusedError, UnreachableError
 from pm.broker.planning import Quote
 from pm.broker.reconcile import accept_differences, compare
-from pm.broker.sending import cancel_orders, send_orders, sync_orders
-from pm.clock import utc_now
+from pm.broker.sending import cancel_orders, send_orders
 from pm.errors import PmError
-from pm.ledger.ledger import Ledger
-from pm.ledger.orders import order_id
-from pm.settings import load_settings
-from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.vocabulary import OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 D = Decimal
-SETTINGS = load_settings().broker
-DAY = date(2024, 1, 5)
-
-
-class Desk:
-    """A ledger whose committed rows outlive the process, as those of the lake do."""
-
-    def __init__(self) -> None:
-        self.committed: dict[str, list[dict[str, Any]]] = {table.qualified: [] for table in CHAINED_TABLES}
-        self.ledger = Ledger(self.committed, "run-0")
-        self.ledger.open_account(
-            account="main",
-            broker="alpaca",
-            number="PA1",
-            currency="USD",
-            lot_method="fifo",
-            fractional=True,
-            live=False,
-        )
-        self.commit()
-
-    def commit(self) -> None:
-        for table, frame in self.ledger.journal.drain():
-            self.committed[table.qualified] += frame.to_dicts()
-
-    def restart(self) -> None:
-        """Forget all that was not committed, as a process that is killed does."""
-        self.ledger = Ledger(self.committed, f"run-{self.ledger.run_id.partition('-')[2] + '1'}")
-
-    def plan(self, ticker: str, shares: str, side: str = "buy", **values: object) -> str:
-        name = order_id("main", self.ledger.run_id, ticker, side, "rebalance", len(self.ledger.orders))
-        self.ledger.plan(
-            {
-                "order_id": name, "account": "main", "ticker": ticker, "side": side, "quantity": D(shares),
-                "order_type": "market", "time_in_force": "day", "currency": "USD", "purpose": "rebalance", "number": 1,
-                "held": D(0), "cutoff": DAY, "snapshot_id": 1, **values,
-            }
-        )  # fmt: skip
-        self.commit()
-        return name
-
-    def run(self, steps: Iterator[str]) -> list[str]:
-        """Go through the steps, and commit at each as the pipeline does."""
-        notes = []
-        for note in steps:
-            notes.append(note)
-            self.commit()
-        self.commit()
-        return notes
-
-    def send(self, broker: Alpaca, halted: Callable[[], str | None] = lambda: None) -> list[str]:
-        return self.run(send_orders(self.ledger, broker, "main", halted=halted, settings=SETTINGS))
-
-    def sync(self, broker: Alpaca, *, later: timedelta = timedelta(0)) -> list[str]:
-        rate = lambda *_: D(1)  # noqa: E731 - one currency
-        steps = sync_orders(self.ledger, broker, "main", now=utc_now() + later, rate=rate, settings=SETTINGS)
-        return self.run(steps)
-
-    def state(self, name: str) -> str:
-        return self.ledger.orders[name].state.value
 
 
 @pytest.fixture
@@ -102,7 +38,7 @@ def server() -> Iterator[AlpacaServer]:
 
 @pytest.fixture
 def broker(server: AlpacaServer) -> Iterator[Alpaca]:
-    opened = Alpaca("key", "secret", url=server.url, live=False, timeout=2.0)
+    opened = Alpaca("key", "secret", url=server.url, live=False, timeout=0.5)
     yield opened
     opened.close()
 
@@ -165,14 +101,34 @@ def test_an_order_that_arrives_late_is_open_again(server: AlpacaServer, broker: 
     assert desk.ledger.books["main"].shares("AAA") == 10
 
 
-@pytest.mark.parametrize(("fault", "state"), [(403, "rejected"), (422, "rejected"), (429, "rejected")])
-def test_a_refusal_rejects_the_order(server: AlpacaServer, broker: Alpaca, fault: int, state: str) -> None:
+@pytest.mark.parametrize(("fault", "times"), [(403, 1), (422, 1), (429, 4)])
+def test_a_refusal_rejects_the_order(server: AlpacaServer, broker: Alpaca, fault: int, times: int) -> None:
     desk = Desk()
     name = desk.plan("AAA", "10")
-    server.faults = [Fault(fault, done=False)]
+    server.faults = [Fault(fault, done=False)] * times
     desk.send(broker)
-    assert desk.state(name) == state
+    assert desk.state(name) == "rejected"
     assert server.received == []
+
+
+def test_a_question_too_many_is_asked_again(server: AlpacaServer, broker: Alpaca) -> None:
+    desk = Desk()
+    name = desk.plan("AAA", "10")
+    server.faults = [Fault(429, done=False)] * 2
+    desk.send(broker)
+    assert desk.state(name) == "accepted"
+    assert server.received == [name]
+
+
+def test_orders_after_a_lost_answer_stay_planned(server: AlpacaServer, broker: Alpaca) -> None:
+    desk = Desk()
+    names = [desk.plan(ticker, "10") for ticker in ("AAA", "BBB", "CCC")]
+    server.faults = [None, Fault("before")]
+    desk.send(broker)
+    assert [desk.state(name) for name in names] == ["accepted", "unknown", "planned"]
+    desk.send(broker)
+    assert [desk.state(name) for name in names] == ["accepted", "unknown", "accepted"]
+    assert server.received == [names[0], names[2]]
 
 
 def test_a_name_that_the_broker_has_is_success(server: AlpacaServer, broker: Alpaca) -> None:
@@ -258,7 +214,7 @@ def check_faults(seed: int) -> None:
     """Send orders through faults and kills, then let all be well, and compare the ledger with the broker."""
     generator = random.Random(seed)  # noqa: S311 - faults, not secrets
     server = AlpacaServer()
-    broker = Alpaca("key", "secret", url=server.url, live=False, timeout=2.0)
+    broker = Alpaca("key", "secret", url=server.url, live=False, timeout=0.5)
     desk = Desk()
     try:
         names = [desk.plan(f"T{place}", "5") for place in range(generator.randint(1, 4))]
@@ -310,36 +266,3 @@ def test_no_order_is_doubled_or_lost_by_faults(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(15, 1015))
 def test_no_order_is_doubled_or_lost_by_a_thousand_faults(seed: int) -> None:
     check_faults(seed)
-
-
-class _Recording:
-    """A broker that says when it was asked to trade, and at which moment a halt had been set."""
-
-    name = "recording"
-
-    def __init__(self, moment: int) -> None:
-        self.moment, self.asked, self.sent_after_halt, self.sent = moment, 0, 0, 0
-
-    def halted(self) -> str | None:
-        self.asked += 1
-        return "halt" if self.asked > self.moment else None
-
-    def submit(self, request: Any) -> Any:  # noqa: ANN401, ARG002 - the protocol's
-        self.sent += 1
-        self.sent_after_halt += self.asked > self.moment
-        raise UnreachableError("lost")
-
-
-@pytest.mark.parametrize("orders", [1, 3])
-def test_no_order_is_sent_after_a_halt(orders: int) -> None:
-    """At whichever check the halt is there, nothing is sent after it."""
-    for moment in range(2 * orders + 1):
-        desk = Desk()
-        for place in range(orders):
-            desk.plan(f"T{place}", "5")
-        recording = _Recording(moment)
-        desk.run(
-            send_orders(desk.ledger, recording, "main", halted=recording.halted, settings=SETTINGS)  # type: ignore[arg-type]
-        )
-        assert recording.sent_after_halt == 0
-        assert recording.sent == moment // 2

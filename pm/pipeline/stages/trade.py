@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pm.broker.base import UnreachableError
 from pm.broker.connect import open_broker
 from pm.broker.halts import clock_cause, stale_cause
 from pm.broker.live_guard import missing_for_live
@@ -27,10 +29,12 @@ from pm.tables.sources import UNIVERSE
 from pm.tables.vocabulary import BrokerName, OrderState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from pm.broker.base import Broker, BrokerAccount
     from pm.ledger.ledger import Ledger
+    from pm.ledger.orders import OrderNow
 
 __all__ = ["accepting", "cancelling", "reading_fills", "reconciling", "sending", "syncing"]
 
@@ -95,8 +99,7 @@ def _send(context: Context, *, account: str | None, live: bool) -> Iterator[Resu
             hint='see them with pm trade reconcile; then pm trade reconcile --accept --reason "…"',
         )
     newest = context.rows("SELECT max(date) AS day FROM bars")[0]["day"]
-    now = utc_now()
-    cause = stale_cause(newest, now.date(), settings)
+    cause = stale_cause(newest, utc_now().date(), settings)
     if cause is not None:
         ledger.halt(cause.cause, cause.reason)
         yield Result(_drained(ledger), cause.reason)
@@ -104,18 +107,17 @@ def _send(context: Context, *, account: str | None, live: bool) -> Iterator[Resu
     if row["broker"] == BrokerName.TICKET:
         yield from _write_ticket(context, ledger, name)
         return
-    broker = open_broker(row, settings, load_keys(context.workspace.root))
+    yield from _send_to_broker(context, ledger, row, live=live)
+
+
+def _send_to_broker(context: Context, ledger: Ledger, row: dict[str, Any], *, live: bool) -> Iterator[Result]:
+    """Send the planned orders of an account to its broker, once it has confirmed the account."""
+    name, settings = row["account"], context.settings.broker
+    broker, told = _open(context, row)
     try:
-        told = broker.account()
-        if told.number != row["number"]:
-            raise HaltedError(
-                f"The broker says that this is account {told.number}; account {name} has number {row['number']}.",
-                where="table accounts",
-                hint="use the key or the login of the account",
-            )
         if row["live"] or told.live:
             _require_live(context, ledger, row, told, said_live=live)
-        cause = clock_cause(now, told.clock, settings)
+        cause = clock_cause(utc_now(), told.clock, settings)
         if cause is not None:
             ledger.halt(cause.cause, cause.reason)
             yield Result(_drained(ledger), cause.reason)
@@ -124,10 +126,36 @@ def _send(context: Context, *, account: str | None, live: bool) -> Iterator[Resu
         def halted() -> str | None:
             return is_halted(context, ledger)
 
-        yield from _committing(ledger, send_orders(ledger, broker, name, halted=halted, settings=settings))
+        planned = [order.order_id for order in ledger.open_orders(name) if order.state == OrderState.PLANNED]
+        for result in _committing(ledger, send_orders(ledger, broker, name, halted=halted, settings=settings)):
+            yield result
+            if result.summary.endswith(")"):  # the broker has said something of an order
+                context.notify(result.summary)
     finally:
         broker.close()
-    yield Result(_drained(ledger), _counted(ledger, name))
+    counts = _counted_states(ledger.orders[order].state for order in planned)
+    _refuse_stop(halted(), counts, [order for order in ledger.open_orders(name) if order.state == OrderState.UNKNOWN])
+    yield Result(_drained(ledger), f"{counts} of {plural(len(planned), 'order')}" if planned else "no planned order")
+
+
+def _refuse_stop(halted: str | None, counts: str, unknown: Sequence[OrderNow]) -> None:
+    """Raise the error of a command that was stopped while it sent orders.
+
+    Raises
+    ------
+    HaltedError
+        Trading was halted meanwhile.
+    UnreachableError
+        What became of an order is not known.
+    """
+    if halted is not None:
+        raise _halted(f"{halted} Of the orders, {counts}.")
+    if unknown:
+        raise UnreachableError(
+            f"What became of {plural(len(unknown), 'order')} is not known. Of the orders, {counts}.",
+            where="view open_orders",
+            hint="find out with pm trade sync; then pm trade send sends those that are still planned",
+        )
 
 
 def _require_live(context: Context, ledger: Ledger, row: dict[str, Any], told: Any, *, said_live: bool) -> None:  # noqa: ANN401
@@ -172,7 +200,7 @@ def _write_ticket(context: Context, ledger: Ledger, name: str) -> Iterator[Resul
 def _sync(context: Context, *, account: str | None) -> Iterator[Result]:
     ledger, row = _account(context, account)
     name = row["account"]
-    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root))
+    broker, _ = _open(context, row)
     currencies = {order.row["currency"] for order in ledger.orders.values() if order.row["account"] == name}
     rates = rates_of(context, row["currency"], currencies)
     try:
@@ -221,17 +249,8 @@ def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
 
 def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
     ledger, row = _account(context, account)
-    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root))
-    try:
-        told = broker.account()
-    finally:
-        broker.close()
-    if told.number != row["number"]:
-        raise HaltedError(
-            f"The broker says that this is account {told.number}; account {row['account']} has number {row['number']}.",
-            where="table accounts",
-            hint="use the key or the login of the account",
-        )
+    broker, told = _open(context, row)
+    broker.close()
     count = compare(ledger, row["account"], told, context.settings.broker)
     yield Result(_drained(ledger), plural(count, "difference") if count else "the ledger and the broker agree")
 
@@ -277,7 +296,7 @@ def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> 
     is_asked = row["broker"] in {BrokerName.ALPACA, BrokerName.IB} and any(
         known[name].state != OrderState.PLANNED for name in names
     )
-    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root)) if is_asked else None
+    broker = _open(context, row)[0] if is_asked else None
     try:
         yield from _committing(ledger, cancel_orders(ledger, broker, names))
     finally:
@@ -287,9 +306,38 @@ def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> 
     yield Result(_drained(ledger), f"{plural(ended, 'order')} cancelled")
 
 
+def _open(context: Context, row: dict[str, Any]) -> tuple[Broker, BrokerAccount]:
+    """Return the broker of an account, and what it tells of it.
+
+    Raises
+    ------
+    HaltedError
+        It tells of another account.
+    """
+    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root))
+    with ExitStack() as stack:
+        stack.callback(broker.close)
+        told = broker.account()
+        if told.number != row["number"]:
+            raise HaltedError(
+                f"The broker says that this is account {told.number}; account {row['account']} has number "
+                f"{row['number']}.",
+                where="table accounts",
+                hint="use the key or the login of the account",
+            )
+        stack.pop_all()  # the caller closes it
+    return broker, told
+
+
 def _account(context: Context, name: str | None) -> tuple[Ledger, dict[str, Any]]:
     ledger = read_ledger(context)
     return ledger, ledger.account(name)
+
+
+def _counted_states(states: Iterable[OrderState]) -> str:
+    """Return how many orders are in each state, in words."""
+    words = [state.value for state in states]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
 def _drained(ledger: Ledger) -> list[Append]:
@@ -302,6 +350,4 @@ def _halted(why: str) -> HaltedError:
 
 def _counted(ledger: Ledger, account: str) -> str:
     """Return how many orders of an account are in each open state, in words."""
-    states = [order.state.value for order in ledger.open_orders(account)]
-    parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
-    return ", ".join(parts) if parts else "no open order"
+    return _counted_states(order.state for order in ledger.open_orders(account)) or "no open order"
