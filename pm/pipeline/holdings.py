@@ -42,7 +42,8 @@ def accounts_held(context: Context) -> list[Held]:
         return []
     positions = context.query("SELECT account, ticker, quantity, base_value FROM positions ORDER BY account, ticker")
     equity = context.query("SELECT account, date, currency, equity FROM equity ORDER BY account, date")
-    return held_of_accounts(positions, equity)
+    flags = {row["account"]: row["fractional"] for row in context.rows("SELECT account, fractional FROM accounts")}
+    return held_of_accounts(positions, equity, flags)
 
 
 def newest_drawdowns(context: Context) -> dict[str, float | None]:

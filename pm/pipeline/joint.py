@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from pm.currencies import RateOf
+    from pm.currencies import RatePath
     from pm.pipeline.stage import Context
     from pm.risk.joint import JointModel
     from pm.risk.portfolio_tables import RiskInputs
@@ -106,7 +106,7 @@ def joint_risk(context: Context, joint: JointInputs, *, horizons: Sequence[int] 
     )
 
 
-def in_currency(inputs: RiskInputs, rates: Mapping[str, RateOf]) -> RiskInputs:
+def in_currency(inputs: RiskInputs, rates: Mapping[str, RatePath]) -> RiskInputs:
     """Return the inputs with scenarios and past returns in one currency: a rate's moves are part of the risk.
 
     The model itself, of which shocks and drawdowns are made, stays in the tickers' own currencies.
@@ -124,8 +124,9 @@ def in_currency(inputs: RiskInputs, rates: Mapping[str, RateOf]) -> RiskInputs:
         return inputs
     place_of = {ticker: place for place, ticker in enumerate(inputs.model.tickers)}
     returns = inputs.returns.copy()
-    for ticker, (rate, inverted) in rates.items():
-        moved = np.nan_to_num(inputs.returns[:, place_of[rate]])
-        returns[:, place_of[ticker]] += -moved if inverted else moved
+    for ticker, path in rates.items():
+        for rate, inverted in path:
+            moved = np.nan_to_num(inputs.returns[:, place_of[rate]])
+            returns[:, place_of[ticker]] += -moved if inverted else moved
     scenarios = {horizon: in_base_currency(drawn, rates) for horizon, drawn in inputs.scenarios.items()}
     return replace(inputs, scenarios=scenarios, returns=returns)

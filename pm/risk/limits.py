@@ -95,11 +95,11 @@ def apply_limits(state: LimitState, limits: Mapping[str, Limit]) -> Limited:
     """
     ordered = [(name, limits[name.value]) for name in LimitName if name.value in limits]
     found = _Found({}, {}, {})
-    weights = np.where(np.abs(state.weights) < DUST, 0.0, state.weights)
+    weights = np.where((np.abs(state.weights) < DUST) & state.free, 0.0, state.weights)
     for name, limit in ordered:
         if name is not LimitName.TURNOVER:
             _note_unknown(state, weights, name, limit, found)
-    stops = set(found.actions.values())
+    stops = set(found.actions.values()) - {LimitAction.WARN}
     if not stops:
         weights = _kept(state, weights, ordered, found)
         weights = _with_turnover(state, weights, ordered, found)
@@ -156,6 +156,10 @@ def _note_unknown(state: LimitState, weights: FloatArray, name: LimitName, limit
     """Note the values that are not numbers: they block, or halt if that is what their limit does."""
     for subject, value in limit_values(state, weights, name).items():
         if not math.isfinite(value):
+            if subject in state.fixed:
+                detail = f"The {name.value} of {subject} is not known: nothing is changed, since it is not traded tonight."
+                found.note(name, subject, value, LimitAction.WARN, detail)
+                continue
             action = LimitAction.HALT if limit.action is LimitAction.HALT else LimitAction.BLOCK
             found.note(name, subject, value, action, f"The {name.value} of {subject} is not known: nothing is traded.")
 
@@ -175,12 +179,16 @@ def _kept(
             if name is LimitName.TURNOVER:
                 continue
             for subject, value in limit_values(state, weights, name).items():
-                if not _exceeds(value, limit):
+                if not _exceeds(value, limit) or (subject in state.fixed and (name, subject) in found.values):
                     continue
                 once_is_enough = limit.action is LimitAction.WARN or name is LimitName.DRAWDOWN
                 if once_is_enough and (name, subject) in found.values:
                     continue
                 words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+                if subject in state.fixed and limit.action in {LimitAction.SCALE, LimitAction.DROP}:
+                    detail = f"{words}: nothing is changed, since it is not traded tonight."
+                    found.note(name, subject, value, LimitAction.WARN, detail)
+                    continue
                 found.note(name, subject, value, limit.action, f"{words}: {_CONSEQUENCES[limit.action]}.")
                 if limit.action in {LimitAction.SCALE, LimitAction.DROP}:
                     weights = smaller_weights(state, weights, name, subject, limit)
@@ -213,7 +221,8 @@ def _with_turnover(
     for name, other in limits:
         if name in {LimitName.TURNOVER, LimitName.DRAWDOWN} or other.action is LimitAction.WARN:
             continue
-        if any(_exceeds(found_value, other) for found_value in limit_values(state, moved_less, name).values()):
+        values = limit_values(state, moved_less, name)
+        if any(_exceeds(value, other) for subject, value in values.items() if subject not in state.fixed):
             detail = f"{words}: nothing is changed, since moving less would break {name.value}."
             found.note(LimitName.TURNOVER, _WHOLE, value, LimitAction.WARN, detail)
             return weights
