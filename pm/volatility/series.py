@@ -65,19 +65,25 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, ReturnSer
     series: dict[str, ReturnSeries] = {}
     excluded: dict[str, Exclusion] = {}
     ordered = returns.select("ticker", "date", pl.col("log_return").cast(pl.Float64)).sort("ticker", "date")
-    for (ticker,), rows in ordered.partition_by("ticker", as_dict=True).items():
-        if rows["date"].is_duplicated().any():
-            repeated = rows.filter(pl.col("date").is_duplicated())["date"][0]
-            excluded[ticker] = Exclusion(Reason.DUPLICATE_DATES, f"{repeated} occurs more than once")
-            continue
+    runs = ordered["ticker"].rle().struct.unnest()
+    every_date, is_null = ordered["date"].to_numpy(), ordered["log_return"].is_null().to_numpy()
+    every_value = ordered["log_return"].fill_null(float("nan")).to_numpy()
+    start = 0
+    for length, ticker in runs.select("len", "value").iter_rows():
+        dates, every = every_date[start : start + length], every_value[start : start + length]
         # The first bar has no return, so that a null is an error only after it.
-        known = rows.slice(1) if rows["log_return"][0] is None else rows
-        every = known["log_return"].fill_null(float("nan")).to_numpy()
-        known, values = known.tail(window), every[-window:]
+        first = 1 if is_null[start] else 0
+        start += length
+        repeated = dates[1:][dates[1:] == dates[:-1]]
+        if len(repeated):
+            excluded[ticker] = Exclusion(Reason.DUPLICATE_DATES, f"{repeated[0]} occurs more than once")
+            continue
+        known, every = dates[first:][-window:], every[first:]
+        values = every[-window:]
         unusable = ~np.isfinite(values)
         if unusable.any():
-            first = known["date"][int(unusable.argmax())]
-            detail = f"{unusable.sum()} of {len(values)} returns are missing or not finite, first on {first}"
+            worst = known[int(unusable.argmax())]
+            detail = f"{unusable.sum()} of {len(values)} returns are missing or not finite, first on {worst}"
             excluded[ticker] = Exclusion(Reason.BAD_RETURN, detail)
         elif len(values) > 1 and np.ptp(values) == 0:
             excluded[ticker] = Exclusion(Reason.CONSTANT, f"all {len(values)} returns are {values[0]:g}")
@@ -86,7 +92,7 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, ReturnSer
             excluded[ticker] = Exclusion(Reason.CONSTANT, f"the price moved on {moved} of {len(values)} days")
         else:
             usable = every if np.isfinite(every).all() else values
-            series[ticker] = ReturnSeries(usable, rows["date"][-1], rows["date"].to_numpy()[-len(usable) :])
+            series[ticker] = ReturnSeries(usable, dates[-1].item(), dates[-len(usable) :])
     return series, excluded
 
 
