@@ -1,8 +1,8 @@
 """Time the stages risk, portfolio and orders of a run: `python benchmarks/accounts.py [--tickers 431] [--bars 2500]`.
 
 In a temporary folder simulated bars of all but the last two sessions are imported, an account with a million in cash is
-opened, and a run follows, whose orders the next run fills. That one has the next session and what it bought: printed are
-the seconds of its stages (table stage_events) and their processor time. A third run has nothing new. It is timed
+opened, and a run follows, whose orders the next run fills. That one has the next session and what it bought: printed
+are the seconds of its stages (table stage_events) and their processor time. A third run has nothing new. It is timed
 with and without the three stages, in turns, the median of seven each. Forecasts are those of naive and drift: the
 stages before are not what is measured. `--keep FOLDER` leaves the workspace there.
 """
@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
+from scale import simulated
 
 from pm.pipeline import Request, import_bars, open_lake, run_pipeline, trade
 from pm.pipeline.events import Event, StageEnded, StageStarted
@@ -27,7 +28,6 @@ from pm.settings import Settings, load_settings
 from pm.sources import inspect_files
 from pm.tables.vocabulary import BrokerName
 from pm.workspace import Workspace, init_workspace
-from scale import simulated
 
 STAGES = ("risk", "portfolio", "orders")
 REPEATS = 7
@@ -97,7 +97,7 @@ def measure(root: Path, tickers: int, bars: int) -> None:
     frame, settings, workspace = simulated(tickers, bars), settings_with(), init_workspace(root / "workspace")
     days = frame["date"].unique().sort()
     land(workspace, settings, frame.filter(pl.col("date") < days[-2]), root / "first.parquet")
-    new = NewAccount("main", BrokerName.PAPER, None, "USD", Decimal(1_000_000), "fifo", True, False, None)  # noqa: FBT003
+    new = NewAccount("main", BrokerName.PAPER, None, "USD", Decimal(1_000_000), "fifo", True, False, None)
     with open_lake(workspace, settings) as lake:
         trade(lake, workspace, settings, lambda _: None, stage=opening(new))
     night(workspace, settings)

@@ -16,10 +16,13 @@ WITH pairs AS (
 ),
 routes AS (
     -- The ways to a rate, in order of preference: one leg, or two.
-    SELECT p.currency, p.base, p.whole, p.unit, r.route, r.through
-    FROM pairs AS p
-    CROSS JOIN (VALUES (1, NULL), (2, 'USD'), (3, 'EUR')) AS r (route, through)
-    WHERE p.whole <> p.base AND (r.through IS NULL OR r.through NOT IN (p.whole, p.base))
+    SELECT *
+    FROM (
+        SELECT *, unnest([1, 2, 3]) AS route, unnest([NULL, 'USD', 'EUR']) AS through
+        FROM pairs
+        WHERE whole <> base
+    )
+    WHERE through IS NULL OR through NOT IN (whole, base)
 ),
 legs AS (
     SELECT whole AS origin, coalesce(through, base) AS target FROM routes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pm.settings.broker import BrokerSettings
 
-__all__ = ["Plan", "PlannedOrder", "Quote", "Target", "pending_shares", "plan_orders"]
+__all__ = ["OrderSizes", "Plan", "PlannedOrder", "Quote", "Target", "pending_shares", "plan_orders"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,22 @@ class PlannedOrder:
         }
 
 
+@dataclass(frozen=True)
+class OrderSizes:
+    """Smallest value of an order, in the base currency, and the number of shares of which its target is a multiple.
+
+    A position is closed whatever it is worth.
+    """
+
+    smallest: float
+    step: Decimal
+
+    @property
+    def smallest_value(self) -> Fraction:
+        """The smallest value as an exact number."""
+        return Fraction(str(self.smallest))
+
+
 @dataclass
 class Plan:
     """Orders, sales first, and what was left out: ticker to a sentence."""
@@ -108,8 +124,7 @@ def plan_orders(
     equity: Decimal,
     pending: Mapping[str, Decimal],
     settings: BrokerSettings,
-    smallest: float,
-    step: Decimal,
+    sizes: OrderSizes,
 ) -> Plan:
     """Return the orders that bring an account from what it holds to its targets.
 
@@ -128,10 +143,8 @@ def plan_orders(
         In the base currency.
     pending
         Number of shares that open orders will still buy (positive) or sell, by ticker.
-    smallest
-        Smallest value of an order; a position is closed whatever it is worth.
-    step
-        Number of shares of which the target of an order is a multiple.
+    sizes
+        Smallest value of an order, and what its number of shares is a multiple of.
     """
     plan = Plan()
     sales: list[PlannedOrder] = []
@@ -145,10 +158,10 @@ def plan_orders(
             plan.left_out[target.ticker] = problem
             continue
         assert quote is not None  # noqa: S101 - otherwise there is a problem
-        goal = _goal(target, quote, own, equity, step, allow_short=settings.allow_short)
+        goal = _goal(target, quote, own, equity, sizes.step, allow_short=settings.allow_short)
         change = goal - own - pending.get(target.ticker, ZERO)
         value = abs(Fraction(change)) * quote.base_price
-        if change and (value >= Fraction(str(smallest)) or (goal == 0 and not pending.get(target.ticker))):
+        if change and (value >= sizes.smallest_value or (goal == 0 and not pending.get(target.ticker))):
             side = Side.BUY if change > 0 else Side.SELL
             order = PlannedOrder(
                 target.ticker, side, abs(change), OrderType.MARKET, TimeInForce.DAY, OrderPurpose.REBALANCE, own, goal,
@@ -166,7 +179,7 @@ def plan_orders(
     available = Fraction(cash) + sum((_cash(order, settings) for order in sales), Fraction(0))
     plan.orders += sales
     for order in purchases:
-        affordable = _affordable(order, available, settings, smallest=smallest, step=step)
+        affordable = _affordable(order, available, settings, sizes)
         if affordable is None:
             plan.left_out[order.ticker] = "There is not enough cash for a purchase of portfolio.minimum_order or more."
             continue
@@ -244,7 +257,7 @@ def _cash(order: PlannedOrder, settings: BrokerSettings) -> Fraction:
 
 
 def _affordable(
-    order: PlannedOrder, available: Fraction, settings: BrokerSettings, *, smallest: float, step: Decimal
+    order: PlannedOrder, available: Fraction, settings: BrokerSettings, sizes: OrderSizes
 ) -> PlannedOrder | None:
     """Return a purchase that is not larger than the cash allows; None if that is too small."""
     needed = -_cash(order, settings)
@@ -254,10 +267,10 @@ def _affordable(
         return None
     fee = -_cash(_resized(order, ZERO), settings)
     share = max(available - fee, Fraction(0)) / (needed - fee)
-    exact = Fraction(order.quantity) * share / Fraction(step)
-    shares = Decimal(exact.numerator // exact.denominator) * step
+    exact = Fraction(order.quantity) * share / Fraction(sizes.step)
+    shares = Decimal(exact.numerator // exact.denominator) * sizes.step
     value = Fraction(shares) * order.quote.base_price
-    if shares <= 0 or value < Fraction(str(smallest)):
+    if shares <= 0 or value < sizes.smallest_value:
         return None
     return _resized(order, shares)
 

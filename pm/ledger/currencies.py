@@ -56,8 +56,9 @@ class Rates:
         known = {ticker for ticker, rows in self._closes.items() if rows and rows[0][0] <= day}
         for path in rate_paths(currency, self.base, known):
             return rounded(math.prod((self._close(leg, day) for leg in path), start=unit))
+        pair = f"{currency}{self.base}"
         raise InputError(
             f"There is no rate of {currency} in {self.base} up to {day}.",
             where="table bars",
-            hint=f"add its bars: pm universe add {currency}{self.base}=X, or import a file with ticker {currency}{self.base}",
+            hint=f"add its bars: pm universe add {pair}=X, or import a file with ticker {pair}",
         )

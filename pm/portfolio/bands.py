@@ -23,8 +23,8 @@ def banded(
     """Return the weights to hold, and which of them are traded.
 
     A weight is traded only if |target − held| exceeds `band` times the larger of the two, and is at least `smallest` or
-    closes the position. So a position that is opened or closed is always beyond the band. If the weights that stay leave less to invest than
-    the purchases need, the purchases are made smaller in proportion.
+    closes the position. So a position that is opened or closed is always beyond the band. If the weights that stay
+    leave less to invest than the purchases need, the purchases are made smaller in proportion.
 
     Parameters
     ----------

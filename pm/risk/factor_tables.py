@@ -119,8 +119,9 @@ def _exposures(
         for entity, returns in sorted(entities.items())
         for row in exposure_rows(returns, factors, names)
     ]
-    schema = pl.Schema({"source": pl.String, "entity": pl.String} | EXPOSURES_SCHEMA)
-    return _conformed(pl.DataFrame(rows, schema=schema, orient="row"), EXPOSURES)
+    columns = ["source", "entity", *EXPOSURES_SCHEMA]
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(columns), orient="row", infer_schema_length=None)
+    return _conformed(frame, EXPOSURES)
 
 
 def _conformed(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

@@ -157,7 +157,9 @@ def _note_unknown(state: LimitState, weights: FloatArray, name: LimitName, limit
     for subject, value in limit_values(state, weights, name).items():
         if not math.isfinite(value):
             if subject in state.fixed:
-                detail = f"The {name.value} of {subject} is not known: nothing is changed, since it is not traded tonight."
+                detail = (
+                    f"The {name.value} of {subject} is not known: nothing is changed, since it is not traded tonight."
+                )
                 found.note(name, subject, value, LimitAction.WARN, detail)
                 continue
             action = LimitAction.HALT if limit.action is LimitAction.HALT else LimitAction.BLOCK
@@ -173,22 +175,20 @@ def _kept(
 ) -> FloatArray:
     """Return weights that keep all limits but turnover, or note that nothing is traded."""
     last: tuple[LimitName, str] | None = None
+    acting = [(name, limit) for name, limit in limits if name is not LimitName.TURNOVER]
     for _ in range(_PASSES):
         last = None
-        for name, limit in limits:
-            if name is LimitName.TURNOVER:
-                continue
+        for name, limit in acting:
             for subject, value in limit_values(state, weights, name).items():
-                if not _exceeds(value, limit) or (subject in state.fixed and (name, subject) in found.values):
+                if not _exceeds(value, limit):
+                    continue
+                if subject in state.fixed and limit.action in {LimitAction.SCALE, LimitAction.DROP}:
+                    _note_fixed(name, subject, value, limit, found)
                     continue
                 once_is_enough = limit.action is LimitAction.WARN or name is LimitName.DRAWDOWN
                 if once_is_enough and (name, subject) in found.values:
                     continue
                 words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
-                if subject in state.fixed and limit.action in {LimitAction.SCALE, LimitAction.DROP}:
-                    detail = f"{words}: nothing is changed, since it is not traded tonight."
-                    found.note(name, subject, value, LimitAction.WARN, detail)
-                    continue
                 found.note(name, subject, value, limit.action, f"{words}: {_CONSEQUENCES[limit.action]}.")
                 if limit.action in {LimitAction.SCALE, LimitAction.DROP}:
                     weights = smaller_weights(state, weights, name, subject, limit)
@@ -200,6 +200,11 @@ def _kept(
     found.actions[last] = LimitAction.BLOCK
     found.details[last] += " It does not hold after all limits have acted: nothing is traded."
     return weights
+
+
+def _note_fixed(name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
+    words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+    found.note(name, subject, value, LimitAction.WARN, f"{words}: nothing is changed, since it is not traded tonight.")
 
 
 def _with_turnover(

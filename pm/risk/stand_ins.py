@@ -71,7 +71,14 @@ def with_stand_ins(
 
 
 def _column(
-    model: JointModel, factor: FloatArray, slope: float, dates: DateArray, returns: FloatArray, *, seed: int, ticker: str
+    model: JointModel,
+    factor: FloatArray,
+    slope: float,
+    dates: DateArray,
+    returns: FloatArray,
+    *,
+    seed: int,
+    ticker: str,
 ) -> tuple[FloatArray, FloatArray, int, str]:
     """Return residuals, dynamics, the number of residuals that were filled in, and how they were found."""
     clean = clean_returns(returns)
@@ -79,7 +86,7 @@ def _column(
     days, own = dates[usable], clean.returns[usable]
     if len(own) < MIN_MOVES:
         sigma = float(np.quantile(model.sigmas, _HIGH))
-        words = f"{plural(len(own), 'move')} of its own: it is taken to move with the first factor, by {sigma:.1%} a day"
+        words = f"{plural(len(own), 'move')} of its own it is taken for the first factor, at {sigma:.1%} a day"
         return factor.copy(), _constant(sigma), 0, words
     sigma = float(np.sqrt(np.mean(own**2)))
     residuals = np.full(len(model.dates), np.nan)
@@ -97,7 +104,12 @@ def _column(
     else:
         drawn = generator.standard_normal(gaps) * np.sqrt(max(0.0, 1.0 - slope**2))
     residuals[~known] = slope * factor[~known] + drawn
-    return residuals, _constant(sigma), gaps, f"its risk is that of its last {plural(len(own), 'move')}, {sigma:.1%} a day"
+    return (
+        residuals,
+        _constant(sigma),
+        gaps,
+        f"its risk is that of {plural(len(own), 'move')}, {sigma:.1%} a day",
+    )
 
 
 def _constant(sigma: float) -> FloatArray:

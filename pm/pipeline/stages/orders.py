@@ -10,7 +10,7 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pm.broker.planning import Target, pending_shares, plan_orders
+from pm.broker.planning import OrderSizes, Target, pending_shares, plan_orders
 from pm.ledger.orders import order_id
 from pm.pipeline.holdings import LEDGER_VIEWS, is_look
 from pm.pipeline.stage import Context, Stage
@@ -121,8 +121,10 @@ def _plan(night: Night, account: str) -> None:
         equity=equity,
         pending=pending_shares(ledger.open_orders(account)),
         settings=settings,
-        smallest=context.settings.portfolio.minimum_order,
-        step=SMALLEST_FRACTION if book.fractional else Decimal(context.settings.portfolio.lot),
+        sizes=OrderSizes(
+            context.settings.portfolio.minimum_order,
+            SMALLEST_FRACTION if book.fractional else Decimal(context.settings.portfolio.lot),
+        ),
     )
     numbers: dict[tuple[str, str, str], int] = defaultdict(int)
     for planned in plan.orders:
