@@ -169,7 +169,8 @@ def test_a_position_without_a_volatility_stays_and_counts(bought: Path, ask: Ask
     assert [(row["shares"], row["reason"]) for row in rows] == [(100.0, "not_traded")]
     assert rows[0]["weight"] == rows[0]["previous_weight"] > 0
     assert ask(bought, "FROM orders WHERE ticker = 'NEWB'").is_empty()
-    told = dict(ask(bought, "SELECT stage, detail FROM exclusions WHERE reason = 'stand_in' AND ticker = 'NEWB'").rows())
+    stand_in = "SELECT stage, detail FROM exclusions WHERE reason = 'stand_in' AND ticker = 'NEWB'"
+    told = dict(ask(bought, stand_in).rows())
     assert set(told) == {"risk", "portfolio"}
     assert "14 moves of its own it is taken for the first factor" in told["risk"]
     parts = ask(bought, "SELECT DISTINCT portfolio FROM risk_contributions WHERE ticker = 'NEWB' ORDER BY ALL")
@@ -198,9 +199,9 @@ def test_a_stale_position_stays_and_one_that_was_removed_is_sold(
     orders = ask(desk.folder, f"SELECT ticker, side, quantity FROM orders WHERE run_id = '{run}'").rows()
     assert ("BMW", "sell", held["BMW"]) in orders
     assert "MORE" not in {ticker for ticker, *_ in orders}
-    (summary,) = ask(
-        desk.folder, f"SELECT summary FROM stage_events WHERE run_id = '{run}' AND stage = 'portfolio'"
-    )["summary"]
+    (summary,) = ask(desk.folder, f"SELECT summary FROM stage_events WHERE run_id = '{run}' AND stage = 'portfolio'")[
+        "summary"
+    ]
     assert "MORE: not traded tonight" in summary
     assert "BMW: to be closed" in summary
 

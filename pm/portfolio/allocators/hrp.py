@@ -20,9 +20,9 @@ class HierarchicalRiskParity:
     """Split the money along a tree of similar tickers, in inverse proportion to the variance of each branch.
 
     The tree is by Ward's linkage of the distances √((1 − ρ)/2), with the optimal order of its leaves. The order is cut
-    into halves again and again; a half's variance is that of weights in proportion to 1/σ². These are the defaults of
-    skfolio, which takes four times as long for many tickers. Other implementations take single linkage, and give other
-    weights.
+    into halves again and again; a half's variance is that of weights in proportion to 1/σ². Its weights are those of
+    skfolio by default, which makes a portfolio object of each branch. Other implementations take single linkage, and
+    give other weights.
 
     References
     ----------
