@@ -8,7 +8,7 @@
 -- independence: Christoffersen's likelihood ratio statistic of independence of the forecast before.
 -- independence_p: Probability of a statistic at least as large if exceptions are independent.
 -- conditional_p: p-value of Christoffersen's test of both.
--- zone: Basel traffic light by a normal approximation of the count: green, yellow (95%) or red (99.99%).
+-- zone: Basel traffic light: yellow from the number of exceptions on that as many or fewer have a probability of 95%, red from 99.99%.
 WITH outcomes AS (
     SELECT
         basis,
@@ -89,7 +89,11 @@ scored AS (
         *,
         1 / (1 + 0.3275911 * sqrt(kupiec / 2)) AS k,
         1 / (1 + 0.3275911 * sqrt(independence / 2)) AS i,
-        (exceptions - 0.5 - forecasts * p) / sqrt(forecasts * p * (1 - p)) AS score
+        -- The binomial distribution function of the number of exceptions.
+        list_sum(list_transform(range(exceptions + 1), lambda k: exp(
+            lgamma(forecasts + 1) - lgamma(k + 1) - lgamma(forecasts - k + 1)
+            + k * ln(p) + (forecasts - k) * ln(1 - p)
+        ))) AS cumulated
     FROM tested
 )
 SELECT
@@ -108,5 +112,5 @@ SELECT
     i * (0.254829592 + i * (-0.284496736 + i * (1.421413741 + i * (-1.453152027 + i * 1.061405429))))
     * exp(-independence / 2) AS independence_p,
     exp(-(kupiec + independence) / 2) AS conditional_p,
-    CASE WHEN score < 1.6449 THEN 'green' WHEN score < 3.719 THEN 'yellow' ELSE 'red' END AS zone
+    CASE WHEN cumulated < 0.95 THEN 'green' WHEN cumulated < 0.9999 THEN 'yellow' ELSE 'red' END AS zone
 FROM scored;

@@ -4,7 +4,7 @@
 -- exceptions: Number of losses above var.
 -- z2: Second statistic of Acerbi and Szekely (2014): 0 is right, below −0.7 rejects at 5% for 250 forecasts at 97.5%.
 -- excess: Mean of (loss − es) / es over the exceptions; 0 is right, above 0 the shortfall is too small.
--- excess_t: t statistic of excess (McNeil and Frey 2000).
+-- excess_t: t statistic of excess; McNeil and Frey (2000) take its p-value from a bootstrap, as pm risk backtest does. Null with fewer than 3 exceptions.
 -- fz0: Mean loss FZ0 of the pair (var, es); smaller is better.
 -- gain_normal_t: t statistic (Diebold and Mariano) of the loss of method normal_ewma minus this one's; above 2, this is better. Null with fewer than 5 exceptions.
 -- gain_historical_t: t statistic of the loss of method historical minus this one's; above 2, this is better. Null with fewer than 5 exceptions.

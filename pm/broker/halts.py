@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from pm.settings.broker import BrokerSettings
 
-__all__ = ["HALT_FILE", "Cause", "clock_cause", "drawdown_cause", "file_says_halt", "rejects_cause", "stale_cause"]
+__all__ = ["HALT_FILE", "Cause", "clock_cause", "file_says_halt", "rejects_cause", "stale_cause"]
 
 HALT_FILE = "HALT"
 """Name of a file in the workspace that stops trading while it is there, whatever it holds."""
@@ -38,27 +37,6 @@ def file_says_halt(workspace: Path) -> bool:
     except OSError:
         return True
     return True
-
-
-def drawdown_cause(account: str, drawdown: float | None, settings: BrokerSettings) -> Cause | None:
-    """Return a halt if an account is too far below its peak, or if its drawdown is no number.
-
-    Parameters
-    ----------
-    drawdown
-        Newest drawdown, 0 or negative; None if the account has no value yet.
-    """
-    if drawdown is None:
-        return None
-    if math.isnan(drawdown):
-        return Cause(HaltCause.DRAWDOWN, f"The drawdown of account {account} is not a number.")
-    if drawdown <= -settings.halt_drawdown:
-        return Cause(
-            HaltCause.DRAWDOWN,
-            f"Account {account} is {-drawdown:.1%} below its peak; broker.halt_drawdown is "
-            f"{settings.halt_drawdown:.1%}.",
-        )
-    return None
 
 
 def stale_cause(newest: date | None, today: date, settings: BrokerSettings) -> Cause | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pm.settings.broker import BrokerSettings
 
-__all__ = ["Plan", "PlannedOrder", "Quote", "Target", "pending_shares", "plan_orders"]
+__all__ = ["OrderSizes", "Plan", "PlannedOrder", "Quote", "Target", "pending_shares", "plan_orders"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,22 @@ class PlannedOrder:
         }
 
 
+@dataclass(frozen=True)
+class OrderSizes:
+    """Smallest value of an order, in the base currency, and the number of shares of which its target is a multiple.
+
+    A position is closed whatever it is worth.
+    """
+
+    smallest: float
+    step: Decimal
+
+    @property
+    def smallest_value(self) -> Fraction:
+        """The smallest value as an exact number."""
+        return Fraction(str(self.smallest))
+
+
 @dataclass
 class Plan:
     """Orders, sales first, and what was left out: ticker to a sentence."""
@@ -108,12 +124,12 @@ def plan_orders(
     equity: Decimal,
     pending: Mapping[str, Decimal],
     settings: BrokerSettings,
-    fractional: bool,
+    sizes: OrderSizes,
 ) -> Plan:
     """Return the orders that bring an account from what it holds to its targets.
 
-    A ticker without a target is left alone. A purchase that would leave less cash than `cash_buffer` of equity is made
-    smaller; what sales bring is counted at the last close, less the costs of the settings.
+    A ticker without a target is left alone. A purchase for which there is not enough cash is made smaller; what sales
+    bring is counted at the last close, less the costs of the settings.
 
     Parameters
     ----------
@@ -127,8 +143,8 @@ def plan_orders(
         In the base currency.
     pending
         Number of shares that open orders will still buy (positive) or sell, by ticker.
-    fractional
-        Whether the account can hold fractions of a share.
+    sizes
+        Smallest value of an order, and what its number of shares is a multiple of.
     """
     plan = Plan()
     sales: list[PlannedOrder] = []
@@ -142,12 +158,10 @@ def plan_orders(
             plan.left_out[target.ticker] = problem
             continue
         assert quote is not None  # noqa: S101 - otherwise there is a problem
-        goal = _goal(target, quote, own, equity, settings, fractional=fractional)
+        goal = _goal(target, quote, own, equity, sizes.step, allow_short=settings.allow_short)
         change = goal - own - pending.get(target.ticker, ZERO)
         value = abs(Fraction(change)) * quote.base_price
-        if change and (
-            value >= Fraction(str(settings.minimum_order)) or (goal == 0 and not pending.get(target.ticker))
-        ):
+        if change and (value >= sizes.smallest_value or (goal == 0 and not pending.get(target.ticker))):
             side = Side.BUY if change > 0 else Side.SELL
             order = PlannedOrder(
                 target.ticker, side, abs(change), OrderType.MARKET, TimeInForce.DAY, OrderPurpose.REBALANCE, own, goal,
@@ -156,19 +170,18 @@ def plan_orders(
             (purchases if change > 0 else sales).append(order)
         elif change:
             plan.left_out[target.ticker] = (
-                f"The difference from the target, {_shown(change)} shares, is worth less than minimum_order."
+                f"The difference from the target, {_shown(change)} shares, is worth less than portfolio.minimum_order."
             )
         if settings.brackets:
             brackets += _bracket(target, min(own, goal), own, quote)
     if equity.is_nan():
         return plan  # without purchases: each target has its problem
-    available = Fraction(cash) - Fraction(equity) * Fraction(str(settings.cash_buffer))
-    available += sum((_cash(order, settings) for order in sales), Fraction(0))
+    available = Fraction(cash) + sum((_cash(order, settings) for order in sales), Fraction(0))
     plan.orders += sales
     for order in purchases:
-        affordable = _affordable(order, available, settings, fractional=fractional)
+        affordable = _affordable(order, available, settings, sizes)
         if affordable is None:
-            plan.left_out[order.ticker] = "There is not enough cash for a purchase of minimum_order or more."
+            plan.left_out[order.ticker] = "There is not enough cash for a purchase of portfolio.minimum_order or more."
             continue
         if affordable.quantity < order.quantity:
             plan.left_out[order.ticker] = (
@@ -192,20 +205,17 @@ def _problem(target: Target, quote: Quote | None, equity: Decimal) -> str | None
     return None
 
 
-def _goal(
-    target: Target, quote: Quote, own: Decimal, equity: Decimal, settings: BrokerSettings, *, fractional: bool
-) -> Decimal:
+def _goal(target: Target, quote: Quote, own: Decimal, equity: Decimal, step: Decimal, *, allow_short: bool) -> Decimal:
     """Return the number of shares aimed at: of a weight that is not quite 0 by rounding, exactly 0."""
     if target.shares is not None:
         exact = Decimal(repr(target.shares))
     else:
         fraction = Fraction(target.weight) * Fraction(equity) / quote.base_price
         exact = Decimal(fraction.numerator) / Decimal(fraction.denominator)
-    step = Decimal("0.000001") if fractional else Decimal(settings.lot_size)
     goal = (exact / step).to_integral_value(ROUND_DOWN) * step + ZERO
-    if goal < 0 and not settings.allow_short:
+    if goal < 0 and not allow_short:
         return ZERO
-    if goal == exact or fractional:
+    if goal == exact or step < 1:
         return goal
     # A holding that is not a multiple of the lot is left as it is if it is the target, rounded.
     return own if abs(exact - own) < step and abs(exact - own) < abs(exact - goal) else goal
@@ -247,7 +257,7 @@ def _cash(order: PlannedOrder, settings: BrokerSettings) -> Fraction:
 
 
 def _affordable(
-    order: PlannedOrder, available: Fraction, settings: BrokerSettings, *, fractional: bool
+    order: PlannedOrder, available: Fraction, settings: BrokerSettings, sizes: OrderSizes
 ) -> PlannedOrder | None:
     """Return a purchase that is not larger than the cash allows; None if that is too small."""
     needed = -_cash(order, settings)
@@ -255,13 +265,12 @@ def _affordable(
         return order
     if available <= 0:
         return None
-    step = Decimal("0.000001") if fractional else Decimal(settings.lot_size)
     fee = -_cash(_resized(order, ZERO), settings)
     share = max(available - fee, Fraction(0)) / (needed - fee)
-    exact = Fraction(order.quantity) * share / Fraction(step)
-    shares = Decimal(exact.numerator // exact.denominator) * step
+    exact = Fraction(order.quantity) * share / Fraction(sizes.step)
+    shares = Decimal(exact.numerator // exact.denominator) * sizes.step
     value = Fraction(shares) * order.quote.base_price
-    if shares <= 0 or value < Fraction(str(settings.minimum_order)):
+    if shares <= 0 or value < sizes.smallest_value:
         return None
     return _resized(order, shares)
 

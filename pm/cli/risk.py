@@ -241,6 +241,21 @@ def _day(own: pl.DataFrame) -> object:
     return own["origin_date"].max()
 
 
+def _excess_tests(lake: Lake, run_id: str) -> pl.DataFrame:
+    """Return the p-values of McNeil and Frey's test by bootstrap: columns horizon, level, method, excess_p."""
+    import polars as pl
+
+    from pm.risk.backtests import mcneil_frey
+
+    outcomes = lake.select("risk_outcomes", basis=run_id).filter(pl.col("es") > 0).sort("origin_date")
+    rows = []
+    for key, own in outcomes.group_by("horizon", "level", "method", maintain_order=True):
+        found = mcneil_frey(own["loss"].to_numpy(), own["var"].to_numpy(), own["es"].to_numpy())
+        rows.append((*key, found.p_value))
+    schema = {"horizon": pl.Int64, "level": pl.Float64, "method": pl.String, "excess_p": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row").fill_nan(None)
+
+
 def _print_backtest(lake: Lake, run_id: str) -> None:
     """Print the tests of a backtest."""
     import polars as pl
@@ -265,6 +280,7 @@ def _print_backtest(lake: Lake, run_id: str) -> None:
         title="Value at risk: is it exceeded as often as it should be?",
     )
     shortfalls = lake.select("es_backtest", basis=run_id).sort(order)
+    shortfalls = shortfalls.join(_excess_tests(lake, run_id), on=order, how="left", maintain_order="left")
     print_frame(
         shortfalls.select(
             pl.col("horizon").alias("sessions"),
@@ -272,18 +288,20 @@ def _print_backtest(lake: Lake, run_id: str) -> None:
             "method",
             pl.col("z2").alias("Z2"),
             "excess",
+            pl.col("excess_p").alias("excess p"),
             pl.col("fz0").alias("FZ0"),
             pl.col("gain_normal_t").alias("t to normal"),
             pl.col("gain_historical_t").alias("t to historical"),
         ),
-        formats={"level": ".4g", "Z2": ".2f", "excess": ".2f", "FZ0": ".3f"}
+        formats={"level": ".4g", "Z2": ".2f", "excess": ".2f", "excess p": ".3f", "FZ0": ".3f"}
         | dict.fromkeys(("t to normal", "t to historical"), ".1f"),
         title="Expected shortfall",
     )
     print_lines(
         "",
         "A p below 0.05 is reason to doubt the method. Z2: 0 is right, below −0.7 too",
-        "little risk was forecast. FZ0: smaller is better. t to normal, t to historical:",
-        "above 2, the method is significantly better than that benchmark.",
+        "little risk was forecast. excess: how much larger than the shortfall losses beyond",
+        "the value at risk were; its p by bootstrap. FZ0: smaller is better. t to normal, t",
+        "to historical: above 2, the method is significantly better than that benchmark.",
         f"  pm sql \"from risk_backtest where basis = '{run_id}'\"",
     )

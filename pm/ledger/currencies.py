@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pm.currencies import HUNDREDTHS, tickers_of_rate
+from pm.currencies import HUNDREDTHS, RateOf, rate_paths
 from pm.errors import InputError
 from pm.ledger.money import rate as rounded
 
@@ -32,6 +33,13 @@ class Rates:
         self.base = base
         self._closes = closes
 
+    def _close(self, leg: RateOf, day: date) -> Decimal:
+        """Return the last close up to a day, or its inverse."""
+        ticker, inverted = leg
+        rows = self._closes[ticker]
+        close = Decimal(repr(float(rows[bisect_right(rows, day, key=lambda row: row[0]) - 1][1])))
+        return 1 / close if inverted else close
+
     def rate(self, currency: str, day: date) -> Decimal:
         """Return units of the base currency for one of `currency`, of the last close up to a day.
 
@@ -45,15 +53,12 @@ class Rates:
             currency, unit = HUNDREDTHS[currency], Decimal("0.01")
         if currency == self.base:
             return unit
-        for ticker, inverse in tickers_of_rate(currency, self.base):
-            rows = self._closes.get(ticker, ())
-            place = bisect_right(rows, day, key=lambda row: row[0])
-            if place:
-                close = Decimal(repr(float(rows[place - 1][1])))
-                return rounded((1 / close if inverse else close) * unit)
-        names = " or ".join(ticker for ticker, _ in tickers_of_rate(currency, self.base)[:2])
+        known = {ticker for ticker, rows in self._closes.items() if rows and rows[0][0] <= day}
+        for path in rate_paths(currency, self.base, known):
+            return rounded(math.prod((self._close(leg, day) for leg in path), start=unit))
+        pair = f"{currency}{self.base}"
         raise InputError(
             f"There is no rate of {currency} in {self.base} up to {day}.",
             where="table bars",
-            hint=f"add its bars: pm universe add {currency}{self.base}=X, or import a file with ticker {names}",
+            hint=f"add its bars: pm universe add {pair}=X, or import a file with ticker {pair}",
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pm.currencies import HUNDREDTHS
+from pm.currencies import HUNDREDTHS, PIVOTS
 from pm.exclusions import Exclusion
 from pm.portfolio.currencies import is_rate, rate_of
 from pm.tables.vocabulary import Reason
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from pm.currencies import RateOf
+    from pm.currencies import RatePath
     from pm.pipeline.stage import Context
 
 __all__ = ["Holdable", "adjusted_prices", "holdable_tickers", "last_prices"]
@@ -40,7 +41,7 @@ class Holdable:
     """
 
     tickers: tuple[str, ...]
-    rates: dict[str, RateOf]
+    rates: dict[str, RatePath]
     units: dict[str, float]
     exclusions: list[tuple[str, Exclusion]]
 
@@ -62,7 +63,7 @@ def holdable_tickers(context: Context, known: Collection[str], base: str) -> Hol
         unit = told.get(ticker, base)
         currency = HUNDREDTHS.get(unit, unit)
         units[ticker] = 0.01 if unit in HUNDREDTHS else 1.0
-        if is_rate(ticker, currencies | {"USD", "EUR"}):
+        if is_rate(ticker, currencies | set(PIVOTS)):
             detail = f"{ticker} is a rate of exchange: it values other tickers, and is not held"
             excluded.append((ticker, Exclusion(Reason.IS_A_RATE, detail)))
             continue
@@ -89,9 +90,9 @@ def last_prices(bars: pl.DataFrame, holdable: Holdable) -> dict[str, float]:
 
     closes = dict(bars.group_by("ticker", maintain_order=True).agg(pl.col("close").last()).iter_rows())
     return {
-        ticker: closes[ticker] * holdable.units[ticker] * _rate(closes, holdable.rates.get(ticker))
+        ticker: closes[ticker] * holdable.units[ticker] * _rate(closes, holdable.rates.get(ticker, ()))
         for ticker in holdable.tickers
-        if ticker in closes and holdable.rates.get(ticker, (ticker, False))[0] in closes
+        if {ticker, *(rate for rate, _ in holdable.rates.get(ticker, ()))} <= closes.keys()
     }
 
 
@@ -108,14 +109,11 @@ def adjusted_prices(bars: pl.DataFrame, holdable: Holdable) -> dict[str, float]:
     latest = bars.group_by("ticker", maintain_order=True).agg(adjusted_close().last())
     closes = dict(latest.iter_rows())
     return {
-        ticker: closes[ticker] * _rate(closes, holdable.rates.get(ticker))
+        ticker: closes[ticker] * _rate(closes, holdable.rates.get(ticker, ()))
         for ticker in holdable.tickers
-        if ticker in closes and holdable.rates.get(ticker, (ticker, False))[0] in closes
+        if {ticker, *(rate for rate, _ in holdable.rates.get(ticker, ()))} <= closes.keys()
     }
 
 
-def _rate(closes: Mapping[str, float], rate: RateOf | None) -> float:
-    if rate is None:
-        return 1.0
-    ticker, inverted = rate
-    return 1 / closes[ticker] if inverted else closes[ticker]
+def _rate(closes: Mapping[str, float], path: RatePath) -> float:
+    return math.prod(1 / closes[ticker] if inverted else closes[ticker] for ticker, inverted in path)

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 from pm.tables.ledger import ACCOUNTS, CASH_EVENTS, FILLS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pm.pipeline.stage import Context
     from pm.portfolio.held import Held
 
-__all__ = ["HELD_TABLES", "HELD_VIEWS", "LEDGER_VIEWS", "accounts_held", "held_version", "is_look", "newest_drawdowns"]
+__all__ = [
+    "HELD_TABLES",
+    "HELD_VIEWS",
+    "LEDGER_VIEWS",
+    "accounts_held",
+    "held_tickers",
+    "held_version",
+    "is_look",
+    "newest_drawdowns",
+]
 
 HELD_TABLES = (ACCOUNTS, FILLS, CASH_EVENTS)
 """Tables from which holdings follow: a stage declares them as `past`, since stages before and after it write them."""
@@ -42,7 +53,13 @@ def accounts_held(context: Context) -> list[Held]:
         return []
     positions = context.query("SELECT account, ticker, quantity, base_value FROM positions ORDER BY account, ticker")
     equity = context.query("SELECT account, date, currency, equity FROM equity ORDER BY account, date")
-    return held_of_accounts(positions, equity)
+    flags = {row["account"]: row["fractional"] for row in context.rows("SELECT account, fractional FROM accounts")}
+    return held_of_accounts(positions, equity, flags)
+
+
+def held_tickers(accounts: Iterable[Held]) -> set[str]:
+    """Return the tickers that accounts hold."""
+    return {ticker for held in accounts for ticker in {*held.weights, *held.shares}}
 
 
 def newest_drawdowns(context: Context) -> dict[str, float | None]:

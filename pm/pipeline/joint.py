@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+import polars as pl
+
 from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars, watch_list
 from pm.prices import log_returns
@@ -12,12 +15,10 @@ from pm.tables.quality import BARS
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
-    import polars as pl
-
-    from pm.currencies import RateOf
+    from pm.currencies import RatePath
     from pm.pipeline.stage import Context
     from pm.risk.joint import JointModel
     from pm.risk.portfolio_tables import RiskInputs
@@ -41,22 +42,33 @@ class JointInputs:
     model
         The joint model of all tickers of the run that have a volatility.
     bars
-        All bars of the run's tickers up to its day: ticker, date, close, adj_factor, volume, by ticker and date.
+        All bars of these tickers up to its day: ticker, date, close, adj_factor, volume, by ticker and date.
     as_of
         Day of the run.
+    stand_ins
+        The held tickers without a fitted volatility that the model has all the same, each with how their risk was
+        found; see `with_stand_ins`.
     """
 
     model: JointModel
     bars: pl.DataFrame
     as_of: date
+    stand_ins: Mapping[str, str]
 
 
-def joint_inputs(context: Context) -> JointInputs:
-    """Return the joint model of a run's tickers, from the volatility that the run computed.
+def joint_inputs(context: Context, held: Collection[str] = ()) -> JointInputs:
+    """Return the joint model of a run's tickers, from the volatility that the run computed, and of those held.
 
-    Every stage that calls it gets the same model, and so the same scenarios for a seed.
+    Every stage that calls it gets the same model, and so the same scenarios for a seed. What is held adds tickers, and
+    changes nothing of the others.
+
+    Parameters
+    ----------
+    held
+        Tickers that are held, on the watch list or not.
     """
     from pm.risk.joint import joint_model
+    from pm.risk.stand_ins import with_stand_ins
     from pm.risk.warm_up import warm_up
     from pm.volatility.series import usable_returns
 
@@ -67,7 +79,7 @@ def joint_inputs(context: Context) -> JointInputs:
         BARS,
         "date <= ?",
         [watched.as_of],
-        among={"ticker": watched.tickers},
+        among={"ticker": sorted({*watched.tickers, *held})},
         columns=("ticker", "date", "close", "adj_factor", "volume"),
     )
     newest = bars.group_by("ticker", maintain_order=True).tail(judged_bars(settings))
@@ -79,7 +91,12 @@ def joint_inputs(context: Context) -> JointInputs:
         decay=settings.risk.decay,
         seed=settings.risk.seed,
     )
-    return JointInputs(model, bars, watched.as_of)
+    others = bars.filter(pl.col("ticker").is_in(sorted(set(held) - set(model.tickers))))
+    moves = {ticker: (np.empty(0, dtype="datetime64[D]"), np.empty(0)) for ticker in others["ticker"].unique()}
+    for (ticker,), rows in log_returns(others).group_by("ticker", maintain_order=True):
+        moves[str(ticker)] = rows["date"].to_numpy(), rows["log_return"].to_numpy()
+    model, stand_ins = with_stand_ins(model, moves, seed=settings.risk.seed)
+    return JointInputs(model, bars, watched.as_of, stand_ins)
 
 
 def joint_risk(context: Context, joint: JointInputs, *, horizons: Sequence[int] = ()) -> RiskInputs:
@@ -106,7 +123,7 @@ def joint_risk(context: Context, joint: JointInputs, *, horizons: Sequence[int] 
     )
 
 
-def in_currency(inputs: RiskInputs, rates: Mapping[str, RateOf]) -> RiskInputs:
+def in_currency(inputs: RiskInputs, rates: Mapping[str, RatePath]) -> RiskInputs:
     """Return the inputs with scenarios and past returns in one currency: a rate's moves are part of the risk.
 
     The model itself, of which shocks and drawdowns are made, stays in the tickers' own currencies.
@@ -116,16 +133,15 @@ def in_currency(inputs: RiskInputs, rates: Mapping[str, RateOf]) -> RiskInputs:
     rates
         The rate of each ticker of another currency, among the tickers of the model.
     """
-    import numpy as np
-
     from pm.portfolio.currencies import in_base_currency
 
     if not rates:
         return inputs
     place_of = {ticker: place for place, ticker in enumerate(inputs.model.tickers)}
     returns = inputs.returns.copy()
-    for ticker, (rate, inverted) in rates.items():
-        moved = np.nan_to_num(inputs.returns[:, place_of[rate]])
-        returns[:, place_of[ticker]] += -moved if inverted else moved
+    for ticker, path in rates.items():
+        for rate, inverted in path:
+            moved = np.nan_to_num(inputs.returns[:, place_of[rate]])
+            returns[:, place_of[ticker]] += -moved if inverted else moved
     scenarios = {horizon: in_base_currency(drawn, rates) for horizon, drawn in inputs.scenarios.items()}
     return replace(inputs, scenarios=scenarios, returns=returns)

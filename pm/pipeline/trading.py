@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pm.broker.halts import file_says_halt
 from pm.broker.planning import Quote
-from pm.currencies import HUNDREDTHS, tickers_of_rate
+from pm.currencies import HUNDREDTHS, rate_tickers
 from pm.ledger.currencies import Rates
 from pm.ledger.ledger import Ledger
 from pm.pipeline.writes import Append
@@ -101,7 +101,7 @@ def rates_of(context: Context, base: str, currencies: Iterable[str]) -> Rates:
     names = [
         ticker
         for currency in sorted({HUNDREDTHS.get(currency, currency) for currency in currencies} - {base})
-        for ticker, _ in tickers_of_rate(currency, base)
+        for ticker in rate_tickers(currency, base)
     ]
     rows = context.read(BARS, among={"ticker": names}, columns=("ticker", "date", "close")) if names else None
     closes: dict[str, list[tuple[date, float]]] = {}

@@ -22,9 +22,9 @@ def banded(
 ) -> tuple[FloatArray, BoolArray]:
     """Return the weights to hold, and which of them are traded.
 
-    A weight is traded only if |target − held| exceeds `band` times the larger of the two, and is at least `smallest`.
-    So a position that is opened or closed is always beyond the band. If the weights that stay leave less to invest than
-    the purchases need, the purchases are made smaller in proportion.
+    A weight is traded only if |target − held| exceeds `band` times the larger of the two, and is at least `smallest` or
+    closes the position. So a position that is opened or closed is always beyond the band. If the weights that stay
+    leave less to invest than the purchases need, the purchases are made smaller in proportion.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def banded(
     """
     change = target - held
     far = np.abs(change) > band * np.maximum(np.abs(target), np.abs(held))
-    traded = far & (np.abs(change) >= smallest) & (change != 0)
+    traded = far & ((np.abs(change) >= smallest) | (target == 0)) & (change != 0)
     weights = np.where(traded, target, held)
     buys = traded & (change > 0)
     excess = float(weights.sum()) - max(invested, float(target.sum()))

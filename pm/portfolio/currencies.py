@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.currencies import tickers_of_rate
+from pm.currencies import rate_paths
 from pm.risk.scenarios import Scenarios
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from pm.currencies import RateOf
+    from pm.currencies import RatePath
     from pm.typing import FloatArray
 
 __all__ = ["in_base_currency", "is_rate", "rate_of", "to_base_currency"]
@@ -27,8 +27,8 @@ def is_rate(ticker: str, currencies: Collection[str]) -> bool:
     return len(pair) == _LETTERS and pair[:3] != pair[3:] and {pair[:3], pair[3:]} <= set(currencies)
 
 
-def rate_of(currency: str, base: str, tickers: Collection[str]) -> RateOf | None:
-    """Return the ticker of the rate from a currency into the base currency; None if there is none.
+def rate_of(currency: str, base: str, tickers: Collection[str]) -> RatePath | None:
+    """Return the tickers of the rate from a currency into the base currency; None if there are none.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ def rate_of(currency: str, base: str, tickers: Collection[str]) -> RateOf | None
     tickers
         Tickers that have bars.
     """
-    return next((rate for rate in tickers_of_rate(currency, base) if rate[0] in tickers), None)
+    return next(iter(rate_paths(currency, base, tickers)), None)
 
 
-def in_base_currency(scenarios: Scenarios, rates: Mapping[str, RateOf]) -> Scenarios:
+def in_base_currency(scenarios: Scenarios, rates: Mapping[str, RatePath]) -> Scenarios:
     """Return scenarios in which each ticker's return is that in the base currency.
 
     A ticker's return is (1 + its own return) × (1 + the return of its rate) − 1, of the same scenario: the rate is part
-    of the risk.
+    of the risk. A rate that is the product of two has the returns of both.
 
     Parameters
     ----------
@@ -57,13 +57,16 @@ def in_base_currency(scenarios: Scenarios, rates: Mapping[str, RateOf]) -> Scena
     """
     place_of = {ticker: place for place, ticker in enumerate(scenarios.tickers)}
     returns = scenarios.returns.copy()
-    for ticker, (rate, inverted) in rates.items():
-        moved = 1 + scenarios.returns[:, place_of[rate]]
-        returns[:, place_of[ticker]] = (1 + returns[:, place_of[ticker]]) * (1 / moved if inverted else moved) - 1
+    for ticker, path in rates.items():
+        grown = 1 + returns[:, place_of[ticker]]
+        for rate, inverted in path:
+            moved = 1 + scenarios.returns[:, place_of[rate]]
+            grown = grown / moved if inverted else grown * moved
+        returns[:, place_of[ticker]] = grown - 1
     return Scenarios(scenarios.tickers, scenarios.horizon, np.asarray(returns), scenarios.probabilities)
 
 
-def to_base_currency(tickers: Sequence[str], rates: Mapping[str, RateOf]) -> FloatArray:
+def to_base_currency(tickers: Sequence[str], rates: Mapping[str, RatePath]) -> FloatArray:
     """Return the matrix that takes log returns of tickers to those in the base currency.
 
     A ticker's log return in the base currency is its own plus that of its rate, or less that of the inverse.
@@ -81,6 +84,7 @@ def to_base_currency(tickers: Sequence[str], rates: Mapping[str, RateOf]) -> Flo
     """
     place_of = {ticker: place for place, ticker in enumerate(tickers)}
     matrix = np.eye(len(tickers))
-    for ticker, (rate, inverted) in rates.items():
-        matrix[place_of[ticker], place_of[rate]] += -1.0 if inverted else 1.0
+    for ticker, path in rates.items():
+        for rate, inverted in path:
+            matrix[place_of[ticker], place_of[rate]] += -1.0 if inverted else 1.0
     return matrix

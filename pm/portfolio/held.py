@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import polars as pl
 
@@ -35,6 +35,10 @@ class Held:
         Value of each position as a share of equity, at today's prices; empty if nothing is held.
     shares
         Number of shares of each position; empty where it is not known.
+    fractional
+        Whether it can hold fractions of a share; None for what the settings say.
+    stays
+        Tickers whose positions are not traded tonight: they count in limits and in volatility, and stay as they are.
     problem
         Why the value of the portfolio is not known, as a sentence; None if it is. Nothing is traded then.
     """
@@ -44,6 +48,8 @@ class Held:
     equity: float
     weights: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, Decimal] = field(default_factory=dict)
+    fractional: bool | None = None
+    stays: Collection[str] = ()
     problem: str | None = None
 
 
@@ -73,7 +79,9 @@ def drifted_weights(weights: Mapping[str, float], growth: Mapping[str, float]) -
     return {ticker: value / total for ticker, value in values.items()}
 
 
-def held_of_accounts(positions: pl.DataFrame, equity: pl.DataFrame) -> list[Held]:
+def held_of_accounts(
+    positions: pl.DataFrame, equity: pl.DataFrame, fractional: Mapping[str, bool] | None = None
+) -> list[Held]:
     """Return what each account holds.
 
     Parameters
@@ -83,14 +91,20 @@ def held_of_accounts(positions: pl.DataFrame, equity: pl.DataFrame) -> list[Held
         the base currency of the account, null if there is no price or no rate.
     equity
         Columns account, date, currency (the base currency) and equity; the newest row of each account counts.
+    fractional
+        Whether an account can hold fractions of a share, by name.
 
     Returns
     -------
     The accounts, sorted by name. One with a position of unknown value, or without a positive equity, has a `problem`.
     """
     newest = equity.sort("account", "date").group_by("account", maintain_order=True).last()
+    flags = fractional or {}
     return [
-        _held_of_account(row["account"], row["currency"], row["equity"], positions.filter(account=row["account"]))
+        replace(
+            _held_of_account(row["account"], row["currency"], row["equity"], positions.filter(account=row["account"])),
+            fractional=flags.get(row["account"]),
+        )
         for row in newest.iter_rows(named=True)
     ]
 
@@ -101,10 +115,9 @@ def _held_of_account(name: str, currency: str, equity: Decimal | float | None, p
     unknown = sorted(ticker for ticker, value in values.items() if value is None or not np.isfinite(float(value)))
     if unknown:
         why = f"there is no price, in {currency}, of {', '.join(unknown)}, which the account holds"
-        return Held(name, currency, float("nan"), {}, shares, why)
+        return Held(name, currency, float("nan"), {}, shares, problem=why)
     total = float("nan") if equity is None else float(equity)
     if not total > 0:
-        return Held(
-            name, currency, total, {}, shares, f"the equity of the account is {total:,.2f}, which is not positive"
-        )
+        why = f"the equity of the account is {total:,.2f}, which is not positive"
+        return Held(name, currency, total, {}, shares, problem=why)
     return Held(name, currency, total, {ticker: float(value) / total for ticker, value in values.items()}, shares)

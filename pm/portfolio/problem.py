@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pm.risk.scenarios import Scenarios
     from pm.typing import BoolArray, FloatArray
 
-__all__ = ["Constraints", "Group", "Problem", "Views"]
+__all__ = ["Constraints", "FixedPart", "Group", "Problem", "Views"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,25 @@ class Views:
 
 
 @dataclass(frozen=True)
+class FixedPart:
+    """Positions that are held and not traded tonight.
+
+    Attributes
+    ----------
+    tickers
+        The tickers.
+    weights
+        Their weights, shape (tickers,).
+    returns
+        Return that they give the portfolio in each scenario, shape (scenarios,).
+    """
+
+    tickers: tuple[str, ...]
+    weights: FloatArray
+    returns: FloatArray
+
+
+@dataclass(frozen=True)
 class Problem:
     """All that weights are computed from.
 
@@ -123,6 +142,8 @@ class Problem:
         Cost of buying or of selling, as a share of the value traded.
     given_covariance
         Covariance of the returns over the horizon, shape (tickers, tickers); None to compute it from the scenarios.
+    fixed
+        Positions beside those of the problem, which count in the risk of the whole; None for none.
     """
 
     scenarios: Scenarios
@@ -130,6 +151,7 @@ class Problem:
     views: Views = field(default_factory=Views)
     cost: float = 0.0
     given_covariance: FloatArray | None = None
+    fixed: FixedPart | None = None
 
     @property
     def tickers(self) -> tuple[str, ...]:

@@ -12,14 +12,14 @@ import polars as pl
 
 from pm.portfolio.allocators import Equal, allocator
 from pm.portfolio.bands import banded
-from pm.portfolio.problem import Constraints, Group, Problem, Views
+from pm.portfolio.problem import Constraints, FixedPart, Group, Problem, Views
 from pm.portfolio.settle import Settled, annual_volatility, settled_weights
 from pm.portfolio.shares import SMALLEST_FRACTION, whole_shares
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.vocabulary import PortfolioStatus, TargetReason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pm.portfolio.held import Held
     from pm.risk.scenarios import Scenarios
@@ -34,7 +34,7 @@ _TAIL = 0.025
 
 @dataclass(frozen=True)
 class Market:
-    """What is known of the tickers that can be held.
+    """What is known of the tickers that can be traded.
 
     Attributes
     ----------
@@ -46,12 +46,15 @@ class Market:
         Views about their returns.
     covariance
         Covariance of the returns over the horizon; None to compute it from the scenarios.
+    others
+        The same scenarios of tickers that are not traded tonight; None for none.
     """
 
     scenarios: Scenarios
     prices: Mapping[str, float]
     views: Views = field(default_factory=Views)
     covariance: FloatArray | None = None
+    others: Scenarios | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def propose(
     market
         The tickers that can be held.
     held
-        What is held today. Positions in other tickers are closed.
+        What is held today. Positions in other tickers are closed, but for those that it says stay.
     settings
         Section `portfolio`.
     cost
@@ -125,20 +128,41 @@ def _problem(market: Market, held: Held, settings: PortfolioSettings, cost: floa
     tickers = market.scenarios.tickers
     previous = np.array([held.weights.get(ticker, 0.0) for ticker in tickers], dtype=np.float64)
     groups = tuple(
-        Group(name, np.isin(tickers, group.tickers), group.max_weight)
+        Group(name, np.isin(tickers, group.tickers), max(0.0, group.max_weight - _fixed_in(held, group.tickers)))
         for name, group in sorted(settings.groups.items())
     )
-    leaving = sum(abs(weight) for ticker, weight in held.weights.items() if ticker not in set(tickers))
+    fixed = _fixed(market, held)
+    kept = 0.0 if fixed is None else float(fixed.weights.sum())
+    staying = () if fixed is None else fixed.tickers
+    leaving = sum(abs(weight) for ticker, weight in held.weights.items() if ticker not in {*tickers, *staying})
     constraints = Constraints(
         np.full(len(tickers), settings.max_weight),
-        invested=1 - settings.cash_buffer,
+        invested=max(0.0, min(1 - settings.cash_buffer, 1 - settings.cash_buffer - kept)),
         max_short=settings.max_short,
         groups=tuple(group for group in groups if group.members.any()),
         previous=previous if held.weights else None,
         # Positions that must be closed have used a part of the turnover already.
         max_turnover=max(0.0, settings.max_turnover - leaving),
     )
-    return Problem(market.scenarios, constraints, market.views, cost, market.covariance)
+    return Problem(market.scenarios, constraints, market.views, cost, market.covariance, fixed)
+
+
+def _fixed(market: Market, held: Held) -> FixedPart | None:
+    """Return the positions that are not traded; one without scenarios is taken not to move."""
+    tickers = tuple(sorted({ticker for ticker in held.stays if ticker in held.weights}))
+    if not tickers:
+        return None
+    weights = np.array([held.weights[ticker] for ticker in tickers], dtype=np.float64)
+    returns = np.zeros(len(market.scenarios.probabilities))
+    others = market.others
+    for ticker, weight in zip(tickers, weights, strict=True):
+        if others is not None and ticker in others.tickers:
+            returns += weight * others.returns[:, others.tickers.index(ticker)]
+    return FixedPart(tickers, weights, returns)
+
+
+def _fixed_in(held: Held, tickers: Sequence[str]) -> float:
+    return sum(abs(held.weights.get(ticker, 0.0)) for ticker in tickers if ticker in held.stays)
 
 
 def _to_trade(
@@ -154,9 +178,9 @@ def _to_trade(
         before,
         band=settings.band,
         smallest=settings.minimum_order / held.equity,
-        invested=max(float(own.weights.sum()), 1 - settings.cash_buffer),
+        invested=max(float(own.weights.sum()), problem.constraints.invested),
     )
-    acted = Acted(weights) if act is None else act(problem.tickers, weights, before)
+    acted = Acted(weights) if act is None else _acted(act, problem, weights, before)
     if acted.blocked is not None:
         return replace(own, weights=before, status=PortfolioStatus.KEPT, detail=acted.blocked), none
     if not bool(np.isfinite(acted.weights).all()):
@@ -164,6 +188,16 @@ def _to_trade(
         return replace(own, weights=before, status=PortfolioStatus.KEPT, detail=unknown), none
     final = replace(own, weights=acted.weights, wanted=own.weights, limited=acted.weights != weights)
     return final, np.asarray(acted.weights != before)
+
+
+def _acted(act: Act, problem: Problem, weights: FloatArray, before: FloatArray) -> Acted:
+    """Return what limits make of the weights, beside the positions that are not traded."""
+    fixed = problem.fixed
+    if fixed is None:
+        return act(problem.tickers, weights, before)
+    tickers = (*problem.tickers, *fixed.tickers)
+    found = act(tickers, np.concatenate([weights, fixed.weights]), np.concatenate([before, fixed.weights]))
+    return replace(found, weights=found.weights[: len(weights)])
 
 
 def _weights_held(problem: Problem, held: Held) -> FloatArray:
@@ -177,6 +211,7 @@ def _targets(
     tickers = list(problem.tickers)
     is_kept = chosen.status is PortfolioStatus.KEPT
     others = sorted((set(held.weights) | set(held.shares)) - set(tickers))
+    staying = set(others) if is_kept else set(held.stays)
     before, weights = _weights_held(problem, held), chosen.weights
     if is_kept:
         reasons = [TargetReason.KEPT] * len(tickers)
@@ -201,17 +236,18 @@ def _targets(
             }
         )
     for ticker in others:
-        now, count = held.weights.get(ticker, 0.0), held.shares.get(ticker)
+        now, count, stays = held.weights.get(ticker, 0.0), held.shares.get(ticker), ticker in staying
+        reason = TargetReason.NOT_TRADED if ticker in held.stays else TargetReason.NOT_ALLOCATED
         rows.append(
             {
                 "portfolio": held.portfolio,
                 "ticker": ticker,
-                "weight": now if is_kept else 0.0,
+                "weight": now if stays else 0.0,
                 "previous_weight": now,
                 "core_weight": 0.0,
                 "tilt": 0.0,
-                "shares": (None if count is None else float(count)) if is_kept else 0.0,
-                "reason": (TargetReason.KEPT if is_kept else TargetReason.NOT_ALLOCATED).value,
+                "shares": (None if count is None else float(count)) if stays else 0.0,
+                "reason": (TargetReason.KEPT if is_kept else reason).value,
             }
         )
     return pl.DataFrame(rows, schema=TARGETS.unstamped_schema).sort("ticker")
@@ -245,7 +281,8 @@ def _shares(
     if not np.isfinite(held.equity) or held.problem is not None:
         return {ticker: count for ticker, count in stay.items() if ticker in held.shares}
     new = {ticker: weight for ticker, weight in weights.items() if ticker not in stay and ticker in market.prices}
-    lot = SMALLEST_FRACTION if settings.fractional else Decimal(settings.lot)
+    fractional = settings.fractional if held.fractional is None else held.fractional
+    lot = SMALLEST_FRACTION if fractional else Decimal(settings.lot)
     return stay | whole_shares(new, market.prices, equity=held.equity, lot=lot)
 
 
@@ -260,12 +297,14 @@ def _tail(losses: FloatArray, probabilities: FloatArray) -> tuple[float, float]:
 
 def _row(name: str, own: Settled, problem: Problem, held: Held) -> dict[str, Any]:
     """Return a row of table `portfolio_runs` without `in_use`."""
-    weights = own.weights
+    fixed = problem.fixed
+    weights = own.weights if fixed is None else np.concatenate([own.weights, fixed.weights])
     gross = float(np.abs(weights).sum())
-    changes = weights - (0.0 if problem.constraints.previous is None else problem.constraints.previous)
+    changes = own.weights - (0.0 if problem.constraints.previous is None else problem.constraints.previous)
     moved = float(np.abs(changes).sum())
-    has_tickers = len(weights) > 0
-    tail = _tail(-problem.scenarios.returns @ weights, problem.scenarios.probabilities) if has_tickers else (0.0, 0.0)
+    has_tickers = len(own.weights) > 0
+    losses = -problem.scenarios.returns @ own.weights - (0.0 if fixed is None else fixed.returns)
+    tail = _tail(losses, problem.scenarios.probabilities) if has_tickers else (0.0, 0.0)
     return {
         "portfolio": held.portfolio,
         "allocator": name,
@@ -273,13 +312,13 @@ def _row(name: str, own: Settled, problem: Problem, held: Held) -> dict[str, Any
         "detail": own.detail,
         "currency": held.currency,
         "equity": held.equity if np.isfinite(held.equity) else None,
-        "tickers": len(weights),
+        "tickers": len(own.weights),
         "positions": int((weights != 0).sum()),
         "views": len(problem.views.places),
         "invested": float(weights.sum()),
         "gross": gross,
         "largest_weight": float(np.abs(weights).max(initial=0.0)),
-        "annual_volatility": annual_volatility(weights, problem) if has_tickers else 0.0,
+        "annual_volatility": annual_volatility(own.weights, problem) if has_tickers else 0.0,
         "volatility_scale": own.scale,
         "var_975": tail[0],
         "es_975": tail[1],

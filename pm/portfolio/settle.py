@@ -70,6 +70,9 @@ def settled_weights(model: Allocator, problem: Problem, held: Held, settings: Po
         return Settled(stay, stay, stay, kept, why)
     if not len(stay):
         return Settled(stay, stay, stay, kept, "there is no ticker that can be held")
+    if problem.constraints.invested <= 0:
+        nothing = np.zeros(len(stay))
+        return Settled(nothing, nothing, nothing, PortfolioStatus.DONE)
     try:
         return _new_weights(model, problem, settings)
     except (InfeasibleError, UnsolvedError) as error:
@@ -89,8 +92,7 @@ def _new_weights(model: Allocator, problem: Problem, settings: PortfolioSettings
     volatility = annual_volatility(tilted, own)
     if not np.isfinite(volatility):
         raise UnsolvedError("the volatility of the portfolio is not a number")
-    target = settings.target_annual_volatility
-    scale = target / volatility if volatility > target else 1.0
+    scale = _scale(tilted, own, settings.target_annual_volatility)
     scaled = replace(limits, invested=limits.invested * scale, max_turnover=problem.constraints.max_turnover)
     moved = _within_turnover(tilted * scale, scaled, settings)
     notes = "; ".join((*free.notes, *moved[1]))
@@ -125,6 +127,35 @@ def _within_turnover(
 
 
 def annual_volatility(weights: FloatArray, problem: Problem) -> float:
-    """Return the forecast volatility per year of a portfolio's simple returns."""
-    variance = float(weights @ problem.covariance @ weights)
+    """Return the forecast volatility per year of a portfolio's simple returns, positions that are not traded too."""
+    variance = sum(_variance(weights, problem))
     return float(np.sqrt(max(variance, 0.0) * SESSIONS_PER_YEAR / problem.scenarios.horizon))
+
+
+def _variance(weights: FloatArray, problem: Problem) -> tuple[float, float, float]:
+    """Return the variance of weights, twice their covariance with the positions that are not traded, and that of these.
+
+    The first is by the covariance of the problem, what concerns fixed positions by the scenarios.
+    """
+    own = float(weights @ problem.covariance @ weights)
+    if problem.fixed is None:
+        return own, 0.0, 0.0
+    probabilities, returns = problem.scenarios.probabilities, problem.fixed.returns
+    centred = returns - probabilities @ returns
+    moved = problem.scenarios.returns @ weights
+    return own, 2.0 * float(probabilities @ (centred * moved)), float(probabilities @ centred**2)
+
+
+def _scale(weights: FloatArray, problem: Problem, target: float) -> float:
+    """Return the largest factor up to 1 of the weights with which the whole is no more volatile than the target.
+
+    It is 0 if the positions that are not traded are too volatile alone.
+    """
+    if annual_volatility(weights, problem) <= target:
+        return 1.0
+    own, shared, fixed = _variance(weights, problem)
+    allowed = target**2 * problem.scenarios.horizon / SESSIONS_PER_YEAR
+    if problem.fixed is None:
+        return float(np.sqrt(allowed / own))
+    root = shared**2 - 4.0 * own * (fixed - allowed)
+    return float(np.clip((np.sqrt(root) - shared) / (2.0 * own), 0.0, 1.0)) if root > 0.0 else 0.0

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["largest_drawdowns", "largest_drawdowns_of_values"]
 
+_PATHS_AT_ONCE = 250
+"""Number of paths whose returns of all sessions and tickers are in memory together."""
+
 
 def largest_drawdowns(model: JointModel, weights: FloatArray, horizon: int, *, paths: int, seed: int) -> FloatArray:
     """Return the largest drawdown of a portfolio on each simulated path, as a share of the highest value before it.
@@ -28,14 +31,19 @@ def largest_drawdowns(model: JointModel, weights: FloatArray, horizon: int, *, p
     paths, seed
         Number of paths, and the seed of their draws.
     """
-    from pm.risk.simulation import joint_path_values  # numba takes 0.5 s to import
+    from pm.risk.simulation import fill_joint_paths  # numba takes 0.5 s to import
 
     held = np.flatnonzero(weights)
     own = model.of([model.tickers[place] for place in held])
     draws = own.draws(horizon, paths=paths, seed=seed)
-    return largest_drawdowns_of_values(
-        joint_path_values(draws, own.residuals, own.dynamics, np.ascontiguousarray(weights[held]))
-    )
+    ends, found = np.arange(1, horizon + 1), []
+    for start in range(0, paths, _PATHS_AT_ONCE):
+        some = np.ascontiguousarray(draws[:, start : start + _PATHS_AT_ONCE])
+        returns = np.empty((horizon, some.shape[1], len(held)))
+        fill_joint_paths(returns, ends, some, own.residuals, own.dynamics)
+        # numpy computes eight exponentials at a time, a compiled loop one.
+        found.append(largest_drawdowns_of_values(1.0 + np.expm1(returns, out=returns) @ weights[held]))
+    return np.concatenate(found)
 
 
 def largest_drawdowns_of_values(values: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pm.risk.factor_files import RISK_FREE, default_factors, read_factors
-from pm.risk.factors import exposures, monthly_returns, principal_factors
+from pm.risk.factors import EXPOSURES_SCHEMA, exposure_rows, monthly_returns, principal_factors
 from pm.risk.history_matrix import weighted_returns
 from pm.tables.risk import EXPOSURES, FACTOR_RETURNS
 
@@ -114,11 +114,14 @@ def _exposures(
     source: str, entities: Mapping[str, FloatArray], factors: FloatArray, names: Sequence[str]
 ) -> pl.DataFrame:
     """Return the exposures of each entity, sorted by entity and factor."""
-    found = [
-        exposures(returns, factors, names).with_columns(source=pl.lit(source), entity=pl.lit(entity))
+    rows = [
+        (source, entity, *row)
         for entity, returns in sorted(entities.items())
+        for row in exposure_rows(returns, factors, names)
     ]
-    return _conformed(pl.concat(found), EXPOSURES)
+    columns = ["source", "entity", *EXPOSURES_SCHEMA]
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(columns), orient="row", infer_schema_length=None)
+    return _conformed(frame, EXPOSURES)
 
 
 def _conformed(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXPOSURES_SCHEMA",
     "PrincipalFactors",
+    "exposure_rows",
     "exposures",
     "monthly_returns",
     "principal_factors",
@@ -115,26 +116,30 @@ def exposures(
         Columns EXPOSURES_SCHEMA, a row for each factor; no row if fewer than twice as many rows are complete as there
         are coefficients.
     """
+    rows = exposure_rows(returns, factors, names, lags=lags)
+    return pl.DataFrame(rows, schema=EXPOSURES_SCHEMA, orient="row")
+
+
+def exposure_rows(
+    returns: FloatArray, factors: FloatArray, names: Sequence[str], *, lags: int | None = None
+) -> list[tuple[str, float, float, float, float, int]]:
+    """Return the rows of `exposures`: a frame for each of many tickers takes longer than their regressions."""
     known = np.isfinite(returns) & np.isfinite(factors).all(axis=1)
     if known.sum() < 2 * (len(names) + 1):
-        return EXPOSURES_SCHEMA.to_frame()
+        return []
     y, x = returns[known], factors[known]
     fitted = regress(y, x, lags=newey_west_lags(len(y)) if lags is None else lags)
     variance = float(np.var(y))
     betas = fitted.coefficients[1:]
     covariances = (x - x.mean(axis=0)).T @ (y - y.mean()) / len(y)
     shares = betas * covariances / variance if variance > 0.0 else np.zeros(len(betas))
-    return pl.DataFrame(
-        {
-            "factor": list(names),
-            "beta": betas,
-            "se": fitted.errors[1:],
-            "variance_share": shares,
-            "specific_share": np.full(len(names), 1.0 - float(shares.sum())),
-            "observations": np.full(len(names), fitted.observations),
-        },
-        schema=EXPOSURES_SCHEMA,
-    )
+    specific = 1.0 - float(shares.sum())
+    return [
+        (name, beta, error, share, specific, fitted.observations)
+        for name, beta, error, share in zip(
+            names, betas.tolist(), fitted.errors[1:].tolist(), shares.tolist(), strict=True
+        )
+    ]
 
 
 def monthly_returns(prices: pl.DataFrame) -> pl.DataFrame:

@@ -136,6 +136,7 @@ class JointModel:
             returns = np.empty((len(longer), paths, len(self.tickers)))
             draws = self.draws(longer[-1], paths=paths, seed=seed)
             fill_joint_paths(returns, np.array(longer), draws, self.residuals, self.dynamics)
+            np.expm1(returns, out=returns)
             equal = np.full(paths, 1.0 / paths)
             found |= {
                 horizon: Scenarios(self.tickers, horizon, returns[place], equal) for place, horizon in enumerate(longer)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LimitState", "limit_values", "smaller_weights"]
 
+_HALVINGS = 40
+"""Number of halvings of the interval in which a factor lies: more than a float can tell apart in practice."""
 _WHOLE = "portfolio"
 """Subject of a limit on the whole portfolio."""
 
@@ -49,6 +51,8 @@ class LimitState:
         Mean value traded per session of each ticker, in the currency of the equity; NaN or None if not known.
     groups
         Tickers of each group.
+    fixed
+        Tickers that are not traded tonight: their weights count, and no limit changes them.
     """
 
     tickers: tuple[str, ...]
@@ -61,6 +65,12 @@ class LimitState:
     betas: FloatArray | None = None
     traded_values: FloatArray | None = None
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
+
+    @property
+    def free(self) -> BoolArray:
+        """Whether each weight can be changed."""
+        return ~np.isin(self.tickers, sorted(self.fixed))
 
     def members(self, group: str) -> FloatArray:
         """Return 1 for each ticker of a group, 0 for the others."""
@@ -109,17 +119,43 @@ def smaller_weights(state: LimitState, weights: FloatArray, name: LimitName, sub
     bound, value = limit.bound, limit_values(state, weights, name)[subject]
     if name is LimitName.TURNOVER:
         return _fewer_changes(state, weights, bound, value, limit.action)
-    concerned = _concerned(state, weights, name, subject)
+    concerned = _concerned(state, weights, name, subject) & state.free
     if limit.action is LimitAction.DROP:
         if name in {LimitName.MAX_WEIGHT, LimitName.LIQUIDITY, LimitName.GROUP, LimitName.DRAWDOWN}:
             return np.where(concerned, 0.0, weights)
         return _dropped(state, weights, name, bound)
+    if state.fixed and name is not LimitName.DRAWDOWN:
+        return _scaled(state, weights, name, subject, bound, concerned)
     if name is LimitName.NET:
         side, other = float(weights[concerned].sum()), float(weights[~concerned].sum())
         factor = (bound * np.sign(side) - other) / side
     else:
         factor = bound / value
     return np.where(concerned, weights * factor, weights)
+
+
+def _scaled(
+    state: LimitState, weights: FloatArray, name: LimitName, subject: str, bound: float, concerned: BoolArray
+) -> FloatArray:
+    """Return weights of which some are multiplied by the largest factor that brings a value to its bound, else by 0.
+
+    It is for portfolios of which a part is fixed, where the value is not in proportion to the factor. All values are
+    convex in it, so that between a factor that is too large and 0, which is not, there is one crossing.
+    """
+
+    def at(factor: float) -> FloatArray:
+        return np.where(concerned, weights * factor, weights)
+
+    low, high = 0.0, 1.0
+    if not limit_values(state, at(low), name)[subject] <= bound:
+        return at(low)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        if limit_values(state, at(middle), name)[subject] <= bound:
+            low = middle
+        else:
+            high = middle
+    return at(low)
 
 
 def _concerned(state: LimitState, weights: FloatArray, name: LimitName, subject: str) -> BoolArray:
@@ -141,9 +177,9 @@ def _dropped(state: LimitState, weights: FloatArray, name: LimitName, bound: flo
         LimitName.BETA: lambda own: own * np.asarray(state.betas) * np.sign(_product(own, state.betas)),
         LimitName.ES: lambda own: component_es(state.scenarios, own, state.level),  # type: ignore[arg-type] # or no value
     }
-    left = weights.copy()
-    while _whole_value(state, left, name) > bound and left.any():
-        parts = np.where(left != 0.0, adds[name](left), -np.inf)
+    left, free = weights.copy(), state.free
+    while _whole_value(state, left, name) > bound and left[free].any():
+        parts = np.where(free & (left != 0.0), adds[name](left), -np.inf)
         left[int(np.argmax(parts))] = 0.0
     return left
 

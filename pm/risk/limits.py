@@ -95,11 +95,11 @@ def apply_limits(state: LimitState, limits: Mapping[str, Limit]) -> Limited:
     """
     ordered = [(name, limits[name.value]) for name in LimitName if name.value in limits]
     found = _Found({}, {}, {})
-    weights = np.where(np.abs(state.weights) < DUST, 0.0, state.weights)
+    weights = np.where((np.abs(state.weights) < DUST) & state.free, 0.0, state.weights)
     for name, limit in ordered:
         if name is not LimitName.TURNOVER:
             _note_unknown(state, weights, name, limit, found)
-    stops = set(found.actions.values())
+    stops = set(found.actions.values()) - {LimitAction.WARN}
     if not stops:
         weights = _kept(state, weights, ordered, found)
         weights = _with_turnover(state, weights, ordered, found)
@@ -156,6 +156,12 @@ def _note_unknown(state: LimitState, weights: FloatArray, name: LimitName, limit
     """Note the values that are not numbers: they block, or halt if that is what their limit does."""
     for subject, value in limit_values(state, weights, name).items():
         if not math.isfinite(value):
+            if subject in state.fixed:
+                detail = (
+                    f"The {name.value} of {subject} is not known: nothing is changed, since it is not traded tonight."
+                )
+                found.note(name, subject, value, LimitAction.WARN, detail)
+                continue
             action = LimitAction.HALT if limit.action is LimitAction.HALT else LimitAction.BLOCK
             found.note(name, subject, value, action, f"The {name.value} of {subject} is not known: nothing is traded.")
 
@@ -169,13 +175,15 @@ def _kept(
 ) -> FloatArray:
     """Return weights that keep all limits but turnover, or note that nothing is traded."""
     last: tuple[LimitName, str] | None = None
+    acting = [(name, limit) for name, limit in limits if name is not LimitName.TURNOVER]
     for _ in range(_PASSES):
         last = None
-        for name, limit in limits:
-            if name is LimitName.TURNOVER:
-                continue
+        for name, limit in acting:
             for subject, value in limit_values(state, weights, name).items():
                 if not _exceeds(value, limit):
+                    continue
+                if subject in state.fixed and limit.action in {LimitAction.SCALE, LimitAction.DROP}:
+                    _note_fixed(name, subject, value, limit, found)
                     continue
                 once_is_enough = limit.action is LimitAction.WARN or name is LimitName.DRAWDOWN
                 if once_is_enough and (name, subject) in found.values:
@@ -192,6 +200,11 @@ def _kept(
     found.actions[last] = LimitAction.BLOCK
     found.details[last] += " It does not hold after all limits have acted: nothing is traded."
     return weights
+
+
+def _note_fixed(name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
+    words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+    found.note(name, subject, value, LimitAction.WARN, f"{words}: nothing is changed, since it is not traded tonight.")
 
 
 def _with_turnover(
@@ -213,7 +226,8 @@ def _with_turnover(
     for name, other in limits:
         if name in {LimitName.TURNOVER, LimitName.DRAWDOWN} or other.action is LimitAction.WARN:
             continue
-        if any(_exceeds(found_value, other) for found_value in limit_values(state, moved_less, name).values()):
+        values = limit_values(state, moved_less, name)
+        if any(_exceeds(value, other) for subject, value in values.items() if subject not in state.fixed):
             detail = f"{words}: nothing is changed, since moving less would break {name.value}."
             found.note(LimitName.TURNOVER, _WHOLE, value, LimitAction.WARN, detail)
             return weights

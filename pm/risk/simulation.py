@@ -12,14 +12,14 @@ from pm.compiled import compiled
 if TYPE_CHECKING:
     from pm.typing import FloatArray, IntArray
 
-__all__ = ["fill_joint_paths", "joint_path_values"]
+__all__ = ["fill_joint_paths"]
 
 
 @compiled
 def fill_joint_paths(
     returns: FloatArray, ends: IntArray, draws: IntArray, residuals: FloatArray, dynamics: FloatArray
 ) -> None:
-    """Fill `returns` with simulated simple returns of all tickers.
+    """Fill `returns` with simulated log returns of all tickers.
 
     At each step all tickers of a scenario take their residuals of one date. Each is scaled by the ticker's own
     volatility, whose recursion gives the variance of the next step: h' = ω + (α + γ·1[e < 0])·e² + β·h.
@@ -56,41 +56,5 @@ def fill_joint_paths(
                 variance[place] = dynamics[1, place] + weight * e * e + dynamics[4, place] * h
             if step + 1 == ends[end]:
                 for place in range(count):
-                    returns[end, scenario, place] = math.exp(total[place]) - 1.0
+                    returns[end, scenario, place] = total[place]
                 end += 1
-
-
-@compiled
-def joint_path_values(draws: IntArray, residuals: FloatArray, dynamics: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the value of a portfolio at each step of each scenario, shape (steps, scenarios).
-
-    The paths are those of `fill_joint_paths`. The value is 1 at the start, and positions are not traded.
-
-    Parameters
-    ----------
-    draws, residuals, dynamics
-        As in `fill_joint_paths`.
-    weights
-        Share of the portfolio's value in each ticker; the rest is cash.
-    """
-    steps, scenarios = draws.shape
-    count = residuals.shape[1]
-    values = np.empty((steps, scenarios))
-    variance = np.empty(count)
-    total = np.empty(count)
-    for scenario in range(scenarios):
-        for place in range(count):
-            variance[place] = dynamics[0, place]
-            total[place] = 0.0
-        for step in range(steps):
-            day = draws[step, scenario]
-            value = 1.0
-            for place in range(count):
-                h = variance[place]
-                e = math.sqrt(h) * residuals[day, place]
-                total[place] += e
-                weight = dynamics[2, place] + (dynamics[3, place] if e < 0.0 else 0.0)
-                variance[place] = dynamics[1, place] + weight * e * e + dynamics[4, place] * h
-                value += weights[place] * (math.exp(total[place]) - 1.0)
-            values[step, scenario] = value
-    return values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pm.risk.simulation import fill_joint_paths, joint_path_values
+from pm.risk.simulation import fill_joint_paths
 
 __all__ = ["warm_up"]
 
@@ -14,4 +14,3 @@ def warm_up() -> None:
     draws = np.zeros((2, 2), dtype=np.int64)
     residuals, dynamics = np.ones((3, 1)), np.full((5, 1), 0.1)
     fill_joint_paths(np.empty((1, 2, 1)), np.array([2]), draws, residuals, dynamics)
-    joint_path_values(draws, residuals, dynamics, np.ones(1))

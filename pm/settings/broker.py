@@ -20,9 +20,6 @@ class BrokerSettings(Section):
     """Settings of orders, simulated fills, brokers and halts; config/broker.yml describes each key."""
 
     plan: bool
-    minimum_order: _Amount
-    lot_size: Count
-    cash_buffer: _Cost
     allow_short: bool
     planned_days: Count
     brackets: bool
@@ -35,7 +32,6 @@ class BrokerSettings(Section):
     max_volume: Annotated[Share, Field(gt=0, le=1)]
     fill_without_volume: bool
     fill_at_close: bool
-    halt_drawdown: Annotated[Share, Field(gt=0, lt=1)]
     halt_stale_days: Days
     halt_rejects: Count
     halt_clock_seconds: _Seconds

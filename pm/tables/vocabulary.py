@@ -169,6 +169,11 @@ class Reason(Vocabulary):
         "Simplified: on some joint dates the ticker had no residual; one was drawn, by its slope on the first factor.",
     )
     NOT_IN_RISK = "not_in_risk", "Left out: the ticker has no fitted volatility, so that its joint risk is not known."
+    STAND_IN = (
+        "stand_in",
+        "Simplified: held without a fitted volatility; its risk is that of its past moves, or of the first factor.",
+    )
+    DELISTED = "delisted", "Left out: the watch list says that the ticker is delisted, so that it is not bought."
     LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
 
 
@@ -246,7 +251,11 @@ class TargetReason(Vocabulary):
     KEPT = "kept", "The weight held stays, since no new weights were found; table portfolio_runs has the reason."
     NOT_ALLOCATED = (
         "not_allocated",
-        "The weight is 0: the ticker is held, but is left out or no longer on the watch list.",
+        "The weight is 0: the ticker is held, but is delisted or no longer on the watch list.",
+    )
+    NOT_TRADED = (
+        "not_traded",
+        "The position stays as it is: tonight the ticker has no volatility or no recent bar.",
     )
     LIMITED = "limited", "A limit of risk changed the weight; table limit_events says which."
     UNCHANGED = "unchanged", "The weight of the allocator is the one held."
@@ -418,7 +427,7 @@ class HaltCause(Vocabulary):
     """What stopped trading: column `cause` of table `halts`."""
 
     HAND = "hand", "A person: `pm halt`, or the file HALT in the workspace."
-    DRAWDOWN = "drawdown", "The account fell more than broker.halt_drawdown below its peak."
+    DRAWDOWN = "drawdown", "The account fell too far below its peak: limit drawdown of config/risk.yml."
     RECONCILIATION = "reconciliation", "The broker's positions or cash differ from those of the ledger."
     STALE_DATA = "stale_data", "The newest bar is older than broker.halt_stale_days."
     REJECTS = "rejects", "The broker rejected broker.halt_rejects orders in a row."

@@ -187,7 +187,7 @@ def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
         ("forecast", {"horizon": 6}, {"volatility", "forecast", "evaluate", "policy", "portfolio", "opinions"}),
         ("risk", {"seed": 7}, {"risk", "portfolio"}),
         ("portfolio", {"band": 0.3}, {"portfolio"}),
-        ("broker", {"lot_size": 10}, {"ledger", "orders"}),
+        ("portfolio", {"lot": 10}, {"portfolio", "orders"}),
         ("quality", {"jump_return": 0.05}, {"check"}),
         ("sources", {"priority": ["sample"]}, {"check"}),
         ("run", {"chunk_size": 2, "jobs": 1}, set()),

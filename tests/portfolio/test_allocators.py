@@ -115,6 +115,10 @@ def test_hierarchical_risk_parity_has_the_weights_of_the_default_of_skfolio(samp
     found = named(sample_problem, HierarchicalRiskParity().allocate(sample_problem))
     reference = [0.02461, 0.13524, 0.00993, 0.08164]
     assert [found[t] for t in ("AAPL", "JNJ", "RRC", "WMT")] == pytest.approx(reference, abs=1e-5)
+    from skfolio.optimization import HierarchicalRiskParity as Twin
+
+    twin = Twin().fit(sample_problem.scenarios.returns).weights_
+    assert list(found.values()) == pytest.approx(twin.tolist(), abs=1e-12)
 
 
 def test_the_minimum_expected_shortfall_has_the_weights_of_two_other_packages(sample_problem: Problem) -> None:

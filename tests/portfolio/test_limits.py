@@ -167,13 +167,13 @@ def test_a_short_position_is_rounded_towards_nothing() -> None:
 
 def test_the_return_in_the_base_currency_includes_that_of_the_rate() -> None:
     own = Scenarios(("BMW", "EURUSD=X", "USDJPY=X", "SONY"), 1, np.array([[0.1, -0.05, 0.25, 0.5]]), np.ones(1))
-    found = in_base_currency(own, {"BMW": ("EURUSD=X", False), "SONY": ("USDJPY=X", True)})
+    found = in_base_currency(own, {"BMW": (("EURUSD=X", False),), "SONY": (("USDJPY=X", True),)})
     assert found.returns[0] == pytest.approx([1.1 * 0.95 - 1, -0.05, 0.25, 1.5 / 1.25 - 1])
 
 
 def test_rates_are_found_by_how_they_are_spelt() -> None:
-    assert rate_of("EUR", "USD", {"EURUSD=X"}) == ("EURUSD=X", False)
-    assert rate_of("JPY", "USD", {"USDJPY"}) == ("USDJPY", True)
+    assert rate_of("EUR", "USD", {"EURUSD=X"}) == (("EURUSD=X", False),)
+    assert rate_of("JPY", "USD", {"USDJPY"}) == (("USDJPY", True),)
     assert rate_of("CHF", "USD", {"EURUSD=X"}) is None
     assert is_rate("EURUSD=X", {"EUR", "USD"})
     assert not is_rate("GOOGLE", {"EUR", "USD"})

@@ -161,7 +161,7 @@ def test_a_position_in_a_ticker_that_is_not_in_the_universe_is_closed(market: Ma
 
 def test_an_account_of_unknown_value_trades_nothing(market: Market) -> None:
     shares = {"AAPL": Decimal(10)}
-    unknown = Held("main", "USD", float("nan"), {}, shares, "there is no price, in USD, of GONE")
+    unknown = Held("main", "USD", float("nan"), {}, shares, problem="there is no price, in USD, of GONE")
     proposal = propose(market, unknown, settings(), cost=0.0)
     assert used(proposal)["status"] == "kept"
     assert used(proposal)["equity"] is None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+import statistics
+
 import numpy as np
 import pytest
-from scipy.stats import norm, t
+from scipy.stats import norm, t, ttest_1samp
 
 from pm.risk.backtests import basel_zone, christoffersen, fz0_loss, kupiec, mcneil_frey, z2, z2_critical
 
@@ -91,6 +94,23 @@ def test_the_test_of_mcneil_and_frey_notices_a_shortfall_that_is_too_small() -> 
     right = float(t(4).pdf(var[0]) * (4 + var[0] ** 2) / 3 / 0.025)
     assert mcneil_frey(losses, var, np.full(5000, right)).p_value > 0.05
     assert mcneil_frey(losses, var, np.full(5000, 0.8 * right)).p_value < 0.01
+
+
+def test_the_bootstrap_of_mcneil_and_frey_is_that_of_a_plain_loop() -> None:
+    losses = t(4).rvs(1500, random_state=np.random.default_rng(8))
+    var, es = np.full(1500, t(4).ppf(0.975)), np.full(1500, 0.95 * t(4).expect(lambda x: x, lb=t(4).ppf(0.975)) / 0.025)
+    found = mcneil_frey(losses, var, es)
+    excess = [(loss - es[0]) / es[0] for loss in losses if loss > var[0]]
+    assert found.count == len(excess)
+    assert found.statistic == pytest.approx(ttest_1samp(excess, 0).statistic)
+    generator, mean = random.Random(1), statistics.fmean(excess)  # noqa: S311 - a bootstrap, not a secret
+    beyond = 0
+    for _ in range(3000):
+        sample = [value - mean for value in generator.choices(excess, k=len(excess))]
+        statistic = statistics.fmean(sample) / (statistics.stdev(sample) / len(sample) ** 0.5)
+        beyond += statistic >= found.statistic
+    assert 0.02 < found.p_value < 0.98
+    assert found.p_value == pytest.approx(beyond / 3000, abs=0.03)
 
 
 def test_mcneil_and_frey_without_exceptions_have_nothing_to_test() -> None:

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pm.broker.halts import drawdown_cause
-from pm.broker.planning import Target, pending_shares, plan_orders
+from pm.broker.planning import OrderSizes, Target, pending_shares, plan_orders
 from pm.ledger.orders import order_id
-from pm.pipeline.holdings import LEDGER_VIEWS, is_look, newest_drawdowns
+from pm.pipeline.holdings import LEDGER_VIEWS, is_look
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.trading import equity_of, is_halted, new_rows, prices_of, read_ledger
 from pm.pipeline.trading_day import Night
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Result
 from pm.plural import plural
+from pm.portfolio.shares import SMALLEST_FRACTION
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.portfolio import TARGETS
 from pm.tables.risk import LIMIT_EVENTS, proposed
 from pm.tables.signals import SIGNALS
-from pm.tables.vocabulary import BrokerName, HaltCause, LimitAction, OrderState
+from pm.tables.vocabulary import BrokerName, HaltCause, LimitAction, LimitName, OrderState
 
 if TYPE_CHECKING:
     from pm.ledger.ledger import Ledger
@@ -58,12 +59,8 @@ def _compute(context: Context) -> Result:
 
 
 def _look_for_halts(night: Night) -> None:
-    """Stop trading if an account is too far below its peak, or if a limit of risk says so."""
+    """Stop trading if a limit of risk says so."""
     context = night.context
-    for name, drawdown in newest_drawdowns(context).items():
-        cause = drawdown_cause(name, drawdown, context.settings.broker)
-        if cause is not None:
-            _halt(night, cause.cause, cause.reason)
     if "portfolio" not in context.outputs:
         return
     names = [proposed(name) for name in sorted(night.ledger.accounts)]
@@ -74,7 +71,8 @@ def _look_for_halts(night: Night) -> None:
         among={"portfolio": names},
     )
     for row in events.iter_rows(named=True):
-        _halt(night, HaltCause.LIMIT, f"{row['portfolio']}: {row['detail']}")
+        cause = HaltCause.DRAWDOWN if row["limit_name"] == LimitName.DRAWDOWN else HaltCause.LIMIT
+        _halt(night, cause, f"{row['portfolio']}: {row['detail']}")
 
 
 def _halt(night: Night, cause: HaltCause, reason: str) -> None:
@@ -123,7 +121,10 @@ def _plan(night: Night, account: str) -> None:
         equity=equity,
         pending=pending_shares(ledger.open_orders(account)),
         settings=settings,
-        fractional=book.fractional,
+        sizes=OrderSizes(
+            context.settings.portfolio.minimum_order,
+            SMALLEST_FRACTION if book.fractional else Decimal(context.settings.portfolio.lot),
+        ),
     )
     numbers: dict[tuple[str, str, str], int] = defaultdict(int)
     for planned in plan.orders:
@@ -194,7 +195,7 @@ STAGE = Stage(
     reads=(*WATCH_LIST_TABLES, SIGNALS, TARGETS, LIMIT_EVENTS),
     writes=CHAINED_TABLES,
     views=LEDGER_VIEWS,
-    sections=("broker",),
+    sections=("broker", "portfolio.minimum_order", "portfolio.lot"),
     depends=_depends,
 )
 """Look for what stops trading, and plan orders."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from pm.exclusions import Exclusion, exclusions_frame
 from pm.pipeline.holdable import holdable_tickers
-from pm.pipeline.holdings import HELD_TABLES, HELD_VIEWS, accounts_held, held_version
+from pm.pipeline.holdings import HELD_TABLES, HELD_VIEWS, accounts_held, held_tickers, held_version
 from pm.pipeline.joint import JOINT_SECTIONS, JOINT_TABLES, in_currency, joint_inputs, joint_risk
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import scope
@@ -28,7 +28,10 @@ from pm.tables.risk import (
 from pm.tables.vocabulary import Reason, RiskMethod
 
 if TYPE_CHECKING:
-    from pm.risk.joint import JointModel
+    from collections.abc import Sequence
+
+    from pm.pipeline.joint import JointInputs
+    from pm.portfolio.held import Held
     from pm.risk.portfolio_tables import RiskInputs
     from pm.settings import RiskSettings
     from pm.typing import FloatArray
@@ -53,14 +56,15 @@ def _compute(context: Context) -> Result:
     from pm.risk.portfolio_tables import portfolio_tables
 
     settings = context.settings.risk
-    joint = joint_inputs(context)
+    accounts = accounts_held(context)
+    joint = joint_inputs(context, held_tickers(accounts))
     model = joint.model
-    excluded = _exclusions(model)
+    excluded = _exclusions(joint)
     if not model.tickers:
         none = Append(EXCLUSIONS, context.stamp(exclusions_frame(context.stage.name, excluded), cutoff=joint.as_of))
         return Result([none], "no ticker has a volatility, from which risk is computed")
     inputs = joint_risk(context, joint)
-    portfolios, summaries = _portfolios(context, inputs, excluded)
+    portfolios, summaries = _portfolios(context, accounts, inputs, excluded)
     found = [portfolio_tables(own.name, own.weights, own.inputs) for own in portfolios]
     frames = {
         table: table.together(one[table] for one in found)
@@ -82,14 +86,13 @@ def _compute(context: Context) -> Result:
 
 
 def _portfolios(
-    context: Context, inputs: RiskInputs, excluded: list[tuple[str, Exclusion]]
+    context: Context, accounts: Sequence[Held], inputs: RiskInputs, excluded: list[tuple[str, Exclusion]]
 ) -> tuple[list[_Portfolio], list[str]]:
     """Return what accounts hold, or the model portfolio where there is none, and why an account is left out.
 
     Held tickers whose risk is not known are added to `excluded`.
     """
     tickers = inputs.model.tickers
-    accounts = accounts_held(context)
     if not accounts:
         return [_Portfolio(MODEL_PORTFOLIO, np.full(len(tickers), 1.0 / len(tickers)), inputs)], []
     portfolios, left_out = [], []
@@ -112,13 +115,15 @@ def _portfolios(
     return portfolios, left_out
 
 
-def _exclusions(model: JointModel) -> list[tuple[str, Exclusion]]:
-    """Return the tickers that lacked residuals, each with on how many of the dates."""
+def _exclusions(joint: JointInputs) -> list[tuple[str, Exclusion]]:
+    """Return the tickers that lacked residuals, each with on how many of the dates, and those that have a stand-in."""
+    model = joint.model
     dates = plural(len(model.dates), "joint date")
     return [
         (ticker, Exclusion(Reason.RESIDUALS_FILLED, f"risk: no return on {count:,} of the {dates}"))
         for ticker, count in sorted(model.filled.items())
-    ]
+        if ticker not in joint.stand_ins
+    ] + [(ticker, Exclusion(Reason.STAND_IN, detail)) for ticker, detail in sorted(joint.stand_ins.items())]
 
 
 def _summary(portfolio: str, risk: pl.DataFrame, settings: RiskSettings) -> str:
