@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pm.risk.measures import risk_measure
+from pm.risk.scenarios import simple_returns
 
 if TYPE_CHECKING:
     from pm.typing import FloatArray
@@ -54,7 +55,7 @@ def historical_risk(returns: FloatArray, horizon: int, level: float) -> tuple[fl
     Over more than one session they are those of overlapping windows.
     """
     levels = np.concatenate([[0.0], np.cumsum(np.log1p(np.maximum(returns, -0.999999)))])
-    outcomes = np.expm1(levels[horizon:] - levels[:-horizon]) if horizon < len(levels) else np.empty(0)
+    outcomes = simple_returns(levels[horizon:] - levels[:-horizon]) if horizon < len(levels) else np.empty(0)
     if len(outcomes) < _MIN_RETURNS:
         return None
     found = risk_measure(-outcomes, np.full(len(outcomes), 1.0 / len(outcomes)), level)

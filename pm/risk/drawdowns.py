@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pm.risk.scenarios import simple_returns
+
 if TYPE_CHECKING:
     from pm.risk.joint import JointModel
     from pm.typing import FloatArray
@@ -42,7 +44,7 @@ def largest_drawdowns(model: JointModel, weights: FloatArray, horizon: int, *, p
         returns = np.empty((horizon, some.shape[1], len(held)))
         fill_joint_paths(returns, ends, some, own.residuals, own.dynamics)
         # numpy computes eight exponentials at a time, a compiled loop one.
-        found.append(largest_drawdowns_of_values(1.0 + np.expm1(returns, out=returns) @ weights[held]))
+        found.append(largest_drawdowns_of_values(1.0 + simple_returns(returns, out=returns) @ weights[held]))
     return np.concatenate(found)
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from pm.risk.factor_files import RISK_FREE, default_factors, read_factors
 from pm.risk.factors import EXPOSURES_SCHEMA, exposure_rows, monthly_returns, principal_factors
 from pm.risk.history_matrix import weighted_returns
+from pm.risk.scenarios import simple_returns
 from pm.tables.risk import EXPOSURES, FACTOR_RETURNS
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def principal_tables(
     )
     aligned = np.full((len(found.dates), len(model.tickers)), np.nan)
     shared = np.isin(found.dates, dates)
-    aligned[shared] = np.expm1(returns[np.searchsorted(dates, found.dates[shared])])
+    aligned[shared] = simple_returns(returns[np.searchsorted(dates, found.dates[shared])])
     entities = {ticker: aligned[:, place] for place, ticker in enumerate(model.tickers)}
     entities |= {name: weighted_returns(aligned, weights) for name, weights in portfolios.items()}
     return _conformed(rows, FACTOR_RETURNS), _exposures("principal", entities, found.values, names)

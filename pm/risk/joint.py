@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pm.risk.residuals import aged_probabilities, complete_residuals, joint_dates
-from pm.risk.scenarios import Scenarios
+from pm.risk.scenarios import Scenarios, simple_returns
 from pm.volatility.base import SMALLEST_SIGMA
 from pm.volatility.simulate import latin_hypercube
 
@@ -130,13 +130,13 @@ class JointModel:
 
         found: dict[int, Scenarios] = {}
         if 1 in horizons:
-            found[1] = Scenarios(self.tickers, 1, np.expm1(self.residuals * self.sigmas), self.probabilities)
+            found[1] = Scenarios(self.tickers, 1, simple_returns(self.residuals * self.sigmas), self.probabilities)
         longer = sorted({horizon for horizon in horizons if horizon > 1})
         if longer:
             returns = np.empty((len(longer), paths, len(self.tickers)))
             draws = self.draws(longer[-1], paths=paths, seed=seed)
             fill_joint_paths(returns, np.array(longer), draws, self.residuals, self.dynamics)
-            np.expm1(returns, out=returns)
+            simple_returns(returns, out=returns)
             equal = np.full(paths, 1.0 / paths)
             found |= {
                 horizon: Scenarios(self.tickers, horizon, returns[place], equal) for place, horizon in enumerate(longer)

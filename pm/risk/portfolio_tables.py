@@ -13,6 +13,7 @@ from pm.risk.factors import relative_betas
 from pm.risk.history_matrix import weighted_returns
 from pm.risk.limit_values import LimitState
 from pm.risk.limits import limit_events_frame, limit_warnings
+from pm.risk.scenarios import simple_returns
 from pm.risk.stress import alike_loss, factor_shock, period_losses, worst_sessions
 from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS
 from pm.tables.vocabulary import LimitName
@@ -92,7 +93,7 @@ def portfolio_tables(portfolio: str, weights: FloatArray, inputs: RiskInputs) ->
     -------
     The rows without their stamps, by table.
     """
-    past = weighted_returns(np.expm1(inputs.returns), weights)
+    past = weighted_returns(simple_returns(inputs.returns), weights)
     found = assess(
         portfolio,
         weights,

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from pm.typing import FloatArray
 
-__all__ = ["Scenarios"]
+__all__ = ["Scenarios", "simple_returns"]
+
+_LARGEST = 40.0
+"""Largest size of a log return that is told from a larger one; beyond e^700 a simple return is no number at all."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +36,16 @@ class Scenarios:
     horizon: int
     returns: FloatArray
     probabilities: FloatArray
+
+
+def simple_returns(log_returns: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """Return e^r − 1 of log returns r, which is finite for all that are: a wrong price can make them any size.
+
+    Parameters
+    ----------
+    log_returns
+        Of any shape; NaN stays NaN.
+    out
+        Array to write to, such as `log_returns` itself.
+    """
+    return np.asarray(np.expm1(np.clip(log_returns, -_LARGEST, _LARGEST, out=out), out=out))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pm.risk.residuals import first_factor
+from pm.risk.scenarios import simple_returns
 from pm.tables.vocabulary import StressKind
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def worst_sessions(
     for horizon in horizons:
         if horizon > len(returns):
             continue
-        outcomes = np.expm1(levels[horizon:] - levels[:-horizon]) @ weights
+        outcomes = simple_returns(levels[horizon:] - levels[:-horizon]) @ weights
         first = int(np.argmin(outcomes))
         seen = np.asarray(known[first : first + horizon].any(axis=0))
         found.append(
@@ -113,7 +114,7 @@ def period_losses(
                 StressKind.PERIOD,
                 name,
                 len(within),
-                float(np.expm1(total) @ weights),
+                float(simple_returns(total) @ weights),
                 _covered(weights, np.asarray(known.any(axis=0))),
                 within[0].item(),
                 within[-1].item(),
@@ -137,7 +138,7 @@ def factor_shock(model: JointModel, weights: FloatArray, *, sigmas: float, sessi
     """
     _, slopes = first_factor(model.residuals)
     move = slopes * model.sigmas * np.sqrt(sessions) * sigmas
-    outcomes = {sign: float(np.expm1(sign * move) @ weights) for sign in (-1.0, 1.0)}
+    outcomes = {sign: float(simple_returns(sign * move) @ weights) for sign in (-1.0, 1.0)}
     return StressResult(
         StressKind.FACTOR_SHOCK, f"first factor moves {sigmas:g} sigma", sessions, min(outcomes.values()), 1.0
     )
@@ -155,7 +156,7 @@ def alike_loss(model: JointModel, weights: FloatArray, *, sigmas: float, session
         As in `factor_shock`.
     """
     move = model.sigmas * np.sqrt(sessions) * sigmas
-    outcomes = {sign: float(np.expm1(sign * move) @ weights) for sign in (-1.0, 1.0)}
+    outcomes = {sign: float(simple_returns(sign * move) @ weights) for sign in (-1.0, 1.0)}
     return StressResult(
         StressKind.CORRELATIONS_TO_ONE, f"all move {sigmas:g} sigma alike", sessions, min(outcomes.values()), 1.0
     )

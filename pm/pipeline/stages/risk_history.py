@@ -48,6 +48,7 @@ def _compute(context: Context, *, sessions: int) -> Result:
     from pm.risk.assess import assess
     from pm.risk.history import past_models
     from pm.risk.history_matrix import return_matrix, weighted_returns
+    from pm.risk.scenarios import simple_returns
     from pm.risk.warm_up import warm_up
     from pm.volatility.series import usable_returns
 
@@ -88,7 +89,7 @@ def _compute(context: Context, *, sessions: int) -> Result:
             continue
         weights = np.full(len(model.tickers), 1.0 / len(model.tickers))
         places = [watched.tickers.index(ticker) for ticker in model.tickers]
-        history = weighted_returns(np.expm1(returns[: past.row, places]), weights)
+        history = weighted_returns(simple_returns(returns[: past.row, places]), weights)
         found = assess(
             "model",
             weights,
