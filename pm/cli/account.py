@@ -91,7 +91,7 @@ def open_(  # noqa: PLR0913, PLR0917 - an account has as many properties
     if live and broker not in {BrokerChoice.ALPACA, BrokerChoice.IB}:
         raise typer.BadParameter("only an account at a broker can be for real money", param_hint="--live")
     account = NewAccount(
-        name, BrokerName(broker.value), number, currency, money(decimal_of(cash, name="cash", where="--cash")),
+        name, BrokerName[broker.name], number, currency, money(decimal_of(cash, name="cash", where="--cash")),
         lots.value, fractional,
         live, None if day is None else day.date(),
     )  # fmt: skip

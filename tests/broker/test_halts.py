@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import subprocess
 import sys
@@ -17,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # a module of the tests, which a
 from desk import SETTINGS, Desk
 
 from pm.broker.base import BrokerOrder, OrderRequest, RefusedError, UnreachableError
-from pm.broker.halts import HALT_FILE, clock_cause, drawdown_cause, file_says_halt, rejects_cause, stale_cause
+from pm.broker.halts import HALT_FILE, clock_cause, file_says_halt, rejects_cause, stale_cause
 from pm.broker.sending import send_orders
 from pm.pipeline.trading import is_halted
 from pm.tables.vocabulary import HaltCause, OrderState
@@ -146,16 +145,6 @@ def test_a_folder_that_cannot_be_looked_into_halts(tmp_path: Path) -> None:
     assert file_says_halt(tmp_path / ("x" * 300))
     (tmp_path / HALT_FILE).mkdir()
     assert file_says_halt(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("drawdown", "halts"),
-    [(None, False), (0.0, False), (-0.2499, False), (-0.25, True), (-0.9, True), (math.nan, True), (-math.inf, True)],
-)
-def test_a_fall_halts_and_so_does_one_that_is_no_number(drawdown: float | None, halts: bool) -> None:
-    cause = drawdown_cause("main", drawdown, SETTINGS)
-    assert (cause is not None) == halts
-    assert cause is None or cause.cause == HaltCause.DRAWDOWN
 
 
 @pytest.mark.parametrize(("age", "halts"), [(None, True), (0, False), (7, False), (8, True), (-1, False)])
