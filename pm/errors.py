@@ -20,7 +20,10 @@
     ├── IncompleteError             17   some tickers or files could not be fetched; the others are in
     ├── ScheduleError               18   nothing can be scheduled here, or the scheduled nights do not go well
     ├── StaleError                  19   the newest bars of some tickers are too old, though their vendors answered
-    └── ModelError                  20   a language model is missing, damaged or too large, or its process died
+    ├── ModelError                  20   a language model is missing, damaged or too large, or its process died
+    ├── BrokerError                 21   a broker cannot be reached, refuses, or answers what cannot be understood
+    ├── HaltedError                 22   trading is halted, the ledger and the broker differ, or a condition is missing
+    └── AuditError                  23   the ledger was changed, or an order cannot be computed again as it was
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "AuditError",
+    "BrokerError",
     "EngineError",
+    "HaltedError",
     "IncompleteError",
     "InputError",
     "LakeBusyError",
@@ -239,6 +245,24 @@ class ModelError(PmError):
     """
 
     exit_code = 20
+
+
+class BrokerError(PmError):
+    """A broker cannot be reached, has refused something, or its answer cannot be understood."""
+
+    exit_code = 21
+
+
+class HaltedError(PmError):
+    """Trading is halted, the broker's account differs from the ledger, or a condition of live trading is missing."""
+
+    exit_code = 22
+
+
+class AuditError(PmError):
+    """A row of the ledger was changed or removed, or an order is not what its inputs make of it."""
+
+    exit_code = 23
 
 
 _COMPARED = 100

@@ -19,11 +19,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 COMMON = [
     "pm", "errors", "clock", "disk", "open_files", "plural", "windows_paths", "age", "resources", "typing", "workspace",
-    "sessions", "markets", "seeding", "compiled", "price_format", "number_format", "prices", "tables", "exclusions",
-    "settings", "statistics", "parallel",
+    "sessions", "markets", "seeding", "compiled", "price_format", "number_format", "prices", "currencies", "tables",
+    "exclusions", "settings", "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
-PURE = ["sources", "quality", "features", "volatility", "forecast", "signals", "llm", "report"]
+PURE = [
+    *("sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio"),
+    *("ledger", "broker", "audit", "llm", "report"),
+]
 """Rooms that are given frames and return frames, in the order of the data's way."""
 ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
 """All rooms: a room can import only those before it."""
@@ -81,7 +84,18 @@ def test_a_pure_room_does_not_import_the_lake() -> None:
     assert offenders == []
 
 
-SLOW = ["duckdb", "pandas", "statsforecast", "plotly", "dataframely", "exchange_calendars", "httpx", "yfinance"]
+SLOW = [
+    "duckdb",
+    "pandas",
+    "statsforecast",
+    "plotly",
+    "dataframely",
+    "exchange_calendars",
+    "httpx",
+    "yfinance",
+    "skfolio",
+    "cvxpy",
+]
 
 
 def test_importing_a_pure_room_imports_no_database_and_nothing_slow() -> None:
@@ -121,6 +135,8 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("arch", {"volatility"}),
         ("llama_cpp", {"llm"}),
         ("plotly", {"report"}),
+        ("skfolio", {"portfolio"}),
+        ("cvxpy", {"portfolio"}),
         ("dataframely", {"quality"}),
         ("httpx", {"sources"}),
         ("httpcore", {"sources"}),
@@ -132,6 +148,8 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("pydantic_settings", {"settings"}),
         ("apscheduler", {"schedule"}),
         ("tzlocal", {"schedule"}),
+        ("alpaca", {"broker"}),
+        ("ib_async", {"broker"}),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, homes: set[str]) -> None:

@@ -16,18 +16,23 @@ from typer.core import TyperGroup
 
 from pm import __version__
 from pm.cli import (
+    account,
     actions,
     ask,
+    audit,
     data,
     evaluate,
     forecast,
+    halt,
     import_,
     init,
     lake,
     models,
     policy,
+    portfolio,
     quarantine,
     refresh,
+    risk,
     run,
     runs,
     schedule,
@@ -36,6 +41,7 @@ from pm.cli import (
     sql,
     tables,
     text,
+    trade,
     universe,
 )
 from pm.cli.context import Options
@@ -108,6 +114,13 @@ def _command_line() -> typer.Typer:
     app.command("sql")(sql.sql)
     app.command("tables")(tables.tables)
     app.command("quarantine")(quarantine.quarantine)
+    app.command("lots")(trade.lots)
+    app.command("halt")(halt.halt)
+    app.command("resume")(halt.resume)
+    app.command("replay")(audit.replay)
+    app.add_typer(account.app, name="account")
+    app.add_typer(trade.app, name="trade")
+    app.add_typer(audit.app, name="audit")
     app.command("ask")(ask.ask)
     app.add_typer(runs.app, name="runs")
     app.add_typer(actions.app, name="actions")
@@ -115,6 +128,8 @@ def _command_line() -> typer.Typer:
     app.add_typer(sources.app, name="sources")
     app.add_typer(data.app, name="data")
     app.add_typer(policy.app, name="policy")
+    app.add_typer(risk.app, name="risk")
+    app.add_typer(portfolio.app, name="portfolio")
     app.add_typer(models.app, name="models")
     app.add_typer(text.app, name="text")
     app.add_typer(lake.app, name="lake")

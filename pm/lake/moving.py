@@ -156,7 +156,9 @@ def _inlined_types(source: sqlite3.Connection, name: str, columns: Sequence[str]
     )
     types = {}
     for column in columns:
-        kind = _INLINED_TYPES.get(str(known.get(column, "int64")))  # DuckLake's own columns are numbers
+        name_of_type = str(known.get(column, "int64"))  # DuckLake's own columns are numbers
+        is_decimal = name_of_type.startswith("decimal(")
+        kind = name_of_type.replace("decimal", "numeric") if is_decimal else _INLINED_TYPES.get(name_of_type)
         if kind is None:
             raise LakeError(
                 f"The lake cannot be copied: column {column!r} of {name} has type {known[column]!r}.",

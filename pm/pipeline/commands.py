@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from pm.pipeline.events import Observer
     from pm.pipeline.origin_dates import ChosenDates
+    from pm.pipeline.stage import Stage
     from pm.settings import Settings
     from pm.sources import Inspected
     from pm.sources.listings import Listing
@@ -43,6 +44,7 @@ __all__ = [
     "ImportResult",
     "add_actions",
     "add_to_universe",
+    "backtest_risk",
     "check_first_run",
     "evaluate_history",
     "import_bars",
@@ -55,6 +57,7 @@ __all__ = [
     "remove_from_universe",
     "run_pipeline",
     "snapshots_to_keep",
+    "trade",
     "train_policy",
     "watch_folder",
 ]
@@ -288,6 +291,37 @@ def evaluate_history(
     return result
 
 
+def backtest_risk(
+    lake: Lake,
+    workspace: Workspace,
+    settings: Settings,
+    observer: Observer,
+    *,
+    request: Request,
+    sessions: int,
+) -> RunResult:
+    """Compute the risk of equal weights as of past dates, and store it beside that of the runs.
+
+    Parameters
+    ----------
+    request
+        What the run is asked to do; its day is the last whose bars are read.
+    sessions
+        Number of newest sessions whose losses are forecast.
+
+    Raises
+    ------
+    InputError
+        The history is too short, or the day is in the future.
+    """
+    from pm.pipeline.stages import check, land
+    from pm.pipeline.stages.risk_history import testing_risk
+
+    check_request(lake, request)
+    stages = (land.STAGE, check.STAGE, testing_risk(sessions))
+    return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.BACKTEST)
+
+
 def train_policy(
     lake: Lake,
     workspace: Workspace,
@@ -467,6 +501,19 @@ def remove_actions(
     return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.ACTIONS)
 
 
+def trade(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, stage: Stage) -> RunResult:
+    """Run a stage that changes the ledger, or deals with a broker; see `pm.pipeline.stages.account` and `trade`.
+
+    Raises
+    ------
+    InputError, UnknownTickerError
+        What was asked cannot be.
+    HaltedError, BrokerError
+        Trading is halted, or the broker cannot be used. What was committed before stays.
+    """
+    return Runner(lake, settings, workspace, observer).run((stage,), Request(), kind=RunKind.TRADE)
+
+
 def import_texts(
     lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, texts: pl.DataFrame
 ) -> RunResult:
@@ -485,7 +532,10 @@ def import_texts(
 
 def snapshots_to_keep(lake: Lake) -> list[int]:
     """Return the snapshots that derived rows can be traced to: those that stages have read."""
-    rows = lake.rows("SELECT snapshot_id FROM stage_events UNION SELECT snapshot_id FROM policies")
+    rows = lake.rows(
+        "SELECT snapshot_id FROM stage_events UNION SELECT snapshot_id FROM policies "
+        "UNION SELECT snapshot_id FROM orders UNION SELECT forecast_snapshot_id FROM signals"
+    )
     return [row["snapshot_id"] for row in rows]
 
 

@@ -9,7 +9,13 @@ from importlib.metadata import PackageNotFoundError, distribution, packages_dist
 
 __all__ = ["library_versions"]
 
-_NAMED_OTHERWISE = {"dateutil": "python-dateutil", "llama_cpp": "llama-cpp-python", "yaml": "PyYAML"}
+_NAMED_OTHERWISE = {
+    "alpaca": "alpaca-py",
+    "cvxpy": "cvxpy-base",
+    "dateutil": "python-dateutil",
+    "llama_cpp": "llama-cpp-python",
+    "yaml": "PyYAML",
+}
 """Distribution that a package is from, where it has another name: to search all distributions for it takes 0.2 s."""
 
 

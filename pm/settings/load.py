@@ -30,6 +30,10 @@ __all__ = ["RETIRED", "load_settings", "with_values"]
 RETIRED = {
     "volatility.window": "volatility.windows, a list, replaces it",
     "forecast.naive_share": "the weight of naive now follows from cross-validation",
+    "broker.halt_drawdown": "limit drawdown of config/risk.yml, with action halt, replaces it",
+    "broker.cash_buffer": "portfolio.cash_buffer replaces it",
+    "broker.minimum_order": "portfolio.minimum_order replaces it",
+    "broker.lot_size": "portfolio.lot replaces it",
 }
 """Keys of earlier versions, and what replaces them."""
 

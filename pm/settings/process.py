@@ -7,12 +7,17 @@ from pathlib import Path
 
 from pm.settings.root import DELIMITER, PREFIX
 
-__all__ = ["child_environment", "ollama_folders", "setting_variables", "user_config_folder"]
+__all__ = ["child_environment", "live_account", "ollama_folders", "setting_variables", "user_config_folder"]
 
 
 def child_environment(**added: str) -> dict[str, str]:
     """Return the environment of this process with some variables added, for a program that it starts."""
     return {**os.environ, **added}
+
+
+def live_account() -> str | None:
+    """Return the number of the account whose orders for real money may be sent: variable PM_LIVE_ACCOUNT."""
+    return os.environ.get("PM_LIVE_ACCOUNT") or None
 
 
 def setting_variables() -> list[str]:

@@ -8,13 +8,16 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pm.settings.broker import BrokerSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.forecast import ForecastSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.lake import LakeSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.llm import LlmSettings  # noqa: TC001 - pydantic reads the fields' types
+from pm.settings.portfolio import PortfolioSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.quality import QualitySettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.recorded import recorded_values
 from pm.settings.refresh import RefreshSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.report import ReportSettings  # noqa: TC001 - pydantic reads the fields' types
+from pm.settings.risk import RiskSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.run import RunSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.signals import SignalSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.sources import SourceSettings  # noqa: TC001 - pydantic reads the fields' types
@@ -43,6 +46,9 @@ class Settings(BaseSettings):
     volatility: VolatilitySettings
     forecast: ForecastSettings
     signals: SignalSettings
+    risk: RiskSettings
+    portfolio: PortfolioSettings
+    broker: BrokerSettings
     llm: LlmSettings
     report: ReportSettings
 

@@ -31,6 +31,7 @@ class SignalSettings(Section):
 
     threshold: Annotated[Share, Field(ge=0.5, lt=1)]
     round_trip_cost: Annotated[Share, Field(ge=0, lt=1)]
+    false_discovery_rate: Annotated[Share, Field(gt=0, le=1)]
     interval_level: Share
     target_annual_volatility: Annotated[Share, Field(gt=0)]
     max_position: Annotated[Share, Field(gt=0, le=1)]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_variables", "variable_at"]
 
-_OPTIONS = ("workspace",)
-"""Options of the command line that a variable can set too: PM_WORKSPACE."""
+_OPTIONS = ("workspace", "live_account")
+"""Options of the command line that a variable can set too (PM_WORKSPACE), and the account for real money."""
 
 
 def check_variables(settings: type[Settings]) -> None:

@@ -15,7 +15,7 @@ from pm.signals.distribution import PriceDistribution
 from pm.signals.sizing import annual_volatility, position_size
 from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.tables.signals import SIGNALS
-from pm.tables.vocabulary import Action, Reason
+from pm.tables.vocabulary import Action, Reason, SignalReason
 
 if TYPE_CHECKING:
     from pm.settings import SignalSettings
@@ -51,13 +51,20 @@ class Decisions:
     exclusions: pl.DataFrame
 
 
-def decide(forecasts: pl.DataFrame, volatility: pl.DataFrame, *, settings: SignalSettings) -> Decisions:
+def decide(
+    forecasts: pl.DataFrame,
+    volatility: pl.DataFrame,
+    *,
+    settings: SignalSettings,
+    discoveries: pl.DataFrame | None = None,
+) -> Decisions:
     """Decide on each ticker from the distribution of its price at the horizon, the last step of its forecast.
 
     Let r be the simple return from the origin to the horizon and c the cost of a round trip (opening and closing a
     position). The probability of a gain is P(r > c), that of a loss P(r < −c), both from `PriceDistribution`. The
     action is BUY if the probability of a gain reaches the threshold, SELL if that of a loss does, else HOLD. The
-    threshold is at least one half, so both can reach it only if each is exactly one half; then the action is HOLD.
+    threshold is at least one half, so both can reach it only if each is exactly one half; then the action is HOLD. It
+    is also HOLD if the ticker's edge is not among the discoveries.
 
     Parameters
     ----------
@@ -68,6 +75,9 @@ def decide(forecasts: pl.DataFrame, volatility: pl.DataFrame, *, settings: Signa
         Rows of table `volatility`, all columns. Only the step of the horizon is used, to compute the size.
     settings
         Section `signals`.
+    discoveries
+        Whether each ticker's edge is a discovery, from `edge_discoveries`. A ticker that is not, or that is not in the
+        frame, is a HOLD. None: false discoveries are not controlled.
 
     Notes
     -----
@@ -91,7 +101,17 @@ def decide(forecasts: pl.DataFrame, volatility: pl.DataFrame, *, settings: Signa
     )
     excluded = checked.filter(pl.col("reason").is_not_null()).unique("ticker", keep="first", maintain_order=True)
     usable = checked.filter(pl.col("reason").is_null())
-    return Decisions(_signals(usable, settings), _exclusions(excluded))
+    return Decisions(_signals(_with_discoveries(usable, discoveries), settings), _exclusions(excluded))
+
+
+def _with_discoveries(usable: pl.DataFrame, discoveries: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the rows with edge_p_value, edge_q_value and discovered; all are discovered if nothing is controlled."""
+    if discoveries is None:
+        number = pl.lit(None, pl.Float64)
+        return usable.with_columns(edge_p_value=number, edge_q_value=number, discovered=pl.lit(value=True))
+    return usable.join(discoveries, on="ticker", how="left", maintain_order="left").with_columns(
+        pl.col("discovered").fill_null(value=False)
+    )
 
 
 def _at_horizon(forecasts: pl.DataFrame, volatility: pl.DataFrame) -> pl.DataFrame:
@@ -181,7 +201,8 @@ def _signals(usable: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
     decided = usable.with_columns(
         probability_gain=pl.Series(distribution.probability_above(close * (1 + cost)), dtype=pl.Float64),
         probability_loss=pl.Series(distribution.probability_below(close * (1 - cost)), dtype=pl.Float64),
-    ).with_columns(action=_action(settings.threshold))
+    ).with_columns(reason=_action_reason(settings.threshold))
+    decided = decided.with_columns(action=_action(settings.threshold))
 
     sells = (decided["action"] == Action.SELL.value).to_numpy()
     stop = distribution.quantile(np.where(sells, 1 - settings.stop_quantile, settings.stop_quantile))
@@ -207,8 +228,9 @@ def _signals(usable: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
         stop=pl.when((size != 0) & (side * (pl.col("stop") - pl.col("origin_close")) < 0)).then("stop"),
         target=pl.when((size != 0) & (side * (pl.col("target") - pl.col("origin_close")) > 0)).then("target"),
         source=pl.col("model"),
-        rule=_rule(settings.threshold, cost),
+        rule=_rule(settings, cost),
         threshold=pl.lit(settings.threshold),
+        false_discovery_rate=pl.lit(settings.false_discovery_rate),
         round_trip_cost=pl.lit(cost),
         forecast_run_id=pl.col("run_id"),
         forecast_snapshot_id=pl.col("snapshot_id"),
@@ -216,12 +238,25 @@ def _signals(usable: pl.DataFrame, settings: SignalSettings) -> pl.DataFrame:
     return rows.select(pl.col(name).cast(dtype) for name, dtype in _COLUMNS.items())
 
 
-def _action(threshold: float) -> pl.Expr:
+def _action_reason(threshold: float) -> pl.Expr:
     gain, loss = pl.col("probability_gain") >= threshold, pl.col("probability_loss") >= threshold
     return (
-        pl.when(gain & ~loss)
+        pl.when(gain & loss)
+        .then(pl.lit(SignalReason.BOTH_REACHED.value))
+        .when(~gain & ~loss)
+        .then(pl.lit(SignalReason.NOT_REACHED.value))
+        .when("discovered")
+        .then(pl.lit(SignalReason.REACHED.value))
+        .otherwise(pl.lit(SignalReason.NOT_AMONG_DISCOVERIES.value))
+    )
+
+
+def _action(threshold: float) -> pl.Expr:
+    reached = pl.col("reason") == SignalReason.REACHED.value
+    return (
+        pl.when(reached & (pl.col("probability_gain") >= threshold))
         .then(pl.lit(Action.BUY.value))
-        .when(loss & ~gain)
+        .when(reached)
         .then(pl.lit(Action.SELL.value))
         .otherwise(pl.lit(Action.HOLD.value))
     )
@@ -242,22 +277,27 @@ def _simple_return(level: float) -> pl.Expr:
     return pl.col(quantile_column("q", level)) / pl.col("origin_close") - 1
 
 
-def _rule(threshold: float, cost: float) -> pl.Expr:
+def _rule(settings: SignalSettings, cost: float) -> pl.Expr:
     """Return the rule that decided, as a sentence."""
     gain, loss = ((pl.col(name) * 100).round(2) for name in ("probability_gain", "probability_loss"))
-    needed, costs = f"the threshold of {threshold * 100:.6g}%", f"the costs of {cost * 100:.6g}%"
+    needed, costs = f"the threshold of {settings.threshold * 100:.6g}%", f"the costs of {cost * 100:.6g}%"
     bought = f"The probability of gaining more than {costs} is {{}}%, which reaches {needed}."
     sold = f"The probability of losing more than {costs} is {{}}%, which reaches {needed}."
     tied = f"The probabilities of gaining and of losing more than {costs} are {{}}% and {{}}%; both reach {needed}."
     held = (
         f"The probabilities of gaining and of losing more than {costs} are {{}}% and {{}}%; neither reaches {needed}."
     )
+    rate = f"{settings.false_discovery_rate * 100:.6g}%"
+    unsafe = f"{{}} But the edge behind it is not among the discoveries: {{}}, where {rate} is allowed."
+    is_gain = pl.col("probability_gain") >= settings.threshold
+    reached = pl.when(is_gain).then(pl.format(bought, gain)).otherwise(pl.format(sold, loss))
+    adjusted = pl.format("its p-value adjusted for all tickers is {}", pl.col("edge_q_value").round(4))
     return (
-        pl.when(pl.col("action") == Action.BUY.value)
-        .then(pl.format(bought, gain))
-        .when(pl.col("action") == Action.SELL.value)
-        .then(pl.format(sold, loss))
-        .when(pl.col("probability_gain") >= threshold)
+        pl.when(pl.col("reason") == SignalReason.REACHED.value)
+        .then(reached)
+        .when(pl.col("reason") == SignalReason.BOTH_REACHED.value)
         .then(pl.format(tied, gain, loss))
-        .otherwise(pl.format(held, gain, loss))
+        .when(pl.col("reason") == SignalReason.NOT_REACHED.value)
+        .then(pl.format(held, gain, loss))
+        .otherwise(pl.format(unsafe, reached, adjusted.fill_null("it has no test of its own")))
     )

@@ -9,8 +9,19 @@ from pm.tables.commentary import COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS,
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
+from pm.tables.ledger import (
+    ACCOUNTS,
+    AUDIT_HEADS,
+    CASH_EVENTS,
+    FILLS,
+    HALTS,
+    ORDER_EVENTS,
+    ORDERS,
+    RECONCILIATIONS,
+)
 from pm.tables.llm import LLM_CALLS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
+from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.quality import (
     BAR_FLAGS,
     BARS,
@@ -20,6 +31,14 @@ from pm.tables.quality import (
     RECONCILIATION,
     RESTATEMENTS,
     TICKER_SOURCES,
+)
+from pm.tables.risk import (
+    EXPOSURES,
+    FACTOR_RETURNS,
+    LIMIT_EVENTS,
+    PORTFOLIO_RISK,
+    RISK_CONTRIBUTIONS,
+    STRESS_RESULTS,
 )
 from pm.tables.signals import SIGNALS
 from pm.tables.sources import (
@@ -71,6 +90,22 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             MODEL_WEIGHTS,
             EXCLUSIONS,
             SIGNALS,
+            PORTFOLIO_RISK,
+            RISK_CONTRIBUTIONS,
+            STRESS_RESULTS,
+            FACTOR_RETURNS,
+            EXPOSURES,
+            LIMIT_EVENTS,
+            TARGETS,
+            PORTFOLIO_RUNS,
+            ACCOUNTS,
+            ORDERS,
+            ORDER_EVENTS,
+            FILLS,
+            CASH_EVENTS,
+            RECONCILIATIONS,
+            HALTS,
+            AUDIT_HEADS,
             COMMENTARY,
             COMMENTARY_CELLS,
             RISK_ASSESSMENTS,

@@ -11,7 +11,23 @@ from polars.datatypes import DataTypeClass
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DATE", "FLAG", "INTEGER", "LANDED", "PRICES", "REAL", "STAMP", "TEXT", "TIME", "Column", "Table"]
+__all__ = [
+    "DATE",
+    "FLAG",
+    "INTEGER",
+    "LANDED",
+    "MONEY",
+    "PRICE",
+    "PRICES",
+    "QUANTITY",
+    "RATE",
+    "REAL",
+    "STAMP",
+    "TEXT",
+    "TIME",
+    "Column",
+    "Table",
+]
 
 DType = pl.DataType | DataTypeClass
 
@@ -19,7 +35,26 @@ TEXT, REAL, INTEGER, DATE, FLAG = pl.String, pl.Float64, pl.Int64, pl.Date, pl.B
 TIME = pl.Datetime("us")
 """Time in UTC, without a zone: to fetch times with a zone from DuckDB, one more package is needed."""
 
-_SQL = {TEXT: "VARCHAR", REAL: "DOUBLE", INTEGER: "BIGINT", DATE: "DATE", FLAG: "BOOLEAN", TIME: "TIMESTAMP"}
+MONEY = pl.Decimal(18, 4)
+"""Amount of money, exact to a hundredth of a cent."""
+QUANTITY = pl.Decimal(18, 9)
+"""Number of shares, exact to the smallest fraction that brokers trade."""
+PRICE = pl.Decimal(18, 6)
+"""Price per share."""
+RATE = pl.Decimal(18, 9)
+"""Units of one currency for a unit of another."""
+
+_SQL = {
+    TEXT: "VARCHAR",
+    REAL: "DOUBLE",
+    INTEGER: "BIGINT",
+    DATE: "DATE",
+    FLAG: "BOOLEAN",
+    TIME: "TIMESTAMP",
+    MONEY: "DECIMAL(18,4)",
+    QUANTITY: "DECIMAL(18,9)",
+    PRICE: "DECIMAL(18,6)",
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +127,12 @@ class Table:
         """
         self.require_columns(frame.columns)
         return frame.select(pl.col(name).cast(dtype) for name, dtype in self.polars_schema.items())
+
+    def together(self, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """Return the rows of frames, one after the other, with this table's columns without the stamp, of its types."""
+        schema = self.unstamped_schema
+        parts = [frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items()) for frame in frames]
+        return pl.concat([schema.to_frame(), *parts])
 
     def require_columns(self, names: Iterable[str]) -> None:
         """Check that these are the names of this table's columns, in any order.

@@ -9,16 +9,16 @@ __all__ = ["EXCLUSIONS", "RUNS", "STAGE_EVENTS"]
 RUNS = Table(
     "main",
     "runs",
-    "A run: of the whole pipeline, an import, an evaluation, the training of a policy, a change of the watch list, or "
-    "the removal of the sample.",
+    "A run: of the whole pipeline, an import, an evaluation, the training of a policy, a change of the watch list or "
+    "of the ledger, or the removal of the sample.",
     ("run_id",),
     (
         Column("run_id", TEXT, "Run; identifiers sort by time."),
         Column(
             "kind",
             TEXT,
-            "'run', 'refresh', 'import', 'evaluate', 'policy', 'actions', 'universe', 'sample' or 'texts'; see "
-            "docs/vocabulary.md.",
+            "'run', 'refresh', 'import', 'evaluate', 'policy', 'actions', 'universe', 'trade', 'sample' or "
+            "'texts'; see docs/vocabulary.md.",
         ),
         Column("status", TEXT, "'running', 'done', 'failed' or 'abandoned'."),
         Column("started_at", TIME, "Start, in UTC."),

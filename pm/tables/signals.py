@@ -53,6 +53,24 @@ SIGNALS = Table(
             REAL,
             "Cost of opening and closing a position as a share of the price; from the settings.",
         ),
+        Column("reason", TEXT, "Reason for the action, in one word; see docs/vocabulary.md."),
+        Column(
+            "edge_p_value",
+            REAL,
+            "p-value of the ticker's edge: dm_p_value of the ensemble in model_weights; null without a test of its "
+            "own.",
+        ),
+        Column(
+            "edge_q_value",
+            REAL,
+            "edge_p_value adjusted for the number of tickers tested that night (Benjamini and Hochberg); null without "
+            "a test.",
+        ),
+        Column(
+            "false_discovery_rate",
+            REAL,
+            "Largest edge_q_value of an edge that may lead to BUY or SELL; from the settings.",
+        ),
         Column("sigma", REAL, "Standard deviation of the forecast log return over the horizon."),
         Column("annual_volatility", REAL, "Forecast volatility of log returns per year, from which size is computed."),
         Column("forecast_run_id", TEXT, "Run that made the forecast; see forecasts."),

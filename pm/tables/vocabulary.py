@@ -8,19 +8,36 @@ from typing import Self
 __all__ = [
     "Action",
     "Basis",
+    "BrokerName",
+    "CashKind",
     "Concern",
     "Evidence",
     "FailureReason",
+    "HaltAction",
+    "HaltCause",
+    "LimitAction",
+    "LimitName",
+    "LotMethod",
+    "OrderPurpose",
+    "OrderState",
+    "OrderType",
+    "PortfolioStatus",
     "Reason",
     "Regime",
     "RestatementKind",
     "RiskLevel",
+    "RiskMethod",
     "RunKind",
     "RunScope",
     "RunStatus",
     "Sentiment",
+    "Side",
+    "SignalReason",
     "StageStatus",
+    "StressKind",
+    "TargetReason",
     "TickerStatus",
+    "TimeInForce",
     "Verdict",
     "Vocabulary",
     "Writer",
@@ -45,6 +62,18 @@ class Vocabulary(StrEnum):
         member.meaning = meaning
         return member
 
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """Return the member of a word that a column holds.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        member: Self = cls._value2member_map_[word]  # type: ignore[assignment]  # of this class
+        return member
+
 
 class RunKind(Vocabulary):
     """Task of a run: column `kind` of table `runs`."""
@@ -52,11 +81,13 @@ class RunKind(Vocabulary):
     RUN = "run", "Every stage, from landing bars to the report: `pm run`."
     IMPORT = "import", "Landing and checking bars from files: `pm import`."
     EVALUATE = "evaluate", "Forecasting from past dates: `pm evaluate`."
+    BACKTEST = "backtest", "Computing risk as of past dates: `pm risk backtest`."
     POLICY = "policy", "Training a policy of the mSSA-CP forecaster: `pm policy train`."
     ACTIONS = "actions", "Telling dividends and splits: `pm actions add`, `pm actions import` and `pm actions remove`."
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
     SAMPLE = "sample", "Removing the embedded sample from a lake that also holds bars of files or vendors."
     REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
+    TRADE = "trade", "Changing the ledger: `pm account`, `pm trade`, `pm halt` and `pm resume`."
     TEXTS = "texts", "Landing texts about tickers from a file: `pm text import`."
 
 
@@ -112,6 +143,8 @@ class Reason(Vocabulary):
         "too_little_history",
         "Left out: no edge, no GARCH fit, and a 95% quantile of more than 5 times the 5% quantile.",
     )
+    NO_RATE = "no_rate", "Left out: there are no bars of the rate between the ticker's currency and the portfolio's."
+    IS_A_RATE = "is_a_rate", "Left out: the ticker is a rate of exchange, which values other tickers and is not held."
     FAILED = "failed", "Left out: the stage raised an error for this ticker; column `detail` has it."
     SHORT_HISTORY = "short_history", "Simplified: the history is too short for the full model; a simpler one was used."
     NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; exponentially weighted volatility was used."
@@ -131,6 +164,16 @@ class Reason(Vocabulary):
         "quiet_past_left_out",
         "Simplified: returns before the end of a halt or a currency peg were dropped.",
     )
+    RESIDUALS_FILLED = (
+        "residuals_filled",
+        "Simplified: on some joint dates the ticker had no residual; one was drawn, by its slope on the first factor.",
+    )
+    NOT_IN_RISK = "not_in_risk", "Left out: the ticker has no fitted volatility, so that its joint risk is not known."
+    STAND_IN = (
+        "stand_in",
+        "Simplified: held without a fitted volatility; its risk is that of its past moves, or of the first factor.",
+    )
+    DELISTED = "delisted", "Left out: the watch list says that the ticker is delisted, so that it is not bought."
     LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
 
 
@@ -183,7 +226,50 @@ class Action(Vocabulary):
 
     BUY = "BUY", "The probability of gaining more than the costs reaches the threshold."
     SELL = "SELL", "The probability of losing more than the costs reaches the threshold."
-    HOLD = "HOLD", "Neither probability reaches the threshold, or both do."
+    HOLD = "HOLD", "Neither probability reaches the threshold, or both do, or the edge is not among the discoveries."
+
+
+class SignalReason(Vocabulary):
+    """Reason for the action of a signal: column `reason` of table `signals`."""
+
+    REACHED = "reached", "BUY or SELL: the probability of a gain or of a loss reaches the threshold."
+    NOT_REACHED = "not_reached", "HOLD: neither probability reaches the threshold."
+    BOTH_REACHED = "both_reached", "HOLD: both probabilities reach the threshold."
+    NOT_AMONG_DISCOVERIES = (
+        "not_among_discoveries",
+        "HOLD: a probability reaches the threshold, but the edge is not among the discoveries of the night.",
+    )
+
+
+class TargetReason(Vocabulary):
+    """Reason for the target of a ticker: column `reason` of table `targets`."""
+
+    TRADED = "traded", "The weight is that of the allocator, and differs from the one held."
+    WITHIN_BAND = "within_band", "The weight held stays: the allocator's differs from it by no more than the band."
+    SMALL_ORDER = "small_order", "The weight held stays: the order would be smaller than portfolio.minimum_order."
+    LESS_THAN_ONE = "less_than_one", "Nothing is held: the weight is less than one share or lot."
+    KEPT = "kept", "The weight held stays, since no new weights were found; table portfolio_runs has the reason."
+    NOT_ALLOCATED = (
+        "not_allocated",
+        "The weight is 0: the ticker is held, but is delisted or no longer on the watch list.",
+    )
+    NOT_TRADED = (
+        "not_traded",
+        "The position stays as it is: tonight the ticker has no volatility or no recent bar.",
+    )
+    LIMITED = "limited", "A limit of risk changed the weight; table limit_events says which."
+    UNCHANGED = "unchanged", "The weight of the allocator is the one held."
+
+
+class PortfolioStatus(Vocabulary):
+    """Outcome of an allocator: column `status` of table `portfolio_runs`."""
+
+    DONE = "done", "The weights keep all limits."
+    RELAXED = (
+        "relaxed",
+        "No weights keep all limits: the weights keep limits that were relaxed; column `detail` says how.",
+    )
+    KEPT = "kept", "No weights were found, for the reason in column `detail`: those held stay."
 
 
 class Basis(Vocabulary):
@@ -204,6 +290,149 @@ class Regime(Vocabulary):
     LOW = "low", "The lowest third."
     MIDDLE = "middle", "The middle third."
     HIGH = "high", "The highest third."
+
+
+class RiskMethod(Vocabulary):
+    """Method by which a risk was computed: column `method` of table `portfolio_risk`."""
+
+    JOINT = (
+        "joint",
+        "Filtered historical simulation: residuals of all tickers on the same dates, recent dates more probable.",
+    )
+    TAIL = "tail", "A generalised Pareto tail fitted to the losses of the joint scenarios beyond a threshold."
+    DRAWDOWN = "drawdown", "Quantile (var) and tail mean (es) of the largest drawdown on the paths of joint scenarios."
+    NORMAL = "normal_ewma", "Benchmark: a normal distribution with exponentially weighted variance of the portfolio."
+    HISTORICAL = "historical", "Benchmark: the past returns of today's weights, all dates with equal weight."
+
+
+class StressKind(Vocabulary):
+    """Assumption of a stress test: column `kind` of table `stress_results`."""
+
+    WORST_SESSIONS = "worst_sessions", "The consecutive sessions of the bars in which today's weights would lose most."
+    PERIOD = "period", "A period of the past that the settings name."
+    FACTOR_SHOCK = "factor_shock", "The first factor of the returns moves, and each ticker by its slope on it."
+    CORRELATIONS_TO_ONE = "correlations_to_one", "All tickers move alike, each by a number of its own sigmas."
+
+
+class LimitName(Vocabulary):
+    """Quantity that a limit bounds: column `limit_name` of table `limit_events`."""
+
+    DRAWDOWN = "drawdown", "Drawdown of the equity from its highest value."
+    LIQUIDITY = "liquidity", "Value of a position as a share of the ticker's mean value traded per session."
+    MAX_WEIGHT = "max_weight", "Absolute weight of a ticker."
+    GROUP = "group", "Sum of the absolute weights of a group of tickers."
+    NET = "net", "Absolute value of the sum of all weights."
+    BETA = "beta", "Absolute beta of the portfolio to the first factor, as a share of that of equal weights."
+    ES = "es", "Expected shortfall at the level and the horizon of the settings."
+    GROSS = "gross", "Sum of all absolute weights."
+    TURNOVER = "turnover", "Sum of the absolute changes of weights, buying and selling both counted."
+
+
+class LimitAction(Vocabulary):
+    """Consequence of a value beyond its bound: column `action` of table `limit_events`."""
+
+    SCALE = "scale", "The weights concerned are made smaller until the value is at the bound."
+    DROP = "drop", "Positions are dropped, those first that add most to the value, until it is within the bound."
+    BLOCK = "block", "Nothing is traded: the previous weights stay."
+    HALT = "halt", "Nothing is traded, and no order is sent until a person resumes."
+    WARN = "warn", "Nothing is changed: the limit only warns."
+
+
+class BrokerName(Vocabulary):
+    """Where an account's orders go: column `broker` of table `accounts`."""
+
+    PAPER = "paper", "Nowhere: fills are simulated from the bars of later sessions."
+    TICKET = "ticket", "A list of orders that a person enters, and a file of fills back."
+    ALPACA = "alpaca", "Alpaca, by its own client."
+    IB = "ib", "Interactive Brokers, by TWS or IB Gateway on this or another machine."
+
+
+class LotMethod(Vocabulary):
+    """Lots that a closing trade closes first: column `lot_method` of table `accounts`."""
+
+    FIFO = "fifo", "The oldest lots."
+    LIFO = "lifo", "The newest lots."
+    HIFO = "hifo", "The lots of the highest cost per share, so that the gain is smallest."
+    SPECIFIC = "specific", "The lots that the user names; the oldest ones where none are named."
+
+
+class Side(Vocabulary):
+    """Direction of an order: column `side` of table `orders`."""
+
+    BUY = "buy", "Shares are bought, or a short position is closed."
+    SELL = "sell", "Shares are sold, or a short position is opened."
+
+
+class OrderType(Vocabulary):
+    """Condition of the price of an order: column `order_type` of table `orders`."""
+
+    MARKET = "market", "Trade at any price."
+    LIMIT = "limit", "Trade at the limit price or a better one."
+    STOP = "stop", "Trade at any price once the stop price is reached."
+
+
+class TimeInForce(Vocabulary):
+    """Time for which an order is good: column `time_in_force` of table `orders`."""
+
+    DAY = "day", "The next session of the ticker only."
+    GTC = "gtc", "Until it is filled or cancelled."
+
+
+class OrderPurpose(Vocabulary):
+    """What an order is for: column `purpose` of table `orders`."""
+
+    REBALANCE = "rebalance", "To bring a position to its target."
+    STOP = "stop", "To close a position at a loss."
+    TARGET = "target", "To close a position at a profit."
+    CLOSE = "close", "To close a position because the user said so."
+    MANUAL = "manual", "An order of the user's own."
+
+
+class OrderState(Vocabulary):
+    """State of an order: column `state` of table `order_events`."""
+
+    PLANNED = "planned", "The order is in the ledger, and was not sent."
+    SENT = "sent", "The order is being sent; the broker's answer is not recorded yet."
+    ACCEPTED = "accepted", "The broker has the order."
+    PARTLY_FILLED = "partly_filled", "A part of the order was traded."
+    FILLED = "filled", "All of the order was traded."
+    CANCELLED = "cancelled", "The order was cancelled, or never sent; what was traded before stays."
+    REJECTED = "rejected", "The broker refused the order."
+    EXPIRED = "expired", "The order ended without being filled, or the broker never got it."
+    UNKNOWN = "unknown", "The answer to the order was lost; the broker must be asked what became of it."
+
+
+class CashKind(Vocabulary):
+    """What an event is about: column `kind` of table `cash_events`."""
+
+    DEPOSIT = "deposit", "Cash paid in."
+    WITHDRAWAL = "withdrawal", "Cash taken out."
+    IMPORT = "import", "A position that the account had before it was kept here, at its cost."
+    DIVIDEND = "dividend", "A dividend, on its ex-date; paid by the account if the position is short."
+    SPLIT = "split", "A split: the number of shares changes, and fractions are paid in cash."
+    FEE = "fee", "A fee that belongs to no trade."
+    INTEREST = "interest", "Interest; negative if the account pays it."
+    DELISTING = "delisting", "The position was closed at the last price because the ticker trades no more."
+    CORRECTION = "correction", "A correction of an earlier event, of which a source now tells otherwise."
+
+
+class HaltAction(Vocabulary):
+    """Whether trading was stopped or allowed again: column `action` of table `halts`."""
+
+    HALT = "halt", "No order is sent from then on."
+    RESUME = "resume", "Orders are sent again."
+
+
+class HaltCause(Vocabulary):
+    """What stopped trading: column `cause` of table `halts`."""
+
+    HAND = "hand", "A person: `pm halt`, or the file HALT in the workspace."
+    DRAWDOWN = "drawdown", "The account fell too far below its peak: limit drawdown of config/risk.yml."
+    RECONCILIATION = "reconciliation", "The broker's positions or cash differ from those of the ledger."
+    STALE_DATA = "stale_data", "The newest bar is older than broker.halt_stale_days."
+    REJECTS = "rejects", "The broker rejected broker.halt_rejects orders in a row."
+    LIMIT = "limit", "A limit of config/risk.yml whose action is halt was exceeded, or its value was not known."
+    CLOCK = "clock", "The clock of this machine differs from the broker's by more than broker.halt_clock_seconds."
 
 
 class Writer(Vocabulary):

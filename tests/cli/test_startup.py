@@ -11,6 +11,8 @@ from zipfile import ZipFile
 import pytest
 
 import pm as package
+from pm.cli.account import BrokerChoice, LotChoice
+from pm.tables.vocabulary import BrokerName, LotMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,3 +84,8 @@ def test_an_installed_wheel_works_in_any_folder(tmp_path: Path, environment: dic
         packed = tmp_path / "site" / "pm" / "_resources" / name
         assert {file.name for file in packed.iterdir()} == {file.name for file in (CHECKOUT / name).iterdir()}
     assert (tmp_path / "any" / "reports" / "latest.html").is_file()
+
+
+def test_choices_of_an_account_are_the_words_of_the_tables() -> None:
+    assert [one.value for one in BrokerChoice] == [one.value for one in BrokerName]
+    assert [one.value for one in LotChoice] == [one.value for one in LotMethod]

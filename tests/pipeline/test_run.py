@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     Contents = Callable[..., dict[str, pl.DataFrame]]
 
 # Stage texts is skipped, since there is no key of a vendor of news.
-STAGES = ["land", "check", "features", "volatility", "forecast", "signals", "llm", "report"]
+STAGES = ["land", "check", "features", "volatility", "forecast", "signals"]
+STAGES += ["ledger", "risk", "portfolio", "orders", "llm", "report"]
 RUN_TABLES = ("volatility", "forecasts", "model_weights", "exclusions", "signals")
 
 
@@ -77,7 +78,7 @@ def test_a_changed_setting_runs_the_stages_that_depend_on_it_and_those_after_the
     # Which settings move which stage is proven in test_code.py; here, that what follows is computed again too.
     heard: list[Event] = []
     run_pipeline(run_copy, heard=heard, forecast={"models": ["naive"]}, run={"chunk_size": 2, "jobs": 1})
-    assert worked(heard) == ["forecast", "signals", "llm", "report"]
+    assert worked(heard) == ["forecast", "signals", "portfolio", "orders", "llm", "report"]
 
 
 def test_changed_rules_check_everything_from_scratch(run_copy: Path, run_pipeline: Run, read_table: Read) -> None:
@@ -258,7 +259,7 @@ def test_a_run_that_was_cut_off_goes_on_under_its_name(run_copy: Path, run_pipel
     heard: list[Event] = []
     result = run_pipeline(run_copy, heard=heard)
     assert result.run_id == cut
-    assert worked(heard) == ["signals", "llm", "report"]
+    assert worked(heard) == ["signals", "ledger", "risk", "portfolio", "orders", "llm", "report"]
     assert ask(run_copy, "SELECT status, attempts FROM runs").rows() == [("done", 2)]
 
 

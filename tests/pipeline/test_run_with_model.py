@@ -110,7 +110,8 @@ def one_run(
             run_pipeline(folder, tickers=TICKERS, llm=SETTINGS, heard=heard)
         (folder / "loads").write_text(str(loads.times))
         assert [stage for stage, status in ended(heard).items() if status == "done"] == [
-            "features", "volatility", "forecast", "signals", "sentiment", "opinions", "llm", "report",
+            "features", "volatility", "forecast", "signals", "ledger", "risk", "portfolio", "orders", "sentiment",
+            "opinions", "llm", "report",
         ]  # fmt: skip
 
     return build_once("run_with_model", make)

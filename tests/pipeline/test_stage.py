@@ -148,7 +148,7 @@ def test_a_degraded_stage_is_done_again_by_the_next_run_but_not_by_one_that_cont
 
 def test_the_tables_beneath_declared_views_are_declared_too(lake: Lake) -> None:
     for stage in RUN_STAGES:
-        declared = {table.qualified for table in (*stage.reads, *stage.writes)}
+        declared = {table.qualified for table in (*stage.reads, *stage.past, *stage.writes)}
         for view in stage.views:
             beneath = lake.tables_read_by(f"FROM {view}")
             assert beneath

@@ -318,7 +318,9 @@ def test_a_key_of_an_earlier_version_is_refused_with_what_replaces_it(tmp_path: 
 SHARES = [
     *("signals.threshold", "signals.round_trip_cost", "signals.interval_level", "signals.target_annual_volatility"),
     *("signals.max_position", "signals.stop_quantile", "signals.target_quantile"),
-    *("quality.jump_return", "quality.price_tolerance"),
+    *("signals.false_discovery_rate", "portfolio.max_weight", "portfolio.cash_buffer", "portfolio.max_short"),
+    *("portfolio.target_annual_volatility", "portfolio.max_turnover", "portfolio.band", "portfolio.kelly_fraction"),
+    *("portfolio.es_level", "quality.jump_return", "quality.price_tolerance"),
 ]
 
 
@@ -341,8 +343,12 @@ def test_every_number_below_one_that_is_no_share_is_a_parameter_without_a_unit()
         if isinstance(value, float) and 0 < value < 1
     }
     assert fractions == {
+        "broker.cash_tolerance",
+        "broker.impact",
         "forecast.group_correlation",
         "lake.retry_base_seconds",
+        "portfolio.tau",
+        "risk.decay",
         "volatility.conformal_rate",
         "volatility.ewma_lambda",
     }

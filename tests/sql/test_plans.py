@@ -41,6 +41,9 @@ MODELS = ("ensemble", "martingale", "naive")
 JOINS = {"CROSS_PRODUCT", "NESTED_LOOP_JOIN", "BLOCKWISE_NL_JOIN", "HASH_JOIN", "IE_JOIN", "PIECEWISE_MERGE_JOIN"}
 """Operators that pair rows. An ASOF join, which finds at most one partner of each row, is none of them."""
 
+ONE_PARTNER = {"SEMI", "ANTI", "MARK", "SINGLE"}
+"""Types of joins that return each row of one side once at most."""
+
 BARS_BY_TICKER = """
     SELECT f.run_id, target.close / origin.close AS ratio
     FROM forecasts AS f
@@ -129,6 +132,8 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 
 def operators(lake: Lake, sql: str) -> list[dict[str, Any]]:
     """Return the operators of a query's plan."""
+    # An ASOF join of few rows is a loop over all pairs; those of many rows are looked for here.
+    lake._connection.execute("SET asof_loop_join_threshold = 0")
     todo, seen = list(json.loads(lake.rows(f"EXPLAIN (FORMAT json) {sql}")[0]["explain_value"])), []
     while todo:
         seen.append(todo.pop())
@@ -155,8 +160,10 @@ def unbounded_joins(lake: Lake, sql: str) -> list[dict[str, Any]]:
     for operator in plan:
         conditions = operator["extra_info"].get("Conditions", [])
         texts = [conditions] if isinstance(conditions, str) else conditions
-        equal = {text.partition(" = ")[0] for text in texts if " = " in text}
+        words = [text.replace(" IS NOT DISTINCT FROM ", " = ").partition(" = ") for text in texts]
+        equal = {left for left, sign, _ in words if sign}
         bounded = not equal <= {"ticker"} or any(map(one_row_a_ticker, operator["children"]))
+        bounded = bounded or (bool(equal) and operator["extra_info"]["Join Type"] in ONE_PARTNER)
         if operator["name"] in JOINS and not bounded:
             found.append(operator)
     return found

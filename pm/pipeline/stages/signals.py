@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
-from pm.tables.forecast import FORECASTS
+from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.quality import BARS
 from pm.tables.signals import SIGNALS
@@ -21,11 +21,18 @@ __all__ = ["STAGE"]
 
 
 def _compute(context: Context) -> Result:
-    from pm.signals import decide
+    from pm.signals import decide, edge_discoveries
 
     as_of = watch_list(context).as_of
     forecasts = context.read_outputs(FORECASTS, "model = 'ensemble'")
-    decisions = decide(forecasts, context.read_outputs(VOLATILITY), settings=context.settings.signals)
+    settings = context.settings.signals
+    weights = context.read_outputs(MODEL_WEIGHTS, "model = 'ensemble'")
+    decisions = decide(
+        forecasts,
+        context.read_outputs(VOLATILITY),
+        settings=settings,
+        discoveries=edge_discoveries(weights, settings.false_discovery_rate),
+    )
     signals = _with_batch_of_last_bar(context, decisions.signals)
     counts = dict(signals.group_by("action").len().iter_rows())
     return Result(
@@ -54,7 +61,7 @@ def _with_batch_of_last_bar(context: Context, signals: pl.DataFrame) -> pl.DataF
 STAGE = Stage(
     "signals",
     _compute,
-    reads=(*WATCH_LIST_TABLES, FORECASTS, VOLATILITY),
+    reads=(*WATCH_LIST_TABLES, FORECASTS, MODEL_WEIGHTS, VOLATILITY),
     writes=(SIGNALS, EXCLUSIONS),
     sections=("signals",),
     depends=scope,

@@ -1,0 +1,1 @@
+"""The audit: whether the ledger's chain of hashes is whole."""

@@ -1,0 +1,83 @@
+"""Compare the ledger of an account with what its broker tells."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from pm.ledger.money import ZERO
+from pm.tables.vocabulary import CashKind, HaltCause
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from pm.broker.base import BrokerAccount
+    from pm.broker.planning import Quote
+    from pm.ledger.ledger import Ledger
+    from pm.settings.broker import BrokerSettings
+
+__all__ = ["accept_differences", "compare"]
+
+
+def compare(ledger: Ledger, account: str, told: BrokerAccount, settings: BrokerSettings) -> int:
+    """Add a row for cash and for each ticker that the ledger or the broker has, and return the number of differences.
+
+    No trade is made up. A difference stops trading until a person has accepted it.
+    """
+    book = ledger.books[account]
+    ours = book.positions()
+    differences = 0
+    tolerance = Decimal(str(settings.cash_tolerance))
+    rows: list[tuple[str | None, Decimal, Decimal, bool]] = [
+        (None, book.cash, told.cash, abs(book.cash - told.cash) <= tolerance)
+    ]
+    for held in sorted(ours.keys() | told.positions.keys()):
+        own, other = ours.get(held, ZERO), told.positions.get(held, ZERO)
+        rows.append((held, own, other, own == other))
+    for ticker, own, other, matches in rows:
+        what = "cash" if ticker is None else f"shares of {ticker}"
+        detail = None if matches else f"{what}: {own.normalize():f} in the ledger, {other.normalize():f} at the broker"
+        ledger.add_comparison(
+            account=account, ticker=ticker, ledger_value=own, broker_value=other, matches=matches, accepted=False,
+            detail=detail,
+        )  # fmt: skip
+        differences += not matches
+    if differences:
+        ledger.halt(HaltCause.RECONCILIATION, f"Account {account} differs from its broker.")
+    return differences
+
+
+def accept_differences(
+    ledger: Ledger, account: str, *, day: date, quotes: dict[str, Quote], reason: str, person: str
+) -> int:
+    """Bring the ledger to what the broker told in the newest reconciliation, and return the number of differences.
+
+    Cash is corrected by an event of its own; shares are taken over, or given up, at the last close, so that neither has
+    a gain. A halt that the reconciliation set ends.
+
+    Parameters
+    ----------
+    quotes
+        Last closes of the tickers that differ.
+    """
+    book, found = ledger.books[account], ledger.differences(account)
+    for row in found:
+        change = row["broker_value"] - row["ledger_value"]
+        name = f"accept-{row['sequence']}"
+        if row["ticker"] is None:
+            event = book.cash_event(CashKind.CORRECTION, change, day=day, name=name, detail=reason)
+        else:
+            quote = quotes[row["ticker"]]
+            event = book.adjust(
+                row["ticker"], change, price=quote.price, day=day, currency=quote.currency, rate=quote.rate, name=name,
+                detail=reason,
+            )  # fmt: skip
+        ledger.add_cash_event(event)
+        ledger.add_comparison(
+            account=account, ticker=row["ticker"], ledger_value=row["broker_value"], broker_value=row["broker_value"],
+            matches=True, accepted=True, detail=reason,
+        )  # fmt: skip
+    halt = ledger.halt_row
+    if halt is not None and halt["cause"] == HaltCause.RECONCILIATION:
+        ledger.resume(reason, person=person)
+    return len(found)

@@ -1,0 +1,63 @@
+"""`pm audit` and `pm replay`: whether the ledger was changed, and whether an order follows from its inputs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pm.cli.context import open_reader, open_workspace
+
+__all__ = ["app", "replay"]
+
+app = typer.Typer(help="Check that nobody has changed the ledger.", no_args_is_help=True)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HASH", help="Hash that must be in the chain, such as one of a report.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Compute the hashes of all rows of the ledger anew, and compare them with those recorded."""
+    from pm.audit.chain import verify_chain
+    from pm.cli.render import print_lines
+    from pm.errors import AuditError
+    from pm.plural import plural
+    from pm.tables.ledger import CHAINED_TABLES
+
+    with open_reader(context) as lake:
+        rows = {table.qualified: lake.read(table).to_dicts() for table in CHAINED_TABLES}
+    end, fault = verify_chain(rows, head=head)
+    if fault is not None:
+        raise AuditError(
+            fault.reason,
+            where=f"position {fault.sequence} of the chain",
+            hint="restore a backup: docs/damage.md; the rows before it are as they were recorded",
+        )
+    print_lines(f"{plural(end.sequence, 'row')}, none changed. Head: {end.hash}")
+
+
+def replay(
+    context: typer.Context,
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Order; the beginning of its name is enough.")],
+) -> None:
+    """Compute an order anew from the stored snapshots and settings, and compare it field by field."""
+    from pm.cli.render import print_frame, print_lines
+    from pm.errors import AuditError
+    from pm.pipeline.replay_order import replay_order
+
+    workspace, settings = open_workspace(context)
+    result = replay_order(workspace, settings, order)
+    print_frame(result.fields)
+    if not result.is_equal:
+        raise AuditError(
+            "The order is not what its inputs make of it now.",
+            where=f"order {result.order_id}",
+            hint="the fields marked 'no' differ; if the version of pm is another, its rules can be",
+        )
+    print_lines("Every field is equal.")

@@ -1,0 +1,78 @@
+"""What the commands that change the ledger share."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pm.cli.context import open_workspace, open_writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+    from pm.lake import Lake
+    from pm.pipeline.stage import Stage
+
+__all__ = ["Account", "change_ledger", "plain", "print_accounts", "user"]
+
+Account = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="Account. [default: the only one]", show_default=False)
+]
+
+
+def plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame to print, with numbers of shares as floating-point numbers: without zeros at their end."""
+    import polars as pl
+
+    shares = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Decimal) and dtype.scale == 9]
+    return frame.with_columns(pl.col(shares).cast(pl.Float64))
+
+
+def user() -> str:
+    """Return the name of the person at the computer."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
+
+
+def change_ledger(
+    context: typer.Context,
+    stage: Stage,
+    *,
+    no_wait: bool,
+    then: Callable[[Lake], object] | None = None,
+    create: bool = False,
+) -> None:
+    """Run a stage that changes the ledger, print what it did, and show something of the lake."""
+    from pm.cli.render import print_lines
+    from pm.pipeline import trade
+    from pm.pipeline.events import Event, Notice, StageEnded
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Notice):
+            print_lines(event.line)
+        elif isinstance(event, StageEnded) and event.summary:
+            print_lines(f"{event.summary[:1].upper()}{event.summary[1:]}.")
+
+    workspace, settings = open_workspace(context, create=create)
+    with open_writer(workspace, settings, no_wait=no_wait) as lake:
+        trade(lake, workspace, settings, tell, stage=stage)
+        if then is not None:
+            then(lake)
+
+
+def print_accounts(lake: Lake) -> None:
+    """Print the accounts, what each is worth, and how it did."""
+    from pm.cli.render import print_frame, print_lines
+
+    frame = lake.select("latest_accounts", order=("account",))
+    if frame.is_empty():
+        print_lines("There is no account. Open one: pm account open --cash 100000")
+        return
+    money = dict.fromkeys(("cash", "positions", "equity", "deposits", "realised"), ",.2f")
+    print_frame(frame, formats=money | {"return": "+.2%", "drawdown": ".2%"})

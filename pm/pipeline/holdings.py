@@ -1,0 +1,68 @@
+"""Read what accounts hold, and how far each is below its peak, for the stages that compute risk and targets of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pm.tables.ledger import ACCOUNTS, CASH_EVENTS, FILLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pm.pipeline.stage import Context
+    from pm.portfolio.held import Held
+
+__all__ = [
+    "HELD_TABLES",
+    "HELD_VIEWS",
+    "LEDGER_VIEWS",
+    "accounts_held",
+    "held_tickers",
+    "held_version",
+    "is_look",
+    "newest_drawdowns",
+]
+
+HELD_TABLES = (ACCOUNTS, FILLS, CASH_EVENTS)
+"""Tables from which holdings follow: a stage declares them as `past`, since stages before and after it write them."""
+LEDGER_VIEWS = ("lot_changes", "exchange_rates", "equity", "drawdowns")
+"""Views from which the drawdown of an account follows."""
+HELD_VIEWS = (*LEDGER_VIEWS, "lots", "positions")
+"""Views from which holdings follow."""
+
+
+def is_look(context: Context) -> bool:
+    """Return whether a run looks at another day or at a part of the watch list: accounts are then left alone."""
+    request = context.request
+    return request.as_of is not None or request.tickers is not None or request.source is not None
+
+
+def held_version(context: Context) -> object:
+    """Return a value that changes whenever what accounts hold does: for a stage's `depends`."""
+    return context.lake.versions(table.qualified for table in HELD_TABLES)
+
+
+def accounts_held(context: Context) -> list[Held]:
+    """Return what each account holds at the newest closes, sorted by name; none for a look.
+
+    The stage declares HELD_TABLES, HELD_VIEWS and the tables of the watch list.
+    """
+    from pm.portfolio.held import held_of_accounts
+
+    if is_look(context):
+        return []
+    positions = context.query("SELECT account, ticker, quantity, base_value FROM positions ORDER BY account, ticker")
+    equity = context.query("SELECT account, date, currency, equity FROM equity ORDER BY account, date")
+    flags = {row["account"]: row["fractional"] for row in context.rows("SELECT account, fractional FROM accounts")}
+    return held_of_accounts(positions, equity, flags)
+
+
+def held_tickers(accounts: Iterable[Held]) -> set[str]:
+    """Return the tickers that accounts hold."""
+    return {ticker for held in accounts for ticker in {*held.weights, *held.shares}}
+
+
+def newest_drawdowns(context: Context) -> dict[str, float | None]:
+    """Return the newest drawdown of each account, 0 or negative, by name; None if it has no value yet."""
+    rows = context.rows("SELECT account, arg_max(drawdown, date) AS drawdown FROM drawdowns GROUP BY account")
+    return {row["account"]: row["drawdown"] for row in sorted(rows, key=lambda row: row["account"])}

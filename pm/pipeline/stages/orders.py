@@ -1,0 +1,201 @@
+"""Stage `orders`: look for what stops trading, and plan the orders that lead to the targets.
+
+Orders of paper accounts count as sent; for others see `pm trade send`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from pm.broker.planning import OrderSizes, Target, pending_shares, plan_orders
+from pm.ledger.orders import order_id
+from pm.pipeline.holdings import LEDGER_VIEWS, is_look
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.trading import equity_of, is_halted, new_rows, prices_of, read_ledger
+from pm.pipeline.trading_day import Night
+from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
+from pm.pipeline.writes import Result
+from pm.plural import plural
+from pm.portfolio.shares import SMALLEST_FRACTION
+from pm.tables.ledger import CHAINED_TABLES
+from pm.tables.portfolio import TARGETS
+from pm.tables.risk import LIMIT_EVENTS, proposed
+from pm.tables.signals import SIGNALS
+from pm.tables.vocabulary import BrokerName, HaltCause, LimitAction, LimitName, OrderState
+
+if TYPE_CHECKING:
+    from pm.ledger.ledger import Ledger
+
+__all__ = ["STAGE"]
+
+_SHOWN = 5
+"""Largest number of tickers without an order that are told."""
+
+
+def _compute(context: Context) -> Result:
+    if is_look(context):
+        return Result([], "a look at another day or at a part leaves the ledger alone")
+    ledger = read_ledger(context)
+    if not ledger.accounts:
+        return Result([], "no account; open one with pm account open")
+    night = Night(context, ledger, watch_list(context).as_of)
+    _look_for_halts(night)
+    halted = is_halted(context, ledger)
+    if halted is None and context.settings.broker.plan:
+        for name in sorted(ledger.accounts):
+            _plan(night, name)
+    _add_head(night)
+    for note in night.notes:
+        context.notify(note)
+    return Result(
+        new_rows(ledger), f"halted: {halted}" if halted is not None else f"{plural(night.planned, 'order')} planned"
+    )
+
+
+# -- halts -------------------------------------------------------------------------------------------------------------
+
+
+def _look_for_halts(night: Night) -> None:
+    """Stop trading if a limit of risk says so."""
+    context = night.context
+    if "portfolio" not in context.outputs:
+        return
+    names = [proposed(name) for name in sorted(night.ledger.accounts)]
+    events = context.read(
+        LIMIT_EVENTS,
+        "run_id = ? AND action = ?",
+        [context.outputs["portfolio"], LimitAction.HALT.value],
+        among={"portfolio": names},
+    )
+    for row in events.iter_rows(named=True):
+        cause = HaltCause.DRAWDOWN if row["limit_name"] == LimitName.DRAWDOWN else HaltCause.LIMIT
+        _halt(night, cause, f"{row['portfolio']}: {row['detail']}")
+
+
+def _halt(night: Night, cause: HaltCause, reason: str) -> None:
+    if _is_new_fall(night.ledger, reason) and night.ledger.halt(cause, reason):
+        night.notes.append(f"Trading is halted: {reason}")
+
+
+def _is_new_fall(ledger: Ledger, reason: str) -> bool:
+    """Return whether a fall was not answered by a person already, who ended a halt for the very same."""
+    from pm.tables.ledger import HALTS
+
+    halts = sorted(ledger.rows[HALTS.qualified], key=lambda row: row["sequence"])
+    return not (len(halts) > 1 and halts[-1]["action"] == "resume" and halts[-2]["reason"] == reason)
+
+
+# -- orders ------------------------------------------------------------------------------------------------------------
+
+
+def _plan(night: Night, account: str) -> None:
+    """Plan the orders of an account, in place of those that were not sent yet."""
+    context, ledger = night.context, night.ledger
+    settings, book = context.settings.broker, ledger.books[account]
+    rows = context.read_outputs(TARGETS, "portfolio = ?", [account])
+    if rows.is_empty():
+        return
+    if differences := ledger.differences(account):
+        night.notes.append(
+            f"Account {account} differs from its broker ({plural(len(differences), 'difference')}), so that no "
+            "order is planned: see pm trade reconcile."
+        )
+        return
+    is_paper = ledger.accounts[account]["broker"] == BrokerName.PAPER
+    _end_old_plans(night, account, is_paper=is_paper)
+    signals = {row["ticker"]: row for row in context.read_outputs(SIGNALS).iter_rows(named=True)}
+    targets = {row["ticker"]: row for row in rows.iter_rows(named=True)}
+    prices = prices_of(context, book, {*targets, *book.positions()}, night.as_of)
+    equity, unknown = equity_of(book, prices)
+    if unknown:
+        night.notes.append(f"Account {account} cannot be valued, since there is no close of {', '.join(unknown)}.")
+    quotes = {ticker: quote for ticker in targets if (quote := prices.quote(ticker, book)) is not None}
+    plan = plan_orders(
+        [_target(row, signals.get(ticker)) for ticker, row in targets.items()],
+        book.positions(),
+        quotes,
+        cash=book.cash,
+        equity=equity,
+        pending=pending_shares(ledger.open_orders(account)),
+        settings=settings,
+        sizes=OrderSizes(
+            context.settings.portfolio.minimum_order,
+            SMALLEST_FRACTION if book.fractional else Decimal(context.settings.portfolio.lot),
+        ),
+    )
+    numbers: dict[tuple[str, str, str], int] = defaultdict(int)
+    for planned in plan.orders:
+        key = (planned.ticker, planned.side.value, planned.purpose.value)
+        numbers[key] += 1
+        signal = signals.get(planned.ticker)
+        order = ledger.plan(
+            planned.row()
+            | {
+                "order_id": order_id(account, context.run_id, *key, numbers[key]),
+                "account": account,
+                "number": numbers[key],
+                "target_run_id": targets[planned.ticker]["run_id"],
+                "signal_run_id": None if signal is None else signal["run_id"],
+                "snapshot_id": context.snapshot,
+                "cutoff": night.as_of,
+            }
+        )
+        night.planned += 1
+        if is_paper:
+            ledger.order_event(order.order_id, OrderState.SENT)
+            ledger.order_event(order.order_id, OrderState.ACCEPTED, broker_order_id=order.order_id)
+    left_out = [f"{ticker}: {why}" for ticker, why in sorted(plan.left_out.items())]
+    night.notes += left_out[:_SHOWN]
+    if len(left_out) > _SHOWN:
+        night.notes.append(f"… and {len(left_out) - _SHOWN:,} more tickers without an order, or with a smaller one.")
+
+
+def _end_old_plans(night: Night, account: str, *, is_paper: bool) -> None:
+    """Cancel the orders of earlier plans that were not sent; in a paper account, those that wait for a session too."""
+    for order in night.ledger.open_orders(account):
+        if order.row["target_run_id"] is None:
+            continue
+        if order.state == OrderState.PLANNED or (
+            is_paper and order.state in {OrderState.ACCEPTED, OrderState.PARTLY_FILLED}
+        ):
+            night.ledger.order_event(order.order_id, OrderState.CANCELLED, detail="replaced by the plan of a later run")
+
+
+def _target(row: dict[str, Any], signal: dict[str, Any] | None) -> Target:
+    return Target(
+        row["ticker"],
+        float("nan") if row["weight"] is None else row["weight"],
+        row["shares"],
+        None if signal is None else signal["stop"],
+        None if signal is None else signal["target"],
+    )
+
+
+def _add_head(night: Night) -> None:
+    """Add the row that says where the chain ends, and what the limits did."""
+    head = night.ledger.journal.head
+    events = hashlib.sha256(night.context.read(LIMIT_EVENTS).write_json().encode()).hexdigest()
+    night.ledger.add_head(rows=head.sequence, head=head.hash, cutoff=night.as_of, limit_events=events)
+
+
+def _depends(context: Context) -> list[object]:
+    """Return what the plan depends on besides tables: the request, and whether trading is halted."""
+    from pm.broker.halts import file_says_halt
+
+    newest = context.known_rows("SELECT arg_max(action, sequence) AS action FROM halts")[0]["action"]
+    return [scope(context), newest == "halt", file_says_halt(context.workspace.root)]
+
+
+STAGE = Stage(
+    "orders",
+    _compute,
+    reads=(*WATCH_LIST_TABLES, SIGNALS, TARGETS, LIMIT_EVENTS),
+    writes=CHAINED_TABLES,
+    views=LEDGER_VIEWS,
+    sections=("broker", "portfolio.minimum_order", "portfolio.lot"),
+    depends=_depends,
+)
+"""Look for what stops trading, and plan orders."""

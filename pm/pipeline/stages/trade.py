@@ -1,0 +1,353 @@
+"""Stages that deal with a broker: each row of the ledger is committed before the broker is asked for the next thing."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pm.broker.base import UnreachableError
+from pm.broker.connect import open_broker
+from pm.broker.halts import clock_cause, stale_cause
+from pm.broker.live_guard import missing_for_live
+from pm.broker.reconcile import accept_differences, compare
+from pm.broker.sending import cancel_orders, request_of, send_orders, sync_orders
+from pm.broker.ticket import read_fills, write_ticket
+from pm.clock import utc_now
+from pm.errors import HaltedError, InputError
+from pm.ledger.book import Trade
+from pm.open_files import replace
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.trading import is_halted, ledger_day, new_rows, prices_of, rates_of, read_ledger
+from pm.pipeline.writes import Append, Result
+from pm.plural import plural
+from pm.settings.keys import load_keys
+from pm.settings.process import live_account
+from pm.tables.ledger import CHAINED_TABLES
+from pm.tables.quality import BARS
+from pm.tables.sources import UNIVERSE
+from pm.tables.vocabulary import BrokerName, OrderState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from pm.broker.base import Broker, BrokerAccount
+    from pm.ledger.ledger import Ledger
+    from pm.ledger.orders import OrderNow
+
+__all__ = ["accepting", "cancelling", "reading_fills", "reconciling", "sending", "syncing"]
+
+_TICKETS = "tickets"
+"""Folder of the workspace for lists of orders."""
+
+
+def _stage(compute: Callable[[Context], Result | Iterator[Result]], *, network: bool = True) -> Stage:
+    return Stage(
+        "trade", compute, reads=(BARS, UNIVERSE), writes=CHAINED_TABLES, depends=lambda _: None, network=network
+    )
+
+
+def sending(account: str | None, *, live: bool) -> Stage:
+    """Return the stage that sends the planned orders of an account."""
+    return _stage(partial(_send, account=account, live=live))
+
+
+def syncing(account: str | None) -> Stage:
+    """Return the stage that asks the broker what became of the orders."""
+    return _stage(partial(_sync, account=account))
+
+
+def reading_fills(account: str | None, file: Path) -> Stage:
+    """Return the stage that records the trades of a ticket that a person has filled in: all of them, or none."""
+    return _stage(partial(_read_fills, account=account, file=file), network=False)
+
+
+def reconciling(account: str | None) -> Stage:
+    """Return the stage that compares the ledger with the broker's account."""
+    return _stage(partial(_reconcile, account=account))
+
+
+def accepting(account: str | None, *, reason: str, person: str) -> Stage:
+    """Return the stage that accepts the differences that the newest reconciliation found."""
+    return _stage(partial(_accept, account=account, reason=reason, person=person), network=False)
+
+
+def cancelling(account: str | None, orders: Sequence[str]) -> Stage:
+    """Return the stage that cancels orders, named by the beginning of their names; all open ones if none is named."""
+    return _stage(partial(_cancel, account=account, orders=tuple(orders)))
+
+
+def _committing(ledger: Ledger, steps: Iterator[str]) -> Iterator[Result]:
+    """Yield the ledger's new rows, to be committed, whenever a step says that they must be."""
+    for note in steps:
+        yield Result([Append(table, frame) for table, frame in ledger.journal.drain()], note)
+
+
+def _send(context: Context, *, account: str | None, live: bool) -> Iterator[Result]:
+    ledger, row = _account(context, account)
+    name, settings = row["account"], context.settings.broker
+    if row["broker"] == BrokerName.PAPER:
+        yield Result([], "orders of paper accounts are filled by pm run")
+        return
+    if (why := is_halted(context, ledger)) is not None:
+        raise _halted(why)
+    if differences := ledger.differences(name):
+        raise HaltedError(
+            f"Account {name} differs from its broker: {plural(len(differences), 'difference')}.",
+            where="table reconciliations",
+            hint='see them with pm trade reconcile; then pm trade reconcile --accept --reason "…"',
+        )
+    newest = context.rows("SELECT max(date) AS day FROM bars")[0]["day"]
+    cause = stale_cause(newest, utc_now().date(), settings)
+    if cause is not None:
+        ledger.halt(cause.cause, cause.reason)
+        yield Result(_drained(ledger), cause.reason)
+        raise _halted(cause.reason)
+    if row["broker"] == BrokerName.TICKET:
+        yield from _write_ticket(context, ledger, name)
+        return
+    yield from _send_to_broker(context, ledger, row, live=live)
+
+
+def _send_to_broker(context: Context, ledger: Ledger, row: dict[str, Any], *, live: bool) -> Iterator[Result]:
+    """Send the planned orders of an account to its broker, once it has confirmed the account."""
+    name, settings = row["account"], context.settings.broker
+    broker, told = _open(context, row)
+    try:
+        if row["live"] or told.live:
+            _require_live(context, ledger, row, told, said_live=live)
+        cause = clock_cause(utc_now(), told.clock, settings)
+        if cause is not None:
+            ledger.halt(cause.cause, cause.reason)
+            yield Result(_drained(ledger), cause.reason)
+            raise _halted(cause.reason)
+
+        def halted() -> str | None:
+            return is_halted(context, ledger)
+
+        planned = [order.order_id for order in ledger.open_orders(name) if order.state == OrderState.PLANNED]
+        for result in _committing(ledger, send_orders(ledger, broker, name, halted=halted, settings=settings)):
+            yield result
+            if result.summary.endswith(")"):  # the broker has said something of an order
+                context.notify(result.summary)
+    finally:
+        broker.close()
+    counts = _counted_states(ledger.orders[order].state for order in planned)
+    _refuse_stop(halted(), counts, [order for order in ledger.open_orders(name) if order.state == OrderState.UNKNOWN])
+    yield Result(_drained(ledger), f"{counts} of {plural(len(planned), 'order')}" if planned else "no planned order")
+
+
+def _refuse_stop(halted: str | None, counts: str, unknown: Sequence[OrderNow]) -> None:
+    """Raise the error of a command that was stopped while it sent orders.
+
+    Raises
+    ------
+    HaltedError
+        Trading was halted meanwhile.
+    UnreachableError
+        What became of an order is not known.
+    """
+    if halted is not None:
+        raise _halted(f"{halted} Of the orders, {counts}.")
+    if unknown:
+        raise UnreachableError(
+            f"What became of {plural(len(unknown), 'order')} is not known. Of the orders, {counts}.",
+            where="view open_orders",
+            hint="find out with pm trade sync; then pm trade send sends those that are still planned",
+        )
+
+
+def _require_live(context: Context, ledger: Ledger, row: dict[str, Any], told: Any, *, said_live: bool) -> None:  # noqa: ANN401
+    missing = missing_for_live(
+        ledger,
+        row,
+        told,
+        context.settings.broker,
+        said_live=said_live,
+        number_in_environment=live_account(),
+        has_limits=bool(context.settings.risk.limits),
+    )
+    if missing:
+        raise HaltedError(
+            f"No order for real money is sent: {plural(len(missing), 'condition')} not met.\n"
+            + "\n".join(f"  - {sentence}" for sentence in missing),
+            where=f"account {row['account']}",
+            hint="docs/trading.md describes each condition",
+        )
+
+
+def _write_ticket(context: Context, ledger: Ledger, name: str) -> Iterator[Result]:
+    """Write the planned orders to a file, under a name made from the run, and record that they were handed over."""
+    planned = [order for order in ledger.open_orders(name) if order.state == OrderState.PLANNED]
+    if not planned:
+        yield Result([], "no planned order")
+        return
+    for order in planned:
+        ledger.order_event(order.order_id, OrderState.SENT)
+    yield Result(_drained(ledger), "writing the ticket")
+    folder = context.workspace.root / _TICKETS
+    folder.mkdir(exist_ok=True)
+    file, draft = folder / f"{name}-{context.run_id}.csv", folder / f"{name}-{context.run_id}.draft"
+    draft.write_text(write_ticket([request_of(order) for order in planned]), encoding="utf-8")
+    replace(draft, file)
+    for order in planned:
+        ledger.order_event(order.order_id, OrderState.ACCEPTED, detail=f"ticket {file.name}")
+    context.notify(f"Enter these orders at your broker: {file}")
+    yield Result(_drained(ledger), f"{plural(len(planned), 'order')} written to {file.name}")
+
+
+def _sync(context: Context, *, account: str | None) -> Iterator[Result]:
+    ledger, row = _account(context, account)
+    name = row["account"]
+    broker, _ = _open(context, row)
+    currencies = {order.row["currency"] for order in ledger.orders.values() if order.row["account"] == name}
+    rates = rates_of(context, row["currency"], currencies)
+    try:
+        steps = sync_orders(ledger, broker, name, now=utc_now(), rate=rates.rate, settings=context.settings.broker)
+        for result in _committing(ledger, steps):
+            if result.summary:
+                context.notify(result.summary)
+            yield result
+    finally:
+        broker.close()
+    yield Result(_drained(ledger), _counted(ledger, name))
+
+
+def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
+    ledger, row = _account(context, account)
+    book = ledger.books[row["account"]]
+    count = 0
+    for line in read_fills(file):
+        order = ledger.orders.get(line.fill.order_id or "")
+        if order is None or order.row["account"] != row["account"]:
+            raise InputError(
+                f"There is no order {line.fill.order_id!r} in account {row['account']}.",
+                where=line.where,
+                hint="leave the column order_id as it was in the ticket",
+            )
+        currency = order.row["currency"]
+        trade = Trade(
+            fill_id=line.fill.fill_id,
+            order_id=order.order_id,
+            ticker=order.row["ticker"],
+            side=order.row["side"],
+            shares=line.fill.quantity,
+            price=line.fill.price,
+            currency=currency,
+            commission=line.fill.commission or book.cash * 0,
+            rate=rates_of(context, row["currency"], {currency}).rate(currency, line.fill.date),
+            date=line.fill.date,
+            source=BrokerName.TICKET.value,
+        )
+        try:
+            count += ledger.fill(trade)
+        except InputError as error:
+            raise InputError(error.what, where=line.where, hint=error.hint) from None
+    return Result(new_rows(ledger), f"{plural(count, 'fill')} recorded")
+
+
+def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
+    ledger, row = _account(context, account)
+    broker, told = _open(context, row)
+    broker.close()
+    count = compare(ledger, row["account"], told, context.settings.broker)
+    yield Result(_drained(ledger), plural(count, "difference") if count else "the ledger and the broker agree")
+
+
+def _accept(context: Context, *, account: str | None, reason: str, person: str) -> Result:
+    ledger, row = _account(context, account)
+    name = row["account"]
+    if not reason.strip():
+        raise InputError("A difference is accepted for a reason.", where="--accept", hint='--accept --reason "…"')
+    day = ledger_day(context)
+    tickers = [found["ticker"] for found in ledger.differences(name) if found["ticker"] is not None]
+    prices = prices_of(context, ledger.books[name], tickers, day)
+    quotes = {ticker: prices.quote(ticker, ledger.books[name]) for ticker in tickers}
+    unknown = sorted(ticker for ticker, quote in quotes.items() if quote is None)
+    if unknown:
+        raise InputError(
+            f"There is no close of {unknown[0]}, by which to take it over.",
+            where="table bars",
+            hint="fetch or import its bars, or import the position with its cost: pm account import FILE",
+        )
+    count = accept_differences(
+        ledger,
+        name,
+        day=day,
+        quotes={ticker: quote for ticker, quote in quotes.items() if quote is not None},
+        reason=reason,
+        person=person,
+    )
+    return Result(new_rows(ledger), f"{plural(count, 'difference')} accepted")
+
+
+def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> Iterator[Result]:
+    ledger, row = _account(context, account)
+    known = {order.order_id: order for order in ledger.open_orders(row["account"])}
+    names: list[str] = []
+    for beginning in orders:
+        found = [name for name in known if name.startswith(beginning)]
+        if len(found) != 1:
+            what = "There is no open order" if not found else "There are several open orders"
+            raise InputError(f"{what} {beginning!r}.", where=f"account {row['account']}", hint="pm trade orders")
+        names += found
+    names = names or list(known)
+    is_asked = row["broker"] in {BrokerName.ALPACA, BrokerName.IB} and any(
+        known[name].state != OrderState.PLANNED for name in names
+    )
+    broker = _open(context, row)[0] if is_asked else None
+    try:
+        yield from _committing(ledger, cancel_orders(ledger, broker, names))
+    finally:
+        if broker is not None:
+            broker.close()
+    ended = sum(not ledger.orders[name].is_open for name in names)
+    yield Result(_drained(ledger), f"{plural(ended, 'order')} cancelled")
+
+
+def _open(context: Context, row: dict[str, Any]) -> tuple[Broker, BrokerAccount]:
+    """Return the broker of an account, and what it tells of it.
+
+    Raises
+    ------
+    HaltedError
+        It tells of another account.
+    """
+    broker = open_broker(row, context.settings.broker, load_keys(context.workspace.root))
+    with ExitStack() as stack:
+        stack.callback(broker.close)
+        told = broker.account()
+        if told.number != row["number"]:
+            raise HaltedError(
+                f"The broker says that this is account {told.number}; account {row['account']} has number "
+                f"{row['number']}.",
+                where="table accounts",
+                hint="use the key or the login of the account",
+            )
+        stack.pop_all()  # the caller closes it
+    return broker, told
+
+
+def _account(context: Context, name: str | None) -> tuple[Ledger, dict[str, Any]]:
+    ledger = read_ledger(context)
+    return ledger, ledger.account(name)
+
+
+def _counted_states(states: Iterable[OrderState]) -> str:
+    """Return how many orders are in each state, in words."""
+    words = [state.value for state in states]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+
+
+def _drained(ledger: Ledger) -> list[Append]:
+    return [Append(table, frame) for table, frame in ledger.journal.drain()]
+
+
+def _halted(why: str) -> HaltedError:
+    return HaltedError(f"Trading is halted: {why}", where="table halts", hint='pm resume --reason "…" ends a halt')
+
+
+def _counted(ledger: Ledger, account: str) -> str:
+    """Return how many orders of an account are in each open state, in words."""
+    return _counted_states(order.state for order in ledger.open_orders(account)) or "no open order"

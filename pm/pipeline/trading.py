@@ -1,0 +1,141 @@
+"""Read the ledger and the prices that it is valued at, for the stages that trade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from pm.broker.halts import file_says_halt
+from pm.broker.planning import Quote
+from pm.currencies import HUNDREDTHS, rate_tickers
+from pm.ledger.currencies import Rates
+from pm.ledger.ledger import Ledger
+from pm.pipeline.writes import Append
+from pm.tables.ledger import CHAINED_TABLES
+from pm.tables.quality import BARS
+from pm.tables.sources import UNIVERSE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from pm.ledger.book import Book
+    from pm.pipeline.stage import Context
+    from pm.pipeline.writes import Write
+
+__all__ = ["Prices", "equity_of", "is_halted", "ledger_day", "new_rows", "prices_of", "rates_of", "read_ledger"]
+
+
+def read_ledger(context: Context) -> Ledger:
+    """Return the ledger; the stage declares that it reads or writes all of its tables."""
+    return Ledger.read(context.read, context.run_id)
+
+
+def new_rows(ledger: Ledger) -> list[Write]:
+    """Return the changes that add the ledger's new rows."""
+    return [Append(table, frame) for table, frame in ledger.journal.frames()]
+
+
+def is_halted(context: Context, ledger: Ledger) -> str | None:
+    """Return why trading is halted, in a sentence; None if it is not."""
+    if file_says_halt(context.workspace.root):
+        return "The file HALT is in the workspace."
+    row = ledger.halt_row
+    return None if row is None else f"{row['reason']} ({row['cause']})"
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Currencies, last closes up to a day, and rates into the base currency of an account."""
+
+    day: date
+    currencies: dict[str, str | None]
+    closes: dict[str, tuple[date, float]]
+    rates: Rates
+
+    def currency(self, ticker: str, book: Book) -> str:
+        """Return the currency of a ticker's prices: that of the watch list, of earlier trades, or the base currency."""
+        return self.currencies.get(ticker) or book.currencies.get(ticker) or book.currency
+
+    def quote(self, ticker: str, book: Book) -> Quote | None:
+        """Return the last close of a ticker with its rate; None without a close.
+
+        Raises
+        ------
+        InputError
+            There is no rate of the ticker's currency.
+        """
+        found = self.closes.get(ticker)
+        if found is None:
+            return None
+        day, close = found
+        currency = self.currency(ticker, book)
+        exact = Decimal(repr(float(close))).quantize(Decimal("0.000001"))
+        return Quote(exact, day, currency, self.rates.rate(currency, self.day)) if exact > 0 else None
+
+
+def prices_of(context: Context, book: Book, tickers: Iterable[str], day: date) -> Prices:
+    """Return what an account's tickers are worth: currencies, closes up to a day, and rates of exchange.
+
+    The stage declares that it reads BARS and UNIVERSE.
+    """
+    wanted = sorted(set(tickers))
+    told = {
+        row["ticker"]: row["currency"] for row in context.read(UNIVERSE, among={"ticker": wanted}).iter_rows(named=True)
+    }
+    currencies = {ticker: told.get(ticker) for ticker in wanted}
+    closes = context.read(BARS, "date <= ?", [day], among={"ticker": wanted}, columns=("ticker", "date", "close"))
+    last = closes.group_by("ticker").last()
+    foreign = {currencies.get(ticker) or book.currencies.get(ticker) or book.currency for ticker in wanted}
+    return Prices(
+        day,
+        currencies,
+        {row["ticker"]: (row["date"], row["close"]) for row in last.iter_rows(named=True)},
+        rates_of(context, book.currency, foreign),
+    )
+
+
+def rates_of(context: Context, base: str, currencies: Iterable[str]) -> Rates:
+    """Return the rates of exchange of some currencies into a base currency."""
+    names = [
+        ticker
+        for currency in sorted({HUNDREDTHS.get(currency, currency) for currency in currencies} - {base})
+        for ticker in rate_tickers(currency, base)
+    ]
+    rows = context.read(BARS, among={"ticker": names}, columns=("ticker", "date", "close")) if names else None
+    closes: dict[str, list[tuple[date, float]]] = {}
+    for ticker, day, close in rows.iter_rows() if rows is not None else ():
+        closes.setdefault(ticker, []).append((day, close))
+    return Rates(base, closes)
+
+
+def equity_of(book: Book, prices: Prices) -> tuple[Decimal, list[str]]:
+    """Return an account's equity in its base currency, and the tickers that it cannot be valued for.
+
+    It is not a number while there are such tickers: no order is planned from an equity that is not known.
+    """
+    total, unknown = book.cash, []
+    for ticker, shares in book.positions().items():
+        quote = prices.quote(ticker, book)
+        if quote is None:
+            unknown.append(ticker)
+        else:
+            value = quote.base_price * shares.as_integer_ratio()[0] / shares.as_integer_ratio()[1]
+            total += (Decimal(value.numerator) / Decimal(value.denominator)).quantize(Decimal("0.0001"))
+    return (Decimal("NaN") if unknown else total), unknown
+
+
+def ledger_day(context: Context) -> date:
+    """Return the day that events of accounts carry unless they say another: that of the newest bar, or today.
+
+    The stage declares that it reads BARS.
+    """
+    from pm.clock import utc_today
+
+    newest: date | None = context.rows("SELECT max(date) AS day FROM bars")[0]["day"]
+    return min(newest, utc_today()) if newest is not None else utc_today()
+
+
+LEDGER_TABLES = CHAINED_TABLES
+"""Tables that a stage which changes the ledger declares to write."""

@@ -1,0 +1,57 @@
+"""Find the tickers whose edge survives control of false discoveries over all tickers of a night."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pm.statistics.discoveries import q_values
+from pm.tables.vocabulary import Evidence, Verdict
+
+__all__ = ["DISCOVERIES_SCHEMA", "edge_discoveries"]
+
+DISCOVERIES_SCHEMA = pl.Schema(
+    {"ticker": pl.String, "edge_p_value": pl.Float64, "edge_q_value": pl.Float64, "discovered": pl.Boolean}
+)
+
+_POOLED_LEVEL = 0.05
+"""Level of the one test over all tickers' errors that a pooled verdict rests on."""
+
+
+def edge_discoveries(weights: pl.DataFrame, rate: float) -> pl.DataFrame:
+    """Return for each ticker whether its edge is a discovery.
+
+    An edge is claimed where a test at 5% says so. Of many tickers without any edge, one in twenty passes such a test by
+    chance. So the p-values of all tickers of the night are adjusted together (Benjamini and Hochberg), and an edge
+    counts only if its adjusted p-value is at most `rate`.
+
+    Parameters
+    ----------
+    weights
+        Rows of table `model_weights` of one run and one cutoff; only those of model 'ensemble' are used. Columns
+        ticker, model, verdict, evidence, dm_p_value.
+    rate
+        Largest expected share of false discoveries among all discoveries.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of DISCOVERIES_SCHEMA, one row per ticker, sorted by ticker. Tickers whose evidence is pooled share one
+        test over the errors of all of them, and have no p-value of their own: they are discovered if it found an edge
+        and its level of 5% is at most `rate`.
+    """
+    ensembles = weights.filter(pl.col("model") == "ensemble").sort("ticker")
+    tested = ensembles.filter(pl.col("dm_p_value").is_finite())
+    adjusted = tested.select("ticker", edge_q_value=pl.Series(q_values(tested["dm_p_value"].to_numpy())))
+    edge = pl.col("verdict") == Verdict.EDGE.value
+    pooled = pl.col("evidence") == Evidence.POOLED.value
+    survives = pl.when(pooled).then(pl.lit(rate >= _POOLED_LEVEL)).otherwise(pl.col("edge_q_value") <= rate)
+    return (
+        ensembles.join(adjusted, on="ticker", how="left", maintain_order="left")
+        .select(
+            "ticker",
+            pl.col("dm_p_value").alias("edge_p_value"),
+            "edge_q_value",
+            discovered=(edge & survives).fill_null(value=False),
+        )
+        .cast(DISCOVERIES_SCHEMA)
+    )

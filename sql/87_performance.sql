@@ -1,0 +1,35 @@
+-- How each account did since its first day: time-weighted, so that payments neither help nor hurt.
+-- currency: Base currency of the account.
+-- first_date: First day of the account.
+-- last_date: Newest day.
+-- sessions: Number of daily returns.
+-- total_return: Return over all days.
+-- annual_return: Return per year of 252 sessions; null below 60 sessions.
+-- annual_volatility: Standard deviation of the daily returns, per year.
+-- max_drawdown: Largest fall below a peak, as a share; 0 or negative.
+-- equity: Value now, in the base currency.
+-- deposits: What was paid in, less what was taken out.
+-- realised_gain: Sum of realised gains, in the base currency.
+-- dividends: Dividends received, less those paid.
+-- commissions: Commissions of all trades, which the gains already bear, in the base currency.
+SELECT
+    d.account,
+    any_value(d.currency) AS currency,
+    min(d.date) AS first_date,
+    max(d.date) AS last_date,
+    count(d.daily_return) AS sessions,
+    arg_max(d.growth, d.date) - 1 AS total_return,
+    CASE WHEN count(d.daily_return) >= 60 AND arg_max(d.growth, d.date) > 0
+        THEN arg_max(d.growth, d.date) ^ (252 / count(d.daily_return)) - 1 END AS annual_return,
+    stddev_samp(d.daily_return) * sqrt(252) AS annual_volatility,
+    min(d.drawdown) AS max_drawdown,
+    arg_max(d.equity, d.date) AS equity,
+    (SELECT coalesce(sum(c.base_amount), 0) FROM cash_events AS c
+        WHERE c.account = d.account AND c.kind IN ('deposit', 'withdrawal')) AS deposits,
+    (SELECT coalesce(sum(g.base_gain), 0) FROM realised_gains AS g WHERE g.account = d.account) AS realised_gain,
+    (SELECT coalesce(sum(c.base_amount), 0) FROM cash_events AS c
+        WHERE c.account = d.account AND (c.kind = 'dividend' OR c.kind = 'correction' AND c.ratio IS NULL)) AS dividends,
+    (SELECT coalesce(sum((f.commission * f.rate)::DECIMAL(18, 4)), 0) FROM fills AS f
+        WHERE f.account = d.account) AS commissions
+FROM drawdowns AS d
+GROUP BY d.account;

@@ -1,0 +1,24 @@
+-- The accounts, what each is worth on its newest day, and how it did.
+-- cash: Cash, in the base currency.
+-- positions: Value of the positions, in the base currency.
+-- equity: Cash and positions together.
+-- deposits: What was paid in, less what was taken out.
+-- realised: Realised gains, in the base currency.
+-- return: Time-weighted return since the first day.
+-- drawdown: Largest fall below a peak.
+-- day: Newest day.
+SELECT
+    a.account,
+    a.broker,
+    a.currency,
+    e.cash,
+    e.positions_value AS positions,
+    e.equity,
+    p.deposits,
+    p.realised_gain AS realised,
+    p.total_return AS "return",
+    p.max_drawdown AS drawdown,
+    e.date AS day
+FROM accounts AS a
+LEFT JOIN (FROM equity QUALIFY row_number() OVER (PARTITION BY account ORDER BY date DESC) = 1) AS e USING (account)
+LEFT JOIN performance AS p USING (account);

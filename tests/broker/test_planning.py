@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pm.broker.planning import OrderSizes, Plan, Quote, Target, plan_orders
+from pm.broker.positions_file import read_positions
+from pm.broker.ticket import read_fills
+from pm.errors import InputError
+from pm.settings import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+D = Decimal
+DAY = date(2024, 1, 5)
+SETTINGS = load_settings().broker
+QUOTES = {name: Quote(D(price), DAY, "USD", D(1)) for name, price in (("AAA", 50), ("BBB", 20), ("CCC", 10))}
+
+
+def plan(targets: list[Target], held: dict[str, Decimal] | None = None, **values: Any) -> Plan:  # noqa: ANN401 - arguments of the function under test
+    known: dict[str, Any] = {
+        "cash": D(10_000), "equity": D(10_000), "pending": {}, "settings": SETTINGS,
+        "sizes": OrderSizes(100.0, D(1)),
+    }  # fmt: skip
+    return plan_orders(targets, held or {}, QUOTES, **known | values)
+
+
+def sides(made: Plan) -> list[tuple[str, str, Decimal]]:
+    return [(order.side.value, order.ticker, order.quantity) for order in made.orders]
+
+
+def test_an_order_is_the_difference_from_the_target_and_sales_come_first() -> None:
+    targets = [Target("AAA", 0.5, None), Target("BBB", 0.1, None), Target("CCC", 0.0, None)]
+    made = plan(targets, {"BBB": D(100), "CCC": D(30)}, cash=D(7_700))
+    assert sides(made) == [("sell", "BBB", D(50)), ("sell", "CCC", D(30)), ("buy", "AAA", D(100))]
+
+
+def test_a_weight_that_is_nearly_zero_is_no_short_order() -> None:
+    made = plan([Target("AAA", -1e-9, None), Target("BBB", -0.2, None)])
+    assert made.orders == []
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_a_target_that_is_not_finite_gives_no_order(weight: float) -> None:
+    made = plan([Target("AAA", weight, None), Target("BBB", 0.1, float("nan"))])
+    assert made.orders == []
+    assert set(made.left_out) == {"AAA", "BBB"}
+
+
+@pytest.mark.parametrize("equity", [D("NaN"), D(0), D(-5)])
+def test_without_a_known_equity_there_is_no_order(equity: Decimal) -> None:
+    assert plan([Target("AAA", 0.5, None), Target("BBB", 0.1, 10.0)], equity=equity).orders == []
+
+
+def test_a_ticker_without_a_close_is_told() -> None:
+    assert plan([Target("ZZZ", 0.5, None)]).left_out == {"ZZZ": "There is no close to value it at."}
+
+
+def test_purchases_never_spend_more_than_there_is() -> None:
+    made = plan([Target("AAA", 0.9, None), Target("BBB", 0.9, None)])
+    spent = sum(order.quantity * order.quote.price for order in made.orders) * D("1.001")
+    assert sides(made)[0] == ("buy", "AAA", D(180))
+    assert 0 < made.orders[1].quantity < 450
+    assert D(10_000) - spent >= 0
+    assert "BBB" in made.left_out
+
+
+def test_a_small_difference_is_left_alone_but_a_position_can_be_closed() -> None:
+    assert plan([Target("AAA", 0.5, 100.0)], {"AAA": D(99)}).orders == []
+    assert sides(plan([Target("AAA", 0.0, 0.0)], {"AAA": D(1)})) == [("sell", "AAA", D(1))]
+
+
+def test_open_orders_count() -> None:
+    assert plan([Target("AAA", 0.5, None)], pending={"AAA": D(100)}).orders == []
+
+
+def test_a_bracket_is_a_pair() -> None:
+    settings = SETTINGS.model_copy(update={"brackets": True})
+    made = plan([Target("AAA", 0.5, 100.0, stop=45.0, profit=60.0)], {"AAA": D(100)}, settings=settings)
+    assert [(order.order_type.value, order.pair) for order in made.orders] == [
+        ("stop", "bracket AAA"), ("limit", "bracket AAA"),
+    ]  # fmt: skip
+
+
+def test_a_brokers_file_of_positions(tmp_path: Path) -> None:
+    file = tmp_path / "positions.csv"
+    file.write_text(
+        'Positions for account ...123\n\nSymbol,Quantity,Average Cost,Currency\nAAA,"1,000.5",$12.50,USD\n'
+        "BBB,(20),10,EUR\nCash,2500,,USD\nTotal,,,\n",
+        "utf-8",
+    )
+    found = read_positions(file)
+    assert [(row.ticker, row.shares, row.cost, row.currency) for row in found] == [
+        ("AAA", D("1000.5"), D("12506.25"), "USD"),
+        ("BBB", D(-20), D(-200), "EUR"),
+        (None, D(2500), None, "USD"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name;x\n", "no header"),
+        ("ticker,shares\nAAA,many\n", "no number"),
+        ("ticker,shares\nAAA,1e12\n", "cannot be"),
+        ("ticker,shares,date\nAAA,1,01/02/03\n", "cannot be read"),
+        ("ticker,shares\n", "no position"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "positions.csv"
+    file.write_text(text, "utf-8")
+    with pytest.raises(InputError, match=message):
+        read_positions(file)
+
+
+def test_a_ticket_that_is_filled_in(tmp_path: Path) -> None:
+    file = tmp_path / "ticket.csv"
+    file.write_text(
+        "order_id,ticker,side,filled_quantity,filled_price,commission,date\npm1,AAA,buy,5,10.5,1,2024-01-05\npm2,B,buy,,,,\n",
+        "utf-8",
+    )
+    (line,) = read_fills(file)
+    assert (line.fill.order_id, line.fill.quantity, line.fill.commission) == ("pm1", D(5), D(1))
+    file.write_text("order_id,filled_quantity,filled_price,date\npm1,5,-1,2024-01-05\n", "utf-8")
+    with pytest.raises(InputError, match="impossible"):
+        read_fills(file)
