@@ -10,7 +10,7 @@ import pytest
 from pm import pipeline
 from pm.lake import Lake
 from pm.parallel import Workers
-from pm.pipeline import ImportResult, Request, import_bars, open_lake
+from pm.pipeline import ImportResult, Request, import_bars, import_texts, open_lake
 from pm.pipeline.run_stages import RUN_STAGES
 from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
@@ -20,6 +20,7 @@ from pm.sources import OPENERS, inspect_files
 from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace, init_workspace
 from tests.pipeline.house import House, market
+from tests.pipeline.with_model import SETTINGS, TICKERS, Loads, ended, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,6 +184,29 @@ def checked_copy(build_once: Build, run_pipeline: Callable[..., RunResult], tmp_
     return shutil.copytree(
         build_once("checked", lambda folder: run_pipeline(folder, upto="check")), tmp_path / "checked"
     )
+
+
+@pytest.fixture(scope="session")
+def run_with_model(
+    build_once: Build, run_pipeline: Callable[..., RunResult], with_model: Callable[[Path], Path]
+) -> Path:
+    """Return a workspace after a run with texts, a model and three tickers; file `loads` counts how often it loaded."""
+
+    def make(folder: Path) -> None:
+        run_pipeline(folder, tickers=TICKERS, upto="check")
+        settings, workspace = settings_with(), init_workspace(with_model(folder))
+        with open_lake(workspace, settings) as lake:
+            import_texts(lake, workspace, settings, lambda _: None, texts=texts())
+        heard: list[Event] = []
+        with pytest.MonkeyPatch.context() as patch:
+            loads = Loads(patch)
+            run_pipeline(folder, tickers=TICKERS, llm=SETTINGS, heard=heard)
+        (folder / "loads").write_text(str(loads.times))
+        assert [stage for stage, status in ended(heard).items() if status == "done"] == [
+            "features", "volatility", "forecast", "signals", "sentiment", "opinions", "llm", "report",
+        ]  # fmt: skip
+
+    return build_once("run_with_model", make)
 
 
 @pytest.fixture(scope="session")
