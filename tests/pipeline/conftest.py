@@ -237,11 +237,14 @@ def make_context() -> Callable[..., Context]:
 
 @pytest.fixture
 def house(
-    tmp_path: Path, workspace_in: Callable[[Path], Workspace], settings_with: Callable[..., Any]
+    tmp_path: Path,
+    workspace_in: Callable[[Path], Workspace],
+    settings_with: Callable[..., Any],
+    build_once: Build,
 ) -> Iterator[House]:
     """Return a workspace with vendors of a made-up market, in the place of the real ones, and a stopped clock."""
     openers, clock = dict(OPENERS), market.running_clock()
-    yield House(tmp_path, workspace_in(tmp_path), settings_with)
+    yield House(tmp_path, workspace_in(tmp_path), settings_with, build_once)
     OPENERS.clear()
     OPENERS.update(openers)
     market.start_clock(clock)

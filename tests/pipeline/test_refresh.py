@@ -190,8 +190,7 @@ def test_a_ticker_that_failed_does_not_count_as_up_to_date(house: House) -> None
 
 
 def test_a_clock_that_was_wrong_is_forgotten(house: House) -> None:
-    house.add("AAPL")
-    house.refresh(evening(MONDAY))
+    house.begin("AAPL")
     house.refresh(at(2031, 1, 9, 2))  # the machine woke up in the wrong year
     assert house.yahoo.asked
     house.refresh(evening(FRIDAY))
