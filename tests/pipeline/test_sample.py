@@ -77,7 +77,7 @@ def imported(build_once: Build, stocks: pl.DataFrame, import_files: Run, run_pip
 @pytest.fixture
 def own(imported: Path, tmp_path: Path) -> Path:
     """Return a file with bars of MSFT and of NEW."""
-    return shutil.copy(imported / "own.parquet", tmp_path / "own.parquet")
+    return Path(shutil.copy(imported / "own.parquet", tmp_path))
 
 
 @pytest.fixture
