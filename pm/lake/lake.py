@@ -37,6 +37,7 @@ from pm.lake.schema import (
     lacking,
     migrate,
     read_views,
+    tell_empty_tables,
 )
 from pm.lake.select import Selection, polars_frame
 from pm.lake.snapshots import MAINTENANCE
@@ -172,17 +173,9 @@ class Lake:
                 return
 
         def create() -> None:
-            with translated(self.location):
-                self._connection.execute("BEGIN")
-            try:
-                with translated(self.location):
-                    create_schemas(self._connection, self._declared)
-                    create_checksums(self._connection)
-                    self._prove_right_to_write()
-                    self._connection.execute("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
+            with self._transaction():
+                create_schemas(self._connection, self._declared)
+                create_checksums(self._connection)
             with translated(self.location):
                 inline_no_raw_rows(self._connection, self._declared)
                 inline_all_checksums(self._connection)
@@ -191,10 +184,29 @@ class Lake:
             with translated(self.location):
                 migrate(self._connection, self._declared, views)
 
+        def complete() -> None:
+            with self._transaction():
+                tell_empty_tables(self._connection)
+
         retried(create, self.settings)
         self._commit("schema", "{}", bring_up)
+        retried(complete, self.settings)
         with translated(self.location):
             inline_small_commits(self._connection, self._declared)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Make the statements of a `with` block one transaction, which is no commit of the lake's own to record."""
+        with translated(self.location):
+            self._connection.execute("BEGIN")
+        try:
+            with translated(self.location):
+                yield
+                self._prove_right_to_write()
+                self._connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
 
     def __enter__(self) -> Self:
         return self

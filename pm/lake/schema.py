@@ -30,6 +30,7 @@ __all__ = [
     "lacking",
     "migrate",
     "read_views",
+    "tell_empty_tables",
 ]
 
 _SELECT = duckdb.StatementType.SELECT
@@ -40,6 +41,22 @@ _DECLARED = (
 )
 """Query for the comment of table `dictionary`; of the catalog itself, which answers in a seventh of the time that
 `duckdb_tables()` takes."""
+
+_EMPTY_TABLES = """
+INSERT INTO __ducklake_metadata_lake.ducklake_table_stats (table_id, record_count, next_row_id, file_size_bytes)
+SELECT table_id, 0, 0, 0
+FROM __ducklake_metadata_lake.ducklake_table
+WHERE end_snapshot IS NULL
+    AND table_id NOT IN (SELECT table_id FROM __ducklake_metadata_lake.ducklake_table_stats)
+"""
+_EMPTY_COLUMNS = """
+INSERT INTO __ducklake_metadata_lake.ducklake_table_column_stats (table_id, column_id, contains_null)
+SELECT table_id, column_id, FALSE
+FROM __ducklake_metadata_lake.ducklake_column
+WHERE end_snapshot IS NULL
+    AND table_id IN (SELECT table_id FROM __ducklake_metadata_lake.ducklake_table WHERE end_snapshot IS NULL)
+    AND table_id NOT IN (SELECT table_id FROM __ducklake_metadata_lake.ducklake_table_stats)
+"""
 
 
 @dataclass(frozen=True)
@@ -179,6 +196,19 @@ def inline_small_commits(connection: duckdb.DuckDBPyConnection, tables: Sequence
                 f"CALL lake.set_option('data_inlining_row_limit', {table.inlined_rows}, schema => '{table.schema}', "
                 f"table_name => '{table.name}')"
             )
+
+
+def tell_empty_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write into the catalog's statistics that the tables without any have no rows, in the caller's transaction.
+
+    DuckLake writes the statistics of a table with its first rows. Of a table that has none it asks the catalog for
+    them again for every column of every query, which takes ten times as long as the rest of a query of few rows.
+    DuckLake of DuckDB 1.5 does so; a later one keeps the answer (https://github.com/duckdb/ducklake/pull/1313).
+
+    No minimum and no maximum are written, and DuckLake takes those of the first rows, as it does without a row here.
+    """
+    connection.execute(_EMPTY_COLUMNS)  # first: it names the tables that have no statistics yet
+    connection.execute(_EMPTY_TABLES)
 
 
 def _schemas(tables: Sequence[Table]) -> list[str]:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pm.pipeline import open_lake
+from pm.settings import load_settings
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -39,3 +41,14 @@ def finished_copy(finished: Path, tmp_path: Path) -> Path:
 def workspace(tmp_path: Path) -> Path:
     """Return a workspace without a lake."""
     return init_workspace(tmp_path / "workspace").root
+
+
+@pytest.fixture
+def empty_lake(build_once: Build, tmp_path: Path) -> None:
+    """Give the test's folder a workspace with an empty lake, as the first command that writes would make it."""
+
+    def build(folder: Path) -> None:
+        with open_lake(init_workspace(folder), load_settings()):
+            pass
+
+    shutil.copytree(build_once("empty_lake", build), tmp_path, dirs_exist_ok=True)

@@ -60,6 +60,7 @@ def test_every_bad_file_is_listed_and_nothing_is_imported(mixed: Path, pm: Pm) -
     assert content(mixed) == before  # no workspace was made
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_flags_come_with_the_query_that_shows_them(tmp_path: Path, pm: Pm) -> None:
     days = [date(2026, 1, 1) + timedelta(days=n) for n in range(40)]
     for name, jump in (("CALM", 1.0), ("WILD", 3.0)):
@@ -90,6 +91,7 @@ def test_a_ticker_that_no_command_could_name_is_refused(
     assert not (mixed / "lake").exists()
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_with_keep_going_the_good_files_land_and_the_exit_code_tells_of_the_others(mixed: Path, pm: Pm) -> None:
     for repeated in (False, True):  # the second time, the good files are known
         done = pm(mixed, "import", "bars", "nothing.csv", "--keep-going")
@@ -110,6 +112,7 @@ def test_with_keep_going_and_no_good_file_nothing_happens(tmp_path: Path, pm: Pm
     assert content(tmp_path) == before
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_a_bad_row_far_down_takes_back_the_rows_before_it(tmp_path: Path, pm: Pm) -> None:
     rows = "".join(f"X{n % 500},{2000 + n // 5000}-01-{n // 500 % 10 + 1:02},{n % 97 + 1}\n" for n in range(60_000))
     (tmp_path / "AAA.csv").write_text(GOOD.format("AAA"))
@@ -153,6 +156,7 @@ def test_a_dry_run_needs_no_workspace_and_makes_none(mixed: Path, pm: Pm) -> Non
     assert content(mixed) == before
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_files_that_contradict_each_other_are_refused_by_both_names(tmp_path: Path, pm: Pm) -> None:
     texts = {"2781.csv": ("X", 5, 6), "coin.csv": ("X", 50, 61), "C.csv": ("C", 7, 8)}
     for name, (ticker, *closes) in texts.items():
@@ -164,6 +168,7 @@ def test_files_that_contradict_each_other_are_refused_by_both_names(tmp_path: Pa
     assert ("2781.csv" in done.stderr, "coin.csv" in done.stderr) == (True, True)
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_tickers_whose_bars_are_not_daily_are_left_out_of_a_file(tmp_path: Path, pm: Pm) -> None:
     rows = [f"W,{date(2020, 1, 6) + timedelta(7 * week)},{week + 5}\n" for week in range(12)]
     (tmp_path / "W.csv").write_text("ticker,date,close\n" + "".join(rows))
@@ -185,6 +190,7 @@ def test_tickers_whose_bars_are_not_daily_are_left_out_of_a_file(tmp_path: Path,
     assert "1 imported before" in pm(tmp_path, "import", "x.csv").stderr
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_a_history_that_is_weekly_at_first_is_told(tmp_path: Path, pm: Pm) -> None:
     days = [date(2018, 1, 5) + timedelta(7 * week) for week in range(60)]
     days += [days[-1] + timedelta(day) for day in range(1, 200)]
@@ -194,6 +200,7 @@ def test_a_history_that_is_weekly_at_first_is_told(tmp_path: Path, pm: Pm) -> No
     assert "HALF: weekly bars from 2018-01-05 to 2019-02-22" in " ".join(done.stderr.split())
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_a_decimal_separator_that_the_file_does_not_show_can_be_told(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "DAX.csv").write_text("Date;Close\n2026-11-25;24.859\n2026-11-26;24.901\n")
     refused = pm(tmp_path, "import", "DAX.csv")
@@ -206,6 +213,7 @@ def test_a_decimal_separator_that_the_file_does_not_show_can_be_told(tmp_path: P
         assert found.stdout.split() == ["close", close]
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_the_same_file_under_two_names_lands_once(tmp_path: Path, pm: Pm) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(GOOD.format("AAA"))
@@ -215,6 +223,7 @@ def test_the_same_file_under_two_names_lands_once(tmp_path: Path, pm: Pm) -> Non
     assert (done.returncode, "1 imported before" in done.stderr) == (0, True)
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_a_copy_of_a_refused_file_is_refused_too(tmp_path: Path, pm: Pm) -> None:
     texts = {"a.csv": ("X", 5), "b.csv": ("X", 50), "copy of b.csv": ("X", 50), "C.csv": ("C", 7)}
     for name, (ticker, close) in texts.items():
@@ -224,6 +233,7 @@ def test_a_copy_of_a_refused_file_is_refused_too(tmp_path: Path, pm: Pm) -> None
     assert "copy of b.csv: The file is a copy of" in done.stderr
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_what_is_not_read_of_a_folder_is_said(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "bars").mkdir()
     for name in ("AAA.csv", "BBB.txt", "CCC.txt"):
@@ -236,6 +246,7 @@ def test_what_is_not_read_of_a_folder_is_said(tmp_path: Path, pm: Pm) -> None:
     assert pm(tmp_path, "import", "bars/tax.xlsx").returncode == 5
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_a_long_import_is_listed_on_one_screen(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "bars").mkdir()
     for number in range(60):
@@ -245,6 +256,7 @@ def test_a_long_import_is_listed_on_one_screen(tmp_path: Path, pm: Pm) -> None:
     assert len(done.stdout.splitlines()) + len(done.stderr.splitlines()) < 24
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_another_spelling_of_a_ticker_is_offered_and_never_joined(tmp_path: Path, pm: Pm) -> None:
     days = [f"2020-01-{day:02}" for day in (2, 3, 6, 7)]
     closes = {"AAPL.csv": (5, 6, 7, 8), "aapl_us_d.csv": (5, 6.0000001, 7, 9), "BRK-B.csv": (1, 2, 3, 4)}
@@ -270,6 +282,7 @@ def test_another_spelling_of_a_ticker_is_offered_and_never_joined(tmp_path: Path
     assert pm(tmp_path, "sql", query, "--format", "csv").stdout.split()[-1] == "9.0"
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_many_other_spellings_are_summed_up(tmp_path: Path, pm: Pm) -> None:
     names = [f"T{number}" for number in range(9)]
     for ending in ("", ".US"):

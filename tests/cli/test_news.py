@@ -26,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "market"))  # a script of the
 import market
 from market import evening
 
+pytestmark = pytest.mark.usefixtures("empty_lake")
+
 MONDAY = date(2024, 1, 8)
 TUESDAY = MONDAY + timedelta(days=1)
 article = FinnhubServer.article
@@ -131,7 +133,7 @@ def test_news_that_fail_change_no_exit_code_and_are_told_in_one_line(
     tmp_path: Path, pm: Pm, finnhub: FinnhubServer, settings: dict[str, str], fault: Reply, told: str
 ) -> None:
     finnhub.news_fault = fault
-    pm(tmp_path, "universe", "add", "AAPL", "VOD.L", env=settings)
+    pm(tmp_path, "universe", "add", "AAPL", "VOD.L", "--source", "files", env=settings)  # no bars are asked for
     done = pm(tmp_path, "--debug", "refresh", env=settings)
     assert done.returncode == 0, done.stderr
     assert told in line_of(done)

@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "market"))  # a script of the
 import market
 from market import Market, Share, evening
 
+pytestmark = pytest.mark.usefixtures("empty_lake")
+
 
 @dataclass(frozen=True)
 class Quiet(Share):

@@ -57,21 +57,27 @@ BEYOND = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", BEYOND)
-def test_a_value_that_python_lacks_is_sqls_text(folder: Path, value: str) -> None:
-    query, expected = f"SELECT {value} AS v", sql_text(value)
-    assert [line.strip() for line in answer(folder, query, "table").splitlines()] == ["v", expected]
-    assert list(csv.reader(answer(folder, query, "csv").splitlines())) == [["v"], [expected]]
-    assert json.loads(answer(folder, query, "json")) == [{"v": expected}]
+def columns(values: list[str]) -> str:
+    """Return a query of one row with a column for each value: v0, v1, …"""
+    return "SELECT " + ", ".join(f"{value} AS v{place}" for place, value in enumerate(values))
+
+
+@pytest.mark.parametrize("values", [BEYOND, BEYOND[:1], BEYOND[-1:]], ids=["all", "first", "last"])
+def test_a_value_that_python_lacks_is_sqls_text(folder: Path, values: list[str]) -> None:
+    query, names = columns(values), [f"v{place}" for place in range(len(values))]
+    expected = [sql_text(value) for value in values]
+    shown = [re.split(r"  +", line.strip()) for line in answer(folder, query, "table").splitlines()]
+    assert shown == [names, expected]
+    assert list(csv.reader(answer(folder, query, "csv").splitlines())) == [names, expected]
+    assert json.loads(answer(folder, query, "json")) == [dict(zip(names, expected, strict=True))]
 
 
 ONLY_JSON = [r"'x\xFF'::BLOB", "['x'::BLOB]", "MAP {1: 2}", "[MAP {DATE '2026-01-01': 2}]", "MAP {'a': MAP {1: 2}}"]
 
 
-@pytest.mark.parametrize("value", ONLY_JSON)
-def test_a_type_that_json_lacks_is_sqls_text(folder: Path, value: str) -> None:
-    found = json.loads(answer(folder, f"SELECT {value} AS v, 1 AS n", "json"))
-    assert found == [{"v": sql_text(value), "n": 1}]
+def test_a_type_that_json_lacks_is_sqls_text(folder: Path) -> None:
+    found = json.loads(answer(folder, f"{columns(ONLY_JSON)}, 1 AS n", "json"))
+    assert found == [{f"v{place}": sql_text(value) for place, value in enumerate(ONLY_JSON)} | {"n": 1}]
 
 
 def test_integers_and_decimals_keep_their_digits(folder: Path) -> None:
@@ -101,14 +107,19 @@ def test_values_beside_those_that_become_texts_are_written_as_without_them(folde
         "TIMESTAMPTZ '2026-01-02 03:04:05.5+00'",
         "NULL",
     ]
-    for kind in ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_MS", "TIMESTAMP_NS"):
-        alone = " UNION ALL ".join(f"SELECT {place} AS n, {at}::{kind} AS v" for place, at in enumerate(moments))
-        for output_format in ("csv", "json", "table"):
-            usual = answer(folder, f"FROM ({alone}) ORDER BY n", output_format)
-            mixed = answer(folder, f"FROM ({alone} UNION ALL SELECT 9, 'infinity'::{kind}) ORDER BY n", output_format)
-            assert "infinity" in mixed
-            left = re.sub(r'\n *9.*|,\{"n":9,"v":"infinity"\}', "", mixed)
-            assert left.rstrip("]\n") == usual.rstrip("]\n"), (kind, output_format)
+    kinds = ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_MS", "TIMESTAMP_NS")
+
+    def row(place: int, moment: str) -> str:
+        return f"SELECT {place} AS n, " + ", ".join(f"{moment}::{kind} AS {kind.lower()}" for kind in kinds)
+
+    alone = " UNION ALL ".join(row(place, moment) for place, moment in enumerate(moments))
+    beyond = row(9, "'infinity'")
+    for output_format in ("csv", "json", "table"):
+        usual = answer(folder, f"FROM ({alone}) ORDER BY n", output_format)
+        mixed = answer(folder, f"FROM ({alone} UNION ALL {beyond}) ORDER BY n", output_format)
+        assert mixed.count("infinity") == len(kinds)
+        left = re.sub(r'\n *9.*|,\{"n":9,[^}]*\}', "", mixed)
+        assert left.rstrip("]\n") == usual.rstrip("]\n"), output_format
 
 
 def test_parquet_keeps_the_values_that_only_texts_can_show(folder: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -11,7 +12,7 @@ from pm.lake import Lake
 from pm.lake.schema import read_views
 from pm.resources import sql_dir
 from pm.tables.catalogue import TABLES
-from pm.tables.lake import DICTIONARY
+from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 from pm.tables.quality import BAR_FLAGS, BARS, RESTATEMENTS
 
 if TYPE_CHECKING:
@@ -71,6 +72,55 @@ def test_a_current_lake_is_not_changed_by_opening(root: Path, settings: LakeSett
         before = lake.snapshot
     with Lake(root, settings, TABLES, views=[sql_dir()]) as lake:
         assert lake.snapshot == before
+
+
+_STATISTICS = """
+SELECT table_name, column_name, record_count, next_row_id, contains_null, min_value, max_value
+FROM __ducklake_metadata_lake.ducklake_table t
+    JOIN __ducklake_metadata_lake.ducklake_table_stats USING (table_id)
+    JOIN __ducklake_metadata_lake.ducklake_table_column_stats s USING (table_id)
+    JOIN __ducklake_metadata_lake.ducklake_column c USING (table_id, column_id)
+WHERE t.end_snapshot IS NULL AND c.end_snapshot IS NULL AND table_name IN ('bars', 'bar_flags') AND record_count > 0
+ORDER BY ALL
+"""
+
+
+def test_the_catalog_says_of_every_table_how_many_rows_it_has(lake: Lake) -> None:
+    counted = "FROM __ducklake_metadata_lake.ducklake_table_stats"
+    assert (
+        lake.query(f"SELECT table_id {counted}").to_series().sort().to_list()
+        == lake.query(
+            "SELECT table_id FROM __ducklake_metadata_lake.ducklake_table WHERE end_snapshot IS NULL ORDER BY 1"
+        )
+        .to_series()
+        .to_list()
+    )
+    rows = sum(lake.read(table).height for table in (DICTIONARY, FILE_CHECKSUMS))  # no other has any
+    assert lake.scalar(f"SELECT sum(record_count) {counted}") == rows > 1
+
+
+def test_statistics_of_empty_tables_become_those_that_ducklake_writes_with_first_rows(
+    tmp_path: Path, root: Path, settings: LakeSettings, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pm.lake.lake.tell_empty_tables", lambda _: None)
+    with Lake(tmp_path / "without", settings, TABLES, views=[sql_dir()]) as plain, Lake(root, settings, TABLES) as lake:
+        assert plain.query(_STATISTICS).is_empty()
+        found = []
+        for each in (plain, lake):
+            for first in (0, 100):  # in a file, and then in the catalog
+                bars = [
+                    {"ticker": f"T{first + n:03}", "date": date(2024, 1, 2), "close": float(n or "nan"), "volume": None}
+                    for n in range(30 if first == 0 else 3)
+                ]
+                each.commit("bars", lambda tx, bars=bars: tx.append(BARS, rows("bars", *bars)))  # type: ignore[misc]
+                flag = {"ticker": "B", "rule": "x"} if first else {"ticker": "A", "rule": "y", "detail": "z"}
+                each.commit("flag", lambda tx, flag=flag: tx.append(BAR_FLAGS, rows("bar_flags", flag)))  # type: ignore[misc]
+            assert each.scalar("SELECT count(*) FROM bars WHERE isnan(close)") == 2
+            assert each.scalar("SELECT count(*) FROM bars WHERE close > 28") == 3  # NaN is greater than all numbers
+            assert each.scalar("SELECT count(*) FROM bars WHERE ticker = 'T102' AND volume IS NULL") == 1
+            found.append(each.query(_STATISTICS))
+    assert found[0].height == len(BARS.columns) + len(BAR_FLAGS.columns)
+    assert found[1].equals(found[0])
 
 
 def test_a_missing_column_table_and_comment_are_restored(root: Path, settings: LakeSettings, rows: Rows) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from pm.errors import ModelError
 from pm.llm.base import Message, RefusedQuestionError
+from pm.llm.chat import chat_tokens
 from pm.llm.engine import Engine, is_installed, requantise
 from pm.resources import config_dir
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pm.llm.engine import EngineOptions
+    from pm.llm.native import Native
 
 
 def process_of(engine: Engine) -> psutil.Process:
@@ -188,33 +190,49 @@ if __name__ == "__main__":
     assert [process.pid for process in gone] == [child.pid]
 
 
+REFUSED_TEMPLATES = [
+    (None, "has no template"),
+    ("{% for m in messages %}", "cannot be filled"),
+    ("{{ raise_exception('no system role') }}", "no system role"),
+    ("{{ messages[0].content }}", "leaves out the message of the user"),
+    ("{{ messages.__class__.__mro__[1].__subclasses__() }}", "cannot be filled"),
+]
+
+
+@pytest.fixture(scope="module")
+def native(options: EngineOptions) -> Native:
+    """The model in this process, of which templates need the tokens."""
+    from pm.llm.native import Native
+
+    return Native(str(options.path), context_tokens=512, sequences=1, threads=1)
+
+
 @pytest.mark.parametrize(
-    ("template", "message"),
-    [
-        (None, "has no template"),
-        ("{% for m in messages %}", "cannot be filled"),
-        ("{{ raise_exception('no system role') }}", "no system role"),
-        ("{{ messages[0].content }}", "leaves out the message of the user"),
-        ("{{ messages.__class__.__mro__[1].__subclasses__() }}", "cannot be filled"),
-    ],
-    ids=["none", "broken", "raises", "drops", "escapes"],
+    ("template", "message"), REFUSED_TEMPLATES, ids=["none", "broken", "raises", "drops", "escapes"]
 )
-def test_a_template_that_cannot_be_used_is_refused(options: EngineOptions, template: str | None, message: str) -> None:
+def test_a_template_that_cannot_be_used_is_refused(native: Native, template: str | None, message: str) -> None:
+    from pm.llm.native import RefusedError
+
+    with pytest.raises(RefusedError, match=message):
+        chat_tokens(native, template, (Message("system", "Be brief."), Message("user", "Hello")))
+
+
+def test_a_template_that_is_refused_ends_a_call_and_not_the_process(options: EngineOptions) -> None:
+    template, message = REFUSED_TEMPLATES[2]
     asked = (Message("system", "Be brief."), Message("user", "Hello"))
     with Engine(dataclasses.replace(options, context_tokens=512, chat_template=template)) as engine:
         with pytest.raises(ModelError, match=message):
             engine.generate([asked], max_tokens=2, seed=1, deadline_seconds=60)
         assert engine.generate(["Hello"], max_tokens=2, seed=1, deadline_seconds=60).call.is_complete
+        assert engine.restarts == 0
 
 
-def test_a_template_of_the_settings_is_used(options: EngineOptions) -> None:
-    """The one that config/llm.yml shows for ChatML gives the tokens of the model's own."""
+def test_the_template_for_chatml_in_the_settings_gives_the_tokens_of_the_models_own(
+    options: EngineOptions, native: Native
+) -> None:
     shown = next(line for line in (config_dir() / "llm.yml").read_text().splitlines() if "im_start" in line)
     chatml = yaml.safe_load(shown.removeprefix("# "))
     asked = (Message("system", "Answer with one word."), Message("user", "What is the capital of France?"))
-    found = []
-    for template in (options.chat_template, chatml):
-        with Engine(dataclasses.replace(options, context_tokens=512, chat_template=template)) as engine:
-            answer = engine.generate([asked], max_tokens=8, seed=1, deadline_seconds=60, temperature=0)
-            found.append((answer.text, answer.call.prompt_tokens))
-    assert found[0] == found[1]
+    own = chat_tokens(native, options.chat_template, asked)
+    assert len(own) > 15
+    assert chat_tokens(native, chatml, asked) == own

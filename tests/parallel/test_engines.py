@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,17 +27,20 @@ from distributed import LocalCluster
 from pm.errors import EngineError, InputError, WorkerError
 from pm.parallel import ENGINES, Workers
 from pm.parallel.workers import _PACKAGES
-from pm.pipeline import Request, open_lake, run_pipeline
+from pm.pipeline import Request, open_lake
+from pm.pipeline.run_stages import RUN_STAGES
+from pm.pipeline.runner import Runner
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
 from tests.parallel.work import fail_for_two, grow, killed_always, killed_once, private_memory_mib, solve, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
+    from pm.pipeline.stage import Stage
     from pm.settings import Settings
 
     WorkersOf = Callable[[str], Workers]
@@ -239,9 +243,8 @@ def test_a_ray_cluster_of_another_program_is_used_and_left_running(workers_of: W
 def _quick_settings(engine: str, address: str | None) -> Settings:
     settings = load_settings()
     changes: dict[str, dict[str, Any]] = {
-        "forecast": {"models": ["naive", "drift", "theta"], "horizon": 3, "window": 300, "origins": 8},
+        "forecast": {"models": ["naive", "samossa"], "horizon": 3, "window": 300, "origins": 2},
         "volatility": {"models": ["garch"], "windows": [500], "simulations": 500, "calibration_sessions": 0},
-        "report": {"max_charts": 0},
         "run": {"chunk_size": 1, "jobs": 1 if engine == "local" else 2, "engine": engine, "address": address},
     }
     return settings.model_copy(
@@ -251,22 +254,31 @@ def _quick_settings(engine: str, address: str | None) -> Settings:
 
 def test_a_run_gives_the_same_numbers_on_each_engine(workers_of: WorkersOf, dask_address: str, tmp_path: Path) -> None:
     list(workers_of("ray").map(abs, [1]))  # connects to Ray, so that the run uses this cluster
+    names = [stage.name for stage in RUN_STAGES]
+    upto = RUN_STAGES[: names.index("forecast") + 1]
+    _run(tmp_path / "checked", _quick_settings("local", None), RUN_STAGES[: names.index("check") + 1])
     runs: dict[str, dict[str, pl.DataFrame]] = {}
     for engine in ENGINES:
+        shutil.copytree(tmp_path / "checked", tmp_path / engine)
         settings = _quick_settings(engine, dask_address if engine == "dask" else None)
-        workspace = init_workspace(tmp_path / engine)
-        with open_lake(workspace, settings) as lake:
-            request = Request("sample", tickers=("AAPL", "FB", "IBM"))
-            run_pipeline(lake, workspace, settings, lambda _: None, request=request)
-            runs[engine] = {
-                name: lake.read(TABLES[name]).drop("run_id", "snapshot_id")
-                for name in ("volatility", "forecasts", "exclusions")
-            }
+        runs[engine] = _run(tmp_path / engine, settings, upto)
     local = runs.pop("local")
     assert local["forecasts"]["ticker"].n_unique() == local["volatility"]["ticker"].n_unique() == 3
     for frames in runs.values():
         for name, frame in frames.items():
             assert frame.write_ipc(None).getvalue() == local[name].write_ipc(None).getvalue()
+
+
+def _run(folder: Path, settings: Settings, stages: Sequence[Stage]) -> dict[str, pl.DataFrame]:
+    """Run some stages on three tickers of the sample, and return the rows that workers compute."""
+    workspace = init_workspace(folder)
+    with open_lake(workspace, settings) as lake:
+        request = Request("sample", tickers=("AAPL", "FB", "IBM"))
+        Runner(lake, settings, workspace, lambda _: None).run(stages, request)
+        return {
+            name: lake.read(TABLES[name]).drop("run_id", "snapshot_id")
+            for name in ("volatility", "forecasts", "exclusions")
+        }
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])

@@ -10,7 +10,7 @@ import pytest
 from pm import pipeline
 from pm.lake import Lake
 from pm.parallel import Workers
-from pm.pipeline import ImportResult, Request, import_bars, open_lake
+from pm.pipeline import ImportResult, Request, import_bars, import_texts, open_lake
 from pm.pipeline.run_stages import RUN_STAGES
 from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
@@ -20,6 +20,7 @@ from pm.sources import OPENERS, inspect_files
 from pm.tables.catalogue import TABLES
 from pm.workspace import Workspace, init_workspace
 from tests.pipeline.house import House, market
+from tests.pipeline.with_model import SETTINGS, TICKERS, Loads, ended, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -186,6 +187,30 @@ def checked_copy(build_once: Build, run_pipeline: Callable[..., RunResult], tmp_
 
 
 @pytest.fixture(scope="session")
+def run_with_model(
+    build_once: Build, run_pipeline: Callable[..., RunResult], with_model: Callable[[Path], Path]
+) -> Path:
+    """Return a workspace after a run with texts, a model and three tickers; file `loads` counts how often it loaded."""
+
+    def make(folder: Path) -> None:
+        run_pipeline(folder, tickers=TICKERS, upto="check")
+        settings, workspace = settings_with(), init_workspace(with_model(folder))
+        with open_lake(workspace, settings) as lake:
+            import_texts(lake, workspace, settings, lambda _: None, texts=texts())
+        heard: list[Event] = []
+        with pytest.MonkeyPatch.context() as patch:
+            loads = Loads(patch)
+            run_pipeline(folder, tickers=TICKERS, llm=SETTINGS, heard=heard)
+        (folder / "loads").write_text(str(loads.times))
+        assert [stage for stage, status in ended(heard).items() if status == "done"] == [
+            "features", "volatility", "forecast", "signals", "ledger", "risk", "portfolio", "orders", "sentiment",
+        "opinions", "llm", "report",
+        ]  # fmt: skip
+
+    return build_once("run_with_model", make)
+
+
+@pytest.fixture(scope="session")
 def make_context() -> Callable[..., Context]:
     """Return a function that makes the context of a stage: `make_context(stage, lake, notify=…)`."""
     forecast = Stage("forecast", lambda _: Result([], ""))
@@ -213,11 +238,14 @@ def make_context() -> Callable[..., Context]:
 
 @pytest.fixture
 def house(
-    tmp_path: Path, workspace_in: Callable[[Path], Workspace], settings_with: Callable[..., Any]
+    tmp_path: Path,
+    workspace_in: Callable[[Path], Workspace],
+    settings_with: Callable[..., Any],
+    build_once: Build,
 ) -> Iterator[House]:
     """Return a workspace with vendors of a made-up market, in the place of the real ones, and a stopped clock."""
     openers, clock = dict(OPENERS), market.running_clock()
-    yield House(tmp_path, workspace_in(tmp_path), settings_with)
+    yield House(tmp_path, workspace_in(tmp_path), settings_with, build_once)
     OPENERS.clear()
     OPENERS.update(openers)
     market.start_clock(clock)

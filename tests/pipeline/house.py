@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import date, datetime, time
 from pathlib import Path
@@ -20,6 +21,7 @@ from pm.pipeline import (
     watch_folder,
 )
 from pm.pipeline.events import Event, Notice, StageEnded
+from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,11 +30,12 @@ if TYPE_CHECKING:
     from pm.sources.listings import Listing
     from pm.workspace import Workspace
 
+    Build = Callable[[str, Callable[[Path], object]], Path]
     Read = Callable[..., pl.DataFrame]
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "market"))  # a script of the tests, which is no package
 import market
-from market import Market, Share
+from market import Market, Share, evening
 
 __all__ = ["FRIDAY", "MONDAY", "House", "at", "last_dates", "market", "with_dividends", "with_rows"]
 
@@ -48,8 +51,11 @@ def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: 
 class House:
     """A workspace with vendors, and a clock that stands still."""
 
-    def __init__(self, folder: Path, workspace: Workspace, settings_with: Callable[..., Any]) -> None:
+    def __init__(
+        self, folder: Path, workspace: Workspace, settings_with: Callable[..., Any], build_once: Build
+    ) -> None:
         self.folder = folder
+        self._build_once = build_once
         self.yahoo = Market("yahoo")
         self.tiingo = Market("tiingo")
         self._workspace = workspace
@@ -66,6 +72,22 @@ class House:
         settings = self._settings()
         with open_lake(self._workspace, settings) as lake:
             add_to_universe(lake, self._workspace, settings, self.heard.append, tickers=tickers, source=source)
+
+    def begin(self, *tickers: str) -> None:
+        """Add tickers, and refresh them on Monday's evening from Yahoo as it is at first: made once, and copied."""
+
+        def make(folder: Path) -> None:
+            first = House(folder, init_workspace(folder), self._settings_with, self._build_once)
+            shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+            first.add(*tickers)
+            first.refresh(evening(MONDAY))
+            assert first.failed == []
+
+        made = self._build_once(f"house of {' '.join(tickers)}", make)
+        market.install(self.yahoo, self.tiingo)
+        market.stop_clock(evening(MONDAY))
+        shutil.rmtree(self.folder / "lake")
+        shutil.copytree(made, self.folder, dirs_exist_ok=True)
 
     def move(self, ticker: str, source: str) -> None:
         settings = self._settings()

@@ -38,8 +38,7 @@ def test_a_new_ticker_goes_to_the_first_vendor_that_has_it(house: House, ask: Re
 
 
 def test_another_vendor_continues_a_ticker_whose_closes_agree(house: House, ask: Read) -> None:
-    house.add("IBM")
-    house.refresh(evening(MONDAY))
+    house.begin("IBM")
     house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
     for day in range(1, 4):
         house.refresh(evening(MONDAY + timedelta(days=day)))
@@ -63,8 +62,7 @@ def test_another_vendor_continues_a_ticker_whose_closes_agree(house: House, ask:
 
 
 def test_a_vendor_whose_closes_differ_does_not_continue_a_ticker(house: House, ask: Read) -> None:
-    house.add("IBM")
-    house.refresh(evening(MONDAY))
+    house.begin("IBM")
     house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
     house.tiingo.shares["IBM"] = Share("another one")
     house.refresh(evening(date(2024, 1, 9)))
@@ -105,8 +103,7 @@ def test_a_ticker_that_moves_leaves_the_bars_of_all_others_alone(house: House, a
 
 
 def test_a_failure_of_another_vendor_does_not_hold_up_the_own_one(house: House, ask: Read) -> None:
-    house.add("AAPL")
-    house.refresh(evening(MONDAY))
+    house.begin("AAPL")
     house.yahoo.failures["AAPL"] = FailureReason.UNREACHABLE
     house.tiingo.failures["AAPL"] = FailureReason.NOT_PERMITTED
     house.refresh(evening(date(2024, 1, 9)))
@@ -119,8 +116,7 @@ def test_a_failure_of_another_vendor_does_not_hold_up_the_own_one(house: House, 
 
 @pytest.mark.parametrize("way", ["back", "own", "removed"])
 def test_a_ticker_that_comes_back_to_a_vendor_gets_its_whole_history_again(house: House, ask: Read, way: str) -> None:
-    house.add("AAPL")
-    house.refresh(evening(MONDAY))
+    house.begin("AAPL")
     market.stop_clock(evening(MONDAY) + timedelta(hours=1))
     if way == "back":
         house.move("AAPL", "tiingo")
@@ -156,8 +152,7 @@ def test_another_symbol_is_asked_for_its_whole_history(house: House) -> None:
 def test_the_bars_stay_until_the_vendor_they_are_to_come_from_has_sent_all(
     house: House, ask: Read, reason: FailureReason
 ) -> None:
-    house.add("IBM")
-    house.refresh(evening(MONDAY))
+    house.begin("IBM")
     house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
     house.refresh(evening(date(2024, 1, 9)))  # tiingo continues the bars
     house.move("IBM", "tiingo")
@@ -178,8 +173,7 @@ def test_the_bars_stay_until_the_vendor_they_are_to_come_from_has_sent_all(
 
 
 def test_what_another_vendor_continued_counts_until_the_own_one_has_sent_it(house: House, ask: Read) -> None:
-    house.add("IBM")
-    house.refresh(evening(MONDAY))
+    house.begin("IBM")
     house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
     told = with_dividends(Share("IBM"), {date(2024, 1, 9): 2.0})
     house.tiingo.shares["IBM"] = with_rows(told, (date(2024, 1, 13), 500.0))  # a Saturday
@@ -208,8 +202,7 @@ def test_what_another_vendor_continued_counts_until_the_own_one_has_sent_it(hous
 
 
 def test_a_vendor_that_is_behind_does_not_end_what_another_continues(house: House, ask: Read) -> None:
-    house.add("IBM")
-    house.refresh(evening(MONDAY))
+    house.begin("IBM")
     house.yahoo.failures["IBM"] = FailureReason.UNREACHABLE
     house.refresh(evening(date(2024, 1, 10)))
     house.yahoo.failures.clear()

@@ -46,7 +46,10 @@ def moment(day: date, hour: int = 12) -> datetime:
 
 
 class House:
-    """A workspace with a key of Finnhub, whose tickers have their bars from another vendor; its clock stands still."""
+    """A workspace with a key of Finnhub, whose tickers have their bars from elsewhere; its clock stands still.
+
+    Few tests need bars. In the others they are to come from files, so that no refresh has any to ask for.
+    """
 
     def __init__(self, folder: Path, workspace: Workspace, settings_with: Callable[..., Any], url: str) -> None:
         self.folder = folder
@@ -67,7 +70,7 @@ class House:
     def settings(self) -> Any:  # noqa: ANN401 - Settings
         return self._settings_with(refresh=self.changes)
 
-    def add(self, *tickers: str | Listed, source: str = "yahoo") -> None:
+    def add(self, *tickers: str | Listed, source: str = "files") -> None:
         settings = self.settings()
         with open_lake(self._workspace, settings) as lake:
             add_to_universe(lake, self._workspace, settings, self.heard.append, tickers=tickers, source=source)
@@ -123,7 +126,7 @@ def symbols(server: FinnhubServer) -> list[str]:
 
 
 def test_the_second_night_lands_only_what_is_new(house: House, finnhub: FinnhubServer, ask: Read) -> None:
-    house.add("AAPL", "MSFT")
+    house.add("AAPL", "MSFT", source="yahoo")
     finnhub.articles["AAPL"] = [
         article(number, moment(MONDAY - timedelta(days=number), 9)) for number in (1, 3, 29, 40)
     ]
@@ -168,7 +171,7 @@ def test_an_article_about_two_tickers_lands_for_each(house: House, finnhub: Finn
 
 
 def test_a_ticker_is_asked_for_once_a_day_in_utc(house: House, finnhub: FinnhubServer) -> None:
-    house.add("AAPL")
+    house.add("AAPL", source="yahoo")
     house.refresh(moment(MONDAY, 1))
     assert symbols(finnhub) == ["AAPL"]
     house.refresh(moment(MONDAY, 23))
@@ -183,7 +186,7 @@ def test_a_ticker_is_asked_for_once_a_day_in_utc(house: House, finnhub: FinnhubS
 def test_tickers_are_asked_for_whatever_their_source_and_as_the_vendor_spells_them(
     house: House, finnhub: FinnhubServer, ask: Read
 ) -> None:
-    house.add("BRK-B", Listed("ODD", symbols={"finnhub": "ODD.X"}))
+    house.add("BRK-B", Listed("ODD", symbols={"finnhub": "ODD.X"}), source="yahoo")
     house.add("OWN", source="files")
     house.add("MADE", source="sample")
     finnhub.articles["BRK.B"] = [article(1, moment(MONDAY, 9), "BRK.B")]
@@ -195,7 +198,7 @@ def test_tickers_are_asked_for_whatever_their_source_and_as_the_vendor_spells_th
 def test_a_look_at_a_part_asks_for_that_part_and_one_at_the_past_for_nothing(
     house: House, finnhub: FinnhubServer
 ) -> None:
-    house.add("AAPL", "MSFT")
+    house.add("AAPL", "MSFT", source="yahoo")
     house.refresh(evening(MONDAY), as_of=MONDAY - timedelta(days=1))
     assert (symbols(finnhub), house.ended.summary) == ([], "no news for a look at a past day")
     house.refresh(evening(MONDAY), tickers=("MSFT",))
@@ -205,7 +208,7 @@ def test_a_look_at_a_part_asks_for_that_part_and_one_at_the_past_for_nothing(
 
 
 def test_a_ticker_that_was_removed_or_delisted_is_not_asked_for(house: House, finnhub: FinnhubServer) -> None:
-    house.add("AAPL", "MSFT", "OLD")
+    house.add("AAPL", "MSFT", "OLD", source="yahoo")
     house.remove("MSFT")
     with open_lake(house._workspace, house.settings()) as lake:
         listed = lake.read(lake.tables["universe"], "ticker = 'OLD'").with_columns(status=pl.lit("delisted"))

@@ -93,7 +93,7 @@ def test_ten_years_of_nights_equal_one_fetch(
     vendor.shares["IBM"] = share
     by_night, at_once = tmp_path / "nights", tmp_path / "once"
     # Each action is news on a night of its own, and some are fetched days after.
-    nights = {*days[250::step], *splits, end, *list(dividends)[:: 1 if step == 7 else 6]}
+    nights = {*days[250::step], *splits, end, *list(dividends)[:: 1 if step == 7 else 13]}
     tickers: list[str] = ["IBM"]
     for night in sorted(night for night in nights if night >= days[250]):
         refresh(by_night, night, tickers)
@@ -108,7 +108,7 @@ def test_ten_years_of_nights_equal_one_fetch(
 
 
 @pytest.mark.parametrize(
-    ("seed", "nights"), [(1, 12), *(pytest.param(seed, 40, marks=pytest.mark.slow) for seed in range(2, 8))]
+    ("seed", "nights"), [(1, 10), *(pytest.param(seed, 40, marks=pytest.mark.slow) for seed in range(2, 8))]
 )
 def test_nights_with_all_that_happens_come_to_what_checking_everything_at_once_does(
     tmp_path: Path,

@@ -26,9 +26,8 @@ from tests.pipeline.house import MONDAY, House, last_dates, with_rows
 
 @pytest.mark.parametrize(("unit", "currency"), [(100.0, "USD"), (0.01, "USD"), (1.0, "GBp")])
 def test_a_change_of_unit_is_refused_and_shown(house: House, ask: Read, unit: float, currency: str) -> None:
-    house.add("VOD.L")
+    house.begin("VOD.L")
     house.refresh_settings = {"vendors": ["yahoo"]}
-    house.refresh(evening(MONDAY))
     house.yahoo.shares["VOD.L"] = Share("VOD.L", unit=unit)
     house.yahoo.currency = currency
     house.refresh(evening(date(2024, 1, 9)))
@@ -42,9 +41,8 @@ def test_a_dividend_that_a_vendor_takes_back_counts_no_more(house: House, ask: R
     def factors() -> set[float]:
         return set(ask(house.folder, "SELECT DISTINCT adj_factor FROM bars")["adj_factor"])
 
-    house.add("IBM")
+    house.begin("IBM")
     house.yahoo.shares["IBM"] = Share("IBM")
-    house.refresh(evening(MONDAY))
     assert factors() == {1.0}
     object.__setattr__(house.yahoo.shares["IBM"], "dividends", {})
     told = Share("IBM")
@@ -63,9 +61,8 @@ def test_a_dividend_that_a_vendor_takes_back_counts_no_more(house: House, ask: R
 
 @pytest.mark.parametrize("ratio", [1.05, 0.1])
 def test_a_history_that_is_rewritten_without_a_split_is_refused(house: House, ask: Read, ratio: float) -> None:
+    house.begin("AAPL")
     house.refresh_settings = {"vendors": ["yahoo"]}
-    house.add("AAPL")
-    house.refresh(evening(MONDAY))
     before = ask(house.folder, "SELECT date, close FROM bars ORDER BY date").rows()
     house.yahoo.shares["AAPL"] = Share("AAPL", unit=ratio)
     house.refresh(evening(date(2024, 1, 9)))
@@ -87,8 +84,7 @@ def test_a_history_that_is_rewritten_without_a_split_is_refused(house: House, as
 
 
 def test_a_dividend_and_a_correction_that_come_weeks_late_are_seen_within_a_month(house: House, ask: Read) -> None:
-    house.add("AAPL")
-    house.refresh(evening(MONDAY))
+    house.begin("AAPL")
     late = date(2024, 1, 5)
     starts = []
     for night in (9, 24, 30, 39, 54, 60, 69):
@@ -112,10 +108,8 @@ def test_a_dividend_and_a_correction_that_come_weeks_late_are_seen_within_a_mont
 def test_a_split_that_is_half_recorded_does_not_land(house: House, ask: Read, ratio: float, told: bool) -> None:
     day = date(2024, 1, 10)
     whole = Share("IBM", splits={day: ratio})
+    house.begin("IBM")  # before the day, its bars are those of `whole`
     house.refresh_settings = {"vendors": ["yahoo"]}
-    house.yahoo.shares["IBM"] = whole
-    house.add("IBM")
-    house.refresh(evening(date(2024, 1, 9)))
     before = ask(house.folder, "SELECT date, close FROM bars ORDER BY date")
     factor = ratio if told else 1 / ratio  # what undoing the split makes of prices that are not adjusted; or no undoing
     half = Share("IBM", splits={day: ratio})

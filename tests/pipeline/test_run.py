@@ -231,11 +231,11 @@ def test_a_ticker_alone_gets_the_numbers_it_gets_in_company(
 
 
 def test_numbers_depend_neither_on_processes_nor_on_chunks(
-    tmp_path: Path, first_run: Path, run_pipeline: Run, contents: Contents
+    tmp_path: Path, checked_copy: Path, first_run: Path, run_pipeline: Run, contents: Contents
 ) -> None:
     expected = contents(first_run)
     for jobs, size in ((2, 1), (1, 2)):
-        folder = tmp_path / f"{jobs}_{size}"
+        folder = shutil.copytree(checked_copy, tmp_path / f"{jobs}_{size}")
         run_pipeline(folder, jobs=jobs, run={"chunk_size": size})
         for name, frame in contents(folder).items():
             assert_frame_equal(frame, expected[name], check_exact=True)

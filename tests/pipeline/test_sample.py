@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import date, timedelta
 from pathlib import Path
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from pm.pipeline.events import Event
 
+    Build = Callable[[str, Callable[[Path], object]], Path]
     Run = Callable[..., Any]
     Read = Callable[..., pl.DataFrame]
     Contents = Callable[..., dict[str, pl.DataFrame]]
@@ -55,20 +57,39 @@ ENDED = "Your own files end the embedded sample"
 OF_VENDOR = "Your bars from 'yahoo' end the embedded sample"
 
 
-@pytest.fixture
-def own(tmp_path: Path, stocks: pl.DataFrame) -> Path:
-    """Return a file with bars of MSFT, which the sample has too, and of NEW, which it has not."""
-    msft = stocks.filter(pl.col("ticker") == "MSFT").tail(300).with_columns(pl.col("volume") + 1)
-    file = tmp_path / "own.parquet"
-    pl.concat([msft, msft.with_columns(ticker=pl.lit("NEW"))]).write_parquet(file)
-    return file
+@pytest.fixture(scope="session")
+def imported(build_once: Build, stocks: pl.DataFrame, import_files: Run, run_pipeline: Run) -> Path:
+    """Return a folder with an own file, `alone` into which nothing but it was imported, and `run` after a run on that.
+
+    The file has bars of MSFT, which the sample has too, and of NEW, which it has not.
+    """
+
+    def make(folder: Path) -> None:
+        msft = stocks.filter(pl.col("ticker") == "MSFT").tail(300).with_columns(pl.col("volume") + 1)
+        pl.concat([msft, msft.with_columns(ticker=pl.lit("NEW"))]).write_parquet(folder / "own.parquet")
+        import_files(folder / "alone", folder / "own.parquet")
+        shutil.copytree(folder / "alone", folder / "run")
+        assert run_pipeline(folder / "run").worked
+
+    return build_once("own_file", make)
 
 
 @pytest.fixture
-def alone(tmp_path: Path, own: Path, import_files: Run) -> Path:
-    """Return a workspace into which nothing but the own file was imported."""
-    import_files(folder := tmp_path / "alone", own)
-    return folder
+def own(imported: Path, tmp_path: Path) -> Path:
+    """Return a file with bars of MSFT and of NEW."""
+    return Path(shutil.copy(imported / "own.parquet", tmp_path))
+
+
+@pytest.fixture
+def alone(imported: Path, tmp_path: Path) -> Path:
+    """Return a workspace into which nothing but the own file was imported, which a test may change."""
+    return shutil.copytree(imported / "alone", tmp_path / "alone")
+
+
+@pytest.fixture
+def alone_run(imported: Path) -> Path:
+    """Return such a workspace after a run, to be read."""
+    return imported / "run"
 
 
 def heard_of(folder: Path, file: Path, settings: Any) -> list[str]:  # noqa: ANN401 - of the fixture settings_with
@@ -96,7 +117,14 @@ def require_equal(folder: Path, other: Path, contents: Contents) -> None:
 
 
 def test_an_import_leaves_no_trace_of_the_sample(
-    run_copy: Path, alone: Path, own: Path, run_pipeline: Run, settings_with: Run, contents: Contents, ask: Read
+    run_copy: Path,
+    alone: Path,
+    alone_run: Path,
+    own: Path,
+    run_pipeline: Run,
+    settings_with: Run,
+    contents: Contents,
+    ask: Read,
 ) -> None:
     old = ask(run_copy, "SELECT run_id FROM latest_run").item()
     told = [line for line in heard_of(run_copy, own, settings_with()) if "sample" in line]
@@ -105,9 +133,8 @@ def test_an_import_leaves_no_trace_of_the_sample(
     assert ask(run_copy, "FROM latest_run").is_empty()
     assert ask(run_copy, "SELECT DISTINCT origin FROM raw.batches").rows() == [("files",)]
     assert not (run_copy / "reports" / "latest.html").exists()
-    for folder in (run_copy, alone):
-        assert run_pipeline(folder).worked
-    require_equal(run_copy, alone, contents)
+    assert run_pipeline(run_copy).worked
+    require_equal(run_copy, alone_run, contents)
     assert not run_pipeline(run_copy).worked
     assert ask(run_copy, f"SELECT scope FROM runs WHERE run_id = '{old}'").item() == "sample"
     assert ask(run_copy, "SELECT DISTINCT ticker FROM latest_signals ORDER BY ticker")["ticker"].to_list() == [
@@ -266,7 +293,7 @@ def test_what_was_computed_from_the_sample_is_still_found_by_its_snapshot(
 @pytest.mark.parametrize("is_asked_for", [False, True], ids=["by an older version", "by --source sample"])
 def test_a_run_ends_a_sample_that_was_left_beside_own_files(  # noqa: PLR0913 - fixtures
     run_copy: Path,
-    alone: Path,
+    alone_run: Path,
     own: Path,
     run_pipeline: Run,
     import_files: Run,
@@ -289,9 +316,8 @@ def test_a_run_ends_a_sample_that_was_left_beside_own_files(  # noqa: PLR0913 - 
     ]
     heard: list[Event] = []
     run_pipeline(run_copy, heard=heard)
-    run_pipeline(alone)
     assert sum(isinstance(event, Notice) and ENDED in event.line for event in heard) == 1
-    require_equal(run_copy, alone, contents)
+    require_equal(run_copy, alone_run, contents)
     assert not run_pipeline(run_copy).worked
 
 

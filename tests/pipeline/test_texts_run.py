@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pm.pipeline import open_lake
+from pm.tables.llm import LLM_CALLS
+from pm.workspace import Workspace
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
-    Build = Callable[[str, Callable[[Path], object]], Path]
+    import polars as pl
+
+    from pm.settings import Settings
+
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
 
 WITH_MODEL = {"PM_LLM__ENABLED": "true", "PM_LLM__BOUND_SECONDS": "60", "PM_LLM__CONTEXT_TOKENS": "2048"}
@@ -34,14 +41,24 @@ def query(pm: Pm, folder: Path, sql: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, with_model: Callable[[Path], Path], pm: Pm) -> Path:
-    """A run without texts, and one with them."""
+def workspace(
+    tmp_path_factory: pytest.TempPathFactory,
+    run_with_model: Path,
+    read_table: Callable[..., pl.DataFrame],
+    settings_with: Callable[..., Settings],
+    with_model: Callable[[Path], Path],
+    pm: Pm,
+) -> Path:
+    """A run without texts, and one with them, by a model that has read the labelled headlines in another run."""
     folder = tmp_path_factory.mktemp("texts")
     assert pm(folder, "init").returncode == 0
     with_model(folder)
     first = pm(folder, "run", env=WITH_MODEL)
     assert first.returncode == 0, first.stderr
     assert "sentiment  skipped" in first.stderr
+    read = read_table(run_with_model, "llm_calls", "role = 'calibration'")
+    with open_lake(Workspace(folder), settings_with()) as lake:
+        lake.commit("calibration", lambda transaction: transaction.append(LLM_CALLS, read))
     (folder / "texts.csv").write_text(TEXTS, encoding="utf-8")
     done = pm(folder, "text", "import", "texts.csv")
     assert done.returncode == 0, done.stderr
@@ -49,6 +66,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, with_model: Callable[[Pa
     assert "NONE" in done.stdout
     second = pm(folder, "run", env=WITH_MODEL)
     assert second.returncode == 0, second.stderr
+    assert "labelled headlines" not in second.stderr
     assert "6 texts, 1 duplicate, read by model default" in second.stderr
     return folder
 
