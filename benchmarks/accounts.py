@@ -15,6 +15,7 @@ import tempfile
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from scale import simulated
@@ -31,7 +32,7 @@ from pm.workspace import Workspace, init_workspace
 
 STAGES = ("risk", "portfolio", "orders")
 REPEATS = 7
-QUICK = {
+QUICK: dict[str, dict[str, Any]] = {
     "forecast": {"models": ["naive", "drift"]},
     "llm": {"enabled": False},
 }
@@ -119,8 +120,8 @@ def measure(root: Path, tickers: int, bars: int) -> None:
     for _ in range(REPEATS):
         for whole, own in taken.items():
             own.append(idle_seconds(workspace, settings, whole=whole))
-    whole, without = (statistics.median(taken[each]) for each in (True, False))
-    print(f"nothing new: {whole:.3f} s with the three stages, {without:.3f} s without, {whole - without:+.3f} s")
+    every, without = (statistics.median(taken[each]) for each in (True, False))
+    print(f"nothing new: {every:.3f} s with the three stages, {without:.3f} s without, {every - without:+.3f} s")
 
 
 def main() -> None:

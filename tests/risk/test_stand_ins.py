@@ -19,17 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pm.risk.joint import JointModel
+    from pm.typing import FloatArray
 
     Make = Callable[..., JointModel]
 
 
 def test_scenarios_of_the_other_tickers_stay_the_same(model: Make) -> None:
     own = model()
-    moves = {
-        "HALTED": (own.dates[:50], 0.03 * np.random.default_rng(1).standard_normal(50)),
-        "T9": (own.dates[:0],) * 2,
-    }
-    moves["T9"] = own.dates[:0], np.empty(0)
+    moved: FloatArray = 0.03 * np.random.default_rng(1).standard_normal(50)
+    moves = {"HALTED": (own.dates[:50], moved), "T9": (own.dates[:0], moved[:0])}
     wider, words = with_stand_ins(own, moves, seed=1)
     assert wider.tickers == ("HALTED", *own.tickers, "T9")
     before, after = (each.scenarios([1, 5], paths=100, seed=2) for each in (own, wider))
@@ -106,7 +104,7 @@ def test_limits_are_kept_by_the_positions_that_can_be_traded(name: str, bound: f
     assert event.value_after == pytest.approx(bound, rel=1e-6)
     dropped = apply_limits(STATE, {name: Limit(bound=bound, action=LimitAction.DROP)})
     assert dropped.weights[2] == 0.4
-    assert max(limit_values(STATE, dropped.weights, LimitName(name)).values()) <= bound
+    assert max(limit_values(STATE, dropped.weights, {each.value: each for each in LimitName}[name]).values()) <= bound
 
 
 def test_a_limit_of_a_ticker_that_is_not_traded_only_warns() -> None:
