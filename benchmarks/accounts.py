@@ -120,9 +120,8 @@ def measure(root: Path, tickers: int, bars: int) -> None:
     for _ in range(REPEATS):
         for whole, own in taken.items():
             own.append(idle_seconds(workspace, settings, whole=whole))
-    with_them, without = (statistics.median(taken[each]) for each in (True, False))
-    difference = with_them - without
-    print(f"nothing new: {with_them:.3f} s with the three stages, {without:.3f} s without, {difference:+.3f} s")
+    every, without = (statistics.median(taken[each]) for each in (True, False))
+    print(f"nothing new: {every:.3f} s with the three stages, {without:.3f} s without, {every - without:+.3f} s")
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from pm.portfolio.projection import UnsolvedError
+
 if TYPE_CHECKING:
     from pm.portfolio.problem import Problem
     from pm.typing import FloatArray
@@ -21,5 +23,8 @@ class InverseVolatility:
 
     def allocate(self, problem: Problem) -> FloatArray:
         """Return weights that sum to the amount to invest."""
-        inverse = 1 / np.sqrt(np.diag(problem.covariance))
+        variances = np.diag(problem.covariance)
+        if not (variances > 0).all():
+            raise UnsolvedError("a variance is not a positive number")
+        inverse = 1 / np.sqrt(variances)
         return np.asarray(problem.constraints.invested * inverse / inverse.sum())
