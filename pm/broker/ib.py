@@ -13,6 +13,7 @@ import logging
 import time
 from datetime import UTC
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pm.broker.base import BadAnswerError, BrokerAccount, BrokerFill, BrokerOrder, RefusedError, UnreachableError
@@ -141,7 +142,7 @@ class InteractiveBrokers:
         for _ in range(_ATTEMPTS):
             order = self._order(request)
             self._errors.clear()
-            trade = self._ask(lambda order=order: self._ib.placeOrder(contract, order))
+            trade = self._ask(partial(self._ib.placeOrder, contract, order))
             try:
                 told = self._answer(trade)
             except RefusedError as refused:
@@ -231,7 +232,7 @@ class InteractiveBrokers:
                     where=self._where,
                     hint="set broker.ib_client to that number, or cancel the order in TWS",
                 )
-            self._ask(lambda trade=trade: self._ib.cancelOrder(trade.order))
+            self._ask(partial(self._ib.cancelOrder, trade.order))
             end = time.monotonic() + self._timeout
             while not trade.isDone() and time.monotonic() < end:
                 self._ask(lambda: self._ib.waitOnUpdate(timeout=_STEP))

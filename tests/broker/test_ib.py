@@ -79,7 +79,7 @@ def test_an_order_is_sent_and_filled_in_parts(desk: Desk, version: int) -> None:
     sync(desk, server)
     assert desk.state(name) == "filled"
     book = desk.ledger.books["main"]
-    assert (book.shares("AAA"), book.cash) == (10, -(4 * 100 + 6 * 101) - 2)
+    assert (book.shares("AAA"), book.cash) == (D(10), D(-(4 * 100 + 6 * 101) - 2))
     server.close()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from pm.broker.base import BrokerAccount
 from pm.broker.live_guard import clean_nights, missing_for_live
 from pm.ledger.ledger import Ledger
 from pm.tables.vocabulary import HaltCause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DAY = date(2024, 1, 1)
 LIVE = SETTINGS.model_copy(update={"live": True})
@@ -90,13 +93,14 @@ def test_nights_of_a_paper_account_are_needed(nights: int, enough: bool) -> None
 
 
 def test_a_halt_or_a_difference_begins_the_nights_anew() -> None:
-    for spoil in (
+    spoils: tuple[Callable[[Ledger], object], ...] = (
         lambda made: made.halt(HaltCause.HAND, "stop"),
         lambda made: made.add_comparison(
             account="real", ticker=None, ledger_value=Decimal(0), broker_value=Decimal(1), matches=False,
             accepted=False, detail="cash",
         ),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for spoil in spoils:
         made = ledger(20)
         spoil(made)
         assert clean_nights(made) == 0
