@@ -24,6 +24,7 @@ from pm.settings import Settings
 from pm.tables.catalogue import TABLES
 from pm.tables.ledger import ORDERS
 from pm.tables.portfolio import TARGETS
+from pm.tables.risk import proposed
 from pm.tables.signals import SIGNALS
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def replay_order(
                 condition = "order_id = ?" if table is ORDERS else "run_id = ?"
                 value = order["order_id"] if table is ORDERS else outputs[stage.name]
                 stored = lake.read(table, condition, [value])
+                if table.qualified == _RISK:  # to which the stage of the targets adds the proposed portfolios
+                    is_proposed = pl.col("portfolio").str.ends_with(proposed(""))
+                    stored = stored.filter(is_proposed if TARGETS in stage.writes else ~is_proposed)
                 rows += _compared(stage.name, table, stored, computed[table.qualified], order)
     names = ("stage", "field", "recorded", "computed", "equal")
     return OrderReplay(order["order_id"], pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row"))
@@ -171,7 +175,7 @@ def _compared(
         computed = computed.filter(order_id=order["order_id"])
     elif "ticker" in stored.columns:
         stored, computed = (frame.filter(ticker=order["ticker"]) for frame in (stored, computed))
-    old, new = (frame.drop(_WHEN, strict=False).to_dicts() for frame in (stored, computed))
+    old, new = (frame.sort(table.key).drop(_WHEN, strict=False).to_dicts() for frame in (stored, computed))
     if len(old) != len(new):
         return [(stage, "rows", str(len(old)), str(len(new)), "no")]
     lines = []

@@ -240,6 +240,8 @@ def check_faults(seed: int) -> None:
                     server.fill(name, generator.choice(["2", "5"]))
         server.faults = []
         server.deliver_late()
+        broker.close()  # each command has connections of its own
+        broker = Alpaca("key", "secret", url=server.url, live=False, timeout=10.0)
         desk.sync(broker, later=timedelta(minutes=5))
         desk.sync(broker, later=timedelta(minutes=5))
         assert len(server.received) == len(set(server.received))

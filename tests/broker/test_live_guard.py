@@ -93,13 +93,13 @@ def test_nights_of_a_paper_account_are_needed(nights: int, enough: bool) -> None
 
 
 def test_a_halt_or_a_difference_begins_the_nights_anew() -> None:
-    spoils: list[Callable[[Ledger], object]] = [
+    spoils: tuple[Callable[[Ledger], object], ...] = (
         lambda made: made.halt(HaltCause.HAND, "stop"),
         lambda made: made.add_comparison(
             account="real", ticker=None, ledger_value=Decimal(0), broker_value=Decimal(1), matches=False,
             accepted=False, detail="cash",
         ),
-    ]  # fmt: skip
+    )  # fmt: skip
     for spoil in spoils:
         made = ledger(20)
         spoil(made)

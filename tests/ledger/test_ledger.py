@@ -12,24 +12,10 @@ from pm.ledger.currencies import Rates
 from pm.ledger.journal import START, Journal, row_hash
 from pm.ledger.money import decimal_of, money, ratio_of
 from pm.ledger.orders import may_follow, order_id, orders_now
-from pm.ledger.xirr import xirr
 from pm.tables.ledger import HALTS, ORDERS
 from pm.tables.vocabulary import OrderState
 
 D = Decimal
-
-
-def test_the_money_weighted_return_of_the_documentation_of_a_spreadsheet() -> None:
-    payments = [
-        (date(2008, 1, 1), -10000.0), (date(2008, 3, 1), 2750.0), (date(2008, 10, 30), 4250.0),
-        (date(2009, 2, 15), 3250.0), (date(2009, 4, 1), 2750.0),
-    ]  # fmt: skip
-    assert xirr(payments) == pytest.approx(0.3733625335, abs=1e-10)
-
-
-def test_payments_in_one_direction_have_no_return() -> None:
-    assert xirr([(date(2008, 1, 1), -10.0)]) is None
-    assert xirr([(date(2008, 1, 1), -10.0), (date(2009, 1, 1), -1.0)]) is None
 
 
 def test_halves_of_a_step_go_to_the_even_digit() -> None:

@@ -104,10 +104,27 @@ def _send(context: Context, *, account: str | None, live: bool) -> Iterator[Resu
         ledger.halt(cause.cause, cause.reason)
         yield Result(_drained(ledger), cause.reason)
         raise _halted(cause.reason)
+    if _expire_old(context, ledger, name):
+        yield Result(_drained(ledger), "old plans expired")
     if row["broker"] == BrokerName.TICKET:
         yield from _write_ticket(context, ledger, name)
         return
     yield from _send_to_broker(context, ledger, row, live=live)
+
+
+def _expire_old(context: Context, ledger: Ledger, name: str) -> int:
+    """End the planned orders whose session is over, by the bars that are there now; return their number."""
+    count = 0
+    for order in ledger.open_orders(name):
+        cutoff = order.row["cutoff"]
+        if order.state != OrderState.PLANNED or cutoff is None:
+            continue
+        passed = context.rows("SELECT count(DISTINCT date) AS sessions FROM bars WHERE date > ?", [cutoff])[0]
+        if passed["sessions"] >= context.settings.broker.planned_days:
+            count += ledger.order_event(order.order_id, OrderState.EXPIRED, detail=f"planned on {cutoff}, not sent")
+    if count:
+        context.notify(f"{plural(count, 'order')} planned for a session that is over: not sent. Plan anew: pm run")
+    return count
 
 
 def _send_to_broker(context: Context, ledger: Ledger, row: dict[str, Any], *, live: bool) -> Iterator[Result]:
