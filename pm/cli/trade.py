@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pm.cli.context import open_reader
+from pm.cli.context import open_reader, open_workspace
 from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
 from pm.cli.trading import Account, change_ledger, plain, user
 
@@ -68,7 +68,7 @@ def plan(context: typer.Context, account: Account = None) -> None:
     from pm.cli.render import print_frame, print_lines
 
     with open_reader(context) as lake:
-        _print_halt(lake)
+        _print_halt(context, lake)
         chosen = _of_account(account)
         open_ = lake.select("open_orders", order=("account", "side", "ticker"), **chosen)
         names = open_.filter(open_["state"].is_in(["planned", "accepted"]))["order_id"].to_list()
@@ -205,9 +205,12 @@ def _print_differences(lake: Lake) -> None:
         print_lines(f"  {row['account']}: {row['detail']}")
 
 
-def _print_halt(lake: Lake) -> None:
+def _print_halt(context: typer.Context, lake: Lake) -> None:
+    from pm.broker.halts import file_says_halt
     from pm.cli.render import print_lines
 
+    if file_says_halt(open_workspace(context)[0].root):
+        print_lines("Trading is halted: the file HALT is in the workspace.")
     rows = lake.select_rows("halts", order=("sequence",), descending=("sequence",), limit=1)
     if rows and rows[0]["action"] == "halt":
         print_lines(f"Trading is halted ({rows[0]['cause']}): {rows[0]['reason']}")

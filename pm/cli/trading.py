@@ -52,12 +52,13 @@ def change_ledger(
     from pm.cli.render import print_lines
     from pm.pipeline import trade
     from pm.pipeline.events import Event, Notice, StageEnded
+    from pm.tables.vocabulary import StageStatus
 
     def tell(event: Event) -> None:
         if isinstance(event, Notice):
             print_lines(event.line)
-        elif isinstance(event, StageEnded) and event.summary:
-            print_lines(f"{event.summary[:1].upper()}{event.summary[1:]}.")
+        elif isinstance(event, StageEnded) and event.summary and event.status != StageStatus.FAILED:  # told as an error
+            print_lines(f"{event.summary[:1].upper()}{event.summary[1:].rstrip('.')}.")
 
     workspace, settings = open_workspace(context, create=create)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ ORDERS = 5
 TODAY = datetime.now(UTC).date()
 
 
-def _plan(context: Context) -> Result:
+def _plan(context: Context, cutoff: date = TODAY) -> Result:
     """Plan orders, as stage `orders` does from targets."""
     ledger = read_ledger(context)
     for place in range(ORDERS):
@@ -52,7 +53,7 @@ def _plan(context: Context) -> Result:
             {
                 "order_id": order_id("main", context.run_id, ticker, "buy", "manual", 1), "account": "main",
                 "ticker": ticker, "side": "buy", "quantity": Decimal(5), "order_type": "market", "time_in_force": "day",
-                "currency": "USD", "purpose": "manual", "number": 1, "held": Decimal(0), "cutoff": TODAY,
+                "currency": "USD", "purpose": "manual", "number": 1, "held": Decimal(0), "cutoff": cutoff,
                 "snapshot_id": 1,
             }
         )  # fmt: skip
@@ -135,6 +136,20 @@ def test_orders_are_sent_and_synced(desk: Desk) -> None:
     desk.server.fill(desk.server.received[0], "5")
     assert "buy 5 T0 at 100" in desk.run("trade", "sync").stdout
     assert sorted(desk.states().values()) == ["accepted"] * 4 + ["filled"]
+
+
+def test_a_plan_whose_session_is_over_is_not_sent(desk: Desk) -> None:
+    workspace, settings = init_workspace(desk.folder), load_settings()
+    late = partial(_plan, cutoff=TODAY - timedelta(3))  # before two of the sessions that are there
+    with open_lake(workspace, settings) as lake:
+        trade(
+            lake, workspace, settings, print, stage=Stage("ledger", late, writes=CHAINED_TABLES, depends=lambda _: None)
+        )
+    done = desk.run("trade", "send")
+    assert done.returncode == 0, done.stderr
+    assert "5 orders planned for a session that is over" in done.stdout
+    assert sorted(desk.states().values()) == ["accepted"] * 5 + ["expired"] * 5
+    assert len(desk.server.received) == ORDERS
 
 
 def test_a_lost_answer_ends_the_command(desk: Desk) -> None:
