@@ -25,11 +25,11 @@ Account = Annotated[
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame to print, with numbers of shares as floating-point numbers: without zeros at their end."""
+    """Return a frame to print, with shares and prices as floating-point numbers: without zeros at their end."""
     import polars as pl
 
-    shares = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Decimal) and dtype.scale == 9]
-    return frame.with_columns(pl.col(shares).cast(pl.Float64))
+    exact = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Decimal) and dtype.scale in {6, 9}]
+    return frame.with_columns(pl.col(exact).cast(pl.Float64))
 
 
 def user() -> str:

@@ -25,6 +25,7 @@ LEFT_OUT = {
     Reason.UNORDERED_QUANTILES.value: "the quantiles of its forecast do not increase with their level",
     Reason.TOO_LITTLE_HISTORY.value: "its history is too short for a forecast that says anything",
     Reason.NOT_IN_RISK.value: "it has no fitted volatility, so that its joint risk is not known",
+    Reason.DELISTED.value: "the watch list says that it is delisted, so that it is not bought",
     Reason.NO_RATE.value: "there are no bars of the rate between its currency and that of the portfolio",
     Reason.IS_A_RATE.value: "it is a rate of exchange, which values other tickers and is not held",
     Reason.FAILED.value: "a stage raised an error for it",
@@ -37,6 +38,7 @@ SIMPLIFIED = {
     Reason.BAD_ESTIMATE.value: "the estimates of GARCH are not finite, so that a simpler model was used",
     Reason.NOT_STATIONARY.value: "no GARCH fit has a long-run level of variance, so that fits without one were used",
     Reason.JUMP_LEFT_OUT.value: "returns that look like unadjusted splits or bad quotes were dropped",
+    Reason.STAND_IN.value: "it is held without a fit of its volatility, so that its risk is that of a simple estimate",
     Reason.RESIDUALS_FILLED.value: "on some dates of the others it had no return, so that its joint risk was filled in",
     Reason.QUIET_PAST_LEFT_OUT.value: "returns before the end of a halt or a currency peg were dropped",
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
 
 SESSIONS = 320
-ENV = {"PM_BROKER__MINIMUM_ORDER": "1", "PM_PORTFOLIO__BAND": "0"}
+ENV = {"PM_PORTFOLIO__MINIMUM_ORDER": "1", "PM_PORTFOLIO__BAND": "0"}
 
 
 def bars() -> pl.DataFrame:

@@ -294,6 +294,9 @@ def test_what_a_call_took_is_accounted(engine: Engine) -> None:
     assert len(call.prompt_hash) == 64
 
 
-def test_llama_cpp_is_not_imported_here(engine: Engine) -> None:
+def test_llama_cpp_is_not_imported_here(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "llama_cpp"]:  # imported by another test
+        monkeypatch.delitem(sys.modules, name)
+    assert engine.generate(["Once"], max_tokens=1, seed=1, deadline_seconds=60).call.deadline_seconds == 60
     assert engine.info.name == "default"
     assert "llama_cpp" not in sys.modules
