@@ -57,7 +57,7 @@ def overfitting(returns: FloatArray, blocks: int) -> Overfitting:
     Parameters
     ----------
     returns
-        Returns over the benchmark, shape (observations, trials). If they cannot be divided by S, the oldest are left out.
+        Returns over the benchmark, shape (observations, trials). What cannot be divided by S is left out, oldest first.
     blocks
         Even number S of blocks, at least 2.
 

@@ -172,7 +172,7 @@ def expected_maximum(count: float) -> float:
 def deflated_sharpe(
     sharpe: Sharpe, *, trials: float, variance: float, at: Variance = "observed"
 ) -> tuple[float, float]:
-    """Return the probability that a ratio chosen as the best of many is above what luck alone would give, and that ratio.
+    """Return the probability that the best of many ratios is above what luck alone would give, and that ratio.
 
     Parameters
     ----------

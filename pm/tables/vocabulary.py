@@ -465,3 +465,11 @@ class Sentiment(Vocabulary):
     POSITIVE = "positive", "Good news for those who hold the share."
     NEGATIVE = "negative", "Bad news for those who hold the share."
     UNCLEAR = "unclear", "The scores are within the model's noise of the line between both, or there are no words."
+
+
+class Verdict(Vocabulary):
+    """What the returns of a trial prove: column `verdict` of table `trial_tests`."""
+
+    PROVEN = "proven", "It is better than its benchmark, beyond the luck of the best of all trials."
+    NOT_PROVEN = "not_proven", "What it made can be luck; the reasons say what is missing."
+    WORSE = "worse_than_benchmark", "It is worse than its benchmark, by more than 1.645 standard errors."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,10 +79,10 @@ def simulate_portfolio(
 ) -> SimulatedPortfolio:
     """Simulate a portfolio that is traded to weights on some sessions, and left alone between them.
 
-    On a session of a decision the portfolio is valued at the prices at which it trades. Then each ticker is traded to its
-    weight of that value: sales first, then purchases from the smallest to the largest, each made smaller if cash and
-    cost do not suffice. A ticker without a price to trade at keeps its position, valued at its last close. After its
-    last bar a ticker is sold at its last close, since it trades no more.
+    On a session of a decision the portfolio is valued at the prices at which it trades. Then each ticker is traded to
+    its weight of that value: sales first, then purchases from the smallest to the largest, each made smaller if cash
+    and cost do not suffice. A ticker without a price to trade at keeps its position, valued at its last close. After
+    its last bar a ticker is sold at its last close, since it trades no more.
 
     Parameters
     ----------
@@ -89,8 +90,8 @@ def simulate_portfolio(
         Prices at which orders of a session are filled, such as its opens; NaN where the ticker does not trade. Shape
         (sessions, tickers).
     closes
-        Closes by which positions are valued; NaN where there is no bar. A ticker whose last bar is before the last session
-        is sold at the close of its last bar.
+        Closes by which positions are valued; NaN where there is no bar. A ticker whose last bar is before the last
+        session is sold at the close of its last bar.
     decisions
         Rows of the sessions on which the portfolio is traded, ascending, shape (decisions,).
     weights
@@ -130,7 +131,7 @@ def _last_rows(closes: FloatArray) -> IntArray:
 
 
 @compiled
-def _simulate(  # noqa: PLR0913, PLR0914, PLR0915, PLR0917, C901, PLR0912 - a compiled loop over plain arrays
+def _simulate(  # noqa: PLR0913, PLR0915, PLR0917, C901, PLR0912 - a compiled loop over plain arrays
     fills: FloatArray, closes: FloatArray, decisions: IntArray, weights: FloatArray, last: IntArray,
     cash: float, cost: float, lot: float,
     equity: FloatArray, costs: FloatArray, traded: FloatArray, invested: FloatArray,
@@ -149,13 +150,13 @@ def _simulate(  # noqa: PLR0913, PLR0914, PLR0915, PLR0917, C901, PLR0912 - a co
             for place in range(tickers):
                 if held[place] != 0.0:
                     at = fills[row, place]
-                    value += held[place] * (at if at == at else price[place])
+                    value += held[place] * (price[place] if math.isnan(at) else at)
             wanted = 0.0
             for place in range(tickers):
                 change[place] = 0.0
                 at = fills[row, place]
                 weight = weights[decision, place]
-                if at == at and weight == weight:
+                if not (math.isnan(at) or math.isnan(weight)):
                     target = weight * value / at
                     if lot > 0.0:
                         target = np.trunc(target / lot + (1e-9 if target >= 0.0 else -1e-9)) * lot
@@ -202,10 +203,10 @@ def _simulate(  # noqa: PLR0913, PLR0914, PLR0915, PLR0917, C901, PLR0912 - a co
         total = 0.0
         for place in range(tickers):
             close = closes[row, place]
-            if close == close:
+            if not math.isnan(close):
                 price[place] = close
             if held[place] != 0.0:
-                if last[place] <= row and row < sessions - 1:
+                if last[place] <= row < sessions - 1:
                     worth = held[place] * price[place]
                     fee = abs(worth) * cost
                     cash += worth - fee

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pm.typing import FloatArray
 
 
-def twin(
+def twin(  # noqa: C901 - one loop, to be read beside the description
     fills: FloatArray, closes: FloatArray, weights: dict[int, FloatArray], cash: float, cost: float, lot: float
 ) -> list[float]:
     """Simulate with one dictionary of positions, an order at a time."""
