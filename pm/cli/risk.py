@@ -61,7 +61,7 @@ def show(context: typer.Context, run: _Run = None) -> None:
             print_frame(
                 _contributions(parts),
                 formats={"weight": ".1%", "of ES": ".2%", "share": ".1%", "alone": ".2%"},
-                title=f"What adds to the ES of {level:.4g} over {plural(horizon, 'session')}",
+                title=f"What adds to the ES of {level:.1%} over {plural(horizon, 'session')}",
             )
             if parts.height > _MAX_TICKERS:
                 print_lines(f"… {parts.height - _MAX_TICKERS:,} more: pm sql 'from risk_contributions'")
@@ -196,7 +196,7 @@ def _say_what_it_is(portfolio: str) -> None:
         print_lines(f"What the run aims at for portfolio {portfolio.removesuffix(proposed(''))}.")
 
 
-_SHARES = {"level": ".4g", "VaR": ".2%", "± VaR": ".2%", "ES": ".2%", "± ES": ".2%", "scenarios": ",d"}
+_SHARES = {"level": ".1%", "VaR": ".2%", "± VaR": ".2%", "ES": ".2%", "± ES": ".2%", "scenarios": ",d"}
 
 
 def _measures(own: pl.DataFrame) -> pl.DataFrame:

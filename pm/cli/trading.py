@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Account", "change_ledger", "plain", "print_accounts", "user"]
 
+_NAMED = 5
+"""Largest number of tickers that a line names."""
+
 Account = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="Account. [default: the only one]", show_default=False)
 ]
@@ -77,3 +80,10 @@ def print_accounts(lake: Lake) -> None:
         return
     money = dict.fromkeys(("cash", "positions", "equity", "deposits", "realised"), ",.2f")
     print_frame(frame, formats=money | {"return": "+.2%", "drawdown": ".2%"})
+    held = lake.select("positions", columns=("account", "ticker", "base_value"), order=("account", "ticker"))
+    unknown = held.filter(held["base_value"].is_null())["ticker"].unique(maintain_order=True).to_list()
+    if unknown:
+        print_lines(
+            f"Positions and equity leave out what has no close, or no rate: {', '.join(unknown[:_NAMED])}"
+            + (f" and {len(unknown) - _NAMED:,} more." if len(unknown) > _NAMED else ".")
+        )

@@ -11,13 +11,14 @@ import polars as pl
 import pytest
 
 from pm.audit.chain import verify_chain
+from pm.broker.positions_file import HeldPosition
 from pm.lake.schema import read_views
 from pm.pipeline import Request, add_actions, import_bars, open_lake, trade
 from pm.pipeline.replay_order import replay_order
 from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import check, land, ledger, orders
-from pm.pipeline.stages.account import NewAccount, halting, opening, resuming
+from pm.pipeline.stages.account import NewAccount, halting, importing_positions, opening, resuming
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.resources import sql_dir
@@ -219,6 +220,18 @@ def test_a_split_and_a_dividend_are_recorded_once_and_corrected(tmp_path: Path) 
         assert "performance" in views
         # No broker was asked, so that none differs.
         assert [name for name in views if lake.query(f"FROM {name} LIMIT 1").is_empty()] == ["broker_differences"]
+
+
+def test_positions_of_a_file_are_taken_over_once_whatever_its_name_is(tmp_path: Path) -> None:
+    desk = opened(tmp_path, 2)
+    held = [HeldPosition("AAA", D(5), D(250), "USD", None), HeldPosition(None, D(100), None, "USD", None)]
+    desk.do(importing_positions(None, held, day=None, where="positions.csv"))
+    before = desk.rows()
+    desk.do(importing_positions(None, held, day=None, where="copy of positions.csv"))
+    assert desk.rows() == before
+    assert desk.notes[-1] == "all of copy of positions.csv was known already"
+    (position,) = desk.ask("FROM positions")
+    assert (position["ticker"], position["quantity"], position["cost"]) == ("AAA", 5, 250)
 
 
 def test_a_halt_stops_the_plan_until_a_person_resumes(tmp_path: Path) -> None:

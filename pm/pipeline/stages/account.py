@@ -146,8 +146,10 @@ def _take_over(
             unknown, known, where=where, hint="add a column with the cost, or import bars of the ticker first"
         )
     count = 0
+    # By what the file says and not by its name, so that a copy of it is known.
+    told = event_id(*[repr(position) for position in held])
     for place, position in enumerate(held):
-        event = event_id(name, "import", position.ticker, position.shares, position.opened, place, where)
+        event = event_id(name, "import", told, place)
         if position.ticker is None:
             code = position.currency or book.currency
             rate = rates_of(context, book.currency, {code}).rate(code, when)
@@ -165,7 +167,8 @@ def _take_over(
                 position.ticker, position.shares, cost, day=when, opened=opened, currency=code, rate=rate, name=event
             )
         count += ledger.add_cash_event(row)
-    return Result(new_rows(ledger), f"{plural(count, 'position')} taken over" if count else "all were known already")
+    summary = f"{plural(count, 'line')} of {where} taken over" if count else f"all of {where} was known already"
+    return Result(new_rows(ledger), summary)
 
 
 def _close(context: Context, *, account: str | None, ticker: str, price: Decimal | None) -> Result:
