@@ -239,7 +239,7 @@ class InteractiveBrokers:
 
     def close(self) -> None:
         """End the connection."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(OSError, RuntimeError):  # the connection or the event loop has ended already
             self._ib.disconnect()
 
     def _executions(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Say what is missing before an order for real money is sent."""
+"""List the conditions for orders of real money that are not met."""
 
 from __future__ import annotations
 

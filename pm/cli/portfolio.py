@@ -137,7 +137,7 @@ def _portfolio_run(lake: Lake, run: str | None) -> tuple[str, str]:
 
 
 def _print_head(used: dict[str, Any]) -> None:
-    """Say which portfolio it is, how it was made, and what was relaxed or failed."""
+    """Print which portfolio it is, how it was made, and what was relaxed or failed."""
     from pm.cli.render import print_lines
     from pm.tables.vocabulary import PortfolioStatus
 

@@ -186,7 +186,7 @@ def _of_run(lake: Lake, table: str, made_by: Mapping[str, str]) -> pl.DataFrame:
 
 
 def _say_what_it_is(portfolio: str) -> None:
-    """Say so if a portfolio is only a model, or not held yet."""
+    """Print a line if a portfolio is only a model, or not held yet."""
     from pm.cli.render import print_lines
     from pm.tables.risk import proposed
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pm.cli.context import open_workspace, open_writer
+from pm.plural import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from pm.pipeline.stage import Stage
 
 __all__ = ["Account", "change_ledger", "plain", "print_accounts", "user"]
-
-_NAMED = 5
-"""Largest number of tickers that a line names."""
 
 Account = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="Account. [default: the only one]", show_default=False)
@@ -83,7 +81,4 @@ def print_accounts(lake: Lake) -> None:
     held = lake.select("positions", columns=("account", "ticker", "base_value"), order=("account", "ticker"))
     unknown = held.filter(held["base_value"].is_null())["ticker"].unique(maintain_order=True).to_list()
     if unknown:
-        print_lines(
-            f"Positions and equity leave out what has no close, or no rate: {', '.join(unknown[:_NAMED])}"
-            + (f" and {len(unknown) - _NAMED:,} more." if len(unknown) > _NAMED else ".")
-        )
+        print_lines(f"Positions and equity leave out what has no close, or no rate: {first_of(unknown)}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.prices import adjusted_close
 from pm.risk.residuals import first_factor
 from pm.statistics.regression import newey_west_lags, regress
 
@@ -156,9 +157,7 @@ def monthly_returns(prices: pl.DataFrame) -> pl.DataFrame:
         Columns ticker, month (its first day), return; the first month of a ticker and months after a gap have none.
     """
     month = pl.col("date").dt.truncate("1mo").alias("month")
-    closes = prices.group_by("ticker", month, maintain_order=True).agg(
-        (pl.col("close") * pl.col("adj_factor")).last().alias("price")
-    )
+    closes = prices.group_by("ticker", month, maintain_order=True).agg(adjusted_close().last().alias("price"))
     before = pl.col("month").shift(1).over("ticker")
     change = pl.col("price") / pl.col("price").shift(1).over("ticker") - 1.0
     return (

@@ -45,7 +45,7 @@ def workspace(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def empty_lake(build_once: Build, tmp_path: Path) -> None:
-    """Give the test's folder a workspace with an empty lake, as the first command that writes would make it."""
+    """Make a workspace with an empty lake in the folder of the test, as the first command that writes would."""
 
     def build(folder: Path) -> None:
         with open_lake(init_workspace(folder), load_settings()):

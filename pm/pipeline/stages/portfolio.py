@@ -22,7 +22,7 @@ from pm.pipeline.joint import JOINT_SECTIONS, JOINT_TABLES, in_currency, joint_i
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import run_tickers, scope, watch_list
 from pm.pipeline.writes import Append, Result
-from pm.plural import plural
+from pm.plural import first_of, plural
 from pm.portfolio.held import MODEL
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS
@@ -60,8 +60,6 @@ ORDER BY ticker
 
 _SESSIONS_TRADED = 20
 """Number of newest bars whose mean value traded says how liquid a ticker is."""
-_MAX_NAMED = 5
-"""Maximum number of tickers that a sentence names."""
 _RISK_TABLES = (PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS)
 
 
@@ -230,8 +228,7 @@ def _told(targets: pl.DataFrame, held: Held) -> list[str]:
     ):
         names = targets.filter(reason=reason.value)["ticker"].to_list()
         if names:
-            more = f" and {len(names) - _MAX_NAMED:,} more" if len(names) > _MAX_NAMED else ""
-            told.append(f"{held.portfolio}: {', '.join(names[:_MAX_NAMED])}{more}: {words}")
+            told.append(f"{held.portfolio}: {first_of(names)}: {words}")
     return told
 
 
