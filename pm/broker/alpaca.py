@@ -76,6 +76,7 @@ class Alpaca:
     """
 
     name = "alpaca"
+    remembers = None
 
     def __init__(self, key: str, secret: str, *, url: str, live: bool, timeout: float) -> None:
         try:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime  # noqa: TC003 - fields' types
+from datetime import date, datetime, timedelta  # noqa: TC003 - fields' types
 from decimal import Decimal  # noqa: TC003 - fields' types
 from typing import TYPE_CHECKING, Protocol
 
@@ -139,6 +139,8 @@ class Broker(Protocol):
     """
 
     name: str
+    remembers: timedelta | None
+    """Time for which it tells of an order that has ended; None if it always does."""
 
     def account(self) -> BrokerAccount:
         """Return the account, its cash and its positions."""

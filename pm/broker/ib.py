@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from datetime import UTC
+from datetime import UTC, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ class InteractiveBrokers:
     """
 
     name = "ib"
+    remembers = timedelta(days=1)
 
     def __init__(self, host: str, port: int, *, client: int, number: str | None, timeout: float) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date  # noqa: TC003 - a field's type
 from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pm.settings.broker import BrokerSettings
 
-__all__ = ["OrderSizes", "Plan", "PlannedOrder", "Quote", "Target", "pending_shares", "plan_orders"]
+__all__ = ["OrderSizes", "Pending", "Plan", "PlannedOrder", "Quote", "Target", "pending_shares", "plan_orders"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,14 @@ class Target:
     shares: float | None
     stop: float | None = None
     profit: float | None = None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Numbers of shares of a ticker that open orders will still buy and sell; both are positive or 0."""
+
+    buying: Decimal = ZERO
+    selling: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -122,14 +130,16 @@ def plan_orders(
     *,
     cash: Decimal,
     equity: Decimal,
-    pending: Mapping[str, Decimal],
+    pending: Mapping[str, Pending],
     settings: BrokerSettings,
     sizes: OrderSizes,
+    brackets: bool,
 ) -> Plan:
     """Return the orders that bring an account from what it holds to its targets.
 
     A ticker without a target is left alone. A purchase for which there is not enough cash is made smaller; what sales
-    bring is counted at the last close, less the costs of the settings.
+    bring is counted at the last close, less the costs of the settings. Where no position may be short, no more is sold
+    than is held and not being sold already: what an open purchase would bring is not there yet.
 
     Parameters
     ----------
@@ -142,14 +152,17 @@ def plan_orders(
     cash, equity
         In the base currency.
     pending
-        Number of shares that open orders will still buy (positive) or sell, by ticker.
+        What open orders will still buy and sell, by ticker; see `pending_shares`.
     sizes
         Smallest value of an order, and what its number of shares is a multiple of.
+    brackets
+        Whether to plan a stop and a limit for each position. It takes a broker for whom the trade of one of the two
+        cancels the other.
     """
     plan = Plan()
     sales: list[PlannedOrder] = []
     purchases: list[PlannedOrder] = []
-    brackets: list[PlannedOrder] = []
+    pairs: list[PlannedOrder] = []
     for target in sorted(targets, key=lambda target: target.ticker):
         quote = quotes.get(target.ticker)
         own = held.get(target.ticker, ZERO)
@@ -159,9 +172,16 @@ def plan_orders(
             continue
         assert quote is not None  # noqa: S101 - otherwise there is a problem
         goal = _goal(target, quote, own, equity, sizes.step, allow_short=settings.allow_short)
-        change = goal - own - pending.get(target.ticker, ZERO)
+        waiting = pending.get(target.ticker, Pending())
+        change = goal - own - waiting.buying + waiting.selling
+        if not settings.allow_short and -change > (most := max(own - waiting.selling, ZERO)):
+            plan.left_out[target.ticker] = (
+                f"An open order still buys {_shown(waiting.buying)} shares, which are not wanted any more: cancel it "
+                "with `pm trade cancel`."
+            )
+            change = -most
         value = abs(Fraction(change)) * quote.base_price
-        if change and (value >= sizes.smallest_value or (goal == 0 and not pending.get(target.ticker))):
+        if change and (value >= sizes.smallest_value or (goal == 0 and waiting == Pending())):
             side = Side.BUY if change > 0 else Side.SELL
             order = PlannedOrder(
                 target.ticker, side, abs(change), OrderType.MARKET, TimeInForce.DAY, OrderPurpose.REBALANCE, own, goal,
@@ -169,11 +189,12 @@ def plan_orders(
             )  # fmt: skip
             (purchases if change > 0 else sales).append(order)
         elif change:
-            plan.left_out[target.ticker] = (
-                f"The difference from the target, {_shown(change)} shares, is worth less than portfolio.minimum_order."
+            plan.left_out.setdefault(
+                target.ticker,
+                f"The difference from the target, {_shown(change)} shares, is worth less than portfolio.minimum_order.",
             )
-        if settings.brackets:
-            brackets += _bracket(target, min(own, goal), own, quote)
+        if brackets:
+            pairs += _bracket(target, min(own, goal), own, quote)
     if equity.is_nan():
         return plan  # without purchases: each target has its problem
     available = Fraction(cash) + sum((_cash(order, settings) for order in sales), Fraction(0))
@@ -189,7 +210,7 @@ def plan_orders(
             )
         available += _cash(affordable, settings)
         plan.orders.append(affordable)
-    plan.orders += brackets
+    plan.orders += pairs
     return plan
 
 
@@ -276,18 +297,22 @@ def _affordable(
 
 
 def _resized(order: PlannedOrder, shares: Decimal) -> PlannedOrder:
-    return PlannedOrder(**{**order.__dict__, "quantity": shares})
+    return replace(order, quantity=shares)
 
 
 def _shown(shares: Decimal) -> str:
     return f"{shares.normalize():f}"
 
 
-def pending_shares(orders: Sequence[Any]) -> dict[str, Decimal]:
-    """Return the number of shares that open orders will still buy (positive) or sell, by ticker; pairs left out."""
-    found: dict[str, Decimal] = {}
+def pending_shares(orders: Sequence[Any]) -> dict[str, Pending]:
+    """Return the numbers of shares that open orders will still buy and sell, by ticker; pairs left out."""
+    found: dict[str, Pending] = {}
     for order in orders:
         if order.row["pair"] is None:
-            sign = 1 if order.row["side"] == Side.BUY else -1
-            found[order.row["ticker"]] = found.get(order.row["ticker"], ZERO) + sign * order.left
+            known = found.get(order.row["ticker"], Pending())
+            if order.row["side"] == Side.BUY:
+                known = replace(known, buying=known.buying + order.left)
+            else:
+                known = replace(known, selling=known.selling + order.left)
+            found[order.row["ticker"]] = known
     return found

@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     from pm.ledger.orders import OrderNow
     from pm.settings.broker import BrokerSettings
 
-__all__ = ["cancel_orders", "request_of", "send_orders", "sync_orders"]
+__all__ = ["cancel_orders", "request_of", "send_orders", "settle_forgotten", "sync_orders"]
 
 _LOST = (UnreachableError, BadAnswerError)
 """Errors after which it is not known whether the broker did what was asked."""
 _RECENT = timedelta(days=7)
 """Time for which the broker is asked about orders that seemed not to have reached it."""
-_FORGOTTEN = timedelta(days=1)
-"""Time after which a broker that lists the orders of a day only can have forgotten one that has ended."""
 
 
 def request_of(order: OrderNow) -> OrderRequest:
@@ -102,9 +100,9 @@ def sync_orders(
 ) -> Iterator[str]:
     """Bring the orders of an account to what the broker tells: their states and their trades.
 
-    An order that the broker does not know, though it was sent more than `settle_seconds` ago, never reached it. One
-    that was accepted, and that the broker does not list any more a day after it was sent, has ended. If either turns up
-    later all the same, it is open again.
+    An order that the broker does not know, though it was sent more than `settle_seconds` ago, never reached it. If it
+    turns up later all the same, it is open again. One that the broker may have forgotten stays unknown, since it can
+    have been filled: see `settle_forgotten`.
 
     Parameters
     ----------
@@ -126,7 +124,6 @@ def sync_orders(
         if order.order_id in sent_at
         and (order.is_open or (order.state == OrderState.EXPIRED and now - sent_at[order.order_id] < _RECENT))
     ]
-    settled, old = now - timedelta(seconds=settings.settle_seconds), now - _FORGOTTEN
     notes = []
     for order in asked:
         told = listed.get(order.order_id) or broker.find(order.order_id)
@@ -134,9 +131,7 @@ def sync_orders(
             listed[order.order_id] = told
             _take(ledger, told, with_fills=False)
         else:
-            _take_as_lost(
-                ledger, order, is_settled=sent_at[order.order_id] <= settled, is_old=sent_at[order.order_id] <= old
-            )
+            _take_as_lost(ledger, order, broker, age=now - sent_at[order.order_id], settings=settings)
         now_is = ledger.orders[order.order_id].state
         notes += [f"{_named(order)}: {now_is.value}"] if now_is != order.state else []
     if len(ledger.journal):
@@ -153,12 +148,36 @@ def sync_orders(
         yield "; ".join(fill_notes)
 
 
-def _take_as_lost(ledger: Ledger, order: OrderNow, *, is_settled: bool, is_old: bool) -> None:
-    """Record that the broker does not know an order: it is unknown for a while, and then never reached the broker."""
-    if order.state not in {OrderState.SENT, OrderState.UNKNOWN}:
-        if is_old:
-            ledger.order_event(order.order_id, OrderState.EXPIRED, detail="the broker does not list it any more")
-    elif is_settled:
+def settle_forgotten(ledger: Ledger, broker: Broker, account: str, *, now: datetime) -> int:
+    """End the orders that the broker can have forgotten, and return their number.
+
+    It is for the moment at which positions are compared: had such an order been filled, they would differ.
+    """
+    sent_at, ended = _sent_at(ledger, account), 0
+    for order in ledger.open_orders(account):
+        if order.state == OrderState.UNKNOWN and _is_forgotten(broker, now - sent_at[order.order_id]):
+            if broker.find(order.order_id) is None:
+                detail = "the broker does not tell of it any more, and positions were compared"
+                ended += ledger.order_event(order.order_id, OrderState.EXPIRED, detail=detail)
+    return ended
+
+
+def _is_forgotten(broker: Broker, age: timedelta) -> bool:
+    return broker.remembers is not None and age > broker.remembers
+
+
+def _take_as_lost(ledger: Ledger, order: OrderNow, broker: Broker, *, age: timedelta, settings: BrokerSettings) -> None:
+    """Record that the broker does not know an order: it never reached the broker, or it is not known what became of it.
+
+    It never reached it if the broker never confirmed it, and would still tell of it.
+    """
+    is_settled = age >= timedelta(seconds=settings.settle_seconds)
+    if _is_forgotten(broker, age):
+        detail = "the broker does not tell of orders as old: compare what you hold with `pm trade reconcile`"
+        ledger.order_event(order.order_id, OrderState.UNKNOWN, detail=detail)
+    elif order.state not in {OrderState.SENT, OrderState.UNKNOWN}:
+        return  # it can have ended a moment ago
+    elif is_settled and order.broker_order_id is None:
         ledger.order_event(order.order_id, OrderState.EXPIRED, detail="it never reached the broker")
     else:
         ledger.order_event(order.order_id, OrderState.UNKNOWN, detail="the broker does not know it yet")

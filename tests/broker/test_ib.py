@@ -17,8 +17,10 @@ from tws_server import Fault, TwsServer
 
 from pm.broker.base import BadAnswerError, OrderRequest, RefusedError, UnreachableError
 from pm.broker.ib import InteractiveBrokers
+from pm.broker.planning import pending_shares
 from pm.broker.reconcile import compare
-from pm.broker.sending import cancel_orders, request_of, send_orders
+from pm.broker.sending import cancel_orders, request_of, send_orders, settle_forgotten
+from pm.clock import utc_now
 from pm.errors import BrokerError, PmError
 from pm.tables.vocabulary import OrderState
 
@@ -157,17 +159,32 @@ def test_an_order_that_never_arrived_is_not_sent_again(
     assert server.received == []
 
 
-def test_an_accepted_order_that_the_broker_forgot_has_ended(
-    server: TwsServer, broker: InteractiveBrokers, desk: Desk
+@pytest.mark.parametrize("was_accepted", [True, False])
+def test_an_order_that_the_broker_can_have_forgotten_is_unknown_until_positions_are_compared(
+    server: TwsServer, broker: InteractiveBrokers, desk: Desk, *, was_accepted: bool
 ) -> None:
-    """The gateway lists what ended today only: an order for yesterday's session that was not filled is not there."""
+    """The gateway lists what ended today only: an order for yesterday's session can have been filled."""
     name = desk.plan("AAA", "10")
-    desk.send(broker)
-    server.order(name).status, server.remembers = "Cancelled", False
-    sync(desk, server, later=timedelta(hours=2))
-    assert desk.state(name) == "accepted"
+    if was_accepted:
+        desk.send(broker)
+    else:
+        steps = send_orders(desk.ledger, broker, "main", halted=lambda: None, settings=SETTINGS)
+        next(steps)
+        desk.commit()
+        desk.restart()
+        broker.submit(request_of(desk.ledger.orders[name]))
+    server.fill(name, "10")
+    server.remembers = False
     sync(desk, server, later=timedelta(days=2))
+    assert desk.state(name) == "unknown"
+    assert pending_shares(desk.ledger.open_orders("main"))["AAA"].buying == 10
+    other = connected(server)
+    assert settle_forgotten(desk.ledger, other, "main", now=utc_now() + timedelta(days=2)) == 1
+    assert compare(desk.ledger, "main", other.account(), SETTINGS) == 2  # shares and cash
+    other.close()
+    desk.commit()
     assert desk.state(name) == "expired"
+    assert desk.ledger.differences("main")
 
 
 def test_an_order_that_the_broker_has_is_not_placed_again(

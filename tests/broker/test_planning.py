@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pm.broker.planning import OrderSizes, Plan, Quote, Target, plan_orders
+from pm.broker.planning import OrderSizes, Pending, Plan, Quote, Target, plan_orders
 from pm.broker.positions_file import read_positions
 from pm.broker.ticket import read_fills
 from pm.errors import InputError
@@ -24,7 +26,7 @@ QUOTES = {name: Quote(D(price), DAY, "USD", D(1)) for name, price in (("AAA", 50
 def plan(targets: list[Target], held: dict[str, Decimal] | None = None, **values: Any) -> Plan:  # noqa: ANN401 - arguments of the function under test
     known: dict[str, Any] = {
         "cash": D(10_000), "equity": D(10_000), "pending": {}, "settings": SETTINGS,
-        "sizes": OrderSizes(100.0, D(1)),
+        "sizes": OrderSizes(100.0, D(1)), "brackets": False,
     }  # fmt: skip
     return plan_orders(targets, held or {}, QUOTES, **known | values)
 
@@ -75,12 +77,35 @@ def test_a_small_difference_is_left_alone_but_a_position_can_be_closed() -> None
 
 
 def test_open_orders_count() -> None:
-    assert plan([Target("AAA", 0.5, None)], pending={"AAA": D(100)}).orders == []
+    assert plan([Target("AAA", 0.5, None)], pending={"AAA": Pending(buying=D(100))}).orders == []
+    made = plan([Target("AAA", 0.0, None)], {"AAA": D(100)}, pending={"AAA": Pending(selling=D(40))})
+    assert sides(made) == [("sell", "AAA", D(60))]
+
+
+@given(
+    held=st.integers(0, 200),
+    goal=st.integers(0, 200),
+    buying=st.integers(0, 200),
+    selling=st.integers(0, 200),
+)
+def test_no_more_is_sold_than_is_held_and_not_being_sold(held: int, goal: int, buying: int, selling: int) -> None:
+    """An open purchase may still be cancelled or refused: its shares cannot be sold before they are there."""
+    pending = {"AAA": Pending(D(buying), D(selling))}
+    made = plan([Target("AAA", 0.1, float(goal))], {"AAA": D(held)}, pending=pending, cash=D(10**6))
+    sold = sum((order.quantity for order in made.orders if order.side == "sell"), D(0))
+    assert sold <= max(held - selling, 0)
+    if sold < held + buying - selling - goal and held > selling:
+        assert "AAA" in made.left_out
+
+
+def test_a_purchase_that_is_not_wanted_any_more_is_told() -> None:
+    made = plan([Target("AAA", 0.0, None)], pending={"AAA": Pending(buying=D(100))})
+    assert made.orders == []
+    assert "still buys 100 shares" in made.left_out["AAA"]
 
 
 def test_a_bracket_is_a_pair() -> None:
-    settings = SETTINGS.model_copy(update={"brackets": True})
-    made = plan([Target("AAA", 0.5, 100.0, stop=45.0, profit=60.0)], {"AAA": D(100)}, settings=settings)
+    made = plan([Target("AAA", 0.5, 100.0, stop=45.0, profit=60.0)], {"AAA": D(100)}, brackets=True)
     assert [(order.order_type.value, order.pair) for order in made.orders] == [
         ("stop", "bracket AAA"), ("limit", "bracket AAA"),
     ]  # fmt: skip

@@ -122,6 +122,7 @@ def _plan(night: Night, account: str) -> None:
             context.settings.portfolio.minimum_order,
             SMALLEST_FRACTION if book.fractional else Decimal(context.settings.portfolio.lot),
         ),
+        brackets=is_paper and settings.brackets,
     )
     numbers: dict[tuple[str, str, str], int] = defaultdict(int)
     for planned in plan.orders:

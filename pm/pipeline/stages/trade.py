@@ -11,19 +11,19 @@ from pm.broker.connect import open_broker
 from pm.broker.halts import clock_cause, stale_cause
 from pm.broker.live_guard import missing_for_live
 from pm.broker.reconcile import accept_differences, compare
-from pm.broker.sending import cancel_orders, request_of, send_orders, sync_orders
+from pm.broker.sending import cancel_orders, request_of, send_orders, settle_forgotten, sync_orders
 from pm.broker.ticket import read_fills, write_ticket
 from pm.clock import utc_now
-from pm.errors import HaltedError, InputError
+from pm.errors import HaltedError, InputError, StorageError
 from pm.ledger.book import Trade
-from pm.open_files import replace
+from pm.open_files import write_whole
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.trading import is_halted, ledger_day, new_rows, prices_of, rates_of, read_ledger
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
 from pm.settings.keys import load_keys
 from pm.settings.process import live_account
-from pm.tables.ledger import CHAINED_TABLES
+from pm.tables.ledger import CHAINED_TABLES, ORDER_EVENTS
 from pm.tables.quality import BARS
 from pm.tables.sources import UNIVERSE
 from pm.tables.vocabulary import BrokerName, OrderState
@@ -195,23 +195,48 @@ def _require_live(context: Context, ledger: Ledger, row: dict[str, Any], told: A
 
 
 def _write_ticket(context: Context, ledger: Ledger, name: str) -> Iterator[Result]:
-    """Write the planned orders to a file, under a name made from the run, and record that they were handed over."""
-    planned = [order for order in ledger.open_orders(name) if order.state == OrderState.PLANNED]
-    if not planned:
+    """Write the planned orders to a file, named after the run, and record that they were handed over.
+
+    A file whose writing was cut off before that was recorded is written again first, under its own name.
+    """
+    for order in ledger.open_orders(name):
+        if order.state == OrderState.PLANNED:
+            ledger.order_event(order.order_id, OrderState.SENT)
+    yield Result(_drained(ledger), "writing the ticket")
+    begun: dict[str, list[OrderNow]] = {}
+    for order in ledger.open_orders(name):
+        if order.state == OrderState.SENT:
+            begun.setdefault(_sent_in(ledger, order), []).append(order)
+    if not begun:
         yield Result([], "no planned order")
         return
-    for order in planned:
-        ledger.order_event(order.order_id, OrderState.SENT)
-    yield Result(_drained(ledger), "writing the ticket")
-    folder = context.workspace.root / _TICKETS
-    folder.mkdir(exist_ok=True)
-    file, draft = folder / f"{name}-{context.run_id}.csv", folder / f"{name}-{context.run_id}.draft"
-    draft.write_text(write_ticket([request_of(order) for order in planned]), encoding="utf-8")
-    replace(draft, file)
-    for order in planned:
-        ledger.order_event(order.order_id, OrderState.ACCEPTED, detail=f"ticket {file.name}")
-    context.notify(f"Enter these orders at your broker: {file}")
-    yield Result(_drained(ledger), f"{plural(len(planned), 'order')} written to {file.name}")
+    count = 0
+    for run_id, orders in begun.items():
+        file = context.workspace.root / _TICKETS / f"{name}-{run_id}.csv"
+        try:
+            file.parent.mkdir(exist_ok=True)
+            write_whole(file, write_ticket([request_of(order) for order in orders]))
+        except OSError as error:
+            raise StorageError(
+                f"The ticket cannot be written: {error.strerror}.",
+                where=str(file),
+                hint="free some space, or correct the folder's permissions; then pm trade send writes it",
+            ) from error
+        for order in orders:
+            ledger.order_event(order.order_id, OrderState.ACCEPTED, detail=f"ticket {file.name}")
+        context.notify(f"Enter these orders at your broker: {file}")
+        count += len(orders)
+        yield Result(_drained(ledger), f"{plural(len(orders), 'order')} written to {file.name}")
+    yield Result([], f"{plural(count, 'order')} written to {plural(len(begun), 'file')}")
+
+
+def _sent_in(ledger: Ledger, order: OrderNow) -> str:
+    """Return the run that recorded that an order is being sent."""
+    return next(
+        str(row["run_id"])
+        for row in reversed(ledger.rows[ORDER_EVENTS.qualified])
+        if row["order_id"] == order.order_id and row["state"] == OrderState.SENT
+    )
 
 
 def _sync(context: Context, *, account: str | None) -> Iterator[Result]:
@@ -267,7 +292,12 @@ def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
 def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
     ledger, row = _account(context, account)
     broker, told = _open(context, row)
-    broker.close()
+    try:
+        ended = settle_forgotten(ledger, broker, row["account"], now=utc_now())
+    finally:
+        broker.close()
+    if ended:
+        context.notify(f"{plural(ended, 'order')} of which the broker does not tell any more: taken as ended")
     count = compare(ledger, row["account"], told, context.settings.broker)
     yield Result(_drained(ledger), plural(count, "difference") if count else "the ledger and the broker agree")
 
