@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -76,7 +76,7 @@ class Alpaca:
     """
 
     name = "alpaca"
-    remembers = None
+    remembers: timedelta | None = None
 
     def __init__(self, key: str, secret: str, *, url: str, live: bool, timeout: float) -> None:
         try:

@@ -73,7 +73,7 @@ class InteractiveBrokers:
     """
 
     name = "ib"
-    remembers = timedelta(days=1)
+    remembers: timedelta | None = timedelta(days=1)
 
     def __init__(self, host: str, port: int, *, client: int, number: str | None, timeout: float) -> None:
         try:

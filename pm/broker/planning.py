@@ -42,7 +42,8 @@ class Target:
     Attributes
     ----------
     stop, profit
-        Prices of the signal at which the position is closed at a loss and at a profit; None for none.
+        Prices at which the position is to be closed at a loss and at a profit, by two orders of which the trade of one
+        cancels the other; None for none.
     """
 
     ticker: str
@@ -133,7 +134,6 @@ def plan_orders(
     pending: Mapping[str, Pending],
     settings: BrokerSettings,
     sizes: OrderSizes,
-    brackets: bool,
 ) -> Plan:
     """Return the orders that bring an account from what it holds to its targets.
 
@@ -155,9 +155,6 @@ def plan_orders(
         What open orders will still buy and sell, by ticker; see `pending_shares`.
     sizes
         Smallest value of an order, and what its number of shares is a multiple of.
-    brackets
-        Whether to plan a stop and a limit for each position. It takes a broker for whom the trade of one of the two
-        cancels the other.
     """
     plan = Plan()
     sales: list[PlannedOrder] = []
@@ -173,13 +170,9 @@ def plan_orders(
         assert quote is not None  # noqa: S101 - otherwise there is a problem
         goal = _goal(target, quote, own, equity, sizes.step, allow_short=settings.allow_short)
         waiting = pending.get(target.ticker, Pending())
-        change = goal - own - waiting.buying + waiting.selling
-        if not settings.allow_short and -change > (most := max(own - waiting.selling, ZERO)):
-            plan.left_out[target.ticker] = (
-                f"An open order still buys {_shown(waiting.buying)} shares, which are not wanted any more: cancel it "
-                "with `pm trade cancel`."
-            )
-            change = -most
+        change, note = _change(goal, own, waiting, allow_short=settings.allow_short)
+        if note is not None:
+            plan.left_out[target.ticker] = note
         value = abs(Fraction(change)) * quote.base_price
         if change and (value >= sizes.smallest_value or (goal == 0 and waiting == Pending())):
             side = Side.BUY if change > 0 else Side.SELL
@@ -193,8 +186,7 @@ def plan_orders(
                 target.ticker,
                 f"The difference from the target, {_shown(change)} shares, is worth less than portfolio.minimum_order.",
             )
-        if brackets:
-            pairs += _bracket(target, min(own, goal), own, quote)
+        pairs += _bracket(target, min(own, goal), own, quote)
     if equity.is_nan():
         return plan  # without purchases: each target has its problem
     available = Fraction(cash) + sum((_cash(order, settings) for order in sales), Fraction(0))
@@ -240,6 +232,19 @@ def _goal(target: Target, quote: Quote, own: Decimal, equity: Decimal, step: Dec
         return goal
     # A holding that is not a multiple of the lot is left as it is if it is the target, rounded.
     return own if abs(exact - own) < step and abs(exact - own) < abs(exact - goal) else goal
+
+
+def _change(goal: Decimal, own: Decimal, waiting: Pending, *, allow_short: bool) -> tuple[Decimal, str | None]:
+    """Return the number of shares to buy (positive) or sell, and a remark if more would have to be sold than there are.
+
+    Where no position may be short, no more is sold than is held and not being sold already.
+    """
+    change = goal - own - waiting.buying + waiting.selling
+    most = max(own - waiting.selling, ZERO)
+    if allow_short or -change <= most:
+        return change, None
+    shares = _shown(waiting.buying)
+    return -most, f"An open order still buys {shares} shares that are not wanted any more: see `pm trade cancel`."
 
 
 def _bracket(target: Target, shares: Decimal, own: Decimal, quote: Quote) -> list[PlannedOrder]:

@@ -155,10 +155,10 @@ def settle_forgotten(ledger: Ledger, broker: Broker, account: str, *, now: datet
     """
     sent_at, ended = _sent_at(ledger, account), 0
     for order in ledger.open_orders(account):
-        if order.state == OrderState.UNKNOWN and _is_forgotten(broker, now - sent_at[order.order_id]):
-            if broker.find(order.order_id) is None:
-                detail = "the broker does not tell of it any more, and positions were compared"
-                ended += ledger.order_event(order.order_id, OrderState.EXPIRED, detail=detail)
+        is_old = order.state == OrderState.UNKNOWN and _is_forgotten(broker, now - sent_at[order.order_id])
+        if is_old and broker.find(order.order_id) is None:
+            detail = "the broker does not tell of it any more, and positions were compared"
+            ended += ledger.order_event(order.order_id, OrderState.EXPIRED, detail=detail)
     return ended
 
 

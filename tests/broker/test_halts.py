@@ -53,6 +53,7 @@ class Recorder:
     """A broker that answers in several ways, and says which orders reached it after a look that came after a halt."""
 
     name = "recorder"
+    remembers: timedelta | None = None
 
     def __init__(self, moments: Moments, generator: random.Random) -> None:
         self._moments, self._generator = moments, generator

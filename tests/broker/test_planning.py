@@ -26,7 +26,7 @@ QUOTES = {name: Quote(D(price), DAY, "USD", D(1)) for name, price in (("AAA", 50
 def plan(targets: list[Target], held: dict[str, Decimal] | None = None, **values: Any) -> Plan:  # noqa: ANN401 - arguments of the function under test
     known: dict[str, Any] = {
         "cash": D(10_000), "equity": D(10_000), "pending": {}, "settings": SETTINGS,
-        "sizes": OrderSizes(100.0, D(1)), "brackets": False,
+        "sizes": OrderSizes(100.0, D(1)),
     }  # fmt: skip
     return plan_orders(targets, held or {}, QUOTES, **known | values)
 
@@ -105,7 +105,7 @@ def test_a_purchase_that_is_not_wanted_any_more_is_told() -> None:
 
 
 def test_a_bracket_is_a_pair() -> None:
-    made = plan([Target("AAA", 0.5, 100.0, stop=45.0, profit=60.0)], {"AAA": D(100)}, brackets=True)
+    made = plan([Target("AAA", 0.5, 100.0, stop=45.0, profit=60.0)], {"AAA": D(100)})
     assert [(order.order_type.value, order.pair) for order in made.orders] == [
         ("stop", "bracket AAA"), ("limit", "bracket AAA"),
     ]  # fmt: skip

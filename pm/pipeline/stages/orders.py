@@ -111,7 +111,7 @@ def _plan(night: Night, account: str) -> None:
         night.notes.append(f"Account {account} cannot be valued, since there is no close of {', '.join(unknown)}.")
     quotes = {ticker: quote for ticker in targets if (quote := prices.quote(ticker, book)) is not None}
     plan = plan_orders(
-        [_target(row, signals.get(ticker)) for ticker, row in targets.items()],
+        [_target(row, signals.get(ticker), brackets=is_paper and settings.brackets) for ticker, row in targets.items()],
         book.positions(),
         quotes,
         cash=book.cash,
@@ -122,7 +122,6 @@ def _plan(night: Night, account: str) -> None:
             context.settings.portfolio.minimum_order,
             SMALLEST_FRACTION if book.fractional else Decimal(context.settings.portfolio.lot),
         ),
-        brackets=is_paper and settings.brackets,
     )
     numbers: dict[tuple[str, str, str], int] = defaultdict(int)
     for planned in plan.orders:
@@ -162,13 +161,14 @@ def _end_old_plans(night: Night, account: str, *, is_paper: bool) -> None:
             night.ledger.order_event(order.order_id, OrderState.CANCELLED, detail="replaced by the plan of a later run")
 
 
-def _target(row: dict[str, Any], signal: dict[str, Any] | None) -> Target:
+def _target(row: dict[str, Any], signal: dict[str, Any] | None, *, brackets: bool) -> Target:
+    bracket = signal if brackets and signal is not None else {}
     return Target(
         row["ticker"],
         float("nan") if row["weight"] is None else row["weight"],
         row["shares"],
-        None if signal is None else signal["stop"],
-        None if signal is None else signal["target"],
+        bracket.get("stop"),
+        bracket.get("target"),
     )
 
 
