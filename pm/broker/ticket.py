@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal  # noqa: TC003 - a field's type
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from pm.broker.base import BrokerFill
 from pm.errors import InputError
 from pm.ledger.book import event_id
 from pm.ledger.money import ZERO, decimal_of, money, price, quantity
@@ -34,7 +34,12 @@ class TicketLine:
     """A line of a file of fills: where it is in the file, and the trade."""
 
     where: str
-    fill: BrokerFill
+    fill_id: str
+    order_id: str
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+    date: date
 
 
 def write_ticket(orders: Sequence[OrderRequest]) -> str:
@@ -91,12 +96,5 @@ def read_fills(file: Path) -> list[TicketLine]:
         if shares <= ZERO or paid <= ZERO or fee < ZERO:
             raise InputError("A number of the fill is impossible.", where=where, hint="shares and price are above 0")
         name = cells.get("fill_id") or event_id(cells["order_id"], shares, paid, day)
-        found.append(
-            TicketLine(
-                where,
-                BrokerFill(
-                    name, cells["order_id"], "", cells.get("ticker", ""), cells.get("side", ""), shares, paid, fee, day
-                ),
-            )
-        )
+        found.append(TicketLine(where, name, cells["order_id"], shares, paid, fee, day))
     return found

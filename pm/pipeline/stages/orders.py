@@ -14,7 +14,7 @@ from pm.broker.planning import OrderSizes, Target, pending_shares, plan_orders
 from pm.ledger.orders import order_id
 from pm.pipeline.holdings import LEDGER_VIEWS, is_look
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.trading import equity_of, is_halted, new_rows, prices_of, read_ledger
+from pm.pipeline.trading import equity_of, halt_sign, is_halted, new_rows, prices_of, read_ledger
 from pm.pipeline.trading_day import Night
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Result
@@ -181,10 +181,8 @@ def _add_head(night: Night) -> None:
 
 def _depends(context: Context) -> list[object]:
     """Return what the plan depends on besides tables: the request, and whether trading is halted."""
-    from pm.broker.halts import file_says_halt
-
     newest = context.known_rows("SELECT arg_max(action, sequence) AS action FROM halts")[0]["action"]
-    return [scope(context), newest == "halt", file_says_halt(context.workspace.root)]
+    return [scope(context), newest == "halt", halt_sign(context.workspace.root, context.lake.location) is not None]
 
 
 STAGE = Stage(

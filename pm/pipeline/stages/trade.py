@@ -21,8 +21,10 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.trading import is_halted, ledger_day, new_rows, prices_of, rates_of, read_ledger
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
+from pm.sessions import day_at
 from pm.settings.keys import load_keys
 from pm.settings.process import live_account
+from pm.sources.symbols import exchange_code, exchange_suffix
 from pm.tables.ledger import CHAINED_TABLES, ORDER_EVENTS
 from pm.tables.quality import BARS
 from pm.tables.sources import UNIVERSE
@@ -30,6 +32,7 @@ from pm.tables.vocabulary import BrokerName, OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import date, datetime
     from pathlib import Path
 
     from pm.broker.base import Broker, BrokerAccount
@@ -40,6 +43,8 @@ __all__ = ["accepting", "cancelling", "reading_fills", "reconciling", "sending",
 
 _TICKETS = "tickets"
 """Folder of the workspace for lists of orders."""
+_SHOWN = 10
+"""Largest number of differences that an error lists."""
 
 
 def _stage(compute: Callable[[Context], Result | Iterator[Result]], *, network: bool = True) -> Stage:
@@ -244,42 +249,86 @@ def _sync(context: Context, *, account: str | None) -> Iterator[Result]:
     name = row["account"]
     broker, _ = _open(context, row)
     currencies = {order.row["currency"] for order in ledger.orders.values() if order.row["account"] == name}
-    rates = rates_of(context, row["currency"], currencies)
+    rates, settings = rates_of(context, row["currency"], currencies), context.settings.broker
+    problems: list[str] = []
+    differences: list[str] = []
     try:
-        steps = sync_orders(ledger, broker, name, now=utc_now(), rate=rates.rate, settings=context.settings.broker)
+        steps = sync_orders(
+            ledger, broker, name, now=utc_now(), rate=rates.rate, day_of=_session_days(context), settings=settings,
+            problems=problems,
+        )  # fmt: skip
         for result in _committing(ledger, steps):
             if result.summary:
                 context.notify(result.summary)
             yield result
+        if problems:
+            differences = compare(ledger, name, broker.account(), settings, _known_tickers(context, ledger))
     finally:
         broker.close()
+    for problem in problems:
+        context.notify(f"not recorded: {problem}")
     yield Result(_drained(ledger), _counted(ledger, name))
+    if differences:
+        raise _differing(name, differences)
+
+
+def _session_days(context: Context) -> Callable[[str, datetime], date]:
+    """Return the function that tells the session of a ticker at a time in UTC: the day at its exchange.
+
+    Where the exchange is not known, that of New York counts for dollars, and the day in UTC for any other currency.
+    """
+    told = {row["ticker"]: row for row in context.read(UNIVERSE).iter_rows(named=True)}
+    exchange_of = context.settings.sources.exchanges.exchange_of
+
+    def day_of(ticker: str, moment: datetime) -> date:
+        row = told.get(ticker, {})
+        exchange = exchange_of(ticker, row.get("source") or "") or exchange_code(row.get("exchange"))
+        if exchange is None and (row.get("currency") or "USD") == "USD" and not exchange_suffix(ticker):
+            exchange = "XNYS"
+        return day_at(exchange, moment)
+
+    return day_of
+
+
+def _known_tickers(context: Context, ledger: Ledger) -> set[str]:
+    """Return the tickers of the watch list and of all orders, as the lake spells them."""
+    return {*context.read(UNIVERSE)["ticker"], *(order.row["ticker"] for order in ledger.orders.values())}
+
+
+def _differing(account: str, differences: Sequence[str]) -> HaltedError:
+    lines = [f"  - {difference}" for difference in differences[:_SHOWN]]
+    if len(differences) > _SHOWN:
+        lines.append(f"  … and {len(differences) - _SHOWN:,} more: view broker_differences")
+    return HaltedError(
+        "\n".join([f"Account {account} differs from its broker, and no order is sent until that is accepted.", *lines]),
+        where="table reconciliations",
+        hint='find out why; to bring the ledger to what the broker told: pm trade reconcile --accept --reason "…"',
+    )
 
 
 def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
     ledger, row = _account(context, account)
-    book = ledger.books[row["account"]]
     count = 0
     for line in read_fills(file):
-        order = ledger.orders.get(line.fill.order_id or "")
+        order = ledger.orders.get(line.order_id)
         if order is None or order.row["account"] != row["account"]:
             raise InputError(
-                f"There is no order {line.fill.order_id!r} in account {row['account']}.",
+                f"There is no order {line.order_id!r} in account {row['account']}.",
                 where=line.where,
                 hint="leave the column order_id as it was in the ticket",
             )
         currency = order.row["currency"]
         trade = Trade(
-            fill_id=line.fill.fill_id,
+            fill_id=line.fill_id,
             order_id=order.order_id,
             ticker=order.row["ticker"],
             side=order.row["side"],
-            shares=line.fill.quantity,
-            price=line.fill.price,
+            shares=line.quantity,
+            price=line.price,
             currency=currency,
-            commission=line.fill.commission or book.cash * 0,
-            rate=rates_of(context, row["currency"], {currency}).rate(currency, line.fill.date),
-            date=line.fill.date,
+            commission=line.commission,
+            rate=rates_of(context, row["currency"], {currency}).rate(currency, line.date),
+            date=line.date,
             source=BrokerName.TICKET.value,
         )
         try:
@@ -298,8 +347,12 @@ def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
         broker.close()
     if ended:
         context.notify(f"{plural(ended, 'order')} of which the broker does not tell any more: taken as ended")
-    count = compare(ledger, row["account"], told, context.settings.broker)
-    yield Result(_drained(ledger), plural(count, "difference") if count else "the ledger and the broker agree")
+    differences = compare(ledger, row["account"], told, context.settings.broker, _known_tickers(context, ledger))
+    if not differences:
+        yield Result(_drained(ledger), "the ledger and the broker agree")
+        return
+    yield Result(_drained(ledger), plural(len(differences), "difference"))
+    raise _differing(row["account"], differences)
 
 
 def _accept(context: Context, *, account: str | None, reason: str, person: str) -> Result:
