@@ -48,16 +48,16 @@ def compare(
     for held in sorted(ours.keys() | theirs.keys()):
         own, other = ours.get(held, ZERO), theirs.get(held, ZERO)
         rows.append((held, own, other, own == other))
-    for ticker, own, other, matches in rows:
-        what = "cash" if ticker is None else f"shares of {ticker}"
+    for name, own, other, matches in rows:
+        what = "cash" if name is None else f"shares of {name}"
         detail = None if matches else f"{what}: {own.normalize():f} in the ledger, {other.normalize():f} at the broker"
         ledger.add_comparison(
-            account=account, ticker=ticker, ledger_value=own, broker_value=other, matches=matches, accepted=False,
+            account=account, ticker=name, ledger_value=own, broker_value=other, matches=matches, accepted=False,
             detail=detail,
         )  # fmt: skip
         differences += [] if detail is None else [detail]
     if differences:
-        ledger.halt(HaltCause.RECONCILIATION, f"Account {account} differs from its broker.")
+        ledger.halt(HaltCause.RECONCILIATION, f"Account {account} differs from its broker.", account=account)
     return differences
 
 
@@ -67,7 +67,7 @@ def accept_differences(
     """Bring the ledger to what the broker told in the newest reconciliation, and return the number of differences.
 
     Cash is corrected by an event of its own; shares are taken over, or given up, at the last close, so that neither has
-    a gain. A halt that the reconciliation set ends.
+    a gain. The halt that the reconciliation set ends; others stay.
 
     Parameters
     ----------
@@ -91,7 +91,5 @@ def accept_differences(
             account=account, ticker=row["ticker"], ledger_value=row["broker_value"], broker_value=row["broker_value"],
             matches=True, accepted=True, detail=reason,
         )  # fmt: skip
-    halt = ledger.halt_row
-    if halt is not None and halt["cause"] == HaltCause.RECONCILIATION:
-        ledger.resume(reason, person=person)
+    ledger.resume(reason, person=person, cause=HaltCause.RECONCILIATION, account=account)
     return len(found)

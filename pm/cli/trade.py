@@ -211,6 +211,5 @@ def _print_halt(context: typer.Context, lake: Lake) -> None:
 
     if (why := halt_sign(open_workspace(context)[0].root, lake.location)) is not None:
         print_lines(f"Trading is halted: {why[:1].lower()}{why[1:]}")
-    rows = lake.select_rows("halts", order=("sequence",), descending=("sequence",), limit=1)
-    if rows and rows[0]["action"] == "halt":
-        print_lines(f"Trading is halted ({rows[0]['cause']}): {rows[0]['reason']}")
+    for row in lake.select_rows("active_halts", order=("sequence",)):
+        print_lines(f"Trading is halted ({row['cause']}): {row['reason']}")

@@ -57,8 +57,7 @@ def is_halted(context: Context, ledger: Ledger) -> str | None:
     """
     if (why := halt_sign(context.workspace.root, context.lake.location)) is not None:
         return why
-    row = ledger.halt_row
-    return None if row is None else f"{row['reason']} ({row['cause']})"
+    return "; ".join(f"{row['reason']} ({row['cause']})" for row in ledger.halts) or None
 
 
 def halt_sign(workspace: Path, location: LakeLocation) -> str | None:

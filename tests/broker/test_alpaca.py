@@ -214,7 +214,7 @@ def test_rejects_in_a_row_stop_trading(server: AlpacaServer, broker: Alpaca) -> 
         desk.plan("BAD", "1")
 
     def halted() -> str | None:
-        return None if desk.ledger.halt_row is None else "halted"
+        return None if not desk.ledger.halts else "halted"
 
     desk.send(broker, halted)
     states = [order.state for order in desk.ledger.orders.values()]
@@ -228,11 +228,11 @@ def test_a_difference_is_found_and_accepted(server: AlpacaServer, broker: Alpaca
     server.positions = {"AAA": 3.0}
     assert len(compare(desk.ledger, "main", broker.account(), SETTINGS)) == 2
     assert {row["ticker"] for row in desk.ledger.differences("main")} == {None, "AAA"}
-    assert desk.ledger.halt_row is not None
+    assert desk.ledger.halts
     quotes = {"AAA": Quote(D(50), DAY, "USD", D(1))}
     assert accept_differences(desk.ledger, "main", day=DAY, quotes=quotes, reason="moved", person="me") == 2
     assert desk.ledger.differences("main") == []
-    assert desk.ledger.halt_row is None
+    assert not desk.ledger.halts
     assert desk.ledger.books["main"].cash == 100_000
     assert desk.ledger.books["main"].shares("AAA") == 3
     assert len(compare(desk.ledger, "main", broker.account(), SETTINGS)) == 0

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from pm.errors import InputError, UnknownTickerError
 from pm.ledger.book import event_id
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.trading import ledger_day, new_rows, prices_of, rates_of, read_ledger
+from pm.pipeline.trading import halt_sign, ledger_day, new_rows, prices_of, rates_of, read_ledger
 from pm.pipeline.writes import Result
 from pm.plural import plural
+from pm.portfolio.held import MODEL
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.quality import BARS
+from pm.tables.risk import proposed
 from pm.tables.sources import UNIVERSE
 from pm.tables.vocabulary import BrokerName, CashKind, HaltCause
 
@@ -86,6 +88,12 @@ def resuming(reason: str, person: str) -> Stage:
 
 def _open(context: Context, *, new: NewAccount) -> Result:
     ledger = read_ledger(context)
+    if new.name == MODEL or new.name.endswith(proposed("")):
+        raise InputError(
+            f"An account cannot be named {new.name!r}, as portfolios without an account are.",
+            where="--name",
+            hint="choose another name",
+        )
     if new.cash < 0:
         raise InputError("An account cannot be opened with negative cash.", where="--cash", hint="name 0 or more")
     ledger.open_account(
@@ -204,5 +212,9 @@ def _halt(context: Context, *, reason: str, person: str) -> Result:
 
 def _resume(context: Context, *, reason: str, person: str) -> Result:
     ledger = read_ledger(context)
-    ledger.resume(reason, person=person)
+    sign = halt_sign(context.workspace.root, context.lake.location)
+    if sign is not None:
+        ledger.halt(HaltCause.HAND, sign)  # so that what ends here is on record
+    if not ledger.resume(reason, person=person):
+        return Result([], "trading is not halted")
     return Result(new_rows(ledger), "trading goes on")

@@ -20,7 +20,7 @@ from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Result
 from pm.plural import plural
 from pm.portfolio.shares import SMALLEST_FRACTION
-from pm.tables.ledger import CHAINED_TABLES
+from pm.tables.ledger import CHAINED_TABLES, HALTS
 from pm.tables.portfolio import TARGETS
 from pm.tables.risk import LIMIT_EVENTS, proposed
 from pm.tables.signals import SIGNALS
@@ -42,6 +42,8 @@ def _compute(context: Context) -> Result:
     if not ledger.accounts:
         return Result([], "no account; open one with pm account open")
     night = Night(context, ledger, watch_list(context).as_of)
+    if (sign := halt_sign(context.workspace.root, context.lake.location)) is not None:
+        ledger.halt(HaltCause.HAND, sign)
     _look_for_halts(night)
     halted = is_halted(context, ledger)
     if halted is None and context.settings.broker.plan:
@@ -72,17 +74,14 @@ def _look_for_halts(night: Night) -> None:
     )
     for row in events.iter_rows(named=True):
         cause = HaltCause.DRAWDOWN if row["limit_name"] == LimitName.DRAWDOWN else HaltCause.LIMIT
-        reason = f"{row['portfolio']}: {row['detail']}"
+        reason = f"{row['portfolio']} on {night.as_of}: {row['detail']}"
         if _is_new(night.ledger, reason) and night.ledger.halt(cause, reason, account=names[row["portfolio"]]):
             night.notes.append(f"Trading is halted: {reason}")
 
 
 def _is_new(ledger: Ledger, reason: str) -> bool:
-    """Return whether what a limit found was not answered by a person already, who ended a halt for the very same."""
-    from pm.tables.ledger import HALTS
-
-    halts = sorted(ledger.rows[HALTS.qualified], key=lambda row: row["sequence"])
-    return not (len(halts) > 1 and halts[-1]["action"] == "resume" and halts[-2]["reason"] == reason)
+    """Return whether what a limit found that night did not set a halt before, which a person may have ended since."""
+    return all(row["reason"] != reason for row in ledger.rows[HALTS.qualified])
 
 
 # -- orders ------------------------------------------------------------------------------------------------------------
@@ -181,8 +180,8 @@ def _add_head(night: Night) -> None:
 
 def _depends(context: Context) -> list[object]:
     """Return what the plan depends on besides tables: the request, and whether trading is halted."""
-    newest = context.known_rows("SELECT arg_max(action, sequence) AS action FROM halts")[0]["action"]
-    return [scope(context), newest == "halt", halt_sign(context.workspace.root, context.lake.location) is not None]
+    halted = context.known_rows("SELECT count(*) > 0 AS halted FROM active_halts")[0]["halted"]
+    return [scope(context), halted, halt_sign(context.workspace.root, context.lake.location) is not None]
 
 
 STAGE = Stage(
@@ -190,7 +189,7 @@ STAGE = Stage(
     _compute,
     reads=(*WATCH_LIST_TABLES, SIGNALS, TARGETS, LIMIT_EVENTS),
     writes=CHAINED_TABLES,
-    views=LEDGER_VIEWS,
+    views=(*LEDGER_VIEWS, "active_halts"),
     sections=("broker", "portfolio.minimum_order", "portfolio.lot"),
     depends=_depends,
 )
