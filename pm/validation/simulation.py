@@ -11,9 +11,9 @@ import numpy as np
 from pm.compiled import compiled
 
 if TYPE_CHECKING:
-    from pm.typing import FloatArray, IntArray
+    from pm.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["SimulatedPortfolio", "Trades", "simulate_portfolio"]
+__all__ = ["Positions", "SimulatedPortfolio", "Trades", "simulate_portfolio", "stopped_sessions"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,30 @@ class Trades:
 
 
 @dataclass(frozen=True)
+class Positions:
+    """What a portfolio holds: cash, the number of shares of each ticker, and the price by which each is valued.
+
+    Attributes
+    ----------
+    cash
+        Cash.
+    shares
+        Number of shares, negative for a short position, shape (tickers,).
+    prices
+        Last price of each ticker; 0 before it has one. Shape (tickers,).
+    """
+
+    cash: float
+    shares: FloatArray
+    prices: FloatArray
+
+    @property
+    def equity(self) -> float:
+        """Value of all that is held."""
+        return self.cash + float(self.shares @ self.prices)
+
+
+@dataclass(frozen=True)
 class SimulatedPortfolio:
     """What a simulated portfolio was worth.
 
@@ -58,6 +82,8 @@ class SimulatedPortfolio:
         Value of the positions at each close, shorts negative, shape (sessions,).
     trades
         All trades.
+    end
+        What is held after the last session.
     """
 
     equity: FloatArray
@@ -65,24 +91,27 @@ class SimulatedPortfolio:
     traded: FloatArray
     invested: FloatArray
     trades: Trades
+    end: Positions
 
 
-def simulate_portfolio(
+def simulate_portfolio(  # noqa: PLR0913 - a market, targets, and what trades cost
     fills: FloatArray,
     closes: FloatArray,
     decisions: IntArray,
-    weights: FloatArray,
+    targets: FloatArray,
     *,
-    cash: float,
+    start: Positions | float,
     cost: float,
-    lot: float = 0.0,
+    lot: FloatArray | float = 0.0,
+    in_shares: bool = False,
+    stopped: BoolArray | None = None,
+    deposits: FloatArray | None = None,
 ) -> SimulatedPortfolio:
-    """Simulate a portfolio that is traded to weights on some sessions, and left alone between them.
+    """Simulate a portfolio that is traded to targets on some sessions, and left alone between them.
 
     On a session of a decision the portfolio is valued at the prices at which it trades. Then each ticker is traded to
-    its weight of that value: sales first, then purchases from the smallest to the largest, each made smaller if cash
-    and cost do not suffice. A ticker without a price to trade at keeps its position, valued at its last close. After
-    its last bar a ticker is sold at its last close, since it trades no more.
+    its target: sales first, then purchases from the smallest to the largest, each made smaller if cash and cost do not
+    suffice. A ticker without a price to trade at keeps its position, valued at its last close.
 
     Parameters
     ----------
@@ -90,110 +119,141 @@ def simulate_portfolio(
         Prices at which orders of a session are filled, such as its opens; NaN where the ticker does not trade. Shape
         (sessions, tickers).
     closes
-        Closes by which positions are valued; NaN where there is no bar. A ticker whose last bar is before the last
-        session is sold at the close of its last bar.
+        Closes by which positions are valued; NaN where there is no bar.
     decisions
         Rows of the sessions on which the portfolio is traded, ascending, shape (decisions,).
-    weights
-        Target weights of each decision, shape (decisions, tickers). NaN leaves the position of a ticker as it is.
-    cash
-        Cash to begin with.
+    targets
+        Target of each ticker at each decision, shape (decisions, tickers): a weight of the value of the portfolio, or a
+        number of shares. NaN leaves the position of a ticker as it is.
+    start
+        What is held before the first session, or the cash if that is all.
     cost
         Cost of a trade as a share of the value traded.
     lot
-        Number of shares of which positions are multiples, such as 1 for whole shares; 0 for any fraction.
+        Number of shares of which positions that are traded to weights, and purchases that are made smaller, are
+        multiples: 1 for whole shares, 0 for any fraction. One for all tickers, or shape (tickers,).
+    in_shares
+        Whether targets are numbers of shares.
+    stopped
+        Sessions at whose end a position is sold at the ticker's last close, since it trades no more, shape (sessions,
+        tickers); None for none.
+    deposits
+        Cash paid in before each session, negative if taken out, shape (sessions,); None for none.
 
     Notes
     -----
-    With fractions the result equals that of vectorbt's `Portfolio.from_orders` with target percentages, shared cash and
-    the automatic call sequence.
+    With weights and fractions the result equals that of vectorbt's `Portfolio.from_orders` with target percentages,
+    shared cash and the automatic call sequence.
     """
     sessions, tickers = closes.shape
-    room = len(decisions) * tickers + tickers
+    if not isinstance(start, Positions):
+        start = Positions(float(start), np.zeros(tickers), np.zeros(tickers))
+    held, last = start.shares.astype(np.float64), start.prices.astype(np.float64)
+    ends = np.zeros((sessions, tickers), dtype=np.bool_) if stopped is None else stopped
+    flows = np.zeros(sessions) if deposits is None else deposits
+    room = len(decisions) * tickers + int(ends.sum())
     equity, costs, traded, invested = (np.zeros(sessions) for _ in range(4))
     rows, columns, closing = (np.zeros(room, dtype=np.int64) for _ in range(3))
     quantities, prices, paid = (np.zeros(room) for _ in range(3))
+    cash = np.array([start.cash])
     count = _simulate(
         np.ascontiguousarray(fills, dtype=np.float64), np.ascontiguousarray(closes, dtype=np.float64),
-        np.ascontiguousarray(decisions, dtype=np.int64), np.ascontiguousarray(weights, dtype=np.float64),
-        _last_rows(closes), float(cash), float(cost), float(lot),
+        np.ascontiguousarray(decisions, dtype=np.int64), np.ascontiguousarray(targets, dtype=np.float64),
+        np.ascontiguousarray(ends), np.ascontiguousarray(flows, dtype=np.float64), float(cost),
+        np.ascontiguousarray(np.broadcast_to(np.asarray(lot, dtype=np.float64), (tickers,))), in_shares,
+        cash, held, last,
         equity, costs, traded, invested, rows, columns, closing, quantities, prices, paid,
     )  # fmt: skip
     made = Trades(rows[:count], columns[:count], quantities[:count], prices[:count], paid[:count], closing[:count])
-    return SimulatedPortfolio(equity, costs, traded, invested, made)
+    return SimulatedPortfolio(equity, costs, traded, invested, made, Positions(float(cash[0]), held, last))
 
 
-def _last_rows(closes: FloatArray) -> IntArray:
-    """Return the row of each ticker's last close; −1 for a ticker without any."""
+def stopped_sessions(days: IntArray, closes: FloatArray, *, max_age_days: int) -> BoolArray:
+    """Return the sessions on which a ticker is found to trade no more, shape (sessions, tickers).
+
+    It is the first session that is more than `max_age_days` after the ticker's last bar: nothing is taken from what
+    comes later, so that a ticker that trades again after a longer pause was sold in between.
+
+    Parameters
+    ----------
+    days
+        Number of the day of each session.
+    closes
+        Closes; NaN where there is no bar.
+    """
     present = np.isfinite(closes)
-    last = len(closes) - 1 - present[::-1].argmax(axis=0)
-    return np.where(present.any(axis=0), last, -1).astype(np.int64)
+    newest = np.maximum.accumulate(np.where(present, days[:, np.newaxis], np.iinfo(np.int64).min // 2), axis=0)
+    late = (days[:, np.newaxis] - newest > max_age_days) & (newest >= days[0])
+    return np.asarray(late & ~np.vstack([np.zeros((1, closes.shape[1]), dtype=np.bool_), late[:-1]]))
 
 
 @compiled
 def _simulate(  # noqa: PLR0913, PLR0915, PLR0917, C901, PLR0912 - a compiled loop over plain arrays
-    fills: FloatArray, closes: FloatArray, decisions: IntArray, weights: FloatArray, last: IntArray,
-    cash: float, cost: float, lot: float,
+    fills: FloatArray, closes: FloatArray, decisions: IntArray, targets: FloatArray,
+    stopped: BoolArray, deposits: FloatArray, cost: float, lot: FloatArray, in_shares: bool,
+    cash: FloatArray, held: FloatArray, price: FloatArray,
     equity: FloatArray, costs: FloatArray, traded: FloatArray, invested: FloatArray,
     rows: IntArray, columns: IntArray, closing: IntArray, quantities: FloatArray, prices: FloatArray, paid: FloatArray,
 ) -> int:  # fmt: skip
-    """Fill the arrays of a simulation, and return the number of trades."""
+    """Fill the arrays of a simulation, bring cash, positions and prices up to date, and return the number of trades."""
     sessions, tickers = closes.shape
-    held = np.zeros(tickers)
-    price = np.zeros(tickers)  # at which a position is valued
+    wanted = np.zeros(tickers)  # number of shares to hold
     change = np.zeros(tickers)  # value to buy, or to sell if negative
     count = 0
     decision = 0
     for row in range(sessions):
+        cash[0] += deposits[row]
         if decision < len(decisions) and decisions[decision] == row:
-            value = cash
-            for place in range(tickers):
-                if held[place] != 0.0:
-                    at = fills[row, place]
-                    value += held[place] * (price[place] if math.isnan(at) else at)
-            wanted = 0.0
+            value = cash[0]
+            if not in_shares:
+                for place in range(tickers):
+                    if held[place] != 0.0:
+                        at = fills[row, place]
+                        value += held[place] * (price[place] if math.isnan(at) else at)
+            needed = 0.0
             for place in range(tickers):
                 change[place] = 0.0
                 at = fills[row, place]
-                weight = weights[decision, place]
-                if not (math.isnan(at) or math.isnan(weight)):
-                    target = weight * value / at
-                    if lot > 0.0:
-                        target = np.trunc(target / lot + (1e-9 if target >= 0.0 else -1e-9)) * lot
+                target = targets[decision, place]
+                if not (math.isnan(at) or math.isnan(target)):
+                    if not in_shares:
+                        target = target * value / at
+                        if lot[place] > 0.0:
+                            rounding = 1e-9 if target >= 0.0 else -1e-9
+                            target = np.trunc(target / lot[place] + rounding) * lot[place]
+                    wanted[place] = target
                     change[place] = (target - held[place]) * at
                     if change[place] > 0.0:
-                        wanted += change[place]
+                        needed += change[place]
             for place in range(tickers):
                 if change[place] < 0.0:
                     at = fills[row, place]
                     fee = -change[place] * cost
-                    cash += -change[place] - fee
-                    held[place] += change[place] / at
-                    if lot > 0.0:
-                        held[place] = np.rint(held[place] / lot) * lot
+                    cash[0] += -change[place] - fee
                     costs[row] += fee
                     traded[row] -= change[place]
                     rows[count], columns[count], closing[count] = row, place, 0
-                    quantities[count], prices[count], paid[count] = change[place] / at, at, fee
+                    quantities[count], prices[count], paid[count] = wanted[place] - held[place], at, fee
                     count += 1
+                    held[place] = wanted[place]
             # In the order of their values, if there is not cash enough for all.
-            scarce = wanted * (1.0 + cost) > cash
+            scarce = needed * (1.0 + cost) > cash[0]
             order = np.argsort(change) if scarce else np.arange(tickers)
             for turn in range(tickers):
                 place = order[turn]
                 if change[place] > 0.0:
                     at = fills[row, place]
-                    size = change[place] / at
-                    if scarce and size * at * (1.0 + cost) > cash:
-                        size = max(0.0, cash / (at * (1.0 + cost)))
-                        if lot > 0.0:
-                            size = np.floor(size / lot + 1e-9) * lot
+                    size = wanted[place] - held[place]
+                    is_whole = True
+                    if scarce and size * at * (1.0 + cost) > cash[0]:
+                        is_whole = False
+                        size = max(0.0, cash[0] / (at * (1.0 + cost)))
+                        if lot[place] > 0.0:
+                            size = np.floor(size / lot[place] + 1e-9) * lot[place]
                     if size > 0.0:
                         fee = size * at * cost
-                        cash -= size * at + fee
-                        held[place] += size
-                        if lot > 0.0:
-                            held[place] = np.rint(held[place] / lot) * lot
+                        cash[0] -= size * at + fee
+                        held[place] = wanted[place] if is_whole else held[place] + size
                         costs[row] += fee
                         traded[row] += size * at
                         rows[count], columns[count], closing[count] = row, place, 0
@@ -206,10 +266,10 @@ def _simulate(  # noqa: PLR0913, PLR0915, PLR0917, C901, PLR0912 - a compiled lo
             if not math.isnan(close):
                 price[place] = close
             if held[place] != 0.0:
-                if last[place] <= row < sessions - 1:
+                if stopped[row, place]:
                     worth = held[place] * price[place]
                     fee = abs(worth) * cost
-                    cash += worth - fee
+                    cash[0] += worth - fee
                     costs[row] += fee
                     traded[row] += abs(worth)
                     rows[count], columns[count], closing[count] = row, place, 1
@@ -219,5 +279,5 @@ def _simulate(  # noqa: PLR0913, PLR0915, PLR0917, C901, PLR0912 - a compiled lo
                 else:
                     total += held[place] * price[place]
         invested[row] = total
-        equity[row] = cash + total
+        equity[row] = cash[0] + total
     return count

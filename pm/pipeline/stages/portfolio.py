@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pm.exclusions import Exclusion, exclusions_frame
-from pm.pipeline.holdable import adjusted_prices, holdable_tickers, last_prices
+from pm.pipeline.holdable import holdable_tickers
 from pm.pipeline.holdings import (
     HELD_TABLES,
     HELD_VIEWS,
@@ -24,6 +24,7 @@ from pm.pipeline.watch_list import run_tickers, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import first_of, plural
 from pm.portfolio.held import MODEL
+from pm.portfolio.holdable import adjusted_prices, last_prices
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
@@ -34,8 +35,8 @@ from pm.tables.volatility import VOLATILITY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm.pipeline.holdable import Holdable
     from pm.portfolio.held import Held
+    from pm.portfolio.holdable import Holdable
     from pm.portfolio.market import Market
     from pm.portfolio.risk_limits import RiskLimits
     from pm.risk.joint_inputs import JointInputs
