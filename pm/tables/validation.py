@@ -25,7 +25,7 @@ TRIALS = Table(
         Column("state", TEXT, "'started', 'done', 'failed' or 'killed'; see docs/vocabulary.md."),
         Column("name", TEXT, "Name that the user gave it, or one made from its configuration."),
         Column("settings_hash", TEXT, "SHA-256 of the settings that its decisions depend on, costs and allocator too."),
-        Column("code_hash", TEXT, "Hash of the code and the libraries that computed it."),
+        Column("code_hash", TEXT, "Hash of the code, libraries and settings of its stage; see stage_events."),
         Column("universe_hash", TEXT, "SHA-256 of its tickers and the sources of their bars."),
         Column("allocator", TEXT, "Allocator of its weights; see config/portfolio.yml."),
         Column("tickers", INTEGER, "Number of tickers."),
@@ -57,6 +57,7 @@ TRIALS = Table(
         Column("previous_hash", TEXT, "Hash of the row before it in the chain; 64 zeros for the first."),
         Column("hash", TEXT, "SHA-256 of the hash of the row before it in the chain, and of this row."),
     ),
+    inlined_rows=100,
 )
 
 TRIAL_RETURNS = Table(
@@ -184,4 +185,5 @@ FORECAST_DATES = Table(
         Column("steps", TEXT, "Steps that were kept, in sessions ahead, separated by commas."),
         *STAMP,
     ),
+    inlined_rows=100,
 )
