@@ -51,6 +51,7 @@ __all__ = [
     "evaluate_history",
     "import_bars",
     "import_texts",
+    "judge_trials",
     "move_in_universe",
     "open_lake",
     "read_lake",
@@ -322,14 +323,21 @@ def backtest(
     Forecasts from past dates are committed as they are computed. If the command is interrupted, the next one computes
     only the others; what was interrupted stays a trial, which counts.
     """
-    from pm.pipeline.stages import check, land
+    from pm.pipeline.stages import check, judge_trials, land
     from pm.pipeline.stages.backtest import backtesting
     from pm.pipeline.stages.past_forecasts import forecasting_past
 
     check_request(lake, request)
     step = trial.step or settings.validation.step
-    stages = (land.STAGE, check.STAGE, forecasting_past(trial.first, step), backtesting(trial))
+    stages = (land.STAGE, check.STAGE, forecasting_past(trial.first, step), backtesting(trial), judge_trials.STAGE)
     return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.BACKTEST)
+
+
+def judge_trials(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer) -> RunResult:
+    """Judge all trials again, as after a change of `validation.prior_trials`."""
+    from pm.pipeline.stages.judge_trials import STAGE
+
+    return Runner(lake, settings, workspace, observer).run((STAGE,), Request(), kind=RunKind.BACKTEST)
 
 
 def backtest_risk(

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pm.sessions import SESSIONS_PER_YEAR
+
 if TYPE_CHECKING:
     from pm.typing import FloatArray
 
-__all__ = ["SESSIONS_A_YEAR", "Drawdown", "Performance", "deepest_drawdowns", "drawdowns", "performance"]
-
-SESSIONS_A_YEAR = 252
-"""Number of daily returns in a year."""
+__all__ = ["Drawdown", "Performance", "deepest_drawdowns", "drawdowns", "performance"]
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,8 @@ def performance(returns: FloatArray) -> Performance:
     if not n:
         return Performance(0, *(nan,) * 11)
     growth = float(np.prod(1 + returns))
-    annual = growth ** (SESSIONS_A_YEAR / n) - 1 if growth > 0 else -1.0
-    root = math.sqrt(SESSIONS_A_YEAR)
+    annual = growth ** (SESSIONS_PER_YEAR / n) - 1 if growth > 0 else -1.0
+    root = math.sqrt(SESSIONS_PER_YEAR)
     mean = float(returns.mean())
     deviation = float(returns.std(ddof=1)) if n > 1 else nan
     downside = math.sqrt(float((np.minimum(returns, 0.0) ** 2).mean()))

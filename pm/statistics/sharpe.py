@@ -145,7 +145,8 @@ def minimum_track_record(sharpe: Sharpe, *, null: float = 0.0, level: float = 0.
 def expected_maximum(count: float) -> float:
     """Return the approximate expected maximum of independent standard normal variables; 0 for one.
 
-    (1 − γ)·Φ⁻¹(1 − 1/N) + γ·Φ⁻¹(1 − 1/(N·e)), with Euler's constant γ.
+    (1 − γ)·Φ⁻¹(1 − 1/N) + γ·Φ⁻¹(1 − 1/(N·e)), with Euler's constant γ; 0 where that is negative, as it is for effective
+    numbers below 1.3.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def expected_maximum(count: float) -> float:
     if count <= 1:
         return 0.0
     largest = float(ndtri(1 - 1 / count))
-    return (1 - np.euler_gamma) * largest + np.euler_gamma * float(ndtri(1 - 1 / (count * math.e)))
+    return max(0.0, (1 - np.euler_gamma) * largest + np.euler_gamma * float(ndtri(1 - 1 / (count * math.e))))
 
 
 def deflated_sharpe(

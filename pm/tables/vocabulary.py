@@ -84,7 +84,10 @@ class RunKind(Vocabulary):
     RUN = "run", "Every stage, from landing bars to the report: `pm run`."
     IMPORT = "import", "Landing and checking bars from files: `pm import`."
     EVALUATE = "evaluate", "Forecasting from past dates: `pm evaluate`."
-    BACKTEST = "backtest", "Computing risk as of past dates: `pm risk backtest`."
+    BACKTEST = (
+        "backtest",
+        "Walking decisions over past dates, or computing risk as of them: `pm backtest`, `pm risk backtest`.",
+    )
     POLICY = "policy", "Training a policy of the mSSA-CP forecaster: `pm policy train`."
     ACTIONS = "actions", "Telling dividends and splits: `pm actions add`, `pm actions import` and `pm actions remove`."
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pm.typing import BoolArray, FloatArray
 
-__all__ = ["Snooping", "block_length", "superior_ability"]
+__all__ = ["Snooping", "block_length", "sharpe_interval", "superior_ability"]
 
 MIN_OBSERVATIONS = 30
 """Minimum number of returns for a bootstrap."""
@@ -88,3 +88,38 @@ def block_length(excess: FloatArray) -> float:
     found = optimal_block_length(excess)["stationary"].to_numpy()
     longest = float(np.nanmax(found, initial=1.0))
     return min(max(1.0, longest if math.isfinite(longest) else 1.0), len(excess) / 3)
+
+
+def sharpe_interval(
+    excess: FloatArray, block: float, *, level: float = 0.95, reps: int = 1000, seed: int
+) -> tuple[float, float]:
+    """Return the ends of an interval of the Sharpe ratio per observation, by the stationary bootstrap.
+
+    They are quantiles of the ratios of the samples (percentile method).
+
+    Parameters
+    ----------
+    excess
+        Returns over the benchmark, shape (observations,).
+    block
+        Mean length of a block.
+    level
+        Probability that the interval holds.
+    reps
+        Number of bootstrap samples.
+    seed
+        Random seed.
+
+    References
+    ----------
+    Politis, D. and Romano, J. (1994), The stationary bootstrap, Journal of the American Statistical Association 89.
+    """
+    from arch.bootstrap import StationaryBootstrap
+
+    def ratio(sample: FloatArray) -> FloatArray:
+        deviation = float(sample.std(ddof=1))
+        return np.array([float(sample.mean()) / deviation if deviation > 0 else np.nan])
+
+    samples = StationaryBootstrap(max(1, round(block)), excess, seed=seed).apply(ratio, reps)[:, 0]
+    low, high = np.nanquantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

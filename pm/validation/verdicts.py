@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pm.plural import plural
+from pm.sessions import SESSIONS_PER_YEAR
 from pm.statistics.overfitting import overfitting_by_blocks
-from pm.statistics.performance import SESSIONS_A_YEAR
 from pm.statistics.sharpe import (
     Sharpe,
     annualisation,
@@ -22,19 +22,22 @@ from pm.statistics.sharpe import (
     sharpe_of,
 )
 from pm.tables.vocabulary import Proof
-from pm.validation.snooping import superior_ability
+from pm.validation.snooping import block_length, sharpe_interval, superior_ability
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from pm.statistics.overfitting import Overfitting
     from pm.typing import FloatArray
 
-__all__ = ["TrialVerdict", "trial_verdicts"]
+__all__ = ["Judgement", "Judgements", "judge_trials"]
 
 DEFLATED = 0.95
 """Deflated Sharpe ratio that a proof needs to exceed."""
 SIGNIFICANCE = 0.05
-"""Significance level of the test for superior ability, and of being worse than the benchmark."""
+"""Significance level of the test for superior ability."""
+WORSE_ERRORS = 1.645
+"""Number of standard errors below the benchmark from which a trial is worse: 5% on one side."""
 OVERFITTING = 0.5
 """Probability of overfitting that a proof must stay below."""
 MIN_OBSERVATIONS = 30
@@ -44,8 +47,8 @@ CLONES = 0.999
 
 
 @dataclass(frozen=True)
-class TrialVerdict:
-    """What a trial's returns over its benchmark prove.
+class Judgement:
+    """What a trial's returns over its benchmark prove. A number that is not defined is NaN.
 
     Attributes
     ----------
@@ -56,7 +59,9 @@ class TrialVerdict:
     sharpe
         Sharpe ratio per observation, with its moments.
     annual_sharpe, annual_error
-        Sharpe ratio per year and its standard error, both corrected for autocorrelation. NaN if not defined.
+        Sharpe ratio per year and its standard error, both corrected for autocorrelation.
+    lower, upper, block
+        Ends of the 95% interval of the ratio per year by the stationary bootstrap, and the mean length of its blocks.
     probabilistic
         Probability that the true ratio is above 0, as if this were the only trial.
     minimum_record
@@ -64,16 +69,8 @@ class TrialVerdict:
     deflated, deflated_effective
         Probability that the ratio is above what the best of all trials would have by luck, at the number of all trials
         and at their effective number. The verdict uses the first.
-    trials, effective_trials
-        Number of trials ever run, those run elsewhere included, and their effective number.
-    superior_p
-        p-value of the test for superior predictive ability over all trials that cover the same dates.
     is_superior
         Whether the stepwise test names this trial.
-    overfitting, overfitting_low, overfitting_high
-        Probability of overfitting: median over numbers of blocks, smallest, largest. NaN for a single trial.
-    compared
-        Number of trials that cover the dates of this one, itself included.
     """
 
     verdict: Proof
@@ -81,126 +78,203 @@ class TrialVerdict:
     sharpe: Sharpe
     annual_sharpe: float
     annual_error: float
+    lower: float
+    upper: float
+    block: float
     probabilistic: float
     minimum_record: float
     deflated: float
     deflated_effective: float
+    is_superior: bool
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """Judgements of trials over the same sessions, and what they have in common.
+
+    Attributes
+    ----------
+    of
+        The judgement of each chosen trial.
+    trials, effective_trials
+        Number of trials ever run, those run elsewhere included, and their effective number.
+    compared
+        Number of trials that have returns on these sessions.
+    superior_p
+        p-value of the test for superior predictive ability over them.
+    overfitting
+        Probability of overfitting for each number of blocks; empty for fewer than two trials.
+    """
+
+    of: tuple[Judgement, ...]
     trials: int
     effective_trials: float
-    superior_p: float
-    is_superior: bool
-    overfitting: float
-    overfitting_low: float
-    overfitting_high: float
     compared: int
+    superior_p: float
+    overfitting: tuple[Overfitting, ...]
+
+    @property
+    def median_overfitting(self) -> float:
+        """Median of the probability of overfitting over the numbers of blocks."""
+        return _median_overfitting(self.overfitting)
 
 
-def trial_verdicts(excess: FloatArray, chosen: Sequence[int], *, trials: int, seed: int) -> list[TrialVerdict]:
+def judge_trials(
+    excess: FloatArray,
+    chosen: Sequence[int],
+    *,
+    trials: int,
+    without_costs: Collection[int] = (),
+    reps: int = 1000,
+    seed: int,
+) -> Judgements:
     """Judge trials by their returns over the benchmark, given everything that was tried.
 
     Parameters
     ----------
     excess
         Returns over the benchmark on the sessions of the trials to judge, shape (observations, trials): one column for
-        each trial that has all of these sessions.
+        each trial that has all of these sessions. NaN throughout for a trial that made no trade.
     chosen
         Columns of the trials to judge.
     trials
         Number of trials ever run, also those without these sessions, those that were killed, and those run elsewhere.
+    without_costs
+        Columns of trials that were computed without costs: they prove nothing.
+    reps
+        Number of samples of the bootstrap.
     seed
         Random seed of the bootstrap.
 
     Notes
     -----
-    The variance of the trials' ratios, from which the bar of luck follows, is never taken to be below that of noise,
-    1/n: copies of one trial would lower it.
+    The variance of the trials' ratios, from which the ratio of the luckiest follows, is never taken to be below that of
+    noise, 1/n: copies of one trial would lower it.
     """
     n, columns = excess.shape
-    found = [sharpe_of(excess[:, column]) for column in range(columns)]
+    traded = np.asarray(np.isfinite(excess).all(axis=0))
+    found = [sharpe_of(excess[:, column] if traded[column] else np.empty(0)) for column in range(columns)]
     ratios = np.array([one.ratio for one in found])
     defined = np.flatnonzero(np.isfinite(ratios))
+    used = excess[:, defined]
     trials = max(trials, columns)
     variance = max(float(ratios[defined].var(ddof=1)) if len(defined) > 1 else 0.0, 1 / max(n, 1))
-    effective = _effective(excess[:, defined]) * trials / max(1, len(defined))
-    cloned = _clones(excess[:, defined])
-    enough = n >= MIN_OBSERVATIONS and len(defined) > 0
-    snooped = superior_ability(excess[:, defined], seed=seed) if enough else None
-    spread = [one.probability for one in overfitting_by_blocks(excess[:, defined])] if len(defined) > 1 else []
-    verdicts = []
+    effective = _effective(used) * trials / max(1, len(defined))
+    cloned = _clones(used)
+    snooped = superior_ability(used, reps=reps, seed=seed) if n >= MIN_OBSERVATIONS and len(defined) else None
+    p_value = float("nan") if snooped is None else snooped.p_value
+    spread = tuple(overfitting_by_blocks(used)) if len(defined) > 1 else ()
+    judged = []
     for column in chosen:
-        sharpe = found[column]
-        one = excess[:, column]
-        deflated, _ = deflated_sharpe(sharpe, trials=trials, variance=variance)
-        is_superior = (
-            snooped is not None and column in defined and bool(snooped.superior[int(np.searchsorted(defined, column))])
+        one, sharpe = excess[:, column], found[column]
+        if not math.isfinite(sharpe.ratio):
+            judged.append(_undefined(sharpe, one, traded=bool(traded[column])))
+            continue
+        deflated, luck = deflated_sharpe(sharpe, trials=trials, variance=variance)
+        is_superior = snooped is not None and bool(snooped.superior[int(np.searchsorted(defined, column))])
+        factor = annualisation(one, SESSIONS_PER_YEAR)
+        block = block_length(one[:, np.newaxis]) if n >= MIN_OBSERVATIONS else float("nan")
+        ends = sharpe_interval(one, block, reps=reps, seed=seed) if n >= MIN_OBSERVATIONS else (float("nan"),) * 2
+        verdict, reasons = _verdict(
+            one,
+            sharpe,
+            _Evidence(deflated, luck * factor, trials, p_value, _median_overfitting(spread), is_superior=is_superior),
+            has_costs=column not in without_costs,
         )
-        middle = float(np.median(spread)) if spread else float("nan")
-        p_value = float("nan") if snooped is None else snooped.p_value
-        factor = annualisation(one, SESSIONS_A_YEAR) if math.isfinite(sharpe.ratio) else float("nan")
-        verdict, reasons = _verdict(sharpe, one, deflated, p_value, is_superior=is_superior, overfitting=middle)
         if cloned:
-            reasons += (_clone_warning(cloned, columns),)
-        verdicts.append(
-            TrialVerdict(
+            reasons = (*reasons, _clone_warning(cloned, columns))
+        judged.append(
+            Judgement(
                 verdict,
                 reasons,
                 sharpe,
                 sharpe.ratio * factor,
-                hac_error(one) * math.sqrt(SESSIONS_A_YEAR),
+                hac_error(one) * math.sqrt(SESSIONS_PER_YEAR),
+                ends[0] * factor,
+                ends[1] * factor,
+                block,
                 probabilistic_sharpe(sharpe),
                 minimum_track_record(sharpe),
                 deflated,
                 deflated_sharpe(sharpe, trials=effective, variance=variance)[0],
-                trials,
-                effective,
-                p_value,
                 is_superior,
-                middle,
-                min(spread, default=float("nan")),
-                max(spread, default=float("nan")),
-                columns,
             )
         )
-    return verdicts
+    return Judgements(tuple(judged), trials, effective, columns, p_value, spread)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What a verdict rests on besides the returns: `luck` is the ratio per year of the luckiest of all trials."""
+
+    deflated: float
+    luck: float
+    trials: int
+    p_value: float
+    overfitting: float
+    is_superior: bool
+
+
+def _undefined(sharpe: Sharpe, excess: FloatArray, *, traded: bool) -> Judgement:
+    """Return the judgement of a trial without a Sharpe ratio."""
+    if not traded:
+        why = "It made no trade"
+    elif len(excess) < 2:
+        why = "It has fewer than two returns"
+    else:
+        why = "It never differed from its benchmark"
+    nan = float("nan")
+    reasons = (f"{why}, so that it has no Sharpe ratio.",)
+    return Judgement(Proof.NOT_PROVEN, reasons, sharpe, *(nan,) * 9, is_superior=False)
 
 
 def _verdict(
-    sharpe: Sharpe, excess: FloatArray, deflated: float, p_value: float, *, is_superior: bool, overfitting: float
+    excess: FloatArray, sharpe: Sharpe, evidence: _Evidence, *, has_costs: bool
 ) -> tuple[Proof, tuple[str, ...]]:
-    if not math.isfinite(sharpe.ratio):
-        why = "There are fewer than two returns" if len(excess) < 2 else "It never differed from its benchmark"
-        return Proof.NOT_PROVEN, (f"{why}, so that it has no Sharpe ratio.",)
-    if len(excess) < MIN_OBSERVATIONS:
-        return Proof.NOT_PROVEN, (f"{plural(len(excess), 'return')} prove nothing; {MIN_OBSERVATIONS} are needed.",)
+    n = len(excess)
+    if n < MIN_OBSERVATIONS:
+        return Proof.NOT_PROVEN, (f"It has {plural(n, 'return')}; a verdict needs {MIN_OBSERVATIONS}.",)
     error = hac_error(excess)
-    if error > 0 and sharpe.ratio / error < -1.645:
-        return Proof.WORSE, (f"Its return is below the benchmark's by {-sharpe.ratio / error:.1f} standard errors.",)
-    reasons = []
-    if not deflated > DEFLATED:
+    if error > 0 and sharpe.ratio / error < -WORSE_ERRORS:
+        below = -sharpe.ratio / error
+        return Proof.WORSE, (f"Its mean return is below that of the benchmark by {below:.1f} standard errors.",)
+    reasons = [] if has_costs else ["It was computed without costs, so that it proves nothing about trading."]
+    if not evidence.deflated > DEFLATED:
         reasons.append(
-            f"The probability that this is more than the luck of the best trial is {deflated:.1%}; a proof needs "
-            f"{DEFLATED:.0%}."
+            f"The luckiest of {plural(evidence.trials, 'trial')} without skill would have a Sharpe ratio of about "
+            f"{evidence.luck:.2f} per year. That this one is above it has a probability of {evidence.deflated:.1%}; a "
+            f"proof needs more than {DEFLATED:.0%}."
         )
-    if not p_value < SIGNIFICANCE:
-        reasons.append(f"Among all trials none is better than the benchmark beyond chance (p = {p_value:.2f}).")
-    elif not is_superior:
-        reasons.append("Another trial is better than the benchmark beyond chance, this one is not.")
-    if overfitting >= OVERFITTING:
-        reasons.append(f"Choosing the best of these trials is overfitting with a probability of {overfitting:.0%}.")
-    if reasons:
-        longer = minimum_track_record(sharpe)
-        if sharpe.ratio > 0 and longer > len(excess):
-            reasons.append(
-                f"Were its ratio the true one, {longer / SESSIONS_A_YEAR:,.1f} years would be needed to tell it from 0 "
-                f"as the only trial; there are {len(excess) / SESSIONS_A_YEAR:,.1f}."
-            )
-        return Proof.NOT_PROVEN, tuple(reasons)
-    return Proof.PROVEN, ()
+    if not evidence.p_value < SIGNIFICANCE:
+        reasons.append(
+            "That any trial is better than the benchmark may be chance: the p-value of the test over all of them is "
+            f"{evidence.p_value:.2f}, where less than {SIGNIFICANCE:.2f} is needed."
+        )
+    elif not evidence.is_superior:
+        reasons.append("The test over all trials finds others better than the benchmark, but not this one.")
+    if evidence.overfitting >= OVERFITTING:
+        reasons.append(
+            f"The trial that is best in one half of the time is worse than most in the other half in "
+            f"{evidence.overfitting:.0%} of the splits: choosing the best is overfitting."
+        )
+    if not reasons:
+        return Proof.PROVEN, ()
+    longer = minimum_track_record(sharpe)
+    if sharpe.ratio > 0 and longer > n:
+        reasons.append(
+            f"Even as the only trial it would need {longer / SESSIONS_PER_YEAR:,.1f} years to tell its ratio from 0; "
+            f"it has {n / SESSIONS_PER_YEAR:,.1f}."
+        )
+    return Proof.NOT_PROVEN, tuple(reasons)
+
+
+def _median_overfitting(found: Sequence[Overfitting]) -> float:
+    return float(np.median([one.probability for one in found])) if found else float("nan")
 
 
 def _clone_warning(cloned: int, trials: int) -> str:
     return (
-        f"{plural(cloned, 'trial')} of {trials} repeat another: the probability of overfitting and the test over all "
+        f"{cloned:,} of {plural(trials, 'trial')} {'repeats' if cloned == 1 else 'repeat'} another: the probability of overfitting and the test over all "
         "trials say less than their number suggests."
     )
 

@@ -164,7 +164,7 @@ def test_the_equity_is_what_costs_leave() -> None:
 
 
 def test_a_ticker_that_stops_is_sold_at_its_last_close_once_it_is_known_to_have_stopped() -> None:
-    closes = [[10, 10], [10, 8], [10, NAN], [10, NAN], [10, NAN], [10, NAN]]
+    closes: list[list[float]] = [[10, 10], [10, 8], [10, NAN], [10, NAN], [10, NAN], [10, NAN]]
     days = np.array([0, 1, 4, 5, 6, 7])
     stopped = stopped_sessions(days, np.array(closes, dtype=float), max_age_days=4)
     assert np.argwhere(stopped).tolist() == [[4, 1]]  # 6 − 1 is the first age above 4
