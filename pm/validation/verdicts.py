@@ -189,7 +189,7 @@ def judge_trials(
                 reasons,
                 sharpe,
                 sharpe.ratio * factor,
-                hac_error(one) * math.sqrt(SESSIONS_PER_YEAR),
+                hac_error(one) * factor,
                 ends[0] * factor,
                 ends[1] * factor,
                 block,
@@ -273,8 +273,9 @@ def _median_overfitting(found: Sequence[Overfitting]) -> float:
 
 
 def _clone_warning(cloned: int, trials: int) -> str:
+    repeat = "repeats" if cloned == 1 else "repeat"
     return (
-        f"{cloned:,} of {plural(trials, 'trial')} {'repeats' if cloned == 1 else 'repeat'} another: the probability of overfitting and the test over all "
+        f"{cloned:,} of {plural(trials, 'trial')} {repeat} another: the probability of overfitting and the test over all "
         "trials say less than their number suggests."
     )
 
