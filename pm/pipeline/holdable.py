@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from pm.portfolio.holdable import holdable_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from pm.pipeline.stage import Context
+    from pm.portfolio.held import Held
     from pm.portfolio.holdable import Holdable
 
 __all__ = ["currencies_told", "holdable_tickers"]
@@ -22,6 +23,10 @@ def currencies_told(context: Context) -> dict[str, str]:
     return {row["ticker"]: row["currency"] for row in context.known_rows(_CURRENCIES, ())}
 
 
-def holdable_tickers(context: Context, known: Collection[str], base: str) -> Holdable:
-    """Return which tickers of the joint model can be held in a currency; see `holdable_of`."""
-    return holdable_of(currencies_told(context), known, base)
+def holdable_tickers(context: Context, known: Collection[str], base: str, held: Iterable[Held] = ()) -> Holdable:
+    """Return which tickers of the joint model can be held in a currency; see `holdable_of`.
+
+    A ticker whose currency the watch list does not tell has that in which it is held.
+    """
+    in_ledger = {ticker: currency for one in held for ticker, currency in one.currencies.items()}
+    return holdable_of(in_ledger | currencies_told(context), known, base)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pm.currencies import HUNDREDTHS, PIVOTS
+from pm.currencies import HUNDREDTHS
 from pm.exclusions import Exclusion
 from pm.portfolio.currencies import is_rate, rate_of
 from pm.tables.vocabulary import Reason
@@ -55,13 +55,12 @@ def holdable_of(told: Mapping[str, str], known: Collection[str], base: str) -> H
     base
         Currency of the portfolio.
     """
-    currencies = {HUNDREDTHS.get(currency, currency) for currency in told.values()} | {base}
     kept, rates, units, excluded = [], {}, {}, []
     for ticker in sorted(known):
         unit = told.get(ticker, base)
         currency = HUNDREDTHS.get(unit, unit)
         units[ticker] = 0.01 if unit in HUNDREDTHS else 1.0
-        if is_rate(ticker, currencies | set(PIVOTS)):
+        if is_rate(ticker):
             detail = f"{ticker} is a rate of exchange: it values other tickers, and is not held"
             excluded.append((ticker, Exclusion(Reason.IS_A_RATE, detail)))
             continue

@@ -11,7 +11,7 @@ import polars as pl
 from pm.portfolio.propose import Acted
 from pm.risk.limit_values import LimitState
 from pm.risk.limits import apply_limits
-from pm.tables.vocabulary import LimitAction
+from pm.tables.vocabulary import LimitAction, LimitName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,12 +68,32 @@ class RiskLimits:
         limits = {name: limit for name, limit in self.settings.limits.items() if limit.action in stops}
         self._acted(tickers, weights, weights, limits)
 
+    def keeps(self, tickers: tuple[str, ...], weights: FloatArray) -> bool:
+        """Return whether weights keep the limits that make positions smaller."""
+        smaller = {LimitAction.SCALE, LimitAction.DROP}
+        limits = {
+            name: limit
+            for name, limit in self.settings.limits.items()
+            if limit.action in smaller and name != LimitName.TURNOVER
+        }
+        events = apply_limits(self._state(tickers, weights, weights), limits).events
+        return not any(event.action in smaller for event in events)
+
     def _acted(
         self, tickers: tuple[str, ...], weights: FloatArray, before: FloatArray, limits: Mapping[str, Limit]
     ) -> Acted:
+        limited = apply_limits(self._state(tickers, weights, before), limits)
+        self.events = limited.events
+        if not limited.blocked:
+            return Acted(limited.weights)
+        stops = {LimitAction.BLOCK, LimitAction.HALT}
+        why = " ".join(event.detail for event in limited.events if event.action in stops)
+        return Acted(limited.weights, why.rstrip(".") or "a weight is not a number after the limits of risk have acted")
+
+    def _state(self, tickers: tuple[str, ...], weights: FloatArray, before: FloatArray) -> LimitState:
         place_of = {ticker: place for place, ticker in enumerate(self.scenarios.tickers)}
         places = [place_of[ticker] for ticker in tickers]
-        state = LimitState(
+        return LimitState(
             tickers,
             weights=weights,
             previous=before,
@@ -86,13 +106,6 @@ class RiskLimits:
             groups=self.settings.groups,
             fixed=frozenset(self.held.stays),
         )
-        limited = apply_limits(state, limits)
-        self.events = limited.events
-        if not limited.blocked:
-            return Acted(limited.weights)
-        stops = {LimitAction.BLOCK, LimitAction.HALT}
-        why = " ".join(event.detail for event in limited.events if event.action in stops)
-        return Acted(limited.weights, why.rstrip(".") or "a weight is not a number after the limits of risk have acted")
 
 
 def traded_values(bars: pl.DataFrame, prices: Mapping[str, float], tickers: Sequence[str]) -> FloatArray:

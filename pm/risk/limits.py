@@ -189,6 +189,10 @@ def _kept(
                 if once_is_enough and (name, subject) in found.values:
                     continue
                 words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+                if limit.action is LimitAction.BLOCK and (now := _value_held(state, name, subject)) > value:
+                    detail = f"{words}: nothing is changed, since it comes down from {now:.4g}."
+                    found.note(name, subject, value, LimitAction.WARN, detail)
+                    continue
                 found.note(name, subject, value, limit.action, f"{words}: {_CONSEQUENCES[limit.action]}.")
                 if limit.action in {LimitAction.SCALE, LimitAction.DROP}:
                     weights = smaller_weights(state, weights, name, subject, limit)
@@ -200,6 +204,11 @@ def _kept(
     found.actions[last] = LimitAction.BLOCK
     found.details[last] += " It does not hold after all limits have acted: nothing is traded."
     return weights
+
+
+def _value_held(state: LimitState, name: LimitName, subject: str) -> float:
+    """Return the value that the previous weights have; NaN if it is not known."""
+    return limit_values(state, state.previous, name).get(subject, math.nan)
 
 
 def _note_fixed(name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:

@@ -165,4 +165,4 @@ def _proposal(
         relative_betas(model),
         traded_values(joint.bars, prices, model.tickers),
     )
-    return propose(market, staying, settings.portfolio, cost=cost, act=limits.act)
+    return propose(market, staying, settings.portfolio, cost=cost, act=limits.act, keeps=limits.keeps)

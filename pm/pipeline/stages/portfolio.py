@@ -78,7 +78,7 @@ def _compute(context: Context) -> Result:
     drawdowns = newest_drawdowns(context)
     summaries = []
     for currency, accounts in _by_currency(context, found).items():
-        holdable = holdable_tickers(context, joint.model.tickers, currency)
+        holdable = holdable_tickers(context, joint.model.tickers, currency, accounts)
         excluded += [each for each in holdable.exclusions if each[0] not in left_out]
         own = None if inputs is None else in_currency(inputs, holdable.rates)
         tradable = tuple(ticker for ticker in holdable.tickers if ticker not in left_out)
@@ -93,6 +93,7 @@ def _compute(context: Context) -> Result:
                 settings.portfolio,
                 cost=settings.signals.round_trip_cost / 2,
                 act=None if limits is None else limits.act,
+                keeps=None if limits is None else limits.keeps,
             )
             frames[TARGETS].append(proposal.targets)
             frames[PORTFOLIO_RUNS].append(proposal.runs)
@@ -103,7 +104,7 @@ def _compute(context: Context) -> Result:
             name = proposed(held.portfolio)
             aimed = dict(proposal.targets.select("ticker", "weight").iter_rows())
             weights = np.array([aimed.get(ticker, 0.0) for ticker in joint.model.tickers], dtype=np.float64)
-            if used["status"] == PortfolioStatus.KEPT and held.problem is None and not limits.events:
+            if used["status"] == PortfolioStatus.KEPT and not limits.events:
                 limits.stop(joint.model.tickers, weights)
             frames[LIMIT_EVENTS].append(limit_events_frame(name, limits.events))
             summaries += [f"LIMIT {event.detail}" for event in limits.events]
