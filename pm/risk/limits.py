@@ -188,12 +188,7 @@ def _kept(
                 once_is_enough = limit.action is LimitAction.WARN or name is LimitName.DRAWDOWN
                 if once_is_enough and (name, subject) in found.values:
                     continue
-                words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
-                if limit.action is LimitAction.BLOCK and (now := _value_held(state, name, subject)) > value:
-                    detail = f"{words}: nothing is changed, since it comes down from {now:.4g}."
-                    found.note(name, subject, value, LimitAction.WARN, detail)
-                    continue
-                found.note(name, subject, value, limit.action, f"{words}: {_CONSEQUENCES[limit.action]}.")
+                _note_excess(state, name, subject, value, limit, found)
                 if limit.action in {LimitAction.SCALE, LimitAction.DROP}:
                     weights = smaller_weights(state, weights, name, subject, limit)
                     if not once_is_enough:
@@ -206,9 +201,15 @@ def _kept(
     return weights
 
 
-def _value_held(state: LimitState, name: LimitName, subject: str) -> float:
-    """Return the value that the previous weights have; NaN if it is not known."""
-    return limit_values(state, state.previous, name).get(subject, math.nan)
+def _note_excess(state: LimitState, name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
+    """Note a value above its bound, and what follows. What comes down to it from a higher one is not blocked."""
+    words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+    action, consequence = limit.action, _CONSEQUENCES[limit.action]
+    if action is LimitAction.BLOCK:
+        now = limit_values(state, state.previous, name).get(subject, math.nan)
+        if now > value:
+            action, consequence = LimitAction.WARN, f"nothing is changed, since it comes down from {now:.4g}"
+    found.note(name, subject, value, action, f"{words}: {consequence}.")
 
 
 def _note_fixed(name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
