@@ -22,15 +22,17 @@ __all__ = ["accept_differences", "compare"]
 def compare(ledger: Ledger, account: str, told: BrokerAccount, settings: BrokerSettings) -> int:
     """Add a row for cash and for each ticker that the ledger or the broker has, and return the number of differences.
 
+    Cash that the broker does not tell is not compared.
+
     No trade is made up. A difference stops trading until a person has accepted it.
     """
     book = ledger.books[account]
     ours = book.positions()
     differences = 0
     tolerance = Decimal(str(settings.cash_tolerance))
-    rows: list[tuple[str | None, Decimal, Decimal, bool]] = [
-        (None, book.cash, told.cash, abs(book.cash - told.cash) <= tolerance)
-    ]
+    rows: list[tuple[str | None, Decimal, Decimal, bool]] = []
+    if told.cash is not None:
+        rows.append((None, book.cash, told.cash, abs(book.cash - told.cash) <= tolerance))
     for held in sorted(ours.keys() | told.positions.keys()):
         own, other = ours.get(held, ZERO), told.positions.get(held, ZERO)
         rows.append((held, own, other, own == other))

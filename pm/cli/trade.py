@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pm.cli.context import open_reader, open_workspace
-from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
-from pm.cli.trading import Account, change_ledger, plain, user
+from pm.cli.options import DecimalSign, NoWait  # noqa: TC001 - Typer reads annotations
+from pm.cli.trading import Account, change_ledger, plain, print_left_out, user
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -105,12 +105,15 @@ def sync(
     fills: Annotated[
         Path | None, typer.Option("--fills", metavar="FILE", help="Ticket in which you wrote what was traded.")
     ] = None,
+    decimal: DecimalSign = None,
     no_wait: NoWait = False,
 ) -> None:
     """Ask the broker what became of the orders, or read it from a ticket."""
+    from pm.broker.ticket import read_fills
     from pm.pipeline.stages.trade import reading_fills, syncing
 
-    stage = syncing(account) if fills is None else reading_fills(account, fills)
+    sign = None if decimal is None else decimal.sign
+    stage = syncing(account) if fills is None else reading_fills(account, read_fills(fills, decimal=sign))
     change_ledger(context, stage, no_wait=no_wait, then=_print_open)
 
 
@@ -118,14 +121,29 @@ def sync(
 def reconcile(
     context: typer.Context,
     account: Account = None,
+    positions: Annotated[
+        Path | None,
+        typer.Option("--positions", metavar="FILE", help="Broker's file of positions, in place of asking the broker."),
+    ] = None,
+    decimal: DecimalSign = None,
     accept: Annotated[bool, typer.Option("--accept", help="Bring the ledger to what the broker told.")] = False,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why the differences are accepted.")] = "",
     no_wait: NoWait = False,
 ) -> None:
     """Compare the ledger with the broker's account; a difference stops new orders until it is accepted."""
-    from pm.pipeline.stages.trade import accepting, reconciling
+    from pm.broker.positions_file import read_positions
+    from pm.pipeline.stages.trade import accepting, reconciling, reconciling_file
 
-    stage = accepting(account, reason=reason, person=user()) if accept else reconciling(account)
+    if accept and positions is not None:
+        raise typer.BadParameter("compare the file first; then accept what it found", param_hint="--accept")
+    if accept:
+        stage = accepting(account, reason=reason, person=user())
+    elif positions is not None:
+        told = read_positions(positions, decimal=None if decimal is None else decimal.sign)
+        print_left_out(positions, told.left_out)
+        stage = reconciling_file(account, told, where=str(positions))
+    else:
+        stage = reconciling(account)
     change_ledger(context, stage, no_wait=no_wait, then=_print_differences)
 
 

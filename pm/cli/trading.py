@@ -11,14 +11,17 @@ from pm.cli.context import open_workspace, open_writer
 from pm.plural import first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
     from pm.lake import Lake
     from pm.pipeline.stage import Stage
 
-__all__ = ["Account", "change_ledger", "plain", "print_accounts", "user"]
+__all__ = ["Account", "change_ledger", "plain", "print_accounts", "print_left_out", "user"]
+
+_SHOWN = 10
+"""Largest number of lines of a file that are told."""
 
 Account = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="Account. [default: the only one]", show_default=False)
@@ -82,3 +85,13 @@ def print_accounts(lake: Lake) -> None:
     unknown = held.filter(held["base_value"].is_null())["ticker"].unique(maintain_order=True).to_list()
     if unknown:
         print_lines(f"Positions and equity leave out what has no close, or no rate: {first_of(unknown)}.")
+
+
+def print_left_out(file: object, sentences: Sequence[str]) -> None:
+    """Print which lines of a broker's file were left out, and why."""
+    from pm.cli.render import print_lines
+
+    if sentences:
+        print_lines(f"Left out of {file}:", *(f"  {sentence}" for sentence in sentences[:_SHOWN]))
+    if len(sentences) > _SHOWN:
+        print_lines(f"  … and {len(sentences) - _SHOWN:,} more lines.")

@@ -256,7 +256,10 @@ class Book:
             Event that this one corrects.
         """
         since = {
-            change.lot: when for held, when, changes, _ in reversed(self._history) if held == ticker for change in changes
+            change.lot: when
+            for held, when, changes, _ in reversed(self._history)
+            if held == ticker
+            for change in changes
         }
         before = [lot for lot in self.lots.get(ticker, ()) if since[lot.lot] < day]
         if not before:
