@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,6 +71,40 @@ def change_ledger(
             then(lake)
 
 
+def of_account(lake: Lake, account: str | None) -> dict[str, Any]:
+    """Return what rows to show are equal in: the account, if one is named.
+
+    Raises
+    ------
+    InputError
+        There is no such account.
+    """
+    from pm.errors import InputError, did_you_mean
+
+    if account is None:
+        return {}
+    known = lake.select("accounts", columns=("account",), order=("account",))["account"].to_list()
+    if account not in known:
+        raise InputError(
+            f"There is no account {account!r}.{did_you_mean(account, known)}",
+            where="table accounts",
+            hint=f"name one with --account: {', '.join(known)}" if known else "open one: pm account open --cash 100000",
+        )
+    return {"account": account}
+
+
+def print_worth(lake: Lake, accounts: Sequence[str]) -> None:
+    """Print what accounts are worth: positions and cash."""
+    from pm.cli.render import print_lines
+
+    for row in lake.select_rows("latest_accounts", order=("account",), account=list(accounts)):
+        print_lines(
+            f"{row['account']}: positions {row['positions'] or 0:,.2f} + cash {row['cash'] or 0:,.2f} = "
+            f"{row['equity'] or 0:,.2f} {row['currency']}"
+        )
+    _print_unknown(lake)
+
+
 def print_accounts(lake: Lake) -> None:
     """Print the accounts, what each is worth, and how it did."""
     from pm.cli.render import print_frame, print_lines
@@ -81,6 +115,13 @@ def print_accounts(lake: Lake) -> None:
         return
     money = dict.fromkeys(("cash", "positions", "equity", "deposits", "realised"), ",.2f")
     print_frame(frame, formats=money | {"return": "+.2%", "drawdown": ".2%"})
+    _print_unknown(lake)
+
+
+def _print_unknown(lake: Lake) -> None:
+    """Print which positions have no known value."""
+    from pm.cli.render import print_lines
+
     held = lake.select("positions", columns=("account", "ticker", "base_value"), order=("account", "ticker"))
     unknown = held.filter(held["base_value"].is_null())["ticker"].unique(maintain_order=True).to_list()
     if unknown:
