@@ -57,8 +57,11 @@ def open_broker(account: Mapping[str, Any], settings: BrokerSettings, keys: Keys
             number=account["number"],
             timeout=settings.timeout_seconds,
         )
-    raise BrokerError(
-        f"Account {account['account']} has no broker that could be asked: it is of kind {account['broker']}.",
-        where="table accounts",
-        hint="orders of paper accounts are filled by pm run; fills of tickets are read by pm trade sync --fills FILE",
-    )
+    if account["broker"] == BrokerName.PAPER:
+        what, hint = "is a paper account, and has no broker to ask", "its orders are filled by pm run"
+    else:
+        what = "has orders on a ticket, and no broker that can be asked"
+        hint = (
+            "give its fills back with pm trade sync --fills FILE; compare it with pm trade reconcile --positions FILE"
+        )
+    raise BrokerError(f"Account {account['account']} {what}.", where="table accounts", hint=hint)
