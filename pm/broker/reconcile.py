@@ -38,8 +38,8 @@ def compare(
     names = [*ours, *book.currencies, *known]
     theirs: dict[str, Decimal] = {}
     for symbol, shares in told.positions.items():
-        ticker = known_spelling(symbol, names)
-        theirs[ticker] = theirs.get(ticker, ZERO) + shares
+        known_as = known_spelling(symbol, names)
+        theirs[known_as] = theirs.get(known_as, ZERO) + shares
     differences = []
     tolerance = Decimal(str(settings.cash_tolerance))
     rows: list[tuple[str | None, Decimal, Decimal, bool]] = [

@@ -125,7 +125,7 @@ def test_a_ticket_that_is_filled_in(tmp_path: Path) -> None:
         "utf-8",
     )
     (line,) = read_fills(file)
-    assert (line.fill.order_id, line.fill.quantity, line.fill.commission) == ("pm1", D(5), D(1))
+    assert (line.order_id, line.quantity, line.commission) == ("pm1", D(5), D(1))
     file.write_text("order_id,filled_quantity,filled_price,date\npm1,5,-1,2024-01-05\n", "utf-8")
     with pytest.raises(InputError, match="impossible"):
         read_fills(file)
