@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pm.age import age
 from pm.number_format import day, integer, money, percent, price, ratio, seconds, shares, signed_percent, significant
-from pm.plural import plural
+from pm.plural import first_of, plural
 from pm.tables.vocabulary import Action, RunScope, Verdict
 
 if TYPE_CHECKING:
@@ -129,9 +129,7 @@ def headline(signals: pl.DataFrame, verdicts: Mapping[str, str]) -> list[str]:
 
 
 def _names(tickers: Sequence[str], shown: int = 5) -> str:
-    if len(tickers) <= shown:
-        return _joined(tickers)
-    return f"{', '.join(tickers[:shown])} and {len(tickers) - shown:,} more"
+    return _joined(tickers) if len(tickers) <= shown else first_of(tickers, shown)
 
 
 def _joined(items: Sequence[str]) -> str:

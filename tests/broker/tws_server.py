@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["Fault", "TwsOrder", "TwsServer"]
 
@@ -162,7 +162,8 @@ class TwsServer:
         """Send an error, a warning or a remark on all connections."""
         with self._lock:
             for connection in self.connections:
-                self._error(connection, order_id, code, text or f"Code {code}.")
+                with _unless_gone(connection):
+                    self._error(connection, order_id, code, text or f"Code {code}.")
 
     def fail_at(self, faults: dict[int, Fault]) -> None:
         """Let messages that are sent from now on fail, by their place among them."""
@@ -185,8 +186,9 @@ class TwsServer:
             self.executions.append(execution)
             order.status = "Filled" if order.filled >= order.quantity else order.status
             for connection in self.connections:
-                self._tell_execution(connection, "-1", execution)
-                self._tell_status(connection, order)
+                with _unless_gone(connection):
+                    self._tell_execution(connection, "-1", execution)
+                    self._tell_status(connection, order)
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
@@ -393,6 +395,15 @@ class TwsServer:
             ticker, sign = execution.order.fields["symbol"], 1 if execution.order.fields["action"] == "BUY" else -1
             held[ticker] = held.get(ticker, 0.0) + sign * float(execution.shares)
         return {name: (self.other_positions.get(name, ("STK", 0))[0], shares) for name, shares in held.items()}
+
+
+@contextlib.contextmanager
+def _unless_gone(connection: _Connection) -> Iterator[None]:
+    """Close a connection whose client left a moment ago, which its own thread may not have noticed yet."""
+    try:
+        yield
+    except (OSError, EOFError):
+        _close(connection.socket)
 
 
 def _values(names: Sequence[str], known: dict[str, Any]) -> list[str]:
