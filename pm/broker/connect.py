@@ -60,7 +60,11 @@ def open_broker(account: Mapping[str, Any], settings: BrokerSettings, keys: Keys
             timeout=settings.timeout_seconds,
         )
     what, hint = (
-        ("its orders are entered by hand", "write what was traded into the ticket, then: pm trade sync --fills FILE")
+        (
+            "its orders are entered by hand",
+            "write what was traded into the ticket, then: pm trade sync --fills FILE; or compare: pm trade reconcile "
+            "--positions FILE",
+        )
         if account["broker"] == BrokerName.TICKET
         else ("it is a paper account", "pm run fills its orders from the next bars; nothing is to be asked or compared")
     )
