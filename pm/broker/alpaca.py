@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pm.broker.base import BadAnswerError, BrokerAccount, BrokerFill, BrokerOrder, RefusedError, UnreachableError
 from pm.errors import BrokerError
 from pm.ledger.money import ZERO, price, quantity
+from pm.sources.symbols import symbol_for
 from pm.tables.vocabulary import OrderState, OrderType, Side
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Alpaca:
     def submit(self, request: OrderRequest) -> BrokerOrder:
         """Send an order once, and return it as the broker has it; also if the broker has it already."""
         fields: dict[str, Any] = {
-            "symbol": request.ticker,
+            "symbol": symbol_for(self.name, request.ticker),
             "qty": f"{request.quantity.normalize():f}",
             "side": request.side,
             "type": request.order_type,
@@ -244,7 +245,6 @@ def _order(row: Any) -> BrokerOrder:  # noqa: ANN401 - JSON
 
 
 def _fill(row: Any) -> BrokerFill:  # noqa: ANN401 - JSON
-    at = _time(row, "transaction_time")
     return BrokerFill(
         fill_id=_text(row, "id"),
         order_id=None,
@@ -254,7 +254,7 @@ def _fill(row: Any) -> BrokerFill:  # noqa: ANN401 - JSON
         quantity=quantity(_decimal(row, "qty")),
         price=price(_decimal(row, "price")),
         commission=ZERO,
-        date=at.date(),
+        time=_time(row, "transaction_time"),
     )
 
 

@@ -15,6 +15,7 @@ from pm.broker.halts import rejects_cause
 from pm.errors import InputError
 from pm.ledger.book import Trade
 from pm.ledger.money import ZERO
+from pm.sources.symbols import known_spelling
 from pm.tables.ledger import ORDER_EVENTS
 from pm.tables.vocabulary import OrderState
 
@@ -98,7 +99,9 @@ def sync_orders(
     *,
     now: datetime,
     rate: Callable[[str, date], Decimal],
+    day_of: Callable[[str, datetime], date],
     settings: BrokerSettings,
+    problems: list[str],
 ) -> Iterator[str]:
     """Bring the orders of an account to what the broker tells: their states and their trades.
 
@@ -112,6 +115,11 @@ def sync_orders(
         Present moment, in UTC without a zone.
     rate
         Returns units of the base currency for one of a currency, on a day.
+    day_of
+        Returns the session of a ticker at a time in UTC: the day at its exchange.
+    problems
+        Filled with a sentence for each trade that the ledger cannot record: of an order that is not ours, of another
+        ticker or side than its order, or of more shares than are left of it.
 
     Raises
     ------
@@ -144,7 +152,14 @@ def sync_orders(
     first = min(sent_at.values(), default=None)
     since = None if first is None else first.date() - timedelta(days=1)
     told_fills = () if since is None else broker.fills(since)
-    fill_notes = [note for fill in told_fills if (note := _take_fill(ledger, fill, account, broker.name, rate))]
+    fill_notes = []
+    for fill in told_fills:
+        try:
+            note = _take_fill(ledger, fill, account, broker.name, rate=rate, day_of=day_of)
+        except InputError as error:
+            problems.append(error.what)
+        else:
+            fill_notes += [] if note is None else [note]
     # The end of an order is told before its last trades can be read, so that it is taken only now.
     for order in asked:
         if order.order_id in listed and ledger.orders[order.order_id].is_open:
@@ -198,34 +213,47 @@ def _take(ledger: Ledger, told: BrokerOrder, *, with_fills: bool = True) -> bool
 
 
 def _take_fill(
-    ledger: Ledger, fill: BrokerFill, account: str, source: str, rate: Callable[[str, date], Decimal]
+    ledger: Ledger,
+    fill: BrokerFill,
+    account: str,
+    source: str,
+    *,
+    rate: Callable[[str, date], Decimal],
+    day_of: Callable[[str, datetime], date],
 ) -> str | None:
-    """Record a trade once; return a sentence about it, None if there is nothing to say."""
+    """Record a trade once; return a sentence about it, None if there is nothing to say.
+
+    Raises
+    ------
+    InputError
+        The ledger cannot record it.
+    """
     if fill.fill_id in ledger.books[account].known or fill.commission is None:
         return None
     by_broker = {order.broker_order_id: order for order in ledger.orders.values() if order.row["account"] == account}
     order = ledger.orders.get(fill.order_id or "") or by_broker.get(fill.broker_order_id)
+    shown = f"{fill.side} {fill.quantity.normalize():f} {fill.ticker} at {fill.price.normalize():f}"
     if order is None:
-        return f"the trade {fill.fill_id} of {fill.ticker} is of no order of ours"
-    currency = order.row["currency"]
-    trade = Trade(
-        fill_id=fill.fill_id,
-        order_id=order.order_id,
-        ticker=fill.ticker,
-        side=fill.side,
-        shares=fill.quantity,
-        price=fill.price,
-        currency=currency,
-        commission=fill.commission,
-        rate=rate(currency, fill.date),
-        date=fill.date,
-        source=source,
+        raise InputError(f"{shown} ({fill.fill_id}): a trade of no order of ours.", where=f"fills of {source}")
+    # The broker spells a class of shares in its own way: BRK B for BRK-B.
+    ticker = known_spelling(fill.ticker, [order.row["ticker"]])
+    currency, day = order.row["currency"], day_of(ticker, fill.time)
+    ledger.fill(
+        Trade(
+            fill_id=fill.fill_id,
+            order_id=order.order_id,
+            ticker=ticker,
+            side=fill.side,
+            shares=fill.quantity,
+            price=fill.price,
+            currency=currency,
+            commission=fill.commission,
+            rate=rate(currency, day),
+            date=day,
+            source=source,
+        )
     )
-    try:
-        ledger.fill(trade)
-    except InputError as error:
-        return f"the trade {fill.fill_id} of {fill.ticker} was not recorded: {error.what}"
-    return f"{fill.side} {fill.quantity.normalize():f} {fill.ticker} at {fill.price.normalize():f}"
+    return shown
 
 
 def _sent_at(ledger: Ledger, account: str) -> dict[str, datetime]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from datetime import date  # noqa: TC003 - a field's type
+from decimal import Decimal  # noqa: TC003 - a field's type
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from pm.broker.base import BrokerFill
 from pm.broker.broker_table import Cells, columns_of, days, numbers, open_table
 from pm.errors import InputError
 from pm.ledger.book import event_id
@@ -16,8 +17,6 @@ from pm.sources.spellings import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
-    from decimal import Decimal
     from pathlib import Path
 
     from pm.broker.base import OrderRequest
@@ -36,10 +35,17 @@ _SPELLINGS = {name: (normalised(name),) for name in (*_COLUMNS, "fill_id")}
 
 @dataclass(frozen=True)
 class TicketLine:
-    """A line of a file of fills: where it is in the file, and the trade."""
+    """A line of a file of fills: where it is in the file, and the trade; ticker and side are empty if not told."""
 
     where: str
-    fill: BrokerFill
+    fill_id: str
+    order_id: str
+    ticker: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+    date: date
 
 
 def write_ticket(orders: Sequence[OrderRequest]) -> str:
@@ -87,13 +93,13 @@ def read_fills(path: Path, *, decimal: str | None = None) -> list[TicketLine]:
     names = [name for name in _NUMBERS if name in places]
     told = numbers(rows, names, (), dates="date", delimiter=table.delimiter, decimal=decimal)
     return [
-        TicketLine(cells.where, _fill(cells, number, day))
+        _line(cells, number, day)
         for cells, number, day in zip(rows, told, days(rows, "date"), strict=True)
         if number["filled_quantity"] is not None
     ]
 
 
-def _fill(cells: Cells, number: dict[str, Decimal | None], day: date | None) -> BrokerFill:
+def _line(cells: Cells, number: dict[str, Decimal | None], day: date | None) -> TicketLine:
     if day is None or number["filled_price"] is None:
         what = "price" if day is not None else "date"
         raise InputError(f"The fill has no {what}.", where=cells.where, hint=f"fill in the column of the {what}")
@@ -102,4 +108,4 @@ def _fill(cells: Cells, number: dict[str, Decimal | None], day: date | None) -> 
     if shares <= ZERO or paid <= ZERO or fee < ZERO or max(shares, paid) >= LARGEST:
         raise InputError("A number of the fill is impossible.", where=cells.where, hint="shares and price are above 0")
     name = cells["fill_id"] or event_id(cells["order_id"], shares, paid, day)
-    return BrokerFill(name, cells["order_id"], "", cells["ticker"], cells["side"], shares, paid, fee, day)
+    return TicketLine(cells.where, name, cells["order_id"], cells["ticker"], cells["side"], shares, paid, fee, day)

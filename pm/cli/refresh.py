@@ -9,7 +9,7 @@ import typer  # noqa: TC002 - Typer reads annotations
 from pm.cli.context import open_workspace, open_writer
 from pm.cli.options import NoWait, Source, Tickers, parse_tickers
 from pm.errors import IncompleteError, StaleError
-from pm.plural import plural
+from pm.plural import first_of, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,8 +92,7 @@ def _failed_lines(failed: Sequence[FailedTicker]) -> list[str]:
     reasons = sorted(alike.items(), key=lambda item: -len(item[1]))
     lines = []
     for (reason, detail), tickers in reasons[:_NAMED]:
-        more = f" and {len(tickers) - _NAMED:,} more" if len(tickers) > _NAMED else ""
-        lines.append(f"  {', '.join(tickers[:_NAMED])}{more}: {detail} ({reason})")
+        lines.append(f"  {first_of(tickers, _NAMED)}: {detail} ({reason})")
     if left := sum(len(tickers) for _, tickers in reasons[_NAMED:]):
         lines.append(f"  … and {left:,} more")
     return lines

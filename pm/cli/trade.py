@@ -270,11 +270,11 @@ def _print_differences(lake: Lake) -> None:
 
 
 def _print_halt(context: typer.Context, lake: Lake) -> None:
-    from pm.broker.halts import file_says_halt
     from pm.cli.render import print_lines
+    from pm.pipeline.trading import halt_sign
 
-    if file_says_halt(open_workspace(context)[0].root):
-        print_lines("Trading is halted: the file HALT is in the workspace.")
+    if (why := halt_sign(open_workspace(context)[0].root, lake.location)) is not None:
+        print_lines(f"Trading is halted: {why[:1].lower()}{why[1:]}")
     rows = lake.select_rows("halts", order=("sequence",), descending=("sequence",), limit=1)
     if rows and rows[0]["action"] == "halt":
         print_lines(f"Trading is halted ({rows[0]['cause']}): {rows[0]['reason']}")

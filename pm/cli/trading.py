@@ -98,10 +98,11 @@ def print_worth(lake: Lake, accounts: Sequence[str]) -> None:
     from pm.cli.render import print_lines
 
     for row in lake.select_rows("latest_accounts", order=("account",), account=list(accounts)):
-        print_lines(
-            f"{row['account']}: positions {row['positions'] or 0:,.2f} + cash {row['cash'] or 0:,.2f} = "
-            f"{row['equity'] or 0:,.2f} {row['currency']}"
-        )
+        if row["cash"] is not None and row["equity"] is None:
+            worth = "not known"
+        else:
+            worth = f"{row['positions'] or 0:,.2f} + cash {row['cash'] or 0:,.2f} = {row['equity'] or 0:,.2f}"
+        print_lines(f"{row['account']}: positions {worth} {row['currency']}")
     _print_unknown(lake)
 
 
@@ -114,7 +115,7 @@ def print_accounts(lake: Lake) -> None:
         print_lines("There is no account. Open one: pm account open --cash 100000")
         return
     money = dict.fromkeys(("cash", "positions", "equity", "deposits", "realised"), ",.2f")
-    print_frame(frame, formats=money | {"return": "+.2%", "drawdown": ".2%"})
+    print_frame(frame, formats=money | {"return": "+.2%", "yearly": "+.2%", "drawdown": ".2%"})
     _print_unknown(lake)
 
 
@@ -125,7 +126,7 @@ def _print_unknown(lake: Lake) -> None:
     held = lake.select("positions", columns=("account", "ticker", "base_value"), order=("account", "ticker"))
     unknown = held.filter(held["base_value"].is_null())["ticker"].unique(maintain_order=True).to_list()
     if unknown:
-        print_lines(f"Positions and equity leave out what has no close, or no rate: {first_of(unknown)}.")
+        print_lines(f"An account's value is not known while a position has no close, or no rate: {first_of(unknown)}.")
 
 
 def print_left_out(file: object, sentences: Sequence[str]) -> None:

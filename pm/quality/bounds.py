@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.prices import adjusted_close
 from pm.quality.flags import told_deviation
 from pm.quality.splits import LARGEST_MOVE, SMALLEST, split_candidates
 from pm.statistics.robust import MAD_TO_SIGMA
@@ -73,7 +74,7 @@ def deviations(bars: pl.DataFrame) -> pl.DataFrame:
     bars
         All bars of each ticker by ticker and date, with the columns of bars.
     """
-    adjusted = pl.col("close") * pl.col("adj_factor")
+    adjusted = adjusted_close()
     moves = bars.select("ticker", move=(adjusted / adjusted.shift(1)).log().over("ticker"))
     deviation = (pl.col("move") - pl.col("move").median()).abs().median()
     return moves.group_by("ticker").agg(sigma=MAD_TO_SIGMA * deviation)

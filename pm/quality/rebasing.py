@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.prices import adjusted_close
 from pm.quality.precision import unit_of
 from pm.tables.quality import REBASINGS
 from pm.tables.vocabulary import Basis
@@ -83,7 +84,7 @@ def differing(good: pl.DataFrame, current: pl.DataFrame, known: pl.DataFrame) ->
     """
     # Of the lake's many bars first the few that are delivered again: a join looks up the rows of its right side.
     again = current.join(good.select("ticker", "date"), on=["ticker", "date"], how="semi")
-    old = again.select("ticker", "date", old_close="close", old=pl.col("close") * pl.col("adj_factor"))
+    old = again.select("ticker", "date", old_close="close", old=adjusted_close())
     pairs = good.select("ticker", "date", "close", "adj_close", "batch_id").join(old, on=["ticker", "date"], how="left")
     far = ((pl.col("close") / pl.col("old_close") - 1).abs() > _TOLERANCE) | (
         (pl.col("adj_close") / pl.col("old") - 1).abs() > _TOLERANCE

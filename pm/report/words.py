@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pm.age import age
-from pm.number_format import day, integer, percent, price, ratio, seconds, signed_percent
-from pm.plural import plural
+from pm.number_format import day, integer, money, percent, price, ratio, seconds, shares, signed_percent, significant
+from pm.plural import first_of, plural
 from pm.tables.vocabulary import Action, RunScope, Verdict
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "signed_percent": signed_percent,
     "price": price,
+    "money": money,
+    "significant": significant,
+    "shares": shares,
     "integer": integer,
     "ratio": ratio,
     "seconds": seconds,
@@ -126,9 +129,7 @@ def headline(signals: pl.DataFrame, verdicts: Mapping[str, str]) -> list[str]:
 
 
 def _names(tickers: Sequence[str], shown: int = 5) -> str:
-    if len(tickers) <= shown:
-        return _joined(tickers)
-    return f"{', '.join(tickers[:shown])} and {len(tickers) - shown:,} more"
+    return _joined(tickers) if len(tickers) <= shown else first_of(tickers, shown)
 
 
 def _joined(items: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -241,11 +241,36 @@ def test_a_fill_that_is_corrected_is_recorded_once(server: TwsServer, broker: In
     assert desk.ledger.books["main"].shares("AAA") == 10
 
 
+@pytest.mark.parametrize("ticker", ["BRK-B", "BRK.B"])
+def test_a_class_of_shares_is_spelled_as_the_broker_does_and_understood(
+    server: TwsServer, broker: InteractiveBrokers, desk: Desk, ticker: str
+) -> None:
+    name = desk.plan(ticker, "10")
+    desk.send(broker)
+    assert server.order(name).fields["symbol"] == "BRK B"
+    server.fill(name, "10")
+    sync(desk, server)
+    assert desk.ledger.books["main"].positions() == {ticker: 10}
+    assert desk.problems == []
+    differences = compare(desk.ledger, "main", broker.account(), SETTINGS)
+    assert all(text.startswith("cash") for text in differences)
+
+
+def test_the_day_of_a_trade_is_that_of_its_exchange(server: TwsServer, broker: InteractiveBrokers, desk: Desk) -> None:
+    name = desk.plan("AAA", "10")
+    desk.send(broker)
+    today = datetime.now(UTC).date()
+    server.fill(name, "4", at=datetime.combine(today + timedelta(1), time(1, 30)))  # half past eight in New York
+    server.fill(name, "6", at=datetime.combine(today + timedelta(1), time(15)))
+    sync(desk, server)
+    assert [row["date"] for row in desk.committed["fills"]] == [today, today + timedelta(1)]
+
+
 def test_positions_of_all_kinds_are_compared(server: TwsServer, broker: InteractiveBrokers, desk: Desk) -> None:
     server.other_positions = {"AAA": ("STK", 3.0), "AAA 240119C": ("OPT", 1.0), "GONE": ("STK", 0.0)}
     told = broker.account()
     assert told.positions == {"AAA": D(3), "AAA 240119C (OPT)": D(1)}
-    assert compare(desk.ledger, "main", told, SETTINGS) == 3
+    assert len(compare(desk.ledger, "main", told, SETTINGS)) == 3
     assert {row["ticker"] for row in desk.ledger.differences("main")} == {None, "AAA", "AAA 240119C (OPT)"}
 
 
@@ -333,7 +358,7 @@ def check_end(desk: Desk, server: TwsServer, names: list[str]) -> None:
         state = "partly_filled" if told.is_open and told.filled else words[told.status]
         assert (order.state.value, float(order.filled)) == (state, told.filled)
     broker = connected(server)
-    assert compare(desk.ledger, "main", broker.account(), SETTINGS) <= 1  # cash alone, of which it knows nothing
+    assert len(compare(desk.ledger, "main", broker.account(), SETTINGS)) <= 1  # cash alone, of which it knows nothing
     broker.close()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from pm.audit.chain import verify_chain
 from pm.broker.positions_file import HeldPosition, PositionsFile
-from pm.errors import InputError
+from pm.errors import HaltedError, InputError
 from pm.lake.schema import read_views
 from pm.pipeline import Request, add_actions, import_bars, open_lake, trade
 from pm.pipeline.replay_order import replay_order
@@ -246,8 +246,9 @@ def test_a_newer_file_of_positions_is_compared_and_not_added(tmp_path: Path) -> 
     newer = [HeldPosition("AAA", D(7), D(350), "USD", None)]
     with pytest.raises(InputError, match="holds AAA already: 5 shares"):
         desk.do(importing_positions(None, newer, day=None, where="newer.csv"))
-    desk.do(reconciling_file(None, PositionsFile(tuple(newer)), where="newer.csv"))
-    assert desk.notes[-1] == "1 difference; the file does not tell cash"
+    with pytest.raises(HaltedError, match="shares of AAA: 5 in the ledger, 7 at the broker"):
+        desk.do(reconciling_file(None, PositionsFile(tuple(newer)), where="newer.csv"))
+    assert "1 difference; the file does not tell cash" in desk.notes
     assert [row["detail"] for row in desk.ask("FROM broker_differences")] == [
         "shares of AAA: 5 in the ledger, 7 at the broker"
     ]

@@ -184,8 +184,7 @@ HEADER = "order_id,ticker,side,filled_quantity,filled_price,commission,date\n"
 def test_a_ticket_that_is_filled_in(tmp_path: Path, content: str | bytes) -> None:
     file = tmp_path / "ticket.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    (line,) = read_fills(file)
-    fill = line.fill
+    (fill,) = read_fills(file)
     assert (fill.order_id, fill.quantity, fill.price, fill.commission) == ("pm1", D(5), D("10.5"), D(1))
     assert fill.date == date(2024, 1, 31)
 

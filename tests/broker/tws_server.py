@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["Fault", "TwsOrder", "TwsServer"]
 
@@ -162,7 +162,8 @@ class TwsServer:
         """Send an error, a warning or a remark on all connections."""
         with self._lock:
             for connection in self.connections:
-                self._error(connection, order_id, code, text or f"Code {code}.")
+                with _unless_gone(connection):
+                    self._error(connection, order_id, code, text or f"Code {code}.")
 
     def fail_at(self, faults: dict[int, Fault]) -> None:
         """Let messages that are sent from now on fail, by their place among them."""
@@ -174,18 +175,20 @@ class TwsServer:
         (found,) = [order for order in self.orders if order.ref == ref]
         return found
 
-    def fill(self, ref: str, shares: str, price: str = "100") -> None:
-        """Trade a part of an order, and tell it on all connections."""
+    def fill(self, ref: str, shares: str, price: str = "100", *, at: datetime | None = None) -> None:
+        """Trade a part of an order, now or at a time in UTC, and tell it on all connections."""
         with self._lock:
             order = self.order(ref)
             order.filled += float(shares)
-            name, at = f"0000.{len(self.executions):06d}.01", datetime.now(UTC).strftime("%Y%m%d %H:%M:%S UTC")
-            execution = _Execution(order, name, shares, price, order.filled, at)
+            name, when = f"0000.{len(self.executions):06d}.01", at or datetime.now(UTC)
+            told_at = when.strftime("%Y%m%d %H:%M:%S UTC")
+            execution = _Execution(order, name, shares, price, order.filled, told_at)
             self.executions.append(execution)
             order.status = "Filled" if order.filled >= order.quantity else order.status
             for connection in self.connections:
-                self._tell_execution(connection, "-1", execution)
-                self._tell_status(connection, order)
+                with _unless_gone(connection):
+                    self._tell_execution(connection, "-1", execution)
+                    self._tell_status(connection, order)
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
@@ -392,6 +395,15 @@ class TwsServer:
             ticker, sign = execution.order.fields["symbol"], 1 if execution.order.fields["action"] == "BUY" else -1
             held[ticker] = held.get(ticker, 0.0) + sign * float(execution.shares)
         return {name: (self.other_positions.get(name, ("STK", 0))[0], shares) for name, shares in held.items()}
+
+
+@contextlib.contextmanager
+def _unless_gone(connection: _Connection) -> Iterator[None]:
+    """Close a connection whose client left a moment ago, which its own thread may not have noticed yet."""
+    try:
+        yield
+    except (OSError, EOFError):
+        _close(connection.socket)
 
 
 def _values(names: Sequence[str], known: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from pm.pipeline.checking.history import (
     find_new_rebasings,
     unusable_ranges,
 )
+from pm.prices import adjusted_close
 from pm.tables.quality import BAR_FLAGS, BARS, FLAG_BOUNDS, QUARANTINE, REBASINGS, RESTATEMENTS
 from pm.tables.sources import RAW_ACTIONS, RAW_BARS
 
@@ -191,7 +192,7 @@ def _judged(bars: pl.DataFrame, able: pl.DataFrame, classified: Classified, cont
     from pm.quality import could_be_flagged
 
     same = pl.col("ticker") == pl.col("ticker").shift(1)
-    adjusted = pl.col("close") * pl.col("adj_factor")
+    adjusted = adjusted_close()
     moves = bars.with_columns(
         move=pl.when(same).then((adjusted / adjusted.shift(1)).log()),
         moved=pl.when(same).then(pl.col("close") != pl.col("close").shift(1)),

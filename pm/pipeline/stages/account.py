@@ -8,13 +8,12 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pm.broker.halts import file_says_halt
 from pm.clock import utc_today
 from pm.errors import InputError, UnknownTickerError, did_you_mean
 from pm.ledger.book import event_id
 from pm.ledger.money import money
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.trading import ledger_day, new_rows, prices_of, rates_of, read_ledger
+from pm.pipeline.trading import is_halted, ledger_day, new_rows, prices_of, rates_of, read_ledger
 from pm.pipeline.writes import Result
 from pm.plural import first_of, plural
 from pm.tables.ledger import CHAINED_TABLES
@@ -284,7 +283,7 @@ def _halt(context: Context, *, reason: str, person: str) -> Result:
 
 def _resume(context: Context, *, reason: str, person: str) -> Result:
     ledger = read_ledger(context)
-    if ledger.halt_row is None and not file_says_halt(context.workspace.root):
+    if is_halted(context, ledger) is None:
         raise InputError("Trading is not halted.", where="table halts", hint="see what is planned: pm trade plan")
     ledger.resume(reason, person=person)
     return Result(new_rows(ledger), "trading goes on")

@@ -23,8 +23,10 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.trading import is_halted, ledger_day, new_rows, prices_of, rates_of, read_ledger
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
+from pm.sessions import day_at
 from pm.settings.keys import load_keys
 from pm.settings.process import live_account
+from pm.sources.symbols import exchange_code, exchange_suffix
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.quality import BARS
 from pm.tables.sources import UNIVERSE
@@ -32,6 +34,7 @@ from pm.tables.vocabulary import BrokerName, OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import date, datetime
 
     from pm.broker.base import Broker
     from pm.broker.positions_file import PositionsFile
@@ -45,6 +48,8 @@ _LIKELY = 20
 """Largest ratio of a price that a person wrote and the last close: a misplaced separator makes 100 or 1,000."""
 _TICKETS = "tickets"
 """Folder of the workspace for lists of orders."""
+_SHOWN = 10
+"""Largest number of differences that an error lists."""
 
 
 def _stage(compute: Callable[[Context], Result | Iterator[Result]], *, network: bool = True) -> Stage:
@@ -75,7 +80,7 @@ def reconciling(account: str | None) -> Stage:
 
 def reconciling_file(account: str | None, told: PositionsFile, *, where: str) -> Stage:
     """Return the stage that compares the ledger with the positions and the cash of a broker's file."""
-    return _stage(partial(_reconcile_file, account=account, told=told, where=where), network=False)
+    return _stage(partial(_reconcile_file, account=account, told=told, where=where))
 
 
 def accepting(account: str | None, *, reason: str, person: str) -> Stage:
@@ -229,49 +234,93 @@ def _sync(context: Context, *, account: str | None) -> Iterator[Result]:
     name = row["account"]
     broker, _ = _open(context, row)
     currencies = {order.row["currency"] for order in ledger.orders.values() if order.row["account"] == name}
-    rates = rates_of(context, row["currency"], currencies)
+    rates, settings = rates_of(context, row["currency"], currencies), context.settings.broker
+    problems: list[str] = []
+    differences: list[str] = []
     try:
-        steps = sync_orders(ledger, broker, name, now=utc_now(), rate=rates.rate, settings=context.settings.broker)
+        steps = sync_orders(
+            ledger, broker, name, now=utc_now(), rate=rates.rate, day_of=_session_days(context), settings=settings,
+            problems=problems,
+        )  # fmt: skip
         for result in _committing(ledger, steps):
             if result.summary:
                 context.notify(result.summary)
             yield result
+        if problems:
+            differences = compare(ledger, name, broker.account(), settings, _known_tickers(context, ledger))
     finally:
         broker.close()
+    for problem in problems:
+        context.notify(f"not recorded: {problem}")
     yield Result(_drained(ledger), _counted(ledger, name))
+    if differences:
+        raise _differing(name, differences)
+
+
+def _session_days(context: Context) -> Callable[[str, datetime], date]:
+    """Return the function that tells the session of a ticker at a time in UTC: the day at its exchange.
+
+    Where the exchange is not known, that of New York counts for dollars, and the day in UTC for any other currency.
+    """
+    told = {row["ticker"]: row for row in context.read(UNIVERSE).iter_rows(named=True)}
+    exchange_of = context.settings.sources.exchanges.exchange_of
+
+    def day_of(ticker: str, moment: datetime) -> date:
+        row = told.get(ticker, {})
+        exchange = exchange_of(ticker, row.get("source") or "") or exchange_code(row.get("exchange"))
+        if exchange is None and (row.get("currency") or "USD") == "USD" and not exchange_suffix(ticker):
+            exchange = "XNYS"
+        return day_at(exchange, moment)
+
+    return day_of
+
+
+def _known_tickers(context: Context, ledger: Ledger) -> set[str]:
+    """Return the tickers of the watch list and of all orders, as the lake spells them."""
+    return {*context.read(UNIVERSE)["ticker"], *(order.row["ticker"] for order in ledger.orders.values())}
+
+
+def _differing(account: str, differences: Sequence[str]) -> HaltedError:
+    lines = [f"  - {difference}" for difference in differences[:_SHOWN]]
+    if len(differences) > _SHOWN:
+        lines.append(f"  … and {len(differences) - _SHOWN:,} more: view broker_differences")
+    return HaltedError(
+        "\n".join([f"Account {account} differs from its broker, and no order is sent until that is accepted.", *lines]),
+        where="table reconciliations",
+        hint='find out why; to bring the ledger to what the broker told: pm trade reconcile --accept --reason "…"',
+    )
 
 
 def _read_fills(context: Context, *, account: str | None, lines: Sequence[TicketLine]) -> Result:
     ledger, row = _account(context, account)
-    book = ledger.books[row["account"]]
     count = 0
     for line in lines:
-        order = ledger.orders.get(line.fill.order_id or "")
+        order = ledger.orders.get(line.order_id)
         if order is None or order.row["account"] != row["account"]:
             raise InputError(
-                f"There is no order {line.fill.order_id!r} in account {row['account']}.",
+                f"There is no order {line.order_id!r} in account {row['account']}.",
                 where=line.where,
                 hint="leave the column order_id as it was in the ticket",
             )
         _require_likely(line, order)
-        if line.fill.date < order.row["cutoff"]:
+        if line.date < order.row["cutoff"]:
             raise InputError(
-                f"The fill is of {line.fill.date}, and its order was planned after the close of {order.row['cutoff']}.",
+                f"The fill is of {line.date}, and its order was planned after the close of {order.row['cutoff']}.",
                 where=line.where,
                 hint="correct the date",
             )
         currency = order.row["currency"]
         trade = Trade(
-            fill_id=line.fill.fill_id,
+            fill_id=line.fill_id,
             order_id=order.order_id,
             ticker=order.row["ticker"],
             side=order.row["side"],
-            shares=line.fill.quantity,
-            price=line.fill.price,
+            shares=line.quantity,
+            price=line.price,
             currency=currency,
-            commission=line.fill.commission or book.cash * 0,
-            rate=rates_of(context, row["currency"], {currency}).rate(currency, line.fill.date),
-            date=line.fill.date,
+            commission=line.commission,
+            rate=rates_of(context, row["currency"], {currency}).rate(currency, line.date),
+            date=line.date,
             source=BrokerName.TICKET.value,
         )
         try:
@@ -283,17 +332,17 @@ def _read_fills(context: Context, *, account: str | None, lines: Sequence[Ticket
 
 def _require_likely(line: TicketLine, order: OrderNow) -> None:
     """Refuse a fill that is of another ticker or side than its order, or whose price has a misplaced separator."""
-    told, row, close = line.fill, order.row, order.row["reference_price"]
-    for name, value in (("ticker", told.ticker), ("side", told.side)):
+    row, close = order.row, order.row["reference_price"]
+    for name, value in (("ticker", line.ticker), ("side", line.side)):
         if value and value.casefold() != row[name].casefold():
             raise InputError(
                 f"The fill is of {name} {value}, and its order of {name} {row[name]}.",
                 where=line.where,
                 hint="leave the columns of the order as they were in the ticket",
             )
-    if not close / _LIKELY < told.price < close * _LIKELY:
+    if not close / _LIKELY < line.price < close * _LIKELY:
         raise InputError(
-            f"The price of {row['ticker']}, {told.price.normalize():f}, is too far from its last close, "
+            f"The price of {row['ticker']}, {line.price.normalize():f}, is too far from its last close, "
             f"{close.normalize():f}.",
             where=line.where,
             hint="correct the price",
@@ -304,11 +353,15 @@ def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
     ledger, row = _account(context, account)
     broker, told = _open(context, row)
     broker.close()
-    count = compare(ledger, row["account"], told, context.settings.broker)
-    yield Result(_drained(ledger), plural(count, "difference") if count else "the ledger and the broker agree")
+    differences = compare(ledger, row["account"], told, context.settings.broker, _known_tickers(context, ledger))
+    if not differences:
+        yield Result(_drained(ledger), "the ledger and the broker agree")
+        return
+    yield Result(_drained(ledger), plural(len(differences), "difference"))
+    raise _differing(row["account"], differences)
 
 
-def _reconcile_file(context: Context, *, account: str | None, told: PositionsFile, where: str) -> Result:
+def _reconcile_file(context: Context, *, account: str | None, told: PositionsFile, where: str) -> Iterator[Result]:
     ledger, row = _account(context, account)
     if row["broker"] == BrokerName.PAPER:
         raise InputError(
@@ -327,9 +380,11 @@ def _reconcile_file(context: Context, *, account: str | None, told: PositionsFil
             ticker = spellings.get(position.ticker.casefold(), position.ticker)
             positions[ticker] = positions.get(ticker, ZERO) + position.shares
     seen = BrokerAccount(row["number"] or "", base, cash if told.has_cash else None, positions, clock=None, live=False)
-    count = compare(ledger, row["account"], seen, context.settings.broker)
-    found = plural(count, "difference") if count else f"the ledger and {where} agree"
-    return Result(new_rows(ledger), found if told.has_cash else f"{found}; the file does not tell cash")
+    differences = compare(ledger, row["account"], seen, context.settings.broker, _known_tickers(context, ledger))
+    found = plural(len(differences), "difference") if differences else f"the ledger and {where} agree"
+    yield Result(_drained(ledger), found if told.has_cash else f"{found}; the file does not tell cash")
+    if differences:
+        raise _differing(row["account"], differences)
 
 
 def _accept(context: Context, *, account: str | None, reason: str, person: str) -> Result:
