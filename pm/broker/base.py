@@ -123,7 +123,7 @@ class BrokerAccount:
     number
         Number of the account.
     currency, cash
-        Its base currency, and its cash in that currency.
+        Its base currency, and its cash in that currency; None if it is not told.
     positions
         Number of shares by ticker.
     clock
@@ -134,7 +134,7 @@ class BrokerAccount:
 
     number: str
     currency: str
-    cash: Decimal
+    cash: Decimal | None
     positions: dict[str, Decimal]
     clock: datetime | None
     live: bool

@@ -59,11 +59,13 @@ def open_broker(account: Mapping[str, Any], settings: BrokerSettings, keys: Keys
             number=account["number"],
             timeout=settings.timeout_seconds,
         )
-    what, hint = (
-        ("its orders are entered by hand", "write what was traded into the ticket, then: pm trade sync --fills FILE")
-        if account["broker"] == BrokerName.TICKET
-        else ("it is a paper account", "pm run fills its orders from the next bars; nothing is to be asked or compared")
-    )
+    what, hint = "it is a paper account", "pm run fills its orders from the next bars; there is nothing to ask"
+    if account["broker"] == BrokerName.TICKET:
+        what = "its orders are entered by hand"
+        hint = (
+            "write what was traded into the ticket, then: pm trade sync --fills FILE; or compare: pm trade reconcile "
+            "--positions FILE"
+        )
     raise InputError(
         f"Account {account['account']} has no broker that can be asked: {what}.", where="table accounts", hint=hint
     )

@@ -137,9 +137,9 @@ def plan_orders(
 ) -> Plan:
     """Return the orders that bring an account from what it holds to its targets.
 
-    A ticker without a target is left alone. A purchase for which there is not enough cash is made smaller; what sales
-    bring is counted at the last close, less the costs of the settings. Where no position may be short, no more is sold
-    than is held and not being sold already: what an open purchase would bring is not there yet.
+    A ticker without a target is left alone, and so is one with an open order that goes the other way. A purchase for
+    which there is not enough cash is made smaller: what open orders will buy is paid first, and what sales bring is
+    counted at the last close, less the costs of the settings.
 
     Parameters
     ----------
@@ -170,9 +170,10 @@ def plan_orders(
         assert quote is not None  # noqa: S101 - otherwise there is a problem
         goal = _goal(target, quote, own, equity, sizes.step, allow_short=settings.allow_short)
         waiting = pending.get(target.ticker, Pending())
-        change, note = _change(goal, own, waiting, allow_short=settings.allow_short)
-        if note is not None:
-            plan.left_out[target.ticker] = note
+        change = goal - own - waiting.buying + waiting.selling
+        if (opposite := waiting.selling if change > 0 else waiting.buying) and change:
+            plan.left_out[target.ticker] = _must_end("buys" if change < 0 else "sells", opposite)
+            continue
         value = abs(Fraction(change)) * quote.base_price
         if change and (value >= sizes.smallest_value or (goal == 0 and waiting == Pending())):
             side = Side.BUY if change > 0 else Side.SELL
@@ -182,15 +183,28 @@ def plan_orders(
             )  # fmt: skip
             (purchases if change > 0 else sales).append(order)
         elif change:
-            plan.left_out.setdefault(
-                target.ticker,
-                f"The difference from the target, {_shown(change)} shares, is worth less than portfolio.minimum_order.",
+            plan.left_out[target.ticker] = (
+                f"The difference from the target, {_shown(change)} shares, is worth less than portfolio.minimum_order."
             )
         pairs += _bracket(target, min(own, goal), own, quote)
     if equity.is_nan():
         return plan  # without purchases: each target has its problem
-    available = Fraction(cash) + sum((_cash(order, settings) for order in sales), Fraction(0))
+    available = Fraction(cash) - _reserved(pending, quotes)
+    available += sum((_cash(order, settings) for order in sales), Fraction(0))
     plan.orders += sales
+    _buy(plan, purchases, available, settings, sizes)
+    plan.orders += pairs
+    return plan
+
+
+def _buy(
+    plan: Plan,
+    purchases: Iterable[PlannedOrder],
+    available: Fraction,
+    settings: BrokerSettings,
+    sizes: OrderSizes,
+) -> None:
+    """Add purchases to a plan, each made smaller where there is not enough cash for it, and say so."""
     for order in purchases:
         affordable = _affordable(order, available, settings, sizes)
         if affordable is None:
@@ -202,8 +216,6 @@ def plan_orders(
             )
         available += _cash(affordable, settings)
         plan.orders.append(affordable)
-    plan.orders += pairs
-    return plan
 
 
 def _problem(target: Target, quote: Quote | None, equity: Decimal) -> str | None:
@@ -216,6 +228,23 @@ def _problem(target: Target, quote: Quote | None, equity: Decimal) -> str | None
     if equity.is_nan() or equity <= 0:
         return f"The equity of the account is {equity}, which is no base for orders."
     return None
+
+
+def _must_end(side: str, shares: Decimal) -> str:
+    """Return why nothing is ordered beside an open order that goes the other way.
+
+    Brokers refuse orders on both sides, and a sale of shares that an open order is yet to buy would be short.
+    """
+    return (
+        f"An open order {side} {_shown(shares)} shares, more than the target needs: it must end first "
+        "(pm trade sync, or pm trade cancel)."
+    )
+
+
+def _reserved(pending: Mapping[str, Pending], quotes: Mapping[str, Quote]) -> Fraction:
+    """Return the cash that open orders will need for what they buy, at the last close."""
+    known = {ticker: waiting.buying for ticker, waiting in pending.items() if ticker in quotes}
+    return sum((Fraction(shares) * quotes[ticker].base_price for ticker, shares in known.items()), Fraction(0))
 
 
 def _goal(target: Target, quote: Quote, own: Decimal, equity: Decimal, step: Decimal, *, allow_short: bool) -> Decimal:
@@ -232,19 +261,6 @@ def _goal(target: Target, quote: Quote, own: Decimal, equity: Decimal, step: Dec
         return goal
     # A holding that is not a multiple of the lot is left as it is if it is the target, rounded.
     return own if abs(exact - own) < step and abs(exact - own) < abs(exact - goal) else goal
-
-
-def _change(goal: Decimal, own: Decimal, waiting: Pending, *, allow_short: bool) -> tuple[Decimal, str | None]:
-    """Return the number of shares to buy (positive) or sell, and a remark if more would have to be sold than there are.
-
-    Where no position may be short, no more is sold than is held and not being sold already.
-    """
-    change = goal - own - waiting.buying + waiting.selling
-    most = max(own - waiting.selling, ZERO)
-    if allow_short or -change <= most:
-        return change, None
-    shares = _shown(waiting.buying)
-    return -most, f"An open order still buys {shares} shares that are not wanted any more: see `pm trade cancel`."
 
 
 def _bracket(target: Target, shares: Decimal, own: Decimal, quote: Quote) -> list[PlannedOrder]:

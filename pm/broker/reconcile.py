@@ -26,6 +26,8 @@ def compare(
 ) -> list[str]:
     """Add a row for cash and for each ticker that the ledger or the broker has; return the differences, in words.
 
+    Cash that the broker does not tell is not compared.
+
     No trade is made up. A difference stops trading until a person has accepted it.
 
     Parameters
@@ -38,13 +40,13 @@ def compare(
     names = [*ours, *book.currencies, *known]
     theirs: dict[str, Decimal] = {}
     for symbol, shares in told.positions.items():
-        ticker = known_spelling(symbol, names)
-        theirs[ticker] = theirs.get(ticker, ZERO) + shares
+        known_as = known_spelling(symbol, names)
+        theirs[known_as] = theirs.get(known_as, ZERO) + shares
     differences = []
     tolerance = Decimal(str(settings.cash_tolerance))
-    rows: list[tuple[str | None, Decimal, Decimal, bool]] = [
-        (None, book.cash, told.cash, abs(book.cash - told.cash) <= tolerance)
-    ]
+    rows: list[tuple[str | None, Decimal, Decimal, bool]] = []
+    if told.cash is not None:
+        rows.append((None, book.cash, told.cash, abs(book.cash - told.cash) <= tolerance))
     for held in sorted(ours.keys() | theirs.keys()):
         own, other = ours.get(held, ZERO), theirs.get(held, ZERO)
         rows.append((held, own, other, own == other))

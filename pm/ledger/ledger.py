@@ -182,7 +182,7 @@ class Ledger:
             raise InputError(
                 f"Fill {trade.fill_id} of {trade.ticker} is of an unknown order, {trade.order_id!r}.",
                 where=where,
-                hint="orders are listed by `pm trade orders`; a trade of your own is told by `pm trade enter`",
+                hint="see pm trade orders --all; a trade without an order is found by pm trade reconcile",
             )
         book = self.books[order.row["account"]]
         if trade.fill_id in book.known:

@@ -102,6 +102,11 @@ def _plan(night: Night, account: str) -> None:
         return
     is_paper = ledger.accounts[account]["broker"] == BrokerName.PAPER
     _end_old_plans(night, account, is_paper=is_paper)
+    if ledger.accounts[account]["broker"] == BrokerName.TICKET and (waiting := len(ledger.open_orders(account))):
+        night.notes.append(
+            f"Account {account}: {plural(waiting, 'order')} of earlier tickets open. Give the fills back with "
+            "pm trade sync --fills FILE, and cancel what was not traded: pm trade cancel ORDER."
+        )
     signals = {row["ticker"]: row for row in context.read_outputs(SIGNALS).iter_rows(named=True)}
     targets = {row["ticker"]: row for row in rows.iter_rows(named=True)}
     prices = prices_of(context, book, {*targets, *book.positions()}, night.as_of)

@@ -21,6 +21,7 @@ from pm.tables.risk import (
     EXPOSURES,
     FACTOR_RETURNS,
     LIMIT_EVENTS,
+    MODEL_PORTFOLIO,
     PORTFOLIO_RISK,
     RISK_CONTRIBUTIONS,
     STRESS_RESULTS,
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
     from pm.settings import RiskSettings
     from pm.typing import FloatArray
 
-__all__ = ["MODEL_PORTFOLIO", "STAGE"]
-
-MODEL_PORTFOLIO = "model"
-"""Name of the portfolio of equal weights that stands in where there is no account."""
+__all__ = ["STAGE"]
 
 
 @dataclass(frozen=True)

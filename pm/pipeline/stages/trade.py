@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pm.broker.base import UnreachableError
+from pm.broker.base import BrokerAccount, UnreachableError
 from pm.broker.connect import open_broker
 from pm.broker.halts import clock_cause, stale_cause
 from pm.broker.live_guard import missing_for_live
 from pm.broker.reconcile import accept_differences, compare
 from pm.broker.sending import cancel_orders, request_of, send_orders, settle_forgotten, sync_orders
-from pm.broker.ticket import read_fills, write_ticket
+from pm.broker.ticket import write_ticket
 from pm.clock import utc_now
 from pm.errors import HaltedError, InputError, StorageError
 from pm.ledger.book import Trade
+from pm.ledger.money import ZERO, money
 from pm.open_files import write_whole
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.trading import is_halted, ledger_day, new_rows, prices_of, rates_of, read_ledger
@@ -33,14 +35,17 @@ from pm.tables.vocabulary import BrokerName, OrderState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import date, datetime
-    from pathlib import Path
 
-    from pm.broker.base import Broker, BrokerAccount
+    from pm.broker.base import Broker
+    from pm.broker.positions_file import PositionsFile
+    from pm.broker.ticket import TicketLine
     from pm.ledger.ledger import Ledger
     from pm.ledger.orders import OrderNow
 
-__all__ = ["accepting", "cancelling", "reading_fills", "reconciling", "sending", "syncing"]
+__all__ = ["accepting", "cancelling", "reading_fills", "reconciling", "reconciling_file", "sending", "syncing"]
 
+_LIKELY = 20
+"""Largest ratio of a price that a person wrote and the last close: a misplaced separator makes 100 or 1,000."""
 _TICKETS = "tickets"
 """Folder of the workspace for lists of orders."""
 _SHOWN = 10
@@ -63,14 +68,19 @@ def syncing(account: str | None) -> Stage:
     return _stage(partial(_sync, account=account))
 
 
-def reading_fills(account: str | None, file: Path) -> Stage:
+def reading_fills(account: str | None, lines: Sequence[TicketLine]) -> Stage:
     """Return the stage that records the trades of a ticket that a person has filled in: all of them, or none."""
-    return _stage(partial(_read_fills, account=account, file=file), network=False)
+    return _stage(partial(_read_fills, account=account, lines=tuple(lines)), network=False)
 
 
 def reconciling(account: str | None) -> Stage:
     """Return the stage that compares the ledger with the broker's account."""
     return _stage(partial(_reconcile, account=account))
+
+
+def reconciling_file(account: str | None, told: PositionsFile, *, where: str) -> Stage:
+    """Return the stage that compares the ledger with the positions and the cash of a broker's file."""
+    return _stage(partial(_reconcile_file, account=account, told=told, where=where))
 
 
 def accepting(account: str | None, *, reason: str, person: str) -> Stage:
@@ -306,16 +316,23 @@ def _differing(account: str, differences: Sequence[str]) -> HaltedError:
     )
 
 
-def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
+def _read_fills(context: Context, *, account: str | None, lines: Sequence[TicketLine]) -> Result:
     ledger, row = _account(context, account)
     count = 0
-    for line in read_fills(file):
+    for line in lines:
         order = ledger.orders.get(line.order_id)
         if order is None or order.row["account"] != row["account"]:
             raise InputError(
                 f"There is no order {line.order_id!r} in account {row['account']}.",
                 where=line.where,
                 hint="leave the column order_id as it was in the ticket",
+            )
+        _require_likely(line, order)
+        if line.date < order.row["cutoff"]:
+            raise InputError(
+                f"The fill is of {line.date}, and its order was planned after the close of {order.row['cutoff']}.",
+                where=line.where,
+                hint="correct the date",
             )
         currency = order.row["currency"]
         trade = Trade(
@@ -338,6 +355,25 @@ def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
     return Result(new_rows(ledger), f"{plural(count, 'fill')} recorded")
 
 
+def _require_likely(line: TicketLine, order: OrderNow) -> None:
+    """Refuse a fill that is of another ticker or side than its order, or whose price has a misplaced separator."""
+    row, close = order.row, order.row["reference_price"]
+    for name, value in (("ticker", line.ticker), ("side", line.side)):
+        if value and value.casefold() != row[name].casefold():
+            raise InputError(
+                f"The fill is of {name} {value}, and its order of {name} {row[name]}.",
+                where=line.where,
+                hint="leave the columns of the order as they were in the ticket",
+            )
+    if not close / _LIKELY < line.price < close * _LIKELY:
+        raise InputError(
+            f"The price of {row['ticker']}, {line.price.normalize():f}, is too far from its last close, "
+            f"{close.normalize():f}.",
+            where=line.where,
+            hint="correct the price",
+        )
+
+
 def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
     ledger, row = _account(context, account)
     broker, told = _open(context, row)
@@ -353,6 +389,32 @@ def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
         return
     yield Result(_drained(ledger), plural(len(differences), "difference"))
     raise _differing(row["account"], differences)
+
+
+def _reconcile_file(context: Context, *, account: str | None, told: PositionsFile, where: str) -> Iterator[Result]:
+    ledger, row = _account(context, account)
+    if row["broker"] == BrokerName.PAPER:
+        raise InputError(
+            f"Account {row['account']} is a paper account, which no broker has a file of.",
+            where=where,
+            hint="name an account at a broker with --account, or take the positions over: pm account import FILE",
+        )
+    base, day = row["currency"], ledger_day(context)
+    rates = rates_of(context, base, {position.currency or base for position in told.held if position.ticker is None})
+    spellings = {ticker.casefold(): ticker for ticker in ledger.books[row["account"]].positions()}
+    cash, positions = ZERO, dict[str, Decimal]()
+    for position in told.held:
+        if position.ticker is None:
+            cash += money(position.shares * rates.rate(position.currency or base, day))
+        else:
+            ticker = spellings.get(position.ticker.casefold(), position.ticker)
+            positions[ticker] = positions.get(ticker, ZERO) + position.shares
+    seen = BrokerAccount(row["number"] or "", base, cash if told.has_cash else None, positions, clock=None, live=False)
+    differences = compare(ledger, row["account"], seen, context.settings.broker, _known_tickers(context, ledger))
+    found = plural(len(differences), "difference") if differences else f"the ledger and {where} agree"
+    yield Result(_drained(ledger), found if told.has_cash else f"{found}; the file does not tell cash")
+    if differences:
+        raise _differing(row["account"], differences)
 
 
 def _accept(context: Context, *, account: str | None, reason: str, person: str) -> Result:
@@ -402,6 +464,9 @@ def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> 
     finally:
         if broker is not None:
             broker.close()
+    if not names:
+        yield Result([], "no order is open")
+        return
     ended = sum(not ledger.orders[name].is_open for name in names)
     yield Result(_drained(ledger), f"{plural(ended, 'order')} cancelled")
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "broker"))  # modules of the tests, which are no package
+from test_send import ORDERS, Desk, make
 
 from pm.broker.halts import HALT_FILE
 from pm.lake import Lake
@@ -16,13 +20,11 @@ from pm.lake.signs import remove_sign, set_sign, sign
 from pm.pipeline.trading import halt_sign
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
-from tests.broker.test_send import ORDERS, Desk, make
 from tests.lake.shared.conftest import new_place
 from tests.lake.shared.test_writers import HOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.conftest import Pm
 
