@@ -67,7 +67,13 @@ Act = Callable[[tuple[str, ...], "FloatArray", "FloatArray"], Acted]
 
 
 def propose(
-    market: Market, held: Held, settings: PortfolioSettings, *, cost: float, act: Act | None = None
+    market: Market,
+    held: Held,
+    settings: PortfolioSettings,
+    *,
+    cost: float,
+    act: Act | None = None,
+    with_compared: bool = True,
 ) -> Proposal:
     """Return the targets of a portfolio, and the weights of all compared allocators in numbers.
 
@@ -88,8 +94,11 @@ def propose(
     act
         Applies limits of risk to the weights that are about to be traded to; None for none. It has the last word: what
         it blocks is not traded.
+    with_compared
+        Whether weights of the compared allocators and equal ones are computed too.
     """
-    names = list(dict.fromkeys([settings.allocator, Equal.name, *settings.compare]))
+    compared = [Equal.name, *settings.compare] if with_compared else []
+    names = list(dict.fromkeys([settings.allocator, *compared]))
     problem = _problem(market, held, settings, cost)
     found = {name: settled_weights(allocator(name, settings), problem, held, settings) for name in names}
     chosen, traded = _to_trade(found[settings.allocator], problem, held, settings, act)

@@ -88,7 +88,7 @@ class TrialRequest:
         if self.cost is not None:
             signals = signals.model_copy(update={"round_trip_cost": 2 * self.cost})
         allocator = self.allocator or portfolio.allocator
-        portfolio = portfolio.model_copy(update={"allocator": allocator, "compare": []})
+        portfolio = portfolio.model_copy(update={"allocator": allocator})
         risk = risk.model_copy(update={"paths": settings.validation.paths or risk.paths})
         return settings.model_copy(update={"signals": signals, "portfolio": portfolio, "risk": risk})
 
