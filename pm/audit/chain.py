@@ -1,4 +1,4 @@
-"""Verify the chain of hashes over all rows of the ledger."""
+"""Verify a chain of hashes: that over all rows of the ledger, or that of the trials."""
 
 from __future__ import annotations
 
@@ -36,14 +36,19 @@ class Fault:
 
 
 def verify_chain(
-    rows: Mapping[str, Sequence[Mapping[str, Any]]], *, head: str | None = None
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    *,
+    tables: Sequence[Table] = CHAINED_TABLES,
+    head: str | None = None,
 ) -> tuple[Head, Fault | None]:
     """Return the end of the chain, and the first place at which it is broken; None if it is whole.
 
     Parameters
     ----------
     rows
-        For each table of `CHAINED_TABLES`, by its name, all of its rows.
+        For each table of the chain, by its name, all of its rows.
+    tables
+        Tables of the chain: those of the ledger, or table `trials`.
     head
         Hash that must be in the chain, such as one printed in a report: it shows whether rows at the end are missing.
 
@@ -53,7 +58,7 @@ def verify_chain(
     anew, and so changes the head, which reports have.
     """
     chained: list[tuple[int, Table, Mapping[str, Any]]] = sorted(
-        ((row["sequence"], table, row) for table in CHAINED_TABLES for row in rows.get(table.qualified, ())),
+        ((row["sequence"], table, row) for table in tables for row in rows.get(table.qualified, ())),
         key=lambda item: item[0],
     )
     last, hashes = START, set()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pm.errors import InputError
 from pm.pipeline.origin_dates import MIN_BARS, ChosenDates, common_sessions, origin_dates
 from pm.pipeline.watch_list import watch_list
+from pm.plural import plural
 from pm.tables.quality import BARS
 
 if TYPE_CHECKING:
@@ -66,7 +68,13 @@ def past_of(context: Context, first: date | None, step: int) -> Past:
         columns=("ticker", "date", "open", "close", "adj_factor", "volume"),
     )
     sessions = common_sessions(bars)
+    if len(sessions) <= MIN_BARS:
+        raise InputError(
+            f"There are {plural(len(sessions), 'session')} up to {watched.as_of}; a backtest needs {MIN_BARS + 1}.",
+            where="table bars",
+            hint="import a longer history, choose a later --to, or name tickers with more bars: --tickers",
+        )
     # Dates are counted from the first, so that later bars only add some.
-    start = first or (sessions[MIN_BARS - 1] if len(sessions) >= MIN_BARS else None)
+    start = first or sessions[MIN_BARS - 1]
     decisions = origin_dates(bars, watched.as_of, 1, ChosenDates(every=step, first=start))
     return Past(watched, bars, sessions, decisions)

@@ -61,7 +61,7 @@ def relaxed(constraints: Constraints, order: Sequence[str]) -> Relaxed:
     InfeasibleError
         No weights keep the limits that remain.
     """
-    if _slacks(constraints, ()) is not None:
+    if _is_plainly_feasible(constraints) or _slacks(constraints, ()) is not None:
         return Relaxed(constraints)
     trials = [(name,) for name in order] + [tuple(order[: count + 1]) for count in range(1, len(order))]
     for names in trials:
@@ -71,6 +71,12 @@ def relaxed(constraints: Constraints, order: Sequence[str]) -> Relaxed:
     culprits = [name for name in RELAXABLE if _slacks(constraints, (name,)) is not None]
     named = " or ".join(culprits) if culprits else "several limits together"
     raise InfeasibleError(f"no weights keep all limits: {_described(constraints)}; what stands in the way is {named}")
+
+
+def _is_plainly_feasible(constraints: Constraints) -> bool:
+    """Return whether some weights keep all limits, where that can be told without a linear programme."""
+    has_turnover = constraints.previous is not None and constraints.max_turnover is not None
+    return not constraints.groups and not has_turnover and 0 <= constraints.invested <= float(constraints.upper.sum())
 
 
 def _described(constraints: Constraints) -> str:

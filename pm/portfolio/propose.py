@@ -77,6 +77,7 @@ def propose(
     cost: float,
     act: Act | None = None,
     keeps: Keeps | None = None,
+    with_compared: bool = True,
 ) -> Proposal:
     """Return the targets of a portfolio, and the weights of all compared allocators in numbers.
 
@@ -100,8 +101,11 @@ def propose(
     keeps
         Says whether weights keep the limits of risk: where the numbers of shares nearest to the weights do not, fewer
         are aimed at. None for without limits.
+    with_compared
+        Whether weights of the compared allocators and equal ones are computed too.
     """
-    names = list(dict.fromkeys([settings.allocator, Equal.name, *settings.compare]))
+    compared = [Equal.name, *settings.compare] if with_compared else []
+    names = list(dict.fromkeys([settings.allocator, *compared]))
     problem = _problem(market, held, settings, cost)
     found = {name: settled_weights(allocator(name, settings), problem, held, settings) for name in names}
     chosen, traded = _to_trade(found[settings.allocator], problem, held, settings, act)

@@ -120,7 +120,9 @@ def decide_on(
     )
     cost = settings.signals.round_trip_cost / 2
     if not joint.model.tickers:
-        return propose(without_tickers(settings.forecast.horizon), held, settings.portfolio, cost=cost)
+        return propose(
+            without_tickers(settings.forecast.horizon), held, settings.portfolio, cost=cost, with_compared=False
+        )
     return _proposal(joint, known, held, currencies=currencies, cost=cost, settings=settings)
 
 
@@ -165,4 +167,6 @@ def _proposal(
         relative_betas(model),
         traded_values(joint.bars, prices, model.tickers),
     )
-    return propose(market, staying, settings.portfolio, cost=cost, act=limits.act, keeps=limits.keeps)
+    return propose(
+        market, staying, settings.portfolio, cost=cost, act=limits.act, keeps=limits.keeps, with_compared=False
+    )

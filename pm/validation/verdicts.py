@@ -275,8 +275,8 @@ def _median_overfitting(found: Sequence[Overfitting]) -> float:
 def _clone_warning(cloned: int, trials: int) -> str:
     repeat = "repeats" if cloned == 1 else "repeat"
     return (
-        f"{cloned:,} of {plural(trials, 'trial')} {repeat} another: the probability of overfitting and the test over all "
-        "trials say less than their number suggests."
+        f"{cloned:,} of {plural(trials, 'trial')} {repeat} another: the probability of overfitting and the test over "
+        "all trials say less than their number suggests."
     )
 
 

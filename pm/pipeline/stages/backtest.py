@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pm.pipeline.decision_dates import Past
     from pm.settings import Settings
     from pm.tables.declaration import Table
+    from pm.typing import FloatArray
     from pm.validation.decision import DayForecasts
     from pm.validation.prices import SessionPrices
     from pm.validation.walk import Walk
@@ -88,7 +89,7 @@ class TrialRequest:
         if self.cost is not None:
             signals = signals.model_copy(update={"round_trip_cost": 2 * self.cost})
         allocator = self.allocator or portfolio.allocator
-        portfolio = portfolio.model_copy(update={"allocator": allocator, "compare": []})
+        portfolio = portfolio.model_copy(update={"allocator": allocator})
         risk = risk.model_copy(update={"paths": settings.validation.paths or risk.paths})
         return settings.model_copy(update={"signals": signals, "portfolio": portfolio, "risk": risk})
 
@@ -118,10 +119,11 @@ def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
     step = request.step or context.settings.validation.step
     past = past_of(context, request.first, step)
     settings = request.settings_of(context.settings)
+    market = _market(context, request, past, settings)  # what cannot be is refused before it counts as a trial
     started = ledger.start(_configuration(context, request, past, settings, step))
     yield Result([Append(TRIALS, ledger.drain())], "started")
     try:
-        done = _run(context, request, past, settings, step)
+        done = _run(context, request, past, settings, market)
     except BaseException as error:
         said = str(error).splitlines()[0] if isinstance(error, PmError) else f"{type(error).__name__}: {error}"
         ledger.end(started, TrialState.FAILED, detail=said)
@@ -175,23 +177,31 @@ class _Done:
     summary: dict[str, Any]
 
 
-def _run(context: Context, request: TrialRequest, past: Past, settings: Settings, step: int) -> _Done:
-    from pm.portfolio.holdable import holdable_of
-    from pm.risk.warm_up import warm_up
-    from pm.statistics.sharpe import sharpe_of
-    from pm.validation.benchmarks import CASH, EQUAL, equal_returns, ticker_returns
-    from pm.validation.ledger import content_hash
-    from pm.validation.prices import session_prices
-    from pm.validation.walk import WalkInputs, walk_forward
+@dataclass(frozen=True)
+class _Market:
+    """Prices of a trial, and the daily returns of its benchmark and of equal weights."""
 
-    compile_ahead(context, "pm.risk", warm_up)
+    prices: SessionPrices
+    benchmark: FloatArray
+    equal: FloatArray
+    currencies: Mapping[str, str]
+
+
+def _market(context: Context, request: TrialRequest, past: Past, settings: Settings) -> _Market:
+    from pm.portfolio.holdable import holdable_of
+    from pm.validation.benchmarks import CASH, EQUAL, equal_returns, ticker_returns
+    from pm.validation.prices import session_prices
+
     currencies = currencies_told(context)
     holdable = holdable_of(currencies, past.watched.tickers, settings.portfolio.currency)
     prices = session_prices(past.bars, past.sessions, holdable.tickers, rates=holdable.rates, units=holdable.units)
     _check_deposits(request, prices, past)
-    cost = settings.signals.round_trip_cost / 2
-    limit = settings.forecast.max_age_days
-    equal = equal_returns(prices, past.decisions, cost=cost, max_age_days=limit)
+    equal = equal_returns(
+        prices,
+        past.decisions,
+        cost=settings.signals.round_trip_cost / 2,
+        max_age_days=settings.forecast.max_age_days,
+    )
     named = request.benchmark or settings.validation.benchmark
     if named == EQUAL:
         benchmark = equal
@@ -199,21 +209,31 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
         benchmark = np.zeros(len(equal))
     else:
         benchmark = ticker_returns(prices, named, past.decisions[0])
-    known = _forecasts(context, request.first, step)
+    return _Market(prices, benchmark, equal, currencies)
+
+
+def _run(context: Context, request: TrialRequest, past: Past, settings: Settings, market: _Market) -> _Done:
+    from pm.risk.warm_up import warm_up
+    from pm.statistics.sharpe import sharpe_of
+    from pm.validation.ledger import content_hash
+    from pm.validation.walk import WalkInputs, walk_forward
+
+    compile_ahead(context, "pm.risk", warm_up)
+    known = _forecasts(context, request)
     walk = walk_forward(
         WalkInputs(
-            prices,
+            market.prices,
             past.bars.drop("open"),
             past.decisions,
             known.__getitem__,
-            currencies,
+            market.currencies,
             judged_bars(settings),
             settings,
             dict(request.deposits),
         ),
         context.progress,
     )
-    returns = walk.returns.with_columns(benchmark=pl.Series(benchmark), equal=pl.Series(equal))
+    returns = walk.returns.with_columns(benchmark=pl.Series(market.benchmark), equal=pl.Series(market.equal))
     # Without a trade there is nothing that a ratio could be of.
     excess = (returns["net"] - returns["benchmark"]).to_numpy()
     found = sharpe_of(excess if walk.fills.height else excess[:0])
@@ -227,11 +247,11 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
     return _Done(walk, returns, summary)
 
 
-def _forecasts(context: Context, first: date | None, step: int) -> Mapping[date, DayForecasts]:
+def _forecasts(context: Context, request: TrialRequest) -> Mapping[date, DayForecasts]:
     """Return what was forecast from each date, read at once."""
     from pm.validation.decision import DayForecasts
 
-    _, runs = known_forecasts(context, first, step)
+    _, runs = known_forecasts(context, request.first, request.step or context.settings.validation.step)
     horizon = context.settings.forecast.horizon
     pairs = pl.DataFrame({"run_id": list(runs.values()), "cutoff": list(runs)}, schema_overrides={"cutoff": pl.Date})
     names = sorted(set(runs.values()))

@@ -1,0 +1,329 @@
+"""Backtests: they know nothing of later bars, decide as a night does, and are recorded whatever becomes of them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pm.audit.chain import verify_chain
+from pm.errors import InputError
+from pm.pipeline import Request, backtest, evaluate_history, open_lake
+from pm.pipeline.events import StageEnded
+from pm.pipeline.origin_dates import ChosenDates
+from pm.pipeline.runner import Runner
+from pm.pipeline.stages.backtest import TrialRequest, backtesting
+from pm.pipeline.writes import Result
+from pm.tables.validation import TRIALS
+from pm.tables.vocabulary import RunKind
+from pm.validation.ledger import content_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pm.pipeline.runner import RunResult
+    from pm.pipeline.stage import Context
+    from pm.workspace import Workspace
+
+    Backtest = Callable[..., RunResult]
+    Read = Callable[..., pl.DataFrame]
+
+STEP = 15
+PATHS = {"validation": {"paths": 0}, "risk": {"paths": 1000}}
+"""As few paths as are allowed, in backtests and in nights alike."""
+
+
+def bars() -> pl.DataFrame:
+    """Return 340 sessions of tickers of which one stops, one begins late, one pauses, and one has closes alone."""
+    days = pl.date_range(date(2019, 1, 1), date(2021, 1, 1), eager=True)
+    days = days.filter(days.dt.weekday() <= 5)[:340]
+    generator = np.random.default_rng(15)
+    market = generator.normal(0.0003, 0.008, len(days))
+    frames = []
+    for ticker, spread in (("CLOSES", 0.01), ("LATE", 0.012), ("PAUSES", 0.009), ("STEADY", 0.006), ("STOPS", 0.011)):
+        closes = 50 * np.exp(np.cumsum(market + generator.normal(0, spread, len(days))))
+        opens = closes * np.exp(generator.normal(0, 0.003, len(days)))
+        frames.append(
+            pl.DataFrame(
+                {"ticker": ticker, "date": days, "open": opens, "high": np.maximum(opens, closes) * 1.001,
+                 "low": np.minimum(opens, closes) * 0.999, "close": closes, "volume": 1e6}
+            )
+        )  # fmt: skip
+    whole = pl.concat(frames)
+    place = pl.col("date").rank("dense") - 1
+    keep = (
+        pl.when(ticker="STOPS").then(place < 290)
+        .when(ticker="LATE").then(place >= 5)
+        .when(ticker="PAUSES").then(~place.is_between(300, 303))
+        .otherwise(True)
+    )  # fmt: skip
+    only_close = pl.col("ticker") == "CLOSES"
+    return whole.filter(keep).with_columns(
+        pl.when(~only_close).then(name).alias(name) for name in ("open", "high", "low")
+    )
+
+
+@pytest.fixture(scope="module", name="run_backtest")
+def give_run_backtest(settings_with: Callable[..., Any], workspace_in: Callable[[Path], Workspace]) -> Backtest:
+    """Run a backtest in a folder: `run_backtest(folder, heard=[…], tickers=…, as_of=…, **request)`."""
+
+    def run(folder: Path, **asked: Any) -> RunResult:  # noqa: ANN401 - parts of a trial and of a request
+        heard: list[object] = asked.pop("heard", [])
+        sections = PATHS | asked.pop("sections", {})
+        request = Request(tickers=asked.pop("tickers", None), as_of=asked.pop("as_of", None))
+        settings, workspace = settings_with(**sections), workspace_in(folder)
+        with open_lake(workspace, settings) as lake:
+            return backtest(
+                lake, workspace, settings, heard.append, request=request, trial=TrialRequest(**({"step": STEP} | asked))
+            )
+
+    return run
+
+
+@pytest.fixture(scope="module", name="tested")
+def give_tested(
+    tmp_path_factory: pytest.TempPathFactory, import_files: Callable[..., object], run_backtest: Backtest
+) -> Path:
+    """Return a folder with the bars and one trial. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tested")
+    bars().write_csv(folder / "bars.csv")
+    import_files(folder, folder / "bars.csv")
+    run_backtest(folder, name="first")
+    return folder
+
+
+@pytest.fixture
+def copy(tested: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tested, tmp_path / "copy")
+
+
+def states(read_table: Read, folder: Path) -> list[str]:
+    return read_table(folder, "trials").sort("sequence")["state"].to_list()
+
+
+def test_nothing_depends_on_later_bars(
+    tested: Path,
+    tmp_path: Path,
+    import_files: Callable[..., object],
+    run_backtest: Backtest,
+    read_table: Read,
+) -> None:
+    """With bars up to a day alone, all decisions, fills and returns up to it are equal, bit for bit."""
+    days = bars()["date"].unique().sort()
+    day = days[310]
+    (tmp_path / "cut").mkdir()
+    bars().filter(pl.col("date") <= day).write_csv(tmp_path / "cut.csv")
+    import_files(tmp_path / "cut", tmp_path / "cut.csv")
+    run_backtest(tmp_path / "cut", name="first")
+    for table, column, key in (
+        ("trial_targets", "cutoff", ["cutoff", "ticker"]),
+        ("trial_fills", "date", ["fill"]),
+        ("trial_returns", "date", ["date"]),
+    ):
+        whole, cut = (
+            read_table(folder, table).sort(key).drop("trial_id", "forecast_run_id", strict=False)
+            for folder in (tested, tmp_path / "cut")
+        )
+        assert cut.height > 0
+        # The decision on the last day of the cut bars has no session to be filled in.
+        assert_frame_equal(whole.filter(pl.col(column) <= (cut[column].max())), cut, check_exact=True)
+        assert whole.height > cut.height
+
+
+def test_a_decision_is_that_of_a_night(copy: Path, run_pipeline: Callable[..., RunResult], read_table: Read) -> None:
+    decided = read_table(copy, "trial_targets")
+    day = decided["cutoff"].min()
+    night = run_pipeline(copy, as_of=day, upto="portfolio", risk=PATHS["risk"])
+    targets = read_table(copy, "targets").filter(run_id=night.run_id)
+    columns = ["ticker", "weight", "previous_weight", "core_weight", "tilt", "shares", "reason"]
+    first = decided.filter(cutoff=day)
+    assert targets.height == first.height > 0
+    assert_frame_equal(first.select(columns).sort("ticker"), targets.select(columns).sort("ticker"), check_exact=True)
+
+
+def test_fills_are_at_the_next_open_and_say_what_they_are(tested: Path, read_table: Read) -> None:
+    fills = read_table(tested, "trial_fills").sort("fill")
+    days = bars()["date"].unique().sort().to_list()
+    prices = {(row["ticker"], row["date"]): row for row in bars().iter_rows(named=True)}
+    for row in fills.filter(pl.col("kind") != "stopped").iter_rows(named=True):
+        assert row["date"] == days[days.index(row["decided_on"]) + 1]
+        bar = prices[row["ticker"], row["date"]]
+        assert row["kind"] == ("close" if row["ticker"] == "CLOSES" else "open")
+        assert row["price"] == pytest.approx(bar["open"] or bar["close"])
+        assert row["shares"] == pytest.approx(round(row["shares"]))  # whole shares, since nothing was split
+    stopped = fills.filter(kind="stopped")
+    assert stopped["ticker"].to_list() == ["STOPS"]
+    (row,) = stopped.iter_rows(named=True)
+    assert row["decided_on"] is None
+    assert row["price"] == pytest.approx(prices["STOPS", days[289]]["close"])
+    assert (row["date"] - days[289]).days > 10  # forecast.max_age_days: nobody knew before
+    assert set(fills["ticker"]) == {"CLOSES", "LATE", "PAUSES", "STEADY", "STOPS"}
+
+
+def test_returns_follow_from_fills_and_closes(tested: Path, read_table: Read) -> None:
+    """Every day is valued again from the fills alone."""
+    returns, fills = read_table(tested, "trial_returns").sort("date"), read_table(tested, "trial_fills").sort("fill")
+    cash, held, known, before = 100_000.0, dict[str, float](), dict[str, float](), 100_000.0
+    by_day = bars().partition_by("date", as_dict=True)
+    for row in returns.iter_rows(named=True):
+        cost = 0.0
+        for fill in fills.filter(date=row["date"]).iter_rows(named=True):
+            cash -= fill["shares"] * fill["price"] + fill["cost"]
+            cost += fill["cost"]
+            held[fill["ticker"]] = held.get(fill["ticker"], 0.0) + fill["shares"]
+        known |= dict(by_day[(row["date"],)].select("ticker", "close").iter_rows())
+        equity = cash + sum(shares * known[ticker] for ticker, shares in held.items())
+        assert row["equity"] == pytest.approx(equity, rel=1e-9)
+        assert row["net"] == pytest.approx(equity / before - 1, abs=1e-12)
+        assert row["gross"] - row["cost"] == pytest.approx(row["net"], abs=1e-12)
+        assert row["cost"] == pytest.approx(cost / before, abs=1e-12)
+        before = equity
+    traded = (fills["shares"] * fills["price"]).abs()
+    assert fills["cost"].to_list() == pytest.approx((0.001 * traded).to_list())
+
+
+def test_a_second_trial_finds_the_forecasts_and_names_the_first_as_its_parent(
+    copy: Path, run_backtest: Backtest, read_table: Read
+) -> None:
+    heard: list[object] = []
+    first = read_table(copy, "trials")["trial_id"][0]
+    again = run_backtest(copy, heard=heard)
+    other = run_backtest(copy, cost=0.0, name="free")
+    ended = {event.stage: event.status for event in heard if isinstance(event, StageEnded)}
+    assert ended["past_forecasts"] == "skipped"
+    rows = {row["trial_id"]: row for row in read_table(copy, "trials").sort("sequence").iter_rows(named=True)}
+    assert rows[again.run_id]["parent"] == first
+    assert rows[again.run_id]["returns_hash"] == rows[first]["returns_hash"]
+    assert (rows[other.run_id]["parent"], rows[other.run_id]["costs"]) == (None, "none")
+    returns = read_table(copy, "trial_returns").filter(trial_id=other.run_id)
+    assert (returns["cost"] == 0).all()
+    tests = read_table(copy, "trial_tests").filter(run_id=other.run_id)
+    assert tests["trials"].to_list() == [3, 3, 3]
+    assert "without costs" in tests.filter(trial_id=other.run_id)["reasons"][0]
+
+
+def test_an_evaluation_serves_a_backtest(
+    tmp_path: Path,
+    import_files: Callable[..., object],
+    run_backtest: Backtest,
+    settings_with: Callable[..., Any],
+    workspace_in: Callable[[Path], Workspace],
+) -> None:
+    bars().write_csv(tmp_path / "bars.csv")
+    import_files(tmp_path, tmp_path / "bars.csv")
+    settings, workspace = settings_with(**PATHS), workspace_in(tmp_path)
+    first = bars()["date"].unique().sort()[290]
+    with open_lake(workspace, settings) as lake:
+        evaluate_history(
+            lake, workspace, settings, lambda _: None, request=Request(), steps=[1, 5],
+            dates=ChosenDates(None, STEP, first, None),
+        )  # fmt: skip
+    heard: list[Any] = []
+    run_backtest(tmp_path, first=first, heard=heard)
+    said = [event.line for event in heard if hasattr(event, "line")]
+    assert any(
+        "has those from 3 of 4 dates" in line for line in said
+    )  # an evaluation needs the horizon after its dates
+
+
+def test_the_chain_shows_a_change(tested: Path, read_table: Read) -> None:
+    rows = read_table(tested, "trials").to_dicts()
+    end, fault = verify_chain({"trials": rows}, tables=(TRIALS,))
+    assert (end.sequence, fault) == (2, None)
+    changed = [row | {"cost": 0.5} if row["sequence"] == 1 else row for row in rows]
+    assert verify_chain({"trials": changed}, tables=(TRIALS,))[1] is not None
+    assert verify_chain({"trials": rows[1:]}, tables=(TRIALS,))[1] is not None
+    returns, fills = read_table(tested, "trial_returns"), read_table(tested, "trial_fills")
+    (known,) = {row["returns_hash"] for row in rows if row["state"] == "done"}
+    assert content_hash(returns, fills) == known
+    better = returns.with_columns(net=pl.col("net") + 1e-12)
+    assert content_hash(better, fills) != known
+
+
+def test_a_trial_that_was_killed_counts_and_its_row_says_so(
+    copy: Path,
+    run_backtest: Backtest,
+    read_table: Read,
+    settings_with: Callable[..., Any],
+    workspace_in: Callable[..., Workspace],
+) -> None:
+    settings, workspace = settings_with(**PATHS), workspace_in(copy)
+    stage = backtesting(TrialRequest(step=STEP))
+
+    def cut_off(context: Context) -> Iterator[Result]:
+        pieces = stage.compute(context)
+        assert not isinstance(pieces, Result)
+        yield next(pieces)  # and nothing after the first commit
+
+    killed = replace(stage, compute=cut_off)
+    with open_lake(workspace, settings) as lake:
+        Runner(lake, settings, workspace, lambda _: None).run((killed,), Request(), kind=RunKind.BACKTEST)
+    assert states(read_table, copy) == ["started", "done", "started"]
+    run_backtest(copy)
+    assert states(read_table, copy) == ["started", "done", "started", "killed", "started", "done"]
+    assert set(read_table(copy, "trial_tests").sort("run_id").tail(1)["trials"]) == {3}
+    assert verify_chain({"trials": read_table(copy, "trials").to_dicts()}, tables=(TRIALS,))[1] is None
+
+
+def test_a_trial_that_fails_counts_too(
+    copy: Path, run_backtest: Backtest, read_table: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pm.validation.walk.walk_forward", fail)
+    with pytest.raises(KeyboardInterrupt):
+        run_backtest(copy)
+    assert states(read_table, copy) == ["started", "done", "started", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"benchmark": "NOBODY"}, "Benchmark NOBODY has no price"),
+        ({"deposits": ((date(2019, 1, 5), 10.0),)}, "A deposit on 2019-01-05 cannot be made"),
+        ({"first": date(2030, 1, 1)}, "no date to forecast from"),
+        ({"as_of": date(2019, 3, 1)}, "There are 44 sessions up to 2019-03-01; a backtest needs 251"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(
+    copy: Path, run_backtest: Backtest, read_table: Read, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        run_backtest(copy, **asked)
+    assert states(read_table, copy) == ["started", "done"]  # it does not count as a trial
+
+
+def test_a_deposit_is_no_return(copy: Path, run_backtest: Backtest, read_table: Read) -> None:
+    day = bars()["date"].unique().sort()[300]
+    trial = run_backtest(copy, deposits=((day, 50_000.0),)).run_id
+    own = read_table(copy, "trial_returns").filter(trial_id=trial).sort("date")
+    assert (own["net"].abs() < 0.05).all()
+    before, after = (own.filter(pl.col("date") < day)["equity"][-1], own.filter(date=day)["equity"][0])
+    assert after - before == pytest.approx(50_000, rel=0.1)
+
+
+def test_one_ticker_a_ticker_that_stopped_before_and_a_horizon_longer_than_the_history(
+    tmp_path: Path, import_files: Callable[..., object], run_backtest: Backtest, read_table: Read, ask: Read
+) -> None:
+    gone = bars().filter(ticker="STEADY").head(60).with_columns(ticker=pl.lit("GONE"))
+    pl.concat([bars(), gone]).write_csv(tmp_path / "bars.csv")
+    import_files(tmp_path, tmp_path / "bars.csv")
+    first = bars()["date"].unique().sort()[300]
+    run_backtest(tmp_path, first=first, tickers=("GONE", "STEADY"), name="two")
+    fills = read_table(tmp_path, "trial_fills")
+    assert set(fills["ticker"]) == {"STEADY"}
+    short = {"forecast": {"horizon": 200}, "volatility": {"min_observations": 1000}}
+    nothing = run_backtest(tmp_path, first=first, tickers=("STEADY",), sections=short).run_id
+    rows = read_table(tmp_path, "trials").filter(trial_id=nothing, state="done")
+    assert rows.select("fills", "sharpe").rows() == [(0, None)]  # not a ratio of 0
+    (row,) = ask(tmp_path, f"FROM trial_verdicts WHERE trial_id = '{nothing}'").to_dicts()
+    assert (row["verdict"], row["annual_sharpe"]) == ("not_proven", None)
+    assert "no trade" in row["reasons"]
