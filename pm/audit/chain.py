@@ -52,6 +52,12 @@ def verify_chain(
     The hash of a row covers the hash of the row before it: whoever changes a row must compute all later hashes
     anew, and so changes the head, which reports have.
     """
+    without = next(
+        ((table, row) for table in CHAINED_TABLES for row in rows.get(table.qualified, ()) if row["sequence"] is None),
+        None,
+    )
+    if without is not None:
+        return START, Fault(without[0].qualified, 0, f"{_named(*without)} has lost its position in the chain.")
     chained: list[tuple[int, Table, Mapping[str, Any]]] = sorted(
         ((row["sequence"], table, row) for table in CHAINED_TABLES for row in rows.get(table.qualified, ())),
         key=lambda item: item[0],
@@ -64,7 +70,7 @@ def verify_chain(
         if sequence > expected:
             return last, Fault(None, expected, f"The row at position {expected} is missing.")
         if row_hash(last.hash, table, row) != row["hash"]:
-            return last, Fault(table.qualified, sequence, f"A row of {table.qualified} was changed.")
+            return last, Fault(table.qualified, sequence, f"{_named(table, row)} was changed.")
         if table is AUDIT_HEADS and (row["rows"], row["head"]) != (last.sequence, last.hash):
             return last, Fault(table.qualified, sequence, "The head of a run is not that of the rows before it.")
         last = Head(sequence, row["hash"])
@@ -72,3 +78,10 @@ def verify_chain(
     if head is not None and head not in hashes:
         return last, Fault(None, last.sequence + 1, f"No row has the hash {head[:16]}…: rows at the end are missing.")
     return last, None
+
+
+def _named(table: Table, row: Mapping[str, Any]) -> str:
+    """Return a row in words: its table, its key, and when it was recorded."""
+    key = ", ".join(f"{name} {row[name]}" for name in table.key if name != "sequence")
+    recorded = f"{row['recorded_at']:%Y-%m-%d %H:%M}" if row["recorded_at"] is not None else "an unknown time"
+    return f"A row of {table.qualified}{f' ({key})' if key else ''}, recorded at {recorded},"
