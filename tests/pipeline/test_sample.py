@@ -150,7 +150,9 @@ def test_an_import_leaves_no_trace_of_the_sample(
 
 def test_the_ledger_outlives_the_sample(run_copy: Path, own: Path, settings_with: Run, ask: Read) -> None:
     workspace, settings = init_workspace(run_copy), settings_with()
-    new = NewAccount("main", BrokerName.PAPER, None, "USD", Decimal(1000), "fifo", fractional=False, live=False, day=None)
+    new = NewAccount(
+        "main", BrokerName.PAPER, None, "USD", Decimal(1000), "fifo", fractional=False, live=False, day=None
+    )
     held = HeldPosition("AAPL", Decimal(3), Decimal(900), None, None)
     with open_lake(workspace, settings) as lake:
         for stage in (opening(new), importing_positions(None, [held], day=None, where="positions.csv")):
