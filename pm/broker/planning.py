@@ -128,8 +128,9 @@ def plan_orders(
 ) -> Plan:
     """Return the orders that bring an account from what it holds to its targets.
 
-    A ticker without a target is left alone. A purchase for which there is not enough cash is made smaller; what sales
-    bring is counted at the last close, less the costs of the settings.
+    A ticker without a target is left alone, and so is one with an open order that goes the other way. A purchase for
+    which there is not enough cash is made smaller: what open orders will buy is paid first, and what sales bring is
+    counted at the last close, less the costs of the settings.
 
     Parameters
     ----------
@@ -159,9 +160,13 @@ def plan_orders(
             continue
         assert quote is not None  # noqa: S101 - otherwise there is a problem
         goal = _goal(target, quote, own, equity, sizes.step, allow_short=settings.allow_short)
-        change = goal - own - pending.get(target.ticker, ZERO)
+        waiting = pending.get(target.ticker, ZERO)
+        change = goal - own - waiting
+        if change * waiting < 0:
+            plan.left_out[target.ticker] = _must_end(waiting)
+            continue
         value = abs(Fraction(change)) * quote.base_price
-        if change and (value >= sizes.smallest_value or (goal == 0 and not pending.get(target.ticker))):
+        if change and (value >= sizes.smallest_value or (goal == 0 and not waiting)):
             side = Side.BUY if change > 0 else Side.SELL
             order = PlannedOrder(
                 target.ticker, side, abs(change), OrderType.MARKET, TimeInForce.DAY, OrderPurpose.REBALANCE, own, goal,
@@ -176,8 +181,22 @@ def plan_orders(
             brackets += _bracket(target, min(own, goal), own, quote)
     if equity.is_nan():
         return plan  # without purchases: each target has its problem
-    available = Fraction(cash) + sum((_cash(order, settings) for order in sales), Fraction(0))
+    available = Fraction(cash) - _reserved(pending, quotes)
+    available += sum((_cash(order, settings) for order in sales), Fraction(0))
     plan.orders += sales
+    _buy(plan, purchases, available, settings, sizes)
+    plan.orders += brackets
+    return plan
+
+
+def _buy(
+    plan: Plan,
+    purchases: Iterable[PlannedOrder],
+    available: Fraction,
+    settings: BrokerSettings,
+    sizes: OrderSizes,
+) -> None:
+    """Add purchases to a plan, each made smaller where there is not enough cash for it, and say so."""
     for order in purchases:
         affordable = _affordable(order, available, settings, sizes)
         if affordable is None:
@@ -189,8 +208,6 @@ def plan_orders(
             )
         available += _cash(affordable, settings)
         plan.orders.append(affordable)
-    plan.orders += brackets
-    return plan
 
 
 def _problem(target: Target, quote: Quote | None, equity: Decimal) -> str | None:
@@ -203,6 +220,24 @@ def _problem(target: Target, quote: Quote | None, equity: Decimal) -> str | None
     if equity.is_nan() or equity <= 0:
         return f"The equity of the account is {equity}, which is no base for orders."
     return None
+
+
+def _must_end(waiting: Decimal) -> str:
+    """Return why nothing is ordered beside an open order that goes the other way.
+
+    Brokers refuse orders on both sides, and a sale of shares that an open order is yet to buy would be short.
+    """
+    side = "buys" if waiting > 0 else "sells"
+    return (
+        f"An open order {side} {_shown(abs(waiting))} shares, more than the target needs: it must end first "
+        "(pm trade sync, or pm trade cancel)."
+    )
+
+
+def _reserved(pending: Mapping[str, Decimal], quotes: Mapping[str, Quote]) -> Fraction:
+    """Return the cash that open orders will need for what they buy, at the last close."""
+    bought = {ticker: shares for ticker, shares in pending.items() if shares > 0 and ticker in quotes}
+    return sum((Fraction(shares) * quotes[ticker].base_price for ticker, shares in bought.items()), Fraction(0))
 
 
 def _goal(target: Target, quote: Quote, own: Decimal, equity: Decimal, step: Decimal, *, allow_short: bool) -> Decimal:

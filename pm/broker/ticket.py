@@ -35,11 +35,13 @@ _SPELLINGS = {name: (normalised(name),) for name in (*_COLUMNS, "fill_id")}
 
 @dataclass(frozen=True)
 class TicketLine:
-    """A line of a file of fills: where it is in the file, and the trade."""
+    """A line of a file of fills: where it is in the file, and the trade; ticker and side are empty if not told."""
 
     where: str
     fill_id: str
     order_id: str
+    ticker: str
+    side: str
     quantity: Decimal
     price: Decimal
     commission: Decimal
@@ -106,4 +108,4 @@ def _line(cells: Cells, number: dict[str, Decimal | None], day: date | None) -> 
     if shares <= ZERO or paid <= ZERO or fee < ZERO or max(shares, paid) >= LARGEST:
         raise InputError("A number of the fill is impossible.", where=cells.where, hint="shares and price are above 0")
     name = cells["fill_id"] or event_id(cells["order_id"], shares, paid, day)
-    return TicketLine(cells.where, name, cells["order_id"], shares, paid, fee, day)
+    return TicketLine(cells.where, name, cells["order_id"], cells["ticker"], cells["side"], shares, paid, fee, day)

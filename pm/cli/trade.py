@@ -41,8 +41,9 @@ def positions(context: typer.Context, account: Account = None) -> None:
             return
         if (frame["market_value"] == frame["base_value"]).all():  # all are in the accounts' own currency
             frame = frame.drop("market_value")
-        prices = dict.fromkeys(("average_cost", "price"), price_specification)
-        print_frame(plain(frame), formats=dict.fromkeys(_MONEY, ",.2f") | prices)
+        formats: dict[str, Any] = dict.fromkeys(_MONEY, ",.2f")
+        formats |= dict.fromkeys(("average_cost", "price"), price_specification)
+        print_frame(plain(frame), formats=formats)
         print_worth(lake, frame["account"].unique(maintain_order=True).to_list())
 
 

@@ -72,6 +72,20 @@ def test_open_orders_count() -> None:
     assert plan([Target("AAA", 0.5, None)], pending={"AAA": D(100)}).orders == []
 
 
+def test_an_open_order_that_goes_the_other_way_must_end_first() -> None:
+    for held, pending, word in (({}, D(300), "buys"), ({"AAA": D(300)}, D(-290), "sells")):
+        made = plan([Target("AAA", 0.5, None)], held, pending={"AAA": pending})
+        assert made.orders == []
+        assert f"An open order {word} {abs(pending)} shares" in made.left_out["AAA"]
+
+
+def test_cash_for_open_orders_is_not_spent_again() -> None:
+    targets = [Target("AAA", 0.5, None), Target("BBB", 0.9, None)]
+    (order,) = plan(targets, pending={"AAA": D(100)}).orders
+    assert order.ticker == "BBB"
+    assert D(4_900) < order.quantity * order.quote.price <= D(5_000)
+
+
 def test_a_bracket_is_a_pair() -> None:
     settings = SETTINGS.model_copy(update={"brackets": True})
     made = plan([Target("AAA", 0.5, 100.0, stop=45.0, profit=60.0)], {"AAA": D(100)}, settings=settings)

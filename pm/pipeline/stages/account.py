@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pm.clock import utc_today
-from pm.errors import InputError, UnknownTickerError
+from pm.errors import InputError, UnknownTickerError, did_you_mean
 from pm.ledger.book import event_id
 from pm.ledger.money import money
 from pm.pipeline.stage import Context, Stage
@@ -249,7 +249,13 @@ def _close(context: Context, *, account: str | None, ticker: str, price: Decimal
     name = ledger.account(account)["account"]
     book, day = ledger.books[name], ledger_day(context)
     if not book.shares(ticker):
-        raise UnknownTickerError.from_missing([ticker], book.positions(), where=f"positions of account {name}")
+        raise InputError(
+            f"Account {name} does not hold {ticker}.{did_you_mean(ticker, book.positions())}",
+            where="view positions",
+            hint="see what it holds: pm trade positions",
+        )
+    if price is not None and price < 0:
+        raise InputError(f"The price is negative: {price:f}.", where="--price", hint="name 0 or more")
     prices = prices_of(context, book, [ticker], day)
     quote = prices.quote(ticker, book)
     if price is None and quote is None:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["accepting", "cancelling", "reading_fills", "reconciling", "reconciling_file", "sending", "syncing"]
 
+_LIKELY = 20
+"""Largest ratio of a price that a person wrote and the last close: a misplaced separator makes 100 or 1,000."""
 _TICKETS = "tickets"
 """Folder of the workspace for lists of orders."""
 _SHOWN = 10
@@ -300,6 +302,7 @@ def _read_fills(context: Context, *, account: str | None, lines: Sequence[Ticket
                 where=line.where,
                 hint="leave the column order_id as it was in the ticket",
             )
+        _require_likely(line, order)
         if line.date < order.row["cutoff"]:
             raise InputError(
                 f"The fill is of {line.date}, and its order was planned after the close of {order.row['cutoff']}.",
@@ -325,6 +328,25 @@ def _read_fills(context: Context, *, account: str | None, lines: Sequence[Ticket
         except InputError as error:
             raise InputError(error.what, where=line.where, hint=error.hint) from None
     return Result(new_rows(ledger), f"{plural(count, 'fill')} recorded")
+
+
+def _require_likely(line: TicketLine, order: OrderNow) -> None:
+    """Refuse a fill that is of another ticker or side than its order, or whose price has a misplaced separator."""
+    row, close = order.row, order.row["reference_price"]
+    for name, value in (("ticker", line.ticker), ("side", line.side)):
+        if value and value.casefold() != row[name].casefold():
+            raise InputError(
+                f"The fill is of {name} {value}, and its order of {name} {row[name]}.",
+                where=line.where,
+                hint="leave the columns of the order as they were in the ticket",
+            )
+    if not close / _LIKELY < line.price < close * _LIKELY:
+        raise InputError(
+            f"The price of {row['ticker']}, {line.price.normalize():f}, is too far from its last close, "
+            f"{close.normalize():f}.",
+            where=line.where,
+            hint="correct the price",
+        )
 
 
 def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
@@ -414,6 +436,9 @@ def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> 
     finally:
         if broker is not None:
             broker.close()
+    if not names:
+        yield Result([], "no order is open")
+        return
     ended = sum(not ledger.orders[name].is_open for name in names)
     yield Result(_drained(ledger), f"{plural(ended, 'order')} cancelled")
 
