@@ -13,7 +13,7 @@ from pm.errors import NoResultsError
 from pm.plural import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import polars as pl
 
@@ -51,6 +51,8 @@ def show(context: typer.Context, run: _Run = None) -> None:
         print_look(lake, shown)
         for portfolio in measures["portfolio"].unique(maintain_order=True):
             own = measures.filter(portfolio=portfolio)
+            if _is_as_held(portfolio, measures, _measures):
+                continue
             _say_what_it_is(portfolio)
             print_frame(_measures(own), formats=_SHARES, title=f"Risk of portfolio {portfolio}, as of {_day(own)}")
             print_lines("")
@@ -84,6 +86,8 @@ def stress(context: typer.Context, run: _Run = None) -> None:
         results = _of_run(lake, "stress_results", made_by)
         for portfolio in results["portfolio"].unique(maintain_order=True):
             own = results.filter(portfolio=portfolio)
+            if _is_as_held(portfolio, results, lambda rows: rows.select("sessions", "portfolio_return")):
+                continue
             _say_what_it_is(portfolio)
             print_frame(
                 own.select(
@@ -112,7 +116,7 @@ def limits(context: typer.Context, run: _Run = None) -> None:
         for name, limit in settings.risk.limits.items()
     ]
     if bounds:
-        print_frame(pl.DataFrame(bounds), formats={"bound": ".4g"}, title="Limits of config/risk.yml (1 is 100%)")
+        print_frame(pl.DataFrame(bounds), formats={"bound": _share}, title="Limits of config/risk.yml")
     else:
         print_lines("There are no limits: see config/risk.yml.")
     with open_reader(context) as lake, lake.reading():
@@ -124,7 +128,7 @@ def limits(context: typer.Context, run: _Run = None) -> None:
             return
         print_frame(
             events.select("portfolio", "limit_name", "subject", "value", "bound", "action", "value_after"),
-            formats=dict.fromkeys(("value", "bound", "value_after"), ".4g"),
+            formats=dict.fromkeys(("value", "bound", "value_after"), _share),
             title=f"Limits that were exceeded in run {shown}",
         )
         print_lines("", *events["detail"])
@@ -158,6 +162,11 @@ def backtest(
         _print_backtest(lake, result.outputs["risk_history"])
 
 
+def _share(value: float) -> str:
+    """Return the format specification of a share: percent, with more decimals if it is small."""
+    return ".1%" if abs(value) >= 0.001 or not value else ".2g"
+
+
 def _run_with_risk(lake: Lake, run: str | None) -> tuple[str, dict[str, str]]:
     """Return the run to show, and for each of its stages the run whose rows are its result.
 
@@ -185,12 +194,29 @@ def _of_run(lake: Lake, table: str, made_by: Mapping[str, str]) -> pl.DataFrame:
     return pl.concat([held, aimed])
 
 
-def _say_what_it_is(portfolio: str) -> None:
-    """Print a line if a portfolio is only a model, or not held yet."""
+def _is_as_held(portfolio: str, rows: pl.DataFrame, shown: Callable[[pl.DataFrame], pl.DataFrame]) -> bool:
+    """Say so, and return True, if the risk of a portfolio of targets is that of what is held, as it is shown."""
+    import polars.selectors as cs
+
     from pm.cli.render import print_lines
     from pm.tables.risk import proposed
 
-    if portfolio == "model":
+    held = portfolio.removesuffix(proposed(""))
+    if held == portfolio:
+        return False
+    told, before = (shown(rows.filter(portfolio=name)).select(cs.float().round(4)) for name in (portfolio, held))
+    if not told.equals(before):
+        return False
+    print_lines(f"What the run aims at for portfolio {held} has the same risk as what is held.", "")
+    return True
+
+
+def _say_what_it_is(portfolio: str) -> None:
+    """Print a line if a portfolio is only a model, or not held yet."""
+    from pm.cli.render import print_lines
+    from pm.tables.risk import MODEL_PORTFOLIO, proposed
+
+    if portfolio == MODEL_PORTFOLIO:
         print_lines("There is no account: this is about a model portfolio of equal weights in all tickers.")
     elif portfolio.endswith(proposed("")):
         print_lines(f"What the run aims at for portfolio {portfolio.removesuffix(proposed(''))}.")

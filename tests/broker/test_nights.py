@@ -248,7 +248,7 @@ def test_a_newer_file_of_positions_is_compared_and_not_added(tmp_path: Path) -> 
         desk.do(importing_positions(None, newer, day=None, where="newer.csv"))
     with pytest.raises(HaltedError, match="shares of AAA: 5 in the ledger, 7 at the broker"):
         desk.do(reconciling_file(None, PositionsFile(tuple(newer)), where="newer.csv"))
-    assert "1 difference; the file does not tell cash" in desk.notes
+    assert "newer.csv does not tell cash, which is not compared" in desk.notes
     assert [row["detail"] for row in desk.ask("FROM broker_differences")] == [
         "shares of AAA: 5 in the ledger, 7 at the broker"
     ]
@@ -339,6 +339,10 @@ def test_a_changed_or_removed_row_is_found(tmp_path: Path) -> None:
             found = verify_chain(damaged)[1]
             assert found is not None
             assert found.sequence == kept["sequence"]
+    without = {**rows, "orders": [rows["orders"][0] | {"sequence": None}]}
+    found = verify_chain(without)[1]
+    assert found is not None
+    assert rows["orders"][0]["order_id"] in found.reason
     assert verify_chain(rows, head=end.hash)[1] is None
     cut = {name: [row for row in kept_rows if row["hash"] != end.hash] for name, kept_rows in rows.items()}
     assert verify_chain(cut)[1] is None

@@ -42,7 +42,7 @@ def test_stress_and_limits(finished: Path, pm: Pm) -> None:
     assert "2007-10-10  2009-03-09" in stress.stdout
     limits = pm(finished, "risk", "limits")
     assert limits.returncode == 0, limits.stderr
-    assert "drawdown     0.25  halt" in limits.stdout
+    assert "drawdown     25.0%  halt" in limits.stdout
     assert "No limit was exceeded in run" in limits.stdout
 
 
