@@ -248,7 +248,7 @@ def test_a_newer_file_of_positions_is_compared_and_not_added(tmp_path: Path) -> 
         desk.do(importing_positions(None, newer, day=None, where="newer.csv"))
     with pytest.raises(HaltedError, match="shares of AAA: 5 in the ledger, 7 at the broker"):
         desk.do(reconciling_file(None, PositionsFile(tuple(newer)), where="newer.csv"))
-    assert "1 difference; the file does not tell cash" in desk.notes
+    assert "newer.csv does not tell cash, which is not compared" in desk.notes
     assert [row["detail"] for row in desk.ask("FROM broker_differences")] == [
         "shares of AAA: 5 in the ledger, 7 at the broker"
     ]
