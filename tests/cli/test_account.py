@@ -55,3 +55,13 @@ def test_a_first_evening(workspace: Path, pm: Pm) -> None:
     assert (refused.returncode, "holds AAA already: 10 shares" in refused.stderr) == (5, True)
     mistyped = pm(workspace, "trade", "orders", "--account", "mian")
     assert (mistyped.returncode, "Did you mean 'main'?" in mistyped.stderr) == (5, True)
+
+
+def test_a_folder_named_halt_stops_trading_and_is_left_to_the_user(workspace: Path, pm: Pm) -> None:
+    (workspace / "HALT").mkdir()
+    halted = pm(workspace, "halt")
+    assert halted.returncode == 0, halted.stderr
+    resumed = pm(workspace, "resume", "--reason", "over")
+    assert (resumed.returncode, "A folder named HALT stops trading" in resumed.stderr) == (10, True)
+    (workspace / "HALT").rmdir()
+    assert pm(workspace, "resume", "--reason", "over").returncode == 0
