@@ -30,7 +30,8 @@ def halt(
 
     workspace, settings = open_workspace(context)
     file = workspace.root / HALT_FILE
-    file.write_text(f"{reason}\n", encoding="utf-8")
+    if not file.is_dir():  # which stops trading just as well
+        file.write_text(f"{reason}\n", encoding="utf-8")
     print_lines(f"Trading is halted by {file}.")
     location = LakeLocation.of(workspace.lake, settings.lake)
     if location.is_shared:
@@ -51,11 +52,18 @@ def resume(
     A file HALT in the workspace of another machine stays, and is removed there.
     """
     from pm.broker.halts import HALT_FILE
+    from pm.errors import StorageError
     from pm.lake.location import LakeLocation
     from pm.open_files import delete
     from pm.pipeline.stages.account import resuming
 
     workspace, settings = open_workspace(context)
+    if (workspace.root / HALT_FILE).is_dir():
+        raise StorageError(
+            "A folder named HALT stops trading, and is not removed by pm.",
+            where=str(workspace.root / HALT_FILE),
+            hint="remove it, then run pm resume again",
+        )
     change_ledger(context, resuming(reason, user()), no_wait=no_wait)
     location = LakeLocation.of(workspace.lake, settings.lake)
     if location.is_shared:

@@ -71,6 +71,9 @@ def show(context: typer.Context, run: _Run = None) -> None:
                 print_lines("There is no ticker that can be held.")
                 continue
             frame = frame.sort(-pl.col("weight").abs(), "ticker")
+            if used["equity"] is None:  # so that no weight is known
+                weights = ("weight", "previous_weight", "core_weight", "tilt")
+                frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in weights)
             print_frame(
                 frame.select(pl.col(name).alias(heading) for name, heading in _COLUMNS.items()),
                 formats=dict.fromkeys(("weight", "before", "core"), ".1%") | {"tilt": "+z.1%", "shares": ",.6g"},
@@ -146,10 +149,11 @@ def _print_head(used: dict[str, Any]) -> None:
     print_lines("", f"Portfolio {name!r} of {used['cutoff']}, {worth}, by {used['allocator']}.")
     if used["portfolio"] == MODEL_PORTFOLIO:
         print_lines("There is no account: this is a model portfolio, which follows its own targets.")
-    print_lines(
-        f"{used['invested']:.0%} invested, forecast volatility {used['annual_volatility']:.1%} per year; "
-        f"{plural(used['views'], 'view')} about discovered edges; turnover {used['turnover']:.0%}."
-    )
+    if used["equity"] is not None:
+        print_lines(
+            f"{used['invested']:.0%} invested, forecast volatility {used['annual_volatility']:.1%} per year; "
+            f"{plural(used['views'], 'view')} about discovered edges; turnover {used['turnover']:.0%}."
+        )
     if used["status"] == PortfolioStatus.RELAXED:
         print_lines(f"RELAXED, since no weights keep all limits: {visible_line(used['detail'])}.")
     elif used["status"] == PortfolioStatus.KEPT:

@@ -98,11 +98,12 @@ def print_worth(lake: Lake, accounts: Sequence[str]) -> None:
     from pm.cli.render import print_lines
 
     for row in lake.select_rows("latest_accounts", order=("account",), account=list(accounts)):
+        cash, currency = f"cash {row['cash'] or 0:,.2f}", row["currency"]
         if row["cash"] is not None and row["equity"] is None:
-            worth = "not known"
+            worth = f"{cash} {currency}, and positions whose value is not known"
         else:
-            worth = f"{row['positions'] or 0:,.2f} + cash {row['cash'] or 0:,.2f} = {row['equity'] or 0:,.2f}"
-        print_lines(f"{row['account']}: positions {worth} {row['currency']}")
+            worth = f"positions {row['positions'] or 0:,.2f} + {cash} = {row['equity'] or 0:,.2f} {currency}"
+        print_lines(f"{row['account']}: {worth}")
     _print_unknown(lake)
 
 

@@ -86,7 +86,7 @@ def _column(
     days, own = dates[usable], clean.returns[usable]
     if len(own) < MIN_MOVES:
         sigma = float(np.quantile(model.sigmas, _HIGH))
-        words = f"{plural(len(own), 'move')} of its own it is taken for the first factor, at {sigma:.1%} a day"
+        words = f"with {plural(len(own), 'move')} of its own, it is taken for the first factor, at {sigma:.1%} a day"
         return factor.copy(), _constant(sigma), 0, words
     sigma = float(np.sqrt(np.mean(own**2)))
     residuals = np.full(len(model.dates), np.nan)

@@ -13,6 +13,8 @@ __all__ = ["BrokerSettings"]
 _Amount = Annotated[float, Field(ge=0, le=1e12)]
 _Cost = Annotated[Share, Field(ge=0, lt=1)]
 _Seconds = Annotated[float, Field(gt=0, le=3600)]
+_Address = Annotated[str, Field(pattern=r"^(https://[^\s/]|http://(127\.0\.0\.1|localhost)([:/]|$))")]
+"""Address of a service: encrypted, since it is sent a key, unless it is on this machine."""
 _Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -38,9 +40,9 @@ class BrokerSettings(Section):
     cash_tolerance: _Amount
     timeout_seconds: _Seconds
     settle_seconds: Annotated[float, Field(ge=0, le=86_400)]
-    alpaca_paper_url: str
-    alpaca_live_url: str
-    ib_host: str
+    alpaca_paper_url: _Address
+    alpaca_live_url: _Address
+    ib_host: Annotated[str, Field(min_length=1)]
     ib_port: _Port
     ib_client: Annotated[int, Field(ge=0, le=1_000_000)]
     live: bool

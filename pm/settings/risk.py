@@ -16,6 +16,12 @@ _Level = Annotated[Share, Field(gt=0.5, lt=1)]
 _Horizon = Annotated[int, Field(ge=1, le=250)]
 
 
+_SHARES_OF_ONE = {LimitName.MAX_WEIGHT.value, LimitName.ES.value, LimitName.DRAWDOWN.value}
+"""Limits of what cannot be above 100% without debt."""
+_LARGEST_BOUND = 10.0
+"""Largest bound of a limit: a larger one is a number of percent without its sign."""
+
+
 class Limit(Section):
     """A limit: the largest value allowed, and what is done about a larger one."""
 
@@ -63,10 +69,20 @@ class RiskSettings(Section):
     @classmethod
     def _limits_are_known(cls, limits: dict[str, Limit]) -> dict[str, Limit]:
         known_names(list(limits), [name.value for name in LimitName], kind="limit")
+        for name, limit in limits.items():
+            largest = 1 if name in _SHARES_OF_ONE else _LARGEST_BOUND
+            if limit.bound > largest:
+                raise ValueError(f"the bound of {name} is {limit.bound:,.0%}, and above {largest:.0%} it has no effect")
         return limits
 
     @model_validator(mode="after")
     def _tails_are_beyond_their_threshold(self) -> RiskSettings:
         if any(level <= self.tail_threshold for level in self.tail_levels):
             raise ValueError("every one of tail_levels must be above tail_threshold")
+        return self
+
+    @model_validator(mode="after")
+    def _a_limit_of_groups_has_groups(self) -> RiskSettings:
+        if LimitName.GROUP.value in self.limits and not self.groups:
+            raise ValueError("limit group has no effect without groups")
         return self

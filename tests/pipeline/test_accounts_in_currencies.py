@@ -172,7 +172,7 @@ def test_a_position_without_a_volatility_stays_and_counts(bought: Path, ask: Ask
     stand_in = "SELECT stage, detail FROM exclusions WHERE reason = 'stand_in' AND ticker = 'NEWB'"
     told = dict(ask(bought, stand_in).rows())
     assert set(told) == {"risk", "portfolio"}
-    assert "14 moves of its own it is taken for the first factor" in told["risk"]
+    assert "with 14 moves of its own, it is taken for the first factor" in told["risk"]
     parts = ask(bought, "SELECT DISTINCT portfolio FROM risk_contributions WHERE ticker = 'NEWB' ORDER BY ALL")
     assert parts["portfolio"].to_list() == ["main", "main proposed"]
     (used,) = ask(bought, "FROM latest_portfolio WHERE in_use").to_dicts()

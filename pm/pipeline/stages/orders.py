@@ -18,7 +18,7 @@ from pm.pipeline.trading import equity_of, halt_sign, is_halted, new_rows, price
 from pm.pipeline.trading_day import Night
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Result
-from pm.plural import plural
+from pm.plural import first_of, plural
 from pm.portfolio.shares import SMALLEST_FRACTION
 from pm.tables.ledger import CHAINED_TABLES, HALTS
 from pm.tables.portfolio import TARGETS
@@ -112,7 +112,11 @@ def _plan(night: Night, account: str) -> None:
     prices = prices_of(context, book, {*targets, *book.positions()}, night.as_of)
     equity, unknown = equity_of(book, prices)
     if unknown:
-        night.notes.append(f"Account {account} cannot be valued, since there is no close of {', '.join(unknown)}.")
+        night.notes.append(
+            f"Account {account} cannot be valued and gets no orders, since there is no close of {first_of(unknown)}. "
+            "Fetch or import bars, or close the position: pm trade close TICKER --price PRICE."
+        )
+        return
     quotes = {ticker: quote for ticker in targets if (quote := prices.quote(ticker, book)) is not None}
     plan = plan_orders(
         [_target(row, signals.get(ticker), brackets=is_paper and settings.brackets) for ticker, row in targets.items()],
