@@ -320,8 +320,8 @@ def test_one_ticker_a_ticker_that_stopped_before_and_a_horizon_longer_than_the_h
     run_backtest(tmp_path, first=first, tickers=("GONE", "STEADY"), name="two")
     fills = read_table(tmp_path, "trial_fills")
     assert set(fills["ticker"]) == {"STEADY"}
-    short = {"forecast": {"horizon": 200}, "volatility": {"min_observations": 1000}}
-    nothing = run_backtest(tmp_path, first=first, tickers=("STEADY",), sections=short).run_id
+    idle = {"forecast": {"horizon": 400}, "portfolio": {"minimum_order": 1e9}}
+    nothing = run_backtest(tmp_path, first=first, tickers=("STEADY",), sections=idle).run_id
     rows = read_table(tmp_path, "trials").filter(trial_id=nothing, state="done")
     assert rows.select("fills", "sharpe").rows() == [(0, None)]  # not a ratio of 0
     (row,) = ask(tmp_path, f"FROM trial_verdicts WHERE trial_id = '{nothing}'").to_dicts()
