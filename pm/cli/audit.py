@@ -10,7 +10,7 @@ from pm.cli.context import open_reader, open_workspace
 
 __all__ = ["app", "replay"]
 
-app = typer.Typer(help="Check that nobody has changed the ledger.", no_args_is_help=True)
+app = typer.Typer(help="Check that nobody has changed the ledger, or a trial.", no_args_is_help=True)
 
 
 @app.command()
@@ -23,23 +23,31 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Compute the hashes of all rows of the ledger anew, and compare them with those recorded."""
+    """Compute the hashes of all rows of the ledger and of all trials anew, and compare them with those recorded."""
     from pm.audit.chain import verify_chain
     from pm.cli.render import print_lines
     from pm.errors import AuditError
     from pm.plural import plural
     from pm.tables.ledger import CHAINED_TABLES
+    from pm.tables.validation import TRIAL_FILLS, TRIAL_RETURNS, TRIALS
+    from pm.validation.ledger import verify_trials
 
-    with open_reader(context) as lake:
+    with open_reader(context) as lake, lake.reading():
         rows = {table.qualified: lake.read(table).to_dicts() for table in CHAINED_TABLES}
+        trials = lake.read(TRIALS).to_dicts()
+        returns, fills = lake.read(TRIAL_RETURNS), lake.read(TRIAL_FILLS)
     end, fault = verify_chain(rows, head=head)
-    if fault is not None:
-        raise AuditError(
-            fault.reason,
-            where=f"position {fault.sequence} of the chain",
-            hint="restore a backup: docs/damage.md; the rows before it are as they were recorded",
-        )
+    last, broken = verify_trials(trials, returns, fills)
+    for chain, found in (("the chain", fault), ("the chain of trials", broken)):
+        if found is not None:
+            raise AuditError(
+                found.reason,
+                where=f"position {found.sequence} of {chain}",
+                hint="restore a backup: docs/damage.md; the rows before it are as they were recorded",
+            )
     print_lines(f"{plural(end.sequence, 'row')}, none changed. Head: {end.hash}")
+    if trials:
+        print_lines(f"Trials: {plural(last.sequence, 'row')}, none changed. Head: {last.hash}")
 
 
 def replay(
