@@ -188,7 +188,7 @@ def test_returns_follow_from_fills_and_closes(tested: Path, read_table: Read) ->
 
 
 def test_a_second_trial_finds_the_forecasts_and_names_the_first_as_its_parent(
-    copy: Path, run_backtest: Backtest, read_table: Read
+    copy: Path, run_backtest: Backtest, read_table: Read, ask: Read
 ) -> None:
     heard: list[object] = []
     first = read_table(copy, "trials")["trial_id"][0]
@@ -205,6 +205,8 @@ def test_a_second_trial_finds_the_forecasts_and_names_the_first_as_its_parent(
     tests = read_table(copy, "trial_tests").filter(run_id=other.run_id)
     assert tests["trials"].to_list() == [3, 3, 3]
     assert "without costs" in tests.filter(trial_id=other.run_id)["reasons"][0]
+    assert ask(copy, "SELECT count(*) FROM trial_verdicts WHERE verdict IS NOT NULL").item() == 3
+    assert set(ask(copy, "FROM overfitting")["trial_id"]) == set(rows)
 
 
 def test_an_evaluation_serves_a_backtest(
