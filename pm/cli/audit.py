@@ -10,7 +10,7 @@ from pm.cli.context import open_reader, open_workspace
 
 __all__ = ["app", "replay"]
 
-app = typer.Typer(help="Check that nobody has changed the ledger.", no_args_is_help=True)
+app = typer.Typer(help="Check that nobody has changed the ledger, or a trial.", no_args_is_help=True)
 
 
 @app.command()
@@ -23,7 +23,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Compute the hashes of all rows of the ledger and of the limits' events anew, and compare them with the recorded.
+    """Compute the hashes of the ledger, the limits' events and all trials anew, and compare them with those recorded.
 
     Without --head, rows that are missing at the end of the chain are not noticed: compare with a report's head.
     """
@@ -33,25 +33,33 @@ def verify(
     from pm.plural import plural
     from pm.tables.ledger import CHAINED_TABLES
     from pm.tables.risk import LIMIT_EVENTS, STAGES_WITH_LIMITS
+    from pm.tables.validation import TRIAL_FILLS, TRIAL_RETURNS, TRIALS
+    from pm.validation.ledger import verify_trials
 
-    with open_reader(context) as lake:
+    with open_reader(context) as lake, lake.reading():
         rows = {table.qualified: lake.read(table).to_dicts() for table in CHAINED_TABLES}
         outputs = lake.select("run_outputs", columns=["run_id", "output_run_id"], stage=list(STAGES_WITH_LIMITS))
         events = outputs.unique().join(
             lake.read(LIMIT_EVENTS).rename({"run_id": "output_run_id"}), on="output_run_id", how="inner"
         )
+        trials = lake.read(TRIALS).to_dicts()
+        returns, fills = lake.read(TRIAL_RETURNS), lake.read(TRIAL_FILLS)
     by_run = {
         str(run_id): [{**row, "run_id": row["output_run_id"]} for row in own.to_dicts()]
         for (run_id,), own in events.group_by("run_id")
     }
     end, fault = verify_chain(rows, head=head, limit_events=by_run)
-    if fault is not None:
-        raise AuditError(
-            fault.reason,
-            where=f"position {fault.sequence} of the chain",
-            hint="restore a backup: docs/damage.md; the rows before it are as they were recorded",
-        )
+    last, broken = verify_trials(trials, returns, fills)
+    for chain, found in (("the chain", fault), ("the chain of trials", broken)):
+        if found is not None:
+            raise AuditError(
+                found.reason,
+                where=f"position {found.sequence} of {chain}",
+                hint="restore a backup: docs/damage.md; the rows before it are as they were recorded",
+            )
     print_lines(f"{plural(end.sequence, 'row')}, none changed. Head: {end.hash}")
+    if trials:
+        print_lines(f"Trials: {plural(last.sequence, 'row')}, none changed. Head: {last.hash}")
 
 
 def replay(

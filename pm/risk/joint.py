@@ -195,12 +195,15 @@ def joint_model(
     import polars as pl
 
     sigma_of = dict(volatility.filter(pl.col("step") == 1).select("ticker", "sigma").iter_rows())
-    columns = ("mu", "omega", "alpha", "gamma", "beta")
     usable = fits.filter(pl.col("mu").is_not_null()).sort("ticker", "window_size", "model")
+    parameters = usable.select("mu", "omega", "alpha", "gamma", "beta").to_numpy()
     dynamics: dict[str, Dynamics] = {}
-    for (ticker,), rows in usable.partition_by("ticker", as_dict=True).items():
+    start = 0
+    for length, ticker in usable["ticker"].rle().struct.unnest().select("len", "value").iter_rows():
+        own_fits = parameters[start : start + length]
+        start += length
         if ticker in series and ticker in sigma_of:
-            own = dynamics_of(series[ticker].returns, rows.select(columns).to_numpy())
+            own = dynamics_of(series[ticker].returns, own_fits)
             # That of table `volatility`, whose fits start their recursions at their own windows.
             dynamics[ticker] = replace(own, next_variance=sigma_of[ticker] ** 2)
     tickers = tuple(sorted(dynamics))

@@ -85,7 +85,10 @@ def joint_of(
         decay=risk.decay,
         seed=risk.seed,
     )
-    others = bars.filter(pl.col("ticker").is_in(sorted(set(held) - set(model.tickers))))
+    missing = sorted(set(held) - set(model.tickers))
+    if not missing:
+        return JointInputs(model, bars, as_of, {})
+    others = bars.filter(pl.col("ticker").is_in(missing))
     moves = {ticker: (np.empty(0, dtype="datetime64[D]"), np.empty(0)) for ticker in others["ticker"].unique()}
     for (ticker,), rows in log_returns(others).group_by("ticker", maintain_order=True):
         moves[str(ticker)] = rows["date"].to_numpy(), rows["log_return"].to_numpy()

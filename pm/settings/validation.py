@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pm.settings.base import LARGEST, Count, Section
 
 __all__ = ["ValidationSettings"]
+
+MIN_PATHS = 200
+"""Minimum number of simulated paths: with fewer, an expected shortfall at 97.5% is the mean of a handful."""
 
 
 class ValidationSettings(Section):
@@ -20,3 +23,10 @@ class ValidationSettings(Section):
     paths: Annotated[int, Field(ge=0, le=1_000_000)]
     bootstrap: Annotated[Count, Field(ge=100, le=100_000)]
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+
+    @field_validator("paths")
+    @classmethod
+    def _paths_are_none_or_enough(cls, paths: int) -> int:
+        if 0 < paths < MIN_PATHS:
+            raise ValueError(f"Input should be 0, or {MIN_PATHS} or more")
+        return paths

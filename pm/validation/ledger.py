@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from pm.audit.chain import Fault, verify_chain
 from pm.ledger.journal import START, Head, Journal
 from pm.tables.validation import TRIAL_FILLS, TRIAL_RETURNS, TRIALS
 from pm.tables.vocabulary import TrialState
@@ -15,7 +16,7 @@ from pm.tables.vocabulary import TrialState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["TrialLedger", "content_hash"]
+__all__ = ["TrialLedger", "content_hash", "verify_trials"]
 
 _SAME = ("settings_hash", "code_hash", "universe_hash", "from_date", "to_date", "step", "costs", "cost", "benchmark")
 """Columns that two trials of one configuration have in common."""
@@ -87,3 +88,30 @@ def content_hash(returns: pl.DataFrame, fills: pl.DataFrame) -> str:
             else:
                 digest.update("\x1f".join("" if value is None else str(value) for value in column).encode())
     return digest.hexdigest()
+
+
+def verify_trials(
+    rows: Sequence[Mapping[str, Any]], returns: pl.DataFrame, fills: pl.DataFrame
+) -> tuple[Head, Fault | None]:
+    """Return the end of the chain of trials, and the first place at which it, or what a trial made, was changed.
+
+    Parameters
+    ----------
+    rows
+        Table `trials`.
+    returns, fills
+        Tables `trial_returns` and `trial_fills`.
+    """
+    head, fault = verify_chain({TRIALS.qualified: rows}, tables=(TRIALS,))
+    if fault is not None:
+        return head, fault
+    made = {trial: own for (trial,), own in returns.partition_by("trial_id", as_dict=True).items()}
+    traded = {trial: own for (trial,), own in fills.partition_by("trial_id", as_dict=True).items()}
+    for row in sorted(rows, key=lambda row: row["sequence"]):
+        if row["returns_hash"] is None:
+            continue
+        own = made.get(row["trial_id"], returns.clear()), traded.get(row["trial_id"], fills.clear())
+        if content_hash(*own) != row["returns_hash"]:
+            detail = f"Returns or fills of trial {row['trial_id']} were changed."
+            return head, Fault(TRIAL_RETURNS.qualified, row["sequence"], detail)
+    return head, None

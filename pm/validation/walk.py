@@ -11,6 +11,7 @@ import polars as pl
 from pm.tables.validation import TRIAL_FILLS, TRIAL_TARGETS
 from pm.tables.vocabulary import FillKind
 from pm.validation.decision import decide_on, held_before
+from pm.validation.past_bars import PastBars
 from pm.validation.simulation import Positions, simulate_portfolio, stopped_sessions
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def walk_forward(inputs: WalkInputs, progress: Callable[[int, int], None]) -> Wa
         Called with the number of decisions made, and of all.
     """
     prices, settings = inputs.prices, inputs.settings
+    past = PastBars(inputs.bars)
     stopped = stopped_sessions(prices.days, prices.closes, max_age_days=settings.forecast.max_age_days)
     deposits = _deposits(inputs)
     lot = 0.0 if settings.portfolio.fractional else float(settings.portfolio.lot)
@@ -105,7 +107,8 @@ def walk_forward(inputs: WalkInputs, progress: Callable[[int, int], None]) -> Wa
         held = held_before(positions, prices.tickers, prices.factors[row], settings)
         proposal = decide_on(
             day,
-            inputs.bars.filter(pl.col("date") <= day),
+            # The risk of a held ticker without a volatility is that of all its moves.
+            past.up_to(day, inputs.newest, whole={*held.weights, *held.shares} - set(known.fits["ticker"])),
             known,
             held,
             currencies=inputs.currencies,

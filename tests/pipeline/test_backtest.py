@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pm.audit.chain import verify_chain
 from pm.errors import InputError
 from pm.pipeline import Request, backtest, evaluate_history, open_lake
 from pm.pipeline.events import StageEnded
@@ -20,9 +19,8 @@ from pm.pipeline.origin_dates import ChosenDates
 from pm.pipeline.runner import Runner
 from pm.pipeline.stages.backtest import TrialRequest, backtesting
 from pm.pipeline.writes import Result
-from pm.tables.validation import TRIALS
 from pm.tables.vocabulary import RunKind
-from pm.validation.ledger import content_hash
+from pm.validation.ledger import verify_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,7 +188,7 @@ def test_returns_follow_from_fills_and_closes(tested: Path, read_table: Read) ->
 
 
 def test_a_second_trial_finds_the_forecasts_and_names_the_first_as_its_parent(
-    copy: Path, run_backtest: Backtest, read_table: Read
+    copy: Path, run_backtest: Backtest, read_table: Read, ask: Read
 ) -> None:
     heard: list[object] = []
     first = read_table(copy, "trials")["trial_id"][0]
@@ -207,6 +205,8 @@ def test_a_second_trial_finds_the_forecasts_and_names_the_first_as_its_parent(
     tests = read_table(copy, "trial_tests").filter(run_id=other.run_id)
     assert tests["trials"].to_list() == [3, 3, 3]
     assert "without costs" in tests.filter(trial_id=other.run_id)["reasons"][0]
+    assert ask(copy, "SELECT count(*) FROM trial_verdicts WHERE verdict IS NOT NULL").item() == 3
+    assert set(ask(copy, "FROM overfitting")["trial_id"]) == set(rows)
 
 
 def test_an_evaluation_serves_a_backtest(
@@ -235,16 +235,14 @@ def test_an_evaluation_serves_a_backtest(
 
 def test_the_chain_shows_a_change(tested: Path, read_table: Read) -> None:
     rows = read_table(tested, "trials").to_dicts()
-    end, fault = verify_chain({"trials": rows}, tables=(TRIALS,))
-    assert (end.sequence, fault) == (2, None)
-    changed = [row | {"cost": 0.5} if row["sequence"] == 1 else row for row in rows]
-    assert verify_chain({"trials": changed}, tables=(TRIALS,))[1] is not None
-    assert verify_chain({"trials": rows[1:]}, tables=(TRIALS,))[1] is not None
     returns, fills = read_table(tested, "trial_returns"), read_table(tested, "trial_fills")
-    (known,) = {row["returns_hash"] for row in rows if row["state"] == "done"}
-    assert content_hash(returns, fills) == known
+    end, fault = verify_trials(rows, returns, fills)
+    assert (end.sequence, fault) == (2, None)
+    cheaper = [row | {"cost": 0.5} if row["sequence"] == 1 else row for row in rows]
     better = returns.with_columns(net=pl.col("net") + 1e-12)
-    assert content_hash(better, fills) != known
+    for changed in ((cheaper, returns, fills), (rows[1:], returns, fills), (rows, better, fills)):
+        assert verify_trials(*changed)[1] is not None
+    assert verify_trials(rows, returns, fills.head(-1))[1] is not None
 
 
 def test_a_trial_that_was_killed_counts_and_its_row_says_so(
@@ -269,7 +267,8 @@ def test_a_trial_that_was_killed_counts_and_its_row_says_so(
     run_backtest(copy)
     assert states(read_table, copy) == ["started", "done", "started", "killed", "started", "done"]
     assert set(read_table(copy, "trial_tests").sort("run_id").tail(1)["trials"]) == {3}
-    assert verify_chain({"trials": read_table(copy, "trials").to_dicts()}, tables=(TRIALS,))[1] is None
+    tables = (read_table(copy, name) for name in ("trial_returns", "trial_fills"))
+    assert verify_trials(read_table(copy, "trials").to_dicts(), *tables)[1] is None
 
 
 def test_a_trial_that_fails_counts_too(
@@ -320,8 +319,8 @@ def test_one_ticker_a_ticker_that_stopped_before_and_a_horizon_longer_than_the_h
     run_backtest(tmp_path, first=first, tickers=("GONE", "STEADY"), name="two")
     fills = read_table(tmp_path, "trial_fills")
     assert set(fills["ticker"]) == {"STEADY"}
-    short = {"forecast": {"horizon": 200}, "volatility": {"min_observations": 1000}}
-    nothing = run_backtest(tmp_path, first=first, tickers=("STEADY",), sections=short).run_id
+    idle = {"forecast": {"horizon": 400}, "portfolio": {"minimum_order": 1e9}}
+    nothing = run_backtest(tmp_path, first=first, tickers=("STEADY",), sections=idle).run_id
     rows = read_table(tmp_path, "trials").filter(trial_id=nothing, state="done")
     assert rows.select("fills", "sharpe").rows() == [(0, None)]  # not a ratio of 0
     (row,) = ask(tmp_path, f"FROM trial_verdicts WHERE trial_id = '{nothing}'").to_dicts()

@@ -125,8 +125,7 @@ def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
     try:
         done = _run(context, request, past, settings, market)
     except BaseException as error:
-        said = str(error).splitlines()[0] if isinstance(error, PmError) else f"{type(error).__name__}: {error}"
-        ledger.end(started, TrialState.FAILED, detail=said)
+        ledger.end(started, TrialState.FAILED, detail=_why(error))
         yield Result([Append(TRIALS, ledger.drain())], "failed")
         raise
     end = ledger.end(started, TrialState.DONE, **done.summary)
@@ -137,6 +136,13 @@ def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
         f"trial {end['name']}: {plural(end['decisions'], 'decision')}, {plural(end['fills'], 'fill')}, "
         f"{plural(end['n_days'], 'session')}",
     )
+
+
+def _why(error: BaseException) -> str:
+    """Return why a trial failed, in a line."""
+    if isinstance(error, KeyboardInterrupt):
+        return "It was interrupted."
+    return str(error).splitlines()[0] if isinstance(error, PmError) else f"{type(error).__name__}: {error}"
 
 
 def _configuration(
@@ -219,7 +225,7 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
     from pm.validation.walk import WalkInputs, walk_forward
 
     compile_ahead(context, "pm.risk", warm_up)
-    known = _forecasts(context, request)
+    known = _forecasts(context, past)
     walk = walk_forward(
         WalkInputs(
             market.prices,
@@ -247,11 +253,11 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
     return _Done(walk, returns, summary)
 
 
-def _forecasts(context: Context, request: TrialRequest) -> Mapping[date, DayForecasts]:
+def _forecasts(context: Context, past: Past) -> Mapping[date, DayForecasts]:
     """Return what was forecast from each date, read at once."""
     from pm.validation.decision import DayForecasts
 
-    _, runs = known_forecasts(context, request.first, request.step or context.settings.validation.step)
+    _, runs = known_forecasts(context, past)
     horizon = context.settings.forecast.horizon
     pairs = pl.DataFrame({"run_id": list(runs.values()), "cutoff": list(runs)}, schema_overrides={"cutoff": pl.Date})
     names = sorted(set(runs.values()))

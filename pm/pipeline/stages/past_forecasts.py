@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
+    from pm.pipeline.decision_dates import Past
+
 __all__ = ["forecasting_past", "kept_steps", "known_forecasts"]
 
 _PIECE_SECONDS = 60.0
@@ -60,17 +62,16 @@ def kept_steps(context: Context) -> tuple[int, ...]:
     return tuple(sorted({1, context.settings.forecast.horizon}))
 
 
-def known_forecasts(context: Context, first: date | None, step: int) -> tuple[dict[date, str], dict[date, str]]:
+def known_forecasts(context: Context, past: Past) -> tuple[dict[date, str], dict[date, str]]:
     """Return the hash of what the forecasts from each date of a backtest depend on, and the runs that have them.
 
     Parameters
     ----------
     context
-        Context of a stage that declares that it reads tables `policies`, `forecast_dates` and the watch list.
-    first, step
-        See `past_of`.
+        Context of a stage that declares that it reads tables `policies` and `forecast_dates`.
+    past
+        Bars and dates of the backtest.
     """
-    past = past_of(context, first, step)
     settings = replay_settings(context.settings, context.settings.forecast.horizon, len(past.watched.tickers))
     hashes = inputs_hashes(
         context, FORECASTING, past.decisions, bars=past.bars, watched=past.watched, settings=settings
@@ -79,13 +80,13 @@ def known_forecasts(context: Context, first: date | None, step: int) -> tuple[di
 
 
 def _idle(context: Context, *, first: date | None, step: int) -> str | None:
-    hashes, known = known_forecasts(context, first, step)
+    hashes, known = known_forecasts(context, past_of(context, first, step))
     return f"the lake has forecasts from {plural(len(hashes), 'date')}" if len(known) == len(hashes) else None
 
 
 def _compute(context: Context, *, first: date | None, step: int) -> Iterator[Result]:
     past = past_of(context, first, step)
-    hashes, known = known_forecasts(context, first, step)
+    hashes, known = known_forecasts(context, past)
     waiting = [day for day in past.decisions if day not in known]
     if known:
         context.notify(f"past_forecasts: the lake has those from {len(known):,} of {plural(len(hashes), 'date')}")
