@@ -31,7 +31,7 @@ trades AS (
         f.fill_id,
         f.date,
         f.quantity * coalesce(product(r.ratio), 1) AS quantity,
-        f.quantity * f.price AS value,
+        f.quantity::DECIMAL(28, 9) * f.price AS value,
         f.commission
     FROM fills AS f
     LEFT JOIN ratios AS r ON r.order_id = f.order_id AND r.sequence > f.sequence
@@ -92,12 +92,9 @@ priced AS (
 lines AS (
     SELECT
         *,
-        coalesce(arrival_price, planned_price) AS start_price,
-        coalesce((sign * filled * (coalesce(arrival_price, planned_price) - planned_price))::DECIMAL(18, 4), 0) AS delay,
-        coalesce(
-            (sign * (value - filled * coalesce(arrival_price, planned_price)))::DECIMAL(18, 4), 0
-        ) AS execution,
-        coalesce((sign * (whole - filled) * (end_price - planned_price))::DECIMAL(18, 4), 0) AS opportunity
+        sign * coalesce((filled::DECIMAL(19, 9) * (coalesce(arrival_price, planned_price) - planned_price))::DECIMAL(18, 4), 0) AS delay,
+        sign * coalesce((value - filled::DECIMAL(19, 9) * coalesce(arrival_price, planned_price))::DECIMAL(18, 4), 0) AS execution,
+        sign * coalesce(((whole - filled)::DECIMAL(19, 9) * (end_price - planned_price))::DECIMAL(18, 4), 0) AS opportunity
     FROM priced
 )
 SELECT
@@ -122,7 +119,7 @@ SELECT
     paid AS commission,
     opportunity,
     delay + execution + paid + opportunity AS shortfall,
-    (delay + execution + paid + opportunity)::DOUBLE / nullif((whole * planned_price)::DOUBLE, 0) * 10000
+    (delay + execution + paid + opportunity)::DOUBLE / nullif((whole::DOUBLE * planned_price::DOUBLE), 0) * 10000
         AS shortfall_bps,
     run_id,
     snapshot_id,

@@ -7,7 +7,14 @@
 -- timing_gain: Gain of the day's trades from their price to the close, before commission.
 -- commission: Commissions and fees of the day's trades.
 WITH changes AS (
-    SELECT account, ticker, currency, date, kind, sum(quantity) AS quantity FROM lot_changes GROUP BY ALL
+    SELECT account, ticker, currency, date, kind, sum(quantity) AS quantity
+    FROM (
+        SELECT account, ticker, currency, date, kind, quantity FROM lot_changes
+        UNION ALL
+        -- An event that changes no lot, such as a dividend.
+        SELECT account, ticker, currency, date, kind, 0 FROM cash_events WHERE ticker IS NOT NULL AND lots IS NULL
+    )
+    GROUP BY ALL
 ),
 held AS (
     SELECT c.account, c.ticker, c.currency, a.currency AS base, d.date,
@@ -31,7 +38,8 @@ valued AS (
     ASOF LEFT JOIN exchange_rates AS r ON r.currency = h.currency AND r.base = h.base AND r.date <= h.date
 ),
 started AS (
-    SELECT *, coalesce(lag(value) OVER (PARTITION BY account, ticker, currency ORDER BY date), 0) AS start_value FROM valued
+    SELECT *, coalesce(lag(value) OVER (PARTITION BY account, ticker, currency ORDER BY date), 0) AS start_value
+    FROM valued
 ),
 paid AS (
     SELECT account, date, ticker,
