@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import polars as pl
 
 from pm.portfolio.allocators import Equal, allocator
 from pm.portfolio.bands import banded
-from pm.portfolio.problem import Constraints, FixedPart, Group, Problem, Views
+from pm.portfolio.problem import Constraints, FixedPart, Group, Problem
 from pm.portfolio.settle import Settled, annual_volatility, settled_weights
 from pm.portfolio.shares import SMALLEST_FRACTION, whole_shares
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
@@ -22,39 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pm.portfolio.held import Held
-    from pm.risk.scenarios import Scenarios
+    from pm.portfolio.market import Market
     from pm.settings import PortfolioSettings
     from pm.typing import BoolArray, FloatArray
 
-__all__ = ["Act", "Acted", "Market", "Proposal", "propose"]
+__all__ = ["Act", "Acted", "Proposal", "propose"]
 
 _TAIL = 0.025
 """Probability of the tail that value at risk and expected shortfall are reported for."""
-
-
-@dataclass(frozen=True)
-class Market:
-    """What is known of the tickers that can be traded.
-
-    Attributes
-    ----------
-    scenarios
-        Joint scenarios of their simple returns, in the currency of the portfolio.
-    prices
-        Price of one share in that currency, by ticker.
-    views
-        Views about their returns.
-    covariance
-        Covariance of the returns over the horizon; None to compute it from the scenarios.
-    others
-        The same scenarios of tickers that are not traded tonight; None for none.
-    """
-
-    scenarios: Scenarios
-    prices: Mapping[str, float]
-    views: Views = field(default_factory=Views)
-    covariance: FloatArray | None = None
-    others: Scenarios | None = None
 
 
 @dataclass(frozen=True)

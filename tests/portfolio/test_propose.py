@@ -12,8 +12,9 @@ import pytest
 
 from pm.portfolio.edges import edge_views
 from pm.portfolio.held import Held
+from pm.portfolio.market import Market
 from pm.portfolio.problem import Views
-from pm.portfolio.propose import Acted, Market, propose
+from pm.portfolio.propose import Acted, propose
 from pm.settings import GroupSettings, load_settings
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 

@@ -30,8 +30,8 @@ from pm.tables.vocabulary import Reason, RiskMethod
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm.pipeline.joint import JointInputs
     from pm.portfolio.held import Held
+    from pm.risk.joint_inputs import JointInputs
     from pm.risk.portfolio_tables import RiskInputs
     from pm.settings import RiskSettings
     from pm.typing import FloatArray
