@@ -7,7 +7,7 @@
 -- signals: Number of signals.
 -- acted: Number of them that were BUY or SELL.
 -- resolved: Number of signals whose horizon is over.
--- due: First target date of those whose horizon is not; null if all are over.
+-- due: First target date after the newest bar of those whose horizon is not; null if none is still to come.
 -- came_true: Of those that are over, the share for which what the action said happened; see signal_scores.
 -- brier: Mean Brier score of their probabilities of a gain and of a loss; see signal_calibration.
 -- net_result: Mean return of following BUY and SELL from the next open, after costs; see signal_results.
@@ -39,6 +39,7 @@ open AS (
     SELECT run_id, min(target_date) AS due
     FROM signals AS s
     ANTI JOIN (FROM signal_outcomes WHERE complete) AS o USING (run_id, ticker, cutoff)
+    WHERE target_date > (SELECT max(date) FROM bars)
     GROUP BY run_id
 ),
 judged AS (

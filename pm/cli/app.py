@@ -42,8 +42,10 @@ from pm.cli import (
     sql,
     tables,
     text,
+    track,
     trade,
     universe,
+    validate,
 )
 from pm.cli.context import Options
 from pm.cli.paths import workspace_path
@@ -121,6 +123,7 @@ def _command_line() -> typer.Typer:
     app.command("sql")(sql.sql)
     app.command("tables")(tables.tables)
     app.command("quarantine")(quarantine.quarantine)
+    app.command("validate")(validate.validate)
     app.command("lots")(trade.lots)
     app.command("halt")(halt.halt)
     app.command("resume")(halt.resume)
@@ -137,6 +140,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(policy.app, name="policy")
     app.add_typer(risk.app, name="risk")
     app.add_typer(portfolio.app, name="portfolio")
+    app.add_typer(track.app, name="track")
     app.add_typer(models.app, name="models")
     app.add_typer(text.app, name="text")
     app.add_typer(lake.app, name="lake")

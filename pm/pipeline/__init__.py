@@ -19,6 +19,7 @@ from pm.pipeline.commands import (
     snapshots_to_keep,
     trade,
     train_policy,
+    validate,
     watch_folder,
 )
 from pm.pipeline.failed import FailedTicker, failed_tickers, unread_files
@@ -55,5 +56,6 @@ __all__ = [
     "trade",
     "train_policy",
     "unread_files",
+    "validate",
     "watch_folder",
 ]

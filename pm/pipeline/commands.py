@@ -59,6 +59,7 @@ __all__ = [
     "snapshots_to_keep",
     "trade",
     "train_policy",
+    "validate",
     "watch_folder",
 ]
 
@@ -528,6 +529,16 @@ def import_texts(
 
     stages = (importing(texts),)
     return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.TEXTS)
+
+
+def validate(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer) -> RunResult:
+    """Test what came of the nights that were really run, unless nothing has resolved since the last time.
+
+    A run of the whole pipeline has this stage too.
+    """
+    from pm.pipeline.stages import validate as stage
+
+    return Runner(lake, settings, workspace, observer).run((stage.STAGE,), Request(), kind=RunKind.VALIDATE)
 
 
 def snapshots_to_keep(lake: Lake) -> list[int]:

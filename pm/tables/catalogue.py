@@ -53,6 +53,7 @@ from pm.tables.sources import (
     UNIVERSE,
 )
 from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
+from pm.tables.track import VALIDATIONS
 from pm.tables.validation import (
     FORECAST_DATES,
     OVERFITTING_TESTS,
@@ -123,6 +124,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             LLM_CALLS,
             TEXT_SENTIMENT,
             LLM_OPINIONS,
+            VALIDATIONS,
             TRIALS,
             TRIAL_RETURNS,
             TRIAL_FILLS,

@@ -129,7 +129,8 @@ def test_progress_draws_each_stage_in_a_line(
     lines = drawn[end - 2 :].splitlines()[:15]
     assert [line.split()[:2] for line in lines] == [
         ["·", "land"], ["·", "check"], ["·", "texts"], ["·", "features"], ["✓", "volatility"], ["✓", "forecast"],
-        ["✓", "signals"], ["✓", "ledger"], ["✓", "risk"], ["✓", "portfolio"], ["✓", "orders"], ["·", "sentiment"],
+        ["✓", "signals"], ["✓", "ledger"], ["✓", "risk"], ["✓", "portfolio"], ["✓", "orders"], ["·", "validate"],
+        ["·", "sentiment"],
         ["·", "opinions"], ["✓", "llm"], ["✓", "report"],
     ]  # fmt: skip
     assert max(len(line) for line in lines) <= 80
