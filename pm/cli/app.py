@@ -22,6 +22,7 @@ from pm.cli import (
     ask,
     audit,
     data,
+    edges,
     evaluate,
     forecast,
     halt,
@@ -29,6 +30,7 @@ from pm.cli import (
     init,
     lake,
     models,
+    observations,
     policy,
     portfolio,
     quarantine,
@@ -137,6 +139,8 @@ def _command_line() -> typer.Typer:
     app.add_typer(universe.app, name="universe")
     app.add_typer(sources.app, name="sources")
     app.add_typer(data.app, name="data")
+    app.add_typer(observations.app, name="observations")
+    app.add_typer(edges.app, name="edges")
     app.add_typer(policy.app, name="policy")
     app.add_typer(risk.app, name="risk")
     app.add_typer(portfolio.app, name="portfolio")

@@ -20,6 +20,7 @@ from pm.tables.ledger import (
     RECONCILIATIONS,
 )
 from pm.tables.llm import LLM_CALLS
+from pm.tables.observations import OBSERVATION_TESTS, OBSERVATIONS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.quality import (
@@ -125,6 +126,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             TEXT_SENTIMENT,
             LLM_OPINIONS,
             VALIDATIONS,
+            OBSERVATIONS,
+            OBSERVATION_TESTS,
             TRIALS,
             TRIAL_RETURNS,
             TRIAL_FILLS,

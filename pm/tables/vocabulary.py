@@ -93,6 +93,8 @@ class RunKind(Vocabulary):
     REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
     TRADE = "trade", "Changing the ledger: `pm account`, `pm trade`, `pm halt` and `pm resume`."
     TEXTS = "texts", "Landing texts about tickers from a file: `pm text import`."
+    OBSERVATIONS = "observations", "Importing observations about tickers from a file: `pm observations import`."
+    EDGES = "edges", "Testing whether an observation helps forecasts: `pm edges test`."
     VALIDATE = "validate", "Testing what signals, forecasts, risk and accounts were worth: `pm validate`."
 
 
