@@ -30,7 +30,8 @@ BARS, TESTED = 640, 600
 
 
 def weekdays() -> list[date]:
-    days, on = [], date(2021, 1, 4)
+    days: list[date] = []
+    on = date(2021, 1, 4)
     while len(days) < BARS:
         if on.weekday() < 5:
             days.append(on)
