@@ -35,7 +35,13 @@ def moment(place: int, hour: int = 12) -> datetime:
     return datetime.combine(day(place), time(hour))
 
 
-SCHEMA: dict[str, Any] = {"ticker": pl.String, "date": pl.Date, "known_at": pl.Datetime("us"), "name": pl.String, "value": pl.Float64}
+SCHEMA: dict[str, Any] = {
+    "ticker": pl.String,
+    "date": pl.Date,
+    "known_at": pl.Datetime("us"),
+    "name": pl.String,
+    "value": pl.Float64,
+}
 
 told = st.lists(
     st.tuples(st.sampled_from("AB"), st.integers(0, 15), st.integers(0, 20), st.integers(0, 23), st.integers(0, 99)),

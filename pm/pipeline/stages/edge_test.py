@@ -60,7 +60,7 @@ def _compute(context: Context, *, name: str) -> Result:
         rate=settings.signals.false_discovery_rate,
     )
     found = next(context.workers.map(partial(_on_pair, test=test), [(bars, observations)]))
-    reason = _reason(found)
+    reason = _reason(found) if tickers else f"no observation of the tickers was known on {watched.as_of}"
     numbers = {"relative_loss": found.relative_loss, "dm_statistic": found.statistic, "dm_p_value": found.p_value}
     row = {
         "name": name,
