@@ -73,10 +73,16 @@ forecast AS (
     WHERE f.basis = 'runs' AND f.model = 'ensemble'
     GROUP BY f.run_id
 ),
+closed AS (
+    -- An account has a row for each day with a bar: the last one up to the night counts.
+    SELECT n.night, d.date
+    FROM nights AS n
+    ASOF JOIN (SELECT DISTINCT date FROM bars) AS d ON d.date <= n.night
+),
 held AS (
-    SELECT n.night, d.account, d.equity, d.growth
-    FROM (SELECT n.night, a.account FROM nights AS n CROSS JOIN accounts AS a) AS n
-    ASOF JOIN drawdowns AS d ON d.account = n.account AND d.date <= n.night
+    SELECT c.night, d.account, d.equity, d.growth
+    FROM closed AS c
+    JOIN drawdowns AS d ON d.date = c.date
 ),
 grown AS (
     SELECT night, account, equity, growth / first_value(growth) OVER (PARTITION BY account ORDER BY night) AS growth

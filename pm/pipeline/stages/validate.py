@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE"]
 
+_STEPS = (1, 5)
+"""Steps at which forecasts are tested, besides the last: those between say nearly the same as these."""
+
 _NEWEST = "SELECT max(date) AS day FROM bars"
 _LAST = "SELECT max(cutoff) AS day FROM validations"
 _DUE_SINCE = """
@@ -159,11 +162,12 @@ def _compute(context: Context) -> Result:
 
 
 def _forecast_findings(daily: pl.DataFrame, due: date | None) -> list[Finding]:
-    """Return the tests of the coverage of the 90% interval, and of CRPS against the martingale, by step."""
+    """Return the tests of the coverage of the 90% interval, and of CRPS against the martingale, at some steps."""
     from pm.validation.nightly import excess_finding
 
     found = []
-    for step in sorted(set(daily["step"])) or [None]:
+    steps = sorted(set(daily["step"]))
+    for step in [step for step in steps if step in _STEPS or step == steps[-1]] or [None]:
         own = daily.filter(pl.col("step") == step) if step is not None else daily
         part = "" if step is None else plural(step, "session")
         coverage = own.with_columns(value="inside", reference=pl.lit(0.9))
