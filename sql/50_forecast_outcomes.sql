@@ -8,6 +8,7 @@
 -- inside_80: Whether the realised close is between q10 and q90.
 -- inside_90: Whether the realised close is between q05 and q95.
 -- inside_95: Whether the realised close is between q025 and q975.
+-- quantiles_below: Number of the nine quantiles that are below the realised close, from 0 to 9; see forecast_pit.
 -- pinball: Mean pinball loss of the log return's quantiles, each weighted by the probability around its level.
 -- crps: Continuous ranked probability score of the log return, computed from the quantiles: 2 × pinball.
 WITH closes AS (
@@ -80,6 +81,8 @@ SELECT
     actual BETWEEN q10 AND q90 AS inside_80,
     actual BETWEEN q05 AND q95 AS inside_90,
     actual BETWEEN q025 AND q975 AS inside_95,
+    (d025 > 0)::INTEGER + (d05 > 0)::INTEGER + (d10 > 0)::INTEGER + (d25 > 0)::INTEGER + (d50 > 0)::INTEGER
+    + (d75 > 0)::INTEGER + (d90 > 0)::INTEGER + (d95 > 0)::INTEGER + (d975 > 0)::INTEGER AS quantiles_below,
     pinball,
     2 * pinball AS crps,
     snapshot_id,

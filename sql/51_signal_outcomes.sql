@@ -21,9 +21,12 @@ SELECT
     s.action,
     s.origin_date,
     s.target_date,
+    s.horizon,
     s.expected_return,
     s.lower,
     s.upper,
+    s.probability_gain,
+    s.probability_loss,
     s.confidence,
     s.size,
     s.round_trip_cost,
@@ -31,6 +34,8 @@ SELECT
     last.close / origin.close - 1 AS realised_return,
     origin.newest_place >= origin.place + s.horizon AND last.date <= s.target_date + (14 + s.horizon)::INTEGER
         AS complete,
+    s.forecast_run_id,
+    s.volatility_run_id,
     s.snapshot_id,
     s.cutoff
 FROM signals AS s

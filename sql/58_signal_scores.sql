@@ -11,24 +11,7 @@
 -- expected_return: Mean of the median returns that were forecast.
 -- mean_return: Mean of the realised simple returns, before costs.
 -- net_return: Mean return of following the signal after costs, short for SELL; null for HOLD.
-WITH realised AS (
-    SELECT basis, run_id, ticker, origin_date, action, confidence, expected_return, realised_return, round_trip_cost,
-        realised_return BETWEEN lower AND upper AS inside, kind, started_at
-    FROM signal_outcomes
-    JOIN runs USING (run_id)
-    WHERE complete
-),
-counted AS (
-    SELECT *
-    FROM realised
-    QUALIFY row_number() OVER (PARTITION BY basis, ticker, origin_date ORDER BY started_at, run_id) = 1
-    UNION ALL BY NAME
-    SELECT * REPLACE ('evaluations' AS basis)
-    FROM realised
-    WHERE kind = 'evaluate'
-    QUALIFY row_number() OVER (PARTITION BY ticker, origin_date ORDER BY started_at DESC, run_id DESC) = 1
-),
-judged AS (
+WITH judged AS (
     SELECT
         basis,
         action,
@@ -41,14 +24,14 @@ judged AS (
             WHEN 'SELL' THEN realised_return < -round_trip_cost
             ELSE abs(realised_return) <= round_trip_cost
         END::INTEGER AS came_true,
-        inside,
+        realised_return BETWEEN lower AND upper AS inside,
         expected_return,
         realised_return,
         CASE action
             WHEN 'BUY' THEN realised_return - round_trip_cost
             WHEN 'SELL' THEN -realised_return - round_trip_cost
         END AS net_return
-    FROM counted
+    FROM scored_signals
 )
 SELECT
     basis,

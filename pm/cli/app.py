@@ -23,6 +23,7 @@ from pm.cli import (
     audit,
     backtest,
     data,
+    edges,
     evaluate,
     forecast,
     halt,
@@ -30,6 +31,7 @@ from pm.cli import (
     init,
     lake,
     models,
+    observations,
     policy,
     portfolio,
     quarantine,
@@ -43,9 +45,11 @@ from pm.cli import (
     sql,
     tables,
     text,
+    track,
     trade,
     trials,
     universe,
+    validate,
 )
 from pm.cli.context import Options
 from pm.cli.paths import workspace_path
@@ -125,6 +129,7 @@ def _command_line() -> typer.Typer:
     app.command("sql")(sql.sql)
     app.command("tables")(tables.tables)
     app.command("quarantine")(quarantine.quarantine)
+    app.command("validate")(validate.validate)
     app.command("lots")(trade.lots)
     app.command("halt")(halt.halt)
     app.command("resume")(halt.resume)
@@ -138,9 +143,12 @@ def _command_line() -> typer.Typer:
     app.add_typer(universe.app, name="universe")
     app.add_typer(sources.app, name="sources")
     app.add_typer(data.app, name="data")
+    app.add_typer(observations.app, name="observations")
+    app.add_typer(edges.app, name="edges")
     app.add_typer(policy.app, name="policy")
     app.add_typer(risk.app, name="risk")
     app.add_typer(portfolio.app, name="portfolio")
+    app.add_typer(track.app, name="track")
     app.add_typer(models.app, name="models")
     app.add_typer(text.app, name="text")
     app.add_typer(lake.app, name="lake")

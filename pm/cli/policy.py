@@ -99,6 +99,11 @@ def _print_policy(lake: Lake, policy_id: str) -> None:
         "",
     )
     _print_choices(row["policy"])
+    if row["fold_gain"] is not None:
+        print_lines(
+            f"In the training, on dates not learnt from: reward {row['fold_gain']:+.4f} above the fixed action's,",
+            f"at least {row['fold_gain_lowest']:+.4f} on each path of the cross-validation.",
+        )
     print_lines("")
     _print_test(row)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pm.lake import Lake
 
-__all__ = ["app"]
+__all__ = ["app", "zone_of"]
 
 app = typer.Typer(help="Import texts about tickers, such as news, and list those that are known.", no_args_is_help=True)
 
@@ -55,7 +55,7 @@ def import_(
     from pm.plural import plural
     from pm.sources.text_import import read_texts
 
-    content = read_texts(expand_home(path), zone=_zone(tz), ticker=parse_ticker(ticker))
+    content = read_texts(expand_home(path), zone=zone_of(tz), ticker=parse_ticker(ticker))
     workspace, settings = open_workspace(context, create=True)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with progress_shown() as observer:
@@ -139,7 +139,7 @@ def _require_known(lake: Lake, tickers: list[str]) -> None:
         raise UnknownTickerError.from_missing(missing, sorted(known), where="table raw.texts")
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
+def zone_of(name: str | None) -> ZoneInfo | None:
     """Return the zone that `--tz` names."""
     from zoneinfo import ZoneInfo
 

@@ -50,11 +50,15 @@ class Panel:
         Features of each session that are known before the session: columns ticker, bar and one column a feature. It has
         a row for every bar of a ticker and for each of its sessions to forecast, whose numbers continue those of the
         bars. None if no features are configured.
+    observed
+        What was known of observations at each bar: columns ticker, bar and one column a name; see `observed`. None if
+        forecasts use no observation.
     """
 
     bars: pl.DataFrame
     groups: Mapping[str, str] = field(default_factory=dict)
     known_ahead: pl.DataFrame | None = None
+    observed: pl.DataFrame | None = None
 
     def only(self, tickers: Iterable[str]) -> Panel:
         """Return the panel restricted to some tickers, which stay in their groups."""
@@ -62,7 +66,8 @@ class Panel:
         groups = {ticker: group for ticker, group in self.groups.items() if ticker in wanted}
         selected = pl.col("ticker").is_in(sorted(wanted))
         known_ahead = None if self.known_ahead is None else self.known_ahead.filter(selected)
-        return Panel(self.bars.filter(selected), groups, known_ahead)
+        observed = None if self.observed is None else self.observed.filter(selected)
+        return Panel(self.bars.filter(selected), groups, known_ahead, observed)
 
     def bar_counts(self) -> dict[str, int]:
         """Return the number of bars of each ticker."""

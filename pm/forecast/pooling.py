@@ -57,11 +57,14 @@ class PooledCombination:
         Weights of the models, and the test of them.
     periods
         Number of periods that the weights are estimated from.
+    relative_loss
+        Mean loss of the combination, at each period with the weights fitted without it, divided by that of naive.
     """
 
     models: tuple[str, ...]
     combination: Combination
     periods: int
+    relative_loss: float
 
 
 def error_products_frame(tests: Mapping[str, Backtest]) -> pl.DataFrame:
@@ -115,7 +118,12 @@ def combine_pooled(products: pl.DataFrame, *, overlap: int) -> PooledCombination
     if len(periods) < MIN_COMPARED_ORIGINS:
         return None
     means = np.array([np.mean(periods[age], axis=0) for age in sorted(periods, reverse=True)])
-    return PooledCombination(models, combine(means, overlap=overlap + 1), len(periods))
+    combination = combine(means, overlap=overlap + 1)
+    left_out = combination.left_out_weights
+    losses = np.einsum("ok,okl,ol->o", left_out, means, left_out)
+    naive = float(means[:, 0, 0].mean())
+    relative = float(losses.mean()) / naive if naive > 0 else float("nan")
+    return PooledCombination(models, combination, len(periods), relative)
 
 
 def _product_matrix(rows: pl.DataFrame, index: Mapping[str, int]) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pm.statistics.diebold_mariano import DieboldMariano, diebold_mariano
 from pm.statistics.losses import loss_differential
+from pm.statistics.purged import purged_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +134,8 @@ def combine(products: FloatArray, *, overlap: int) -> Combination:
         # There is nothing to combine, or the price was constant in all windows, which says nothing about the models.
         naive = _shrunk(np.zeros(models), 0.0)
         return Combination(naive, np.tile(naive, (origins, 1)), DieboldMariano(float("nan"), float("nan")), edge=False)
-    disjoint = np.abs(np.subtract.outer(np.arange(origins), np.arange(origins))) >= overlap
+    starts = np.arange(origins)
+    disjoint = np.stack([purged_training(starts, starts + overlap, starts == origin) for origin in range(origins)])
     fitted = [_cross_fitted_weights(products, disjoint, method) for method in (_by_inverse_loss, _by_stacking)]
     losses = np.stack([np.einsum("ok,okl,ol->o", weights[:-1], products, weights[:-1]) for weights in fitted])
 

@@ -26,6 +26,8 @@ from pm.forecast.distribution import (
 )
 from pm.forecast.model_run import run_model
 from pm.forecast.models import forecaster
+from pm.forecast.models.observed import ObservedForecaster
+from pm.forecast.observed import with_observations
 from pm.forecast.panel import build_panel
 from pm.forecast.pooling import (
     ERROR_PRODUCTS_SCHEMA,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
+    from pm.forecast.observed import AcceptedObservations
     from pm.forecast.policy import Policy
     from pm.settings import ForecastSettings
 
@@ -78,15 +81,17 @@ class ForecastResult:
     error_products: pl.DataFrame = field(default_factory=ERROR_PRODUCTS_SCHEMA.to_frame)
 
 
-def forecast_tickers(
+def forecast_tickers(  # noqa: PLR0913 - the frames of a chunk, and what they are forecast with
     prices: pl.DataFrame,
     volatility: pl.DataFrame,
     targets: pl.DataFrame,
     groups: pl.DataFrame | None = None,
+    observations: pl.DataFrame | None = None,
     *,
     settings: ForecastSettings,
     as_of: date,
     policy: Policy | None = None,
+    accepted: AcceptedObservations | None = None,
 ) -> ForecastResult:
     """Forecast each ticker's close at each step of the horizon, with every model and their ensemble.
 
@@ -107,12 +112,16 @@ def forecast_tickers(
     groups
         Columns ticker, group: related tickers, from `groups.related_groups`. All tickers of a group must be in this
         chunk.
+    observations
+        Rows of table `observations` of these tickers that were known on the day; None if forecasts use none.
     settings
         Models, window, horizon, and cross-validation.
     as_of
         Last date whose bars may be used.
     policy
         Accepted policy for `mssa_cp`, or None for its fixed rank and window.
+    accepted
+        Observations that passed the test of edges: model 'observed' uses them. None for no such model.
 
     Raises
     ------
@@ -126,6 +135,8 @@ def forecast_tickers(
     is not forecast.
     """
     models = [forecaster(name, policy=policy) for name in settings.models]
+    if accepted is not None:
+        models.append(ObservedForecaster(since=accepted.since))
     targets = targets.with_columns(pl.col("step").cast(pl.Int64))
     priced = build_panel(
         prices,
@@ -138,6 +149,7 @@ def forecast_tickers(
     excluded = priced.refused | _incomplete_inputs(priced.last, volatility, targets, settings.horizon)
     panel = priced.panel.only(priced.panel.bar_counts().keys() - excluded.keys())
     panel = with_calendar(panel, targets, settings.arima_features)
+    panel = with_observations(panel, observations, accepted.names if accepted is not None else ())
     if groups is not None:
         panel = replace(panel, groups=dict(groups.select("ticker", "group").iter_rows()))
     origins = settled_origins(rolling_origins(panel, settings), priced.quoted, panel.groups)

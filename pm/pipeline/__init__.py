@@ -9,7 +9,9 @@ from pm.pipeline.commands import (
     check_first_run,
     evaluate_history,
     import_bars,
+    import_observations,
     import_texts,
+    judge_observation,
     judge_trials,
     move_in_universe,
     open_lake,
@@ -21,6 +23,7 @@ from pm.pipeline.commands import (
     snapshots_to_keep,
     trade,
     train_policy,
+    validate,
     watch_folder,
 )
 from pm.pipeline.failed import FailedTicker, failed_tickers, unread_files
@@ -45,7 +48,9 @@ __all__ = [
     "failed_tickers",
     "find_other_spellings",
     "import_bars",
+    "import_observations",
     "import_texts",
+    "judge_observation",
     "judge_trials",
     "move_in_universe",
     "open_lake",
@@ -59,5 +64,6 @@ __all__ = [
     "trade",
     "train_policy",
     "unread_files",
+    "validate",
     "watch_folder",
 ]

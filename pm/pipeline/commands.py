@@ -50,7 +50,9 @@ __all__ = [
     "check_first_run",
     "evaluate_history",
     "import_bars",
+    "import_observations",
     "import_texts",
+    "judge_observation",
     "judge_trials",
     "move_in_universe",
     "open_lake",
@@ -62,6 +64,7 @@ __all__ = [
     "snapshots_to_keep",
     "trade",
     "train_policy",
+    "validate",
     "watch_folder",
 ]
 
@@ -577,6 +580,57 @@ def import_texts(
 
     stages = (importing(texts),)
     return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.TEXTS)
+
+
+def import_observations(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, observations: pl.DataFrame, where: str
+) -> RunResult:
+    """Land observations about tickers, such as those of a file; those that are in the lake already are left out.
+
+    Parameters
+    ----------
+    observations
+        Columns of `pm.sources.observation_import.OBSERVATIONS_SCHEMA`.
+    where
+        Where they come from, for error messages.
+
+    Raises
+    ------
+    InputError
+        The lake has another value that was known at the same time.
+    """
+    from pm.pipeline.stages.import_observations import importing
+
+    stages = (importing(observations, where),)
+    return Runner(lake, settings, workspace, observer).run(stages, Request(), kind=RunKind.OBSERVATIONS)
+
+
+def judge_observation(
+    lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, request: Request, name: str
+) -> RunResult:
+    """Test whether forecasts with an observation as regressor are better than no change, and store what was found.
+
+    Raises
+    ------
+    NoResultsError
+        There are no observations of this name.
+    UnknownTickerError, InputError
+        There are no bars of a ticker, or none up to the day.
+    """
+    from pm.pipeline.stages.edge_test import testing
+
+    check_request(lake, request)
+    return Runner(lake, settings, workspace, observer).run((testing(name),), request, kind=RunKind.EDGES)
+
+
+def validate(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer) -> RunResult:
+    """Test what came of the nights that were really run, unless nothing has resolved since the last time.
+
+    A run of the whole pipeline has this stage too.
+    """
+    from pm.pipeline.stages import validate as stage
+
+    return Runner(lake, settings, workspace, observer).run((stage.STAGE,), Request(), kind=RunKind.VALIDATE)
 
 
 def snapshots_to_keep(lake: Lake) -> list[int]:

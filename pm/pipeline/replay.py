@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pm.settings import Settings
     from pm.tables.declaration import Table
 
-__all__ = ["replay", "replayed_reads", "replayed_writes"]
+__all__ = ["replay", "replayed_past", "replayed_reads", "replayed_writes"]
 
 
 def replay(
@@ -79,6 +79,11 @@ def replayed_reads(stages: Sequence[Stage]) -> tuple[Table, ...]:
     """Return the tables that stages read and do not compute themselves."""
     computed = replayed_writes(stages)
     return tuple(dict.fromkeys(table for stage in stages for table in stage.reads if table not in computed))
+
+
+def replayed_past(stages: Sequence[Stage]) -> tuple[Table, ...]:
+    """Return the tables that stages read as earlier runs left them."""
+    return tuple(dict.fromkeys(table for stage in stages for table in stage.past))
 
 
 def replayed_writes(stages: Sequence[Stage]) -> tuple[Table, ...]:

@@ -17,6 +17,7 @@ from pm.pipeline.stages import (
     sentiment,
     signals,
     texts,
+    validate,
     volatility,
 )
 
@@ -34,6 +35,7 @@ RUN_STAGES = (
     risk.STAGE,
     portfolio.STAGE,
     orders.STAGE,
+    validate.STAGE,
     sentiment.STAGE,  # the language model stays in memory from here on
     opinions.STAGE,
     llm.STAGE,

@@ -20,6 +20,7 @@ from pm.tables.ledger import (
     RECONCILIATIONS,
 )
 from pm.tables.llm import LLM_CALLS
+from pm.tables.observations import OBSERVATION_TESTS, OBSERVATIONS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.quality import (
@@ -53,6 +54,7 @@ from pm.tables.sources import (
     UNIVERSE,
 )
 from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
+from pm.tables.track import VALIDATIONS
 from pm.tables.validation import (
     FORECAST_DATES,
     OVERFITTING_TESTS,
@@ -123,6 +125,9 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             LLM_CALLS,
             TEXT_SENTIMENT,
             LLM_OPINIONS,
+            VALIDATIONS,
+            OBSERVATIONS,
+            OBSERVATION_TESTS,
             TRIALS,
             TRIAL_RETURNS,
             TRIAL_FILLS,

@@ -189,6 +189,13 @@ POLICIES = Table(
             "Diebold-Mariano statistic of the policy against the fixed action; positive if the policy is better.",
         ),
         Column("dm_p_value", REAL, "Two-sided p-value of dm_statistic."),
+        Column(
+            "fold_gain",
+            REAL,
+            "Mean gain in reward over the fixed action, in the training, on dates not learnt from: the mean over the "
+            "paths of a combinatorial purged cross-validation. Null in rows of older versions.",
+        ),
+        Column("fold_gain_lowest", REAL, "Smallest gain of a path."),
         Column("snapshot_id", INTEGER, "Snapshot of the lake whose bars it was trained and tested on."),
         Column("cutoff", DATE, "Last date of the training data; only forecasts from later dates use the policy."),
     ),

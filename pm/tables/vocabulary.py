@@ -16,6 +16,7 @@ __all__ = [
     "FillKind",
     "HaltAction",
     "HaltCause",
+    "Judgement",
     "LimitAction",
     "LimitName",
     "LotMethod",
@@ -95,6 +96,9 @@ class RunKind(Vocabulary):
     REFRESH = "refresh", "Landing and checking what the sources of the watch list have new: `pm refresh`."
     TRADE = "trade", "Changing the ledger: `pm account`, `pm trade`, `pm halt` and `pm resume`."
     TEXTS = "texts", "Landing texts about tickers from a file: `pm text import`."
+    OBSERVATIONS = "observations", "Importing observations about tickers from a file: `pm observations import`."
+    EDGES = "edges", "Testing whether an observation helps forecasts: `pm edges test`."
+    VALIDATE = "validate", "Testing what signals, forecasts, risk and accounts were worth: `pm validate`."
 
 
 class RunStatus(Vocabulary):
@@ -505,3 +509,14 @@ class Proof(Vocabulary):
     PROVEN = "proven", "It is better than its benchmark, beyond the luck of the best of all trials."
     NOT_PROVEN = "not_proven", "What it made can be luck; the reasons say what is missing."
     WORSE = "worse_than_benchmark", "It is worse than its benchmark, by more than 1.645 standard errors."
+
+
+class Judgement(Vocabulary):
+    """What a test says: column `verdict` of table `validations`."""
+
+    HOLDS = "holds", "What was said can be right: no test refutes it."
+    REFUTED = "refuted", "What was said is wrong, beyond chance."
+    BETTER = "better", "It did better than what it is compared with, beyond chance."
+    NOT_BETTER = "not_better", "It did not do better than what it is compared with, or not beyond chance."
+    WORSE = "worse", "It did worse than what it is compared with, beyond chance."
+    TOO_EARLY = "too_early", "There are too few outcomes to tell; the reason says how many, and the next is `due`."

@@ -35,7 +35,7 @@ def test_run_in_an_empty_folder_makes_a_workspace_and_ends_with_signals_and_a_re
     assert done.returncode == 0, done.stderr
     stages = [line.split()[:2] for line in done.stderr.splitlines()[1:]]
     # The tests' settings switch the language model off; there are no texts.
-    skipped = {"texts", "sentiment", "opinions"}
+    skipped = {"texts", "validate", "sentiment", "opinions"}
     assert stages == [[stage.name, "skipped" if stage.name in skipped else "done"] for stage in RUN_STAGES]
     assert all(f"\n{ticker} " in done.stdout for ticker in ("AAPL", "FB", "GOOG", "IBM", "MSFT"))
     report = re.search(r"Report: (\S+\.html)", done.stdout)

@@ -126,10 +126,11 @@ def test_progress_draws_each_stage_in_a_line(
 ) -> None:
     drawn = on_a_terminal(finished_copy, [*command, "run", "--source", "sample", "--as-of", "2012-01-03"], environment)
     end = drawn.rindex("land ")
-    lines = drawn[end - 2 :].splitlines()[:15]
+    lines = drawn[end - 2 :].splitlines()[:16]
     assert [line.split()[:2] for line in lines] == [
         ["·", "land"], ["·", "check"], ["·", "texts"], ["·", "features"], ["✓", "volatility"], ["✓", "forecast"],
-        ["✓", "signals"], ["✓", "ledger"], ["✓", "risk"], ["✓", "portfolio"], ["✓", "orders"], ["·", "sentiment"],
+        ["✓", "signals"], ["✓", "ledger"], ["✓", "risk"], ["✓", "portfolio"], ["✓", "orders"], ["·", "validate"],
+        ["·", "sentiment"],
         ["·", "opinions"], ["✓", "llm"], ["✓", "report"],
     ]  # fmt: skip
     assert max(len(line) for line in lines) <= 80

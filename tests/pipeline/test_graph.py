@@ -43,7 +43,7 @@ def test_stages_that_wait_for_each_other_are_refused_by_name() -> None:
 
 def test_the_stages_of_a_run_have_the_order_that_the_readme_shows() -> None:
     names = ["land", "check", "texts", "features", "volatility", "forecast", "signals", "ledger", "risk", "portfolio"]
-    names += ["orders", "sentiment", "opinions", "llm", "report"]
+    names += ["orders", "validate", "sentiment", "opinions", "llm", "report"]
     assert [one.name for one in in_order(RUN_STAGES)] == names
     assert producers(in_order(RUN_STAGES))["exclusions"] == ("volatility", "forecast", "signals", "risk", "portfolio")
 

@@ -8,6 +8,7 @@ import pytest
 
 from pm.settings import load_settings
 from pm.signals import decide, edge_discoveries
+from pm.statistics.diebold_mariano import diebold_mariano
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,3 +91,29 @@ def test_a_ticker_that_was_never_tested_is_no_discovery(lognormal: Lognormal) ->
     row = decide(*lognormal({"UP": (0.06, 0.08)}), settings=load_settings().signals, discoveries=nobody).signals
     assert row["reason"].to_list() == ["not_among_discoveries"]
     assert "it has no test of its own" in row["rule"][0]
+
+
+@pytest.mark.parametrize("tails", ["normal", "heavy"])
+def test_without_any_edge_at_most_one_night_in_ten_has_a_discovery(tails: str) -> None:
+    """431 tickers of 16 origins each, whose losses differ from no change's by chance alone; 100 nights.
+
+    If a night has a discovery with a probability of 10%, more than 20 of 100 have one with a probability of 0.1%.
+    """
+    rng = np.random.default_rng(12)
+    nights = 0
+    for _ in range(100):
+        shape = (431, 16)
+        gains = rng.standard_normal(shape) if tails == "normal" else rng.standard_t(3, shape)
+        p_values = [diebold_mariano(own, alternative="greater").p_value for own in gains]
+        weights = pl.DataFrame(
+            {
+                "ticker": [f"T{place:03d}" for place in range(431)],
+                "model": "ensemble",
+                "verdict": ["edge" if p_value < 0.05 else "no edge" for p_value in p_values],
+                "evidence": "own",
+                "dm_p_value": p_values,
+            }
+        )
+        assert (weights["verdict"] == "edge").sum() > 5  # of which about 21 are to be expected
+        nights += edge_discoveries(weights, 0.1)["discovered"].any()
+    assert nights <= 20

@@ -8,9 +8,9 @@ forecasts of later data.
 from __future__ import annotations
 
 from pm.forecast.policy.actions import ACTIONS, FIXED, Action
-from pm.forecast.policy.assessment import CONTENDERS, PolicyAssessment, assess_policy
+from pm.forecast.policy.assessment import CONTENDERS, PolicyAssessment, assess_policy, confirmed_out_of_fold
 from pm.forecast.policy.bandit import Policy
-from pm.forecast.policy.train import train_policy
+from pm.forecast.policy.train import out_of_fold_gains, policy_of, train_policy, training_visits
 
 __all__ = [
     "ACTIONS",
@@ -20,5 +20,9 @@ __all__ = [
     "Policy",
     "PolicyAssessment",
     "assess_policy",
+    "confirmed_out_of_fold",
+    "out_of_fold_gains",
+    "policy_of",
     "train_policy",
+    "training_visits",
 ]

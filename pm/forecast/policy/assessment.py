@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pm.settings import ForecastSettings
     from pm.typing import FloatArray
 
-__all__ = ["CONTENDERS", "PolicyAssessment", "assess_losses", "assess_policy"]
+__all__ = ["CONTENDERS", "PolicyAssessment", "assess_losses", "assess_policy", "confirmed_out_of_fold"]
 
 CONTENDERS = ("naive", "fixed", "policy")
 """Forecasts that are compared: no change, the fixed action, and the policy's choice."""
@@ -189,6 +189,21 @@ def assess_losses(
         origins,
         differing,
     )
+
+
+def confirmed_out_of_fold(assessment: PolicyAssessment, gains: FloatArray) -> PolicyAssessment:
+    """Return the assessment, refused if policies learnt in the same way gained nothing out of fold in the training.
+
+    Parameters
+    ----------
+    gains
+        Gain over the fixed action of each path of the cross-validation, from `out_of_fold_gains`.
+    """
+    if not assessment.accepted or (gains.size and gains.mean() > 0):
+        return assessment
+    shown = f"gains of {', '.join(f'{gain:+.4f}' for gain in gains)}" if gains.size else "too few dates"
+    reason = f"{assessment.reason}, but in the training policies gained nothing on dates that they had not learnt from"
+    return replace(assessment, accepted=False, reason=f"{reason} ({shown})")
 
 
 def _decide(p_values: dict[str, float], differing: float) -> tuple[bool, str]:

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pm.errors import InputError
-from pm.forecast.policy.actions import ACTIONS
+from pm.forecast.policy.actions import ACTIONS, FIXED
 from pm.forecast.policy.aligned import align_panel
 from pm.forecast.policy.bandit import Policy, estimate_arms
 from pm.forecast.policy.state import State, state_at, volatility_percentiles
 from pm.seeding import ticker_generator
 from pm.statistics.losses import step_scaled_loss
+from pm.statistics.purged import contiguous_groups, path_of_groups, purged_folds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
+
+    from numpy.typing import NDArray
 
     from pm.forecast.base import Panel
     from pm.forecast.policy.aligned import TickerView
     from pm.settings import ForecastSettings
     from pm.typing import FloatArray
 
-__all__ = ["FIRST_BAR", "LOSS_FLOOR", "path_losses", "train_policy"]
+__all__ = [
+    "FIRST_BAR",
+    "LOSS_FLOOR",
+    "Visits",
+    "out_of_fold_gains",
+    "path_losses",
+    "policy_of",
+    "train_policy",
+    "training_visits",
+]
 
 FIRST_BAR = 250
 """Position of the earliest bar that a policy is trained or assessed at (after one year)."""
@@ -34,8 +47,34 @@ MIN_VISITS = 50
 MAX_REWARD = 2.0
 """Maximum absolute reward; a log ratio beyond it, a factor of more than seven, is a numerical failure."""
 
+FOLD_GROUPS, TESTED_GROUPS = 6, 2
+"""Number of groups of dates of the cross-validation, and of those tested at a time: 15 splits, 5 paths."""
+
 LOSS_FLOOR = 1e-16
 """Squared error of log prices below which an error is rounding."""
+
+
+@dataclass(frozen=True)
+class Visits:
+    """What each action earned at the origins that a policy is trained on.
+
+    Attributes
+    ----------
+    visits
+        State at each origin, and the reward of every action there.
+    starts, ends
+        Date of each origin and of the last session of its window, as days since 1970; shape (origins,).
+    tickers
+        Tickers that have origins.
+    cutoff
+        Last date whose prices were used.
+    """
+
+    visits: list[tuple[State, FloatArray]]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    tickers: tuple[str, ...]
+    cutoff: date
 
 
 def train_policy(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed: int) -> Policy:
@@ -61,14 +100,31 @@ def train_policy(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed
     InputError
         There are too few origins up to the cutoff.
     """
+    return policy_of(training_visits(panel, settings=settings, cutoff=cutoff, seed=seed), settings=settings, seed=seed)
+
+
+def training_visits(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed: int) -> Visits:
+    """Return what each action earned at the origins that a policy is trained on; see `train_policy`.
+
+    Raises
+    ------
+    InputError
+        There are too few origins up to the cutoff.
+    """
     visits: list[tuple[State, FloatArray]] = []
+    starts: list[FloatArray] = []
+    ends: list[FloatArray] = []
     tickers = []
     views = align_panel(panel)
     for ticker in sorted(views):
         view = views.pop(ticker)  # frees the recurrences that its aligned series caches
         known = int(np.searchsorted(view.dates, np.datetime64(cutoff, "D"), side="right"))
-        of_ticker = list(_visits(view, _origins(ticker, known, settings, seed), settings.horizon))
+        origins = _origins(ticker, known, settings, seed)
+        of_ticker = list(_visits(view, origins, settings.horizon))
         visits += of_ticker
+        bars = np.array(origins, dtype=np.int64)
+        starts.append(view.dates[bars].astype(np.int64))
+        ends.append(view.dates[bars + settings.horizon].astype(np.int64))
         tickers += [ticker] if of_ticker else []
     if len(visits) < MIN_VISITS:
         raise InputError(
@@ -77,7 +133,46 @@ def train_policy(panel: Panel, *, settings: ForecastSettings, cutoff: date, seed
             hint=f"choose a later cutoff or more tickers: {MIN_VISITS} origins are needed, {settings.origin_step} "
             f"sessions apart, after the first {FIRST_BAR} sessions of each ticker",
         )
-    return Policy(estimate_arms(visits, ACTIONS), cutoff, settings.horizon, seed, tuple(tickers))
+    return Visits(visits, np.concatenate(starts), np.concatenate(ends), tuple(tickers), cutoff)
+
+
+def policy_of(visits: Visits, *, settings: ForecastSettings, seed: int) -> Policy:
+    """Return the policy that the visits lead to."""
+    arms = estimate_arms(visits.visits, ACTIONS)
+    return Policy(arms, visits.cutoff, settings.horizon, seed, visits.tickers)
+
+
+def out_of_fold_gains(visits: Visits) -> FloatArray:
+    """Return the gain of policies over the fixed action at origins that they did not learn from, for each path.
+
+    The dates of the training are cut into 6 groups. For each of the 15 choices of two, a policy learns from the origins
+    whose windows share no session with theirs and that do not begin within 1% of the time after one (combinatorial
+    purged cross-validation), and chooses at theirs. The tests are put together to five paths over all dates; the gain
+    of a path is the mean over its dates of the mean difference between the rewards of the chosen and the fixed action.
+
+    Returns
+    -------
+    Shape (paths,); empty if there are fewer than 6 different dates.
+    """
+    starts, ends = visits.starts, visits.ends
+    if len(np.unique(starts)) < FOLD_GROUPS:
+        return np.empty(0)
+    groups = contiguous_groups(starts, FOLD_GROUPS)
+    embargo = -(-int(ends.max() - starts.min()) // 100)
+    folds = purged_folds(starts, ends, groups, tested=TESTED_GROUPS, embargo=embargo)
+    fixed = ACTIONS.index(FIXED)
+    gains = np.full((len(folds), len(starts)), np.nan)
+    for place, fold in enumerate(folds):
+        learnt = [visits.visits[i] for i in np.flatnonzero(fold.training)]
+        policy = Policy(estimate_arms(learnt, ACTIONS), visits.cutoff, 0, 0, visits.tickers)
+        for i in np.flatnonzero(fold.test):
+            state, rewards = visits.visits[i]
+            gains[place, i] = rewards[ACTIONS.index(policy.choose(state))] - rewards[fixed]
+    paths = []
+    for path in path_of_groups(folds, FOLD_GROUPS):
+        own = gains[np.array([path[int(group)] for group in groups]), np.arange(len(starts))]
+        paths.append(np.mean([own[starts == start].mean() for start in np.unique(starts)]))
+    return np.array(paths)
 
 
 def path_losses(view: TickerView, bar: int, paths: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from pm.errors import InputError, StorageError
 from pm.pipeline.kept import KeptPieces
 from pm.pipeline.origin_dates import ChosenDates, origin_dates
 from pm.pipeline.past_forecasts import forecast_dates_frame, inputs_hashes
-from pm.pipeline.replay import replay, replayed_reads, replayed_writes
+from pm.pipeline.replay import replay, replayed_past, replayed_reads, replayed_writes
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import baseline, forecast, signals, volatility
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
@@ -55,6 +55,7 @@ def evaluating(steps: Sequence[int], chosen: ChosenDates) -> Stage:
         "evaluate",
         partial(_compute, steps=wanted, chosen=chosen),
         reads=tuple(dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(_REPLAYED)))),
+        past=replayed_past(_REPLAYED),
         writes=(*replayed_writes(_REPLAYED), FORECAST_DATES),
         sections=tuple(dict.fromkeys(section for stage in _REPLAYED for section in stage.sections)),
         depends=lambda context: [*scope(context), wanted, asdict(chosen)],

@@ -10,11 +10,13 @@ import polars as pl
 from pm.pipeline.chunks import map_chunks
 from pm.pipeline.coming_sessions import learnt_markets, sessions_ahead
 from pm.pipeline.compiling import compile_ahead
+from pm.pipeline.observations import accepted, known_observations, observations_key
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars, newest_bars, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
+from pm.tables.observations import OBSERVATION_TESTS, OBSERVATIONS
 from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.vocabulary import Reason
 from pm.tables.volatility import VOLATILITY
@@ -39,12 +41,15 @@ def _compute(context: Context) -> Result:
     volatility = context.read_outputs(VOLATILITY)
     prices = newest_bars(context, watched.tickers, watched.as_of, judged_bars(context.settings))
     targets = sessions_ahead(prices, watched.exchanges, learnt_markets(context, watched), settings.horizon)
+    used = accepted(context, as_of=watched.as_of)
+    observed = [] if used is None else [known_observations(context, used.names, watched.tickers, watched.as_of)]
     chunks: list[tuple[pl.DataFrame, ...]] = []
     for chunk in grouped_chunks(prices, settings, context.settings.run.chunk_size):
         of_chunk = pl.col("ticker").is_in(chunk.tickers)
-        chunks.append((prices.filter(of_chunk), volatility.filter(of_chunk), targets.filter(of_chunk), chunk.groups))
+        frames = (prices.filter(of_chunk), volatility.filter(of_chunk), targets.filter(of_chunk), chunk.groups)
+        chunks.append((*frames, *(rows.filter(of_chunk) for rows in observed)))
     policy = accepted_policy(context, as_of=watched.as_of)
-    forecast = partial(forecast_tickers, settings=settings, as_of=watched.as_of, policy=policy)
+    forecast = partial(forecast_tickers, settings=settings, as_of=watched.as_of, policy=policy, accepted=used)
     computed = map_chunks(context, forecast, chunks)
     result = join_results(computed.results, settings)
     excluded = [result.exclusions, computed.exclusions, late_tickers(result.forecasts, targets, watched.as_of)]
@@ -93,12 +98,19 @@ def late_tickers(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) ->
     )
 
 
+def _depends(context: Context) -> list[object]:
+    """Return the scope of the run, and the observations that its forecasts use, if there are any."""
+    used = observations_key(context, watch_list(context).as_of)
+    return [*scope(context), used] if used else scope(context)
+
+
 STAGE = Stage(
     "forecast",
     _compute,
     reads=(*WATCH_LIST_TABLES, VOLATILITY, POLICIES),
+    past=(OBSERVATIONS, OBSERVATION_TESTS),
     writes=(FORECASTS, MODEL_WEIGHTS, EXCLUSIONS),
     sections=("forecast", "sources.exchanges", "volatility.windows"),
-    depends=scope,
+    depends=_depends,
 )
 """Forecast from the closes up to the run's day."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pm.forecast.base import Panel
     from pm.forecast.policy import Policy, PolicyAssessment
     from pm.settings import ForecastSettings
+    from pm.typing import FloatArray
 
 __all__ = ["training"]
 
@@ -65,18 +66,26 @@ def _compute(context: Context, *, cutoff: date | None, seed: int) -> Result:
         )
     panel = _grouped(panel, settings, cutoff)
     train = partial(_train_and_assess, settings=settings, cutoff=cutoff, seed=seed)
-    policy, assessment = next(context.workers.map(train, [panel]))
+    policy, assessment, gains = next(context.workers.map(train, [panel]))
     summary = f"{'accepted' if assessment.accepted else 'refused'}: {assessment.reason}"
-    return Result([Append(POLICIES, _row(context, policy, assessment))], summary)
+    return Result([Append(POLICIES, _row(context, policy, assessment, gains))], summary)
 
 
 def _train_and_assess(
     panel: Panel, *, settings: ForecastSettings, cutoff: date, seed: int
-) -> tuple[Policy, PolicyAssessment]:
-    from pm.forecast.policy import assess_policy, train_policy
+) -> tuple[Policy, PolicyAssessment, FloatArray]:
+    """Return a policy, its assessment, and its gains out of fold; see `out_of_fold_gains`."""
+    from pm.forecast.policy import (
+        assess_policy,
+        confirmed_out_of_fold,
+        out_of_fold_gains,
+        policy_of,
+        training_visits,
+    )
 
-    policy = train_policy(panel, settings=settings, cutoff=cutoff, seed=seed)
-    return policy, assess_policy(panel, policy, settings=settings, seed=seed)
+    visits = training_visits(panel, settings=settings, cutoff=cutoff, seed=seed)
+    policy, gains = policy_of(visits, settings=settings, seed=seed), out_of_fold_gains(visits)
+    return policy, confirmed_out_of_fold(assess_policy(panel, policy, settings=settings, seed=seed), gains), gains
 
 
 def _panel(context: Context, settings: ForecastSettings) -> Panel:
@@ -112,7 +121,7 @@ def _grouped(panel: Panel, settings: ForecastSettings, cutoff: date) -> Panel:
     return replace(panel, groups=dict(groups.iter_rows()))
 
 
-def _row(context: Context, policy: Policy, assessment: PolicyAssessment) -> pl.DataFrame:
+def _row(context: Context, policy: Policy, assessment: PolicyAssessment, gains: FloatArray) -> pl.DataFrame:
     row: dict[str, Any] = {
         "policy_id": context.run_id,
         "run_id": context.run_id,
@@ -130,6 +139,8 @@ def _row(context: Context, policy: Policy, assessment: PolicyAssessment) -> pl.D
         "differing": assessment.differing,
         "dm_statistic": assessment.statistic,
         "dm_p_value": assessment.p_value,
+        "fold_gain": float(gains.mean()) if gains.size else None,
+        "fold_gain_lowest": float(gains.min()) if gains.size else None,
         "snapshot_id": context.snapshot,
         "cutoff": policy.cutoff,
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,19 @@ import pytest
 
 from pm.errors import InputError
 from pm.forecast.base import Panel
-from pm.forecast.policy import ACTIONS, FIXED, Policy, train_policy
+from pm.forecast.policy import (
+    ACTIONS,
+    FIXED,
+    Policy,
+    PolicyAssessment,
+    confirmed_out_of_fold,
+    out_of_fold_gains,
+    train_policy,
+)
 from pm.forecast.policy.aligned import AlignedSeries
 from pm.forecast.policy.bandit import PRIOR_VISITS
-from pm.forecast.policy.train import _origins
+from pm.forecast.policy.state import State
+from pm.forecast.policy.train import Visits, _origins
 from pm.forecast.spectral import GAVISH_DONOHO
 
 if TYPE_CHECKING:
@@ -77,3 +87,50 @@ def test_too_few_origins_are_refused(waves: Panel, rolling: ForecastSettings) ->
     assert "later cutoff" in raised.value.hint
     with pytest.raises(InputError, match="0 origins"):
         train_policy(waves.only([]), settings=rolling, cutoff=CUTOFF, seed=1)
+
+
+def test_policies_are_tested_on_dates_that_they_did_not_learn_from() -> None:
+    """A twin that learns and chooses by plain loops, on made-up rewards in two states."""
+    rng = np.random.default_rng(4)
+    count, horizon = 240, 20
+    starts = np.sort(rng.integers(0, 2000, count))
+    ends = starts + horizon
+    states = [State("wild" if place % 2 else "calm", "recent", "none") for place in range(count)]
+    rewards = rng.normal(0, 0.3, (count, len(ACTIONS)))
+    rewards[::2, 1] += 0.2
+    visits = Visits(list(zip(states, rewards, strict=True)), starts, ends, ("T",), CUTOFF)
+    found = out_of_fold_gains(visits)
+
+    days = sorted(set(starts.tolist()))
+    group = {day: place * 6 // len(days) for place, day in enumerate(days)}
+    embargo = -(-int(ends.max() - starts.min()) // 100)
+    tested: dict[tuple[int, int], list[float]] = {}
+    for chosen in itertools.combinations(range(6), 2):
+        tests = [i for i in range(count) if group[starts[i]] in chosen]
+        learnt = [
+            i for i in range(count)
+            if all(ends[i] <= starts[j] or starts[i] >= ends[j] + embargo for j in tests) and i not in set(tests)
+        ]  # fmt: skip
+        for i in tests:
+            own = [rewards[k] - rewards[k][0] for k in learnt if states[k] == states[i]]
+            gains = np.sum(own, axis=0) / (len(own) + 50)
+            best = int(np.argmax(gains)) if gains.max() > 0 else 0
+            tested.setdefault((group[starts[i]], i), []).append(float(rewards[i][best] - rewards[i][0]))
+    twin = []
+    for path in range(5):
+        daily: dict[int, list[float]] = {}
+        for (_, i), values in tested.items():
+            daily.setdefault(int(starts[i]), []).append(values[path])
+        twin.append(np.mean([np.mean(values) for values in daily.values()]))
+    assert found.tolist() == pytest.approx(twin)
+    assert found.mean() > 0.05
+
+
+def test_without_anything_to_learn_a_policy_gains_nothing_out_of_fold_and_is_refused() -> None:
+    accepted = PolicyAssessment(True, "it is", {}, {}, 3.0, 0.001, CUTOFF, CUTOFF, 40, 40, 0.5)
+    refused = confirmed_out_of_fold(accepted, np.array([0.01, -0.02]))
+    assert (refused.accepted, "+0.0100, -0.0200" in refused.reason) == (False, True)
+    assert confirmed_out_of_fold(accepted, np.empty(0)).accepted is False
+    assert confirmed_out_of_fold(accepted, np.array([0.02, -0.01])) is accepted
+    starts = np.array([1, 1, 2, 3])
+    assert out_of_fold_gains(Visits([], starts, starts + 1, (), CUTOFF)).size == 0
