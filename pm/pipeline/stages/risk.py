@@ -106,7 +106,8 @@ def _portfolios(
         ]
         known = {ticker: weight for ticker, weight in held.weights.items() if ticker not in unknown}
         if not known:
-            left_out.append(f"account {held.portfolio} holds nothing whose risk is known")
+            what = "nothing whose risk is known" if held.weights else "cash alone"
+            left_out.append(f"account {held.portfolio} holds {what}")
             continue
         weights = np.array([known.get(ticker, 0.0) for ticker in tickers], dtype=np.float64)
         portfolios.append(_Portfolio(held.portfolio, weights, in_currency(inputs, holdable.rates)))
