@@ -1,4 +1,4 @@
--- Rates of exchange of the currencies that accounts hold: closes of bars such as EURUSD=X or EURUSD, the inverse of USDEUR, or the product of two that meet in USD or EUR.
+-- Rates of exchange of the currencies that accounts hold: closes of bars such as EURUSD=X or EURUSD, the inverse of USDEUR, or the product of two that meet in USD or EUR. On each day the best of these counts that has a close by then, as in the ledger.
 -- currency: Currency, or its hundredth, such as GBp.
 -- base: Currency of an account.
 -- date: Day from which the rate counts.
@@ -48,10 +48,15 @@ found AS (
     FROM wanted AS w
     JOIN bars AS b ON b.ticker = w.ticker
 ),
+begun AS (SELECT origin, target, place, min(date) AS first_date FROM found GROUP BY origin, target, place),
 closes AS (
-    SELECT origin, target, date, CASE WHEN place > 2 THEN 1 / close ELSE close END AS rate
-    FROM (SELECT *, min(place) OVER (PARTITION BY origin, target) AS best FROM found)
-    WHERE place = best
+    -- A spelling counts until a better one begins.
+    SELECT f.origin, f.target, f.date, CASE WHEN f.place > 2 THEN 1 / f.close ELSE f.close END AS rate
+    FROM found AS f
+    WHERE NOT EXISTS (
+        FROM begun AS b
+        WHERE b.origin = f.origin AND b.target = f.target AND b.place < f.place AND b.first_date <= f.date
+    )
 ),
 firsts AS (
     SELECT r.currency, r.base, r.route, r.through, c.date, c.rate * r.unit AS rate
@@ -74,11 +79,15 @@ routed AS (
     SELECT s.currency, s.base, s.route, s.date, f.rate * s.rate
     FROM seconds AS s
     ASOF JOIN firsts AS f ON f.currency = s.currency AND f.base = s.base AND f.route = s.route AND f.date <= s.date
-)
+),
+opened AS (SELECT currency, base, route, min(date) AS first_date FROM routed GROUP BY currency, base, route)
 SELECT currency, base, DATE '1900-01-01' AS date, unit::DECIMAL(18, 9) AS rate
 FROM pairs
 WHERE whole = base
 UNION ALL
 SELECT currency, base, date, rate::DECIMAL(18, 9) AS rate
-FROM (SELECT *, min(route) OVER (PARTITION BY currency, base) AS best FROM routed)
-WHERE route = best;
+FROM routed AS r
+WHERE NOT EXISTS (
+    FROM opened AS o
+    WHERE o.currency = r.currency AND o.base = r.base AND o.route < r.route AND o.first_date <= r.date
+);

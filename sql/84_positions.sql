@@ -44,8 +44,8 @@ SELECT
     c.price_date,
     r.rate,
     (h.quantity * c.price)::DECIMAL(18, 4) AS market_value,
-    (h.quantity * c.price * r.rate::DECIMAL(18, 6))::DECIMAL(18, 4) AS base_value,
-    (h.quantity * c.price * r.rate::DECIMAL(18, 6))::DECIMAL(18, 4) - h.base_cost AS base_gain
+    ((h.quantity * c.price)::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4) AS base_value,
+    ((h.quantity * c.price)::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4) - h.base_cost AS base_gain
 FROM held AS h
 LEFT JOIN closes AS c ON c.ticker = h.ticker
 LEFT JOIN rates AS r ON r.currency = h.currency AND r.base = h.base;

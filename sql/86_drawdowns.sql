@@ -1,18 +1,22 @@
--- For each account and day, the time-weighted return and how far the account is below its peak.
+-- For each account and day on which it can be valued, the time-weighted return and how far it is below its peak.
 -- date: Day.
--- daily_return: Return of the day: equity over that of the day before plus what was paid in, less 1. Null on the first day.
+-- flow: What was paid in since the row before, less what was taken out.
+-- daily_return: Return since the row before: equity over that of the row before plus what was paid in, less 1. Null on the first day.
 -- growth: What one unit of money has become since the first day, payments left out.
 -- peak: Highest growth so far.
 -- drawdown: Growth over its peak, less 1: 0 at a peak, negative below.
-WITH returns AS (
+WITH paid AS (SELECT *, sum(flow) OVER (PARTITION BY account ORDER BY date) AS paid FROM equity),
+returns AS (
     SELECT
         account,
         date,
         currency,
         equity,
-        flow,
-        lag(equity) OVER (PARTITION BY account ORDER BY date) + flow AS invested
-    FROM equity
+        paid - coalesce(lag(paid) OVER days, 0) AS flow,
+        lag(equity) OVER days + paid - lag(paid) OVER days AS invested
+    FROM paid
+    WHERE equity IS NOT NULL
+    WINDOW days AS (PARTITION BY account ORDER BY date)
 ),
 grown AS (
     SELECT

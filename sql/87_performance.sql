@@ -1,13 +1,14 @@
--- How each account did since its first day: time-weighted, so that payments neither help nor hurt.
+-- How each account did since its first day: time-weighted, so that payments neither help nor hurt, and money-weighted.
 -- currency: Base currency of the account.
 -- first_date: First day of the account.
--- last_date: Newest day.
+-- last_date: Newest day on which it can be valued.
 -- sessions: Number of daily returns.
 -- total_return: Return over all days.
 -- annual_return: Return per year of 252 sessions; null below 60 sessions.
+-- money_weighted_return: Return per year on the money that was in the account, with its payments; see money_weighted_returns. Null below 60 sessions.
 -- annual_volatility: Standard deviation of the daily returns, per year.
 -- max_drawdown: Largest fall below a peak, as a share; 0 or negative.
--- equity: Value now, in the base currency.
+-- equity: Value on that day, in the base currency.
 -- deposits: What was paid in, less what was taken out.
 -- realised_gain: Sum of realised gains, in the base currency.
 -- dividends: Dividends received, less those paid.
@@ -21,6 +22,9 @@ SELECT
     arg_max(d.growth, d.date) - 1 AS total_return,
     CASE WHEN count(d.daily_return) >= 60 AND arg_max(d.growth, d.date) > 0
         THEN arg_max(d.growth, d.date) ^ (252 / count(d.daily_return)) - 1 END AS annual_return,
+    CASE WHEN count(d.daily_return) >= 60 THEN
+        (SELECT m.money_weighted_return FROM money_weighted_returns AS m WHERE m.account = d.account)
+    END AS money_weighted_return,
     stddev_samp(d.daily_return) * sqrt(252) AS annual_volatility,
     min(d.drawdown) AS max_drawdown,
     arg_max(d.equity, d.date) AS equity,

@@ -1,10 +1,11 @@
 -- The accounts, what each is worth on its newest day, and how it did.
 -- cash: Cash, in the base currency.
--- positions: Value of the positions, in the base currency.
--- equity: Cash and positions together.
+-- positions: Value of the positions, in the base currency; null if one of them has no close, or no rate.
+-- equity: Cash and positions together; null where the positions are.
 -- deposits: What was paid in, less what was taken out.
 -- realised: Realised gains, in the base currency.
 -- return: Time-weighted return since the first day.
+-- yearly: Money-weighted return per year; null below 60 sessions.
 -- drawdown: Largest fall below a peak.
 -- day: Newest day.
 SELECT
@@ -17,6 +18,7 @@ SELECT
     p.deposits,
     p.realised_gain AS realised,
     p.total_return AS "return",
+    p.money_weighted_return AS yearly,
     p.max_drawdown AS drawdown,
     e.date AS day
 FROM accounts AS a

@@ -77,8 +77,8 @@ def print_accounts(lake: Lake) -> None:
         print_lines("There is no account. Open one: pm account open --cash 100000")
         return
     money = dict.fromkeys(("cash", "positions", "equity", "deposits", "realised"), ",.2f")
-    print_frame(frame, formats=money | {"return": "+.2%", "drawdown": ".2%"})
+    print_frame(frame, formats=money | {"return": "+.2%", "yearly": "+.2%", "drawdown": ".2%"})
     held = lake.select("positions", columns=("account", "ticker", "base_value"), order=("account", "ticker"))
     unknown = held.filter(held["base_value"].is_null())["ticker"].unique(maintain_order=True).to_list()
     if unknown:
-        print_lines(f"Positions and equity leave out what has no close, or no rate: {first_of(unknown)}.")
+        print_lines(f"An account's value is not known while a position has no close, or no rate: {first_of(unknown)}.")

@@ -224,11 +224,20 @@ class Ledger:
         newest = max(rows, key=lambda row: row["sequence"], default=None)
         return newest if newest is not None and newest["action"] == HaltAction.HALT else None
 
-    def halt(self, cause: HaltCause, reason: str, *, person: str | None = None) -> bool:
-        """Add a halt; False if one is in force already."""
+    def halt(self, cause: HaltCause, reason: str, *, person: str | None = None, account: str | None = None) -> bool:
+        """Add a halt; False if one is in force already.
+
+        Parameters
+        ----------
+        person
+            Who gave the command; None for a run.
+        account
+            Account whose limit sets it; None if none does.
+        """
         if self.halt_row is not None:
             return False
-        self._add(HALTS, {"action": HaltAction.HALT.value, "cause": cause.value, "person": person, "reason": reason})
+        values = {"action": HaltAction.HALT.value, "cause": cause.value, "reason": reason}
+        self._add(HALTS, values | {"person": person, "account": account})
         return True
 
     def resume(self, reason: str, *, person: str) -> None:

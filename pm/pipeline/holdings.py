@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pm.tables.ledger import ACCOUNTS, CASH_EVENTS, FILLS
+from pm.tables.ledger import ACCOUNTS, AUDIT_HEADS, CASH_EVENTS, FILLS, HALTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,16 +16,20 @@ __all__ = [
     "HELD_TABLES",
     "HELD_VIEWS",
     "LEDGER_VIEWS",
+    "MARK_TABLES",
     "accounts_held",
     "held_tickers",
     "held_version",
     "is_look",
     "newest_drawdowns",
+    "newest_mark",
 ]
 
 HELD_TABLES = (ACCOUNTS, FILLS, CASH_EVENTS)
 """Tables from which holdings follow: a stage declares them as `past`, since stages before and after it write them."""
-LEDGER_VIEWS = ("lot_changes", "exchange_rates", "equity", "drawdowns")
+MARK_TABLES = (HALTS, AUDIT_HEADS)
+"""Tables from which follows the day since when the limit `drawdown` counts: to be declared as `past` beside them."""
+LEDGER_VIEWS = ("lot_changes", "exchange_rates", "equity", "drawdowns", "limit_drawdowns")
 """Views from which the drawdown of an account follows."""
 HELD_VIEWS = (*LEDGER_VIEWS, "lots", "positions")
 """Views from which holdings follow."""
@@ -63,6 +67,17 @@ def held_tickers(accounts: Iterable[Held]) -> set[str]:
 
 
 def newest_drawdowns(context: Context) -> dict[str, float | None]:
-    """Return the newest drawdown of each account, 0 or negative, by name; None if it has no value yet."""
-    rows = context.rows("SELECT account, arg_max(drawdown, date) AS drawdown FROM drawdowns GROUP BY account")
-    return {row["account"]: row["drawdown"] for row in sorted(rows, key=lambda row: row["account"])}
+    """Return the drawdown of each account that the limit acts on, 0 or negative, by name; None if it is not known.
+
+    It is that of the newest day. The stage declares HELD_TABLES, MARK_TABLES and LEDGER_VIEWS.
+    """
+    rows = context.rows("SELECT account, drawdown FROM limit_drawdowns ORDER BY account")
+    return {row["account"]: row["drawdown"] for row in rows}
+
+
+def newest_mark(context: Context) -> object:
+    """Return a value that changes when a person ends a halt, after which drawdowns can count from another day.
+
+    For a stage's `depends`.
+    """
+    return context.known_rows("SELECT max(sequence) AS newest FROM halts WHERE action = 'resume'")[0]["newest"]

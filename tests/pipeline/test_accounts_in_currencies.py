@@ -13,7 +13,7 @@ import pytest
 
 from pm.broker.positions_file import HeldPosition
 from pm.pipeline import add_to_universe, open_lake, remove_from_universe, trade
-from pm.pipeline.stages.account import NewAccount, importing_positions, opening
+from pm.pipeline.stages.account import NewAccount, importing_positions, opening, resuming
 from pm.settings import Limit
 from pm.sources.listings import Listing
 from pm.tables.vocabulary import BrokerName, LimitAction
@@ -254,3 +254,40 @@ def test_a_limit_that_halts_stops_orders_until_a_person_resumes(desk: Desk, ask:
     after = desk.night(portfolio={"target_annual_volatility": 0.03})
     assert not ask(desk.folder, f"FROM targets WHERE run_id = '{after}' AND reason = 'traded'").is_empty()
     assert ask(desk.folder, f"FROM orders WHERE run_id = '{after}'").is_empty()
+
+
+def test_a_resume_begins_a_new_peak_for_the_limit_on_drawdowns(
+    desk: Desk, import_files: Callable[..., Any], ask: Ask
+) -> None:
+    limits = {"drawdown": (0.1, "halt")}
+    whole = closes().filter(date=SECOND)
+    day, level = SECOND, 1.0
+
+    def next_day(move: float) -> str:
+        nonlocal day, level
+        day, level = day + timedelta(days=3 if day.weekday() == 4 else 1), level * move
+        is_rate = pl.col("ticker").str.ends_with("=X")
+        moved = whole.with_columns(
+            date=pl.lit(day), close=pl.when(is_rate).then("close").otherwise(pl.col("close") * level)
+        )
+        moved.write_csv(desk.folder / f"{day}.csv")
+        import_files(desk.folder, desk.folder / f"{day}.csv")
+        return desk.limited(**limits)
+
+    def newest() -> tuple[str, str | None]:
+        return ask(desk.folder, "SELECT action, account FROM halts ORDER BY sequence DESC LIMIT 1").row(0)
+
+    next_day(0.8)
+    assert newest() == ("halt", "main")
+    with open_lake(desk.workspace, desk.settings) as lake:
+        trade(lake, desk.workspace, desk.settings, lambda _: None, stage=resuming("we knew", "me"))
+    next_night = next_day(0.99)
+    assert newest() == ("resume", None)
+    assert ask(desk.folder, EVENTS.format(next_night, "drawdown")).is_empty()
+    assert not ask(desk.folder, f"FROM orders WHERE run_id = '{next_night}'").is_empty()
+    (since, seen), (whole_fall,) = (
+        ask(desk.folder, "SELECT since, drawdown FROM limit_drawdowns").row(0),
+        ask(desk.folder, "SELECT arg_max(drawdown, date) FROM drawdowns").row(0),
+    )
+    assert since == SECOND + timedelta(days=3)
+    assert whole_fall < -0.1 < -0.02 < seen < 0

@@ -63,25 +63,22 @@ def _look_for_halts(night: Night) -> None:
     context = night.context
     if "portfolio" not in context.outputs:
         return
-    names = [proposed(name) for name in sorted(night.ledger.accounts)]
+    names = {proposed(name): name for name in sorted(night.ledger.accounts)}
     events = context.read(
         LIMIT_EVENTS,
         "run_id = ? AND action = ?",
         [context.outputs["portfolio"], LimitAction.HALT.value],
-        among={"portfolio": names},
+        among={"portfolio": list(names)},
     )
     for row in events.iter_rows(named=True):
         cause = HaltCause.DRAWDOWN if row["limit_name"] == LimitName.DRAWDOWN else HaltCause.LIMIT
-        _halt(night, cause, f"{row['portfolio']}: {row['detail']}")
+        reason = f"{row['portfolio']}: {row['detail']}"
+        if _is_new(night.ledger, reason) and night.ledger.halt(cause, reason, account=names[row["portfolio"]]):
+            night.notes.append(f"Trading is halted: {reason}")
 
 
-def _halt(night: Night, cause: HaltCause, reason: str) -> None:
-    if _is_new_fall(night.ledger, reason) and night.ledger.halt(cause, reason):
-        night.notes.append(f"Trading is halted: {reason}")
-
-
-def _is_new_fall(ledger: Ledger, reason: str) -> bool:
-    """Return whether a fall was not answered by a person already, who ended a halt for the very same."""
+def _is_new(ledger: Ledger, reason: str) -> bool:
+    """Return whether what a limit found was not answered by a person already, who ended a halt for the very same."""
     from pm.tables.ledger import HALTS
 
     halts = sorted(ledger.rows[HALTS.qualified], key=lambda row: row["sequence"])

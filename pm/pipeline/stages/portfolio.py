@@ -13,10 +13,12 @@ from pm.pipeline.holdable import adjusted_prices, holdable_tickers, last_prices
 from pm.pipeline.holdings import (
     HELD_TABLES,
     HELD_VIEWS,
+    MARK_TABLES,
     accounts_held,
     held_tickers,
     held_version,
     newest_drawdowns,
+    newest_mark,
 )
 from pm.pipeline.joint import JOINT_SECTIONS, JOINT_TABLES, in_currency, joint_inputs, joint_risk
 from pm.pipeline.stage import Context, Stage
@@ -336,7 +338,7 @@ STAGE = Stage(
     "portfolio",
     _compute,
     reads=(*JOINT_TABLES, FORECASTS, MODEL_WEIGHTS),
-    past=(RUNS, *HELD_TABLES),
+    past=(RUNS, *HELD_TABLES, *MARK_TABLES),
     writes=_WRITTEN,
     views=HELD_VIEWS,
     sections=(
@@ -347,6 +349,6 @@ STAGE = Stage(
         "forecast.horizon",
         "forecast.max_age_days",
     ),
-    depends=lambda context: [scope(context), held_version(context)],
+    depends=lambda context: [scope(context), held_version(context), newest_mark(context)],
 )
 """Propose a portfolio for each account from what the run forecast; without an account, for the model portfolio."""
