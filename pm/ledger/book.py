@@ -241,7 +241,10 @@ class Book:
         name: str,
         corrects: str | None = None,
     ) -> dict[str, Any] | None:
-        """Return the row of a split and apply it to the lots that were opened before its day; None if known, or none.
+        """Return the row of a split and apply it to the lots that were held before its day; None if known, or none.
+
+        A lot counts from the day of the row that brought it in: shares that were taken over are those of that day,
+        however long ago they were bought.
 
         Parameters
         ----------
@@ -252,7 +255,10 @@ class Book:
         corrects
             Event that this one corrects.
         """
-        before = [lot for lot in self.lots.get(ticker, ()) if lot.opened < day]
+        since = {
+            change.lot: when for held, when, changes, _ in reversed(self._history) if held == ticker for change in changes
+        }
+        before = [lot for lot in self.lots.get(ticker, ()) if since[lot.lot] < day]
         if not before:
             return None
         changes, cash, base_cash = split_lots(

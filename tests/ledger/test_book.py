@@ -79,6 +79,18 @@ def test_a_split_that_is_told_late_changes_only_what_was_held_before() -> None:
     assert book.shares_before("AAA", START + timedelta(3)) == 10
 
 
+def test_a_position_that_is_taken_over_has_had_the_splits_before() -> None:
+    book = new_book()
+    day = START + timedelta(3)
+    book.take_over(
+        "AAA", D(100), D(5000), day=day, opened=START - timedelta(900), currency="USD", rate=D(1), name="import"
+    )
+    for name, when, shares in (("early", START, 100), ("same day", day, 100), ("late", day + timedelta(1), 200)):
+        book.split("AAA", Fraction(2), day=when, price=D(50), currency="USD", rate=D(1), name=name)
+        assert book.shares("AAA") == shares
+    assert [lot.opened for lot in book.lots["AAA"]] == [START - timedelta(900)]
+
+
 def test_a_delisted_position_is_closed_at_the_last_price() -> None:
     book = new_book()
     book.fill(trade("a", "buy", "10", "100"))
