@@ -40,8 +40,8 @@ _RECORDED = (
 _LOTS = Column(
     "lots",
     TEXT,
-    "Changes of lots, as a JSON array of objects: lot, opened, quantity, cost, base_cost, gain, base_gain; see view "
-    "lot_changes.",
+    "Changes of lots, as a JSON array of objects: lot, opened, quantity, cost, base_cost, gain, base_gain, and new, the "
+    "part of the quantity that a split's ratio made; see view lot_changes.",
 )
 
 ACCOUNTS = Table(
