@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pm.price_format import price_specification
@@ -10,7 +11,20 @@ from pm.price_format import price_specification
 if TYPE_CHECKING:
     from datetime import date
 
-__all__ = ["MINUS", "MISSING", "day", "integer", "percent", "price", "ratio", "seconds", "signed_percent"]
+__all__ = [
+    "MINUS",
+    "MISSING",
+    "day",
+    "integer",
+    "money",
+    "percent",
+    "price",
+    "ratio",
+    "seconds",
+    "shares",
+    "signed_percent",
+    "significant",
+]
 
 Number = float | int | None
 
@@ -42,9 +56,24 @@ def price(value: Number) -> str:
     return format(value, price_specification(value)) if value is not None and _is_number(value) else MISSING
 
 
+def money(value: Number) -> str:
+    """Format -1234.5 as '−1,234.50'."""
+    return f"{value:,.2f}".replace("-", MINUS) if value is not None and _is_number(value) else MISSING
+
+
+def shares(value: Number) -> str:
+    """Format 1200.500000000 as '1,200.5': without zeros at its end."""
+    return f"{Decimal(str(value)).normalize():,f}".replace("-", MINUS) if _is_number(value) else MISSING
+
+
 def integer(value: Number) -> str:
     """Format 1234567 as '1,234,567'."""
     return f"{value:,.0f}" if value is not None and _is_number(value) else MISSING
+
+
+def significant(value: Number) -> str:
+    """Format 0.123456 as '0.1235': four significant digits."""
+    return f"{value:.4g}".replace("-", MINUS) if value is not None and _is_number(value) else MISSING
 
 
 def ratio(value: Number) -> str:

@@ -11,6 +11,7 @@ from pm.errors import SettingsError, did_you_mean
 __all__ = [
     "SESSIONS_PER_YEAR",
     "closes_between",
+    "day_at",
     "exchange_codes",
     "last_closed",
     "next_close",
@@ -118,6 +119,26 @@ def last_closed(exchange: str | None, moment: datetime) -> date:
     day = moment.date()
     closed = [session for session, close in closes_between(exchange, day - _LONGEST_CLOSURE, day) if close <= moment]
     return closed[-1] if closed else day - _LONGEST_CLOSURE
+
+
+def day_at(exchange: str | None, moment: datetime) -> date:
+    """Return the day at an exchange at a moment in UTC, without a zone: the date there.
+
+    Parameters
+    ----------
+    exchange
+        ISO 10383 code of the exchange; None for the date in UTC.
+
+    Raises
+    ------
+    SettingsError
+        The exchange code is unknown.
+    """
+    if exchange is None:
+        return moment.date()
+    zone = _of_decades(exchange, moment.date(), moment.date()).tz
+    there: date = moment.replace(tzinfo=UTC).astimezone(zone).date()
+    return there
 
 
 def next_close(exchange: str | None, after: date) -> datetime:

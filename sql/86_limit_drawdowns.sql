@@ -5,21 +5,19 @@
 -- growth: Growth on the newest day; null if the account cannot be valued on it.
 -- drawdown: Growth over its peak, less 1; null if the account cannot be valued on the newest day.
 WITH resumed AS (
-    SELECT
-        sequence,
-        action,
-        lag(action) OVER history AS before,
-        lag(cause) OVER history AS cause,
-        lag(account) OVER history AS account
-    FROM halts
-    WINDOW history AS (ORDER BY sequence)
+    SELECT h.account, min(r.sequence) AS sequence
+    FROM halts AS h
+    JOIN halts AS r
+        ON r.action = 'resume' AND r.sequence > h.sequence
+        AND (r.cause = 'hand' OR (r.cause = h.cause AND r.account IS NOT DISTINCT FROM h.account))
+    WHERE h.action = 'halt' AND h.cause = 'drawdown'
+    GROUP BY h.sequence, h.account
 ),
 marks AS (
     SELECT a.account, max(h.cutoff) AS since
     FROM resumed AS r
     JOIN accounts AS a ON r.account IS NULL OR r.account = a.account
     JOIN audit_heads AS h ON h.sequence < r.sequence
-    WHERE r.action = 'resume' AND r.before = 'halt' AND r.cause = 'drawdown'
     GROUP BY a.account
 ),
 newest AS (

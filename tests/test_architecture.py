@@ -25,7 +25,7 @@ COMMON = [
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = [
     *("sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio"),
-    *("ledger", "broker", "audit", "llm", "report"),
+    *("ledger", "broker", "audit", "validation", "llm", "report"),
 ]
 """Rooms that are given frames and return frames, in the order of the data's way."""
 ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
@@ -132,7 +132,7 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("joblib", {"parallel"}),
         ("exchange_calendars", {"sessions"}),
         ("statsforecast", {"forecast"}),
-        ("arch", {"volatility"}),
+        ("arch", {"validation", "volatility"}),
         ("llama_cpp", {"llm"}),
         ("plotly", {"report"}),
         ("skfolio", {"portfolio"}),

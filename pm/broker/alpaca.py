@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pm.broker.base import BadAnswerError, BrokerAccount, BrokerFill, BrokerOrder, RefusedError, UnreachableError
 from pm.errors import BrokerError
 from pm.ledger.money import ZERO, price, quantity
+from pm.sources.symbols import symbol_for
 from pm.tables.vocabulary import OrderState, OrderType, Side
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Alpaca:
     """
 
     name = "alpaca"
+    remembers: timedelta | None = None
 
     def __init__(self, key: str, secret: str, *, url: str, live: bool, timeout: float) -> None:
         try:
@@ -118,7 +120,7 @@ class Alpaca:
     def submit(self, request: OrderRequest) -> BrokerOrder:
         """Send an order once, and return it as the broker has it; also if the broker has it already."""
         fields: dict[str, Any] = {
-            "symbol": request.ticker,
+            "symbol": symbol_for(self.name, request.ticker),
             "qty": f"{request.quantity.normalize():f}",
             "side": request.side,
             "type": request.order_type,
@@ -244,7 +246,6 @@ def _order(row: Any) -> BrokerOrder:  # noqa: ANN401 - JSON
 
 
 def _fill(row: Any) -> BrokerFill:  # noqa: ANN401 - JSON
-    at = _time(row, "transaction_time")
     return BrokerFill(
         fill_id=_text(row, "id"),
         order_id=None,
@@ -254,7 +255,7 @@ def _fill(row: Any) -> BrokerFill:  # noqa: ANN401 - JSON
         quantity=quantity(_decimal(row, "qty")),
         price=price(_decimal(row, "price")),
         commission=ZERO,
-        date=at.date(),
+        time=_time(row, "transaction_time"),
     )
 
 

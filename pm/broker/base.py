@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime  # noqa: TC003 - fields' types
+from datetime import datetime, timedelta  # noqa: TC003 - fields' types
 from decimal import Decimal  # noqa: TC003 - fields' types
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,7 @@ from pm.errors import BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
 __all__ = [
     "BadAnswerError",
@@ -92,7 +93,15 @@ class BrokerOrder:
 
 @dataclass(frozen=True)
 class BrokerFill:
-    """A trade as a broker tells it; the commission is None while the broker has not told it."""
+    """A trade as a broker tells it.
+
+    Attributes
+    ----------
+    commission
+        None while the broker has not told it.
+    time
+        Time of the trade, in UTC without a zone.
+    """
 
     fill_id: str
     order_id: str | None
@@ -102,7 +111,7 @@ class BrokerFill:
     quantity: Decimal
     price: Decimal
     commission: Decimal | None
-    date: date
+    time: datetime
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,7 @@ class BrokerAccount:
     number
         Number of the account.
     currency, cash
-        Its base currency, and its cash in that currency.
+        Its base currency, and its cash in that currency; None if it is not told.
     positions
         Number of shares by ticker.
     clock
@@ -125,7 +134,7 @@ class BrokerAccount:
 
     number: str
     currency: str
-    cash: Decimal
+    cash: Decimal | None
     positions: dict[str, Decimal]
     clock: datetime | None
     live: bool
@@ -139,6 +148,8 @@ class Broker(Protocol):
     """
 
     name: str
+    remembers: timedelta | None
+    """Time for which it tells of an order that has ended; None if it always does."""
 
     def account(self) -> BrokerAccount:
         """Return the account, its cash and its positions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pm.errors import BrokerError, SettingsError
+from pm.errors import InputError, SettingsError
 from pm.tables.vocabulary import BrokerName
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ def open_broker(account: Mapping[str, Any], settings: BrokerSettings, keys: Keys
     ------
     SettingsError
         There is no key.
+    InputError
+        The account has no broker that can be asked.
     BrokerError
-        The account has no broker that could be asked, its client is not installed, or it cannot be reached.
+        The broker's client is not installed, or it cannot be reached.
     """
     if account["broker"] == BrokerName.ALPACA:
         from pm.broker.alpaca import Alpaca
@@ -57,8 +59,13 @@ def open_broker(account: Mapping[str, Any], settings: BrokerSettings, keys: Keys
             number=account["number"],
             timeout=settings.timeout_seconds,
         )
-    raise BrokerError(
-        f"Account {account['account']} has no broker that could be asked: it is of kind {account['broker']}.",
-        where="table accounts",
-        hint="orders of paper accounts are filled by pm run; fills of tickets are read by pm trade sync --fills FILE",
+    what, hint = "it is a paper account", "pm run fills its orders from the next bars; there is nothing to ask"
+    if account["broker"] == BrokerName.TICKET:
+        what = "its orders are entered by hand"
+        hint = (
+            "write what was traded into the ticket, then: pm trade sync --fills FILE; or compare: pm trade reconcile "
+            "--positions FILE"
+        )
+    raise InputError(
+        f"Account {account['account']} has no broker that can be asked: {what}.", where="table accounts", hint=hint
     )

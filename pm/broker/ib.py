@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from datetime import UTC
+from datetime import UTC, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pm.broker.base import BadAnswerError, BrokerAccount, BrokerFill, BrokerOrder, RefusedError, UnreachableError
 from pm.errors import BrokerError
 from pm.ledger.money import ZERO, money, price, quantity
+from pm.sources.symbols import symbol_for
 from pm.tables.vocabulary import OrderState, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class InteractiveBrokers:
     """
 
     name = "ib"
+    remembers: timedelta | None = timedelta(days=1)
 
     def __init__(self, host: str, port: int, *, client: int, number: str | None, timeout: float) -> None:
         try:
@@ -138,7 +140,7 @@ class InteractiveBrokers:
         """Send an order once, and return it as the broker has it; also if the broker has it already."""
         if (known := self.find(request.order_id)) is not None:
             return known
-        contract = self._library.Stock(request.ticker, "SMART", request.currency)
+        contract = self._library.Stock(symbol_for(self.name, request.ticker), "SMART", request.currency)
         for _ in range(_ATTEMPTS):
             order = self._order(request)
             self._errors.clear()
@@ -194,7 +196,12 @@ class InteractiveBrokers:
             if reference and reference not in found:
                 shares = quantity(self._decimal(fill.execution.cumQty, "number of shares"))
                 found[reference] = BrokerOrder(
-                    reference, str(fill.execution.permId), fill.contract.symbol, OrderState.FILLED.value, shares, shares
+                    reference,
+                    str(fill.execution.permId),
+                    _ticker(fill.contract.symbol),
+                    OrderState.FILLED.value,
+                    shares,
+                    shares,
                 )
         return list(found.values())
 
@@ -202,21 +209,21 @@ class InteractiveBrokers:
         """Return the trades that the gateway remembers, from a day on: usually those of today."""
         found = []
         for fill in self._executions():
-            told, day = fill.execution, fill.execution.time.date()
-            report = fill.commissionReport
-            if day < since:
+            told, report = fill.execution, fill.commissionReport
+            at = told.time.astimezone(UTC).replace(tzinfo=None)
+            if at.date() < since:
                 continue
             found.append(
                 BrokerFill(
                     fill_id=told.execId.rpartition(".")[0] or told.execId,  # without the number of its correction
                     order_id=told.orderRef or None,
                     broker_order_id=str(told.permId),
-                    ticker=fill.contract.symbol,
+                    ticker=_ticker(fill.contract.symbol),
                     side=(Side.BUY if told.side == "BOT" else Side.SELL).value,
                     quantity=quantity(self._decimal(told.shares, "number of shares")),
                     price=price(self._decimal(told.price, "price")),
                     commission=money(self._decimal(report.commission, "commission")) if report.execId else None,
-                    date=day,
+                    time=at,
                 )
             )
         return found
@@ -258,7 +265,11 @@ class InteractiveBrokers:
         for row in rows:
             contract = row.contract
             is_share = contract.secType == "STK"
-            name = contract.symbol if is_share else f"{contract.localSymbol or contract.symbol} ({contract.secType})"
+            name = (
+                _ticker(contract.symbol)
+                if is_share
+                else f"{contract.localSymbol or contract.symbol} ({contract.secType})"
+            )
             found[name] = found.get(name, ZERO) + quantity(self._decimal(row.position, "number of shares"))
         return {name: shares for name, shares in found.items() if shares}
 
@@ -288,7 +299,7 @@ class InteractiveBrokers:
         return BrokerOrder(
             order_id=trade.order.orderRef or None,
             broker_order_id=str(number) if number else "",
-            ticker=trade.contract.symbol,
+            ticker=_ticker(trade.contract.symbol),
             state=state.value,
             quantity=quantity(self._decimal(trade.order.totalQuantity, "number of shares")),
             filled=quantity(self._decimal(max(shares), "number of shares")),
@@ -324,3 +335,8 @@ class InteractiveBrokers:
         """Close the connection, and return the error that says so."""
         self.close()
         return UnreachableError(what, where=self._where, hint="pm trade sync")
+
+
+def _ticker(symbol: str) -> str:
+    """Return a symbol with a point before a share's class, as the ledger can know it: BRK.B for BRK B."""
+    return symbol.replace(" ", ".")

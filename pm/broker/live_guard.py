@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pm.ledger.ledger import Ledger  # noqa: TC001 - a parameter's type
 from pm.tables.ledger import AUDIT_HEADS, HALTS, RECONCILIATIONS
-from pm.tables.vocabulary import BrokerName, HaltAction
+from pm.tables.vocabulary import BrokerName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,11 +18,14 @@ __all__ = ["clean_nights", "missing_for_live"]
 
 
 def clean_nights(ledger: Ledger) -> int:
-    """Return the number of nights in a row that a paper account has run without a halt or a difference."""
+    """Return the number of nights in a row that a paper account has run without a halt or a difference.
+
+    They count from the end of the last halt.
+    """
     opened = [row["sequence"] for row in ledger.accounts.values() if row["broker"] == BrokerName.PAPER]
-    if not opened:
+    if not opened or ledger.halts:
         return 0
-    halts = [row["sequence"] for row in ledger.rows[HALTS.qualified] if row["action"] == HaltAction.HALT]
+    halts = [row["sequence"] for row in ledger.rows[HALTS.qualified]]  # their ends too
     differences = [row["sequence"] for row in ledger.rows[RECONCILIATIONS.qualified] if not row["matches"]]
     since = max([min(opened), *halts, *differences])
     return len(

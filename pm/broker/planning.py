@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date  # noqa: TC003 - a field's type
 from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pm.settings.broker import BrokerSettings
 
-__all__ = ["OrderSizes", "Plan", "PlannedOrder", "Quote", "Target", "pending_shares", "plan_orders"]
+__all__ = ["OrderSizes", "Pending", "Plan", "PlannedOrder", "Quote", "Target", "pending_shares", "plan_orders"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Target:
     Attributes
     ----------
     stop, profit
-        Prices of the signal at which the position is closed at a loss and at a profit; None for none.
+        Prices at which the position is to be closed at a loss and at a profit, by two orders of which the trade of one
+        cancels the other; None for none.
     """
 
     ticker: str
@@ -50,6 +51,14 @@ class Target:
     shares: float | None
     stop: float | None = None
     profit: float | None = None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Numbers of shares of a ticker that open orders will still buy and sell; both are positive or 0."""
+
+    buying: Decimal = ZERO
+    selling: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -122,14 +131,15 @@ def plan_orders(
     *,
     cash: Decimal,
     equity: Decimal,
-    pending: Mapping[str, Decimal],
+    pending: Mapping[str, Pending],
     settings: BrokerSettings,
     sizes: OrderSizes,
 ) -> Plan:
     """Return the orders that bring an account from what it holds to its targets.
 
-    A ticker without a target is left alone. A purchase for which there is not enough cash is made smaller; what sales
-    bring is counted at the last close, less the costs of the settings.
+    A ticker without a target is left alone, and so is one with an open order that goes the other way. A purchase for
+    which there is not enough cash is made smaller: what open orders will buy is paid first, and what sales bring is
+    counted at the last close, less the costs of the settings.
 
     Parameters
     ----------
@@ -142,14 +152,14 @@ def plan_orders(
     cash, equity
         In the base currency.
     pending
-        Number of shares that open orders will still buy (positive) or sell, by ticker.
+        What open orders will still buy and sell, by ticker; see `pending_shares`.
     sizes
         Smallest value of an order, and what its number of shares is a multiple of.
     """
     plan = Plan()
     sales: list[PlannedOrder] = []
     purchases: list[PlannedOrder] = []
-    brackets: list[PlannedOrder] = []
+    pairs: list[PlannedOrder] = []
     for target in sorted(targets, key=lambda target: target.ticker):
         quote = quotes.get(target.ticker)
         own = held.get(target.ticker, ZERO)
@@ -159,9 +169,13 @@ def plan_orders(
             continue
         assert quote is not None  # noqa: S101 - otherwise there is a problem
         goal = _goal(target, quote, own, equity, sizes.step, allow_short=settings.allow_short)
-        change = goal - own - pending.get(target.ticker, ZERO)
+        waiting = pending.get(target.ticker, Pending())
+        change = goal - own - waiting.buying + waiting.selling
+        if (opposite := waiting.selling if change > 0 else waiting.buying) and change:
+            plan.left_out[target.ticker] = _must_end("buys" if change < 0 else "sells", opposite)
+            continue
         value = abs(Fraction(change)) * quote.base_price
-        if change and (value >= sizes.smallest_value or (goal == 0 and not pending.get(target.ticker))):
+        if change and (value >= sizes.smallest_value or (goal == 0 and waiting == Pending())):
             side = Side.BUY if change > 0 else Side.SELL
             order = PlannedOrder(
                 target.ticker, side, abs(change), OrderType.MARKET, TimeInForce.DAY, OrderPurpose.REBALANCE, own, goal,
@@ -172,12 +186,25 @@ def plan_orders(
             plan.left_out[target.ticker] = (
                 f"The difference from the target, {_shown(change)} shares, is worth less than portfolio.minimum_order."
             )
-        if settings.brackets:
-            brackets += _bracket(target, min(own, goal), own, quote)
+        pairs += _bracket(target, min(own, goal), own, quote)
     if equity.is_nan():
         return plan  # without purchases: each target has its problem
-    available = Fraction(cash) + sum((_cash(order, settings) for order in sales), Fraction(0))
+    available = Fraction(cash) - _reserved(pending, quotes)
+    available += sum((_cash(order, settings) for order in sales), Fraction(0))
     plan.orders += sales
+    _buy(plan, purchases, available, settings, sizes)
+    plan.orders += pairs
+    return plan
+
+
+def _buy(
+    plan: Plan,
+    purchases: Iterable[PlannedOrder],
+    available: Fraction,
+    settings: BrokerSettings,
+    sizes: OrderSizes,
+) -> None:
+    """Add purchases to a plan, each made smaller where there is not enough cash for it, and say so."""
     for order in purchases:
         affordable = _affordable(order, available, settings, sizes)
         if affordable is None:
@@ -189,8 +216,6 @@ def plan_orders(
             )
         available += _cash(affordable, settings)
         plan.orders.append(affordable)
-    plan.orders += brackets
-    return plan
 
 
 def _problem(target: Target, quote: Quote | None, equity: Decimal) -> str | None:
@@ -203,6 +228,23 @@ def _problem(target: Target, quote: Quote | None, equity: Decimal) -> str | None
     if equity.is_nan() or equity <= 0:
         return f"The equity of the account is {equity}, which is no base for orders."
     return None
+
+
+def _must_end(side: str, shares: Decimal) -> str:
+    """Return why nothing is ordered beside an open order that goes the other way.
+
+    Brokers refuse orders on both sides, and a sale of shares that an open order is yet to buy would be short.
+    """
+    return (
+        f"An open order {side} {_shown(shares)} shares, more than the target needs: it must end first "
+        "(pm trade sync, or pm trade cancel)."
+    )
+
+
+def _reserved(pending: Mapping[str, Pending], quotes: Mapping[str, Quote]) -> Fraction:
+    """Return the cash that open orders will need for what they buy, at the last close."""
+    known = {ticker: waiting.buying for ticker, waiting in pending.items() if ticker in quotes}
+    return sum((Fraction(shares) * quotes[ticker].base_price for ticker, shares in known.items()), Fraction(0))
 
 
 def _goal(target: Target, quote: Quote, own: Decimal, equity: Decimal, step: Decimal, *, allow_short: bool) -> Decimal:
@@ -276,18 +318,22 @@ def _affordable(
 
 
 def _resized(order: PlannedOrder, shares: Decimal) -> PlannedOrder:
-    return PlannedOrder(**{**order.__dict__, "quantity": shares})
+    return replace(order, quantity=shares)
 
 
 def _shown(shares: Decimal) -> str:
     return f"{shares.normalize():f}"
 
 
-def pending_shares(orders: Sequence[Any]) -> dict[str, Decimal]:
-    """Return the number of shares that open orders will still buy (positive) or sell, by ticker; pairs left out."""
-    found: dict[str, Decimal] = {}
+def pending_shares(orders: Sequence[Any]) -> dict[str, Pending]:
+    """Return the numbers of shares that open orders will still buy and sell, by ticker; pairs left out."""
+    found: dict[str, Pending] = {}
     for order in orders:
         if order.row["pair"] is None:
-            sign = 1 if order.row["side"] == Side.BUY else -1
-            found[order.row["ticker"]] = found.get(order.row["ticker"], ZERO) + sign * order.left
+            known = found.get(order.row["ticker"], Pending())
+            if order.row["side"] == Side.BUY:
+                known = replace(known, buying=known.buying + order.left)
+            else:
+                known = replace(known, selling=known.selling + order.left)
+            found[order.row["ticker"]] = known
     return found

@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pm.ledger.money import ZERO
+from pm.sources.symbols import known_spelling
 from pm.tables.vocabulary import CashKind, HaltCause
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import date
 
     from pm.broker.base import BrokerAccount
@@ -19,31 +21,45 @@ if TYPE_CHECKING:
 __all__ = ["accept_differences", "compare"]
 
 
-def compare(ledger: Ledger, account: str, told: BrokerAccount, settings: BrokerSettings) -> int:
-    """Add a row for cash and for each ticker that the ledger or the broker has, and return the number of differences.
+def compare(
+    ledger: Ledger, account: str, told: BrokerAccount, settings: BrokerSettings, known: Collection[str] = ()
+) -> list[str]:
+    """Add a row for cash and for each ticker that the ledger or the broker has; return the differences, in words.
+
+    Cash that the broker does not tell is not compared.
 
     No trade is made up. A difference stops trading until a person has accepted it.
+
+    Parameters
+    ----------
+    known
+        Tickers as the lake spells them, besides those of the account. The broker can spell a class of shares otherwise.
     """
     book = ledger.books[account]
     ours = book.positions()
-    differences = 0
+    names = [*ours, *book.currencies, *known]
+    theirs: dict[str, Decimal] = {}
+    for symbol, shares in told.positions.items():
+        known_as = known_spelling(symbol, names)
+        theirs[known_as] = theirs.get(known_as, ZERO) + shares
+    differences = []
     tolerance = Decimal(str(settings.cash_tolerance))
-    rows: list[tuple[str | None, Decimal, Decimal, bool]] = [
-        (None, book.cash, told.cash, abs(book.cash - told.cash) <= tolerance)
-    ]
-    for held in sorted(ours.keys() | told.positions.keys()):
-        own, other = ours.get(held, ZERO), told.positions.get(held, ZERO)
+    rows: list[tuple[str | None, Decimal, Decimal, bool]] = []
+    if told.cash is not None:
+        rows.append((None, book.cash, told.cash, abs(book.cash - told.cash) <= tolerance))
+    for held in sorted(ours.keys() | theirs.keys()):
+        own, other = ours.get(held, ZERO), theirs.get(held, ZERO)
         rows.append((held, own, other, own == other))
-    for ticker, own, other, matches in rows:
-        what = "cash" if ticker is None else f"shares of {ticker}"
+    for name, own, other, matches in rows:
+        what = "cash" if name is None else f"shares of {name}"
         detail = None if matches else f"{what}: {own.normalize():f} in the ledger, {other.normalize():f} at the broker"
         ledger.add_comparison(
-            account=account, ticker=ticker, ledger_value=own, broker_value=other, matches=matches, accepted=False,
+            account=account, ticker=name, ledger_value=own, broker_value=other, matches=matches, accepted=False,
             detail=detail,
         )  # fmt: skip
-        differences += not matches
+        differences += [] if detail is None else [detail]
     if differences:
-        ledger.halt(HaltCause.RECONCILIATION, f"Account {account} differs from its broker.")
+        ledger.halt(HaltCause.RECONCILIATION, f"Account {account} differs from its broker.", account=account)
     return differences
 
 
@@ -53,7 +69,7 @@ def accept_differences(
     """Bring the ledger to what the broker told in the newest reconciliation, and return the number of differences.
 
     Cash is corrected by an event of its own; shares are taken over, or given up, at the last close, so that neither has
-    a gain. A halt that the reconciliation set ends.
+    a gain. The halt that the reconciliation set ends; others stay.
 
     Parameters
     ----------
@@ -77,7 +93,5 @@ def accept_differences(
             account=account, ticker=row["ticker"], ledger_value=row["broker_value"], broker_value=row["broker_value"],
             matches=True, accepted=True, detail=reason,
         )  # fmt: skip
-    halt = ledger.halt_row
-    if halt is not None and halt["cause"] == HaltCause.RECONCILIATION:
-        ledger.resume(reason, person=person)
+    ledger.resume(reason, person=person, cause=HaltCause.RECONCILIATION, account=account)
     return len(found)

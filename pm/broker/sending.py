@@ -15,6 +15,7 @@ from pm.broker.halts import rejects_cause
 from pm.errors import InputError
 from pm.ledger.book import Trade
 from pm.ledger.money import ZERO
+from pm.sources.symbols import known_spelling
 from pm.tables.ledger import ORDER_EVENTS
 from pm.tables.vocabulary import OrderState
 
@@ -28,14 +29,12 @@ if TYPE_CHECKING:
     from pm.ledger.orders import OrderNow
     from pm.settings.broker import BrokerSettings
 
-__all__ = ["cancel_orders", "request_of", "send_orders", "sync_orders"]
+__all__ = ["cancel_orders", "request_of", "send_orders", "settle_forgotten", "sync_orders"]
 
 _LOST = (UnreachableError, BadAnswerError)
 """Errors after which it is not known whether the broker did what was asked."""
 _RECENT = timedelta(days=7)
 """Time for which the broker is asked about orders that seemed not to have reached it."""
-_FORGOTTEN = timedelta(days=1)
-"""Time after which a broker that lists the orders of a day only can have forgotten one that has ended."""
 
 
 def request_of(order: OrderNow) -> OrderRequest:
@@ -98,13 +97,15 @@ def sync_orders(
     *,
     now: datetime,
     rate: Callable[[str, date], Decimal],
+    day_of: Callable[[str, datetime], date],
     settings: BrokerSettings,
+    problems: list[str],
 ) -> Iterator[str]:
     """Bring the orders of an account to what the broker tells: their states and their trades.
 
-    An order that the broker does not know, though it was sent more than `settle_seconds` ago, never reached it. One
-    that was accepted, and that the broker does not list any more a day after it was sent, has ended. If either turns up
-    later all the same, it is open again.
+    An order that the broker does not know, though it was sent more than `settle_seconds` ago, never reached it. If it
+    turns up later all the same, it is open again. One that the broker may have forgotten stays unknown, since it can
+    have been filled: see `settle_forgotten`.
 
     Parameters
     ----------
@@ -112,6 +113,11 @@ def sync_orders(
         Present moment, in UTC without a zone.
     rate
         Returns units of the base currency for one of a currency, on a day.
+    day_of
+        Returns the session of a ticker at a time in UTC: the day at its exchange.
+    problems
+        Filled with a sentence for each trade that the ledger cannot record: of an order that is not ours, of another
+        ticker or side than its order, or of more shares than are left of it.
 
     Raises
     ------
@@ -126,7 +132,6 @@ def sync_orders(
         if order.order_id in sent_at
         and (order.is_open or (order.state == OrderState.EXPIRED and now - sent_at[order.order_id] < _RECENT))
     ]
-    settled, old = now - timedelta(seconds=settings.settle_seconds), now - _FORGOTTEN
     notes = []
     for order in asked:
         told = listed.get(order.order_id) or broker.find(order.order_id)
@@ -134,9 +139,7 @@ def sync_orders(
             listed[order.order_id] = told
             _take(ledger, told, with_fills=False)
         else:
-            _take_as_lost(
-                ledger, order, is_settled=sent_at[order.order_id] <= settled, is_old=sent_at[order.order_id] <= old
-            )
+            _take_as_lost(ledger, order, broker, age=now - sent_at[order.order_id], settings=settings)
         now_is = ledger.orders[order.order_id].state
         notes += [f"{_named(order)}: {now_is.value}"] if now_is != order.state else []
     if len(ledger.journal):
@@ -144,7 +147,14 @@ def sync_orders(
     first = min(sent_at.values(), default=None)
     since = None if first is None else first.date() - timedelta(days=1)
     told_fills = () if since is None else broker.fills(since)
-    fill_notes = [note for fill in told_fills if (note := _take_fill(ledger, fill, account, broker.name, rate))]
+    fill_notes = []
+    for fill in told_fills:
+        try:
+            note = _take_fill(ledger, fill, account, broker.name, rate=rate, day_of=day_of)
+        except InputError as error:
+            problems.append(error.what)
+        else:
+            fill_notes += [] if note is None else [note]
     # The end of an order is told before its last trades can be read, so that it is taken only now.
     for order in asked:
         if order.order_id in listed and ledger.orders[order.order_id].is_open:
@@ -153,12 +163,36 @@ def sync_orders(
         yield "; ".join(fill_notes)
 
 
-def _take_as_lost(ledger: Ledger, order: OrderNow, *, is_settled: bool, is_old: bool) -> None:
-    """Record that the broker does not know an order: it is unknown for a while, and then never reached the broker."""
-    if order.state not in {OrderState.SENT, OrderState.UNKNOWN}:
-        if is_old:
-            ledger.order_event(order.order_id, OrderState.EXPIRED, detail="the broker does not list it any more")
-    elif is_settled:
+def settle_forgotten(ledger: Ledger, broker: Broker, account: str, *, now: datetime) -> int:
+    """End the orders that the broker can have forgotten, and return their number.
+
+    It is for the moment at which positions are compared: had such an order been filled, they would differ.
+    """
+    sent_at, ended = _sent_at(ledger, account), 0
+    for order in ledger.open_orders(account):
+        is_old = order.state == OrderState.UNKNOWN and _is_forgotten(broker, now - sent_at[order.order_id])
+        if is_old and broker.find(order.order_id) is None:
+            detail = "the broker does not tell of it any more, and positions were compared"
+            ended += ledger.order_event(order.order_id, OrderState.EXPIRED, detail=detail)
+    return ended
+
+
+def _is_forgotten(broker: Broker, age: timedelta) -> bool:
+    return broker.remembers is not None and age > broker.remembers
+
+
+def _take_as_lost(ledger: Ledger, order: OrderNow, broker: Broker, *, age: timedelta, settings: BrokerSettings) -> None:
+    """Record that the broker does not know an order: it never reached the broker, or it is not known what became of it.
+
+    It never reached it if the broker never confirmed it, and would still tell of it.
+    """
+    is_settled = age >= timedelta(seconds=settings.settle_seconds)
+    if _is_forgotten(broker, age):
+        detail = "the broker does not tell of orders as old: compare what you hold with `pm trade reconcile`"
+        ledger.order_event(order.order_id, OrderState.UNKNOWN, detail=detail)
+    elif order.state not in {OrderState.SENT, OrderState.UNKNOWN}:
+        return  # it can have ended a moment ago
+    elif is_settled and order.broker_order_id is None:
         ledger.order_event(order.order_id, OrderState.EXPIRED, detail="it never reached the broker")
     else:
         ledger.order_event(order.order_id, OrderState.UNKNOWN, detail="the broker does not know it yet")
@@ -198,34 +232,47 @@ def _take(ledger: Ledger, told: BrokerOrder, *, with_fills: bool = True) -> bool
 
 
 def _take_fill(
-    ledger: Ledger, fill: BrokerFill, account: str, source: str, rate: Callable[[str, date], Decimal]
+    ledger: Ledger,
+    fill: BrokerFill,
+    account: str,
+    source: str,
+    *,
+    rate: Callable[[str, date], Decimal],
+    day_of: Callable[[str, datetime], date],
 ) -> str | None:
-    """Record a trade once; return a sentence about it, None if there is nothing to say."""
+    """Record a trade once; return a sentence about it, None if there is nothing to say.
+
+    Raises
+    ------
+    InputError
+        The ledger cannot record it.
+    """
     if fill.fill_id in ledger.books[account].known or fill.commission is None:
         return None
     by_broker = {order.broker_order_id: order for order in ledger.orders.values() if order.row["account"] == account}
     order = ledger.orders.get(fill.order_id or "") or by_broker.get(fill.broker_order_id)
+    shown = f"{fill.side} {fill.quantity.normalize():f} {fill.ticker} at {fill.price.normalize():f}"
     if order is None:
-        return f"the trade {fill.fill_id} of {fill.ticker} is of no order of ours"
-    currency = order.row["currency"]
-    trade = Trade(
-        fill_id=fill.fill_id,
-        order_id=order.order_id,
-        ticker=fill.ticker,
-        side=fill.side,
-        shares=fill.quantity,
-        price=fill.price,
-        currency=currency,
-        commission=fill.commission,
-        rate=rate(currency, fill.date),
-        date=fill.date,
-        source=source,
+        raise InputError(f"{shown} ({fill.fill_id}): a trade of no order of ours.", where=f"fills of {source}")
+    # The broker spells a class of shares in its own way: BRK B for BRK-B.
+    ticker = known_spelling(fill.ticker, [order.row["ticker"]])
+    currency, day = order.row["currency"], day_of(ticker, fill.time)
+    ledger.fill(
+        Trade(
+            fill_id=fill.fill_id,
+            order_id=order.order_id,
+            ticker=ticker,
+            side=fill.side,
+            shares=fill.quantity,
+            price=fill.price,
+            currency=currency,
+            commission=fill.commission,
+            rate=rate(currency, day),
+            date=day,
+            source=source,
+        )
     )
-    try:
-        ledger.fill(trade)
-    except InputError as error:
-        return f"the trade {fill.fill_id} of {fill.ticker} was not recorded: {error.what}"
-    return f"{fill.side} {fill.quantity.normalize():f} {fill.ticker} at {fill.price.normalize():f}"
+    return shown
 
 
 def _sent_at(ledger: Ledger, account: str) -> dict[str, datetime]:

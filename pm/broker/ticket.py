@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from datetime import date
+from datetime import date  # noqa: TC003 - a field's type
+from decimal import Decimal  # noqa: TC003 - a field's type
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from pm.broker.base import BrokerFill
+from pm.broker.broker_table import Cells, columns_of, days, numbers, open_table
 from pm.errors import InputError
 from pm.ledger.book import event_id
-from pm.ledger.money import ZERO, decimal_of, money, price, quantity
+from pm.ledger.money import LARGEST, ZERO, money, price, quantity
+from pm.sources.spellings import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +29,23 @@ _COLUMNS = (
 )  # fmt: skip
 _FILLED = ("order_id", "filled_quantity", "filled_price", "date")
 """Columns that a file of fills must have."""
+_NUMBERS = ("filled_quantity", "filled_price", "commission")
+_SPELLINGS = {name: (normalised(name),) for name in (*_COLUMNS, "fill_id")}
 
 
 @dataclass(frozen=True)
 class TicketLine:
-    """A line of a file of fills: where it is in the file, and the trade."""
+    """A line of a file of fills: where it is in the file, and the trade; ticker and side are empty if not told."""
 
     where: str
-    fill: BrokerFill
+    fill_id: str
+    order_id: str
+    ticker: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+    date: date
 
 
 def write_ticket(orders: Sequence[OrderRequest]) -> str:
@@ -51,52 +62,50 @@ def write_ticket(orders: Sequence[OrderRequest]) -> str:
     return buffer.getvalue()
 
 
-def read_fills(file: Path) -> list[TicketLine]:
+def read_fills(path: Path, *, decimal: str | None = None) -> list[TicketLine]:
     """Return the trades of a ticket that a person has filled in; lines without a filled quantity are left out.
 
     A trade is named by its order and what was traded, so that a file read twice is recorded once; two equal trades of
-    one order need a column fill_id.
+    one order need a column fill_id. A spreadsheet may have saved the file in its own way.
+
+    Parameters
+    ----------
+    decimal
+        Decimal separator if the user tells it.
 
     Raises
     ------
     InputError
         The file cannot be read, lacks a column, or has a number or a date that cannot be; the message has the line.
     """
-    try:
-        rows = list(csv.DictReader(StringIO(file.read_text(encoding="utf-8-sig"))))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"The file of fills cannot be read: {error}.", where=str(file), hint="name a CSV file"
-        ) from None
-    missing = [name for name in _FILLED if not rows or name not in rows[0]]
+    table = open_table(path, lambda header: set(_FILLED) <= columns_of(header, _SPELLINGS).keys())
+    places = columns_of(table.header, _SPELLINGS)
+    missing = [name for name in _FILLED if name not in places]
     if missing:
         raise InputError(
-            f"The file of fills has no column {missing[0]}.", where=str(file), hint=f"name them {', '.join(_FILLED)}"
+            f"The file of fills has no column {missing[0]}.", where=str(path), hint=f"name them {', '.join(_FILLED)}"
         )
-    found = []
-    for number, row in enumerate(rows, 2):
-        where = f"{file}, line {number}"
-        cells = {name: (text or "").strip() for name, text in row.items() if name}
-        if not cells["filled_quantity"]:
-            continue
-        try:
-            day = date.fromisoformat(cells["date"])
-        except ValueError:
-            raise InputError(
-                f"The date {cells['date'][:20]!r} cannot be read.", where=where, hint="write it as 2024-01-31"
-            ) from None
-        shares = quantity(decimal_of(cells["filled_quantity"], name="filled quantity", where=where))
-        paid = price(decimal_of(cells["filled_price"], name="filled price", where=where))
-        fee = money(decimal_of(cells.get("commission") or "0", name="commission", where=where))
-        if shares <= ZERO or paid <= ZERO or fee < ZERO:
-            raise InputError("A number of the fill is impossible.", where=where, hint="shares and price are above 0")
-        name = cells.get("fill_id") or event_id(cells["order_id"], shares, paid, day)
-        found.append(
-            TicketLine(
-                where,
-                BrokerFill(
-                    name, cells["order_id"], "", cells.get("ticker", ""), cells.get("side", ""), shares, paid, fee, day
-                ),
-            )
-        )
-    return found
+    rows = [
+        Cells(f"{table}, line {line}", {name: fields[place] for name, place in places.items() if place < len(fields)})
+        for line, fields in table.rows()
+    ]
+    rows = [cells for cells in rows if cells["filled_quantity"]]
+    names = [name for name in _NUMBERS if name in places]
+    told = numbers(rows, names, (), dates="date", delimiter=table.delimiter, decimal=decimal)
+    return [
+        _line(cells, number, day)
+        for cells, number, day in zip(rows, told, days(rows, "date"), strict=True)
+        if number["filled_quantity"] is not None
+    ]
+
+
+def _line(cells: Cells, number: dict[str, Decimal | None], day: date | None) -> TicketLine:
+    if day is None or number["filled_price"] is None:
+        what = "price" if day is not None else "date"
+        raise InputError(f"The fill has no {what}.", where=cells.where, hint=f"fill in the column of the {what}")
+    shares, paid = quantity(number["filled_quantity"] or ZERO), price(number["filled_price"])
+    fee = money(number.get("commission") or ZERO)
+    if shares <= ZERO or paid <= ZERO or fee < ZERO or max(shares, paid) >= LARGEST:
+        raise InputError("A number of the fill is impossible.", where=cells.where, hint="shares and price are above 0")
+    name = cells["fill_id"] or event_id(cells["order_id"], shares, paid, day)
+    return TicketLine(cells.where, name, cells["order_id"], cells["ticker"], cells["side"], shares, paid, fee, day)

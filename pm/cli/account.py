@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from pm.cli.context import open_reader
-from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
-from pm.cli.trading import Account, change_ledger, print_accounts
+from pm.cli.options import DecimalSign, NoWait  # noqa: TC001 - Typer reads annotations
+from pm.cli.trading import Account, change_ledger, print_accounts, print_left_out
 
 __all__ = ["app"]
 
@@ -80,10 +80,8 @@ def open_(  # noqa: PLR0913, PLR0917 - an account has as many properties
     from pm.pipeline.stages.account import NewAccount, opening
     from pm.tables.vocabulary import BrokerName
 
-    if len(currency) != 3 or not currency.isalpha() or currency != currency.upper():
-        raise typer.BadParameter(f"{currency!r} is no code of a currency, such as USD", param_hint="--currency")
-    if not name.strip() or not name.isprintable() or "," in name or "/" in name or "\\" in name:
-        raise typer.BadParameter(f"{name!r} cannot be the name of an account", param_hint="--name")
+    currency = _currency(currency)
+    _require_name(name)
     if broker in {BrokerChoice.ALPACA, BrokerChoice.IB} and number is None:
         raise InputError(
             "An account at a broker needs its number.", where="--number", hint="copy it from the broker's page"
@@ -115,6 +113,7 @@ def deposit(
     from pm.pipeline.stages.account import depositing
 
     value = decimal_of(amount, name="amount", where="the amount")
+    currency = None if currency is None else _currency(currency)
     stage = depositing(account, value, currency=currency, day=None if day is None else day.date(), detail=note)
     change_ledger(context, stage, no_wait=no_wait, then=print_accounts)
 
@@ -125,11 +124,16 @@ def import_(
     path: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="CSV file of a broker: ticker and shares, and where known cost, currency, date."
+            metavar="FILE",
+            help="CSV file or workbook of a broker: ticker and shares, and where known cost, currency, date.",
         ),
     ],
     account: Account = None,
     day: _Day = None,
+    decimal: DecimalSign = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Add the shares of tickers that are held already to these.")
+    ] = False,
     no_wait: NoWait = False,
 ) -> None:
     """Take over the positions and the cash that an account has already: all of the file, or nothing."""
@@ -138,6 +142,32 @@ def import_(
     from pm.pipeline.stages.account import importing_positions
 
     for file in expand_paths([path]):
-        held = read_positions(Path(file))
-        stage = importing_positions(account, held, day=None if day is None else day.date(), where=str(file))
+        told = read_positions(Path(file), decimal=None if decimal is None else decimal.sign)
+        print_left_out(file, told.left_out)
+        stage = importing_positions(
+            account, told.held, day=None if day is None else day.date(), where=str(file), add=add
+        )
         change_ledger(context, stage, no_wait=no_wait, then=print_accounts)
+
+
+def _currency(code: str) -> str:
+    """Return the code of a currency in capital letters."""
+    if len(code) != 3 or not code.isascii() or not code.isalpha():
+        raise typer.BadParameter(f"{code!r} is no code of a currency, such as USD", param_hint="--currency")
+    return code.upper()
+
+
+def _require_name(name: str) -> None:
+    """Refuse a name that a file of the account could not have on Windows, or that other portfolios have."""
+    from pm.tables.risk import MODEL_PORTFOLIO, proposed
+    from pm.windows_paths import windows_problem
+
+    problem = None
+    if not name.strip() or name != name.strip() or not name.isprintable() or set(name) & set(",/\\:"):
+        problem = "it must be printable, and without commas, colons and slashes"
+    elif name == MODEL_PORTFOLIO or name.endswith(proposed("")):
+        problem = "portfolios that belong to no account have such names"
+    elif (on_windows := windows_problem(name)) is not None:
+        problem = f"it has {on_windows}"
+    if problem is not None:
+        raise typer.BadParameter(f"{name!r} cannot be the name of an account: {problem}", param_hint="--name")

@@ -21,6 +21,7 @@ from pm.cli import (
     actions,
     ask,
     audit,
+    backtest,
     data,
     evaluate,
     forecast,
@@ -43,6 +44,7 @@ from pm.cli import (
     tables,
     text,
     trade,
+    trials,
     universe,
 )
 from pm.cli.context import Options
@@ -116,6 +118,8 @@ def _command_line() -> typer.Typer:
     app.command("import")(import_.import_)
     app.command("init")(init.init)
     app.command("evaluate")(evaluate.evaluate)
+    app.command("backtest")(backtest.backtest)
+    app.add_typer(trials.app, name="trials")
     app.command("signals")(signals.signals)
     app.command("forecast")(forecast.forecast)
     app.command("sql")(sql.sql)

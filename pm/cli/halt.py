@@ -20,16 +20,24 @@ def halt(
 ) -> None:
     """Stop trading: no order is sent from now on, also by a command that is just sending some.
 
-    The file HALT in the workspace stops it at once; the row in the ledger follows when no other command is writing.
+    The file HALT in the workspace stops it at once, and on a shared lake a sign in the catalog's database, which all
+    machines look for. The row in the ledger follows when no other command is writing.
     """
     from pm.broker.halts import HALT_FILE
     from pm.cli.render import print_lines
+    from pm.lake.location import LakeLocation
     from pm.pipeline.stages.account import halting
 
-    workspace, _ = open_workspace(context)
+    workspace, settings = open_workspace(context)
     file = workspace.root / HALT_FILE
     file.write_text(f"{reason}\n", encoding="utf-8")
     print_lines(f"Trading is halted by {file}.")
+    location = LakeLocation.of(workspace.lake, settings.lake)
+    if location.is_shared:
+        from pm.lake.signs import set_sign
+
+        if set_sign(location, HALT_FILE, f"{reason} ({user()})"):
+            print_lines("It is halted on all machines that share the lake.")
     change_ledger(context, halting(reason, user()), no_wait=no_wait)
 
 
@@ -38,11 +46,20 @@ def resume(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why trading can go on.", show_default=False)],
     no_wait: NoWait = False,
 ) -> None:
-    """Let trading go on after a halt, for a reason."""
+    """Let trading go on after a halt, for a reason.
+
+    A file HALT in the workspace of another machine stays, and is removed there.
+    """
     from pm.broker.halts import HALT_FILE
+    from pm.lake.location import LakeLocation
     from pm.open_files import delete
     from pm.pipeline.stages.account import resuming
 
-    workspace, _ = open_workspace(context)
+    workspace, settings = open_workspace(context)
     change_ledger(context, resuming(reason, user()), no_wait=no_wait)
+    location = LakeLocation.of(workspace.lake, settings.lake)
+    if location.is_shared:
+        from pm.lake.signs import remove_sign
+
+        remove_sign(location, HALT_FILE)
     delete(workspace.root / HALT_FILE)

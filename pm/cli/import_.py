@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pm.cli.context import find_settings, open_workspace, open_writer
 from pm.cli.imported import print_import
-from pm.cli.options import NoWait, parse_ticker, parse_tickers
+from pm.cli.options import DecimalSign, NoWait, parse_ticker, parse_tickers
 from pm.cli.paths import expand_paths
 
 if TYPE_CHECKING:
@@ -21,18 +20,6 @@ if TYPE_CHECKING:
     from pm.workspace import Workspace
 
 __all__ = ["import_"]
-
-
-class DecimalSeparator(StrEnum):
-    """The decimal separator of numbers in a file."""
-
-    POINT = "point"
-    COMMA = "comma"
-
-    @property
-    def sign(self) -> Literal[".", ","]:
-        """Return the separator itself."""
-        return "." if self is DecimalSeparator.POINT else ","
 
 
 def import_(
@@ -51,10 +38,7 @@ def import_(
         str | None,
         typer.Option(metavar="TICKER", help="Ticker of all rows. [default: a column of the file, or the file's name]"),
     ] = None,
-    decimal: Annotated[
-        DecimalSeparator | None,
-        typer.Option(help="Decimal separator of the files. [default: found by their numbers]"),
-    ] = None,
+    decimal: DecimalSign = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and check the files, say what would be imported, and write nothing.")
     ] = False,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,6 +14,7 @@ __all__ = [
     "ENDPOINT_HELP",
     "REGION_HELP",
     "AsOf",
+    "DecimalSign",
     "Jobs",
     "NoWait",
     "Source",
@@ -36,6 +38,24 @@ AsOf = Annotated[
         formats=["%Y-%m-%d"],
         help="Date to take as today: later bars are ignored. [default: the date of the last bar]",
     ),
+]
+
+
+class DecimalSeparator(StrEnum):
+    """The decimal separator of numbers in a file."""
+
+    POINT = "point"
+    COMMA = "comma"
+
+    @property
+    def sign(self) -> Literal[".", ","]:
+        """Return the separator itself."""
+        return "." if self is DecimalSeparator.POINT else ","
+
+
+DecimalSign = Annotated[
+    DecimalSeparator | None,
+    typer.Option("--decimal", help="Decimal separator of the files. [default: found by their numbers]"),
 ]
 Jobs = Annotated[
     int, typer.Option(metavar="N", min=0, help="Number of parallel processes; 0 takes the setting run.jobs.")

@@ -44,8 +44,6 @@ _COMPARED = {
     "status": "status",
 }
 """Columns of table `portfolio_runs` that are compared, and their headings."""
-_MODEL = "model"
-"""Name of the portfolio where there is no account."""
 
 app = typer.Typer(help="Show the portfolio that a run proposes, and compare the allocators.", no_args_is_help=True)
 
@@ -139,16 +137,18 @@ def _portfolio_run(lake: Lake, run: str | None) -> tuple[str, str]:
 def _print_head(used: dict[str, Any]) -> None:
     """Print which portfolio it is, how it was made, and what was relaxed or failed."""
     from pm.cli.render import print_lines
+    from pm.plural import plural
+    from pm.tables.risk import MODEL_PORTFOLIO
     from pm.tables.vocabulary import PortfolioStatus
 
     name, currency = visible_line(used["portfolio"]), used["currency"]
     worth = "of unknown value" if used["equity"] is None else f"worth {used['equity']:,.0f} {currency}"
     print_lines("", f"Portfolio {name!r} of {used['cutoff']}, {worth}, by {used['allocator']}.")
-    if used["portfolio"] == _MODEL:
+    if used["portfolio"] == MODEL_PORTFOLIO:
         print_lines("There is no account: this is a model portfolio, which follows its own targets.")
     print_lines(
         f"{used['invested']:.0%} invested, forecast volatility {used['annual_volatility']:.1%} per year; "
-        f"{used['views']} views about discovered edges; turnover {used['turnover']:.0%}."
+        f"{plural(used['views'], 'view')} about discovered edges; turnover {used['turnover']:.0%}."
     )
     if used["status"] == PortfolioStatus.RELAXED:
         print_lines(f"RELAXED, since no weights keep all limits: {visible_line(used['detail'])}.")

@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable
+from decimal import Decimal
 from io import StringIO
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -173,5 +174,5 @@ def _cell(value: Any, cell_format: CellFormat | None) -> str:  # noqa: ANN401 - 
         return f"{value:.7g}"
     if cell_format is not None:
         return format(value, cell_format if isinstance(cell_format, str) else cell_format(value))
-    text = escape(visible(str(value)))
+    text = escape(visible(f"{value:f}" if isinstance(value, Decimal) else str(value)))
     return f"[{_STYLES[text]}]{text}[/]" if text in _STYLES else text

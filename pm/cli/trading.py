@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,14 +11,17 @@ from pm.cli.context import open_workspace, open_writer
 from pm.plural import first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
     from pm.lake import Lake
     from pm.pipeline.stage import Stage
 
-__all__ = ["Account", "change_ledger", "plain", "print_accounts", "user"]
+__all__ = ["Account", "change_ledger", "plain", "print_accounts", "print_left_out", "user"]
+
+_SHOWN = 10
+"""Largest number of lines of a file that are told."""
 
 Account = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="Account. [default: the only one]", show_default=False)
@@ -68,6 +71,41 @@ def change_ledger(
             then(lake)
 
 
+def of_account(lake: Lake, account: str | None) -> dict[str, Any]:
+    """Return what rows to show are equal in: the account, if one is named.
+
+    Raises
+    ------
+    InputError
+        There is no such account.
+    """
+    from pm.errors import InputError, did_you_mean
+
+    if account is None:
+        return {}
+    known = lake.select("accounts", columns=("account",), order=("account",))["account"].to_list()
+    if account not in known:
+        raise InputError(
+            f"There is no account {account!r}.{did_you_mean(account, known)}",
+            where="table accounts",
+            hint=f"name one with --account: {', '.join(known)}" if known else "open one: pm account open --cash 100000",
+        )
+    return {"account": account}
+
+
+def print_worth(lake: Lake, accounts: Sequence[str]) -> None:
+    """Print what accounts are worth: positions and cash."""
+    from pm.cli.render import print_lines
+
+    for row in lake.select_rows("latest_accounts", order=("account",), account=list(accounts)):
+        if row["cash"] is not None and row["equity"] is None:
+            worth = "not known"
+        else:
+            worth = f"{row['positions'] or 0:,.2f} + cash {row['cash'] or 0:,.2f} = {row['equity'] or 0:,.2f}"
+        print_lines(f"{row['account']}: positions {worth} {row['currency']}")
+    _print_unknown(lake)
+
+
 def print_accounts(lake: Lake) -> None:
     """Print the accounts, what each is worth, and how it did."""
     from pm.cli.render import print_frame, print_lines
@@ -78,7 +116,24 @@ def print_accounts(lake: Lake) -> None:
         return
     money = dict.fromkeys(("cash", "positions", "equity", "deposits", "realised"), ",.2f")
     print_frame(frame, formats=money | {"return": "+.2%", "yearly": "+.2%", "drawdown": ".2%"})
+    _print_unknown(lake)
+
+
+def _print_unknown(lake: Lake) -> None:
+    """Print which positions have no known value."""
+    from pm.cli.render import print_lines
+
     held = lake.select("positions", columns=("account", "ticker", "base_value"), order=("account", "ticker"))
     unknown = held.filter(held["base_value"].is_null())["ticker"].unique(maintain_order=True).to_list()
     if unknown:
         print_lines(f"An account's value is not known while a position has no close, or no rate: {first_of(unknown)}.")
+
+
+def print_left_out(file: object, sentences: Sequence[str]) -> None:
+    """Print which lines of a broker's file were left out, and why."""
+    from pm.cli.render import print_lines
+
+    if sentences:
+        print_lines(f"Left out of {file}:", *(f"  {sentence}" for sentence in sentences[:_SHOWN]))
+    if len(sentences) > _SHOWN:
+        print_lines(f"  … and {len(sentences) - _SHOWN:,} more lines.")

@@ -182,7 +182,7 @@ class Ledger:
             raise InputError(
                 f"Fill {trade.fill_id} of {trade.ticker} is of an unknown order, {trade.order_id!r}.",
                 where=where,
-                hint="orders are listed by `pm trade orders`; a trade of your own is told by `pm trade enter`",
+                hint="see pm trade orders --all; a trade without an order is found by pm trade reconcile",
             )
         book = self.books[order.row["account"]]
         if trade.fill_id in book.known:
@@ -218,30 +218,44 @@ class Ledger:
     # -- halts and differences -----------------------------------------------------------------------------------------
 
     @property
-    def halt_row(self) -> dict[str, Any] | None:
-        """The row of the halt that is in force; None if there is none."""
-        rows = self._all(HALTS)
-        newest = max(rows, key=lambda row: row["sequence"], default=None)
-        return newest if newest is not None and newest["action"] == HaltAction.HALT else None
+    def halts(self) -> Rows:
+        """The rows of the halts that are in force, the oldest first."""
+        in_force: list[dict[str, Any]] = []
+        for row in sorted(self._all(HALTS), key=lambda row: row["sequence"]):
+            if row["action"] == HaltAction.HALT:
+                in_force.append(row)
+            elif row["cause"] == HaltCause.HAND:  # a person ended all of them
+                in_force.clear()
+            else:
+                in_force = [halt for halt in in_force if _halted_by(halt) != _halted_by(row)]
+        return in_force
 
     def halt(self, cause: HaltCause, reason: str, *, person: str | None = None, account: str | None = None) -> bool:
-        """Add a halt; False if one is in force already.
+        """Add a halt; False if one of the same cause, for the same account, is in force already.
 
         Parameters
         ----------
         person
             Who gave the command; None for a run.
         account
-            Account whose limit sets it; None if none does.
+            Account whose limit or broker sets it; None if none does.
         """
-        if self.halt_row is not None:
+        values: dict[str, Any] = {"action": HaltAction.HALT.value, "cause": cause.value, "reason": reason}
+        values |= {"person": person, "account": account}
+        if _halted_by(values) in [_halted_by(row) for row in self.halts]:
             return False
-        values = {"action": HaltAction.HALT.value, "cause": cause.value, "reason": reason}
-        self._add(HALTS, values | {"person": person, "account": account})
+        self._add(HALTS, values)
         return True
 
-    def resume(self, reason: str, *, person: str) -> None:
-        """Add the end of a halt.
+    def resume(
+        self, reason: str, *, person: str, cause: HaltCause = HaltCause.HAND, account: str | None = None
+    ) -> bool:
+        """Add the end of all halts, or of those with a cause; False if there is none to end.
+
+        Parameters
+        ----------
+        cause, account
+            What set the halt that ends; `HAND` for all.
 
         Raises
         ------
@@ -252,8 +266,13 @@ class Ledger:
             raise InputError(
                 "A halt is ended by a person with a reason.", where="pm resume", hint='pm resume --reason "…"'
             )
-        values = {"action": HaltAction.RESUME.value, "cause": HaltCause.HAND.value, "person": person, "reason": reason}
+        values: dict[str, Any] = {"action": HaltAction.RESUME.value, "cause": cause.value, "account": account}
+        values |= {"person": person, "reason": reason}
+        halts = self.halts
+        if not (halts if cause == HaltCause.HAND else [row for row in halts if _halted_by(row) == _halted_by(values)]):
+            return False
         self._add(HALTS, values)
+        return True
 
     def differences(self, account: str) -> Rows:
         """Return the differences from the broker's account that the newest reconciliation found and nobody accepted."""
@@ -280,3 +299,8 @@ class Ledger:
 
     def _all(self, table: Table) -> Rows:
         return self.rows[table.qualified]
+
+
+def _halted_by(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return what set a halt: its cause, and the account that it is about."""
+    return row["cause"], row.get("account")

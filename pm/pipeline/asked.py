@@ -41,11 +41,11 @@ _RECENT_LAST = "SELECT ticker, max(date) AS last FROM bars WHERE date BETWEEN ? 
 
 _WHOLE = """
 SELECT DISTINCT f.ticker, f.vendor
-FROM fetches AS f JOIN universe AS u USING (ticker)
-WHERE f.asked_from IS NULL AND f.bars > 0 AND (f.fetched_at >= u.added_at OR u.added_at > ?)
+FROM fetches AS f LEFT JOIN universe AS u USING (ticker)
+WHERE f.asked_from IS NULL AND f.bars > 0 AND (u.ticker IS NULL OR f.fetched_at >= u.added_at OR u.added_at > ?)
 """
 """Query for the tickers whose whole history a vendor has sent since they were added or moved; a time after now is that
-of a clock that was wrong."""
+of a clock that was wrong. A ticker that is not on the watch list any more keeps the history that it has."""
 
 _REVIEWED = """
 SELECT DISTINCT ticker, vendor FROM fetches

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pm.pipeline.events import Observer
     from pm.pipeline.origin_dates import ChosenDates
     from pm.pipeline.stage import Stage
+    from pm.pipeline.stages.backtest import TrialRequest
     from pm.settings import Settings
     from pm.sources import Inspected
     from pm.sources.listings import Listing
@@ -44,11 +45,13 @@ __all__ = [
     "ImportResult",
     "add_actions",
     "add_to_universe",
+    "backtest",
     "backtest_risk",
     "check_first_run",
     "evaluate_history",
     "import_bars",
     "import_texts",
+    "judge_trials",
     "move_in_universe",
     "open_lake",
     "read_lake",
@@ -289,6 +292,52 @@ def evaluate_history(
     result = Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.EVALUATE)
     discard_kept(workspace)
     return result
+
+
+def backtest(
+    lake: Lake,
+    workspace: Workspace,
+    settings: Settings,
+    observer: Observer,
+    *,
+    request: Request,
+    trial: TrialRequest,
+) -> RunResult:
+    """Walk the decisions of a configuration over past dates, record it as a trial, and judge all trials.
+
+    Parameters
+    ----------
+    request
+        What the run is asked to do; its day is the last whose bars are read.
+    trial
+        The configuration of the trial.
+
+    Raises
+    ------
+    InputError
+        The history is too short, there is no date within the bounds, or the benchmark has no price. The trial counts
+        from the moment at which its configuration is known.
+
+    Notes
+    -----
+    Forecasts from past dates are committed as they are computed. If the command is interrupted, the next one computes
+    only the others; what was interrupted stays a trial, which counts.
+    """
+    from pm.pipeline.stages import check, judge_trials, land
+    from pm.pipeline.stages.backtest import backtesting
+    from pm.pipeline.stages.past_forecasts import forecasting_past
+
+    check_request(lake, request)
+    step = trial.step or settings.validation.step
+    stages = (land.STAGE, check.STAGE, forecasting_past(trial.first, step), backtesting(trial), judge_trials.STAGE)
+    return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.BACKTEST)
+
+
+def judge_trials(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer) -> RunResult:
+    """Judge all trials again, as after a change of `validation.prior_trials`."""
+    from pm.pipeline.stages.judge_trials import STAGE
+
+    return Runner(lake, settings, workspace, observer).run((STAGE,), Request(), kind=RunKind.BACKTEST)
 
 
 def backtest_risk(

@@ -50,7 +50,21 @@ CLOCKS_DIFFER = timedelta(hours=1)
 """Time by which clocks may differ: what was fetched later than that was fetched while the clock was wrong."""
 
 _MEMBERS = """
-WITH newest AS (
+WITH kept AS (
+    SELECT ticker FROM lots UNION SELECT ticker FROM open_orders
+),
+sources AS (
+    SELECT ticker, arg_max(a.origin, b.date) AS source
+    FROM bars AS b JOIN raw.batches AS a USING (batch_id)
+    WHERE ticker IN (SELECT ticker FROM kept) AND ticker NOT IN (SELECT ticker FROM universe)
+    GROUP BY ticker
+),
+asked_for AS (
+    SELECT ticker, source, name, exchange, currency, symbols, status, added_at, false AS is_kept FROM universe
+    UNION ALL
+    SELECT ticker, source, NULL, NULL, NULL, NULL, NULL, NULL, true FROM sources
+),
+newest AS (
     SELECT ticker, max_by(run_id, fetched_at) AS run_id
     FROM fetches WHERE fetched_at BETWEEN ? AND ? GROUP BY ticker
 ),
@@ -68,21 +82,22 @@ asked AS (
 )
 SELECT
     u.ticker, u.source, u.name, u.exchange, u.currency, u.symbols, u.status, u.added_at,
-    a.asked_at, a.due_at, a.retry_after, coalesce(a.has_failed, false) AS has_failed
-FROM universe AS u
+    a.asked_at, a.due_at, a.retry_after, coalesce(a.has_failed, false) AS has_failed, u.is_kept
+FROM asked_for AS u
 LEFT JOIN asked AS a USING (ticker)
 WHERE list_contains(?, u.source)
 ORDER BY u.ticker
 """
 """Query for the tickers of vendors and what came of the newest run that asked for each: if no vendor answered, each of
-them can be asked as soon as the first of them can."""
+them can be asked as soon as the first of them can. Tickers that an account holds or has ordered are among them, on the
+watch list or not: what is to be closed needs the bars of the day on which it is."""
 _FORGOTTEN = timedelta(days=40)
 """Time after which a ticker is due whatever came of asking for it, so that earlier rows need not be read."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A ticker of the watch list whose bars come from a vendor.
+    """A ticker of the watch list, or one that an account holds or has ordered, whose bars come from a vendor.
 
     Attributes
     ----------
@@ -94,6 +109,8 @@ class Member:
         Time from which it is to be asked for, in UTC; None for at once.
     has_failed
         Whether no vendor gave anything when it was asked for last.
+    is_kept
+        Whether it is not on the watch list, and asked for since an account holds it or has ordered it.
     """
 
     ticker: str
@@ -105,6 +122,7 @@ class Member:
     status: str | None
     due_at: datetime | None
     has_failed: bool = False
+    is_kept: bool = False
 
     @property
     def is_delisted(self) -> bool:
@@ -118,6 +136,8 @@ class Member:
 
 def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Member]:
     """Return the tickers of a run whose bars come from vendors, by name; none for a look at a past day.
+
+    Tickers that accounts hold or have ordered are among them until they are closed, on the watch list or not.
 
     Parameters
     ----------
@@ -135,7 +155,8 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
         ticker, source = row["ticker"], row["source"]
         if request.source not in {None, source} or (request.tickers is not None and ticker not in request.tickers):
             continue
-        is_new = row["asked_at"] is None or row["asked_at"] < row["added_at"] <= now
+        added_at, asked_at = row["added_at"], row["asked_at"]
+        is_new = asked_at is None or (added_at is not None and asked_at < added_at <= now)
         found.append(
             Member(
                 ticker=ticker,
@@ -147,6 +168,7 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
                 status=row["status"],
                 due_at=None if is_new else row["retry_after" if request.at_once else "due_at"],
                 has_failed=row["has_failed"] and not is_new,
+                is_kept=row["is_kept"],
             )
         )
     return found

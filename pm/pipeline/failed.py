@@ -15,7 +15,7 @@ __all__ = ["FailedTicker", "failed_tickers", "unread_files"]
 _FAILED = """
 SELECT ticker, min_by(reason, fetched_at) AS reason, min_by(detail, fetched_at) AS detail
 FROM fetches
-WHERE run_id = ? AND ticker IN (SELECT ticker FROM universe WHERE status IS DISTINCT FROM 'delisted')
+WHERE run_id = ? AND ticker NOT IN (SELECT ticker FROM universe WHERE status = 'delisted')
 GROUP BY ticker
 HAVING count(*) = count(reason)
 ORDER BY ticker

@@ -55,7 +55,9 @@ def accounts_held(context: Context) -> list[Held]:
 
     if is_look(context):
         return []
-    positions = context.query("SELECT account, ticker, quantity, base_value FROM positions ORDER BY account, ticker")
+    positions = context.query(
+        "SELECT account, ticker, currency, quantity, base_value FROM positions ORDER BY account, ticker"
+    )
     equity = context.query("SELECT account, date, currency, equity FROM equity ORDER BY account, date")
     flags = {row["account"]: row["fractional"] for row in context.rows("SELECT account, fractional FROM accounts")}
     return held_of_accounts(positions, equity, flags)

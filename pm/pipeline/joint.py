@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars, watch_list
@@ -16,14 +15,13 @@ from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import date
 
     from pm.currencies import RatePath
     from pm.pipeline.stage import Context
-    from pm.risk.joint import JointModel
+    from pm.risk.joint_inputs import JointInputs
     from pm.risk.portfolio_tables import RiskInputs
 
-__all__ = ["JOINT_SECTIONS", "JOINT_TABLES", "JointInputs", "in_currency", "joint_inputs", "joint_risk"]
+__all__ = ["JOINT_SECTIONS", "JOINT_TABLES", "in_currency", "joint_inputs", "joint_risk"]
 
 JOINT_TABLES = (*WATCH_LIST_TABLES, VOLATILITY, VOLATILITY_FITS)
 """Tables that `joint_inputs` reads: a stage that calls it declares them."""
@@ -31,29 +29,6 @@ JOINT_SECTIONS = ("risk", "volatility.windows", "volatility.ewma_lambda", "forec
 """Settings that `joint_inputs` and `joint_risk` depend on."""
 _EVERY_RETURN = 1_000_000
 """Window that no history fills: stress tests look at all of it."""
-
-
-@dataclass(frozen=True)
-class JointInputs:
-    """The joint model of a run, and the bars that it was made from.
-
-    Attributes
-    ----------
-    model
-        The joint model of all tickers of the run that have a volatility.
-    bars
-        All bars of these tickers up to its day: ticker, date, close, adj_factor, volume, by ticker and date.
-    as_of
-        Day of the run.
-    stand_ins
-        The held tickers without a fitted volatility that the model has all the same, each with how their risk was
-        found; see `with_stand_ins`.
-    """
-
-    model: JointModel
-    bars: pl.DataFrame
-    as_of: date
-    stand_ins: Mapping[str, str]
 
 
 def joint_inputs(context: Context, held: Collection[str] = ()) -> JointInputs:
@@ -67,14 +42,11 @@ def joint_inputs(context: Context, held: Collection[str] = ()) -> JointInputs:
     held
         Tickers that are held, on the watch list or not.
     """
-    from pm.risk.joint import joint_model
-    from pm.risk.stand_ins import with_stand_ins
+    from pm.risk.joint_inputs import joint_of
     from pm.risk.warm_up import warm_up
-    from pm.volatility.series import usable_returns
 
     compile_ahead(context, "pm.risk", warm_up)
     watched = watch_list(context)
-    settings = context.settings
     bars = context.read(
         BARS,
         "date <= ?",
@@ -82,21 +54,15 @@ def joint_inputs(context: Context, held: Collection[str] = ()) -> JointInputs:
         among={"ticker": sorted({*watched.tickers, *held})},
         columns=("ticker", "date", "close", "adj_factor", "volume"),
     )
-    newest = bars.group_by("ticker", maintain_order=True).tail(judged_bars(settings))
-    model = joint_model(
-        usable_returns(log_returns(newest), max(settings.volatility.windows)),
+    return joint_of(
+        bars,
         context.read_outputs(VOLATILITY, "step = 1"),
         context.read_outputs(VOLATILITY_FITS),
-        window=settings.risk.window,
-        decay=settings.risk.decay,
-        seed=settings.risk.seed,
+        held=held,
+        as_of=watched.as_of,
+        newest=judged_bars(context.settings),
+        settings=context.settings,
     )
-    others = bars.filter(pl.col("ticker").is_in(sorted(set(held) - set(model.tickers))))
-    moves = {ticker: (np.empty(0, dtype="datetime64[D]"), np.empty(0)) for ticker in others["ticker"].unique()}
-    for (ticker,), rows in log_returns(others).group_by("ticker", maintain_order=True):
-        moves[str(ticker)] = rows["date"].to_numpy(), rows["log_return"].to_numpy()
-    model, stand_ins = with_stand_ins(model, moves, seed=settings.risk.seed)
-    return JointInputs(model, bars, watched.as_of, stand_ins)
 
 
 def joint_risk(context: Context, joint: JointInputs, *, horizons: Sequence[int] = ()) -> RiskInputs:

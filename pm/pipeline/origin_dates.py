@@ -12,7 +12,7 @@ from pm.errors import InputError
 if TYPE_CHECKING:
     from datetime import date
 
-__all__ = ["ChosenDates", "origin_dates"]
+__all__ = ["MIN_BARS", "ChosenDates", "common_sessions", "origin_dates"]
 
 MIN_BARS = 250
 """Minimum number of sessions up to the first date (one year); with fewer there is nothing to evaluate."""
@@ -60,7 +60,7 @@ def origin_dates(bars: pl.DataFrame, as_of: date, horizon: int, chosen: ChosenDa
     InputError
         The history is too short for one date, or there is none within the bounds.
     """
-    sessions = _common_sessions(bars)
+    sessions = common_sessions(bars)
     possible = sessions[MIN_BARS - 1 : max(0, len(sessions) - horizon)]
     if not possible:
         raise InputError(
@@ -83,7 +83,16 @@ def origin_dates(bars: pl.DataFrame, as_of: date, horizon: int, chosen: ChosenDa
     return within[::-1][::every][: chosen.origins or _ORIGINS][::-1]
 
 
-def _common_sessions(bars: pl.DataFrame) -> list[date]:
+def common_sessions(bars: pl.DataFrame) -> list[date]:
+    """Return the dates on which at least half of the living tickers traded, oldest first.
+
+    A ticker lives from its first bar to its last.
+
+    Parameters
+    ----------
+    bars
+        Columns ticker, date.
+    """
     spans = bars.group_by("ticker").agg(first=pl.col("date").min(), last=pl.col("date").max())
     traded = bars.group_by("date").len("traded").sort("date")
     begun = traded.select(pl.col("date").map_batches(lambda days: spans["first"].sort().search_sorted(days, "right")))

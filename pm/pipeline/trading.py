@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pm.broker.halts import file_says_halt
+from pm.broker.halts import HALT_FILE, file_says_halt
 from pm.broker.planning import Quote
 from pm.currencies import HUNDREDTHS, rate_tickers
+from pm.errors import LakeError
 from pm.ledger.currencies import Rates
 from pm.ledger.ledger import Ledger
 from pm.pipeline.writes import Append
@@ -19,12 +20,24 @@ from pm.tables.sources import UNIVERSE
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
+    from pathlib import Path
 
+    from pm.lake.location import LakeLocation
     from pm.ledger.book import Book
     from pm.pipeline.stage import Context
     from pm.pipeline.writes import Write
 
-__all__ = ["Prices", "equity_of", "is_halted", "ledger_day", "new_rows", "prices_of", "rates_of", "read_ledger"]
+__all__ = [
+    "Prices",
+    "equity_of",
+    "halt_sign",
+    "is_halted",
+    "ledger_day",
+    "new_rows",
+    "prices_of",
+    "rates_of",
+    "read_ledger",
+]
 
 
 def read_ledger(context: Context) -> Ledger:
@@ -38,11 +51,32 @@ def new_rows(ledger: Ledger) -> list[Write]:
 
 
 def is_halted(context: Context, ledger: Ledger) -> str | None:
-    """Return why trading is halted, in a sentence; None if it is not."""
-    if file_says_halt(context.workspace.root):
+    """Return why trading is halted, in a sentence; None if it is not.
+
+    The file and the sign are looked for anew each time, since others set them while this command writes.
+    """
+    if (why := halt_sign(context.workspace.root, context.lake.location)) is not None:
+        return why
+    return "; ".join(f"{row['reason']} ({row['cause']})" for row in ledger.halts) or None
+
+
+def halt_sign(workspace: Path, location: LakeLocation) -> str | None:
+    """Return what says that trading is halted besides the ledger, in a sentence; None if nothing does.
+
+    It is the file HALT in the workspace, or the sign that all machines see which share the lake. A sign that cannot be
+    looked for counts as set.
+    """
+    if file_says_halt(workspace):
         return "The file HALT is in the workspace."
-    row = ledger.halt_row
-    return None if row is None else f"{row['reason']} ({row['cause']})"
+    if not location.is_shared:
+        return None
+    from pm.lake.signs import sign
+
+    try:
+        text = sign(location, HALT_FILE)
+    except LakeError as error:
+        return f"Whether another machine has halted trading cannot be found out: {error.what}"
+    return None if text is None else f"Another machine has halted trading: {text}"
 
 
 @dataclass(frozen=True)

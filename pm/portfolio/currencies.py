@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.currencies import rate_paths
+from pm.currencies import CURRENCIES, rate_paths
 from pm.risk.scenarios import Scenarios
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ _LETTERS = 6
 """Letters of a ticker of a rate: two codes of currencies."""
 
 
-def is_rate(ticker: str, currencies: Collection[str]) -> bool:
-    """Return whether a ticker is a rate between two of these currencies, spelt EURUSD=X or EURUSD."""
+def is_rate(ticker: str) -> bool:
+    """Return whether a ticker is a rate between two currencies, spelt EURUSD=X or EURUSD, whoever uses them."""
     pair = ticker.removesuffix("=X")
-    return len(pair) == _LETTERS and pair[:3] != pair[3:] and {pair[:3], pair[3:]} <= set(currencies)
+    return len(pair) == _LETTERS and pair[:3] != pair[3:] and {pair[:3], pair[3:]} <= CURRENCIES
 
 
 def rate_of(currency: str, base: str, tickers: Collection[str]) -> RatePath | None:

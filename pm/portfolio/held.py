@@ -35,6 +35,8 @@ class Held:
         Value of each position as a share of equity, at today's prices; empty if nothing is held.
     shares
         Number of shares of each position; empty where it is not known.
+    currencies
+        Code of the currency of each position's price, as the ledger has it.
     fractional
         Whether it can hold fractions of a share; None for what the settings say.
     stays
@@ -48,6 +50,7 @@ class Held:
     equity: float
     weights: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, Decimal] = field(default_factory=dict)
+    currencies: Mapping[str, str] = field(default_factory=dict)
     fractional: bool | None = None
     stays: Collection[str] = ()
     problem: str | None = None
@@ -87,8 +90,8 @@ def held_of_accounts(
     Parameters
     ----------
     positions
-        Columns account, ticker, quantity (negative for a short position), and base_value: the value of the position in
-        the base currency of the account, null if there is no price or no rate.
+        Columns account, ticker, currency, quantity (negative for a short position), and base_value: the value of the
+        position in the base currency of the account, null if there is no price or no rate.
     equity
         Columns account, date, currency (the base currency) and equity; the newest row of each account counts.
     fractional
@@ -103,6 +106,7 @@ def held_of_accounts(
     return [
         replace(
             _held_of_account(row["account"], row["currency"], row["equity"], positions.filter(account=row["account"])),
+            currencies=dict(positions.filter(account=row["account"]).select("ticker", "currency").iter_rows()),
             fractional=flags.get(row["account"]),
         )
         for row in newest.iter_rows(named=True)

@@ -99,7 +99,7 @@ class Views:
     expected
         Expected simple return, shape (views,).
     variance
-        Variance of the error of that expectation, shape (views,).
+        Variance of the forecast's errors out of sample, shape (views,): at least that of the error of the expectation.
     """
 
     places: tuple[int, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import polars as pl
 
 from pm.portfolio.allocators import Equal, allocator
 from pm.portfolio.bands import banded
-from pm.portfolio.problem import Constraints, FixedPart, Group, Problem, Views
+from pm.portfolio.problem import Constraints, FixedPart, Group, Problem
 from pm.portfolio.settle import Settled, annual_volatility, settled_weights
 from pm.portfolio.shares import SMALLEST_FRACTION, whole_shares
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
@@ -22,39 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pm.portfolio.held import Held
-    from pm.risk.scenarios import Scenarios
+    from pm.portfolio.market import Market
     from pm.settings import PortfolioSettings
     from pm.typing import BoolArray, FloatArray
 
-__all__ = ["Act", "Acted", "Market", "Proposal", "propose"]
+__all__ = ["Act", "Acted", "Keeps", "Proposal", "propose"]
 
 _TAIL = 0.025
 """Probability of the tail that value at risk and expected shortfall are reported for."""
-
-
-@dataclass(frozen=True)
-class Market:
-    """What is known of the tickers that can be traded.
-
-    Attributes
-    ----------
-    scenarios
-        Joint scenarios of their simple returns, in the currency of the portfolio.
-    prices
-        Price of one share in that currency, by ticker.
-    views
-        Views about their returns.
-    covariance
-        Covariance of the returns over the horizon; None to compute it from the scenarios.
-    others
-        The same scenarios of tickers that are not traded tonight; None for none.
-    """
-
-    scenarios: Scenarios
-    prices: Mapping[str, float]
-    views: Views = field(default_factory=Views)
-    covariance: FloatArray | None = None
-    others: Scenarios | None = None
 
 
 @dataclass(frozen=True)
@@ -90,9 +65,18 @@ class Acted:
 Act = Callable[[tuple[str, ...], "FloatArray", "FloatArray"], Acted]
 """Applies limits of risk: given tickers, the weights to trade to, and those held."""
 
+Keeps = Callable[[tuple[str, ...], "FloatArray"], bool]
+"""Returns whether weights of tickers keep the limits of risk."""
+
 
 def propose(
-    market: Market, held: Held, settings: PortfolioSettings, *, cost: float, act: Act | None = None
+    market: Market,
+    held: Held,
+    settings: PortfolioSettings,
+    *,
+    cost: float,
+    act: Act | None = None,
+    keeps: Keeps | None = None,
 ) -> Proposal:
     """Return the targets of a portfolio, and the weights of all compared allocators in numbers.
 
@@ -113,13 +97,16 @@ def propose(
     act
         Applies limits of risk to the weights that are about to be traded to; None for none. It has the last word: what
         it blocks is not traded.
+    keeps
+        Says whether weights keep the limits of risk: where the numbers of shares nearest to the weights do not, fewer
+        are aimed at. None for without limits.
     """
     names = list(dict.fromkeys([settings.allocator, Equal.name, *settings.compare]))
     problem = _problem(market, held, settings, cost)
     found = {name: settled_weights(allocator(name, settings), problem, held, settings) for name in names}
     chosen, traded = _to_trade(found[settings.allocator], problem, held, settings, act)
     found[settings.allocator] = chosen
-    targets = _targets(chosen, traded, problem, market, held, settings)
+    targets = _targets(chosen, traded, problem, market, held, settings, keeps)
     rows = [_row(name, found[name], problem, held) | {"in_use": name == settings.allocator} for name in names]
     return Proposal(targets, pl.DataFrame(rows, schema=PORTFOLIO_RUNS.unstamped_schema).fill_nan(None))
 
@@ -205,7 +192,13 @@ def _weights_held(problem: Problem, held: Held) -> FloatArray:
 
 
 def _targets(
-    chosen: Settled, traded: BoolArray, problem: Problem, market: Market, held: Held, settings: PortfolioSettings
+    chosen: Settled,
+    traded: BoolArray,
+    problem: Problem,
+    market: Market,
+    held: Held,
+    settings: PortfolioSettings,
+    keeps: Keeps | None,
 ) -> pl.DataFrame:
     """Return table `targets`: the tickers of the problem, and those held that are not among them."""
     tickers = list(problem.tickers)
@@ -217,7 +210,7 @@ def _targets(
         reasons = [TargetReason.KEPT] * len(tickers)
     else:
         reasons = _reasons(chosen, before, traded, settings.minimum_order / held.equity)
-    shares = _shares(dict(zip(tickers, weights.tolist(), strict=True)), traded, market, held, settings)
+    shares = _shares(dict(zip(tickers, weights.tolist(), strict=True)), traded, market, held, settings, keeps)
     rows: list[dict[str, Any]] = []
     for place, ticker in enumerate(tickers):
         reason, count = reasons[place], shares.get(ticker)
@@ -270,7 +263,12 @@ def _reasons(chosen: Settled, before: FloatArray, traded: BoolArray, smallest: f
 
 
 def _shares(
-    weights: Mapping[str, float], traded: BoolArray, market: Market, held: Held, settings: PortfolioSettings
+    weights: Mapping[str, float],
+    traded: BoolArray,
+    market: Market,
+    held: Held,
+    settings: PortfolioSettings,
+    keeps: Keeps | None,
 ) -> dict[str, Decimal]:
     """Return the number of shares of each ticker: those held where nothing is traded and they are known."""
     stay = {
@@ -283,7 +281,20 @@ def _shares(
     new = {ticker: weight for ticker, weight in weights.items() if ticker not in stay and ticker in market.prices}
     fractional = settings.fractional if held.fractional is None else held.fractional
     lot = SMALLEST_FRACTION if fractional else Decimal(settings.lot)
-    return stay | whole_shares(new, market.prices, equity=held.equity, lot=lot)
+    nearest = whole_shares(new, market.prices, equity=held.equity, lot=lot, largest=settings.max_weight)
+    if keeps is not None and not keeps(*_with_shares(weights, nearest, market, held)):
+        nearest = whole_shares(new, market.prices, equity=held.equity, lot=lot, largest=0.0)
+    return stay | nearest
+
+
+def _with_shares(
+    weights: Mapping[str, float], shares: Mapping[str, Decimal], market: Market, held: Held
+) -> tuple[tuple[str, ...], FloatArray]:
+    """Return the tickers and weights of the whole portfolio with these numbers of shares."""
+    rounded = {ticker: float(count) * market.prices[ticker] / held.equity for ticker, count in shares.items()}
+    staying = {ticker: held.weights[ticker] for ticker in held.stays if ticker in held.weights}
+    every = staying | dict(weights) | rounded
+    return tuple(every), np.array(list(every.values()), dtype=np.float64)
 
 
 def _tail(losses: FloatArray, probabilities: FloatArray) -> tuple[float, float]:

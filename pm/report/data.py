@@ -60,6 +60,14 @@ class ReportData:
         Table `exclusions`: stage, ticker, reason, detail.
     commentary, commentary_cells, assessments, concerns
         Tables `commentary`, `commentary_cells`, `risk_assessments` and `risk_concerns`.
+    accounts
+        The accounts on their newest day: account, broker, currency, cash, equity (null if it is not known), date.
+    positions, orders
+        Views `positions` and `open_orders`.
+    targets, risk, limit_events
+        Tables `targets`, `portfolio_risk` (the rows of method 'joint') and `limit_events`.
+    heads
+        The newest row of table `audit_heads`: rows, head.
     timings
         Table `stage_events`: stage, status, seconds, rows, peak_memory_mb; in the order the stages ran.
     """
@@ -88,5 +96,12 @@ class ReportData:
     commentary_cells: pl.DataFrame
     assessments: pl.DataFrame
     concerns: pl.DataFrame
+    accounts: pl.DataFrame
+    positions: pl.DataFrame
+    orders: pl.DataFrame
+    targets: pl.DataFrame
+    risk: pl.DataFrame
+    limit_events: pl.DataFrame
+    heads: pl.DataFrame
     timings: pl.DataFrame
     stale: Mapping[str, date] = field(default_factory=dict)

@@ -9,6 +9,7 @@ import polars as pl
 
 from pm.report.charts import TickerFrames, ticker_figure
 from pm.report.commentary import spoken_cards
+from pm.report.holdings import holdings
 from pm.report.words import FILTERS, headline, look, newest_bar, stale
 from pm.signals import centred_quantiles
 from pm.tables.vocabulary import Action
@@ -65,6 +66,7 @@ def render_report(data: ReportData, *, settings: ReportSettings) -> str:
         charts=charts,
         figures=[chart["figure"] for chart in charts],
         example=_example(data, ranked),
+        held=holdings(data, rows),
         weights=_weights(data.weights, rows),
         quality=data.quality.sort("ticker").head(rows).to_dicts(),
         flags=data.flags.sort("date", "ticker", descending=[True, False]).head(rows).to_dicts(),

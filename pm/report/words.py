@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pm.age import age
-from pm.number_format import day, integer, percent, price, ratio, seconds, signed_percent
+from pm.number_format import day, integer, money, percent, price, ratio, seconds, shares, signed_percent, significant
 from pm.plural import first_of, plural
 from pm.tables.vocabulary import Action, RunScope, Verdict
 
@@ -23,6 +23,9 @@ FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "signed_percent": signed_percent,
     "price": price,
+    "money": money,
+    "significant": significant,
+    "shares": shares,
     "integer": integer,
     "ratio": ratio,
     "seconds": seconds,

@@ -210,13 +210,14 @@ def joint_model(
         days = series[ticker].dates
         shared = np.isin(days, dates)
         matrix[np.searchsorted(dates, days[shared]), place] = dynamics[ticker].residuals[shared]
-    complete = complete_residuals(matrix, tickers, seed=seed)
+    probabilities = aged_probabilities(len(dates), decay)
+    complete = complete_residuals(matrix, tickers, probabilities=probabilities, seed=seed)
     values = [[own.next_variance, own.omega, own.alpha, own.gamma, own.beta] for own in dynamics.values()]
     places = [list(dynamics).index(ticker) for ticker in tickers]
     return JointModel(
         tickers,
         dates,
-        aged_probabilities(len(dates), decay),
+        probabilities,
         complete.residuals,
         np.ascontiguousarray(np.array(values).reshape(-1, 5)[places].T),
         complete.filled,

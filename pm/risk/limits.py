@@ -188,8 +188,7 @@ def _kept(
                 once_is_enough = limit.action is LimitAction.WARN or name is LimitName.DRAWDOWN
                 if once_is_enough and (name, subject) in found.values:
                     continue
-                words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
-                found.note(name, subject, value, limit.action, f"{words}: {_CONSEQUENCES[limit.action]}.")
+                _note_excess(state, name, subject, value, limit, found)
                 if limit.action in {LimitAction.SCALE, LimitAction.DROP}:
                     weights = smaller_weights(state, weights, name, subject, limit)
                     if not once_is_enough:
@@ -200,6 +199,17 @@ def _kept(
     found.actions[last] = LimitAction.BLOCK
     found.details[last] += " It does not hold after all limits have acted: nothing is traded."
     return weights
+
+
+def _note_excess(state: LimitState, name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
+    """Note a value above its bound, and what follows. What comes down to it from a higher one is not blocked."""
+    words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+    action, consequence = limit.action, _CONSEQUENCES[limit.action]
+    if action is LimitAction.BLOCK:
+        now = limit_values(state, state.previous, name).get(subject, math.nan)
+        if now > value:
+            action, consequence = LimitAction.WARN, f"nothing is changed, since it comes down from {now:.4g}"
+    found.note(name, subject, value, action, f"{words}: {consequence}.")
 
 
 def _note_fixed(name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:

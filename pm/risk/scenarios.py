@@ -37,6 +37,20 @@ class Scenarios:
     returns: FloatArray
     probabilities: FloatArray
 
+    def of(self, tickers: tuple[str, ...]) -> Scenarios:
+        """Return the same scenarios of some of the tickers, in the order given.
+
+        Raises
+        ------
+        KeyError
+            There are no scenarios of a ticker.
+        """
+        if tickers == self.tickers:
+            return self
+        place_of = {ticker: place for place, ticker in enumerate(self.tickers)}
+        places = [place_of[ticker] for ticker in tickers]
+        return Scenarios(tickers, self.horizon, self.returns[:, places], self.probabilities)
+
 
 def simple_returns(log_returns: FloatArray, out: FloatArray | None = None) -> FloatArray:
     """Return e^r − 1 of log returns r, which is finite for all that are: a wrong price can make them any size.

@@ -23,6 +23,7 @@ from pm.settings.root import Settings, section_values
 from pm.settings.run import RunSettings
 from pm.settings.signals import SignalSettings
 from pm.settings.sources import ExchangeSettings, SourceSettings
+from pm.settings.validation import ValidationSettings
 from pm.settings.volatility import VolatilitySettings
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Settings",
     "SignalSettings",
     "SourceSettings",
+    "ValidationSettings",
     "VolatilitySettings",
     "child_environment",
     "live_account",

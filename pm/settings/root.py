@@ -21,6 +21,7 @@ from pm.settings.risk import RiskSettings  # noqa: TC001 - pydantic reads the fi
 from pm.settings.run import RunSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.signals import SignalSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.sources import SourceSettings  # noqa: TC001 - pydantic reads the fields' types
+from pm.settings.validation import ValidationSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.volatility import VolatilitySettings  # noqa: TC001 - pydantic reads the fields' types
 
 __all__ = ["DELIMITER", "PREFIX", "Settings", "section_values"]
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     risk: RiskSettings
     portfolio: PortfolioSettings
     broker: BrokerSettings
+    validation: ValidationSettings
     llm: LlmSettings
     report: ReportSettings
 

@@ -187,6 +187,12 @@ class DelimitedText:
                 if record.line > self.header_lines and _is_action(record.fields):
                     yield record.fields
 
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the line and the fields of each record after the header, also of remarks; blank lines are skipped."""
+        for record in _records(self.file, self.delimiter, self.encoding):
+            if record.line > self.header_lines:
+                yield record.line, [re.sub(_FORMULA, r"\1", field).strip() for field in record.fields]
+
     def __str__(self) -> str:
         """Return the name of the text for messages."""
         return str(self.file)

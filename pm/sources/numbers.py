@@ -14,7 +14,7 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["MISSING", "AmbiguousNumbersError", "NumberStyle", "number_style", "parse_numbers"]
+__all__ = ["MISSING", "AmbiguousNumbersError", "NumberStyle", "number_style", "parse_numbers", "plain_numbers"]
 
 MISSING = ("", "-", "--", "na", "n/a", "#n/a", "nan", "null", "none", "nil", ".", "?")
 """Texts of a missing number, in lower case."""
@@ -176,6 +176,8 @@ def _told_together(
 
 
 def _told_by_prices(columns: Mapping[str, pl.Series]) -> NumberStyle | None:
+    if columns.keys().isdisjoint(_PRICES):
+        return None
     coherent = []
     for style in (POINT, COMMA):
         prices = pl.DataFrame(
@@ -240,23 +242,40 @@ def parse_numbers(text: pl.Series, style: NumberStyle, *, volume: bool = False) 
 
 def _parse_slowly(text: pl.Series, style: NumberStyle, *, volume: bool) -> tuple[pl.Series, pl.Series]:
     """Parse numbers with blanks, currency signs, thousands separators and decimal commas."""
-    plain = _plain(text, volume=volume)
+    plain, missing, unreadable = _with_point(_plain(text, volume=volume), style)
+    values = plain.cast(pl.Float64, strict=False).set(missing | unreadable, None)
+    if volume:
+        letters = text.str.strip_chars().str.extract(_SUFFIXED, 2).str.to_uppercase()
+        values = values * letters.replace_strict(_MULTIPLES, default=1.0, return_dtype=pl.Float64)
+    return values, values.is_null() & ~missing
+
+
+def plain_numbers(text: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series]:
+    """Return numbers as texts with a decimal point and no thousands separators, to be read as exact decimals.
+
+    Returns
+    -------
+    texts, bad
+        Texts, null where a cell is missing or bad; and whether a cell is neither missing nor a number.
+    """
+    plain, missing, unreadable = _with_point(_plain(text, volume=False), style)
+    bad = ~missing & (unreadable | ~plain.str.contains(_WITH_POINT).fill_null(value=False))
+    return plain.set(missing | bad, None), bad
+
+
+def _with_point(plain: pl.Series, style: NumberStyle) -> tuple[pl.Series, pl.Series, pl.Series]:
+    """Return numbers with a decimal point and no separators of thousands; which are missing; and which are misread."""
     missing = plain.is_null() | plain.str.to_lowercase().is_in(MISSING)
     spaced = plain.str.contains(_SPACED).fill_null(value=False)
     plain = plain.zip_with(~spaced, plain.str.replace_all(f"[{_SPACES}]", ""))
     readable = plain.str.contains(_WITH_POINT if style.decimal == "." else _WITH_COMMA).fill_null(value=False)
     # What has no separator is left to the cast: inf, for one.
     separated = plain.str.contains("[.,]").fill_null(value=False)
-    unreadable = separated & ~readable
     if style.thousands:
         plain = plain.zip_with(~separated, plain.str.replace_all(style.thousands, "", literal=True))
     if style.decimal == ",":
         plain = plain.str.replace(",", ".", literal=True)
-    values = plain.cast(pl.Float64, strict=False).set(missing | unreadable, None)
-    if volume:
-        letters = text.str.strip_chars().str.extract(_SUFFIXED, 2).str.to_uppercase()
-        values = values * letters.replace_strict(_MULTIPLES, default=1.0, return_dtype=pl.Float64)
-    return values, values.is_null() & ~missing
+    return plain, missing, separated & ~readable
 
 
 def _plain(text: pl.Series, *, volume: bool) -> pl.Series:

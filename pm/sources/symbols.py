@@ -13,8 +13,8 @@ __all__ = ["exchange_code", "exchange_suffix", "known_spelling", "symbol_for", "
 
 _CLASS = re.compile(r"(?P<name>[A-Z0-9]+)[./_ -](?P<class>[A-Z]{1,2})")
 """A share and its class: BRK.B, BRK-B, BRK/B."""
-_SEPARATORS = {"yahoo": "-", "alpha_vantage": "-", "finnhub": ".", "alpaca": ".", "tiingo": "-"}
-"""Characters between a share and its class, by vendor."""
+_SEPARATORS = {"yahoo": "-", "alpha_vantage": "-", "finnhub": ".", "alpaca": ".", "tiingo": "-", "ib": " "}
+"""Characters between a share and its class, by vendor or broker."""
 _UNITED_STATES = (".US",)
 _EXCHANGES_OF_ONE_LETTER = frozenset("LFTVHIS")
 """Suffixes of exchanges with one letter (London, Frankfurt, Tokyo, …), which are no class of a share."""
@@ -58,12 +58,12 @@ def symbol_of(ticker: str, source: str, symbols: str | None = None) -> str:
 
 
 def symbol_for(vendor: str, ticker: str) -> str:
-    """Return a ticker as a vendor spells it.
+    """Return a ticker as a vendor or a broker spells it.
 
     Parameters
     ----------
     vendor
-        Name of the vendor.
+        Name of the vendor or the broker.
     ticker
         Ticker as the lake has it: a class of a share after any mark (BRK.B, BRK-B), and an exchange other than those of
         the United States as Yahoo's suffix (VOD.L, 7203.T).
@@ -72,8 +72,8 @@ def symbol_for(vendor: str, ticker: str) -> str:
     --------
     >>> [symbol_for("yahoo", ticker) for ticker in ("BRK.B", "BRK-B", "brk/b", "VOD.L", "AAPL.US")]
     ['BRK-B', 'BRK-B', 'BRK-B', 'VOD.L', 'AAPL']
-    >>> symbol_for("alpaca", "BRK-B"), symbol_for("alpha_vantage", "VOD.L")
-    ('BRK.B', 'VOD.LON')
+    >>> symbol_for("alpaca", "BRK-B"), symbol_for("ib", "BRK-B"), symbol_for("alpha_vantage", "VOD.L")
+    ('BRK.B', 'BRK B', 'VOD.LON')
     """
     plain = ticker.strip().upper()
     for ending in _UNITED_STATES:

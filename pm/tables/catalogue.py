@@ -53,6 +53,15 @@ from pm.tables.sources import (
     UNIVERSE,
 )
 from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
+from pm.tables.validation import (
+    FORECAST_DATES,
+    OVERFITTING_TESTS,
+    TRIAL_FILLS,
+    TRIAL_RETURNS,
+    TRIAL_TARGETS,
+    TRIAL_TESTS,
+    TRIALS,
+)
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
 if TYPE_CHECKING:
@@ -114,6 +123,13 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             LLM_CALLS,
             TEXT_SENTIMENT,
             LLM_OPINIONS,
+            TRIALS,
+            TRIAL_RETURNS,
+            TRIAL_FILLS,
+            TRIAL_TARGETS,
+            TRIAL_TESTS,
+            OVERFITTING_TESTS,
+            FORECAST_DATES,
             RUNS,
             STAGE_EVENTS,
             DICTIONARY,

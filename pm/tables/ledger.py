@@ -183,8 +183,8 @@ HALTS = Table(
     ("sequence",),
     (
         Column("action", TEXT, "'halt' or 'resume'."),
-        Column("cause", TEXT, "What set the halt; see docs/vocabulary.md. 'hand' for the end of one."),
-        Column("account", TEXT, "Account whose limit set the halt; null if none did. Trading of all accounts stops."),
+        Column("cause", TEXT, "What set the halt, see docs/vocabulary.md; of an end, which ends: 'hand' for all."),
+        Column("account", TEXT, "Account whose limit or broker set it; null if none did. All accounts are halted."),
         Column("person", TEXT, "Who gave the command; null for a halt that a run set."),
         Column("reason", TEXT, "Reason in a sentence."),
         *_RECORDED,

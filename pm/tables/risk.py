@@ -8,6 +8,7 @@ __all__ = [
     "EXPOSURES",
     "FACTOR_RETURNS",
     "LIMIT_EVENTS",
+    "MODEL_PORTFOLIO",
     "PORTFOLIO_RISK",
     "RISK_CONTRIBUTIONS",
     "STRESS_RESULTS",
@@ -20,6 +21,10 @@ _PORTFOLIO = Column(
     "Portfolio: the name of an account for what it holds, 'model' for equal weights where there is no account, and "
     "either followed by ' proposed' for the targets of the run.",
 )
+
+
+MODEL_PORTFOLIO = "model"
+"""Name of the portfolio that is computed where there is no account."""
 
 
 def proposed(portfolio: str) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "Concern",
     "Evidence",
     "FailureReason",
+    "FillKind",
     "HaltAction",
     "HaltCause",
     "LimitAction",
@@ -22,6 +23,7 @@ __all__ = [
     "OrderState",
     "OrderType",
     "PortfolioStatus",
+    "Proof",
     "Reason",
     "Regime",
     "RestatementKind",
@@ -38,6 +40,7 @@ __all__ = [
     "TargetReason",
     "TickerStatus",
     "TimeInForce",
+    "TrialState",
     "Verdict",
     "Vocabulary",
     "Writer",
@@ -81,7 +84,10 @@ class RunKind(Vocabulary):
     RUN = "run", "Every stage, from landing bars to the report: `pm run`."
     IMPORT = "import", "Landing and checking bars from files: `pm import`."
     EVALUATE = "evaluate", "Forecasting from past dates: `pm evaluate`."
-    BACKTEST = "backtest", "Computing risk as of past dates: `pm risk backtest`."
+    BACKTEST = (
+        "backtest",
+        "Walking decisions over past dates, or computing risk as of them: `pm backtest`, `pm risk backtest`.",
+    )
     POLICY = "policy", "Training a policy of the mSSA-CP forecaster: `pm policy train`."
     ACTIONS = "actions", "Telling dividends and splits: `pm actions add`, `pm actions import` and `pm actions remove`."
     UNIVERSE = "universe", "Changing the watch list: `pm universe add` and `pm universe remove`."
@@ -474,3 +480,28 @@ class Sentiment(Vocabulary):
     POSITIVE = "positive", "Good news for those who hold the share."
     NEGATIVE = "negative", "Bad news for those who hold the share."
     UNCLEAR = "unclear", "The scores are within the model's noise of the line between both, or there are no words."
+
+
+class TrialState(Vocabulary):
+    """What a row of the ledger of trials says: column `state` of table `trials`."""
+
+    STARTED = "started", "The trial is about to be computed; it counts from here on."
+    DONE = "done", "The trial has returns."
+    FAILED = "failed", "The trial ended with an error; it counts."
+    KILLED = "killed", "The trial never ended, as a later one found; it counts."
+
+
+class FillKind(Vocabulary):
+    """Price of a simulated fill: column `kind` of table `trial_fills`."""
+
+    OPEN = "open", "The open of the session after the decision."
+    CLOSE = "close", "The close of that session, whose bar has no open."
+    STOPPED = "stopped", "The last close of a ticker that has not traded since: its position was closed."
+
+
+class Proof(Vocabulary):
+    """What returns prove: column `verdict` of table `trial_tests`."""
+
+    PROVEN = "proven", "It is better than its benchmark, beyond the luck of the best of all trials."
+    NOT_PROVEN = "not_proven", "What it made can be luck; the reasons say what is missing."
+    WORSE = "worse_than_benchmark", "It is worse than its benchmark, by more than 1.645 standard errors."

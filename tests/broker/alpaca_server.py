@@ -83,19 +83,34 @@ class AlpacaServer:
             self._accept(body)
         self.late = []
 
-    def fill(self, name: str, shares: str, price: str | None = None) -> None:
-        """Trade a part of an order."""
+    def fill(self, name: str, shares: str, price: str | None = None, *, at: datetime | None = None) -> None:
+        """Trade a part of an order, now or at a time in UTC."""
         order = self.orders[name]
         filled = float(order["filled_qty"]) + float(shares)
         order["filled_qty"] = f"{filled:g}"
         order["status"] = "filled" if filled >= float(order["qty"]) else "partially_filled"
         sign = 1 if order["side"] == "buy" else -1
-        self.positions[order["symbol"]] = self.positions.get(order["symbol"], 0) + sign * float(shares)
+        self.trade(order["symbol"], sign * float(shares))
         self.trades.append(
             {
                 "id": f"{len(self.trades):020d}::{uuid4()}", "activity_type": "FILL", "order_id": order["id"],
                 "symbol": order["symbol"], "side": order["side"], "qty": shares, "price": price or self.price,
-                "transaction_time": _now(), "type": "fill",
+                "transaction_time": _now(at), "type": "fill",
+            }
+        )  # fmt: skip
+
+    def trade(self, symbol: str, shares: float) -> None:
+        """Change the position of a symbol."""
+        self.positions[symbol] = self.positions.get(symbol, 0) + shares
+
+    def trade_by_hand(self, symbol: str, side: str, shares: str) -> None:
+        """Trade what no order of ours says, as a person does on the broker's page."""
+        self.trade(symbol, float(shares) if side == "buy" else -float(shares))
+        self.trades.append(
+            {
+                "id": f"{len(self.trades):020d}::{uuid4()}", "activity_type": "FILL", "order_id": str(uuid4()),
+                "symbol": symbol, "side": side, "qty": shares, "price": self.price, "transaction_time": _now(),
+                "type": "fill",
             }
         )  # fmt: skip
 
@@ -184,5 +199,5 @@ class AlpacaServer:
         return 422, {"code": 42210000, "message": "order is not cancelable"}
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "123Z"
+def _now(at: datetime | None = None) -> str:
+    return (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%f") + "123Z"

@@ -10,6 +10,7 @@ from pm.broker.sending import send_orders, sync_orders
 from pm.clock import utc_now
 from pm.ledger.ledger import Ledger
 from pm.ledger.orders import order_id
+from pm.sessions import day_at
 from pm.settings import load_settings
 from pm.tables.ledger import CHAINED_TABLES
 
@@ -31,6 +32,7 @@ class Desk:
     def __init__(self, broker: str = "alpaca", number: str = "PA1") -> None:
         self.committed: dict[str, list[dict[str, Any]]] = {table.qualified: [] for table in CHAINED_TABLES}
         self.ledger = Ledger(self.committed, "run-0")
+        self.problems: list[str] = []
         self.ledger.open_account(
             account="main",
             broker=broker,
@@ -76,7 +78,10 @@ class Desk:
 
     def sync(self, broker: Broker, *, later: timedelta = timedelta(0)) -> list[str]:
         rate = lambda *_: D(1)  # noqa: E731 - one currency
-        steps = sync_orders(self.ledger, broker, "main", now=utc_now() + later, rate=rate, settings=SETTINGS)
+        steps = sync_orders(
+            self.ledger, broker, "main", now=utc_now() + later, rate=rate, day_of=lambda _, at: day_at("XNYS", at),
+            settings=SETTINGS, problems=self.problems,
+        )  # fmt: skip
         return self.run(steps)
 
     def state(self, name: str) -> str:

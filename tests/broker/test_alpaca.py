@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,6 +157,51 @@ def test_a_wrong_key_is_told(server: AlpacaServer) -> None:
         wrong.account()
 
 
+@pytest.mark.parametrize("ticker", ["BRK-B", "BRK.B"])
+def test_a_class_of_shares_is_spelled_as_the_broker_does_and_understood(
+    server: AlpacaServer, broker: Alpaca, ticker: str
+) -> None:
+    desk = Desk()
+    name = desk.plan(ticker, "10")
+    desk.send(broker)
+    assert server.orders[name]["symbol"] == "BRK.B"
+    server.fill(name, "10")
+    desk.sync(broker)
+    assert desk.ledger.books["main"].positions() == {ticker: 10}
+    assert desk.problems == []
+    differences = compare(desk.ledger, "main", broker.account(), SETTINGS)
+    assert [text.partition(":")[0] for text in differences] == ["cash"]
+
+
+def test_the_day_of_a_trade_is_that_of_its_exchange(server: AlpacaServer, broker: Alpaca) -> None:
+    desk = Desk()
+    name = desk.plan("AAA", "10")
+    desk.send(broker)
+    today = datetime.now(UTC).date()
+    server.fill(name, "4", at=datetime.combine(today + timedelta(1), time(1, 30)))  # half past eight in New York
+    server.fill(name, "6", at=datetime.combine(today + timedelta(1), time(15)))
+    desk.sync(broker)
+    days = [row["date"] for row in desk.committed["fills"]]
+    assert days == [today, today + timedelta(1)]
+
+
+def test_a_trade_that_the_ledger_cannot_record_is_a_problem(server: AlpacaServer, broker: Alpaca) -> None:
+    desk = Desk()
+    name = desk.plan("AAA", "10")
+    desk.send(broker)
+    server.trade_by_hand("CCC", "sell", "3")
+    server.fill(name, "12")
+    desk.sync(broker)
+    by_hand, too_big = desk.problems
+    assert by_hand.startswith("sell 3 CCC at 100")
+    assert by_hand.endswith("a trade of no order of ours.")
+    assert "of AAA has 12 shares, and only 10 are left of its order" in too_big
+    assert desk.ledger.books["main"].positions() == {}
+    differences = compare(desk.ledger, "main", broker.account(), SETTINGS)
+    assert differences[1:] == ["shares of AAA: 0 in the ledger, 12 at the broker",
+                               "shares of CCC: 0 in the ledger, -3 at the broker"]  # fmt: skip
+
+
 def test_nobody_answers() -> None:
     nowhere = Alpaca("key", "secret", url="http://127.0.0.1:9", live=False, timeout=1.0)
     with pytest.raises(UnreachableError, match="no answer"):
@@ -169,7 +214,7 @@ def test_rejects_in_a_row_stop_trading(server: AlpacaServer, broker: Alpaca) -> 
         desk.plan("BAD", "1")
 
     def halted() -> str | None:
-        return None if desk.ledger.halt_row is None else "halted"
+        return None if not desk.ledger.halts else "halted"
 
     desk.send(broker, halted)
     states = [order.state for order in desk.ledger.orders.values()]
@@ -181,16 +226,16 @@ def test_rejects_in_a_row_stop_trading(server: AlpacaServer, broker: Alpaca) -> 
 def test_a_difference_is_found_and_accepted(server: AlpacaServer, broker: Alpaca) -> None:
     desk = Desk()
     server.positions = {"AAA": 3.0}
-    assert compare(desk.ledger, "main", broker.account(), SETTINGS) == 2
+    assert len(compare(desk.ledger, "main", broker.account(), SETTINGS)) == 2
     assert {row["ticker"] for row in desk.ledger.differences("main")} == {None, "AAA"}
-    assert desk.ledger.halt_row is not None
+    assert desk.ledger.halts
     quotes = {"AAA": Quote(D(50), DAY, "USD", D(1))}
     assert accept_differences(desk.ledger, "main", day=DAY, quotes=quotes, reason="moved", person="me") == 2
     assert desk.ledger.differences("main") == []
-    assert desk.ledger.halt_row is None
+    assert not desk.ledger.halts
     assert desk.ledger.books["main"].cash == 100_000
     assert desk.ledger.books["main"].shares("AAA") == 3
-    assert compare(desk.ledger, "main", broker.account(), SETTINGS) == 0
+    assert len(compare(desk.ledger, "main", broker.account(), SETTINGS)) == 0
 
 
 def test_orders_are_cancelled(server: AlpacaServer, broker: Alpaca) -> None:
@@ -253,7 +298,9 @@ def check_faults(seed: int) -> None:
             else:
                 words = {"accepted": "accepted", "partially_filled": "partly_filled", "filled": "filled"}
                 assert (order.state.value, float(order.filled)) == (words[told["status"]], float(told["filled_qty"]))
-        assert compare(desk.ledger, "main", broker.account(), SETTINGS) <= 1  # cash alone, of which it knows nothing
+        assert (
+            len(compare(desk.ledger, "main", broker.account(), SETTINGS)) <= 1
+        )  # cash alone, of which it knows nothing
     finally:
         server.close()
         broker.close()

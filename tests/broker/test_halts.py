@@ -18,6 +18,7 @@ from desk import SETTINGS, Desk
 from pm.broker.base import BrokerOrder, OrderRequest, RefusedError, UnreachableError
 from pm.broker.halts import HALT_FILE, clock_cause, file_says_halt, rejects_cause, stale_cause
 from pm.broker.sending import send_orders
+from pm.lake.location import LakeLocation
 from pm.pipeline.trading import is_halted
 from pm.tables.vocabulary import HaltCause, OrderState
 
@@ -53,6 +54,7 @@ class Recorder:
     """A broker that answers in several ways, and says which orders reached it after a look that came after a halt."""
 
     name = "recorder"
+    remembers: timedelta | None = None
 
     def __init__(self, moments: Moments, generator: random.Random) -> None:
         self._moments, self._generator = moments, generator
@@ -93,7 +95,9 @@ def run_schedule(seed: int, folder: Path, other: subprocess.Popen[str]) -> tuple
     ]
     moments = Moments(generator.randrange(5 * count + 1), generator.choice(ways))  # type: ignore[arg-type]
     recorder = Recorder(moments, generator)
-    context: Any = SimpleNamespace(workspace=SimpleNamespace(root=folder))
+    context: Any = SimpleNamespace(
+        workspace=SimpleNamespace(root=folder), lake=SimpleNamespace(location=LakeLocation(folder))
+    )
 
     def halted() -> str | None:
         moments.pass_by()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,10 @@ from tws_server import Fault, TwsServer
 
 from pm.broker.base import BadAnswerError, OrderRequest, RefusedError, UnreachableError
 from pm.broker.ib import InteractiveBrokers
+from pm.broker.planning import pending_shares
 from pm.broker.reconcile import compare
-from pm.broker.sending import cancel_orders, request_of, send_orders
+from pm.broker.sending import cancel_orders, request_of, send_orders, settle_forgotten
+from pm.clock import utc_now
 from pm.errors import BrokerError, PmError
 from pm.tables.vocabulary import OrderState
 
@@ -157,17 +159,32 @@ def test_an_order_that_never_arrived_is_not_sent_again(
     assert server.received == []
 
 
-def test_an_accepted_order_that_the_broker_forgot_has_ended(
-    server: TwsServer, broker: InteractiveBrokers, desk: Desk
+@pytest.mark.parametrize("was_accepted", [True, False])
+def test_an_order_that_the_broker_can_have_forgotten_is_unknown_until_positions_are_compared(
+    server: TwsServer, broker: InteractiveBrokers, desk: Desk, *, was_accepted: bool
 ) -> None:
-    """The gateway lists what ended today only: an order for yesterday's session that was not filled is not there."""
+    """The gateway lists what ended today only: an order for yesterday's session can have been filled."""
     name = desk.plan("AAA", "10")
-    desk.send(broker)
-    server.order(name).status, server.remembers = "Cancelled", False
-    sync(desk, server, later=timedelta(hours=2))
-    assert desk.state(name) == "accepted"
+    if was_accepted:
+        desk.send(broker)
+    else:
+        steps = send_orders(desk.ledger, broker, "main", halted=lambda: None, settings=SETTINGS)
+        next(steps)
+        desk.commit()
+        desk.restart()
+        broker.submit(request_of(desk.ledger.orders[name]))
+    server.fill(name, "10")
+    server.remembers = False
     sync(desk, server, later=timedelta(days=2))
+    assert desk.state(name) == "unknown"
+    assert pending_shares(desk.ledger.open_orders("main"))["AAA"].buying == 10
+    other = connected(server)
+    assert settle_forgotten(desk.ledger, other, "main", now=utc_now() + timedelta(days=2)) == 1
+    assert len(compare(desk.ledger, "main", other.account(), SETTINGS)) == 2  # shares and cash
+    other.close()
+    desk.commit()
     assert desk.state(name) == "expired"
+    assert desk.ledger.differences("main")
 
 
 def test_an_order_that_the_broker_has_is_not_placed_again(
@@ -241,11 +258,36 @@ def test_a_fill_that_is_corrected_is_recorded_once(server: TwsServer, broker: In
     assert desk.ledger.books["main"].shares("AAA") == 10
 
 
+@pytest.mark.parametrize("ticker", ["BRK-B", "BRK.B"])
+def test_a_class_of_shares_is_spelled_as_the_broker_does_and_understood(
+    server: TwsServer, broker: InteractiveBrokers, desk: Desk, ticker: str
+) -> None:
+    name = desk.plan(ticker, "10")
+    desk.send(broker)
+    assert server.order(name).fields["symbol"] == "BRK B"
+    server.fill(name, "10")
+    sync(desk, server)
+    assert desk.ledger.books["main"].positions() == {ticker: 10}
+    assert desk.problems == []
+    differences = compare(desk.ledger, "main", broker.account(), SETTINGS)
+    assert all(text.startswith("cash") for text in differences)
+
+
+def test_the_day_of_a_trade_is_that_of_its_exchange(server: TwsServer, broker: InteractiveBrokers, desk: Desk) -> None:
+    name = desk.plan("AAA", "10")
+    desk.send(broker)
+    today = datetime.now(UTC).date()
+    server.fill(name, "4", at=datetime.combine(today + timedelta(1), time(1, 30)))  # half past eight in New York
+    server.fill(name, "6", at=datetime.combine(today + timedelta(1), time(15)))
+    sync(desk, server)
+    assert [row["date"] for row in desk.committed["fills"]] == [today, today + timedelta(1)]
+
+
 def test_positions_of_all_kinds_are_compared(server: TwsServer, broker: InteractiveBrokers, desk: Desk) -> None:
     server.other_positions = {"AAA": ("STK", 3.0), "AAA 240119C": ("OPT", 1.0), "GONE": ("STK", 0.0)}
     told = broker.account()
     assert told.positions == {"AAA": D(3), "AAA 240119C (OPT)": D(1)}
-    assert compare(desk.ledger, "main", told, SETTINGS) == 3
+    assert len(compare(desk.ledger, "main", told, SETTINGS)) == 3
     assert {row["ticker"] for row in desk.ledger.differences("main")} == {None, "AAA", "AAA 240119C (OPT)"}
 
 
@@ -333,7 +375,7 @@ def check_end(desk: Desk, server: TwsServer, names: list[str]) -> None:
         state = "partly_filled" if told.is_open and told.filled else words[told.status]
         assert (order.state.value, float(order.filled)) == (state, told.filled)
     broker = connected(server)
-    assert compare(desk.ledger, "main", broker.account(), SETTINGS) <= 1  # cash alone, of which it knows nothing
+    assert len(compare(desk.ledger, "main", broker.account(), SETTINGS)) <= 1  # cash alone, of which it knows nothing
     broker.close()
 
 

@@ -11,14 +11,16 @@ import polars as pl
 import pytest
 
 from pm.audit.chain import verify_chain
-from pm.broker.positions_file import HeldPosition
+from pm.broker.positions_file import HeldPosition, PositionsFile
+from pm.errors import HaltedError, InputError
 from pm.lake.schema import read_views
 from pm.pipeline import Request, add_actions, import_bars, open_lake, trade
 from pm.pipeline.replay_order import replay_order
 from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import check, land, ledger, orders
-from pm.pipeline.stages.account import NewAccount, halting, importing_positions, opening, resuming
+from pm.pipeline.stages.account import NewAccount, depositing, halting, importing_positions, opening, resuming
+from pm.pipeline.stages.trade import accepting, reconciling_file
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.resources import sql_dir
@@ -232,6 +234,57 @@ def test_positions_of_a_file_are_taken_over_once_whatever_its_name_is(tmp_path: 
     assert desk.notes[-1] == "all of copy of positions.csv was known already"
     (position,) = desk.ask("FROM positions")
     assert (position["ticker"], position["quantity"], position["cost"]) == ("AAA", 5, 250)
+
+
+def test_a_newer_file_of_positions_is_compared_and_not_added(tmp_path: Path) -> None:
+    desk = opened(tmp_path, 2, cash="0", broker=BrokerName.TICKET)
+    first = [HeldPosition("aaa", D(5), D(250), "USD", None), HeldPosition(None, D(-100), None, "USD", None)]
+    desk.do(importing_positions(None, first, day=None, where="first.csv"))
+    assert desk.notes[-1] == "1 position and -100.00 USD of cash of first.csv taken over"
+    (position,) = desk.ask("FROM positions")
+    assert (position["ticker"], position["quantity"]) == ("AAA", 5)
+    newer = [HeldPosition("AAA", D(7), D(350), "USD", None)]
+    with pytest.raises(InputError, match="holds AAA already: 5 shares"):
+        desk.do(importing_positions(None, newer, day=None, where="newer.csv"))
+    with pytest.raises(HaltedError, match="shares of AAA: 5 in the ledger, 7 at the broker"):
+        desk.do(reconciling_file(None, PositionsFile(tuple(newer)), where="newer.csv"))
+    assert "1 difference; the file does not tell cash" in desk.notes
+    assert [row["detail"] for row in desk.ask("FROM broker_differences")] == [
+        "shares of AAA: 5 in the ledger, 7 at the broker"
+    ]
+    desk.do(accepting(None, reason="bought by phone", person="me"))
+    desk.do(reconciling_file(None, PositionsFile((*newer, first[1])), where="newer.csv"))
+    assert desk.notes[-1] == "the ledger and newer.csv agree"
+    desk.do(importing_positions(None, newer, day=None, where="other.csv", add=True))
+    (position,) = desk.ask("FROM positions")
+    assert position["quantity"] == 14
+
+
+def test_what_cannot_be_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    desk = opened(tmp_path, 1)
+    before = desk.rows()
+    held = HeldPosition("AAA", D(7), None, None, None)
+    for stage, message in (
+        (reconciling_file(None, PositionsFile((held,)), where="x.csv"), "is a paper account"),
+        (resuming("why not", "me"), "not halted"),
+        *(
+            (depositing(None, D(amount), currency=None, day=day, detail=""), message)
+            for amount, day, message in (
+                ("1", date(2999, 1, 1), "after today"),
+                ("1", date(202, 1, 1), "before 1900"),
+                ("0.00001", None, "more than four decimals"),
+                ("-1e6", None, "does not have so much cash"),
+            )
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            desk.do(stage)
+    assert desk.rows() == before
+    # Of an account in debt a payment is taken that does not end it.
+    desk.do(importing_positions(None, [HeldPosition(None, D(-100_500), None, None, None)], day=None, where="x.csv"))
+    desk.do(depositing(None, D(100), currency=None, day=None, detail=""))
+    (account,) = desk.ask("FROM latest_accounts")
+    assert account["cash"] == -400
 
 
 def test_a_halt_stops_the_plan_until_a_person_resumes(tmp_path: Path) -> None:

@@ -2,18 +2,14 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pm.broker.planning import OrderSizes, Plan, Quote, Target, plan_orders
-from pm.broker.positions_file import read_positions
-from pm.broker.ticket import read_fills
-from pm.errors import InputError
+from pm.broker.planning import OrderSizes, Pending, Plan, Quote, Target, plan_orders
 from pm.settings import load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 D = Decimal
 DAY = date(2024, 1, 5)
@@ -75,57 +71,45 @@ def test_a_small_difference_is_left_alone_but_a_position_can_be_closed() -> None
 
 
 def test_open_orders_count() -> None:
-    assert plan([Target("AAA", 0.5, None)], pending={"AAA": D(100)}).orders == []
+    assert plan([Target("AAA", 0.5, None)], pending={"AAA": Pending(buying=D(100))}).orders == []
+    made = plan([Target("AAA", 0.0, None)], {"AAA": D(100)}, pending={"AAA": Pending(selling=D(40))})
+    assert sides(made) == [("sell", "AAA", D(60))]
+
+
+@given(
+    held=st.integers(0, 200),
+    goal=st.integers(0, 200),
+    buying=st.integers(0, 200),
+    selling=st.integers(0, 200),
+)
+def test_no_more_is_sold_than_is_held_and_not_being_sold(held: int, goal: int, buying: int, selling: int) -> None:
+    """An open purchase may still be cancelled or refused: its shares cannot be sold before they are there."""
+    pending = {"AAA": Pending(D(buying), D(selling))}
+    made = plan([Target("AAA", 0.1, float(goal))], {"AAA": D(held)}, pending=pending, cash=D(10**6))
+    sold = sum((order.quantity for order in made.orders if order.side == "sell"), D(0))
+    assert sold <= max(held - selling, 0)
+    bought = sum((order.quantity for order in made.orders if order.side == "buy"), D(0))
+    assert not (bought and selling)
+    assert not (sold and buying)
+
+
+def test_an_open_order_that_goes_the_other_way_must_end_first() -> None:
+    buying, selling = Pending(buying=D(300)), Pending(selling=D(290))
+    for held, pending, words in (({}, buying, "buys 300"), ({"AAA": D(300)}, selling, "sells 290")):
+        made = plan([Target("AAA", 0.5, None)], held, pending={"AAA": pending})
+        assert made.orders == []
+        assert f"An open order {words} shares" in made.left_out["AAA"]
+
+
+def test_cash_for_open_orders_is_not_spent_again() -> None:
+    targets = [Target("AAA", 0.5, None), Target("BBB", 0.9, None)]
+    (order,) = plan(targets, pending={"AAA": Pending(buying=D(100))}).orders
+    assert order.ticker == "BBB"
+    assert D(4_900) < order.quantity * order.quote.price <= D(5_000)
 
 
 def test_a_bracket_is_a_pair() -> None:
-    settings = SETTINGS.model_copy(update={"brackets": True})
-    made = plan([Target("AAA", 0.5, 100.0, stop=45.0, profit=60.0)], {"AAA": D(100)}, settings=settings)
+    made = plan([Target("AAA", 0.5, 100.0, stop=45.0, profit=60.0)], {"AAA": D(100)})
     assert [(order.order_type.value, order.pair) for order in made.orders] == [
         ("stop", "bracket AAA"), ("limit", "bracket AAA"),
     ]  # fmt: skip
-
-
-def test_a_brokers_file_of_positions(tmp_path: Path) -> None:
-    file = tmp_path / "positions.csv"
-    file.write_text(
-        'Positions for account ...123\n\nSymbol,Quantity,Average Cost,Currency\nAAA,"1,000.5",$12.50,USD\n'
-        "BBB,(20),10,EUR\nCash,2500,,USD\nTotal,,,\n",
-        "utf-8",
-    )
-    found = read_positions(file)
-    assert [(row.ticker, row.shares, row.cost, row.currency) for row in found] == [
-        ("AAA", D("1000.5"), D("12506.25"), "USD"),
-        ("BBB", D(-20), D(-200), "EUR"),
-        (None, D(2500), None, "USD"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("name;x\n", "no header"),
-        ("ticker,shares\nAAA,many\n", "no number"),
-        ("ticker,shares\nAAA,1e12\n", "cannot be"),
-        ("ticker,shares,date\nAAA,1,01/02/03\n", "cannot be read"),
-        ("ticker,shares\n", "no position"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    file = tmp_path / "positions.csv"
-    file.write_text(text, "utf-8")
-    with pytest.raises(InputError, match=message):
-        read_positions(file)
-
-
-def test_a_ticket_that_is_filled_in(tmp_path: Path) -> None:
-    file = tmp_path / "ticket.csv"
-    file.write_text(
-        "order_id,ticker,side,filled_quantity,filled_price,commission,date\npm1,AAA,buy,5,10.5,1,2024-01-05\npm2,B,buy,,,,\n",
-        "utf-8",
-    )
-    (line,) = read_fills(file)
-    assert (line.fill.order_id, line.fill.quantity, line.fill.commission) == ("pm1", D(5), D(1))
-    file.write_text("order_id,filled_quantity,filled_price,date\npm1,5,-1,2024-01-05\n", "utf-8")
-    with pytest.raises(InputError, match="impossible"):
-        read_fills(file)

@@ -173,6 +173,37 @@ def test_another_account_is_refused(desk: Desk) -> None:
     assert sorted(desk.states().values()) == ["planned"] * 4 + ["unknown"]
 
 
+def test_a_trade_that_the_ledger_cannot_record_stops_orders_until_a_person_accepts_it(desk: Desk) -> None:
+    desk.server.faults = [None, None, None, None, Fault("after")]
+    assert desk.run("trade", "send").returncode == 21  # one order accepted, one unknown, three planned
+    (first, *_) = desk.server.received
+    desk.server.fill(first, "7")
+    done = desk.run("trade", "sync")
+    assert done.returncode == 22
+    assert "has 7 shares, and only 5 are left of its order" in done.stdout
+    assert "shares of T0: 0 in the ledger, 7 at the broker" in done.stderr
+    assert desk.run("trade", "send").returncode == 22
+    assert len(desk.server.received) == 2
+    again = desk.run("trade", "reconcile")
+    assert again.returncode == 22
+    assert "shares of T0: 0 in the ledger, 7 at the broker" in again.stderr
+    assert desk.run("trade", "reconcile", "--accept", "--reason", "by hand").returncode == 0
+    assert desk.rows("SELECT quantity FROM positions WHERE ticker = 'T0'") == [{"quantity": 7}]
+    assert desk.run("trade", "sync").returncode == 0
+    assert desk.run("trade", "send").returncode == 0
+    assert len(desk.server.received) == ORDERS
+
+
+def test_an_account_without_a_broker_to_ask_says_what_to_do(tmp_path: Path, pm: Pm) -> None:
+    for name, hint in (("ticket", "pm trade sync --fills FILE"), ("paper", "pm run fills its orders")):
+        assert pm(tmp_path, "account", "open", "--name", name, "--broker", name).returncode == 0
+        for word in ("sync", "reconcile"):
+            done = pm(tmp_path, "trade", word, "--account", name)
+            assert done.returncode == 5
+            assert f"Account {name} has no broker that can be asked" in done.stderr
+            assert hint in " ".join(done.stderr.split())
+
+
 def kill_and_check(desk: Desk, seed: int) -> int:
     """Kill a command that sends orders around one of its requests; return the number of orders that the broker had."""
     generator = random.Random(seed)  # noqa: S311 - moments, not secrets

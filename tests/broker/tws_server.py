@@ -175,13 +175,14 @@ class TwsServer:
         (found,) = [order for order in self.orders if order.ref == ref]
         return found
 
-    def fill(self, ref: str, shares: str, price: str = "100") -> None:
-        """Trade a part of an order, and tell it on all connections."""
+    def fill(self, ref: str, shares: str, price: str = "100", *, at: datetime | None = None) -> None:
+        """Trade a part of an order, now or at a time in UTC, and tell it on all connections."""
         with self._lock:
             order = self.order(ref)
             order.filled += float(shares)
-            name, at = f"0000.{len(self.executions):06d}.01", datetime.now(UTC).strftime("%Y%m%d %H:%M:%S UTC")
-            execution = _Execution(order, name, shares, price, order.filled, at)
+            name, when = f"0000.{len(self.executions):06d}.01", at or datetime.now(UTC)
+            told_at = when.strftime("%Y%m%d %H:%M:%S UTC")
+            execution = _Execution(order, name, shares, price, order.filled, told_at)
             self.executions.append(execution)
             order.status = "Filled" if order.filled >= order.quantity else order.status
             for connection in self.connections:

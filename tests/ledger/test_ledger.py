@@ -5,15 +5,21 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import duckdb
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pm.errors import InputError
 from pm.ledger.currencies import Rates
 from pm.ledger.journal import START, Journal, row_hash
+from pm.ledger.ledger import Ledger
 from pm.ledger.money import decimal_of, money, ratio_of
 from pm.ledger.orders import may_follow, order_id, orders_now
+from pm.resources import sql_dir
 from pm.tables.ledger import HALTS, ORDERS
-from pm.tables.vocabulary import OrderState
+from pm.tables.vocabulary import HaltCause, OrderState
 
 D = Decimal
 
@@ -116,3 +122,30 @@ def test_rates_of_exchange() -> None:
     assert rates.rate("GBp", date(2024, 1, 3)) == D("0.0125")
     with pytest.raises(InputError, match="no rate of EUR in USD up to 2024-01-01"):
         rates.rate("EUR", date(2024, 1, 1))
+
+
+_CAUSES = st.tuples(st.sampled_from(HaltCause), st.sampled_from([None, "main", "other"]))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.booleans(), _CAUSES), max_size=12))
+def test_the_halts_in_force_are_those_that_nobody_ended(steps: list[tuple[bool, tuple[HaltCause, str | None]]]) -> None:
+    """Against a set of what is in force, and the view that people read."""
+    made = Ledger({}, "run")
+    expected: set[tuple[str, str | None]] = set()
+    for ends, (cause, account) in steps:
+        if ends:
+            ended = expected if cause == HaltCause.HAND else expected & {(cause, account)}
+            assert made.resume("done", person="A", cause=cause, account=account) == bool(ended)
+            expected = expected - ended
+        else:
+            assert made.halt(cause, "why", account=account) == ((cause, account) not in expected)
+            expected = expected | {(cause, account)}
+    assert len(made.halts) == len(expected)
+    assert {(row["cause"], row["account"]) for row in made.halts} == expected
+    halts = pl.DataFrame(made.rows[HALTS.qualified], schema=HALTS.polars_schema)
+    with duckdb.connect() as connection:
+        connection.register("halts", halts)
+        view = (sql_dir() / "79_active_halts.sql").read_text(encoding="utf-8")
+        told = connection.execute(f"SELECT cause, account FROM ({view.rstrip().rstrip(';')})").fetchall()
+    assert set(told) == expected

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import sys
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pm.broker.positions_file import HeldPosition
+from pm.pipeline import open_lake, trade
 from pm.pipeline.due import due_after_failure
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.stages.account import NewAccount, closing, importing_positions, opening
+from pm.pipeline.stages.trade import cancelling
+from pm.pipeline.trading import new_rows, read_ledger
+from pm.pipeline.writes import Result
 from pm.sources.listings import Listing
-from pm.tables.vocabulary import FailureReason
+from pm.tables.ledger import CHAINED_TABLES
+from pm.tables.vocabulary import BrokerName, FailureReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,3 +252,51 @@ def test_a_ticker_is_delisted_by_its_own_vendor_and_asked_at_once_by_name_or_wit
     house.refresh(evening(FRIDAY) + timedelta(minutes=2))
     assert [one.symbol for one in house.yahoo.asked] == ["NEW"]
     assert ask(house.folder, status).item() == "active"  # its nights are counted from the start
+
+
+def _with_account(house: House, *stages: Any) -> None:  # noqa: ANN401 - a Stage
+    settings = house._settings()
+    with open_lake(house._workspace, settings) as lake:
+        for stage in stages:
+            trade(lake, house._workspace, settings, lambda _: None, stage=stage)
+
+
+def _ordering(ticker: str) -> Stage:
+    """Return a stage that plans an order."""
+
+    def plan(context: Context) -> Result:
+        ledger = read_ledger(context)
+        ledger.plan(
+            {
+                "order_id": f"pm{ticker}", "account": "main", "ticker": ticker, "side": "buy", "quantity": Decimal(1),
+                "order_type": "market", "time_in_force": "day", "currency": "USD", "purpose": "rebalance", "number": 1,
+                "held": Decimal(0), "cutoff": MONDAY, "snapshot_id": 1,
+            }
+        )  # fmt: skip
+        return Result(new_rows(ledger), "planned")
+
+    return Stage("orders", plan, writes=CHAINED_TABLES, depends=lambda _: None)
+
+
+def test_what_an_account_holds_or_has_ordered_is_asked_for_until_it_is_closed(house: House, ask: Read) -> None:
+    house.begin("HELD", "SOLD", "WANTED", "OTHER")
+    new = NewAccount("main", BrokerName.PAPER, None, "USD", Decimal(0), "fifo", fractional=True, live=False, day=MONDAY)
+    held = [HeldPosition(ticker, Decimal(10), None, None, None) for ticker in ("HELD", "SOLD")]
+    position = importing_positions("main", held, day=MONDAY, where="test")
+    _with_account(house, opening(new), position, _ordering("WANTED"))
+    for ticker in ("HELD", "SOLD", "WANTED", "OTHER"):
+        house.remove(ticker)
+    tuesday, wednesday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+    house.refresh(evening(tuesday))
+    assert {(one.ticker, one.start) for one in house.yahoo.asked} == {
+        (ticker, date(2024, 1, 1)) for ticker in ("HELD", "SOLD", "WANTED")
+    }
+    told = "HELD, SOLD, WANTED: asked for though not on the watch list, since an account holds or has ordered it"
+    assert told in house.notices
+    assert last_dates(house, ask) == {"HELD": tuesday, "SOLD": tuesday, "WANTED": tuesday, "OTHER": MONDAY}
+    assert ask(house.folder, "FROM universe").is_empty()
+    _with_account(house, closing("main", "SOLD", None), cancelling("main", ["pmWANTED"]))
+    house.yahoo.failures = house.tiingo.failures = {"HELD": FailureReason.UNREACHABLE}
+    house.refresh(evening(wednesday))
+    assert {one.ticker for one in house.yahoo.asked} == {"HELD"}
+    assert house.failed == ["HELD"]

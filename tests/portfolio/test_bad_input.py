@@ -11,9 +11,10 @@ import pytest
 
 from pm.portfolio.allocators import allocator
 from pm.portfolio.held import Held
+from pm.portfolio.market import Market
 from pm.portfolio.problem import Constraints, Problem
 from pm.portfolio.projection import UnsolvedError, nearest
-from pm.portfolio.propose import Acted, Market, propose
+from pm.portfolio.propose import Acted, propose
 from pm.risk.scenarios import Scenarios
 from pm.settings import GroupSettings, PortfolioSettings, load_settings
 

@@ -16,6 +16,7 @@ from pm.portfolio.bands import banded
 from pm.portfolio.currencies import in_base_currency, is_rate, rate_of
 from pm.portfolio.feasibility import InfeasibleError, relaxed
 from pm.portfolio.held import drifted_weights, held_of_accounts
+from pm.portfolio.holdable import holdable_of
 from pm.portfolio.problem import Constraints, Group, Problem
 from pm.portfolio.projection import UnsolvedError, cleaned, nearest
 from pm.portfolio.shares import whole_shares
@@ -158,6 +159,21 @@ def test_shares_are_multiples_of_the_lot_near_their_weight_and_cost_no_more_than
     assert spent <= sum(weights.values()) * equity * (1 + 1e-9) + 1e-6
 
 
+def test_no_additional_lot_makes_a_position_larger_than_the_largest_weight() -> None:
+    weights, prices = dict.fromkeys("ABCD", 0.25), dict.fromkeys("ABCD", 14_000.0)
+    assert sum(whole_shares(weights, prices, equity=1e5, lot=Decimal(1)).values()) == 7
+    bounded = whole_shares(weights, prices, equity=1e5, lot=Decimal(1), largest=0.25)
+    assert bounded == dict.fromkeys("ABCD", Decimal(1))
+
+
+def test_the_currency_of_a_ticker_is_that_of_the_watch_list_or_else_of_the_ledger() -> None:
+    tickers = ("AAA", "USDVND=X", "VCB")
+    found = holdable_of({"VCB": "VND"}, tickers, "USD")
+    assert found.tickers == ("AAA", "VCB")
+    assert found.rates == {"VCB": (("USDVND=X", True),)}
+    assert holdable_of({}, tickers, "USD").exclusions[0][0] == "USDVND=X"
+
+
 def test_a_short_position_is_rounded_towards_nothing() -> None:
     assert whole_shares({"A": -0.1}, {"A": 30.0}, equity=1000, lot=Decimal(1)) == {"A": Decimal(-3)}
 
@@ -175,9 +191,8 @@ def test_rates_are_found_by_how_they_are_spelt() -> None:
     assert rate_of("EUR", "USD", {"EURUSD=X"}) == (("EURUSD=X", False),)
     assert rate_of("JPY", "USD", {"USDJPY"}) == (("USDJPY", True),)
     assert rate_of("CHF", "USD", {"EURUSD=X"}) is None
-    assert is_rate("EURUSD=X", {"EUR", "USD"})
-    assert not is_rate("GOOGLE", {"EUR", "USD"})
-    assert not is_rate("EURUSD=X", {"CHF", "USD"})
+    assert all(is_rate(ticker) for ticker in ("EURUSD=X", "USDVND=X", "USDJPY"))
+    assert not any(is_rate(ticker) for ticker in ("GOOGLE", "BTCUSD", "XAUUSD=X", "USDUSD", "EUR=X"))
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.2), st.floats(0.2, 3)), min_size=1, max_size=5))
@@ -200,6 +215,7 @@ def test_an_account_whose_value_is_not_known_says_why() -> None:
         {
             "account": ["broke", "fine", "unknown", "unknown"],
             "ticker": ["A", "A", "A", "GONE"],
+            "currency": "USD",
             "quantity": [Decimal(10)] * 4,
             "base_value": [Decimal(900), Decimal(900), Decimal(900), None],
         }

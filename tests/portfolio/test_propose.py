@@ -12,8 +12,9 @@ import pytest
 
 from pm.portfolio.edges import edge_views
 from pm.portfolio.held import Held
+from pm.portfolio.market import Market
 from pm.portfolio.problem import Views
-from pm.portfolio.propose import Acted, Market, propose
+from pm.portfolio.propose import Acted, propose
 from pm.settings import GroupSettings, load_settings
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 
@@ -212,6 +213,22 @@ def test_limits_of_risk_have_the_last_word(market: Market) -> None:
         assert used(kept)["status"] == "kept"
         assert {t: w for t, w in weights(kept).items() if w} == {"AAPL": 0.1}
         assert blocking.blocked is None or used(kept)["detail"] == "the drawdown is 31%"
+
+
+def test_shares_are_rounded_up_only_within_the_limits_of_risk(market: Market) -> None:
+    market = replace(market, prices=dict.fromkeys(market.scenarios.tickers, 1_500.0))
+    seen: list[float] = []
+
+    def keeps(tickers: tuple[str, ...], target: FloatArray) -> bool:
+        seen.append(float(target.sum()))
+        assert tickers == market.scenarios.tickers
+        return False
+
+    free = weights(propose(market, NOTHING, settings(), cost=0.0), "shares")
+    bounded = propose(market, NOTHING, settings(), cost=0.0, keeps=keeps)
+    assert seen == [pytest.approx(sum(free.values()) * 1_500 / 100_000)]
+    assert weights(bounded, "shares") == {t: w * 100_000 // 1_500 for t, w in weights(bounded).items()}
+    assert weights(bounded, "shares") != free
 
 
 def test_no_ticker_and_one_ticker(shares: Scenarios) -> None:

@@ -136,6 +136,45 @@ def _spoken(data: dict[str, Any]) -> dict[str, pl.DataFrame]:
     return {name: frame.with_columns(stamps) for name, frame in named.items()}
 
 
+def _holdings() -> dict[str, pl.DataFrame]:
+    """Return an account that holds IBM, is to sell some of it and to buy MSFT, and what it can lose."""
+    day, risk = {"price_date": AS_OF, "account": "main"}, {"method": "joint", "origin_date": AS_OF, "seed": 1}
+    positions = [
+        day | {"ticker": "IBM", "quantity": 120.5, "price": 202.91, "base_value": 24450.66, "base_gain": -12.5}
+    ]
+    order = {"account": "main", "filled": 0.0, "order_type": "market", "purpose": "rebalance", "state": "planned"}
+    targets = [
+        {"ticker": "IBM", "weight": 0.10, "previous_weight": 0.245, "shares": 49.0, "reason": "traded"},
+        {"ticker": "MSFT", "weight": 0.30, "previous_weight": 0.0, "shares": 1079.0, "reason": "traded"},
+        {"ticker": "FB", "weight": 0.0, "previous_weight": 0.0, "shares": 0.0, "reason": "not_allocated"},
+    ]
+    losses = [("main", 1, 0.99, 0.0311), ("main proposed", 20, 0.975, 0.0789)]
+    limit = {"portfolio": "main proposed", "limit_name": "max_weight", "subject": "MSFT", "value": 0.41, "bound": 0.3}
+    account = {"account": "main", "broker": "paper", "currency": "USD", "cash": 75_549.34, "equity": 100_000.0}
+    return {
+        "accounts": pl.DataFrame([account | {"date": AS_OF}]),
+        "positions": pl.DataFrame(positions).with_columns(pl.col("quantity").cast(pl.Decimal(18, 9))),
+        "orders": pl.DataFrame([order | {"ticker": "IBM", "side": "sell", "quantity": 71.5}]),
+        "targets": _conform(
+            "targets", [{"portfolio": "main", "core_weight": 0.2, "tilt": 0.0} | row for row in targets]
+        ),
+        "risk": _conform(
+            "portfolio_risk",
+            [
+                risk
+                | {"portfolio": name, "horizon": horizon, "level": level, "var": loss, "es": loss * 1.3}
+                | {"se_var": loss / 30, "se_es": loss / 20, "scenarios": 20_000}
+                for name, horizon, level, loss in losses
+            ],
+        ),
+        "limit_events": _conform(
+            "limit_events",
+            [limit | {"action": "scale", "value_after": 0.3, "detail": "The weights were made smaller."}],
+        ),
+        "heads": pl.DataFrame([{"rows": 41, "head": "ab" * 32}]),
+    }
+
+
 def build(tickers: dict[str, str] | None = None) -> ReportData:
     """Return the data of a report. `tickers` maps tickers to other names, such as ones that contain markup."""
     prices = _prices()
@@ -211,6 +250,7 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
             ],
         ),
     }
+    data |= _holdings()
     if tickers:
         data = {
             name: frame.with_columns(pl.col("ticker").replace(tickers)) if "ticker" in frame.columns else frame

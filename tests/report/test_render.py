@@ -147,6 +147,29 @@ def test_example_queries_name_the_runs_and_the_snapshot_of_the_signal(
     assert "from bars at (version => 5) where ticker = 'IBM'" in text
 
 
+def test_the_page_shows_what_is_held_aimed_at_ordered_and_at_risk(page: Page, report_data: ReportData) -> None:
+    text = page.text()
+    for shown in (
+        "main (paper): worth 100,000.00 USD on 2013-03-01, of which 75,549.34 in cash.",
+        "IBM main 120.5 202.91 2013-03-01 24,450.66 −12.50",
+        "MSFT main 0.0% 30.0% 1,079 traded",
+        "IBM main sell 71.5 0 market rebalance planned",
+        "main 1 99.0% 3.11% ± 0.10% 4.04% ± 0.16%",
+        "main proposed 20 97.5% 7.89% ± 0.26% 10.26% ± 0.39%",
+        "main proposed max weight MSFT 0.41 0.3 scale The weights were made smaller.",
+        f"chain after 41 rows: {report_data.heads['head'][0]}",
+    ):
+        assert shown in text
+    assert "FB main" not in text  # neither held nor aimed at
+
+
+def test_an_account_that_cannot_be_valued_says_so(report_data: ReportData, settings: ReportSettings) -> None:
+    unknown = report_data.accounts.with_columns(equity=pl.lit(None, pl.Float64))
+    text = Page(render_report(replace(report_data, accounts=unknown), settings=settings)).text()
+    assert "worth – USD on 2013-03-01" in text
+    assert "Its value is not known, since a position has no close or no rate." in text
+
+
 @pytest.mark.parametrize("name", FRAMES)
 def test_any_frame_may_be_empty(report_data: ReportData, settings: ReportSettings, name: str) -> None:
     page = Page(render_report(emptied(report_data, name), settings=settings))
@@ -161,6 +184,8 @@ def test_an_empty_report_says_what_is_missing(report_data: ReportData, settings:
     for sentence in (
         "No ticker has a signal.",
         "There are no signals.",
+        "There is no account, so that targets and risk are those of a model portfolio.",
+        "There are no targets.",
         "There are no weights.",
         "No rows landed in this run.",
         "None: every stage computed every ticker in full.",

@@ -93,6 +93,18 @@ def test_blocking_and_halting_keep_the_previous_weights(action: str, halted: boo
     assert "nothing is traded" in found.events[-1].detail
 
 
+def test_blocking_does_not_stop_a_portfolio_from_coming_down() -> None:
+    above = replace(STATE, previous=np.array([0.9, 0.4, 0.4, -0.2]))
+    found = limited(above, gross=(1.0, "block"))
+    assert not found.blocked
+    assert found.weights.tolist() == STATE.weights.tolist()
+    (event,) = found.events
+    assert (event.action, round(event.value, 9)) == (LimitAction.WARN, 1.4)
+    assert "it comes down from 1.9" in event.detail
+    assert limited(above, gross=(1.0, "halt")).halted
+    assert limited(replace(STATE, previous=np.zeros(4)), gross=(1.0, "block")).blocked
+
+
 def test_a_limit_that_only_warns_says_so_and_changes_nothing() -> None:
     found = limited(gross=(1.0, "warn"))
     assert found.weights.tolist() == STATE.weights.tolist()

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pm.errors import InputError, UnknownTickerError
+from pm.clock import utc_today
+from pm.errors import InputError, UnknownTickerError, did_you_mean
 from pm.ledger.book import event_id
+from pm.ledger.money import money
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.trading import ledger_day, new_rows, prices_of, rates_of, read_ledger
+from pm.pipeline.trading import halt_sign, ledger_day, new_rows, prices_of, rates_of, read_ledger
 from pm.pipeline.writes import Result
-from pm.plural import plural
+from pm.plural import first_of, plural
+from pm.portfolio.held import MODEL
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.quality import BARS
+from pm.tables.risk import proposed
 from pm.tables.sources import UNIVERSE
 from pm.tables.vocabulary import BrokerName, CashKind, HaltCause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import date
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from pm.broker.positions_file import HeldPosition
+    from pm.ledger.book import Book
 
 __all__ = [
     "NewAccount",
@@ -33,6 +38,12 @@ __all__ = [
     "opening",
     "resuming",
 ]
+
+
+_EARLIEST = date(1900, 1, 1)
+"""First day that an event of an account can have."""
+_ZONES = timedelta(days=1)
+"""Time by which it can be tomorrow already where the user is, when it is today in UTC."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +75,17 @@ def depositing(account: str | None, amount: Decimal, *, currency: str | None, da
     return _stage(partial(_deposit, account=account, amount=amount, currency=currency, day=day, detail=detail))
 
 
-def importing_positions(account: str | None, held: Sequence[HeldPosition], *, day: date | None, where: str) -> Stage:
-    """Return the stage that takes over the positions and the cash that an account has already."""
-    return _stage(partial(_take_over, account=account, held=tuple(held), day=day, where=where))
+def importing_positions(
+    account: str | None, held: Sequence[HeldPosition], *, day: date | None, where: str, add: bool = False
+) -> Stage:
+    """Return the stage that takes over the positions and the cash that an account has already.
+
+    Parameters
+    ----------
+    add
+        Whether shares of tickers that the ledger has already are added to those; else they are refused.
+    """
+    return _stage(partial(_take_over, account=account, held=tuple(held), day=day, where=where, add=add))
 
 
 def closing(account: str | None, ticker: str, price: Decimal | None) -> Stage:
@@ -86,6 +105,12 @@ def resuming(reason: str, person: str) -> Stage:
 
 def _open(context: Context, *, new: NewAccount) -> Result:
     ledger = read_ledger(context)
+    if new.name == MODEL or new.name.endswith(proposed("")):
+        raise InputError(
+            f"An account cannot be named {new.name!r}, as portfolios without an account are.",
+            where="--name",
+            hint="choose another name",
+        )
     if new.cash < 0:
         raise InputError("An account cannot be opened with negative cash.", where="--cash", hint="name 0 or more")
     ledger.open_account(
@@ -98,7 +123,7 @@ def _open(context: Context, *, new: NewAccount) -> Result:
         live=new.live,
     )
     if new.cash:
-        day = new.day or ledger_day(context)
+        day = _day(context, new.day)
         row = ledger.books[new.name].cash_event(
             CashKind.DEPOSIT, new.cash, day=day, name=event_id(new.name, "opening"), detail="opening"
         )
@@ -106,21 +131,41 @@ def _open(context: Context, *, new: NewAccount) -> Result:
     return Result(new_rows(ledger), f"account {new.name} opened")
 
 
+def _day(context: Context, day: date | None) -> date:
+    """Return the day from which an event counts: the one that the user names, or that of the newest bar.
+
+    Raises
+    ------
+    InputError
+        It is after today, or so long ago that the year must be mistyped.
+    """
+    if day is None:
+        return ledger_day(context)
+    if day > utc_today() + _ZONES or day < _EARLIEST:
+        what = "after today" if day > _EARLIEST else f"before {_EARLIEST}"
+        raise InputError(f"The date {day} is {what}.", where="--date", hint="write it as 2024-01-31")
+    return day
+
+
 def _deposit(
     context: Context, *, account: str | None, amount: Decimal, currency: str | None, day: date | None, detail: str
 ) -> Result:
     ledger = read_ledger(context)
     name = ledger.account(account)["account"]
-    book, when = ledger.books[name], day or ledger_day(context)
+    book, when = ledger.books[name], _day(context, day)
     if not amount:
         raise InputError("The amount is 0.", where="the amount", hint="name another; a negative one takes cash out")
+    if money(amount) != amount:
+        raise InputError(
+            f"The amount has more than four decimals: {amount:f}.", where="the amount", hint="round it to cents"
+        )
     code = currency or book.currency
     kind = CashKind.DEPOSIT if amount > 0 else CashKind.WITHDRAWAL
     rate = rates_of(context, book.currency, {code}).rate(code, when)
     row = book.cash_event(
         kind, amount, day=when, name=event_id(name, kind, context.run_id), currency=code, rate=rate, detail=detail
     )
-    if book.cash < 0:
+    if book.cash < 0 and amount < 0:
         raise InputError(
             f"Account {name} does not have so much cash: {-amount:,f} {code} are to be taken out.",
             where="the amount",
@@ -131,44 +176,80 @@ def _deposit(
 
 
 def _take_over(
-    context: Context, *, account: str | None, held: Sequence[HeldPosition], day: date | None, where: str
+    context: Context,
+    *,
+    account: str | None,
+    held: Sequence[HeldPosition],
+    day: date | None,
+    where: str,
+    add: bool,
 ) -> Result:
     ledger = read_ledger(context)
     name = ledger.account(account)["account"]
-    book, when = ledger.books[name], day or ledger_day(context)
-    tickers = [position.ticker for position in held if position.ticker is not None]
-    prices = prices_of(context, book, tickers, when)
-    unknown = [position.ticker for position in held if position.ticker and position.cost is None
-               and position.ticker not in prices.closes]  # fmt: skip
+    book, when = ledger.books[name], _day(context, day)
+    # By what the file says and not by its name, so that a copy of it is known.
+    told = event_id(*[repr(position) for position in held])
+    events = [event_id(name, "import", told, place) for place in range(len(held))]
+    if book.known.issuperset(events):
+        return Result([], f"all of {where} was known already")
+    known = [row["ticker"] for row in context.rows("SELECT DISTINCT ticker FROM bars ORDER BY ticker")]
+    spelt = _as_known(held, {*known, *book.positions()})
+    _require_new(book, spelt.values(), where=where, add=add)
+    prices = prices_of(context, book, spelt.values(), when)
+    unknown = [spelt[position.ticker] for position in held if position.ticker and position.cost is None
+               and spelt[position.ticker] not in prices.closes]  # fmt: skip
     if unknown:
-        known = [row["ticker"] for row in context.rows("SELECT DISTINCT ticker FROM bars")]
         raise UnknownTickerError.from_missing(
             unknown, known, where=where, hint="add a column with the cost, or import bars of the ticker first"
         )
-    count = 0
-    # By what the file says and not by its name, so that a copy of it is known.
-    told = event_id(*[repr(position) for position in held])
-    for place, position in enumerate(held):
-        event = event_id(name, "import", told, place)
-        if position.ticker is None:
-            code = position.currency or book.currency
-            rate = rates_of(context, book.currency, {code}).rate(code, when)
+    cash_before = book.cash
+    for event, position in zip(events, held, strict=True):
+        ticker = None if position.ticker is None else spelt[position.ticker]
+        code = position.currency or (book.currency if ticker is None else prices.currency(ticker, book))
+        rate = rates_of(context, book.currency, {code}).rate(code, when)
+        if ticker is None:
+            kind = CashKind.DEPOSIT if position.shares > 0 else CashKind.WITHDRAWAL
             row = book.cash_event(
-                CashKind.DEPOSIT, position.shares, day=when, name=event, currency=code, rate=rate, detail="import"
+                kind, position.shares, day=when, name=event, currency=code, rate=rate, detail="import"
             )
         else:
-            code = position.currency or prices.currency(position.ticker, book)
-            opened = position.opened or when
-            rate = rates_of(context, book.currency, {code}).rate(code, when)
             cost = position.cost
             if cost is None:
-                cost = position.shares * Decimal(repr(prices.closes[position.ticker][1]))
+                cost = position.shares * Decimal(repr(prices.closes[ticker][1]))
             row = book.take_over(
-                position.ticker, position.shares, cost, day=when, opened=opened, currency=code, rate=rate, name=event
-            )
-        count += ledger.add_cash_event(row)
-    summary = f"{plural(count, 'line')} of {where} taken over" if count else f"all of {where} was known already"
-    return Result(new_rows(ledger), summary)
+                ticker, position.shares, cost, day=when, opened=position.opened or when, currency=code, rate=rate,
+                name=event,
+            )  # fmt: skip
+        ledger.add_cash_event(row)
+    counted = [plural(len(set(spelt.values())), "position")] if spelt else []
+    cash = book.cash - cash_before
+    counted += [f"{cash:,.2f} {book.currency} of cash"] if cash else []
+    return Result(new_rows(ledger), f"{' and '.join(counted)} of {where} taken over")
+
+
+def _as_known(held: Iterable[HeldPosition], known: Collection[str]) -> dict[str, str]:
+    """Return the tickers of a file as the bars spell them, which can differ in small and capital letters."""
+    by_letters: dict[str, list[str]] = {}
+    for ticker in known:
+        by_letters.setdefault(ticker.casefold(), []).append(ticker)
+    found = {}
+    for position in held:
+        if position.ticker is not None:
+            alike = by_letters.get(position.ticker.casefold(), [])
+            found[position.ticker] = alike[0] if position.ticker not in known and len(alike) == 1 else position.ticker
+    return found
+
+
+def _require_new(book: Book, tickers: Iterable[str], *, where: str, add: bool) -> None:
+    """Refuse positions that the ledger has already: a newer file of the same account would double them."""
+    twice = sorted(set(tickers) & book.positions().keys())
+    if twice and not add:
+        shares = book.shares(twice[0])
+        raise InputError(
+            f"Account {book.account} holds {first_of(twice)} already: {shares.normalize():f} shares of {twice[0]}.",
+            where=where,
+            hint="compare the file with pm trade reconcile --positions FILE; or add its shares to these with --add",
+        )
 
 
 def _close(context: Context, *, account: str | None, ticker: str, price: Decimal | None) -> Result:
@@ -176,7 +257,13 @@ def _close(context: Context, *, account: str | None, ticker: str, price: Decimal
     name = ledger.account(account)["account"]
     book, day = ledger.books[name], ledger_day(context)
     if not book.shares(ticker):
-        raise UnknownTickerError.from_missing([ticker], book.positions(), where=f"positions of account {name}")
+        raise InputError(
+            f"Account {name} does not hold {ticker}.{did_you_mean(ticker, book.positions())}",
+            where="view positions",
+            hint="see what it holds: pm trade positions",
+        )
+    if price is not None and price < 0:
+        raise InputError(f"The price is negative: {price:f}.", where="--price", hint="name 0 or more")
     prices = prices_of(context, book, [ticker], day)
     quote = prices.quote(ticker, book)
     if price is None and quote is None:
@@ -204,5 +291,9 @@ def _halt(context: Context, *, reason: str, person: str) -> Result:
 
 def _resume(context: Context, *, reason: str, person: str) -> Result:
     ledger = read_ledger(context)
-    ledger.resume(reason, person=person)
+    sign = halt_sign(context.workspace.root, context.lake.location)
+    if sign is not None:
+        ledger.halt(HaltCause.HAND, sign)  # so that what ends here is on record
+    if not ledger.resume(reason, person=person):
+        raise InputError("Trading is not halted.", where="table halts", hint="see what is planned: pm trade plan")
     return Result(new_rows(ledger), "trading goes on")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,18 @@ import polars as pl
 from pm.errors import InputError, StorageError
 from pm.pipeline.kept import KeptPieces
 from pm.pipeline.origin_dates import ChosenDates, origin_dates
+from pm.pipeline.past_forecasts import forecast_dates_frame, inputs_hashes
 from pm.pipeline.replay import replay, replayed_reads, replayed_writes
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import baseline, forecast, signals, volatility
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
-from pm.pipeline.writes import Result, Spool
+from pm.pipeline.writes import Append, Result, Spool
 from pm.plural import plural
 from pm.tables.catalogue import TABLES
 from pm.tables.forecast import FORECASTS
 from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.quality import BARS
+from pm.tables.validation import FORECAST_DATES
 from pm.tables.vocabulary import Reason
 from pm.tables.volatility import VOLATILITY
 
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
     from pm.settings import Settings
 
-__all__ = ["evaluating"]
+__all__ = ["FORECASTING", "evaluating", "replay_settings"]
 
-_REPLAYED = (volatility.STAGE, forecast.STAGE, baseline.STAGE, signals.STAGE)
+FORECASTING = (volatility.STAGE, forecast.STAGE)
+"""Stages whose rows a backtest reads."""
+_REPLAYED = (*FORECASTING, baseline.STAGE, signals.STAGE)
 
 _PARTS = 8
 """Minimum number of chunks that the tickers of a date are cut into, so that all workers share a date."""
@@ -51,7 +55,7 @@ def evaluating(steps: Sequence[int], chosen: ChosenDates) -> Stage:
         "evaluate",
         partial(_compute, steps=wanted, chosen=chosen),
         reads=tuple(dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(_REPLAYED)))),
-        writes=replayed_writes(_REPLAYED),
+        writes=(*replayed_writes(_REPLAYED), FORECAST_DATES),
         sections=tuple(dict.fromkeys(section for stage in _REPLAYED for section in stage.sections)),
         depends=lambda context: [*scope(context), wanted, asdict(chosen)],
     )
@@ -77,7 +81,7 @@ def _compute(context: Context, *, steps: Sequence[int], chosen: ChosenDates) -> 
         context.notify(
             f"evaluate: {len(dates) - len(waiting)} of {plural(len(dates), 'date')} were done before the interruption"
         )
-    settings = _settings(context, horizon, len(watched.tickers))
+    settings = replay_settings(context.settings, horizon, len(watched.tickers))
     for day, tables in replay(context, _REPLAYED, waiting, settings=settings, frames={BARS.qualified: bars}):
         by_step = {FORECASTS.qualified, VOLATILITY.qualified}
         kept.save(
@@ -87,7 +91,10 @@ def _compute(context: Context, *, steps: Sequence[int], chosen: ChosenDates) -> 
                 for name, rows in tables.items()
             },
         )
-    return _collect(context, kept, bars, dates, steps)
+    result = _collect(context, kept, bars, dates, steps)
+    hashes = inputs_hashes(context, FORECASTING, dates, bars=bars, watched=watched, settings=settings)
+    kept_dates = Append(FORECAST_DATES, forecast_dates_frame(context, hashes, steps))
+    return replace(result, writes=[*result.writes, kept_dates])
 
 
 def _collect(
@@ -129,9 +136,8 @@ def _collect(
     )
 
 
-def _settings(context: Context, horizon: int, tickers: int) -> Settings:
+def replay_settings(settings: Settings, horizon: int, tickers: int) -> Settings:
     """Return the settings of the stages: the whole horizon, and chunks so small that all workers share a date."""
-    settings = context.settings
     size = min(settings.run.chunk_size, -(-tickers // _PARTS))
     return settings.model_copy(
         update={

@@ -18,9 +18,10 @@ from pm.pipeline.refresh import refreshing
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import watched_sources
 from pm.pipeline.writes import Merge, Result
-from pm.plural import plural
+from pm.plural import first_of, plural
 from pm.sources.folders import MISSING
 from pm.sources.names import FILES, SAMPLE
+from pm.tables.ledger import ACCOUNTS, CASH_EVENTS, FILLS, ORDER_EVENTS, ORDERS
 from pm.tables.quality import BARS, TICKER_SOURCES
 from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 
@@ -86,6 +87,10 @@ def _compute(context: Context) -> Result | Iterator[Result]:
     local = _local(context, members)
     if not due:
         return local
+    if kept := [member.ticker for member in due if member.is_kept]:
+        context.notify(
+            f"{first_of(kept)}: asked for though not on the watch list, since an account holds or has ordered it"
+        )
     return _in_pieces(context, local, due, [member for member in members if not member.is_due(now)])
 
 
@@ -159,7 +164,8 @@ def _land_sample(landing: Landing, version: str) -> Batch:
 STAGE = Stage(
     "land",
     _compute,
-    past=(BARS, TICKER_SOURCES),
+    past=(BARS, TICKER_SOURCES, ACCOUNTS, ORDERS, ORDER_EVENTS, FILLS, CASH_EVENTS),
+    views=("lots", "lot_changes", "open_orders"),
     writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE, FETCHES, SPLICES, FOLDERS),
     depends=_versions,
     idle=_idle,

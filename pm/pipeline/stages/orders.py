@@ -14,13 +14,13 @@ from pm.broker.planning import OrderSizes, Target, pending_shares, plan_orders
 from pm.ledger.orders import order_id
 from pm.pipeline.holdings import LEDGER_VIEWS, is_look
 from pm.pipeline.stage import Context, Stage
-from pm.pipeline.trading import equity_of, is_halted, new_rows, prices_of, read_ledger
+from pm.pipeline.trading import equity_of, halt_sign, is_halted, new_rows, prices_of, read_ledger
 from pm.pipeline.trading_day import Night
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Result
 from pm.plural import plural
 from pm.portfolio.shares import SMALLEST_FRACTION
-from pm.tables.ledger import CHAINED_TABLES
+from pm.tables.ledger import CHAINED_TABLES, HALTS
 from pm.tables.portfolio import TARGETS
 from pm.tables.risk import LIMIT_EVENTS, proposed
 from pm.tables.signals import SIGNALS
@@ -42,6 +42,8 @@ def _compute(context: Context) -> Result:
     if not ledger.accounts:
         return Result([], "no account; open one with pm account open")
     night = Night(context, ledger, watch_list(context).as_of)
+    if (sign := halt_sign(context.workspace.root, context.lake.location)) is not None:
+        ledger.halt(HaltCause.HAND, sign)
     _look_for_halts(night)
     halted = is_halted(context, ledger)
     if halted is None and context.settings.broker.plan:
@@ -72,17 +74,14 @@ def _look_for_halts(night: Night) -> None:
     )
     for row in events.iter_rows(named=True):
         cause = HaltCause.DRAWDOWN if row["limit_name"] == LimitName.DRAWDOWN else HaltCause.LIMIT
-        reason = f"{row['portfolio']}: {row['detail']}"
+        reason = f"{row['portfolio']} on {night.as_of}: {row['detail']}"
         if _is_new(night.ledger, reason) and night.ledger.halt(cause, reason, account=names[row["portfolio"]]):
             night.notes.append(f"Trading is halted: {reason}")
 
 
 def _is_new(ledger: Ledger, reason: str) -> bool:
-    """Return whether what a limit found was not answered by a person already, who ended a halt for the very same."""
-    from pm.tables.ledger import HALTS
-
-    halts = sorted(ledger.rows[HALTS.qualified], key=lambda row: row["sequence"])
-    return not (len(halts) > 1 and halts[-1]["action"] == "resume" and halts[-2]["reason"] == reason)
+    """Return whether what a limit found that night did not set a halt before, which a person may have ended since."""
+    return all(row["reason"] != reason for row in ledger.rows[HALTS.qualified])
 
 
 # -- orders ------------------------------------------------------------------------------------------------------------
@@ -103,6 +102,11 @@ def _plan(night: Night, account: str) -> None:
         return
     is_paper = ledger.accounts[account]["broker"] == BrokerName.PAPER
     _end_old_plans(night, account, is_paper=is_paper)
+    if ledger.accounts[account]["broker"] == BrokerName.TICKET and (waiting := len(ledger.open_orders(account))):
+        night.notes.append(
+            f"Account {account}: {plural(waiting, 'order')} of earlier tickets open. Give the fills back with "
+            "pm trade sync --fills FILE, and cancel what was not traded: pm trade cancel ORDER."
+        )
     signals = {row["ticker"]: row for row in context.read_outputs(SIGNALS).iter_rows(named=True)}
     targets = {row["ticker"]: row for row in rows.iter_rows(named=True)}
     prices = prices_of(context, book, {*targets, *book.positions()}, night.as_of)
@@ -111,7 +115,7 @@ def _plan(night: Night, account: str) -> None:
         night.notes.append(f"Account {account} cannot be valued, since there is no close of {', '.join(unknown)}.")
     quotes = {ticker: quote for ticker in targets if (quote := prices.quote(ticker, book)) is not None}
     plan = plan_orders(
-        [_target(row, signals.get(ticker)) for ticker, row in targets.items()],
+        [_target(row, signals.get(ticker), brackets=is_paper and settings.brackets) for ticker, row in targets.items()],
         book.positions(),
         quotes,
         cash=book.cash,
@@ -161,13 +165,14 @@ def _end_old_plans(night: Night, account: str, *, is_paper: bool) -> None:
             night.ledger.order_event(order.order_id, OrderState.CANCELLED, detail="replaced by the plan of a later run")
 
 
-def _target(row: dict[str, Any], signal: dict[str, Any] | None) -> Target:
+def _target(row: dict[str, Any], signal: dict[str, Any] | None, *, brackets: bool) -> Target:
+    bracket = signal if brackets and signal is not None else {}
     return Target(
         row["ticker"],
         float("nan") if row["weight"] is None else row["weight"],
         row["shares"],
-        None if signal is None else signal["stop"],
-        None if signal is None else signal["target"],
+        bracket.get("stop"),
+        bracket.get("target"),
     )
 
 
@@ -180,10 +185,8 @@ def _add_head(night: Night) -> None:
 
 def _depends(context: Context) -> list[object]:
     """Return what the plan depends on besides tables: the request, and whether trading is halted."""
-    from pm.broker.halts import file_says_halt
-
-    newest = context.known_rows("SELECT arg_max(action, sequence) AS action FROM halts")[0]["action"]
-    return [scope(context), newest == "halt", file_says_halt(context.workspace.root)]
+    halted = context.known_rows("SELECT count(*) > 0 AS halted FROM active_halts")[0]["halted"]
+    return [scope(context), halted, halt_sign(context.workspace.root, context.lake.location) is not None]
 
 
 STAGE = Stage(
@@ -191,7 +194,7 @@ STAGE = Stage(
     _compute,
     reads=(*WATCH_LIST_TABLES, SIGNALS, TARGETS, LIMIT_EVENTS),
     writes=CHAINED_TABLES,
-    views=LEDGER_VIEWS,
+    views=(*LEDGER_VIEWS, "active_halts"),
     sections=("broker", "portfolio.minimum_order", "portfolio.lot"),
     depends=_depends,
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from pm.exclusions import Exclusion, exclusions_frame
-from pm.pipeline.holdable import adjusted_prices, holdable_tickers, last_prices
+from pm.pipeline.holdable import holdable_tickers
 from pm.pipeline.holdings import (
     HELD_TABLES,
     HELD_VIEWS,
@@ -26,26 +26,24 @@ from pm.pipeline.watch_list import run_tickers, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import first_of, plural
 from pm.portfolio.held import MODEL
+from pm.portfolio.holdable import adjusted_prices, last_prices
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
 from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS, proposed
-from pm.tables.vocabulary import LimitAction, PortfolioStatus, Reason, TargetReason, TickerStatus
+from pm.tables.vocabulary import PortfolioStatus, Reason, TargetReason, TickerStatus
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from pm.pipeline.holdable import Holdable
-    from pm.pipeline.joint import JointInputs
     from pm.portfolio.held import Held
-    from pm.portfolio.propose import Acted, Market
-    from pm.risk.limits import LimitEvent
+    from pm.portfolio.holdable import Holdable
+    from pm.portfolio.market import Market
+    from pm.portfolio.risk_limits import RiskLimits
+    from pm.risk.joint_inputs import JointInputs
     from pm.risk.portfolio_tables import RiskInputs
-    from pm.risk.scenarios import Scenarios
-    from pm.settings import Limit
     from pm.tables.declaration import Table
-    from pm.typing import FloatArray
 
 __all__ = ["STAGE"]
 
@@ -60,63 +58,7 @@ ORDER BY ticker
 """
 """Query for the newest targets of a portfolio before a day: those of runs of the whole watch list."""
 
-_SESSIONS_TRADED = 20
-"""Number of newest bars whose mean value traded says how liquid a ticker is."""
 _RISK_TABLES = (PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS)
-
-
-@dataclass
-class _Limits:
-    """Limits of risk of a portfolio, what they are applied to, and what they did: of all tickers of the joint model."""
-
-    context: Context
-    held: Held
-    drawdown: float
-    scenarios: Scenarios
-    betas: FloatArray
-    traded_values: FloatArray
-    events: tuple[LimitEvent, ...] = field(default=())
-
-    def act(self, tickers: tuple[str, ...], weights: FloatArray, before: FloatArray) -> Acted:
-        """Return the weights that may be traded to, and keep what was done."""
-        return self._acted(tickers, weights, before, self.context.settings.risk.limits)
-
-    def stop(self, tickers: tuple[str, ...], weights: FloatArray) -> None:
-        """Keep what limits that stop trading say of weights that are not going to be traded anyway."""
-        limits = self.context.settings.risk.limits
-        stops = {LimitAction.BLOCK, LimitAction.HALT}
-        self._acted(tickers, weights, weights, {name: limit for name, limit in limits.items() if limit.action in stops})
-
-    def _acted(
-        self, tickers: tuple[str, ...], weights: FloatArray, before: FloatArray, limits: Mapping[str, Limit]
-    ) -> Acted:
-        from pm.portfolio.propose import Acted
-        from pm.risk.limit_values import LimitState
-        from pm.risk.limits import apply_limits
-
-        settings = self.context.settings.risk
-        place_of = {ticker: place for place, ticker in enumerate(self.scenarios.tickers)}
-        places = [place_of[ticker] for ticker in tickers]
-        state = LimitState(
-            tickers,
-            weights=weights,
-            previous=before,
-            equity=self.held.equity,
-            drawdown=self.drawdown,
-            scenarios=_among(self.scenarios, tickers),
-            level=settings.limit_level,
-            betas=self.betas[places],
-            traded_values=self.traded_values[places],
-            groups=settings.groups,
-            fixed=frozenset(self.held.stays),
-        )
-        limited = apply_limits(state, limits)
-        self.events = limited.events
-        if not limited.blocked:
-            return Acted(limited.weights)
-        stops = {LimitAction.BLOCK, LimitAction.HALT}
-        why = " ".join(event.detail for event in limited.events if event.action in stops)
-        return Acted(limited.weights, why.rstrip(".") or "a weight is not a number after the limits of risk have acted")
 
 
 def _compute(context: Context) -> Result:
@@ -136,7 +78,7 @@ def _compute(context: Context) -> Result:
     drawdowns = newest_drawdowns(context)
     summaries = []
     for currency, accounts in _by_currency(context, found).items():
-        holdable = holdable_tickers(context, joint.model.tickers, currency)
+        holdable = holdable_tickers(context, joint.model.tickers, currency, accounts)
         excluded += [each for each in holdable.exclusions if each[0] not in left_out]
         own = None if inputs is None else in_currency(inputs, holdable.rates)
         tradable = tuple(ticker for ticker in holdable.tickers if ticker not in left_out)
@@ -151,6 +93,7 @@ def _compute(context: Context) -> Result:
                 settings.portfolio,
                 cost=settings.signals.round_trip_cost / 2,
                 act=None if limits is None else limits.act,
+                keeps=None if limits is None else limits.keeps,
             )
             frames[TARGETS].append(proposal.targets)
             frames[PORTFOLIO_RUNS].append(proposal.runs)
@@ -161,7 +104,7 @@ def _compute(context: Context) -> Result:
             name = proposed(held.portfolio)
             aimed = dict(proposal.targets.select("ticker", "weight").iter_rows())
             weights = np.array([aimed.get(ticker, 0.0) for ticker in joint.model.tickers], dtype=np.float64)
-            if used["status"] == PortfolioStatus.KEPT and held.problem is None and not limits.events:
+            if used["status"] == PortfolioStatus.KEPT and not limits.events:
                 limits.stop(joint.model.tickers, weights)
             frames[LIMIT_EVENTS].append(limit_events_frame(name, limits.events))
             summaries += [f"LIMIT {event.detail}" for event in limits.events]
@@ -194,22 +137,10 @@ def _listed(context: Context) -> set[str]:
 
 def _not_traded(context: Context, joint: JointInputs) -> dict[str, Exclusion]:
     """Return the tickers of the joint model that are not traded tonight, each with the reason."""
-    found = {
-        ticker: Exclusion(Reason.STAND_IN, f"{ticker} has no fitted volatility and is not traded; {detail}")
-        for ticker, detail in joint.stand_ins.items()
-    }
+    from pm.portfolio.tradable import not_traded
+
     told = context.known_rows("SELECT ticker FROM universe WHERE status = ?", [TickerStatus.DELISTED.value])
-    delisted = {row["ticker"] for row in told}
-    limit = context.settings.forecast.max_age_days
-    last = joint.bars.group_by("ticker", maintain_order=True).agg(pl.col("date").last())
-    for ticker, day in last.iter_rows():
-        age = (joint.as_of - day).days
-        if ticker in delisted:
-            found[ticker] = Exclusion(Reason.DELISTED, f"{ticker} is delisted; its last bar is of {day}")
-        elif age > limit:
-            detail = f"last bar {day} is {age} days old on {joint.as_of}, at most {limit} allowed"
-            found.setdefault(ticker, Exclusion(Reason.STALE, detail))
-    return found
+    return not_traded(joint, {row["ticker"] for row in told}, max_age_days=context.settings.forecast.max_age_days)
 
 
 def _without_volatility(context: Context, joint: JointInputs) -> list[tuple[str, Exclusion]]:
@@ -245,44 +176,26 @@ def _summary(used: dict[str, object]) -> str:
     )
 
 
-def _among(drawn: Scenarios, tickers: tuple[str, ...]) -> Scenarios:
-    from pm.risk.scenarios import Scenarios
-
-    place_of = {ticker: place for place, ticker in enumerate(drawn.tickers)}
-    places = [place_of[ticker] for ticker in tickers]
-    returns = drawn.returns if tickers == drawn.tickers else drawn.returns[:, places]
-    return Scenarios(tickers, drawn.horizon, returns, drawn.probabilities)
-
-
 def _market(
     context: Context, joint: JointInputs, inputs: RiskInputs | None, holdable: Holdable, tradable: tuple[str, ...]
 ) -> Market:
     """Return the scenarios, prices, covariance and views of the tickers that can be traded."""
-    from pm.portfolio.currencies import to_base_currency
-    from pm.portfolio.edges import edge_views
-    from pm.portfolio.propose import Market
-    from pm.risk.covariance import next_covariance
-    from pm.risk.scenarios import Scenarios
+    from pm.portfolio.market import market_of, without_tickers
     from pm.signals import edge_discoveries
 
     horizon = context.settings.forecast.horizon
     if inputs is None:
-        return Market(Scenarios((), horizon, np.empty((1, 0)), np.ones(1)), {})
-    places = [joint.model.tickers.index(ticker) for ticker in tradable]
-    turned = to_base_currency(joint.model.tickers, holdable.rates)[places]
-    covariance = horizon * turned @ next_covariance(joint.model) @ turned.T
+        return without_tickers(horizon)
     weights = context.read_outputs(MODEL_WEIGHTS, "model = 'ensemble'")
     found = edge_discoveries(weights, context.settings.signals.false_discovery_rate)
-    forecasts = context.read_outputs(FORECASTS, "model = 'ensemble'")
-    discovered = found.filter("discovered")["ticker"].to_list()
-    drawn = inputs.scenarios[horizon]
-    others = tuple(ticker for ticker in drawn.tickers if ticker not in set(tradable))
-    return Market(
-        _among(drawn, tradable),
-        last_prices(joint.bars, holdable),
-        edge_views(forecasts, discovered, list(tradable), horizon),
-        covariance,
-        _among(drawn, others) if others else None,
+    return market_of(
+        joint.model,
+        inputs.scenarios[horizon],
+        tradable,
+        prices=last_prices(joint.bars, holdable),
+        rates=holdable.rates,
+        forecasts=context.read_outputs(FORECASTS, "model = 'ensemble'"),
+        discovered=found.filter("discovered")["ticker"].to_list(),
     )
 
 
@@ -293,28 +206,20 @@ def _limits(
     holdable: Holdable,
     held: Held,
     drawdowns: dict[str, float | None],
-) -> _Limits:
+) -> RiskLimits:
     """Return the limits of risk of a portfolio; the model portfolio has no past from which it could have fallen."""
+    from pm.portfolio.risk_limits import RiskLimits, traded_values
     from pm.risk.factors import relative_betas
 
+    settings = context.settings.risk
     fallen = 0.0 if held.portfolio == MODEL else drawdowns.get(held.portfolio)
-    prices = last_prices(joint.bars, holdable)
-    newest = joint.bars.group_by("ticker", maintain_order=True).tail(_SESSIONS_TRADED)
-    shares = dict(newest.group_by("ticker").agg((pl.col("close") * pl.col("volume")).mean()).iter_rows())
-    closes = dict(newest.group_by("ticker", maintain_order=True).agg(pl.col("close").last()).iter_rows())
-    traded = [
-        np.nan
-        if shares.get(ticker) is None or ticker not in prices
-        else shares[ticker] * prices[ticker] / closes[ticker]
-        for ticker in joint.model.tickers
-    ]
-    return _Limits(
-        context,
+    return RiskLimits(
+        settings,
         held,
         float("nan") if fallen is None else -fallen,
-        inputs.scenarios[context.settings.risk.limit_horizon],
+        inputs.scenarios[settings.limit_horizon],
         relative_betas(joint.model),
-        np.array(traded, dtype=np.float64),
+        traded_values(joint.bars, last_prices(joint.bars, holdable), joint.model.tickers),
     )
 
 

@@ -11,6 +11,7 @@ from pm import __version__
 from pm.clock import utc_today
 from pm.errors import StorageError
 from pm.open_files import delete, write_whole
+from pm.pipeline.holdings import HELD_VIEWS, is_look
 from pm.pipeline.request import Request
 from pm.pipeline.run_scope import is_newest, run_scope
 from pm.pipeline.stage import Context, Stage
@@ -20,10 +21,13 @@ from pm.pipeline.writes import Result
 from pm.tables.commentary import COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS, RISK_CONCERNS
 from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
+from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
+from pm.tables.portfolio import TARGETS
 from pm.tables.quality import BAR_FLAGS, QUARANTINE, RECONCILIATION
+from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK
 from pm.tables.signals import SIGNALS
-from pm.tables.vocabulary import RunScope
+from pm.tables.vocabulary import RiskMethod, RunScope
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
@@ -60,6 +64,14 @@ WHERE status = 'done'
 ORDER BY e.finished_at
 """
 
+_ACCOUNTS = """
+SELECT e.account, a.broker, e.currency, e.cash, e.equity, e.date
+FROM equity AS e JOIN accounts AS a USING (account)
+WHERE NOT ?
+QUALIFY row_number() OVER (PARTITION BY e.account ORDER BY e.date DESC) = 1
+"""
+_HEADS = "SELECT rows, head FROM audit_heads WHERE NOT ? ORDER BY sequence DESC LIMIT 1"
+
 
 def report_path(workspace: Workspace, run_id: str) -> Path:
     """Return the path of a run's report, whether it is there or not."""
@@ -80,6 +92,7 @@ def _data(context: Context) -> ReportData:
         among={"ticker": tickers},
         columns=("ticker", "date", "drawdown", "volatility_20", "ewm_volatility"),
     )
+    look = is_look(context)
     return ReportData(
         run_id=context.run_id,
         as_of=watched.as_of,
@@ -105,6 +118,13 @@ def _data(context: Context) -> ReportData:
         commentary_cells=context.read_outputs(COMMENTARY_CELLS),
         assessments=context.read_outputs(RISK_ASSESSMENTS),
         concerns=context.read_outputs(RISK_CONCERNS),
+        accounts=context.query(_ACCOUNTS, [look]),
+        positions=context.query("FROM positions WHERE NOT ?", [look]),
+        orders=context.query("FROM open_orders WHERE NOT ?", [look]),
+        targets=context.read_outputs(TARGETS),
+        risk=context.read_outputs(PORTFOLIO_RISK, "method = ?", [RiskMethod.JOINT.value]),
+        limit_events=context.read_outputs(LIMIT_EVENTS),
+        heads=context.query(_HEADS, [look]),
         timings=context.query(_TIMINGS, [list(context.outputs), list(context.outputs.values())]),
         stale=_stale(context),
     )
@@ -197,10 +217,14 @@ STAGE = Stage(
         COMMENTARY_CELLS,
         RISK_ASSESSMENTS,
         RISK_CONCERNS,
+        TARGETS,
+        PORTFOLIO_RISK,
+        LIMIT_EVENTS,
+        *CHAINED_TABLES,
         RUNS,
         STAGE_EVENTS,
     ),
-    views=("adjusted_bars", "ticker_quality"),
+    views=("adjusted_bars", "ticker_quality", "open_orders", *HELD_VIEWS),
     sections=("report", "forecast.max_age_days"),
     depends=_depends,
     is_intact=_is_intact,

@@ -21,6 +21,7 @@ from pm.tables.risk import (
     EXPOSURES,
     FACTOR_RETURNS,
     LIMIT_EVENTS,
+    MODEL_PORTFOLIO,
     PORTFOLIO_RISK,
     RISK_CONTRIBUTIONS,
     STRESS_RESULTS,
@@ -30,16 +31,13 @@ from pm.tables.vocabulary import Reason, RiskMethod
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm.pipeline.joint import JointInputs
     from pm.portfolio.held import Held
+    from pm.risk.joint_inputs import JointInputs
     from pm.risk.portfolio_tables import RiskInputs
     from pm.settings import RiskSettings
     from pm.typing import FloatArray
 
-__all__ = ["MODEL_PORTFOLIO", "STAGE"]
-
-MODEL_PORTFOLIO = "model"
-"""Name of the portfolio of equal weights that stands in where there is no account."""
+__all__ = ["STAGE"]
 
 
 @dataclass(frozen=True)
@@ -94,13 +92,13 @@ def _portfolios(
     """
     tickers = inputs.model.tickers
     if not accounts:
-        return [_Portfolio(MODEL_PORTFOLIO, np.full(len(tickers), 1.0 / len(tickers)), inputs)], []
+        return _model_portfolio(context, inputs, excluded)
     portfolios, left_out = [], []
     for held in accounts:
         if held.problem is not None:
             left_out.append(f"account {held.portfolio}: its risk is not known, since {held.problem}")
             continue
-        holdable = holdable_tickers(context, tickers, held.currency)
+        holdable = holdable_tickers(context, tickers, held.currency, [held])
         unknown = sorted(set(held.weights) - set(holdable.tickers))
         excluded += [
             (ticker, Exclusion(Reason.NOT_IN_RISK, f"account {held.portfolio} holds {ticker}: its risk is not known"))
@@ -113,6 +111,19 @@ def _portfolios(
         weights = np.array([known.get(ticker, 0.0) for ticker in tickers], dtype=np.float64)
         portfolios.append(_Portfolio(held.portfolio, weights, in_currency(inputs, holdable.rates)))
     return portfolios, left_out
+
+
+def _model_portfolio(
+    context: Context, inputs: RiskInputs, excluded: list[tuple[str, Exclusion]]
+) -> tuple[list[_Portfolio], list[str]]:
+    """Return equal weights in all tickers that can be held, in the currency of the settings."""
+    currency = context.settings.portfolio.currency
+    holdable = holdable_tickers(context, inputs.model.tickers, currency)
+    excluded += holdable.exclusions
+    if not holdable.tickers:
+        return [], [f"no ticker can be held in {currency}"]
+    weights = np.array([ticker in holdable.tickers for ticker in inputs.model.tickers]) / len(holdable.tickers)
+    return [_Portfolio(MODEL_PORTFOLIO, weights, in_currency(inputs, holdable.rates))], []
 
 
 def _exclusions(joint: JointInputs) -> list[tuple[str, Exclusion]]:
@@ -155,7 +166,7 @@ STAGE = Stage(
         EXCLUSIONS,
     ),
     views=HELD_VIEWS,
-    sections=JOINT_SECTIONS,
+    sections=(*JOINT_SECTIONS, "portfolio.currency"),
     depends=lambda context: [scope(context), held_version(context)],
 )
 """Compute the risk of what accounts hold; without an account, of equal weights in all tickers of the run."""

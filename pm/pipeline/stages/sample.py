@@ -19,7 +19,9 @@ from pm.plural import plural
 from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import FILES, SAMPLE, USER
 from pm.tables.catalogue import TABLES
+from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.pipeline import RUNS, STAGE_EVENTS
+from pm.tables.risk import LIMIT_EVENTS
 from pm.tables.sources import (
     FETCHES,
     FOLDERS,
@@ -49,7 +51,9 @@ _CHECKED = check.STAGE.writes
 """Tables that the next check fills anew, from the raw rows that are left."""
 _OF_VENDORS = {RAW_TEXTS, FETCHES, TEXT_FETCHES, SPLICES, FOLDERS}
 """Tables in which nothing is of the sample."""
-_KEPT = {*_RAW, *_CHECKED, *_OF_VENDORS, UNIVERSE, RUNS, STAGE_EVENTS}
+_AUDITED = {*CHAINED_TABLES, LIMIT_EVENTS}
+"""Tables of the ledger, and what its chain of hashes covers besides: nothing of them is ever deleted."""
+_KEPT = {*_RAW, *_CHECKED, *_OF_VENDORS, *_AUDITED, UNIVERSE, RUNS, STAGE_EVENTS}
 _RESULTS = tuple(table for table in TABLES.values() if "run_id" in table.polars_schema and table not in _KEPT)
 """Tables of what was computed from bars."""
 

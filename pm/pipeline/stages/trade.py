@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pm.broker.base import UnreachableError
+from pm.broker.base import BrokerAccount, UnreachableError
 from pm.broker.connect import open_broker
 from pm.broker.halts import clock_cause, stale_cause
 from pm.broker.live_guard import missing_for_live
 from pm.broker.reconcile import accept_differences, compare
-from pm.broker.sending import cancel_orders, request_of, send_orders, sync_orders
-from pm.broker.ticket import read_fills, write_ticket
+from pm.broker.sending import cancel_orders, request_of, send_orders, settle_forgotten, sync_orders
+from pm.broker.ticket import write_ticket
 from pm.clock import utc_now
-from pm.errors import HaltedError, InputError
+from pm.errors import HaltedError, InputError, StorageError
 from pm.ledger.book import Trade
-from pm.open_files import replace
+from pm.ledger.money import ZERO, money
+from pm.open_files import write_whole
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.trading import is_halted, ledger_day, new_rows, prices_of, rates_of, read_ledger
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
+from pm.sessions import day_at
 from pm.settings.keys import load_keys
 from pm.settings.process import live_account
-from pm.tables.ledger import CHAINED_TABLES
+from pm.sources.symbols import exchange_code, exchange_suffix
+from pm.tables.ledger import CHAINED_TABLES, ORDER_EVENTS
 from pm.tables.quality import BARS
 from pm.tables.sources import UNIVERSE
 from pm.tables.vocabulary import BrokerName, OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from datetime import date, datetime
 
-    from pm.broker.base import Broker, BrokerAccount
+    from pm.broker.base import Broker
+    from pm.broker.positions_file import PositionsFile
+    from pm.broker.ticket import TicketLine
     from pm.ledger.ledger import Ledger
     from pm.ledger.orders import OrderNow
 
-__all__ = ["accepting", "cancelling", "reading_fills", "reconciling", "sending", "syncing"]
+__all__ = ["accepting", "cancelling", "reading_fills", "reconciling", "reconciling_file", "sending", "syncing"]
 
+_LIKELY = 20
+"""Largest ratio of a price that a person wrote and the last close: a misplaced separator makes 100 or 1,000."""
 _TICKETS = "tickets"
 """Folder of the workspace for lists of orders."""
+_SHOWN = 10
+"""Largest number of differences that an error lists."""
 
 
 def _stage(compute: Callable[[Context], Result | Iterator[Result]], *, network: bool = True) -> Stage:
@@ -58,14 +68,19 @@ def syncing(account: str | None) -> Stage:
     return _stage(partial(_sync, account=account))
 
 
-def reading_fills(account: str | None, file: Path) -> Stage:
+def reading_fills(account: str | None, lines: Sequence[TicketLine]) -> Stage:
     """Return the stage that records the trades of a ticket that a person has filled in: all of them, or none."""
-    return _stage(partial(_read_fills, account=account, file=file), network=False)
+    return _stage(partial(_read_fills, account=account, lines=tuple(lines)), network=False)
 
 
 def reconciling(account: str | None) -> Stage:
     """Return the stage that compares the ledger with the broker's account."""
     return _stage(partial(_reconcile, account=account))
+
+
+def reconciling_file(account: str | None, told: PositionsFile, *, where: str) -> Stage:
+    """Return the stage that compares the ledger with the positions and the cash of a broker's file."""
+    return _stage(partial(_reconcile_file, account=account, told=told, where=where))
 
 
 def accepting(account: str | None, *, reason: str, person: str) -> Stage:
@@ -195,23 +210,48 @@ def _require_live(context: Context, ledger: Ledger, row: dict[str, Any], told: A
 
 
 def _write_ticket(context: Context, ledger: Ledger, name: str) -> Iterator[Result]:
-    """Write the planned orders to a file, under a name made from the run, and record that they were handed over."""
-    planned = [order for order in ledger.open_orders(name) if order.state == OrderState.PLANNED]
-    if not planned:
+    """Write the planned orders to a file, named after the run, and record that they were handed over.
+
+    A file whose writing was cut off before that was recorded is written again first, under its own name.
+    """
+    for order in ledger.open_orders(name):
+        if order.state == OrderState.PLANNED:
+            ledger.order_event(order.order_id, OrderState.SENT)
+    yield Result(_drained(ledger), "writing the ticket")
+    begun: dict[str, list[OrderNow]] = {}
+    for order in ledger.open_orders(name):
+        if order.state == OrderState.SENT:
+            begun.setdefault(_sent_in(ledger, order), []).append(order)
+    if not begun:
         yield Result([], "no planned order")
         return
-    for order in planned:
-        ledger.order_event(order.order_id, OrderState.SENT)
-    yield Result(_drained(ledger), "writing the ticket")
-    folder = context.workspace.root / _TICKETS
-    folder.mkdir(exist_ok=True)
-    file, draft = folder / f"{name}-{context.run_id}.csv", folder / f"{name}-{context.run_id}.draft"
-    draft.write_text(write_ticket([request_of(order) for order in planned]), encoding="utf-8")
-    replace(draft, file)
-    for order in planned:
-        ledger.order_event(order.order_id, OrderState.ACCEPTED, detail=f"ticket {file.name}")
-    context.notify(f"Enter these orders at your broker: {file}")
-    yield Result(_drained(ledger), f"{plural(len(planned), 'order')} written to {file.name}")
+    count = 0
+    for run_id, orders in begun.items():
+        file = context.workspace.root / _TICKETS / f"{name}-{run_id}.csv"
+        try:
+            file.parent.mkdir(exist_ok=True)
+            write_whole(file, write_ticket([request_of(order) for order in orders]))
+        except OSError as error:
+            raise StorageError(
+                f"The ticket cannot be written: {error.strerror}.",
+                where=str(file),
+                hint="free some space, or correct the folder's permissions; then pm trade send writes it",
+            ) from error
+        for order in orders:
+            ledger.order_event(order.order_id, OrderState.ACCEPTED, detail=f"ticket {file.name}")
+        context.notify(f"Enter these orders at your broker: {file}")
+        count += len(orders)
+        yield Result(_drained(ledger), f"{plural(len(orders), 'order')} written to {file.name}")
+    yield Result([], f"{plural(count, 'order')} written to {plural(len(begun), 'file')}")
+
+
+def _sent_in(ledger: Ledger, order: OrderNow) -> str:
+    """Return the run that recorded that an order is being sent."""
+    return next(
+        str(row["run_id"])
+        for row in reversed(ledger.rows[ORDER_EVENTS.qualified])
+        if row["order_id"] == order.order_id and row["state"] == OrderState.SENT
+    )
 
 
 def _sync(context: Context, *, account: str | None) -> Iterator[Result]:
@@ -219,42 +259,93 @@ def _sync(context: Context, *, account: str | None) -> Iterator[Result]:
     name = row["account"]
     broker, _ = _open(context, row)
     currencies = {order.row["currency"] for order in ledger.orders.values() if order.row["account"] == name}
-    rates = rates_of(context, row["currency"], currencies)
+    rates, settings = rates_of(context, row["currency"], currencies), context.settings.broker
+    problems: list[str] = []
+    differences: list[str] = []
     try:
-        steps = sync_orders(ledger, broker, name, now=utc_now(), rate=rates.rate, settings=context.settings.broker)
+        steps = sync_orders(
+            ledger, broker, name, now=utc_now(), rate=rates.rate, day_of=_session_days(context), settings=settings,
+            problems=problems,
+        )  # fmt: skip
         for result in _committing(ledger, steps):
             if result.summary:
                 context.notify(result.summary)
             yield result
+        if problems:
+            differences = compare(ledger, name, broker.account(), settings, _known_tickers(context, ledger))
     finally:
         broker.close()
+    for problem in problems:
+        context.notify(f"not recorded: {problem}")
     yield Result(_drained(ledger), _counted(ledger, name))
+    if differences:
+        raise _differing(name, differences)
 
 
-def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
+def _session_days(context: Context) -> Callable[[str, datetime], date]:
+    """Return the function that tells the session of a ticker at a time in UTC: the day at its exchange.
+
+    Where the exchange is not known, that of New York counts for dollars, and the day in UTC for any other currency.
+    """
+    told = {row["ticker"]: row for row in context.read(UNIVERSE).iter_rows(named=True)}
+    exchange_of = context.settings.sources.exchanges.exchange_of
+
+    def day_of(ticker: str, moment: datetime) -> date:
+        row = told.get(ticker, {})
+        exchange = exchange_of(ticker, row.get("source") or "") or exchange_code(row.get("exchange"))
+        if exchange is None and (row.get("currency") or "USD") == "USD" and not exchange_suffix(ticker):
+            exchange = "XNYS"
+        return day_at(exchange, moment)
+
+    return day_of
+
+
+def _known_tickers(context: Context, ledger: Ledger) -> set[str]:
+    """Return the tickers of the watch list and of all orders, as the lake spells them."""
+    return {*context.read(UNIVERSE)["ticker"], *(order.row["ticker"] for order in ledger.orders.values())}
+
+
+def _differing(account: str, differences: Sequence[str]) -> HaltedError:
+    lines = [f"  - {difference}" for difference in differences[:_SHOWN]]
+    if len(differences) > _SHOWN:
+        lines.append(f"  … and {len(differences) - _SHOWN:,} more: view broker_differences")
+    return HaltedError(
+        "\n".join([f"Account {account} differs from its broker, and no order is sent until that is accepted.", *lines]),
+        where="table reconciliations",
+        hint='find out why; to bring the ledger to what the broker told: pm trade reconcile --accept --reason "…"',
+    )
+
+
+def _read_fills(context: Context, *, account: str | None, lines: Sequence[TicketLine]) -> Result:
     ledger, row = _account(context, account)
-    book = ledger.books[row["account"]]
     count = 0
-    for line in read_fills(file):
-        order = ledger.orders.get(line.fill.order_id or "")
+    for line in lines:
+        order = ledger.orders.get(line.order_id)
         if order is None or order.row["account"] != row["account"]:
             raise InputError(
-                f"There is no order {line.fill.order_id!r} in account {row['account']}.",
+                f"There is no order {line.order_id!r} in account {row['account']}.",
                 where=line.where,
                 hint="leave the column order_id as it was in the ticket",
             )
+        _require_likely(line, order)
+        if line.date < order.row["cutoff"]:
+            raise InputError(
+                f"The fill is of {line.date}, and its order was planned after the close of {order.row['cutoff']}.",
+                where=line.where,
+                hint="correct the date",
+            )
         currency = order.row["currency"]
         trade = Trade(
-            fill_id=line.fill.fill_id,
+            fill_id=line.fill_id,
             order_id=order.order_id,
             ticker=order.row["ticker"],
             side=order.row["side"],
-            shares=line.fill.quantity,
-            price=line.fill.price,
+            shares=line.quantity,
+            price=line.price,
             currency=currency,
-            commission=line.fill.commission or book.cash * 0,
-            rate=rates_of(context, row["currency"], {currency}).rate(currency, line.fill.date),
-            date=line.fill.date,
+            commission=line.commission,
+            rate=rates_of(context, row["currency"], {currency}).rate(currency, line.date),
+            date=line.date,
             source=BrokerName.TICKET.value,
         )
         try:
@@ -264,12 +355,66 @@ def _read_fills(context: Context, *, account: str | None, file: Path) -> Result:
     return Result(new_rows(ledger), f"{plural(count, 'fill')} recorded")
 
 
+def _require_likely(line: TicketLine, order: OrderNow) -> None:
+    """Refuse a fill that is of another ticker or side than its order, or whose price has a misplaced separator."""
+    row, close = order.row, order.row["reference_price"]
+    for name, value in (("ticker", line.ticker), ("side", line.side)):
+        if value and value.casefold() != row[name].casefold():
+            raise InputError(
+                f"The fill is of {name} {value}, and its order of {name} {row[name]}.",
+                where=line.where,
+                hint="leave the columns of the order as they were in the ticket",
+            )
+    if not close / _LIKELY < line.price < close * _LIKELY:
+        raise InputError(
+            f"The price of {row['ticker']}, {line.price.normalize():f}, is too far from its last close, "
+            f"{close.normalize():f}.",
+            where=line.where,
+            hint="correct the price",
+        )
+
+
 def _reconcile(context: Context, *, account: str | None) -> Iterator[Result]:
     ledger, row = _account(context, account)
     broker, told = _open(context, row)
-    broker.close()
-    count = compare(ledger, row["account"], told, context.settings.broker)
-    yield Result(_drained(ledger), plural(count, "difference") if count else "the ledger and the broker agree")
+    try:
+        ended = settle_forgotten(ledger, broker, row["account"], now=utc_now())
+    finally:
+        broker.close()
+    if ended:
+        context.notify(f"{plural(ended, 'order')} of which the broker does not tell any more: taken as ended")
+    differences = compare(ledger, row["account"], told, context.settings.broker, _known_tickers(context, ledger))
+    if not differences:
+        yield Result(_drained(ledger), "the ledger and the broker agree")
+        return
+    yield Result(_drained(ledger), plural(len(differences), "difference"))
+    raise _differing(row["account"], differences)
+
+
+def _reconcile_file(context: Context, *, account: str | None, told: PositionsFile, where: str) -> Iterator[Result]:
+    ledger, row = _account(context, account)
+    if row["broker"] == BrokerName.PAPER:
+        raise InputError(
+            f"Account {row['account']} is a paper account, which no broker has a file of.",
+            where=where,
+            hint="name an account at a broker with --account, or take the positions over: pm account import FILE",
+        )
+    base, day = row["currency"], ledger_day(context)
+    rates = rates_of(context, base, {position.currency or base for position in told.held if position.ticker is None})
+    spellings = {ticker.casefold(): ticker for ticker in ledger.books[row["account"]].positions()}
+    cash, positions = ZERO, dict[str, Decimal]()
+    for position in told.held:
+        if position.ticker is None:
+            cash += money(position.shares * rates.rate(position.currency or base, day))
+        else:
+            ticker = spellings.get(position.ticker.casefold(), position.ticker)
+            positions[ticker] = positions.get(ticker, ZERO) + position.shares
+    seen = BrokerAccount(row["number"] or "", base, cash if told.has_cash else None, positions, clock=None, live=False)
+    differences = compare(ledger, row["account"], seen, context.settings.broker, _known_tickers(context, ledger))
+    found = plural(len(differences), "difference") if differences else f"the ledger and {where} agree"
+    yield Result(_drained(ledger), found if told.has_cash else f"{found}; the file does not tell cash")
+    if differences:
+        raise _differing(row["account"], differences)
 
 
 def _accept(context: Context, *, account: str | None, reason: str, person: str) -> Result:
@@ -319,6 +464,9 @@ def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> 
     finally:
         if broker is not None:
             broker.close()
+    if not names:
+        yield Result([], "no order is open")
+        return
     ended = sum(not ledger.orders[name].is_open for name in names)
     yield Result(_drained(ledger), f"{plural(ended, 'order')} cancelled")
 

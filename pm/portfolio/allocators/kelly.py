@@ -104,7 +104,9 @@ class Kelly:
 
     Each view's ticker has the expected return of its view, not the mean of its scenarios; the others expect nothing, so
     growth has no use for them. The expectation itself is uncertain: each scenario adds a draw from the distribution of
-    its error, so that an estimate with a large error gets a small weight. The confidence of a signal plays no part.
+    its error, so that an estimate with a large error gets a small weight. The variance of a view is that of the
+    forecast's errors out of sample, which contains the variance of the return: the weights are about half of those for
+    an expectation that is known for certain. The confidence of a signal plays no part.
 
     Parameters
     ----------

@@ -1,0 +1,72 @@
+"""Choose the past dates on which a backtest decides, and read the bars that it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pm.pipeline.origin_dates import MIN_BARS, ChosenDates, common_sessions, origin_dates
+from pm.pipeline.watch_list import watch_list
+from pm.tables.quality import BARS
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import polars as pl
+
+    from pm.pipeline.stage import Context
+    from pm.pipeline.watch_list import WatchList
+
+__all__ = ["Past", "past_of"]
+
+
+@dataclass(frozen=True)
+class Past:
+    """The bars of a backtest, and the dates on which it decides.
+
+    Attributes
+    ----------
+    watched
+        The tickers.
+    bars
+        Bars up to the last session: ticker, date, open, close, adj_factor, volume, by ticker and date.
+    sessions
+        Dates on which at least half of the tickers trade, oldest first.
+    decisions
+        Dates of the decisions, each with a session after it.
+    """
+
+    watched: WatchList
+    bars: pl.DataFrame
+    sessions: list[date]
+    decisions: list[date]
+
+
+def past_of(context: Context, first: date | None, step: int) -> Past:
+    """Return the bars of a backtest up to the day of the run, and the dates on which it decides.
+
+    Parameters
+    ----------
+    first
+        First date of a decision; None for the first one with a year of sessions up to it.
+    step
+        Number of sessions from one decision to the next.
+
+    Raises
+    ------
+    InputError
+        The history is too short for one decision, or there is none from `first` on.
+    """
+    watched = watch_list(context)
+    bars = context.read(
+        BARS,
+        "date <= ?",
+        [watched.as_of],
+        among={"ticker": watched.tickers},
+        columns=("ticker", "date", "open", "close", "adj_factor", "volume"),
+    )
+    sessions = common_sessions(bars)
+    # Dates are counted from the first, so that later bars only add some.
+    start = first or (sessions[MIN_BARS - 1] if len(sessions) >= MIN_BARS else None)
+    decisions = origin_dates(bars, watched.as_of, 1, ChosenDates(every=step, first=start))
+    return Past(watched, bars, sessions, decisions)

@@ -1,0 +1,265 @@
+"""Stage `backtest`: walk the decisions of a configuration over past dates, and record it as a trial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from pm.errors import InputError, PmError
+from pm.pipeline.compiling import compile_ahead
+from pm.pipeline.decision_dates import past_of
+from pm.pipeline.holdable import currencies_told
+from pm.pipeline.joint import JOINT_SECTIONS
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.stages.past_forecasts import known_forecasts
+from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars
+from pm.pipeline.writes import Append, Result
+from pm.plural import plural
+from pm.settings.root import section_values
+from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
+from pm.tables.validation import FORECAST_DATES, TRIAL_FILLS, TRIAL_RETURNS, TRIAL_TARGETS, TRIALS
+from pm.tables.vocabulary import TrialState
+from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import date
+
+    from pm.pipeline.decision_dates import Past
+    from pm.settings import Settings
+    from pm.tables.declaration import Table
+    from pm.validation.decision import DayForecasts
+    from pm.validation.prices import SessionPrices
+    from pm.validation.walk import Walk
+
+__all__ = ["TrialRequest", "backtesting"]
+
+_SECTIONS = (*JOINT_SECTIONS, "signals", "risk", "portfolio", "forecast", "volatility")
+"""Sections of the settings that decisions depend on."""
+
+
+@dataclass(frozen=True)
+class TrialRequest:
+    """The configuration of a trial, where it is not that of the settings.
+
+    Attributes
+    ----------
+    name
+        Name of the trial; None for one made from its configuration.
+    first
+        First date of a decision; None for the first one with a year of sessions up to it.
+    step
+        Number of sessions from one decision to the next; None for that of the settings.
+    cost
+        Cost of buying or of selling, as a share of the value traded; None for that of the settings.
+    allocator
+        Allocator of the weights; None for that of the settings.
+    benchmark
+        'equal', 'cash' or a ticker; None for that of the settings.
+    deposits
+        Cash paid in before the open of a session, negative if taken out, by its date.
+    started_by
+        User of the operating system.
+    """
+
+    name: str | None = None
+    first: date | None = None
+    step: int | None = None
+    cost: float | None = None
+    allocator: str | None = None
+    benchmark: str | None = None
+    deposits: tuple[tuple[date, float], ...] = ()
+    started_by: str | None = None
+
+    @property
+    def costs(self) -> str:
+        """Where the costs come from; see column `costs` of table `trials`."""
+        return "settings" if self.cost is None else "none" if self.cost == 0 else "given"
+
+    def settings_of(self, settings: Settings) -> Settings:
+        """Return the settings of the decisions: one allocator, its costs, and as many paths as a backtest uses."""
+        signals, portfolio, risk = settings.signals, settings.portfolio, settings.risk
+        if self.cost is not None:
+            signals = signals.model_copy(update={"round_trip_cost": 2 * self.cost})
+        allocator = self.allocator or portfolio.allocator
+        portfolio = portfolio.model_copy(update={"allocator": allocator, "compare": []})
+        risk = risk.model_copy(update={"paths": settings.validation.paths or risk.paths})
+        return settings.model_copy(update={"signals": signals, "portfolio": portfolio, "risk": risk})
+
+
+def backtesting(request: TrialRequest) -> Stage:
+    """Return the stage that runs a trial and records it, whatever becomes of it.
+
+    A row says that it starts before anything is computed, so that a trial that is killed counts too.
+    """
+    return Stage(
+        "backtest",
+        partial(_compute, request=request),
+        reads=(*WATCH_LIST_TABLES, VOLATILITY, VOLATILITY_FITS, FORECASTS, MODEL_WEIGHTS, POLICIES, FORECAST_DATES),
+        writes=(TRIALS, TRIAL_RETURNS, TRIAL_FILLS, TRIAL_TARGETS),
+        sections=(*dict.fromkeys(_SECTIONS), "validation"),
+        depends=lambda _: None,
+    )
+
+
+def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
+    from pm.validation.ledger import TrialLedger
+
+    ledger = TrialLedger(context.read(TRIALS).to_dicts(), context.run_id)
+    for row in ledger.unended():
+        detail = f"It never ended; found when trial {context.run_id} started."
+        ledger.end(row, TrialState.KILLED, detail=detail)
+    step = request.step or context.settings.validation.step
+    past = past_of(context, request.first, step)
+    settings = request.settings_of(context.settings)
+    started = ledger.start(_configuration(context, request, past, settings, step))
+    yield Result([Append(TRIALS, ledger.drain())], "started")
+    try:
+        done = _run(context, request, past, settings, step)
+    except BaseException as error:
+        said = str(error).splitlines()[0] if isinstance(error, PmError) else f"{type(error).__name__}: {error}"
+        ledger.end(started, TrialState.FAILED, detail=said)
+        yield Result([Append(TRIALS, ledger.drain())], "failed")
+        raise
+    end = ledger.end(started, TrialState.DONE, **done.summary)
+    own = pl.lit(context.run_id).alias("trial_id")
+    frames = ((TRIAL_RETURNS, done.returns), (TRIAL_FILLS, done.walk.fills), (TRIAL_TARGETS, done.walk.targets))
+    yield Result(
+        [Append(TRIALS, ledger.drain()), *(Append(table, frame.with_columns(own)) for table, frame in frames)],
+        f"trial {end['name']}: {plural(end['decisions'], 'decision')}, {plural(end['fills'], 'fill')}, "
+        f"{plural(end['n_days'], 'session')}",
+    )
+
+
+def _configuration(
+    context: Context, request: TrialRequest, past: Past, settings: Settings, step: int
+) -> dict[str, Any]:
+    """Return what the row of a trial says of its configuration."""
+    values = {name: section_values(settings, name) for name in _SECTIONS}
+    benchmark = request.benchmark or settings.validation.benchmark
+    universe = [[ticker, past.watched.sources[ticker]] for ticker in past.watched.tickers]
+    cost = settings.signals.round_trip_cost / 2
+    name = request.name or f"{settings.portfolio.allocator}, every {step}"
+    return {
+        "trial_id": context.run_id,
+        "name": name,
+        "settings_hash": _sha256([values, [[str(day), amount] for day, amount in request.deposits]]),
+        "code_hash": context.code_hash,
+        "universe_hash": _sha256(universe),
+        "allocator": settings.portfolio.allocator,
+        "tickers": len(past.watched.tickers),
+        "from_date": past.decisions[0],
+        "to_date": past.sessions[-1],
+        "step": step,
+        "decisions": len(past.decisions),
+        "costs": request.costs,
+        "cost": cost,
+        "benchmark": benchmark,
+        "started_by": request.started_by,
+        "snapshot_id": context.snapshot,
+    }
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A trial that has ended: its returns with those of the benchmarks, and what its row says of them."""
+
+    walk: Walk
+    returns: pl.DataFrame
+    summary: dict[str, Any]
+
+
+def _run(context: Context, request: TrialRequest, past: Past, settings: Settings, step: int) -> _Done:
+    from pm.portfolio.holdable import holdable_of
+    from pm.risk.warm_up import warm_up
+    from pm.statistics.sharpe import sharpe_of
+    from pm.validation.benchmarks import CASH, EQUAL, equal_returns, ticker_returns
+    from pm.validation.ledger import content_hash
+    from pm.validation.prices import session_prices
+    from pm.validation.walk import WalkInputs, walk_forward
+
+    compile_ahead(context, "pm.risk", warm_up)
+    currencies = currencies_told(context)
+    holdable = holdable_of(currencies, past.watched.tickers, settings.portfolio.currency)
+    prices = session_prices(past.bars, past.sessions, holdable.tickers, rates=holdable.rates, units=holdable.units)
+    _check_deposits(request, prices, past)
+    cost = settings.signals.round_trip_cost / 2
+    limit = settings.forecast.max_age_days
+    equal = equal_returns(prices, past.decisions, cost=cost, max_age_days=limit)
+    named = request.benchmark or settings.validation.benchmark
+    if named == EQUAL:
+        benchmark = equal
+    elif named == CASH:
+        benchmark = np.zeros(len(equal))
+    else:
+        benchmark = ticker_returns(prices, named, past.decisions[0])
+    known = _forecasts(context, request.first, step)
+    walk = walk_forward(
+        WalkInputs(
+            prices,
+            past.bars.drop("open"),
+            past.decisions,
+            known.__getitem__,
+            currencies,
+            judged_bars(settings),
+            settings,
+            dict(request.deposits),
+        ),
+        context.progress,
+    )
+    returns = walk.returns.with_columns(benchmark=pl.Series(benchmark), equal=pl.Series(equal))
+    # Without a trade there is nothing that a ratio could be of.
+    excess = (returns["net"] - returns["benchmark"]).to_numpy()
+    found = sharpe_of(excess if walk.fills.height else excess[:0])
+    numbers = {"sharpe": found.ratio, "skew": found.skewness, "kurtosis": found.kurtosis}
+    summary = {
+        "n_days": returns.height,
+        "fills": walk.fills.height,
+        "returns_hash": content_hash(returns, walk.fills),
+        **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
+    }
+    return _Done(walk, returns, summary)
+
+
+def _forecasts(context: Context, first: date | None, step: int) -> Mapping[date, DayForecasts]:
+    """Return what was forecast from each date, read at once."""
+    from pm.validation.decision import DayForecasts
+
+    _, runs = known_forecasts(context, first, step)
+    horizon = context.settings.forecast.horizon
+    pairs = pl.DataFrame({"run_id": list(runs.values()), "cutoff": list(runs)}, schema_overrides={"cutoff": pl.Date})
+    names = sorted(set(runs.values()))
+
+    def by_day(table: Table, where: str = "true", *parameters: object) -> Callable[[date], pl.DataFrame]:
+        rows = context.read(table, where, parameters, among={"run_id": names})
+        kept = rows.join(pairs, on=["run_id", "cutoff"], how="semi", maintain_order="left")
+        parts = {day: own for (day,), own in kept.partition_by("cutoff", as_dict=True, maintain_order=True).items()}
+        return lambda day: parts.get(day, rows.clear())
+
+    volatility, fits = by_day(VOLATILITY, "step = 1"), by_day(VOLATILITY_FITS)
+    forecasts = by_day(FORECASTS, "model = 'ensemble' AND step = ?", horizon)
+    weights = by_day(MODEL_WEIGHTS, "model = 'ensemble'")
+    return {
+        day: DayForecasts(volatility(day), fits(day), forecasts(day), weights(day), run) for day, run in runs.items()
+    }
+
+
+def _check_deposits(request: TrialRequest, prices: SessionPrices, past: Past) -> None:
+    sessions = set(past.sessions)
+    for day, _ in request.deposits:
+        if day not in sessions or day <= past.decisions[0]:
+            raise InputError(
+                f"A deposit on {day} cannot be made: it is no session after {past.decisions[0]}, the first decision.",
+                where="--deposit",
+                hint=f"choose a session up to {prices.dates[-1]}",
+            )
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,110 @@
+"""Stage `past_forecasts`: forecasts from the dates of a backtest that the lake does not have yet."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pm.pipeline.decision_dates import past_of
+from pm.pipeline.past_forecasts import forecast_dates_frame, inputs_hashes, stored_forecasts
+from pm.pipeline.replay import replay, replayed_reads, replayed_writes
+from pm.pipeline.stage import Context, Stage
+from pm.pipeline.stages.evaluate import FORECASTING, replay_settings
+from pm.pipeline.watch_list import WATCH_LIST_TABLES
+from pm.pipeline.writes import Append, Result
+from pm.plural import plural
+from pm.tables.catalogue import TABLES
+from pm.tables.forecast import FORECASTS
+from pm.tables.quality import BARS
+from pm.tables.validation import FORECAST_DATES
+from pm.tables.volatility import VOLATILITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+__all__ = ["forecasting_past", "kept_steps", "known_forecasts"]
+
+_PIECE_SECONDS = 60.0
+"""Seconds of computing after which what was computed is committed."""
+
+
+def forecasting_past(first: date | None, step: int) -> Stage:
+    """Return the stage that forecasts from the dates of a backtest, as runs on those days would have.
+
+    Dates whose forecasts are in the lake already, made by `pm evaluate` or an earlier backtest from equal bars by equal
+    code and settings, are not computed again. What is computed is committed every minute, so that a backtest that was
+    interrupted continues.
+
+    Parameters
+    ----------
+    first, step
+        See `past_of`.
+    """
+    return Stage(
+        "past_forecasts",
+        partial(_compute, first=first, step=step),
+        reads=tuple(dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(FORECASTING), FORECAST_DATES))),
+        writes=tuple(table for table in (*replayed_writes(FORECASTING), FORECAST_DATES)),
+        sections=tuple(dict.fromkeys(section for stage in FORECASTING for section in stage.sections)),
+        depends=lambda _: None,
+        idle=partial(_idle, first=first, step=step),
+    )
+
+
+def kept_steps(context: Context) -> tuple[int, ...]:
+    """Return the steps that a backtest needs of volatility and forecasts: the first, and the horizon."""
+    return tuple(sorted({1, context.settings.forecast.horizon}))
+
+
+def known_forecasts(context: Context, first: date | None, step: int) -> tuple[dict[date, str], dict[date, str]]:
+    """Return the hash of what the forecasts from each date of a backtest depend on, and the runs that have them.
+
+    Parameters
+    ----------
+    context
+        Context of a stage that declares that it reads tables `policies`, `forecast_dates` and the watch list.
+    first, step
+        See `past_of`.
+    """
+    past = past_of(context, first, step)
+    settings = replay_settings(context.settings, context.settings.forecast.horizon, len(past.watched.tickers))
+    hashes = inputs_hashes(
+        context, FORECASTING, past.decisions, bars=past.bars, watched=past.watched, settings=settings
+    )
+    return hashes, stored_forecasts(context, hashes, kept_steps(context))
+
+
+def _idle(context: Context, *, first: date | None, step: int) -> str | None:
+    hashes, known = known_forecasts(context, first, step)
+    return f"the lake has forecasts from {plural(len(hashes), 'date')}" if len(known) == len(hashes) else None
+
+
+def _compute(context: Context, *, first: date | None, step: int) -> Iterator[Result]:
+    past = past_of(context, first, step)
+    hashes, known = known_forecasts(context, first, step)
+    waiting = [day for day in past.decisions if day not in known]
+    if known:
+        context.notify(f"past_forecasts: the lake has those from {len(known):,} of {plural(len(hashes), 'date')}")
+    settings = replay_settings(context.settings, context.settings.forecast.horizon, len(past.watched.tickers))
+    steps = kept_steps(context)
+    pieces: dict[str, list[pl.DataFrame]] = {}
+    done: list[date] = []
+    begun, total = time.monotonic(), 0
+    for day, tables in replay(context, FORECASTING, waiting, settings=settings, frames={BARS.qualified: past.bars}):
+        for name, rows in tables.items():
+            by_step = name in {FORECASTS.qualified, VOLATILITY.qualified}
+            pieces.setdefault(name, []).append(rows.filter(pl.col("step").is_in(steps)) if by_step else rows)
+        done.append(day)
+        if time.monotonic() - begun >= _PIECE_SECONDS or day == waiting[-1]:
+            total += len(done)
+            writes = [Append(TABLES[name], pl.concat(frames)) for name, frames in pieces.items()]
+            stamped = forecast_dates_frame(context, {one: hashes[one] for one in done}, steps)
+            yield Result(
+                [*writes, Append(FORECAST_DATES, stamped)],
+                f"forecasts from {plural(total, 'date')}, {waiting[0]} to {waiting[-1]}",
+            )
+            pieces, done, begun = {}, [], time.monotonic()

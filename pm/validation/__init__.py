@@ -1,0 +1,1 @@
+"""Whether any of it is any good: simulated portfolios, trials, and what their results prove."""
