@@ -23,16 +23,28 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Compute the hashes of all rows of the ledger anew, and compare them with those recorded."""
+    """Compute the hashes of all rows of the ledger and of the limits' events anew, and compare them with the recorded.
+
+    Without --head, rows that are missing at the end of the chain are not noticed: compare with a report's head.
+    """
     from pm.audit.chain import verify_chain
     from pm.cli.render import print_lines
     from pm.errors import AuditError
     from pm.plural import plural
     from pm.tables.ledger import CHAINED_TABLES
+    from pm.tables.risk import LIMIT_EVENTS, STAGES_WITH_LIMITS
 
     with open_reader(context) as lake:
         rows = {table.qualified: lake.read(table).to_dicts() for table in CHAINED_TABLES}
-    end, fault = verify_chain(rows, head=head)
+        outputs = lake.select("run_outputs", columns=["run_id", "output_run_id"], stage=list(STAGES_WITH_LIMITS))
+        events = outputs.unique().join(
+            lake.read(LIMIT_EVENTS).rename({"run_id": "output_run_id"}), on="output_run_id", how="inner"
+        )
+    by_run = {
+        str(run_id): [{**row, "run_id": row["output_run_id"]} for row in own.to_dicts()]
+        for (run_id,), own in events.group_by("run_id")
+    }
+    end, fault = verify_chain(rows, head=head, limit_events=by_run)
     if fault is not None:
         raise AuditError(
             fault.reason,

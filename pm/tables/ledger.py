@@ -203,7 +203,7 @@ AUDIT_HEADS = Table(
         Column(
             "limit_events",
             TEXT,
-            "SHA-256 of the rows of limit_events up to the run; null before its orders are planned.",
+            "Hash of the rows of limit_events that the run's stages made; null before its orders are planned.",
         ),
         *_RECORDED,
     ),

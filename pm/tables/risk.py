@@ -11,6 +11,7 @@ __all__ = [
     "MODEL_PORTFOLIO",
     "PORTFOLIO_RISK",
     "RISK_CONTRIBUTIONS",
+    "STAGES_WITH_LIMITS",
     "STRESS_RESULTS",
     "proposed",
 ]
@@ -23,6 +24,8 @@ _PORTFOLIO = Column(
 )
 
 
+STAGES_WITH_LIMITS = ("risk", "portfolio")
+"""Stages of a run that write limit events."""
 MODEL_PORTFOLIO = "model"
 """Name of the portfolio that is computed where there is no account."""
 

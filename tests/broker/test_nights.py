@@ -339,6 +339,10 @@ def test_a_changed_or_removed_row_is_found(tmp_path: Path) -> None:
             found = verify_chain(damaged)[1]
             assert found is not None
             assert found.sequence == kept["sequence"]
+    without = {**rows, "orders": [rows["orders"][0] | {"sequence": None}]}
+    found = verify_chain(without)[1]
+    assert found is not None
+    assert rows["orders"][0]["order_id"] in found.reason
     assert verify_chain(rows, head=end.hash)[1] is None
     cut = {name: [row for row in kept_rows if row["hash"] != end.hash] for name, kept_rows in rows.items()}
     assert verify_chain(cut)[1] is None

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
 
 SESSIONS = 320
-ENV = {"PM_PORTFOLIO__MINIMUM_ORDER": "1", "PM_PORTFOLIO__BAND": "0"}
+ENV = {
+    "PM_PORTFOLIO__MINIMUM_ORDER": "1",
+    "PM_PORTFOLIO__BAND": "0",
+    "PM_RISK__LIMITS": '{"max_weight": {"bound": "20%", "action": "scale"}}',
+}
 
 
 def bars() -> pl.DataFrame:
@@ -66,6 +70,11 @@ def check_nights(pm: Pm, folder: Path, nights: int) -> int:
         assert result.is_equal, result.fields.filter(equal="no")
         stages |= set(result.fields["stage"])
         assert {"signals", "portfolio", "orders"} <= set(result.fields["stage"])
+    with Lake(workspace.lake, settings.lake, TABLES, read_only=True) as lake:
+        assert lake.rows("SELECT count(*) AS n FROM limit_events")[0]["n"] > 0
+    audited = pm(folder, "audit", "verify", env=ENV)
+    assert audited.returncode == 0, audited.stderr
+    assert "none changed" in audited.stdout
     assert "risk" in stages  # of what is held, which on the first night is nothing
     return len(names)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
+from pm.broker.positions_file import HeldPosition
 from pm.errors import SourceError
 from pm.lake import Lake
 from pm.lake.maintenance import compact
@@ -23,18 +25,21 @@ from pm.pipeline import (
     refresh_bars,
     remove_from_universe,
     snapshots_to_keep,
+    trade,
 )
 from pm.pipeline.events import Notice
 from pm.pipeline.runner import Runner
 from pm.pipeline.stages import check, land, sample
+from pm.pipeline.stages.account import NewAccount, importing_positions, opening
 from pm.settings import load_settings
 from pm.sources import ACTIONS_SCHEMA, OPENERS, inspect_files
 from pm.tables.catalogue import TABLES
 from pm.tables.forecast import FORECASTS
+from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.pipeline import RUNS
 from pm.tables.signals import SIGNALS
 from pm.tables.sources import RAW_BARS
-from pm.tables.vocabulary import FailureReason, RunKind
+from pm.tables.vocabulary import BrokerName, FailureReason, RunKind
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -141,6 +146,23 @@ def test_an_import_leaves_no_trace_of_the_sample(
         "MSFT",
         "NEW",
     ]
+
+
+def test_the_ledger_outlives_the_sample(run_copy: Path, own: Path, settings_with: Run, ask: Read) -> None:
+    workspace, settings = init_workspace(run_copy), settings_with()
+    new = NewAccount(
+        "main", BrokerName.PAPER, None, "USD", Decimal(1000), "fifo", fractional=False, live=False, day=None
+    )
+    held = HeldPosition("AAPL", Decimal(3), Decimal(900), None, None)
+    with open_lake(workspace, settings) as lake:
+        for stage in (opening(new), importing_positions(None, [held], day=None, where="positions.csv")):
+            trade(lake, workspace, settings, lambda _: None, stage=stage)
+        before = {table.qualified: lake.read(table) for table in CHAINED_TABLES}
+    heard_of(run_copy, own, settings)
+    with open_lake(workspace, settings) as lake:
+        after = {table.qualified: lake.read(table) for table in CHAINED_TABLES}
+    assert all(after[name].equals(frame) for name, frame in before.items())
+    assert ask(run_copy, "SELECT ticker, quantity, price FROM positions").rows() == [("AAPL", Decimal(3), None)]
 
 
 def test_what_the_user_told_of_the_sample_ends_with_it_and_the_watch_list_gives_it_up(
@@ -373,4 +395,5 @@ def test_commands_say_what_ends_and_what_to_do(run_copy: Path, own: Path, conten
 def test_each_table_is_cleared_of_the_sample() -> None:
     derived = {name for name, table in TABLES.items() if {"run_id", "batch_id"} & table.polars_schema.keys()}
     of_vendors = {"raw.texts", "fetches", "text_fetches", "splices", "folders"}  # nothing in them is of the sample
-    assert {table.qualified for table in sample.STAGE.writes} == (derived | {"universe"}) - of_vendors
+    audited = {table.qualified for table in CHAINED_TABLES} | {"limit_events"}  # nothing of them is ever deleted
+    assert {table.qualified for table in sample.STAGE.writes} == (derived | {"universe"}) - of_vendors - audited

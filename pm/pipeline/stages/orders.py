@@ -5,11 +5,11 @@ Orders of paper accounts count as sent; for others see `pm trade send`.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from pm.audit.chain import limit_events_hash
 from pm.broker.planning import OrderSizes, Target, pending_shares, plan_orders
 from pm.ledger.orders import order_id
 from pm.pipeline.holdings import LEDGER_VIEWS, is_look
@@ -22,7 +22,7 @@ from pm.plural import plural
 from pm.portfolio.shares import SMALLEST_FRACTION
 from pm.tables.ledger import CHAINED_TABLES, HALTS
 from pm.tables.portfolio import TARGETS
-from pm.tables.risk import LIMIT_EVENTS, proposed
+from pm.tables.risk import LIMIT_EVENTS, STAGES_WITH_LIMITS, proposed
 from pm.tables.signals import SIGNALS
 from pm.tables.vocabulary import BrokerName, HaltCause, LimitAction, LimitName, OrderState
 
@@ -179,7 +179,8 @@ def _target(row: dict[str, Any], signal: dict[str, Any] | None, *, brackets: boo
 def _add_head(night: Night) -> None:
     """Add the row that says where the chain ends, and what the limits did."""
     head = night.ledger.journal.head
-    events = hashlib.sha256(night.context.read(LIMIT_EVENTS).write_json().encode()).hexdigest()
+    runs = [night.context.outputs[stage] for stage in STAGES_WITH_LIMITS if stage in night.context.outputs]
+    events = limit_events_hash(night.context.read(LIMIT_EVENTS, among={"run_id": runs}).to_dicts())
     night.ledger.add_head(rows=head.sequence, head=head.hash, cutoff=night.as_of, limit_events=events)
 
 
