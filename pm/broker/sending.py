@@ -16,7 +16,7 @@ from pm.errors import InputError
 from pm.ledger.book import Trade
 from pm.ledger.money import ZERO
 from pm.sources.symbols import known_spelling
-from pm.tables.ledger import ORDER_EVENTS
+from pm.tables.ledger import ORDER_EVENTS, RECONCILIATIONS
 from pm.tables.vocabulary import OrderState
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def sync_orders(
         Returns the session of a ticker at a time in UTC: the day at its exchange.
     problems
         Filled with a sentence for each trade that the ledger cannot record: of an order that is not ours, of another
-        ticker or side than its order, or of more shares than are left of it.
+        ticker or side than its order, or of more shares than are left of it. Trades from before a person last accepted
+        differences are left out, since the ledger has taken them over.
 
     Raises
     ------
@@ -147,12 +148,13 @@ def sync_orders(
     first = min(sent_at.values(), default=None)
     since = None if first is None else first.date() - timedelta(days=1)
     told_fills = () if since is None else broker.fills(since)
-    fill_notes = []
+    fill_notes, accepted_at = [], _accepted_at(ledger, account)
     for fill in told_fills:
         try:
             note = _take_fill(ledger, fill, account, broker.name, rate=rate, day_of=day_of)
         except InputError as error:
-            problems.append(error.what)
+            # What a person has accepted since then had this trade in it.
+            problems += [] if accepted_at is not None and fill.time <= accepted_at else [error.what]
         else:
             fill_notes += [] if note is None else [note]
     # The end of an order is told before its last trades can be read, so that it is taken only now.
@@ -273,6 +275,12 @@ def _take_fill(
         )
     )
     return shown
+
+
+def _accepted_at(ledger: Ledger, account: str) -> datetime | None:
+    """Return the time at which a person last accepted differences from the broker of an account; None if never."""
+    rows = ledger.rows[RECONCILIATIONS.qualified]
+    return max((row["recorded_at"] for row in rows if row["account"] == account and row["accepted"]), default=None)
 
 
 def _sent_at(ledger: Ledger, account: str) -> dict[str, datetime]:

@@ -126,7 +126,10 @@ def _print_unknown(lake: Lake) -> None:
     held = lake.select("positions", columns=("account", "ticker", "base_value"), order=("account", "ticker"))
     unknown = held.filter(held["base_value"].is_null())["ticker"].unique(maintain_order=True).to_list()
     if unknown:
-        print_lines(f"An account's value is not known while a position has no close, or no rate: {first_of(unknown)}.")
+        print_lines(
+            f"An account's value is not known while a position has no close, or no rate: {first_of(unknown)}. "
+            "Add it to the watch list (pm universe add), or import its bars."
+        )
 
 
 def print_left_out(file: object, sentences: Sequence[str]) -> None:
