@@ -378,7 +378,7 @@ class Book:
             method=self.method,
         )  # fmt: skip
         without_gain = [replace(change, gain=ZERO, base_gain=ZERO) for change in changes]
-        values = {"kind": CashKind.CORRECTION.value, "ticker": ticker, "date": day, "currency": currency, "rate": rate}
+        values = {"kind": CashKind.ACCEPTED.value, "ticker": ticker, "date": day, "currency": currency, "rate": rate}
         values |= {"quantity": shares, "amount": ZERO, "base_amount": ZERO, "detail": detail}
         return self._event(values, without_gain, name)
 
