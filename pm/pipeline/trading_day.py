@@ -188,12 +188,15 @@ def _simulate(night: Night, account: str, day: date, bars: dict[str, PaperBar], 
         pairs[(order.row["run_id"], order.row["pair"]) if order.row["pair"] else order.order_id].append(order)
     for orders in pairs.values():
         bar = bars[orders[0].row["ticker"]]
+        rate = prices.rates.rate(orders[0].row["currency"], day)
         if len(orders) == 1:
-            outcome = simulate_session(_request(orders[0]), orders[0].left, bar, settings, fractional=fractional)
+            outcome = simulate_session(
+                _request(orders[0]), orders[0].left, bar, settings, fractional=fractional, rate=rate
+            )
             _apply(night, orders[0], outcome, prices)
             continue
         decided = simulate_pair(
-            [(_request(order), order.left) for order in orders], bar, settings, fractional=fractional
+            [(_request(order), order.left) for order in orders], bar, settings, fractional=fractional, rate=rate
         )
         if decided is not None:
             place, outcome = decided
