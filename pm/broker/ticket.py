@@ -73,7 +73,8 @@ def read_fills(path: Path, *, decimal: str | None = None) -> list[TicketLine]:
     """Return the trades of a ticket that a person has filled in; lines without a filled quantity are left out.
 
     A trade is named by its order and what was traded, so that a file read twice is recorded once; two equal trades of
-    one order need a column fill_id. A column lots can name the lots that a sale closes, with spaces between. A spreadsheet may have saved the file in its own way.
+    one order need a column fill_id. A column lots can name the lots that a sale closes, with spaces between. A
+    spreadsheet may have saved the file in its own way.
 
     Parameters
     ----------
