@@ -1,7 +1,8 @@
--- Each part of a lot that was closed, and what it gained: by a trade, a delisting, or the cash for a fraction after a split.
+-- Each part of a lot that was closed, and what it gained: by a trade, a delisting, or the cash for a fraction after a split. A split that was told late changes what parts had cost that were closed since: rows of kind 'correction' say by how much.
 -- ticker: Ticker.
 -- currency: Currency of the ticker.
 -- event: The fill or the event that closed it.
+-- kind: 'trade' for a fill; else the kind of the event, see docs/vocabulary.md.
 -- opened: Day on which the lot was opened.
 -- closed: Day on which the part was closed.
 -- quantity: Number of shares that were closed; negative for a short position.
@@ -15,6 +16,7 @@ SELECT
     ticker,
     currency,
     event,
+    kind,
     lot,
     opened,
     date AS closed,
@@ -25,4 +27,4 @@ SELECT
     base_gain,
     CASE WHEN date > opened + INTERVAL 1 YEAR THEN 'long' ELSE 'short' END AS term
 FROM lot_changes
-WHERE lot <> event AND (cost <> 0 OR gain <> 0);
+WHERE lot <> event AND (cost <> 0 OR gain <> 0) AND kind <> 'accepted';

@@ -14,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from pm.broker.commissions import commission
 from pm.ledger.money import ZERO, money, price, whole
 from pm.tables.vocabulary import OrderType, Side, TimeInForce
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pm.settings.broker import BrokerSettings
 
 __all__ = ["PaperBar", "PaperFill", "PaperOutcome", "bars_of", "simulate_pair", "simulate_session"]
+
+_ONE = Decimal(1)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,13 @@ class PaperOutcome:
 
 
 def simulate_session(
-    request: OrderRequest, left: Decimal, bar: PaperBar, settings: BrokerSettings, *, fractional: bool
+    request: OrderRequest,
+    left: Decimal,
+    bar: PaperBar,
+    settings: BrokerSettings,
+    *,
+    fractional: bool,
+    rate: Decimal = _ONE,
 ) -> PaperOutcome:
     """Return what a session makes of an order.
 
@@ -88,6 +97,8 @@ def simulate_session(
         Number of shares still to trade.
     fractional
         Whether a part of an order may be a fraction of a share.
+    rate
+        Units of the base currency, in which commissions are set, for one of the ticker's currency.
     """
     is_day = request.time_in_force == TimeInForce.DAY
     raw = _price(request, bar, settings)
@@ -97,21 +108,28 @@ def simulate_session(
     if shares <= 0:
         return PaperOutcome(None, is_day, "no volume" if is_day else None)
     traded = _with_costs(request, raw, shares, bar, settings)
-    commission = _commission(shares, traded, settings)
-    fill = PaperFill(shares, traded, commission, bar.date)
+    fee = money(commission(shares, Fraction(traded) * Fraction(rate), settings) / Fraction(rate))
+    fill = PaperFill(shares, traded, fee, bar.date)
     ended = shares < left and is_day
     return PaperOutcome(fill, ended, "the rest was more than the share of the volume" if ended else None)
 
 
 def simulate_pair(
-    pair: Sequence[tuple[OrderRequest, Decimal]], bar: PaperBar, settings: BrokerSettings, *, fractional: bool
+    pair: Sequence[tuple[OrderRequest, Decimal]],
+    bar: PaperBar,
+    settings: BrokerSettings,
+    *,
+    fractional: bool,
+    rate: Decimal = _ONE,
 ) -> tuple[int, PaperOutcome] | None:
     """Return which of two orders trades in a session, and what it makes of it; None if neither does.
 
     The one that trades cancels the other. If the open decides for one of them, it is that one. If both prices are
     reached later in the session, it is the one that brings less: nobody knows which came first.
     """
-    outcomes = [simulate_session(request, left, bar, settings, fractional=fractional) for request, left in pair]
+    outcomes = [
+        simulate_session(request, left, bar, settings, fractional=fractional, rate=rate) for request, left in pair
+    ]
     traded = [place for place, outcome in enumerate(outcomes) if outcome.fill is not None]
     if not traded:
         return None
@@ -174,12 +192,6 @@ def _with_costs(request: OrderRequest, raw: float, shares: Decimal, bar: PaperBa
     if request.limit_price is not None and request.order_type == OrderType.LIMIT:
         traded = min(traded, request.limit_price) if is_buy else max(traded, request.limit_price)
     return max(traded, Decimal("0.000001"))
-
-
-def _commission(shares: Decimal, traded: Decimal, settings: BrokerSettings) -> Decimal:
-    by_share = Fraction(shares) * Fraction(str(settings.commission_per_share))
-    by_value = Fraction(shares) * Fraction(traded) * Fraction(str(settings.commission_rate))
-    return money(max(by_share + by_value, Fraction(str(settings.commission_minimum))))
 
 
 def bars_of(rows: Sequence[Mapping[str, float | date | None]], window: int = 21) -> list[PaperBar]:

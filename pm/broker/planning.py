@@ -9,6 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from pm.broker.commissions import commission
 from pm.ledger.money import ZERO, price
 from pm.tables.vocabulary import OrderPurpose, OrderType, Side, TimeInForce
 
@@ -287,15 +288,9 @@ def _bracket(target: Target, shares: Decimal, own: Decimal, quote: Quote) -> lis
 def _cash(order: PlannedOrder, settings: BrokerSettings) -> Fraction:
     """Return the change of cash that an order is expected to make, costs included."""
     sign = -1 if order.side == Side.BUY else 1
-    cost = (
-        Fraction(str(settings.half_spread)) + Fraction(str(settings.slippage)) + Fraction(str(settings.commission_rate))
-    )
-    shares, base_price = Fraction(order.quantity), order.quote.base_price
-    fee = max(
-        shares * Fraction(str(settings.commission_per_share)) * Fraction(order.quote.rate),
-        Fraction(str(settings.commission_minimum)),
-    )
-    return sign * shares * base_price * (1 - sign * cost) - fee
+    cost = Fraction(str(settings.half_spread)) + Fraction(str(settings.slippage))
+    price_after = order.quote.base_price * (1 - sign * cost)
+    return sign * Fraction(order.quantity) * price_after - commission(order.quantity, price_after, settings)
 
 
 def _affordable(

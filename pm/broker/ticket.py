@@ -30,12 +30,18 @@ _COLUMNS = (
 _FILLED = ("order_id", "filled_quantity", "filled_price", "date")
 """Columns that a file of fills must have."""
 _NUMBERS = ("filled_quantity", "filled_price", "commission")
-_SPELLINGS = {name: (normalised(name),) for name in (*_COLUMNS, "fill_id")}
+_SPELLINGS = {name: (normalised(name),) for name in (*_COLUMNS, "fill_id", "lots")}
 
 
 @dataclass(frozen=True)
 class TicketLine:
-    """A line of a file of fills: where it is in the file, and the trade; ticker and side are empty if not told."""
+    """A line of a file of fills: where it is in the file, and the trade; ticker and side are empty if not told.
+
+    Attributes
+    ----------
+    lots
+        Beginnings of the names of the lots that a sale closes first.
+    """
 
     where: str
     fill_id: str
@@ -46,6 +52,7 @@ class TicketLine:
     price: Decimal
     commission: Decimal
     date: date
+    lots: tuple[str, ...] = ()
 
 
 def write_ticket(orders: Sequence[OrderRequest]) -> str:
@@ -66,7 +73,8 @@ def read_fills(path: Path, *, decimal: str | None = None) -> list[TicketLine]:
     """Return the trades of a ticket that a person has filled in; lines without a filled quantity are left out.
 
     A trade is named by its order and what was traded, so that a file read twice is recorded once; two equal trades of
-    one order need a column fill_id. A spreadsheet may have saved the file in its own way.
+    one order need a column fill_id. A column lots can name the lots that a sale closes, with spaces between. A
+    spreadsheet may have saved the file in its own way.
 
     Parameters
     ----------
@@ -108,4 +116,7 @@ def _line(cells: Cells, number: dict[str, Decimal | None], day: date | None) -> 
     if shares <= ZERO or paid <= ZERO or fee < ZERO or max(shares, paid) >= LARGEST:
         raise InputError("A number of the fill is impossible.", where=cells.where, hint="shares and price are above 0")
     name = cells["fill_id"] or event_id(cells["order_id"], shares, paid, day)
-    return TicketLine(cells.where, name, cells["order_id"], cells["ticker"], cells["side"], shares, paid, fee, day)
+    return TicketLine(
+        cells.where, name, cells["order_id"], cells["ticker"], cells["side"], shares, paid, fee, day,
+        tuple(cells["lots"].split()),
+    )  # fmt: skip

@@ -86,6 +86,8 @@ def open_(  # noqa: PLR0913, PLR0917 - an account has as many properties
         raise InputError(
             "An account at a broker needs its number.", where="--number", hint="copy it from the broker's page"
         )
+    if lots == LotChoice.SPECIFIC and broker != BrokerChoice.TICKET:
+        raise typer.BadParameter("lots can be named in tickets only (--broker ticket)", param_hint="--lots")
     if live and broker not in {BrokerChoice.ALPACA, BrokerChoice.IB}:
         raise typer.BadParameter("only an account at a broker can be for real money", param_hint="--live")
     account = NewAccount(

@@ -10,15 +10,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pm.ledger.book import event_id
-from pm.ledger.money import ratio_of
+from pm.ledger.money import ZERO, money, ratio_of
 from pm.tables.vocabulary import CashKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
     from pm.ledger.book import Book
 
-__all__ = ["KnownAction", "actions_known", "record_action"]
+__all__ = ["KnownAction", "record_action"]
 
 _DIVIDEND, _SPLIT = "dividend", "split"
 
@@ -66,90 +66,85 @@ class KnownAction:
         return None
 
 
-def actions_known(account: str, events: Iterable[Mapping[str, Any]]) -> dict[tuple[str, date, str], Fraction]:
-    """Return what is recorded of each ticker, ex-date and kind: dividend per share, or ratio, corrections included."""
-    known: dict[tuple[str, date, str], Fraction] = {}
-    for row in events:
-        if row["account"] != account or row["ticker"] is None:
-            continue
-        if row["kind"] not in {CashKind.DIVIDEND, CashKind.SPLIT, CashKind.CORRECTION}:
-            continue
-        if row["ratio"]:
-            key = (row["ticker"], row["date"], _SPLIT)
-            known[key] = known.get(key, Fraction(1)) * Fraction(row["ratio"])
-        elif row["value"] is not None:
-            key = (row["ticker"], row["date"], _DIVIDEND)
-            known[key] = known.get(key, Fraction(0)) + Fraction(row["value"])
-    return known
-
-
 def record_action(
-    book: Book,
-    action: KnownAction,
-    recorded: Fraction | None,
-    *,
-    rate: Callable[[str, date], Decimal],
+    book: Book, action: KnownAction, *, rate: Callable[[str, date], Decimal]
 ) -> tuple[dict[str, Any] | None, Fraction | None]:
     """Return the row of an event that brings a book to what sources tell of a dividend or a split, and apply it.
+
+    What the book has of it can differ in its value, and in the number of shares: of a split before it that was told
+    later, or of a trade. Both are corrected.
 
     Parameters
     ----------
     action
         What sources tell; without a problem.
-    recorded
-        What the ledger has of it; None if nothing.
     rate
-        Returns the rate of a currency on a day.
+        Returns the rate of a currency on a day. It is asked for only if there is a row to make.
 
     Returns
     -------
     tuple
         The row, None if nothing changes; and for a split, the ratio by which open orders change.
     """
-    ticker, day = action.ticker, action.date
-    if ticker not in book.currencies:
+    if action.ticker not in book.histories:
         return None, None
+    return _record_split(book, action, rate) if action.kind == _SPLIT else (_record_dividend(book, action, rate), None)
+
+
+def _record_split(
+    book: Book, action: KnownAction, rate: Callable[[str, date], Decimal]
+) -> tuple[dict[str, Any] | None, Fraction | None]:
+    ticker, day = action.ticker, action.date
+    known, told = book.splits.get((ticker, day)), Fraction(1) if action.value is None else ratio_of(action.value)
+    if not book.is_split_due(ticker, told, day):
+        return None, None
+    change = told if known is None else told / known.ratio
     currency = book.currencies[ticker]
-    corrects = None if recorded is None else event_id(book.account, action.kind, ticker, day)
-    name = event_id(
-        book.account, action.kind, ticker, day, *(() if recorded is None else (action.value, len(book.known)))
+    close = action.on if action.on is not None else (action.before or 0.0) / float(told)
+    row = book.split(
+        ticker,
+        told,
+        day=day,
+        price=Decimal(repr(float(close))).quantize(Decimal("0.000001")),
+        currency=currency,
+        rate=rate(currency, day),
+        **_named(book, action, is_known=known is not None),
     )
-    if action.kind == _SPLIT:
-        told = Fraction(1) if action.value is None else ratio_of(action.value)
-        ratio = told / (recorded or 1)
-        if ratio == 1:
-            return None, None
-        close = action.on if action.on is not None else (action.before or 0.0) / float(ratio)
-        row = book.split(
-            ticker,
-            ratio,
-            day=day,
-            price=Decimal(repr(float(close))).quantize(Decimal("0.000001")),
-            currency=currency,
-            rate=rate(currency, day),
-            name=name,
-            corrects=corrects,
-        )
-        return row, None if row is None else ratio
+    return row, None if row is None or change == 1 else change
+
+
+def _record_dividend(book: Book, action: KnownAction, rate: Callable[[str, date], Decimal]) -> dict[str, Any] | None:
+    ticker, day = action.ticker, action.date
     told = (
         Fraction(0) if action.value is None else Fraction(Decimal(repr(action.value)).quantize(Decimal("0.000000001")))
     )
-    change = told - (recorded or 0)
-    shares = book.shares_before(ticker, day)
-    if not change or not shares:
-        return None, None
-    row = book.cash_event(
-        CashKind.CORRECTION if corrects else CashKind.DIVIDEND,
-        _decimal(Fraction(shares) * change),
+    known = book.dividends.get((ticker, day))
+    value, amount = known or (Fraction(0), ZERO)
+    due = money(Fraction(book.shares_before(ticker, day)) * told)
+    if due == amount:
+        return None
+    currency, named = book.currencies[ticker], _named(book, action, is_known=known is not None)
+    return book.cash_event(
+        CashKind.DIVIDEND if known is None else CashKind.CORRECTION,
+        due - amount,
         day=day,
-        name=name,
         currency=currency,
         rate=rate(currency, day),
         ticker=ticker,
-        value=_decimal(change),
-        corrects=corrects,
+        value=_decimal(told - value),
+        **named,
     )
-    return row, None
+
+
+def _named(book: Book, action: KnownAction, *, is_known: bool) -> dict[str, Any]:
+    """Return the name of the event of an action, and of the one that it corrects."""
+    first = event_id(book.account, action.kind, action.ticker, action.date)
+    if not is_known:
+        return {"name": first, "corrects": None}
+    return {
+        "name": event_id(book.account, action.kind, action.ticker, action.date, action.value, len(book.known)),
+        "corrects": first,
+    }
 
 
 def _decimal(value: Fraction) -> Decimal:

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pm.errors import InputError
-from pm.ledger.lots import Lot, LotChange, changed, split_lots, trade_lots
+from pm.ledger.lots import Lot, LotChange, change_lots, changed, split_lots, trade_lots
 from pm.ledger.money import ZERO, money, quantity
+from pm.ledger.ticker_history import Entry, RecordedSplit, TickerHistory, netted
 from pm.tables.vocabulary import CashKind, LotMethod, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 __all__ = ["Book", "Trade", "event_id", "lots_of_text"]
+
+_AMOUNTS = ("cost", "base_cost", "gain", "base_gain")
+"""Amounts of money of a change of a lot."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,20 @@ class Book:
     cash
         Cash in the base currency.
     lots
-        Open lots by ticker, in the order in which they were opened.
+        Open lots by ticker and name, in the order in which they were opened. Those of a ticker are all long or all
+        short.
     currencies
         Currency of each ticker that was ever held.
     known
         Identifiers of the fills and events that are recorded.
+    histories
+        What changed the lots of each ticker that was ever held.
+    splits
+        What is recorded of each split, by ticker and day.
+    dividends
+        What is recorded of each dividend, by ticker and day: per share, and in all, in the ticker's currency.
+    unsettled
+        Tickers of which a split was told late, until `settle_lots` is called.
     """
 
     account: str
@@ -80,10 +93,15 @@ class Book:
     fractional: bool = False
     method: str = LotMethod.FIFO
     cash: Decimal = ZERO
-    lots: dict[str, list[Lot]] = field(default_factory=dict)
+    lots: dict[str, dict[str, Lot]] = field(default_factory=dict)
     currencies: dict[str, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
-    _history: list[tuple[str, date, tuple[LotChange, ...], str]] = field(default_factory=list)
+    histories: dict[str, TickerHistory] = field(default_factory=dict)
+    splits: dict[tuple[str, date], RecordedSplit] = field(default_factory=dict)
+    dividends: dict[tuple[str, date], tuple[Fraction, Decimal]] = field(default_factory=dict)
+    unsettled: set[str] = field(default_factory=set)
+    _shares: dict[str, Decimal] = field(default_factory=dict)
+    _places: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -106,15 +124,15 @@ class Book:
 
     def shares(self, ticker: str) -> Decimal:
         """Return the number of shares held of a ticker."""
-        return sum((lot.quantity for lot in self.lots.get(ticker, ())), ZERO)
+        return self._shares.get(ticker, ZERO)
 
     def positions(self) -> dict[str, Decimal]:
         """Return the number of shares of each ticker that is held."""
-        return {ticker: shares for ticker in sorted(self.lots) if (shares := self.shares(ticker))}
+        return {ticker: self._shares[ticker] for ticker in sorted(self._shares) if self._shares[ticker]}
 
     def cost(self) -> Decimal:
         """Return what the open lots cost, in the base currency."""
-        return sum((lot.base_cost for lots in self.lots.values() for lot in lots), ZERO)
+        return sum((lot.base_cost for lots in self.lots.values() for lot in lots.values()), ZERO)
 
     def fill(self, trade: Trade) -> dict[str, Any] | None:
         """Return the row of a trade and apply it; None if it is recorded already.
@@ -136,7 +154,7 @@ class Book:
         amount = money(Fraction(-shares) * Fraction(trade.price)) - trade.commission
         base_amount = money(Fraction(amount) * Fraction(trade.rate))
         changes = trade_lots(
-            self.lots.get(trade.ticker, []),
+            self._against(trade.ticker, shares),
             shares=shares,
             amount=amount,
             base_amount=base_amount,
@@ -225,9 +243,19 @@ class Book:
             Day on which they were bought; by default `day`.
         """
         change = LotChange(name, opened or day, shares, money(cost), money(Fraction(money(cost)) * Fraction(rate)))
+        after = changed(list(self.lots.get(ticker, {}).values()), [change])
         values = {"kind": CashKind.IMPORT.value, "ticker": ticker, "date": day, "currency": currency, "rate": rate}
         values |= {"quantity": shares, "amount": ZERO, "base_amount": ZERO, "detail": detail}
-        return self._event(values, (change,), name)
+        return self._event(values, [change, *netted(after, day, self.method)], name)
+
+    def is_split_due(self, ticker: str, ratio: Fraction, day: date) -> bool:
+        """Return whether a split of a day changes something that is not recorded yet."""
+        if ticker not in self.histories:
+            return False
+        known = self.splits.get((ticker, day), RecordedSplit())
+        shares = self.histories[ticker].shares_of_split(day, ratio, fractional=self.fractional)
+        is_held = known.new or known.paid or self.shares_before(ticker, day)
+        return bool(is_held) and (*shares, ratio) != (known.new, known.paid, known.ratio)
 
     def split(
         self,
@@ -241,46 +269,65 @@ class Book:
         name: str,
         corrects: str | None = None,
     ) -> dict[str, Any] | None:
-        """Return the row of a split and apply it to the lots that were held before its day; None if known, or none.
+        """Return the row of a split and apply it; None if it changes nothing, or nothing that is not recorded yet.
 
-        A lot counts from the day of the row that brought it in: shares that were taken over are those of that day,
-        however long ago they were bought.
+        It changes what was held when its day began, in shares of that day, though it be told after later trades.
 
         Parameters
         ----------
         ratio
-            New shares for an old one.
+            New shares for an old one, as it is known now.
         price
             Price after the split, at which fractions are paid.
         corrects
             Event that this one corrects.
         """
-        since = {
-            change.lot: when
-            for held, when, changes, _ in reversed(self._history)
-            if held == ticker
-            for change in changes
-        }
-        before = [lot for lot in self.lots.get(ticker, ()) if since[lot.lot] < day]
-        if not before:
+        if name in self.known or not self.is_split_due(ticker, ratio, day):
             return None
-        changes, cash, base_cash = split_lots(
-            before, ratio, fractional=self.fractional, price=price, rate=rate, method=self.method
-        )
+        known, history = self.splits.get((ticker, day)), self.histories[ticker]
+        if known is None and history.is_before(day):
+            changes, amount, base_amount = split_lots(
+                list(self.lots[ticker].values()), ratio, fractional=self.fractional, price=price, rate=rate,
+                method=self.method,
+            )  # fmt: skip
+        else:
+            known = known or RecordedSplit()
+            new, paid = history.shares_of_split(day, ratio, fractional=self.fractional)
+            amount = money(-Fraction(paid) * Fraction(price)) - known.amount
+            base_amount = money(Fraction(amount) * Fraction(rate))
+            changes = [history.change(new - known.new, paid - known.paid, amount, base_amount)]
+            self.unsettled.add(ticker)
+        change = ratio if known is None else ratio / known.ratio
         values = {
             "kind": (CashKind.CORRECTION if corrects else CashKind.SPLIT).value,
             "ticker": ticker,
             "date": day,
             "currency": currency,
             "value": price,
-            "ratio": f"{ratio.numerator}/{ratio.denominator}",
+            "ratio": f"{change.numerator}/{change.denominator}",
             "quantity": sum((change.quantity for change in changes), ZERO),
-            "amount": cash,
+            "amount": amount,
             "rate": rate,
-            "base_amount": base_cash,
+            "base_amount": base_amount,
             "corrects": corrects,
         }
         return self._event(values, changes, name)
+
+    def settle_lots(self) -> list[dict[str, Any]]:
+        """Return the rows that bring lots to what they are after splits that were told late, and apply them.
+
+        It is called when all splits are recorded. The costs of what was closed since change, and so the gains.
+        """
+        rows = []
+        for ticker in sorted(self.unsettled):
+            history = self.histories[ticker]
+            if changes := history.settling_changes(self.method):
+                values = {"kind": CashKind.CORRECTION.value, "ticker": ticker, "date": history.last_day}
+                values |= {"currency": self.currencies[ticker], "rate": Decimal(1), "detail": "lots after a late split"}
+                values |= {"quantity": ZERO, "amount": ZERO, "base_amount": ZERO}
+                rows.append(self._event(values, changes, event_id(self.account, "lots", ticker, len(self.known))))
+        self.unsettled.clear()
+        return [row for row in rows if row is not None]
 
     def close_out(
         self, ticker: str, *, day: date, price: Decimal, currency: str, rate: Decimal, name: str, detail: str
@@ -292,7 +339,7 @@ class Book:
         amount = money(Fraction(shares) * Fraction(price))
         base_amount = money(Fraction(amount) * Fraction(rate))
         changes = trade_lots(
-            self.lots[ticker], shares=-shares, amount=amount, base_amount=base_amount, name=name, day=day
+            self._against(ticker, -shares), shares=-shares, amount=amount, base_amount=base_amount, name=name, day=day
         )
         values = {
             "kind": CashKind.DELISTING.value,
@@ -327,39 +374,60 @@ class Book:
         cost = money(Fraction(shares) * Fraction(price))
         base_cost = money(Fraction(cost) * Fraction(rate))
         changes = trade_lots(
-            self.lots.get(ticker, []), shares=shares, amount=-cost, base_amount=-base_cost, name=name, day=day,
+            self._against(ticker, shares), shares=shares, amount=-cost, base_amount=-base_cost, name=name, day=day,
             method=self.method,
         )  # fmt: skip
         without_gain = [replace(change, gain=ZERO, base_gain=ZERO) for change in changes]
-        values = {"kind": CashKind.CORRECTION.value, "ticker": ticker, "date": day, "currency": currency, "rate": rate}
+        values = {"kind": CashKind.ACCEPTED.value, "ticker": ticker, "date": day, "currency": currency, "rate": rate}
         values |= {"quantity": shares, "amount": ZERO, "base_amount": ZERO, "detail": detail}
         return self._event(values, without_gain, name)
 
     def shares_before(self, ticker: str, day: date) -> Decimal:
         """Return the number of shares held when a day began, in shares of that day: without its own split."""
-        return sum(
-            (change.quantity for held, when, changes, _ in self._history if held == ticker and when < day
-             for change in changes),
-            ZERO,
-        )  # fmt: skip
+        history = self.histories.get(ticker)
+        return ZERO if history is None else history.shares_before(day)
+
+    def _against(self, ticker: str, shares: Decimal) -> Collection[Lot]:
+        """Return the open lots that a change of the number of shares closes; none if it only adds to the position."""
+        is_closing = self.shares(ticker) * shares < 0
+        return self.lots[ticker].values() if is_closing else ()
 
     def _event(self, values: dict[str, Any], changes: Sequence[LotChange], name: str) -> dict[str, Any] | None:
         if name in self.known:
             return None
-        row = {"event_id": name, "account": self.account, **values, "lots": _as_text(changes)}
+        row = {"event_id": name, "account": self.account, "value": None, **values, "lots": _as_text(changes)}
         self._apply(row)
         return row
 
     def _apply(self, row: Mapping[str, Any]) -> None:
         name = row.get("fill_id") or row["event_id"]
         self.known.add(name)
+        self._places[name] = len(self._places)
         self.cash += row["base_amount"]
         ticker, changes = row.get("ticker"), lots_of_text(row["lots"])
-        if ticker is None or not changes:
+        if ticker is None:
             return
-        self.currencies[ticker] = row["currency"]
-        self.lots[ticker] = changed(self.lots.get(ticker, []), changes)
-        self._history.append((ticker, row["date"], tuple(changes), name))
+        is_split = bool(row.get("ratio"))
+        if is_split:
+            known = self.splits.get((ticker, row["date"]), RecordedSplit())
+            self.splits[ticker, row["date"]] = known.with_event(row, changes)
+        elif row.get("kind") in {CashKind.DIVIDEND, CashKind.CORRECTION} and row["value"] is not None:
+            value, amount = self.dividends.get((ticker, row["date"]), (Fraction(0), ZERO))
+            self.dividends[ticker, row["date"]] = (value + Fraction(row["value"]), amount + row["amount"])
+        if changes:
+            self.currencies[ticker] = row["currency"]
+            self._change(ticker, changes, name)
+            is_settling = not is_split and row.get("kind") == CashKind.CORRECTION and not row["quantity"]
+            entry = Entry(name, row["date"], tuple(changes), is_split, is_settling)
+            self.histories.setdefault(ticker, TickerHistory()).add(entry)
+
+    def _change(self, ticker: str, changes: Sequence[LotChange], name: str) -> None:
+        lots = self.lots.setdefault(ticker, {})
+        is_opened_again = any(change.lot not in lots and change.lot != name for change in changes)
+        change_lots(lots, changes)
+        if is_opened_again:
+            self.lots[ticker] = dict(sorted(lots.items(), key=lambda item: self._places.get(item[0], 0)))
+        self._shares[ticker] = self.shares(ticker) + sum((change.quantity for change in changes), ZERO)
 
 
 def event_id(*parts: object) -> str:
@@ -374,7 +442,8 @@ def lots_of_text(text: str | None) -> list[LotChange]:
             item["lot"],
             date.fromisoformat(item["opened"]),
             quantity(Decimal(item["quantity"])),
-            *(money(Decimal(item[name])) for name in ("cost", "base_cost", "gain", "base_gain")),
+            **{name: money(Decimal(item[name])) for name in _AMOUNTS},
+            new=quantity(Decimal(item.get("new", 0))),
         )
         for item in json.loads(text or "[]")
     ]
@@ -383,8 +452,10 @@ def lots_of_text(text: str | None) -> list[LotChange]:
 def _as_text(changes: Sequence[LotChange]) -> str | None:
     if not changes:
         return None
-    items = [{key: str(value) for key, value in asdict(change).items()} for change in changes]
-    for item, change in zip(items, changes, strict=True):
-        item["quantity"] = f"{change.quantity:f}"
-        item |= {key: f"{getattr(change, key):f}" for key in ("cost", "base_cost", "gain", "base_gain")}
+    items = [
+        {"lot": change.lot, "opened": change.opened.isoformat(), "quantity": f"{change.quantity:f}"}
+        | {key: f"{getattr(change, key):f}" for key in _AMOUNTS}
+        | ({"new": f"{change.new:f}"} if change.new else {})
+        for change in changes
+    ]
     return json.dumps(items, separators=(",", ":"))

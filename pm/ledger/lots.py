@@ -17,9 +17,9 @@ from pm.ledger.money import ZERO, money, quantity, share_of, whole
 from pm.tables.vocabulary import LotMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["Lot", "LotChange", "changed", "split_lots", "trade_lots"]
+__all__ = ["Lot", "LotChange", "change_lots", "changed", "split_lots", "spread_lots", "trade_lots"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,13 @@ class Lot:
 
 @dataclass(frozen=True)
 class LotChange:
-    """A change of a lot: of its shares and costs, and the gain that it realised, in both currencies."""
+    """A change of a lot: of its shares and costs, and the gain that it realised, in both currencies.
+
+    Attributes
+    ----------
+    new
+        Of the change of its shares, the part that the ratio of a split makes.
+    """
 
     lot: str
     opened: date
@@ -58,24 +64,33 @@ class LotChange:
     base_cost: Decimal
     gain: Decimal = ZERO
     base_gain: Decimal = ZERO
+    new: Decimal = ZERO
 
 
 def changed(lots: Sequence[Lot], changes: Sequence[LotChange]) -> list[Lot]:
     """Return the lots after some changes, in the order in which they were opened; closed ones are left out."""
     found = {lot.lot: lot for lot in lots}
+    change_lots(found, changes)
+    return list(found.values())
+
+
+def change_lots(lots: dict[str, Lot], changes: Sequence[LotChange]) -> None:
+    """Change lots, which are given by their names; new ones come last, and closed ones are removed."""
     for change in changes:
-        old = found.get(change.lot, Lot(change.lot, change.opened, ZERO, ZERO, ZERO))
-        found[change.lot] = replace(
+        old = lots.get(change.lot, Lot(change.lot, change.opened, ZERO, ZERO, ZERO))
+        lots[change.lot] = replace(
             old,
             quantity=old.quantity + change.quantity,
             cost=old.cost + change.cost,
             base_cost=old.base_cost + change.base_cost,
         )
-    return [lot for lot in found.values() if lot.quantity]
+    for name in {change.lot for change in changes}:
+        if not lots[name].quantity:
+            del lots[name]
 
 
 def trade_lots(
-    lots: Sequence[Lot],
+    lots: Collection[Lot],
     *,
     shares: Decimal,
     amount: Decimal,
@@ -110,7 +125,9 @@ def trade_lots(
     left = shares
     closed: list[tuple[Lot, Decimal]] = []
     for lot in _in_order(lots, method, named):
-        if not left or (lot.quantity > 0) == (left > 0):
+        if not left:
+            break
+        if (lot.quantity > 0) == (left > 0):
             continue
         part = -lot.quantity if abs(lot.quantity) <= abs(left) else left
         closed.append((lot, part))
@@ -152,17 +169,11 @@ def split_lots(
     rate
         Units of the base currency for one of the ticker's currency.
     """
-    total, placed, running = sum((lot.quantity for lot in lots), ZERO), ZERO, ZERO
-    changes: list[LotChange] = []
-    for lot in lots:  # rounded such that the lots add up to the rounded total
-        running += lot.quantity
-        new = quantity(Fraction(running) * ratio) - placed
-        placed += new
-        changes.append(LotChange(lot.lot, lot.opened, new - lot.quantity, ZERO, ZERO))
-    after = quantity(Fraction(total) * ratio)
+    changes = spread_lots(lots, ratio)
+    after = sum((lot.quantity for lot in lots), ZERO) + sum((change.quantity for change in changes), ZERO)
     fraction = ZERO if fractional else after - whole(after)
     if not fraction:
-        return [change for change in changes if change.quantity], ZERO, ZERO
+        return changes, ZERO, ZERO
     cash = money(Fraction(fraction) * Fraction(price))
     base_cash = money(Fraction(cash) * Fraction(rate))
     sold = trade_lots(
@@ -174,10 +185,24 @@ def split_lots(
         day=lots[0].opened,
         method=method,
     )
-    return [*(change for change in changes if change.quantity), *sold], cash, base_cash
+    return [*changes, *sold], cash, base_cash
 
 
-def _in_order(lots: Sequence[Lot], method: str, named: Sequence[str]) -> list[Lot]:
+def spread_lots(lots: Sequence[Lot], ratio: Fraction) -> list[LotChange]:
+    """Return the changes that multiply the shares of lots, rounded such that they add up to the rounded total."""
+    changes: list[LotChange] = []
+    placed = running = ZERO
+    for lot in lots:
+        running += lot.quantity
+        new = quantity(Fraction(running) * ratio) - placed
+        placed += new
+        changes.append(LotChange(lot.lot, lot.opened, new - lot.quantity, ZERO, ZERO, new=new - lot.quantity))
+    return [change for change in changes if change.quantity]
+
+
+def _in_order(lots: Collection[Lot], method: str, named: Sequence[str]) -> Iterable[Lot]:
+    if not named and method in {LotMethod.FIFO, LotMethod.SPECIFIC}:
+        return lots
     by_name = {lot.lot: lot for lot in lots}
     missing = [name for name in named if name not in by_name]
     if missing:

@@ -20,6 +20,7 @@ _S = OrderState
 OPEN_STATES = frozenset({_S.PLANNED, _S.SENT, _S.ACCEPTED, _S.PARTLY_FILLED, _S.UNKNOWN})
 """States in which an order can still be traded."""
 
+_STATES = {state.value: state for state in OrderState}
 _AT_BROKER = {_S.ACCEPTED, _S.PARTLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED}
 _FOLLOWS: dict[OrderState | None, set[OrderState]] = {
     None: {_S.PLANNED},
@@ -104,34 +105,44 @@ def orders_now(
     orders, events, fills
         Rows of the tables orders, order_events and fills.
     """
-    found = {
-        row["order_id"]: OrderNow(
-            row, OrderState.PLANNED, None, row["quantity"], row["limit_price"], row["stop_price"], ZERO
-        )
+    found: dict[str, dict[str, Any]] = {
+        row["order_id"]: {
+            "row": row,
+            "state": OrderState.PLANNED,
+            "broker_order_id": None,
+            "quantity": row["quantity"],
+            "limit_price": row["limit_price"],
+            "stop_price": row["stop_price"],
+            "filled": ZERO,
+        }
         for row in sorted(orders, key=lambda row: row["sequence"])
     }
     for row in sorted((*events, *fills), key=lambda row: row["sequence"]):
-        if (order := found.get(row["order_id"])) is not None:
-            found[order.order_id] = after(order, row)
-    return found
+        if (values := found.get(row["order_id"])) is not None:
+            _change(values, row)
+    return {name: OrderNow(**values) for name, values in found.items()}
 
 
 def after(order: OrderNow, row: Mapping[str, Any]) -> OrderNow:
     """Return an order as it is after a further row of order_events or fills about it."""
     values = dict(order.__dict__)
+    _change(values, row)
+    return OrderNow(**values)
+
+
+def _change(values: dict[str, Any], row: Mapping[str, Any]) -> None:
+    """Change the values of an order by a row of order_events or fills."""
     if "fill_id" in row:
-        return OrderNow(**values | {"filled": order.filled + row["quantity"]})
-    values |= {
-        "state": OrderState.of(row["state"]),
-        "broker_order_id": row["broker_order_id"] or order.broker_order_id,
-    }
+        values["filled"] += row["quantity"]
+        return
+    values["state"] = _STATES[row["state"]]
+    values["broker_order_id"] = row["broker_order_id"] or values["broker_order_id"]
     if row["ratio"]:
         ratio = Fraction(row["ratio"])
-        is_whole = whole(order.quantity) == order.quantity
+        is_whole = whole(values["quantity"]) == values["quantity"]
         for name in ("quantity", "filled"):
             scaled = quantity(Fraction(values[name]) * ratio)
             values[name] = whole(scaled) if is_whole else scaled
         for name in ("limit_price", "stop_price"):
             if values[name] is not None:
                 values[name] = price(Fraction(values[name]) / ratio)
-    return OrderNow(**values)

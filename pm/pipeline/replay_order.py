@@ -52,8 +52,8 @@ class OrderReplay:
 
     @property
     def is_equal(self) -> bool:
-        """Whether every field is equal."""
-        return bool((self.fields["equal"] == "yes").all())
+        """Whether there are fields, and every one is equal: an order of which nothing was computed is not."""
+        return not self.fields.is_empty() and bool((self.fields["equal"] == "yes").all())
 
 
 def replay_order(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from pm.broker.base import OrderRequest
 from pm.broker.paper import PaperBar, PaperOutcome, bars_of, simulate_pair, simulate_session
-from pm.ledger.actions import KnownAction, actions_known, record_action
+from pm.ledger.actions import KnownAction, record_action
 from pm.ledger.book import Trade, event_id
 from pm.pipeline.trading import Prices, prices_of
 from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import USER
-from pm.tables.ledger import AUDIT_HEADS, CASH_EVENTS
+from pm.tables.ledger import AUDIT_HEADS
 from pm.tables.quality import BARS
 from pm.tables.sources import RAW_ACTIONS, UNIVERSE
 from pm.tables.vocabulary import BrokerName, OrderState, TickerStatus
@@ -65,7 +65,7 @@ def bring_up_to_date(night: Night, account: str, since: date | None) -> None:
     is_paper = ledger.accounts[account]["broker"] == BrokerName.PAPER
     prices = prices_of(context, book, tickers, night.as_of)
     bars = _bars(context, sorted({order.row["ticker"] for order in open_orders}), night.as_of, since, open_orders)
-    actions = _actions(context, tickers, night.as_of)
+    actions = _actions(context, book, open_orders, night.as_of)
     days = {action.date for action in actions}
     if is_paper:
         days |= {day for rows in bars.values() for day in rows if since is None or day > since}
@@ -77,7 +77,9 @@ def bring_up_to_date(night: Night, account: str, since: date | None) -> None:
         for action in sorted(by_day[day], key=lambda action: action.kind):
             _record(night, account, action, prices)
         if is_paper and (since is None or day > since):
+            _settle(night, book)
             _simulate(night, account, day, {ticker: rows[day] for ticker, rows in bars.items() if day in rows}, prices)
+    _settle(night, book)
     if is_paper:
         _close_delisted(night, book, prices)
 
@@ -102,13 +104,20 @@ def _bars(
     return found
 
 
-def _actions(context: Context, tickers: Sequence[str], as_of: date) -> list[KnownAction]:
-    """Return the dividends and splits of tickers up to the day, as sources tell them now."""
+def _actions(context: Context, book: Book, orders: Sequence[OrderNow], as_of: date) -> list[KnownAction]:
+    """Return the dividends and splits as sources tell them now, of each ticker since it was first held or ordered."""
     import polars as pl
 
     from pm.quality import effective_actions
 
-    raw = context.read(RAW_ACTIONS, "date <= ?", [as_of], among={"ticker": list(tickers)})
+    since = {ticker: history.first_day for ticker, history in book.histories.items()}
+    for order in orders:
+        ticker, cutoff = order.row["ticker"], order.row["cutoff"]
+        since[ticker] = min(since.get(ticker, cutoff), cutoff)
+    first, among = min(since.values()), {"ticker": sorted(since)}
+    begun = pl.DataFrame(list(since.items()), schema={"ticker": pl.String, "since": pl.Date}, orient="row")
+    raw = context.read(RAW_ACTIONS, "date > ? AND date <= ?", [first, as_of], among=among)
+    raw = raw.join(begun, on="ticker").filter(pl.col("date") > pl.col("since")).drop("since")
     if raw.is_empty():
         return []
     day = ("ticker", "date", "kind")
@@ -119,24 +128,25 @@ def _actions(context: Context, tickers: Sequence[str], as_of: date) -> list[Know
         .unique(day, keep="last", maintain_order=True)
     )
     taken_back = raw.join(effective, on=day, how="anti").unique(day, maintain_order=True)
-    rows = [*effective.iter_rows(named=True), *taken_back.with_columns(value=pl.lit(None)).iter_rows(named=True)]
-    closes = context.read(BARS, among={"ticker": list(tickers)}, columns=("ticker", "date", "close"))
-    by_ticker = {
-        str(name): list(frame.select("date", "close").iter_rows()) for (name,), frame in closes.group_by("ticker")
-    }
-    found = []
-    for row in rows:
-        own = by_ticker.get(row["ticker"], [])
-        before = max((pair for pair in own if pair[0] < row["date"]), default=None)
-        on = min((pair for pair in own if pair[0] >= row["date"]), default=None)
-        found.append(
-            KnownAction(
-                row["ticker"], row["date"], row["kind"], row["value"],
-                None if before is None else before[1], None if on is None else on[1],
-                certain=row["source"] == USER or row["source"] in VENDOR_NAMES,
-            )
-        )  # fmt: skip
-    return sorted(found, key=lambda action: (action.date, action.ticker, action.kind))
+    told = pl.concat([effective, taken_back.with_columns(value=pl.lit(None, pl.Float64))], how="diagonal")
+    closes = context.read(
+        BARS,
+        "date > ?",
+        [first - _BEFORE],
+        among={"ticker": told["ticker"].unique().to_list()},
+        columns=("ticker", "date", "close"),
+    ).sort("date")
+    told = (
+        told.sort("date")
+        .join_asof(
+            closes.rename({"close": "before"}), on="date", by="ticker", strategy="backward", allow_exact_matches=False
+        )
+        .join_asof(closes.rename({"close": "on"}), on="date", by="ticker", strategy="forward")
+        .with_columns(certain=pl.col("source").is_in([USER, *VENDOR_NAMES]))
+        .sort("date", "ticker", "kind")
+    )
+    columns = ("ticker", "date", "kind", "value", "before", "on", "certain")
+    return [KnownAction(**row) for row in told.select(columns).iter_rows(named=True)]
 
 
 def _record(night: Night, account: str, action: KnownAction, prices: Prices) -> None:
@@ -144,9 +154,7 @@ def _record(night: Night, account: str, action: KnownAction, prices: Prices) -> 
         night.notes.append(action.problem)
         return
     ledger = night.ledger
-    known = actions_known(account, [*ledger.rows[CASH_EVENTS.qualified]])
-    recorded = known.get((action.ticker, action.date, action.kind))
-    row, ratio = record_action(ledger.books[account], action, recorded, rate=prices.rates.rate)
+    row, ratio = record_action(ledger.books[account], action, rate=prices.rates.rate)
     night.events += ledger.add_cash_event(row)
     if ratio is None or ledger.accounts[account]["broker"] != BrokerName.PAPER:
         return
@@ -156,6 +164,12 @@ def _record(night: Night, account: str, action: KnownAction, prices: Prices) -> 
             ledger.order_event(
                 order.order_id, order.state, ratio=f"{ratio.numerator}/{ratio.denominator}", detail=detail
             )
+
+
+def _settle(night: Night, book: Book) -> None:
+    """Bring the lots to what they are after splits that were told late."""
+    for row in book.settle_lots():
+        night.ledger.add_cash_event(row)
 
 
 def _simulate(night: Night, account: str, day: date, bars: dict[str, PaperBar], prices: Prices) -> None:
@@ -174,12 +188,15 @@ def _simulate(night: Night, account: str, day: date, bars: dict[str, PaperBar], 
         pairs[(order.row["run_id"], order.row["pair"]) if order.row["pair"] else order.order_id].append(order)
     for orders in pairs.values():
         bar = bars[orders[0].row["ticker"]]
+        rate = prices.rates.rate(orders[0].row["currency"], day)
         if len(orders) == 1:
-            outcome = simulate_session(_request(orders[0]), orders[0].left, bar, settings, fractional=fractional)
+            outcome = simulate_session(
+                _request(orders[0]), orders[0].left, bar, settings, fractional=fractional, rate=rate
+            )
             _apply(night, orders[0], outcome, prices)
             continue
         decided = simulate_pair(
-            [(_request(order), order.left) for order in orders], bar, settings, fractional=fractional
+            [(_request(order), order.left) for order in orders], bar, settings, fractional=fractional, rate=rate
         )
         if decided is not None:
             place, outcome = decided

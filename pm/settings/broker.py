@@ -38,6 +38,7 @@ class BrokerSettings(Section):
     halt_rejects: Count
     halt_clock_seconds: _Seconds
     cash_tolerance: _Amount
+    dividend_days: Days
     timeout_seconds: _Seconds
     settle_seconds: Annotated[float, Field(ge=0, le=86_400)]
     alpaca_paper_url: _Address

@@ -40,8 +40,8 @@ _RECORDED = (
 _LOTS = Column(
     "lots",
     TEXT,
-    "Changes of lots, as a JSON array of objects: lot, opened, quantity, cost, base_cost, gain, base_gain; see view "
-    "lot_changes.",
+    "Changes of lots, as a JSON array of objects: lot, opened, quantity, cost, base_cost, gain, base_gain, and new, "
+    "the part of the quantity that a split's ratio made; see view lot_changes.",
 )
 
 ACCOUNTS = Table(
@@ -77,7 +77,7 @@ ORDERS = Table(
         Column("stop_price", PRICE, "Price that makes it a market order; null unless it is a stop order."),
         Column("time_in_force", TEXT, "'day' for the next session only, or 'gtc' until it is filled or cancelled."),
         Column("currency", TEXT, "Currency of the price."),
-        Column("purpose", TEXT, "'rebalance', 'stop', 'target', 'close' or 'manual'."),
+        Column("purpose", TEXT, "'rebalance', 'stop' or 'target'; see docs/vocabulary.md."),
         Column("number", INTEGER, "Number among the run's orders with the same ticker, side and purpose, from 1."),
         Column("pair", TEXT, "Name shared by two orders of which one cancels the other; null for one alone."),
         Column("held", QUANTITY, "Number of shares held when it was planned."),
@@ -167,11 +167,13 @@ RECONCILIATIONS = Table(
     (
         Column("account", TEXT, "Account; see accounts."),
         Column("ticker", TEXT, "Ticker; null for the row of cash."),
-        Column("ledger_value", RATE, "Number of shares, or cash in the base currency, by the ledger."),
-        Column("broker_value", RATE, "Number of shares, or cash in the base currency, that the broker tells."),
+        Column("ledger_value", RATE, "Number of shares by the ledger; null for cash, but for rows of older versions."),
+        Column("broker_value", RATE, "Number of shares that the broker tells; null for cash, likewise."),
+        Column("ledger_cash", MONEY, "Cash by the ledger, in the base currency; null for shares."),
+        Column("broker_cash", MONEY, "Cash that the broker tells, in the base currency; null for shares."),
         Column("matches", FLAG, "Whether they agree."),
         Column("accepted", FLAG, "Whether a person accepted the difference, with a reason."),
-        Column("detail", TEXT, "The difference in words, or the reason for accepting it; null if they agree."),
+        Column("detail", TEXT, "The difference, and what explains it; or why it was accepted; else null."),
         *_RECORDED,
     ),
 )

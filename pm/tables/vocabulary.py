@@ -394,8 +394,6 @@ class OrderPurpose(Vocabulary):
     REBALANCE = "rebalance", "To bring a position to its target."
     STOP = "stop", "To close a position at a loss."
     TARGET = "target", "To close a position at a profit."
-    CLOSE = "close", "To close a position because the user said so."
-    MANUAL = "manual", "An order of the user's own."
 
 
 class OrderState(Vocabulary):
@@ -424,6 +422,7 @@ class CashKind(Vocabulary):
     INTEREST = "interest", "Interest; negative if the account pays it."
     DELISTING = "delisting", "The position was closed at the last price because the ticker trades no more."
     CORRECTION = "correction", "A correction of an earlier event, of which a source now tells otherwise."
+    ACCEPTED = "accepted", "A difference from the broker's account, in cash or shares, that a person accepted."
 
 
 class HaltAction(Vocabulary):

@@ -8,6 +8,7 @@ import pytest
 
 from pm.broker.base import OrderRequest
 from pm.broker.paper import PaperBar, bars_of, simulate_pair, simulate_session
+from pm.broker.planning import OrderSizes, Quote, Target, plan_orders
 from pm.settings import load_settings
 
 D = Decimal
@@ -123,3 +124,32 @@ def test_volatility_and_volume_are_those_of_the_sessions_before() -> None:
     changed = bars_of([*rows[:-1], rows[-1] | {"close": 99.0, "volume": 999.0}])[-1]
     assert (last.sigma, last.average_volume) == (changed.sigma, changed.average_volume)
     assert last.average_volume == 2.5
+
+
+@pytest.mark.parametrize(("shares", "fee"), [(10, "5"), (1_000, "16.7")])
+def test_a_commission_is_in_the_base_currency_for_a_fill_and_for_a_plan(shares: int, fee: str) -> None:
+    """1,000 at 100 yen of 0.0067 dollars are 670: 0.01 a share and 1% are 16.70 dollars; the minimum is 5."""
+    settings = FREE.model_copy(
+        update={"commission_minimum": 5.0, "commission_per_share": 0.01, "commission_rate": 0.01}
+    )
+    rate, number = D("0.0067"), D(shares)
+    request = OrderRequest("o", "7203.T", "buy", number, "market", "day", "JPY", None, None)
+    fill = simulate_session(request, number, replace(BAR, volume=1e6), settings, fractional=False, rate=rate).fill
+    assert fill is not None
+    assert float(fill.commission * rate) == pytest.approx(float(fee), abs=1e-4)
+
+    target = Target("7203.T", 1.0, float(shares))
+    cost = number * 100 * rate + D(fee)
+    for cash, bought in ((cost, number), (cost - D("0.01"), None)):
+        plan = plan_orders(
+            [target],
+            {},
+            {"7203.T": Quote(D(100), DAY, "JPY", rate)},
+            cash=cash,
+            equity=cash,
+            settings=settings,
+            sizes=OrderSizes(0.0, D(1)),
+            pending={},
+        )
+        planned = plan.orders[0].quantity if plan.orders else D(0)
+        assert planned == number if bought else planned < number

@@ -51,9 +51,9 @@ def _plan(context: Context, cutoff: date = TODAY) -> Result:
         ticker = f"T{place}"
         ledger.plan(
             {
-                "order_id": order_id("main", context.run_id, ticker, "buy", "manual", 1), "account": "main",
+                "order_id": order_id("main", context.run_id, ticker, "buy", "rebalance", 1), "account": "main",
                 "ticker": ticker, "side": "buy", "quantity": Decimal(5), "order_type": "market", "time_in_force": "day",
-                "currency": "USD", "purpose": "manual", "number": 1, "held": Decimal(0), "cutoff": cutoff,
+                "currency": "USD", "purpose": "rebalance", "number": 1, "held": Decimal(0), "cutoff": cutoff,
                 "snapshot_id": 1,
             }
         )  # fmt: skip

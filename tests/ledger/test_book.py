@@ -7,10 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pm.errors import InputError
+from pm.ledger.actions import KnownAction, record_action
 from pm.ledger.book import Book, Trade, event_id, lots_of_text
 from pm.ledger.ledger import Ledger
 from pm.tables.vocabulary import CashKind, OrderState
@@ -82,6 +83,209 @@ def test_a_split_that_is_told_late_changes_only_what_was_held_before() -> None:
     assert book.shares_before("AAA", START + timedelta(3)) == 10
 
 
+def test_a_split_that_is_told_after_a_sale_counts_for_the_shares_of_its_day() -> None:
+    """Buy 100 @ 100, split 2:1, sell 60 @ 50, and only then the split is told: 140 shares of 50, and no gain."""
+    book = new_book()
+    book.fill(trade("a", "buy", "100", "100"))
+    sold = book.fill(trade("b", "sell", "60", "50", date=START + timedelta(12)))
+    row = book.split("AAA", Fraction(2), day=START + timedelta(10), price=D(50), currency="USD", rate=D(1), name="s")
+    assert sold is not None
+    assert row is not None
+    assert row["quantity"] == 100
+    assert book.shares("AAA") == 140
+    (settled,) = book.settle_lots()
+    assert book.cost() == 7_000
+    assert sum(change.gain for kept in (sold, row, settled) for change in lots_of_text(kept["lots"])) == 0
+
+
+def told(kind: str, day: int, value: float | None) -> KnownAction:
+    return KnownAction("AAA", START + timedelta(day), kind, value, before=None, on=50.0)
+
+
+def no_rate(currency: str, day: date) -> Decimal:
+    raise InputError(f"There is no rate of {currency} up to {day}.")
+
+
+def one(_currency: str, _day: date) -> Decimal:
+    return D(1)
+
+
+def test_an_action_that_changes_nothing_needs_no_rate() -> None:
+    book = new_book()
+    book.fill(trade("a", "buy", "10", "100", currency="GBP"))
+    for kind in ("split", "dividend"):
+        assert record_action(book, told(kind, -9_000, 5.0), rate=no_rate) == (None, None)
+        assert record_action(book, told(kind, 0, 5.0), rate=no_rate) == (None, None)
+        with pytest.raises(InputError, match="no rate of GBP"):
+            record_action(book, told(kind, 1, 5.0), rate=no_rate)
+
+
+def test_a_trade_that_is_told_late_gets_the_dividend_and_the_split_of_its_days() -> None:
+    """100 shares are told after a dividend of 1 on day 3 and a split 3:1 on day 5 are recorded for 10 others."""
+    book = new_book()
+    book.fill(trade("a", "buy", "10", "100"))
+    actions = [told("dividend", 3, 1.0), told("split", 5, 3.0)]
+    for action in actions:
+        record_action(book, action, rate=one)
+    book.fill(trade("b", "buy", "100", "100", date=START + timedelta(2)))
+    before = book.cash
+    for action in actions * 2:
+        row, ratio = record_action(book, action, rate=one)
+        assert ratio is None
+        assert row is None or row["corrects"] is not None
+    assert book.shares("AAA") == 330
+    assert book.cash - before == 100
+
+
+class PlainAccount:
+    """An account of one ticker in which all is told in time: the twin of a book, with exact fractions."""
+
+    def __init__(self, method: str, *, fractional: bool) -> None:
+        self.method, self.fractional = method, fractional
+        self.lots: list[list[Fraction]] = []  # shares and cost
+        self.gains = self.income = Fraction(0)
+
+    @property
+    def shares(self) -> Fraction:
+        return sum((shares for shares, _ in self.lots), Fraction(0))
+
+    @property
+    def cost(self) -> Fraction:
+        return sum((cost for _, cost in self.lots), Fraction(0))
+
+    def trade(self, shares: Fraction, price: Fraction) -> None:
+        while shares and self.lots and self.lots[0][0] * shares < 0:
+            place = 0 if self.method == "fifo" else -1
+            held, cost = self.lots[place]
+            part = min(abs(held), abs(shares)) * (1 if held > 0 else -1)
+            self.gains += part * price - cost * part / held
+            self.lots[place] = [held - part, cost - cost * part / held]
+            self.lots = [lot for lot in self.lots if lot[0]]
+            shares += part
+        if shares:
+            self.lots.append([shares, shares * price])
+
+    def split(self, ratio: Fraction, price: Fraction) -> None:
+        self.lots = [[shares * ratio, cost] for shares, cost in self.lots]
+        whole = Fraction(int(self.shares))
+        if not self.fractional and self.shares != whole:
+            self.trade(whole - self.shares, price)
+
+
+Happened = tuple[int, str, Any]
+_HAPPENED = st.lists(
+    st.one_of(
+        st.tuples(st.integers(0, 9), st.just("trade"), st.tuples(st.integers(-60, 80), st.integers(5, 90))),
+        st.tuples(st.integers(0, 9), st.just("split"), st.sampled_from([(2, 1), (3, 1), (1, 2), (1, 3), (5, 4)])),
+        st.tuples(st.integers(0, 9), st.just("dividend"), st.sampled_from([0.25, 1.5])),
+    ),
+    max_size=14,
+).map(lambda steps: sorted(steps, key=lambda step: step[0]))
+"""What happened, in the order of the days; of a day, the dividend and the split come before the trades."""
+
+
+def plain_account(happened: list[Happened], method: str, *, fractional: bool) -> PlainAccount:
+    """Return an account that is told all in time: of a day first the dividend and the split."""
+    plain = PlainAccount(method, fractional=fractional)
+    for day in range(10):
+        for kind, value in actions_of(happened).get(day, {}).items():
+            if kind == "split":
+                plain.split(Fraction(*value), Fraction(7))
+            else:
+                plain.income += plain.shares * Fraction(value)
+        for when, kind, value in happened:
+            if (when, kind) == (day, "trade") and value[0]:
+                plain.trade(Fraction(value[0]), Fraction(value[1]))
+    return plain
+
+
+def actions_of(happened: list[Happened]) -> dict[int, dict[str, Any]]:
+    """Return the dividend and the split of each day; the first one if there are several."""
+    found: dict[int, dict[str, Any]] = {}
+    for kind in ("dividend", "split"):
+        for day, its, value in happened:
+            if its == kind:
+                found.setdefault(day, {}).setdefault(kind, value)
+    return found
+
+
+def told_on(night: int, day: int, kind: str, value: Any, delay: int, *, takes_back: bool) -> KnownAction | None:  # noqa: ANN401
+    """Return what is known of an action on a night: nothing, or before it is known something wrong."""
+    is_known = night >= day + delay
+    if not is_known and (night < day or not takes_back):
+        return None
+    right = float(Fraction(*value)) if kind == "split" else value
+    return KnownAction("AAA", START + timedelta(day), kind, right if is_known else 7.0, before=None, on=7.0)
+
+
+def check_late_actions(
+    happened: list[Happened], delays: list[int], takes_back: list[bool], method: str, *, fractional: bool
+) -> None:
+    """Check that a book which is told dividends and splits late, and wrongly at first, becomes what it would have been.
+
+    The actions are known some days late, and some are told wrongly before that. Each night brings the book to all that
+    is known.
+    """
+    plain, book = (
+        plain_account(happened, method, fractional=fractional),
+        new_book(lot_method=method, fractional=fractional),
+    )
+    rows: list[dict[str, Any] | None] = []
+    actions = [(day, kind, value) for day, own in sorted(actions_of(happened).items()) for kind, value in own.items()]
+    for night in range(25):
+        for place, (day, kind, value) in enumerate(happened):
+            if (day, kind) == (night, "trade") and value[0]:
+                side, when = "buy" if value[0] > 0 else "sell", START + timedelta(day)
+                rows.append(book.fill(trade(f"t{place}", side, str(abs(value[0])), str(value[1]), date=when)))
+        for place, (day, kind, value) in enumerate(actions):
+            action = told_on(night, day, kind, value, delays[place % 4], takes_back=takes_back[place % 3])
+            rows += [] if action is None else [record_action(book, action, rate=one)[0]]
+        rows += book.settle_lots()
+    made = [row for row in rows if row is not None]
+    assert float(book.shares("AAA")) == pytest.approx(float(plain.shares), abs=1e-5)
+    assert float(book.cost()) == pytest.approx(float(plain.cost), abs=0.01)
+    gains = sum((change.gain for row in made for change in lots_of_text(row["lots"])), D(0))
+    income = sum((row["amount"] for row in made if "kind" in row and "ratio" not in row), D(0))
+    assert float(gains) == pytest.approx(float(plain.gains), abs=0.01)
+    assert float(income) == pytest.approx(float(plain.income), abs=0.01)
+    assert book.cash + book.cost() == gains + income
+    held = [lot.quantity for lot in book.lots.get("AAA", {}).values() if abs(lot.quantity) > D("0.0001")]
+    assert [float(shares) for shares in held] == pytest.approx([float(shares) for shares, _ in plain.lots], abs=1e-5)
+
+
+_LATE = (
+    _HAPPENED,
+    st.lists(st.integers(0, 14), min_size=4, max_size=4),
+    st.lists(st.booleans(), min_size=3, max_size=3),
+    st.sampled_from(["fifo", "lifo"]),
+    st.booleans(),
+)
+
+
+@given(*_LATE)
+@example([(0, "trade", (100, 50)), (3, "split", (2, 1)), (5, "trade", (-60, 30))], [9], [False], "fifo", False)
+@example(
+    [(0, "trade", (50, 50)), (1, "trade", (50, 70)), (3, "split", (1, 3)), (5, "trade", (-20, 9))],
+    [9],
+    [True],
+    "fifo",
+    False,
+)
+def test_what_is_told_late_ends_as_if_it_had_been_told_in_time(
+    happened: list[Happened], delays: list[int], takes_back: list[bool], method: str, fractional: bool
+) -> None:
+    check_late_actions(happened, delays, takes_back, method, fractional=fractional)
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000)
+@given(*_LATE)
+def test_ten_thousand_histories_that_are_told_late(
+    happened: list[Happened], delays: list[int], takes_back: list[bool], method: str, fractional: bool
+) -> None:
+    check_late_actions(happened, delays, takes_back, method, fractional=fractional)
+
+
 def test_a_position_that_is_taken_over_has_had_the_splits_before() -> None:
     book = new_book()
     day = START + timedelta(3)
@@ -91,7 +295,7 @@ def test_a_position_that_is_taken_over_has_had_the_splits_before() -> None:
     for name, when, shares in (("early", START, 100), ("same day", day, 100), ("late", day + timedelta(1), 200)):
         book.split("AAA", Fraction(2), day=when, price=D(50), currency="USD", rate=D(1), name=name)
         assert book.shares("AAA") == shares
-    assert [lot.opened for lot in book.lots["AAA"]] == [START - timedelta(900)]
+    assert [lot.opened for lot in book.lots["AAA"].values()] == [START - timedelta(900)]
 
 
 def test_a_delisted_position_is_closed_at_the_last_price() -> None:
@@ -146,7 +350,7 @@ class Histories:
         self.ledger.plan(
             {
                 "order_id": name, "account": "main", "ticker": ticker, "side": side, "quantity": shares,
-                "order_type": "market", "time_in_force": "gtc", "currency": "EUR", "purpose": "manual", "number": 1,
+                "order_type": "market", "time_in_force": "gtc", "currency": "EUR", "purpose": "rebalance", "number": 1,
                 "held": self.book.shares(ticker), "snapshot_id": 1,
             }
         )  # fmt: skip
@@ -226,6 +430,9 @@ class Histories:
             case ("restart",):
                 again = Ledger(self.ledger.rows, "run", at=datetime(2024, 1, 1))  # noqa: DTZ001 - as above
                 assert (again.books["main"].cash, again.books["main"].lots) == (self.book.cash, self.book.lots)
+                assert [list(lots) for lots in again.books["main"].lots.values()] == [
+                    list(lots) for lots in self.book.lots.values()
+                ]
                 assert again.orders == self.ledger.orders
                 self.ledger = again
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -28,7 +29,7 @@ DAYS = [day for day in (FIRST + timedelta(number) for number in range(140)) if d
 UNKNOWN, KNOWN = 30, 45
 """Days by number: on the first a position is imported that has no close, on the second it has its first one."""
 VIEWS = (
-    "80_lot_changes", "81_exchange_rates", "82_lots", "83_realised_gains", "84_positions", "85_equity", "86_drawdowns",
+    "58_lot_changes", "59_exchange_rates", "82_lots", "83_realised_gains", "84_positions", "85_equity", "86_drawdowns",
     "86_limit_drawdowns", "86_money_weighted_returns", "87_performance", "91_latest_accounts",
 )  # fmt: skip
 ACCOUNT = {
@@ -39,6 +40,7 @@ ACCOUNT = {
 def views(frames: Mapping[str, pl.DataFrame], skipped: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
     """Return a database with tables and the views over them, without those that tables take the place of."""
     connection = duckdb.connect()
+    connection.execute("CREATE TABLE universe (ticker VARCHAR, currency VARCHAR)")
     for name, frame in frames.items():
         connection.register(f"{name}_rows", frame)
         connection.execute(f"CREATE TABLE {name} AS FROM {name}_rows")
@@ -318,3 +320,95 @@ def test_a_fall_is_not_known_while_the_account_cannot_be_valued() -> None:
     with made_up(days) as lake:
         (told,) = rows(lake, "FROM limit_drawdowns")
     assert (told["date"], told["drawdown"]) == (DAYS[2], None)
+
+
+def sample(seed: int, closes: Mapping[str, Sequence[tuple[date, float]]], *steps: Any) -> duckdb.DuckDBPyConnection:  # noqa: ANN401
+    """Return a database of an account after steps: functions that make a row of a book."""
+    journal, book = Journal(START, f"run {seed}"), Book.of(ACCOUNT, (), ())
+    journal.add(ACCOUNTS, ACCOUNT)
+    for table, step in steps:
+        journal.add(table, step(book))
+    made = {table.qualified: frame for table, frame in journal.frames()}
+    empty = {table.qualified: pl.DataFrame(schema=table.polars_schema) for table in CHAINED_TABLES}
+    bars = [(name, day, close) for name, own in closes.items() for day, close in own]
+    frame = pl.DataFrame(bars, schema={"ticker": pl.String, "date": pl.Date, "close": pl.Float64}, orient="row")
+    return views(empty | made | {"bars": frame})
+
+
+def bought(day: date, ticker: str, shares: int, price: float, side: str = "buy") -> Any:  # noqa: ANN401
+    name = f"{side} {ticker} {day}"
+    return FILLS, lambda book: book.fill(
+        Trade(name, "o", ticker, side, D(shares), D(str(price)), "USD", D(0), D(1), day, "paper")
+    )
+
+
+def paid(day: date, amount: int) -> Any:  # noqa: ANN401
+    return CASH_EVENTS, lambda book: book.cash_event(CashKind.DEPOSIT, D(amount), day=day, name=f"pay {day}")
+
+
+EVERY = [FIRST + timedelta(number) for number in range(140)]
+
+
+def test_bars_of_what_an_account_does_not_hold_are_no_days_of_it() -> None:
+    """A coin that trades on week-ends is in the lake: days and volatility are those of the share alone, until the
+    account holds it too."""
+    generator = random.Random(3)  # noqa: S311 - prices, not secrets
+    share = [(day, round(100 * float(np.exp(generator.gauss(0, 0.02))), 4)) for day in DAYS]
+    coin = [(day, 10.0 + number % 7) for number, day in enumerate(EVERY)]
+    steps = (paid(DAYS[0], 10_000), bought(DAYS[0], "S", 90, share[0][1]))
+    alone = sample(1, {"S": share}, *steps)
+    beside = sample(1, {"S": share, "COIN": coin}, *steps)
+    assert rows(beside, "FROM performance") == rows(alone, "FROM performance")
+    assert rows(alone, "SELECT sessions FROM performance") == [{"sessions": len(DAYS) - 1}]
+
+    begin, end = EVERY[35], EVERY[70]
+    held = sample(1, {"S": share, "COIN": coin}, *steps, bought(begin, "COIN", 5, coin[35][1]),
+                  bought(end, "COIN", 5, coin[70][1], "sell"))  # fmt: skip
+    days = [row["date"] for row in rows(held, "SELECT date FROM equity ORDER BY date")]
+    assert days == [day for day in EVERY if day in DAYS or begin <= day <= end]
+
+
+def test_the_days_without_a_position_are_the_sessions_of_what_was_held() -> None:
+    share = [(day, 50.0) for day in DAYS]
+    lake = sample(1, {"S": share, "COIN": [(day, 1.0) for day in EVERY]}, paid(DAYS[0], 10_000),
+                  bought(DAYS[3], "S", 10, 50.0), bought(DAYS[9], "S", 10, 50.0, "sell"))  # fmt: skip
+    assert [row["date"] for row in rows(lake, "SELECT date FROM equity ORDER BY date")] == DAYS
+
+
+def test_what_was_accepted_is_a_payment_and_neither_a_return_nor_a_gain_nor_a_dividend() -> None:
+    """100 shares at 10 and 50 of cash that the broker has and the ledger lacked, and then 40 shares given up."""
+    closes = [(day, 10.0) for day in DAYS]
+
+    def adjusted(day: date, shares: int, name: str) -> Any:  # noqa: ANN401
+        return CASH_EVENTS, lambda book: book.adjust(
+            "S", D(shares), price=D(10), day=day, currency="USD", rate=D(1), name=name, detail="ok"
+        )
+
+    cash = (CASH_EVENTS, lambda book: book.cash_event(CashKind.ACCEPTED, D(50), day=DAYS[7], name="c", detail="ok"))
+    lake = sample(1, {"S": closes}, paid(DAYS[0], 1_000), bought(DAYS[1], "S", 60, 8.0),
+                  adjusted(DAYS[5], 100, "a"), cash, adjusted(DAYS[9], -40, "b"))  # fmt: skip
+    flows = {row["date"]: float(row["flow"]) for row in rows(lake, "FROM equity") if row["flow"]}
+    assert flows == {DAYS[0]: 1_000, DAYS[5]: 1_000, DAYS[7]: 50, DAYS[9]: -400}
+    returns = {row["date"]: row["daily_return"] for row in rows(lake, "FROM drawdowns") if row["daily_return"]}
+    assert returns == {DAYS[1]: pytest.approx(0.12)}  # 60 shares bought 2 below the close
+    (told,) = rows(lake, "FROM performance")
+    assert (float(told["dividends"]), float(told["realised_gain"]), float(told["deposits"])) == (0, 0, 1_000)
+    assert rows(lake, "FROM realised_gains") == []
+
+
+def test_a_split_that_is_told_late_restates_the_gain_of_a_sale() -> None:
+    """100 at 100, split 2:1, 60 sold at 50: a gain of 0, and not of −3,000, whenever the split is told."""
+    closes = [(day, 100.0 if day < DAYS[4] else 50.0) for day in DAYS]
+    split = (
+        CASH_EVENTS,
+        lambda book: book.split("S", Fraction(2), day=DAYS[4], price=D(50), currency="USD", rate=D(1), name="s"),
+    )
+    settle = (CASH_EVENTS, lambda book: book.settle_lots()[0])
+    trades = (paid(DAYS[0], 10_000), bought(DAYS[1], "S", 100, 100.0))
+    sale = bought(DAYS[6], "S", 60, 50.0, "sell")
+    for steps in ((*trades, split, sale), (*trades, sale, split, settle)):
+        lake = sample(1, {"S": closes}, *steps)
+        (told,) = rows(lake, "FROM performance")
+        assert (float(told["realised_gain"]), told["total_return"]) == (0, pytest.approx(0))
+        assert {row["equity"] for row in rows(lake, "FROM equity")} == {D("10000.0000")}
+        assert rows(lake, "SELECT quantity, cost FROM lots") == [{"quantity": D(140), "cost": D(7_000)}]

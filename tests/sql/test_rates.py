@@ -32,10 +32,11 @@ CLOSES = st.dictionaries(
 
 def rates_of_view(closes: Closes) -> dict[tuple[str, str, date], Decimal]:
     """Return the rate of each day that follows from the view: its last row up to the day."""
-    view: Path = sql_dir() / "81_exchange_rates.sql"
+    view: Path = sql_dir() / "59_exchange_rates.sql"
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE accounts (account VARCHAR, currency VARCHAR)")
         connection.execute("CREATE TABLE lot_changes (currency VARCHAR)")
+        connection.execute("CREATE TABLE universe (ticker VARCHAR, currency VARCHAR)")
         connection.execute("CREATE TABLE bars (ticker VARCHAR, date DATE, close DOUBLE)")
         connection.executemany("INSERT INTO accounts VALUES (?, ?)", [[f"in {base}", base] for base in BASES])
         connection.executemany("INSERT INTO lot_changes VALUES (?)", [[currency] for currency in CURRENCIES])

@@ -16,12 +16,15 @@ from pm.lake import Lake
 from pm.resources import sql_dir
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
+from pm.tables.ledger import ACCOUNTS
 from pm.tables.pipeline import RUNS
 from pm.tables.quality import BARS
 from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS
+from pm.tables.sources import UNIVERSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pm.lake import Transaction
     from pm.tables.declaration import Table
@@ -180,3 +183,41 @@ def test_expected_shortfall_is_tested_as_twins_do(lake: Lake, prices: dict[str, 
 def test_limits_have_a_history(lake: Lake) -> None:
     (row,) = lake.rows("FROM limit_history")
     assert (row["limit_name"], row["action"], row["exceeded_by"]) == ("gross", "scale", pytest.approx(0.2))
+
+
+def test_a_loss_is_in_the_currency_of_the_account(tmp_path: Path, prices: dict[str, Any], days: list[date]) -> None:
+    """An account in dollars holds A, in dollars, and B, in euros, against a loop over closes times rates."""
+    generator = np.random.default_rng(5)
+    rates = 1.1 * np.exp(np.cumsum(generator.normal(0, 0.01, DAYS)))
+    closes = prices | {"EURUSD=X": rates}
+    bars = pl.concat([
+        pl.DataFrame({"ticker": name, "date": days, "close": values, "adj_factor": 1.0, "batch_id": "b"})
+        for name, values in closes.items()
+    ])  # fmt: skip
+    rows: dict[Table, list[dict[str, Any]]] = {PORTFOLIO_RISK: [], RISK_CONTRIBUTIONS: [], RUNS: []}
+    for place, day in enumerate(days):
+        run = f"run{place:03d}"
+        started = datetime.combine(day, time(1))
+        rows[RUNS].append({"run_id": run, "kind": "run", "scope": "whole", "status": "done", "started_at": started})
+        for portfolio in ("main", "main proposed", "other"):
+            common = {"run_id": run, "cutoff": day, "portfolio": portfolio, "origin_date": day, "level": LEVEL}
+            rows[PORTFOLIO_RISK].append(common | {"method": "joint", "horizon": 5, "var": 0.01, "es": 0.02})
+            rows[RISK_CONTRIBUTIONS] += [
+                common | {"ticker": name, "horizon": 5, "weight": weight} for name, weight in WEIGHTS.items()
+            ]
+    rows[ACCOUNTS] = [{"account": "main", "currency": "USD"}]
+    rows[UNIVERSE] = [{"ticker": "A", "currency": "USD"}, {"ticker": "B", "currency": "EUR"}]
+
+    def write(transaction: Transaction) -> None:
+        transaction.append(BARS, completed(BARS, bars))
+        for table, values in rows.items():
+            transaction.append(table, completed(table, pl.DataFrame(values)))
+
+    with Lake(tmp_path / "lake", load_settings().lake, TABLES, views=[sql_dir()]) as lake:
+        lake.commit("rows", write)
+        found = lake.query("SELECT portfolio, loss FROM risk_outcomes ORDER BY origin_date")
+    now, then = np.arange(DAYS - 5), np.arange(5, DAYS)
+    for portfolio in ("main", "main proposed", "other"):
+        values = {"A": prices["A"], "B": prices["B"] * (1 if portfolio == "other" else rates)}
+        losses = -sum(weight * (values[name][then] / values[name][now] - 1) for name, weight in WEIGHTS.items())
+        assert found.filter(portfolio=portfolio)["loss"].to_numpy() == pytest.approx(losses, rel=1e-6, abs=1e-9)

@@ -30,7 +30,7 @@ from pm.sources.symbols import exchange_code, exchange_suffix
 from pm.tables.ledger import CHAINED_TABLES, ORDER_EVENTS
 from pm.tables.quality import BARS
 from pm.tables.sources import UNIVERSE
-from pm.tables.vocabulary import BrokerName, OrderState
+from pm.tables.vocabulary import BrokerName, LotMethod, OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pm.broker.base import Broker
     from pm.broker.positions_file import PositionsFile
     from pm.broker.ticket import TicketLine
+    from pm.ledger.book import Book
     from pm.ledger.ledger import Ledger
     from pm.ledger.orders import OrderNow
 
@@ -347,12 +348,31 @@ def _read_fills(context: Context, *, account: str | None, lines: Sequence[Ticket
             rate=rates_of(context, row["currency"], {currency}).rate(currency, line.date),
             date=line.date,
             source=BrokerName.TICKET.value,
+            lots=_named_lots(line, ledger.books[row["account"]], order.row["ticker"]),
         )
         try:
             count += ledger.fill(trade)
         except InputError as error:
             raise InputError(error.what, where=line.where, hint=error.hint) from None
     return Result(new_rows(ledger), f"{plural(count, 'fill')} recorded")
+
+
+def _named_lots(line: TicketLine, book: Book, ticker: str) -> tuple[str, ...]:
+    """Return the lots that a line of a ticket names, by the beginnings of their names."""
+    if line.lots and book.method != LotMethod.SPECIFIC:
+        raise InputError(
+            f"The fill names lots, and account {book.account} closes lots by the rule {book.method}.",
+            where=line.where,
+            hint="leave the column lots empty, or open an account with --lots specific",
+        )
+    named = []
+    for beginning in line.lots:
+        found = [name for name in book.lots.get(ticker, {}) if name.startswith(beginning)]
+        if len(found) != 1:
+            what = "There is no open lot" if not found else "There are several open lots"
+            raise InputError(f"{what} {beginning!r} of {ticker}.", where=line.where, hint="list them with pm lots")
+        named += found
+    return tuple(named)
 
 
 def _require_likely(line: TicketLine, order: OrderNow) -> None:

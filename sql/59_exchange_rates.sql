@@ -1,4 +1,4 @@
--- Rates of exchange of the currencies that accounts hold: closes of bars such as EURUSD=X or EURUSD, the inverse of USDEUR, or the product of two that meet in USD or EUR. On each day the best of these counts that has a close by then, as in the ledger.
+-- Rates of exchange of the currencies of accounts, of what they held, and of the watch list: closes of bars such as EURUSD=X or EURUSD, the inverse of USDEUR, or the product of two that meet in USD or EUR. On each day the best of these counts that has a close by then, as in the ledger.
 -- currency: Currency, or its hundredth, such as GBp.
 -- base: Currency of an account.
 -- date: Day from which the rate counts.
@@ -9,7 +9,8 @@ WITH pairs AS (
         a.currency AS base,
         coalesce(h.whole, held.currency) AS whole,
         CASE WHEN h.whole IS NULL THEN 1 ELSE 0.01 END AS unit
-    FROM (SELECT currency FROM lot_changes UNION SELECT currency FROM accounts) AS held
+    FROM (SELECT currency FROM lot_changes UNION SELECT currency FROM accounts
+        UNION SELECT currency FROM universe WHERE currency IS NOT NULL) AS held
     CROSS JOIN accounts AS a
     LEFT JOIN (VALUES ('GBp', 'GBP'), ('GBX', 'GBP'), ('ZAc', 'ZAR'), ('ILA', 'ILS')) AS h (currency, whole)
         ON h.currency = held.currency
