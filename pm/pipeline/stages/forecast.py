@@ -34,7 +34,7 @@ def _compute(context: Context) -> Result:
 
     watched = watch_list(context)
     settings = context.settings.forecast
-    if "auto_arima" in settings.models:  # the only one of which something is compiled
+    if {"auto_arima", "theta", "auto_ets"} & set(settings.models):  # of the others, nothing is compiled
         compile_ahead(context, "pm.forecast", warm_up)
     volatility = context.read_outputs(VOLATILITY)
     prices = newest_bars(context, watched.tickers, watched.as_of, judged_bars(context.settings))
