@@ -69,10 +69,9 @@ def joint_inputs(context: Context, held: Collection[str] = ()) -> JointInputs:
     """
     from pm.risk.joint import joint_model
     from pm.risk.stand_ins import with_stand_ins
-    from pm.risk.warm_up import warm_up
     from pm.volatility.series import usable_returns
 
-    compile_ahead(context, "pm.risk", warm_up)
+    compile_ahead(context, "pm.risk")
     watched = watch_list(context)
     settings = context.settings
     bars = context.read(
