@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
+from pm.forecast.base import Forecasts, means_frame
 from pm.forecast.policy.actions import FIXED, Action
 from pm.forecast.policy.aligned import MIN_BARS, TickerView, align_panel
 from pm.forecast.policy.bandit import Policy  # noqa: TC001 - an annotation of a dataclass's field
@@ -16,6 +15,8 @@ from pm.forecast.policy.state import state_at, volatility_percentiles
 from pm.statistics.losses import step_scaled_errors
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from pm.forecast.base import Panel
     from pm.typing import FloatArray
 
@@ -66,7 +67,7 @@ class MssaCpForecaster:
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
         """Forecast from each origin, weighted by the skill before the first; see `Forecaster.forecast`."""
-        frames: list[pl.DataFrame] = []
+        parts: list[tuple[str, pl.Series, FloatArray]] = []
         failures: dict[str, str] = {}
         views = align_panel(panel)
         for key, rows in panel.bars_at(origins).partition_by("ticker", as_dict=True).items():
@@ -76,8 +77,8 @@ class MssaCpForecaster:
             except (np.linalg.LinAlgError, ValueError) as error:
                 failures[ticker] = f"failed: {type(error).__name__}: {error}"
                 continue
-            frames.append(means_frame(ticker, rows["origin_date"], means))
-        return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+            parts.append((ticker, rows["origin_date"], means))
+        return Forecasts(means_frame(parts), failures)
 
     def _means(self, view: TickerView, bars: list[int], horizon: int) -> FloatArray:
         """Return the forecast means from each origin, shape (origins, horizon)."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
+from pm.forecast.base import Forecasts, means_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import polars as pl
 
     from pm.forecast.base import Panel
     from pm.typing import FloatArray, IntArray
@@ -63,7 +64,7 @@ def forecast_each(
         Returns the means of a task, shape (origins, horizon). Any exception is reported as the ticker's failure.
         Warnings are suppressed, because a user cannot act on the details of an optimisation.
     """
-    frames: list[pl.DataFrame] = []
+    parts: list[tuple[str, pl.Series, FloatArray]] = []
     failures: dict[str, str] = {}
     origin_bars = panel.bars_at(origins).partition_by("ticker", as_dict=True)
     series = panel.bars.partition_by("ticker", as_dict=True)
@@ -86,8 +87,8 @@ def forecast_each(
         except Exception as error:  # noqa: BLE001 - the library raises exceptions of any class, Exception included
             failures[ticker] = f"failed: {type(error).__name__}: {error}"
             continue
-        frames.append(means_frame(ticker, rows["origin_date"], means))
-    return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+        parts.append((ticker, rows["origin_date"], means))
+    return Forecasts(means_frame(parts), failures)
 
 
 def _check(task: ForecastTask) -> None:
