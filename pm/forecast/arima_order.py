@@ -169,32 +169,31 @@ def _moments(changes: FloatArray) -> tuple[FloatArray, FloatArray]:
 @compiled
 def _squares(z, p, q, c, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
     """Return Σ e², Σ e·∂e and Σ ∂e·∂e' at (c, φ, θ); the derivatives ∂e follow the same recursion as e."""
-    k = c + p + q
+    n, k = len(z), c + p + q
+    e = np.zeros(n)
+    slope = np.zeros((n, k))
     gradient, curvature = np.zeros(k), np.zeros((k, k))
-    errors, slopes, now = np.zeros(MAX_LAGS), np.zeros((MAX_LAGS, k)), np.zeros(k)  # the last ones first
     total = 0.0
-    for t in range(MAX_LAGS, len(z)):
+    for t in range(MAX_LAGS, n):
         error = z[t]
-        for m in range(k):
-            now[m] = 0.0
-        for _ in range(c):
+        if c:
             error -= at[0]
-            now[0] = -1.0
+            slope[t, 0] = -1.0
         for i in range(p):
             error -= at[c + i] * z[t - 1 - i]
-            now[c + i] = -z[t - 1 - i]
+            slope[t, c + i] = -z[t - 1 - i]
         for j in range(q):
-            error -= at[c + p + j] * errors[j]
-            now[c + p + j] -= errors[j]
+            error -= at[c + p + j] * e[t - 1 - j]
+            slope[t, c + p + j] = -e[t - 1 - j]
+        for j in range(q):
             for m in range(k):
-                now[m] -= at[c + p + j] * slopes[j, m]
+                slope[t, m] -= at[c + p + j] * slope[t - 1 - j, m]
+        e[t] = error
         total += error * error
         for m in range(k):
-            gradient[m] += error * now[m]
+            gradient[m] += error * slope[t, m]
             for o in range(k):
-                curvature[m, o] += now[m] * now[o]
-            slopes[1, m], slopes[0, m] = slopes[0, m], now[m]
-        errors[1], errors[0] = errors[0], error
+                curvature[m, o] += slope[t, m] * slope[t, o]
     return total, gradient, curvature
 
 
