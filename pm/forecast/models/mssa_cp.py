@@ -85,7 +85,8 @@ class MssaCpForecaster:
         first, last = bars[0], bars[-1]
         if not np.isfinite(view.aligned.values[:, : last + 1]).all():
             raise ValueError("a log price of the ticker or its group is not finite")
-        percentiles = volatility_percentiles(view.log_prices[: last + 1])
+        # Only a policy looks at them.
+        percentiles = np.empty(0) if self.policy is None else volatility_percentiles(view.log_prices[: last + 1])
         weight = self._past_skill_weight(view, percentiles, first, horizon)
         means = np.repeat(view.log_prices[bars][:, None], horizon, axis=1)
         if weight > 0:

@@ -62,8 +62,8 @@ class Recurrence:
         windows
             Arrays of shape (L + 1, windows).
         """
-        total = sum(float(np.sum(np.square(batch))) for batch in windows)
-        inside = sum(float(np.sum(np.square(self.basis.T @ batch))) for batch in windows)
+        total = sum(_energy(batch) for batch in windows)
+        inside = sum(_energy(self.basis.T @ batch) for batch in windows)
         return min(1.0, inside / total) if total > 0 else 0.0
 
     def spectral_radius(self) -> float:
@@ -147,6 +147,11 @@ def fit_recurrence(page: FloatArray, rank: RankRule = GAVISH_DONOHO) -> Recurren
     total = float(np.sum(np.square(values)))
     energy = float(np.sum(np.square(values[:chosen]))) / total if total > 0 else 0.0
     return Recurrence(basis, basis[:-1] @ last / (1.0 - verticality), energy)
+
+
+def _energy(windows: FloatArray) -> float:
+    """Return the sum of squares, without an array of them."""
+    return float(np.einsum("ij,ij->", windows, windows))
 
 
 def _left_singular_vectors(page: FloatArray) -> tuple[FloatArray, FloatArray]:
