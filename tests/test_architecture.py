@@ -19,8 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 COMMON = [
     "pm", "errors", "clock", "disk", "open_files", "plural", "windows_paths", "age", "resources", "typing", "workspace",
-    "sessions", "markets", "seeding", "compiled", "price_format", "number_format", "prices", "currencies", "tables",
-    "exclusions", "settings", "statistics", "parallel",
+    "sessions", "markets", "seeding", "compiled", "kernels", "price_format", "number_format", "prices", "currencies",
+    "tables", "exclusions", "settings", "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = [

@@ -50,6 +50,7 @@ from pm.cli import (
     trials,
     universe,
     validate,
+    warm,
 )
 from pm.cli.context import Options
 from pm.cli.paths import workspace_path
@@ -134,6 +135,7 @@ def _command_line() -> typer.Typer:
     app.command("halt")(halt.halt)
     app.command("resume")(halt.resume)
     app.command("replay")(audit.replay)
+    app.command("warm")(warm.warm)
     app.add_typer(account.app, name="account")
     app.add_typer(trade.app, name="trade")
     app.add_typer(audit.app, name="audit")

@@ -17,7 +17,7 @@ from pm.pipeline.events import Event, Notice, Observer, RunStarted, StageEnded, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["progress_shown"]
+__all__ = ["bar_shown", "progress_shown"]
 
 _PAUSE = 30.0
 """Seconds between two lines of a stage where there is no terminal."""
@@ -40,6 +40,22 @@ def progress_shown() -> Iterator[Observer]:
     )
     with Progress(*columns, console=console, expand=True) as progress:
         yield _Bars(progress)
+
+
+@contextmanager
+def bar_shown(line: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Print a line on standard error, on a terminal with a progress bar, and yield a function of how much is done."""
+    console = Console(stderr=True, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.print(escape(line), soft_wrap=True)
+        yield lambda _: None
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} of {task.total}"),
+        TimeElapsedColumn(), console=console,
+    ) as progress:  # fmt: skip
+        task = progress.add_task(escape(line), total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 class _TimeLeft:

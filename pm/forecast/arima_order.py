@@ -25,6 +25,7 @@ Schwarz (1978), Estimating the dimension of a model, Annals of Statistics 6.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -197,16 +198,42 @@ def _squares(z, p, q, c, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
 
 
 @compiled
+def _damped_step(curvature, gradient, damping, step):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
+    """Fill the solution of (H + damping·diag H)·step = −gradient, by Cholesky's method."""
+    k = len(gradient)
+    root = np.zeros((k, k))
+    for i in range(k):
+        total = -gradient[i]
+        for j in range(i + 1):
+            value = curvature[i, j] if j < i else (1.0 + damping) * curvature[i, i] + 1e-300
+            for m in range(j):
+                value -= root[i, m] * root[j, m]
+            if j < i:
+                root[i, j] = value / root[j, j]
+                total -= root[i, j] * step[j]
+            else:
+                root[i, i] = math.sqrt(value)
+        step[i] = total / root[i, i]
+    for i in range(k - 1, -1, -1):
+        for j in range(i + 1, k):
+            step[i] -= root[j, i] * step[j]
+        step[i] /= root[i, i]
+
+
+@compiled
 def _minimise(z, p, q, c, start):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
     """Minimise Σ e² by Levenberg-Marquardt steps; return the smallest value found and its parameters."""
-    at = start.copy()
+    k = len(start)
+    at, step = np.empty(k), np.empty(k)
+    for m in range(k):
+        at[m] = start[m]
     total, gradient, curvature = _squares(z, p, q, c, at)
     damping = 1e-4
     for _ in range(_MAX_STEPS):
-        damped = curvature.copy()
-        for m in range(len(at)):
-            damped[m, m] += damping * curvature[m, m] + 1e-300
-        there = at - np.linalg.solve(damped, gradient)
+        _damped_step(curvature, gradient, damping, step)
+        there = np.empty(k)
+        for m in range(k):
+            there[m] = at[m] + step[m]
         total_there, gradient_there, curvature_there = _squares(z, p, q, c, there)
         if total_there < total:
             gain = total - total_there

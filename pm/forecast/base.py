@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pm.typing import FloatArray
 
@@ -21,14 +21,25 @@ NAIVE = "naive"
 MEANS_SCHEMA = pl.Schema({"ticker": pl.String, "origin_date": pl.Date, "step": pl.Int64, "mean": pl.Float64})
 
 
-def means_frame(ticker: str, origin_dates: pl.Series, means: FloatArray) -> pl.DataFrame:
-    """Return a ticker's forecast means, shape (origins, horizon), as rows of MEANS_SCHEMA."""
-    origins, horizon = means.shape
+def means_frame(parts: Sequence[tuple[str, pl.Series, FloatArray]]) -> pl.DataFrame:
+    """Return forecast means as rows of MEANS_SCHEMA.
+
+    Parameters
+    ----------
+    parts
+        Tickers, each with the dates of its origins and its means, shape (origins, horizon). The horizon is that of all.
+    """
+    if not parts:
+        return MEANS_SCHEMA.to_frame()
+    horizon = parts[0][2].shape[1]
+    origins = np.array([len(dates) for _, dates, _ in parts])
+    tickers = pl.Series([ticker for ticker, _, _ in parts], dtype=pl.String)
+    dates = pl.concat([dates for _, dates, _ in parts])
     columns = {
-        "ticker": [ticker] * means.size,
-        "origin_date": np.repeat(origin_dates.to_numpy(), horizon),
-        "step": np.tile(np.arange(1, horizon + 1), origins),
-        "mean": means.ravel(),
+        "ticker": tickers.gather(np.repeat(np.arange(len(parts)), origins * horizon)),
+        "origin_date": dates.gather(np.repeat(np.arange(len(dates)), horizon)),
+        "step": np.tile(np.arange(1, horizon + 1), len(dates)),
+        "mean": np.concatenate([means.ravel() for _, _, means in parts]),
     }
     return pl.DataFrame(columns, schema=MEANS_SCHEMA)
 

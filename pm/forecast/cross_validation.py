@@ -238,28 +238,36 @@ def backtests(panel: Panel, forecasts: pl.DataFrame, actual: pl.DataFrame) -> di
         .sort(pl.col("ticker"), pl.col("model") != NAIVE, pl.col("model"), pl.col("origin_date"), pl.col("step"))
     )
     series = panel.bars.partition_by("ticker", as_dict=True)
+    parts: dict[str, dict[str, slice]] = {}
+    begin = 0
+    for ticker, model, rows in joined.group_by("ticker", "model", maintain_order=True).len().iter_rows():
+        parts.setdefault(ticker, {})[model] = slice(begin, begin + rows)
+        begin += rows
+    columns = {
+        name: joined[name].to_numpy() for name in ("origin_date", "target_date", "step", "bar", "actual", "mean")
+    }
     found = {}
     # Computed by numpy, one ticker at a time: the order of summation must not depend on the other tickers.
-    for key, rows in joined.partition_by("ticker", as_dict=True, maintain_order=True).items():
-        parts = rows.partition_by("model", as_dict=True, maintain_order=True)
-        naive = parts.get((NAIVE,))
-        if naive is None:
+    for ticker, models in parts.items():
+        if NAIVE not in models:
             continue
-        complete = {str(name): part for (name,), part in parts.items() if len(part) == len(naive)}
-        first = naive.filter(step=1)
-        shape = (len(first), len(naive) // len(first))
-        log_prices = series[key]["log_price"].to_numpy()
-        origins = first["bar"].to_list()
-        naive_scale, variance = _return_scales(log_prices, origins)
-        found[str(key[0])] = Backtest(
-            ticker=str(key[0]),
+        naive = {name: values[models[NAIVE]] for name, values in columns.items()}
+        forecasts_of_naive = len(naive["step"])
+        complete = {name: part for name, part in models.items() if part.stop - part.start == forecasts_of_naive}
+        first = naive["step"] == 1
+        shape = (int(first.sum()), forecasts_of_naive // int(first.sum()))
+        log_prices = series[(ticker,)]["log_price"].to_numpy()
+        origins = naive["bar"][first].tolist()
+        scale, variance = _return_scales(log_prices, origins)
+        found[ticker] = Backtest(
+            ticker=ticker,
             models=tuple(complete),
-            origin_dates=tuple(first["origin_date"].to_list()),
-            last_target=naive["target_date"].to_list()[-1],
-            actual=naive["actual"].to_numpy().reshape(shape),
-            means=np.stack([part["mean"].to_numpy().reshape(shape) for part in complete.values()]),
+            origin_dates=tuple(naive["origin_date"][first].tolist()),
+            last_target=naive["target_date"][-1].item(),
+            actual=naive["actual"].reshape(shape),
+            means=np.stack([columns["mean"][part].reshape(shape) for part in complete.values()]),
             origin=log_prices[origins],
-            naive_scale=naive_scale,
+            naive_scale=scale,
             variance=variance,
         )
     return found

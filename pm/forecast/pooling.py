@@ -110,14 +110,14 @@ def combine_pooled(products: pl.DataFrame, *, overlap: int) -> PooledCombination
         return None
     period_days = int(np.ceil(np.median(distances.to_numpy())))
     last = max(origins["origin_date"].to_list())
-    periods: dict[int, list[FloatArray]] = {}
-    index = {model: i for i, model in enumerate(models)}
     ordered = products.sort("ticker", "origin_date", "model", "other")
-    for (_, day), rows in ordered.partition_by("ticker", "origin_date", as_dict=True, maintain_order=True).items():
-        periods.setdefault((last - day).days // period_days, []).append(_product_matrix(rows, index))
+    dates = ordered.select("ticker", "origin_date").unique(maintain_order=True)["origin_date"]
+    ages = (pl.Series([last]) - dates).dt.total_days().to_numpy() // period_days
+    periods = np.unique(ages)[::-1]  # oldest first
     if len(periods) < MIN_COMPARED_ORIGINS:
         return None
-    means = np.array([np.mean(periods[age], axis=0) for age in sorted(periods, reverse=True)])
+    matrices = _product_matrices(ordered, models)
+    means = np.array([matrices[ages == age].mean(axis=0) for age in periods])
     combination = combine(means, overlap=overlap + 1)
     left_out = combination.left_out_weights
     losses = np.einsum("ok,okl,ol->o", left_out, means, left_out)
@@ -126,14 +126,27 @@ def combine_pooled(products: pl.DataFrame, *, overlap: int) -> PooledCombination
     return PooledCombination(models, combination, len(periods), relative)
 
 
-def _product_matrix(rows: pl.DataFrame, index: Mapping[str, int]) -> FloatArray:
-    """Return an origin's error products as a matrix of all models, with naive's errors in place of missing models'."""
-    found = np.full((len(index), len(index)), np.nan)
-    first = [index[name] for name in rows["model"]]
-    second = [index[name] for name in rows["other"]]
-    found[first, second] = found[second, first] = rows["product"].to_numpy()
-    source = np.where(np.isnan(np.diagonal(found)), 0, np.arange(len(index)))
-    return np.asarray(found[np.ix_(source, source)])
+def _product_matrices(ordered: pl.DataFrame, models: tuple[str, ...]) -> FloatArray:
+    """Return each origin's error products as a matrix of all models, with naive's errors in place of missing models'.
+
+    Parameters
+    ----------
+    ordered
+        Error products, sorted by ticker and origin.
+    models
+        All models, naive first.
+
+    Returns
+    -------
+    Shape (origins of all tickers, models, models).
+    """
+    places = pl.col("model", "other").replace_strict(list(models), list(range(len(models))), return_dtype=pl.Int64)
+    rows = ordered.select(pl.struct("ticker", "origin_date").rle_id().alias("origin"), places, "product")
+    origin, first, second, product = (rows[name].to_numpy() for name in rows.columns)
+    found = np.full((origin[-1] + 1, len(models), len(models)), np.nan)
+    found[origin, first, second] = found[origin, second, first] = product
+    source = np.where(np.isnan(np.diagonal(found, axis1=1, axis2=2)), 0, np.arange(len(models)))
+    return np.asarray(found[np.arange(len(found))[:, None, None], source[:, :, None], source[:, None, :]])
 
 
 def with_pooled_weights(weights: pl.DataFrame, pooled: PooledCombination | None) -> pl.DataFrame:

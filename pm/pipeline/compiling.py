@@ -4,39 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pm.kernels import PACKAGES, compile_packages, kernels_kept, kernels_to_compile
 from pm.plural import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from pm.pipeline.stage import Context
 
 __all__ = ["compile_ahead"]
 
 
-def compile_ahead(context: Context, package: str, warm_up: Callable[[], object]) -> None:
-    """Compile what a package compiles, if no process has done so yet, and report the progress.
+def compile_ahead(context: Context, package: str, packages: Sequence[str] = PACKAGES) -> None:
+    """Compile what all packages compile, if no process has done so for one of them, and report the progress.
 
-    Workers then read the machine code from disk, and do not each compile it.
+    Workers then read the machine code from disk, and do not each compile it. The other packages are compiled at the
+    same time, since later stages need them.
 
     Parameters
     ----------
     package
-        Package whose functions are compiled; its modules must be imported.
-    warm_up
-        Calls every compiled function of the package.
+        Package whose functions the stage needs.
+    packages
+        All packages.
     """
-    from pm.compiled import counting_compilations, keeps_code, uncompiled
-
-    missing = uncompiled(package)
-    if not missing:
+    if not kernels_to_compile([package]):
         return
-    what = f"{context.stage.name}: compiling {plural(len(missing), 'function')} to machine code"
-    if not keeps_code(package):
-        context.notify(f"{what}, which can take a minute in every run, since there is no folder to keep the code in")
+    if not kernels_kept([package]):
+        context.notify(
+            f"{context.stage.name}: its kernels are compiled to machine code in every run, which can take a minute, "
+            "since there is no folder to keep the code in"
+        )
         return
-    context.notify(f"{what}, once for this installation; it can take a minute")
-    total = len(missing)
+    missing = kernels_to_compile(packages)
+    total = sum(missing.values())
+    context.notify(
+        f"{context.stage.name}: compiling {plural(total, 'kernel')} to machine code, once for this installation "
+        "(`pm warm` does it beforehand)"
+    )
     context.progress(0, total)
-    with counting_compilations(package, lambda done: context.progress(min(done, total), total)):
-        warm_up()
+    for problem in compile_packages(list(missing), lambda done: context.progress(min(done, total), total)):
+        context.notify(f"{context.stage.name}: {problem}; the kernels are compiled when they are needed")

@@ -43,9 +43,8 @@ def joint_inputs(context: Context, held: Collection[str] = ()) -> JointInputs:
         Tickers that are held, on the watch list or not.
     """
     from pm.risk.joint_inputs import joint_of
-    from pm.risk.warm_up import warm_up
 
-    compile_ahead(context, "pm.risk", warm_up)
+    compile_ahead(context, "pm.risk")
     watched = watch_list(context)
     bars = context.read(
         BARS,

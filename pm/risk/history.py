@@ -92,8 +92,8 @@ def past_models(
                 filtered.next_variance, filtered.omega, filtered.alpha, filtered.gamma, filtered.beta,
             ]  # fmt: skip
         names = tuple(tickers[place] for place in usable)
+        complete = complete_residuals(matrix, names, seed=settings.seed)
         probabilities = aged_probabilities(len(matrix), settings.decay)
-        complete = complete_residuals(matrix, names, probabilities=probabilities, seed=settings.seed)
         yield PastModel(
             row,
             JointModel(

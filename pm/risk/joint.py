@@ -213,14 +213,13 @@ def joint_model(
         days = series[ticker].dates
         shared = np.isin(days, dates)
         matrix[np.searchsorted(dates, days[shared]), place] = dynamics[ticker].residuals[shared]
-    probabilities = aged_probabilities(len(dates), decay)
-    complete = complete_residuals(matrix, tickers, probabilities=probabilities, seed=seed)
+    complete = complete_residuals(matrix, tickers, seed=seed)
     values = [[own.next_variance, own.omega, own.alpha, own.gamma, own.beta] for own in dynamics.values()]
     places = [list(dynamics).index(ticker) for ticker in tickers]
     return JointModel(
         tickers,
         dates,
-        probabilities,
+        aged_probabilities(len(dates), decay),
         complete.residuals,
         np.ascontiguousarray(np.array(values).reshape(-1, 5)[places].T),
         complete.filled,

@@ -104,10 +104,8 @@ def first_factor(residuals: FloatArray) -> tuple[FloatArray, FloatArray]:
     return factor, slopes
 
 
-def complete_residuals(
-    residuals: FloatArray, tickers: Sequence[str], *, probabilities: FloatArray, seed: int
-) -> CompleteResiduals:
-    """Standardise the residuals of each ticker, and fill in those that it lacks; their expectation is 0.
+def complete_residuals(residuals: FloatArray, tickers: Sequence[str], *, seed: int) -> CompleteResiduals:
+    """Standardise the residuals of each ticker, and fill in those that it lacks.
 
     A residual that is missing, or further than `OUTLIER_SIGMAS` from 0, is replaced by the ticker's slope on the first
     factor times the factor of that date, plus what the factor left of the ticker on another date. Those are drawn from
@@ -119,9 +117,6 @@ def complete_residuals(
         Shape (dates, tickers), oldest first, NaN where a ticker has no return. Each ticker has two or more.
     tickers
         Names of the columns.
-    probabilities
-        Probability of each date, in which the expectation of each ticker's residuals is 0: a drift of the newest dates
-        would else be a claim about the future.
     seed
         Seed of the draws.
     """
@@ -130,7 +125,7 @@ def complete_residuals(
     standard = (observed - np.nanmean(observed, axis=0)) / np.nanstd(observed, axis=0)
     gaps = ~known
     if not gaps.any():
-        return CompleteResiduals(standard - probabilities @ standard, {})
+        return CompleteResiduals(standard, {})
     factor, slopes = first_factor(standard)
     complete = standard.copy()
     filled = {}
@@ -144,4 +139,4 @@ def complete_residuals(
             drawn = generator.standard_normal(missing.sum()) * np.sqrt(max(0.0, 1.0 - slopes[place] ** 2))
         complete[missing, place] = slopes[place] * factor[missing] + drawn
         filled[tickers[place]] = int(missing.sum())
-    return CompleteResiduals(complete - probabilities @ complete, filled)
+    return CompleteResiduals(complete, filled)

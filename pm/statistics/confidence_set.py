@@ -46,8 +46,8 @@ def model_confidence_set(losses: FloatArray, resampled: NDArray[np.intp]) -> Flo
     """
     origins, models = losses.shape
     mean = losses.mean(axis=0)
-    counts = np.zeros((len(resampled), origins))
-    np.add.at(counts, (np.arange(len(resampled))[:, np.newaxis], resampled), 1.0)
+    cells = np.arange(len(resampled))[:, np.newaxis] * origins + resampled
+    counts = np.bincount(cells.ravel(), minlength=len(resampled) * origins).reshape(len(resampled), origins)
     centred = counts @ (losses - mean) / origins
     differences = mean[:, np.newaxis] - mean
     draws = centred[:, :, np.newaxis] - centred[:, np.newaxis, :]

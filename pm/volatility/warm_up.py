@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.settings import load_settings
 from pm.volatility import estimation, likelihood, matrices, maximiser, paths  # noqa: F401 - what is compiled
 from pm.volatility.fit import fit_volatility
 from pm.volatility.garch import GARCH_MODELS
@@ -21,14 +22,16 @@ _RETURNS = 300
 """Number of simulated returns: enough for a fit and for past outcomes to correct intervals by."""
 
 
-def warm_up(settings: VolatilitySettings) -> None:
+def warm_up(settings: VolatilitySettings | None = None) -> None:
     """Fit every GARCH model to simulated returns, so that later fits find all functions compiled.
 
     Parameters
     ----------
     settings
-        Section `volatility`. Models, windows and numbers of paths are replaced by few that need every function.
+        Section `volatility`; the packaged one by default. Models, windows and numbers of paths are replaced by few that
+        need every function.
     """
+    settings = settings or load_settings().volatility
     small = settings.model_copy(
         update={
             "models": sorted(GARCH_MODELS),

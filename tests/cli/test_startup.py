@@ -89,3 +89,15 @@ def test_an_installed_wheel_works_in_any_folder(tmp_path: Path, environment: dic
 def test_choices_of_an_account_are_the_words_of_the_tables() -> None:
     assert [one.value for one in BrokerChoice] == [one.value for one in BrokerName]
     assert [one.value for one in LotChoice] == [one.value for one in LotMethod]
+
+
+@pytest.mark.slow
+def test_warm_compiles_once_and_says_so(tmp_path: Path, environment: dict[str, str]) -> None:
+    here = {**environment, "NUMBA_CACHE_DIR": str(tmp_path / "code")}
+    command = [sys.executable, "-m", "pm", "warm"]
+    first, second = (
+        subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    assert first.stderr.splitlines() == ["compiling kernels, once"]
+    assert first.stdout.startswith("Compiled ")
+    assert (second.stderr, second.stdout) == ("", "All kernels are compiled.\n")

@@ -46,10 +46,6 @@ def market(
     return np.asarray(slope * shared + np.sqrt(1 - slope**2) * generator.standard_normal((dates, tickers)))
 
 
-def even(dates: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.full(dates, 1 / dates)
-
-
 def test_without_gaps_the_first_factor_is_the_first_principal_component() -> None:
     residuals = market()
     factor, slopes = first_factor(residuals)
@@ -76,7 +72,7 @@ def test_a_date_without_any_residual_has_a_factor_of_zero() -> None:
 def test_filled_residuals_move_with_the_others_and_have_the_right_size() -> None:
     residuals = market(tickers=40, dates=4000)
     residuals[:3000, 0] = np.nan
-    found = complete_residuals(residuals, tuple(f"T{place}" for place in range(40)), probabilities=even(4000), seed=1)
+    found = complete_residuals(residuals, tuple(f"T{place}" for place in range(40)), seed=1)
     assert found.filled == {"T0": 3000}
     filled = found.residuals[:3000]
     assert np.isfinite(filled).all()
@@ -85,48 +81,34 @@ def test_filled_residuals_move_with_the_others_and_have_the_right_size() -> None
     assert not (filled[:, 0] == 0.0).any()
 
 
-@pytest.mark.parametrize("gaps", [0, 100])
-def test_the_expectation_of_residuals_is_nothing(gaps: int) -> None:
-    """Else a rise of the newest dates, which are more probable, would be a claim about the future."""
-    residuals = market()
-    residuals[-50:] += 1.0
-    residuals[:gaps, 1] = np.nan
-    probabilities = aged_probabilities(800, 0.995)
-    found = complete_residuals(residuals, tuple("ABCDEF"), probabilities=probabilities, seed=1).residuals
-    assert (found * probabilities[:, np.newaxis]).sum(axis=0) == pytest.approx(np.zeros(6), abs=1e-12)
-
-
 def test_observed_residuals_are_only_standardised() -> None:
     residuals = market()
-    found = complete_residuals(2.0 * residuals + 1.0, tuple("ABCDEF"), probabilities=even(800), seed=1).residuals
+    found = complete_residuals(2.0 * residuals + 1.0, tuple("ABCDEF"), seed=1).residuals
     assert found == pytest.approx((residuals - residuals.mean(axis=0)) / residuals.std(axis=0))
 
 
 def test_what_is_filled_in_depends_on_the_seed_and_the_name_alone() -> None:
     residuals = market()
     residuals[:100, 2] = np.nan
-    first, again, other = (
-        complete_residuals(residuals, tuple("ABCDEF"), probabilities=even(800), seed=seed).residuals
-        for seed in (1, 1, 2)
-    )
+    first, again, other = (complete_residuals(residuals, tuple("ABCDEF"), seed=seed).residuals for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first[:100, 2] != other[:100, 2]).any()
-    turned = complete_residuals(residuals[:, ::-1], tuple("FEDCBA"), probabilities=even(800), seed=1).residuals[:, ::-1]
+    turned = complete_residuals(residuals[:, ::-1], tuple("FEDCBA"), seed=1).residuals[:, ::-1]
     assert turned == pytest.approx(first, abs=1e-9)
 
 
 def test_a_residual_beyond_what_a_market_moves_is_replaced() -> None:
     residuals = market()
     residuals[7, 0] = 60.0
-    found = complete_residuals(residuals, tuple("ABCDEF"), probabilities=even(800), seed=1)
+    found = complete_residuals(residuals, tuple("ABCDEF"), seed=1)
     assert found.filled == {"A": 1}
     assert abs(found.residuals[7, 0]) < 10
 
 
 def test_one_ticker_and_a_ticker_with_few_residuals() -> None:
-    alone = complete_residuals(market(tickers=1), ("A",), probabilities=even(800), seed=1)
+    alone = complete_residuals(market(tickers=1), ("A",), seed=1)
     assert alone.filled == {}
     residuals = market()
     residuals[:-5, 0] = np.nan
-    found = complete_residuals(residuals, tuple("ABCDEF"), probabilities=even(800), seed=1)
+    found = complete_residuals(residuals, tuple("ABCDEF"), seed=1)
     assert np.isfinite(found.residuals).all()

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
+from pm.forecast.base import Forecasts, means_frame
 from pm.forecast.policy.actions import FIXED, Action
 from pm.forecast.policy.aligned import MIN_BARS, TickerView, align_panel
 from pm.forecast.policy.bandit import Policy  # noqa: TC001 - an annotation of a dataclass's field
@@ -16,6 +15,8 @@ from pm.forecast.policy.state import state_at, volatility_percentiles
 from pm.statistics.losses import step_scaled_errors
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from pm.forecast.base import Panel
     from pm.typing import FloatArray
 
@@ -66,7 +67,7 @@ class MssaCpForecaster:
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
         """Forecast from each origin, weighted by the skill before the first; see `Forecaster.forecast`."""
-        frames: list[pl.DataFrame] = []
+        parts: list[tuple[str, pl.Series, FloatArray]] = []
         failures: dict[str, str] = {}
         views = align_panel(panel)
         for key, rows in panel.bars_at(origins).partition_by("ticker", as_dict=True).items():
@@ -76,15 +77,16 @@ class MssaCpForecaster:
             except (np.linalg.LinAlgError, ValueError) as error:
                 failures[ticker] = f"failed: {type(error).__name__}: {error}"
                 continue
-            frames.append(means_frame(ticker, rows["origin_date"], means))
-        return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+            parts.append((ticker, rows["origin_date"], means))
+        return Forecasts(means_frame(parts), failures)
 
     def _means(self, view: TickerView, bars: list[int], horizon: int) -> FloatArray:
         """Return the forecast means from each origin, shape (origins, horizon)."""
         first, last = bars[0], bars[-1]
         if not np.isfinite(view.aligned.values[:, : last + 1]).all():
             raise ValueError("a log price of the ticker or its group is not finite")
-        percentiles = volatility_percentiles(view.log_prices[: last + 1])
+        # Only a policy looks at them.
+        percentiles = np.empty(0) if self.policy is None else volatility_percentiles(view.log_prices[: last + 1])
         weight = self._past_skill_weight(view, percentiles, first, horizon)
         means = np.repeat(view.log_prices[bars][:, None], horizon, axis=1)
         if weight > 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
+from pm.forecast.base import Forecasts, means_frame
 
 if TYPE_CHECKING:
     from datetime import date
@@ -48,7 +48,7 @@ class ObservedForecaster:
         """Return no change plus what the observations say; see `Forecaster.forecast`."""
         observed = {} if panel.observed is None else panel.observed.partition_by("ticker", as_dict=True)
         series = panel.bars.partition_by("ticker", as_dict=True, maintain_order=True)
-        frames: list[pl.DataFrame] = []
+        parts: list[tuple[str, pl.Series, FloatArray]] = []
         failures: dict[str, str] = {}
         for key, rows in panel.bars_at(origins).partition_by("ticker", as_dict=True, maintain_order=True).items():
             ticker = str(key[0])
@@ -68,8 +68,8 @@ class ObservedForecaster:
             if self.since is not None:
                 early = (rows["origin_date"] <= self.since).to_numpy()
                 returns[early] = 0.0
-            frames.append(means_frame(ticker, rows["origin_date"], log_prices[at][:, np.newaxis] + returns))
-        return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+            parts.append((ticker, rows["origin_date"], log_prices[at][:, np.newaxis] + returns))
+        return Forecasts(means_frame(parts), failures)
 
 
 def _slopes(

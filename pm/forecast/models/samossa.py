@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
+from pm.forecast.base import Forecasts, means_frame
 from pm.forecast.spectral.prices import MIN_BARS, PriceHistory, PriceStack, fit_prices
 from pm.forecast.spectral.recurrence import DegenerateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import polars as pl
+
     from pm.forecast.base import Panel
+    from pm.typing import FloatArray
 
 __all__ = ["SamossaForecaster"]
 
@@ -54,7 +56,7 @@ class SamossaForecaster:
             str(key[0]): rows for key, rows in panel.bars_at(origins).partition_by("ticker", as_dict=True).items()
         }
         fits: dict[tuple[str, np.datetime64], Mapping[str, PriceStack | str]] = {}
-        frames: list[pl.DataFrame] = []
+        parts: list[tuple[str, pl.Series, FloatArray]] = []
         failures: dict[str, str] = {}
         for ticker, rows in origin_bars.items():
             cutoff = rows["origin_date"].to_numpy()[0]
@@ -74,8 +76,8 @@ class SamossaForecaster:
                 failures[ticker] = "a log price up to its last origin is not finite"
                 continue
             means = fitted.forecast(ticker, known, bars, horizon)
-            frames.append(means_frame(ticker, rows["origin_date"], means))
-        return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+            parts.append((ticker, rows["origin_date"], means))
+        return Forecasts(means_frame(parts), failures)
 
     def _fit(self, histories: Mapping[str, PriceHistory], horizon: int) -> dict[str, PriceStack | str]:
         """Fit the tickers of a group together, and those with too few bars alone.

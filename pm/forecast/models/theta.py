@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pm.forecast.models.univariate import UnivariateForecaster
+
+if TYPE_CHECKING:
+    from pm.forecast.models.univariate import Kernels
 
 __all__ = ["THETA"]
 
 
-def _build() -> Any:  # noqa: ANN401 - the library is untyped
-    from statsforecast.models import DynamicOptimizedTheta  # takes 2 s to import
+def _kernels() -> Kernels:
+    from pm.forecast.smoothing.theta import fit_theta, forecast_theta  # numba takes 0.5 s to import
 
-    return DynamicOptimizedTheta(season_length=1)
+    return fit_theta, forecast_theta
 
 
-THETA = UnivariateForecaster(name="theta", min_observations=60, build=_build)
+THETA = UnivariateForecaster(name="theta", min_observations=60, kernels=_kernels)
 """Dynamic optimised theta: exponential smoothing plus a linear trend that is updated at every bar.
 
 References

@@ -1,23 +1,29 @@
-"""Forecasters that treat each ticker on its own, among them the adapter for models of statsforecast."""
+"""Forecasters that treat each ticker on its own, among them those of the compiled `pm.forecast.smoothing`."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import polars as pl
 
-from pm.forecast.base import MEANS_SCHEMA, Forecasts, means_frame
+from pm.forecast.base import Forecasts, means_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pm.forecast.base import Panel
-    from pm.typing import FloatArray
+    import polars as pl
 
-__all__ = ["ForecastTask", "UnivariateForecaster", "forecast_each"]
+    from pm.forecast.base import Panel
+    from pm.typing import FloatArray, IntArray
+
+__all__ = ["ForecastTask", "Kernels", "UnivariateForecaster", "forecast_each"]
+
+Kernels: TypeAlias = (
+    "tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray, FloatArray, IntArray, int], FloatArray]]"
+)
+"""Functions that fit a model and forecast with it: see `UnivariateForecaster`."""
 
 MIN_BARS = 20
 """Minimum number of bars up to the first origin for a fit."""
@@ -58,7 +64,7 @@ def forecast_each(
         Returns the means of a task, shape (origins, horizon). Any exception is reported as the ticker's failure.
         Warnings are suppressed, because a user cannot act on the details of an optimisation.
     """
-    frames: list[pl.DataFrame] = []
+    parts: list[tuple[str, pl.Series, FloatArray]] = []
     failures: dict[str, str] = {}
     origin_bars = panel.bars_at(origins).partition_by("ticker", as_dict=True)
     series = panel.bars.partition_by("ticker", as_dict=True)
@@ -81,8 +87,8 @@ def forecast_each(
         except Exception as error:  # noqa: BLE001 - the library raises exceptions of any class, Exception included
             failures[ticker] = f"failed: {type(error).__name__}: {error}"
             continue
-        frames.append(means_frame(ticker, rows["origin_date"], means))
-    return Forecasts(pl.concat(frames) if frames else MEANS_SCHEMA.to_frame(), failures)
+        parts.append((ticker, rows["origin_date"], means))
+    return Forecasts(means_frame(parts), failures)
 
 
 def _check(task: ForecastTask) -> None:
@@ -99,13 +105,10 @@ def _check(task: ForecastTask) -> None:
 
 @dataclass(frozen=True)
 class UnivariateForecaster:
-    """A statsforecast model, fitted to each ticker on its own.
+    """A model of `pm.forecast.smoothing`, fitted to each ticker on its own.
 
-    The model objects are called directly rather than through `StatsForecast`. The numbers are the same, but a ticker
-    that fails does not affect the others, and no pandas frames are built.
-
-    Models are given log prices relative to the first one, in units of the root mean square change. An optimiser may
-    stop at steps or gains of a fixed size; without this scaling it could stop at once on a series with small changes.
+    Models are given log prices relative to the first one, in units of the root mean square change, so that a fit does
+    not depend on the unit or the volatility of a series.
 
     Parameters
     ----------
@@ -113,25 +116,25 @@ class UnivariateForecaster:
         See `Forecaster.name`.
     min_observations
         See `Forecaster.min_observations`.
-    build
-        Returns a new, unfitted model with methods `fit(y)`, `predict(h)` and `forward(y, h)`. It imports statsforecast
-        when it is called.
+    kernels
+        Returns the compiled functions of the model: one that returns the parameters of values, and one that returns
+        means from values, parameters, the places of the origins and the horizon. It imports them when it is called.
     """
 
     name: str
     min_observations: int
-    build: Callable[[], Any]
+    kernels: Callable[[], Kernels]
 
     def forecast(self, panel: Panel, origins: pl.DataFrame, horizon: int) -> Forecasts:
         """Fit at each ticker's first origin and forecast from all of them; see `Forecaster.forecast`."""
         return forecast_each(panel, origins, horizon, self._forecast)
 
     def _forecast(self, task: ForecastTask) -> FloatArray:
-        first, *later = task.origins
-        start, changes = task.log_prices[0], np.diff(task.log_prices[: first + 1])
+        fit, forecast = self.kernels()
+        fitted_to, last = task.origins[0] + 1, task.origins[-1]
+        start, changes = task.log_prices[0], np.diff(task.log_prices[:fitted_to])
         unit = np.sqrt(np.mean(changes**2))
-        scaled = (task.log_prices - start) / unit
-        model = self.build().fit(scaled[: first + 1])
-        means = [model.predict(task.horizon)["mean"]]
-        means += [model.forward(scaled[: origin + 1], task.horizon)["mean"] for origin in later]
-        return np.asarray(start + unit * np.asarray(means))
+        scaled = (task.log_prices[: last + 1] - start) / unit
+        parameters = fit(scaled[:fitted_to])
+        means = forecast(scaled, parameters, np.array(task.origins, dtype=np.int64), task.horizon)
+        return np.asarray(start + unit * means)

@@ -39,7 +39,7 @@ RESIDUALS = 60
 class AlignedSeries:
     """Log prices of related tickers at the sessions of one of them.
 
-    Tickers with the same sessions share one object, and the recurrences that it caches.
+    Tickers with the same sessions share one object, and the recurrences and paths that it caches.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class AlignedSeries:
     def __init__(self, values: FloatArray) -> None:
         self.values = values
         self._recurrences: dict[tuple[int, int, RankRule], Recurrence | None] = {}
+        self._paths: dict[tuple[int, int, RankRule, int], FloatArray] = {}
 
     @cached_property
     def changes(self) -> list[ChangePoint]:
@@ -83,12 +84,7 @@ class AlignedSeries:
         start = self.start(bar, action.window)
         key = (start, bar, action.rank)
         if key not in self._recurrences:
-            bars = bar + 1 - start
-            rows = min(LAGS, bars // 3) + 1
-            ends = np.arange(rows - 1, bars)
-            trends = [self.trend(series, bar, action.window) for series in range(len(self.values))]
-            columns = np.hstack([trailing_windows(trend.deviations, ends, rows) for trend in trends])
-            self._recurrences[key] = _fit_damped(columns, action.rank)
+            self._recurrences[key] = _fit_deviations(self._trends(start, bar), action.rank)
         return self._recurrences[key]
 
     def path(self, series: int, bar: int, action: Action, horizon: int) -> FloatArray:
@@ -96,13 +92,29 @@ class AlignedSeries:
 
         If there is no recurrence, the last value is repeated.
         """
-        recurrence = self.recurrence(bar, action)
+        start = self.start(bar, action.window)
+        key = (start, bar, action.rank, horizon)
+        if key not in self._paths:
+            trends = self._trends(start, bar)
+            if key[:3] not in self._recurrences:
+                self._recurrences[key[:3]] = _fit_deviations(trends, action.rank)
+            self._paths[key] = self._extrapolate(trends, self._recurrences[key[:3]], bar, horizon)
+        path: FloatArray = self._paths[key][series]
+        return path
+
+    def _extrapolate(self, trends: list[Trend], recurrence: Recurrence | None, bar: int, horizon: int) -> FloatArray:
+        """Return the paths of all series, shape (series, horizon)."""
         if recurrence is None:
-            return np.full(horizon, self.values[series, bar])
-        trend = self.trend(series, bar, action.window)
-        last = trend.deviations[-recurrence.rows :, None]
-        deviations = recurrence.forecast(recurrence.project(last), horizon)[:, 0]
-        return trend.extrapolate(horizon) + trend.unit * deviations
+            return np.repeat(self.values[:, bar : bar + 1], horizon, axis=1)
+        last = np.column_stack([trend.deviations[-recurrence.rows :] for trend in trends])
+        deviations = recurrence.forecast(recurrence.project(last), horizon)
+        return np.stack(
+            [trend.extrapolate(horizon) + trend.unit * deviations[:, row] for row, trend in enumerate(trends)]
+        )
+
+    def _trends(self, start: int, bar: int) -> list[Trend]:
+        """Return the trends of all series over the bars from `start` to `bar`."""
+        return [Trend.fit(values[start : bar + 1]) for values in self.values]
 
     def residual_autocorrelation(self, series: int, bar: int, action: Action) -> float:
         """Return the first autocorrelation of a series' newest residuals from the recurrence, or 0 if they are zero."""
@@ -120,6 +132,14 @@ class AlignedSeries:
     def trend(self, series: int, bar: int, window: int) -> Trend:
         """Return a series' trend over the training bars for a forecast from a bar."""
         return Trend.fit(self.values[series, self.start(bar, window) : bar + 1])
+
+
+def _fit_deviations(trends: list[Trend], rank: RankRule) -> Recurrence | None:
+    """Return the damped recurrence of the deviations from trend lines, or None if it is not determined."""
+    bars = trends[0].deviations.size
+    rows = min(LAGS, bars // 3) + 1
+    ends = np.arange(rows - 1, bars)
+    return _fit_damped(np.hstack([trailing_windows(trend.deviations, ends, rows) for trend in trends]), rank)
 
 
 def _fit_damped(columns: FloatArray, rank: RankRule) -> Recurrence | None:

@@ -62,8 +62,8 @@ class Recurrence:
         windows
             Arrays of shape (L + 1, windows).
         """
-        total = sum(float(np.sum(np.square(batch))) for batch in windows)
-        inside = sum(float(np.sum(np.square(self.basis.T @ batch))) for batch in windows)
+        total = sum(_energy(batch) for batch in windows)
+        inside = sum(_energy(self.basis.T @ batch) for batch in windows)
         return min(1.0, inside / total) if total > 0 else 0.0
 
     def spectral_radius(self) -> float:
@@ -130,7 +130,7 @@ def fit_recurrence(page: FloatArray, rank: RankRule = GAVISH_DONOHO) -> Recurren
         raise DegenerateError(f"a matrix of {page.shape[0]} x {page.shape[1]} has no recurrence")
     if not np.isfinite(page).all():
         raise DegenerateError("a value of the matrix is not finite")
-    left, values, _ = np.linalg.svd(page, full_matrices=False)
+    left, values = _left_singular_vectors(page)
     chosen = choose_rank(values, page.shape, rank)
     if isinstance(rank, int) and chosen < rank:
         raise DegenerateError(
@@ -147,6 +147,22 @@ def fit_recurrence(page: FloatArray, rank: RankRule = GAVISH_DONOHO) -> Recurren
     total = float(np.sum(np.square(values)))
     energy = float(np.sum(np.square(values[:chosen]))) / total if total > 0 else 0.0
     return Recurrence(basis, basis[:-1] @ last / (1.0 - verticality), energy)
+
+
+def _energy(windows: FloatArray) -> float:
+    """Return the sum of squares, without an array of them."""
+    return float(np.einsum("ij,ij->", windows, windows))
+
+
+def _left_singular_vectors(page: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the left singular vectors and the singular values, largest first.
+
+    The right ones are not needed. Those of a wide matrix are left out by the triangular factor of its transpose, which
+    has the same left vectors and values, and takes a quarter of the time.
+    """
+    wide = page.shape[1] > page.shape[0]
+    left, values, _ = np.linalg.svd(np.asarray(np.linalg.qr(page.T, mode="r")).T if wide else page, full_matrices=False)
+    return left, values
 
 
 def companion_radius(coefficients: FloatArray) -> float:

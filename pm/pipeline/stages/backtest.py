@@ -219,12 +219,11 @@ def _market(context: Context, request: TrialRequest, past: Past, settings: Setti
 
 
 def _run(context: Context, request: TrialRequest, past: Past, settings: Settings, market: _Market) -> _Done:
-    from pm.risk.warm_up import warm_up
     from pm.statistics.sharpe import sharpe_of
     from pm.validation.ledger import content_hash
     from pm.validation.walk import WalkInputs, walk_forward
 
-    compile_ahead(context, "pm.risk", warm_up)
+    compile_ahead(context, "pm.risk")
     known = _forecasts(context, past)
     walk = walk_forward(
         WalkInputs(

@@ -30,14 +30,13 @@ __all__ = ["STAGE", "late_tickers"]
 
 def _compute(context: Context) -> Result:
     from pm.forecast import forecast_tickers, join_results
-    from pm.forecast.warm_up import warm_up
     from pm.pipeline.grouping import grouped_chunks
     from pm.pipeline.policy import accepted_policy
 
     watched = watch_list(context)
     settings = context.settings.forecast
-    if "auto_arima" in settings.models:  # the only one of which something is compiled
-        compile_ahead(context, "pm.forecast", warm_up)
+    if {"auto_arima", "theta", "auto_ets"} & set(settings.models):  # of the others, nothing is compiled
+        compile_ahead(context, "pm.forecast")
     volatility = context.read_outputs(VOLATILITY)
     prices = newest_bars(context, watched.tickers, watched.as_of, judged_bars(context.settings))
     targets = sessions_ahead(prices, watched.exchanges, learnt_markets(context, watched), settings.horizon)

@@ -49,10 +49,9 @@ def _compute(context: Context, *, sessions: int) -> Result:
     from pm.risk.history import past_models
     from pm.risk.history_matrix import return_matrix, weighted_returns
     from pm.risk.scenarios import simple_returns
-    from pm.risk.warm_up import warm_up
     from pm.volatility.series import usable_returns
 
-    compile_ahead(context, "pm.risk", warm_up)
+    compile_ahead(context, "pm.risk")
     watched = watch_list(context)
     settings = context.settings.risk
     bars = context.read(

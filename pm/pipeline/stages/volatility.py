@@ -49,11 +49,10 @@ ORDER BY w.ticker
 
 def _compute(context: Context) -> Result:
     from pm.volatility import fit_volatility
-    from pm.volatility.warm_up import warm_up
 
     watched = watch_list(context)
     settings = context.settings.volatility
-    compile_ahead(context, "pm.volatility", partial(warm_up, settings))
+    compile_ahead(context, "pm.volatility")
     size = context.settings.run.chunk_size
     chunks = [
         (

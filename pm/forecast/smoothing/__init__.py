@@ -1,0 +1,1 @@
+"""The compiled fits of exponential smoothing: `theta` and `ets`."""
