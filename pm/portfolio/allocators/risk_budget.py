@@ -18,8 +18,8 @@ __all__ = ["RiskBudget"]
 _TOLERANCE = 0.01
 """Largest error of a ticker's share of the variance, relative to an equal share."""
 _CONVERGED = 1e-6
-"""Newton decrement of the last step, whose square is the error after it; where tickers move nearly alike, rounding keeps
-it from becoming much smaller."""
+"""Newton decrement of the last step, whose square is the error after it; where tickers move nearly alike, rounding
+keeps it from becoming much smaller."""
 _STEPS = 200
 """Maximum number of steps of Newton's method: about ten are needed, and more where tickers move nearly alike."""
 
