@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pm.pipeline.watch_list import WatchList
     from pm.settings import Settings
 
-__all__ = ["forecast_dates_frame", "inputs_hashes", "stored_forecasts"]
+__all__ = ["bars_hashes", "forecast_dates_frame", "inputs_hashes", "stored_forecasts"]
 
 _DIGITS = 9
 """Number of decimals of log returns that count: a later dividend rescales all factors, and changes returns by rounding
@@ -65,6 +65,24 @@ def inputs_hashes(
             policies.rows(),
         ]
     )
+    return bars_hashes(bars, dates, common)
+
+
+def bars_hashes(bars: pl.DataFrame, dates: Sequence[date], common: str) -> dict[date, str]:
+    """Return a hash of a text, and of the closes and log returns of bars up to each date.
+
+    Bars after a date do not change its hash, and neither does a later dividend or split, which rescales the factors of
+    all bars before it.
+
+    Parameters
+    ----------
+    bars
+        Columns ticker, date, close, adj_factor, by ticker and date.
+    dates
+        Dates, ascending.
+    common
+        Text that all hashes cover.
+    """
     rows = (
         bars.select("ticker", "date", "close", move=log_return(adjusted_close()).fill_null(0.0).round(_DIGITS))
         .sort("date", "ticker")

@@ -16,6 +16,7 @@ from pm.errors import InputError
 from pm.pipeline import Request, backtest, evaluate_history, open_lake
 from pm.pipeline.events import StageEnded
 from pm.pipeline.origin_dates import ChosenDates
+from pm.pipeline.past_forecasts import bars_hashes
 from pm.pipeline.runner import Runner
 from pm.pipeline.stages.backtest import TrialRequest, backtesting
 from pm.pipeline.writes import Result
@@ -133,6 +134,35 @@ def test_nothing_depends_on_later_bars(
         # The decision on the last day of the cut bars has no session to be filled in.
         assert_frame_equal(whole.filter(pl.col(column) <= (cut[column].max())), cut, check_exact=True)
         assert whole.height > cut.height
+
+    # Later bars only add decisions: the forecasts of the others are found.
+    import_files(tmp_path / "cut", tested / "bars.csv")
+    heard: list[Any] = []
+    run_backtest(tmp_path / "cut", name="first", heard=heard)
+    known, every = (read_table(folder, "trial_targets")["cutoff"].n_unique() for folder in (tmp_path / "cut", tested))
+    lines = [event.line for event in heard if hasattr(event, "line")]
+    assert known == every
+    assert any(f"has those from {every - 1} of {every} dates" in line for line in lines), lines
+    newest = read_table(tmp_path / "cut", "trials").sort("sequence")["trial_id"][-1]
+    both = [read_table(folder, "trial_returns").sort("date") for folder in (tested, tmp_path / "cut")]
+    assert_frame_equal(both[0].drop("trial_id"), both[1].filter(trial_id=newest).drop("trial_id"), check_exact=True)
+
+
+def test_the_hash_of_a_date_covers_what_was_known_on_it() -> None:
+    days = bars()["date"].unique().sort()
+    dates = [days[place] for place in (100, 200, 300)]
+    frame = bars().select("ticker", "date", "close", adj_factor=pl.lit(1.0))
+    hashes = bars_hashes(frame, dates, "code")
+    assert len(set(hashes.values())) == 3
+    cut = frame.filter(pl.col("date") <= dates[1])
+    assert bars_hashes(cut, dates[:2], "code") == {day: hashes[day] for day in dates[:2]}
+    dividend = pl.when(pl.col("date") < days[250]).then(0.97).otherwise(1.0)
+    paid = bars_hashes(frame.with_columns(adj_factor=dividend), dates, "code")
+    assert [paid[day] == hashes[day] for day in dates] == [True, True, False]
+    restated = pl.when(pl.col("date") == days[150]).then(pl.col("close") + 0.01).otherwise("close")
+    changed = bars_hashes(frame.with_columns(close=restated), dates, "code")
+    assert [changed[day] == hashes[day] for day in dates] == [True, False, False]
+    assert not set(bars_hashes(frame, dates, "other code").values()) & set(hashes.values())
 
 
 def test_a_decision_is_that_of_a_night(copy: Path, run_pipeline: Callable[..., RunResult], read_table: Read) -> None:

@@ -17,6 +17,9 @@ __all__ = ["RiskBudget"]
 
 _TOLERANCE = 0.01
 """Largest error of a ticker's share of the variance, relative to an equal share."""
+_CONVERGED = 1e-6
+"""Newton decrement of the last step, whose square is the error after it; where tickers move nearly alike, rounding
+keeps it from becoming much smaller."""
 _STEPS = 200
 """Maximum number of steps of Newton's method: about ten are needed, and more where tickers move nearly alike."""
 
@@ -78,7 +81,7 @@ def risk_parity(covariance: FloatArray) -> FloatArray:
         decrement = float(np.sqrt(max(count * float(gradient @ step), 0.0)))
         # The function times n is self-concordant: this step stays positive, and the last ones converge quadratically.
         x = x - step / (1 + decrement if decrement > 0.25 else 1)
-        if decrement < 1e-10:
+        if decrement < _CONVERGED:
             weights = x / deviations
             return np.asarray(weights / weights.sum())
     raise UnsolvedError(f"equal shares of the risk were not found in {_STEPS} steps")
