@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from pm.forecast.base import Forecasts, means_frame
 
 if TYPE_CHECKING:
     from datetime import date
+
+    import polars as pl
 
     from pm.forecast.base import Panel
     from pm.typing import FloatArray
