@@ -27,6 +27,9 @@ _Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Number 
 _LINES = ("benchmark", "cash", "allocation", "selection", "timing", "costs", "other")
 """Lines of an attribution, in the order in which they are shown."""
 _FEW = 20
+"""Number of rows shown by default."""
+_STEPS = (1, 5)
+"""Steps that are shown, besides the last."""
 
 
 @app.callback(invoke_without_command=True)
@@ -154,20 +157,22 @@ def calibration(
         title="Reliability: how often what was said happened",
     )
     print_lines("")
+    steps = transform["step"].unique().sort().to_list()
+    few = [step for step in steps if step in _STEPS or step == steps[-1]]
+    between = pl.format("{}% to {}%", (pl.col("lower") * 100).round(1), (pl.col("upper") * 100).round(1))
+    wide = (
+        transform.filter(pl.col("step").is_in(few))
+        .sort("step", "lower")
+        .select(between.alias("between quantiles"), pl.format("at step {}", "step").alias("step"), "share", "expected")
+    )
     print_frame(
-        transform.sort("step", "lower").select(
-            "step",
-            "forecasts",
-            between=pl.format("{}% to {}%", (pl.col("lower") * 100).round(1), (pl.col("upper") * 100).round(1)),
-            share="share",
-            expected="expected",
-        ),
-        formats={"forecasts": ",d", "share": ".1%", "expected": ".1%"},
-        title="Where the realised closes were among the forecast quantiles",
+        wide.pivot("step", index=["between quantiles", "expected"], values="share", maintain_order=True),
+        formats={"expected": ".1%", **{f"at step {step}": ".1%" for step in few}},
+        title="Where the realised closes were among the quantiles of the forecasts",
     )
     print_lines("")
     print_frame(
-        edges.sort("step", "edge").select(
+        edges.filter(pl.col("step").is_in(few)).sort("step", "edge").select(
             "edge", "step", "forecasts", "dates",
             **{"RMSE": "relative_rmse", "right sign": "right_sign", "t": "gain_t"},
         ),
@@ -277,7 +282,8 @@ def orders(context: typer.Context, account: _Account = None, limit: _Limit = _FE
     newest = found.sort("reference_date", "order_id", descending=True).head(limit)
     print_frame(
         newest.select(
-            "account", "ticker", "side", "state", "quantity", "filled", pl.col("reference_date").alias("planned"),
+            "account", "ticker", "side", "state", pl.col("quantity", "filled").cast(pl.Float64),
+            pl.col("reference_date").alias("planned"),
             *parts, pl.col("shortfall_bps").alias("bps"),
         ),
         formats={**dict.fromkeys(parts, ",.2f"), "bps": ".1f", "quantity": ",.9g", "filled": ",.9g"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pm.pipeline.watch_list import watch_list
 from pm.tables.observations import OBSERVATION_TESTS, OBSERVATIONS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ GROUP BY name ORDER BY name
 
 def accepted(context: Context, *, as_of: date) -> AcceptedObservations | None:
     """Return the observations that passed the test of edges by what was known on a day, or None."""
-    if not context.rows("SELECT 1 AS found FROM observation_tests LIMIT 1"):
+    if not _are_tested(context):
         return None  # the usual case, in which nothing is imported to find it
     from pm.forecast.observed import accepted_observations
 
@@ -36,6 +37,10 @@ def accepted(context: Context, *, as_of: date) -> AcceptedObservations | None:
         as_of=as_of,
         horizon=settings.forecast.horizon,
     )
+
+
+def _are_tested(context: Context) -> bool:
+    return bool(context.rows("SELECT 1 AS found FROM observation_tests LIMIT 1"))
 
 
 def known_observations(context: Context, names: Sequence[str], tickers: Sequence[str], as_of: date) -> pl.DataFrame:
@@ -49,12 +54,14 @@ def known_observations(context: Context, names: Sequence[str], tickers: Sequence
     )
 
 
-def observations_key(context: Context, as_of: date) -> list[object]:
-    """Return what the forecasts of a day depend on: the observations they use, and the newest rows of these.
+def observations_key(context: Context) -> list[object]:
+    """Return what the forecasts of a run depend on: the observations they use, and the newest rows of these.
 
-    Rows of other observations change no forecast.
+    Rows of other observations change no forecast. Without any test, forecasts use none, and nothing is looked up.
     """
-    used = accepted(context, as_of=as_of)
+    if not _are_tested(context):
+        return []
+    used = accepted(context, as_of=watch_list(context).as_of)
     if used is None:
         return []
     rows = context.rows(_KEY, [list(used.names)])

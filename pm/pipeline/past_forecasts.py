@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from pm.pipeline.fingerprint import code_hash, code_reader
+from pm.pipeline.observations import observations_key
 from pm.prices import adjusted_close, log_return
 from pm.tables.forecast import POLICIES
 from pm.tables.validation import FORECAST_DATES
@@ -41,7 +42,7 @@ def inputs_hashes(
     """Return a hash of all that the forecasts from each date depend on.
 
     It covers the code, libraries and settings of the stages, the tickers with their sources and exchanges, the
-    policies, and the closes and log returns up to the date.
+    policies, the observations in use, and the closes and log returns up to the date.
 
     Parameters
     ----------
@@ -63,6 +64,7 @@ def inputs_hashes(
             [code_hash(stage, settings, reader) for stage in stages],
             [[ticker, watched.sources[ticker], watched.exchanges[ticker]] for ticker in watched.tickers],
             policies.rows(),
+            observations_key(context),
         ]
     )
     return bars_hashes(bars, dates, common)

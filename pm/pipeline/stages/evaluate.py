@@ -10,6 +10,7 @@ import polars as pl
 
 from pm.errors import InputError, StorageError
 from pm.pipeline.kept import KeptPieces
+from pm.pipeline.observations import observations_key
 from pm.pipeline.origin_dates import ChosenDates, origin_dates
 from pm.pipeline.past_forecasts import forecast_dates_frame, inputs_hashes
 from pm.pipeline.replay import replay, replayed_past, replayed_reads, replayed_writes
@@ -58,7 +59,7 @@ def evaluating(steps: Sequence[int], chosen: ChosenDates) -> Stage:
         past=replayed_past(_REPLAYED),
         writes=(*replayed_writes(_REPLAYED), FORECAST_DATES),
         sections=tuple(dict.fromkeys(section for stage in _REPLAYED for section in stage.sections)),
-        depends=lambda context: [*scope(context), wanted, asdict(chosen)],
+        depends=lambda context: [*scope(context), wanted, asdict(chosen), *observations_key(context)],
     )
 
 

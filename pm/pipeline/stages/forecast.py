@@ -99,7 +99,7 @@ def late_tickers(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) ->
 
 def _depends(context: Context) -> list[object]:
     """Return the scope of the run, and the observations that its forecasts use, if there are any."""
-    used = observations_key(context, watch_list(context).as_of)
+    used = observations_key(context)
     return [*scope(context), used] if used else scope(context)
 
 

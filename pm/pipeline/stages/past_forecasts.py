@@ -10,7 +10,7 @@ import polars as pl
 
 from pm.pipeline.decision_dates import past_of
 from pm.pipeline.past_forecasts import forecast_dates_frame, inputs_hashes, stored_forecasts
-from pm.pipeline.replay import replay, replayed_reads, replayed_writes
+from pm.pipeline.replay import replay, replayed_past, replayed_reads, replayed_writes
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages.evaluate import FORECASTING, replay_settings
 from pm.pipeline.watch_list import WATCH_LIST_TABLES
@@ -50,6 +50,7 @@ def forecasting_past(first: date | None, step: int) -> Stage:
         "past_forecasts",
         partial(_compute, first=first, step=step),
         reads=tuple(dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(FORECASTING), FORECAST_DATES))),
+        past=replayed_past(FORECASTING),
         writes=tuple(table for table in (*replayed_writes(FORECASTING), FORECAST_DATES)),
         sections=tuple(dict.fromkeys(section for stage in FORECASTING for section in stage.sections)),
         depends=lambda _: None,
