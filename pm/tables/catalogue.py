@@ -53,7 +53,7 @@ from pm.tables.sources import (
     UNIVERSE,
 )
 from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
-from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
+from pm.tables.volatility import PANEL_FITS, PANEL_MARKET, VOLATILITY, VOLATILITY_FITS, VOLATILITY_MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +86,9 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             FEATURES,
             VOLATILITY,
             VOLATILITY_FITS,
+            VOLATILITY_MEMBERS,
+            PANEL_FITS,
+            PANEL_MARKET,
             FORECASTS,
             MODEL_WEIGHTS,
             EXCLUSIONS,

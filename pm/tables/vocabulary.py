@@ -164,6 +164,10 @@ class Reason(Vocabulary):
         "quiet_past_left_out",
         "Simplified: returns before the end of a halt or a currency peg were dropped.",
     )
+    RANGES_NOT_USED = (
+        "ranges_not_used",
+        "Simplified: the ranges of its bars contradict its closes or are mostly zero; volatility was read from closes.",
+    )
     RESIDUALS_FILLED = (
         "residuals_filled",
         "Simplified: on some joint dates the ticker had no residual; one was drawn, by its slope on the first factor.",

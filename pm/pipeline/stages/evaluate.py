@@ -22,7 +22,7 @@ from pm.tables.forecast import FORECASTS
 from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.quality import BARS
 from pm.tables.vocabulary import Reason
-from pm.tables.volatility import VOLATILITY
+from pm.tables.volatility import VOLATILITY, VOLATILITY_MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def _compute(context: Context, *, steps: Sequence[int], chosen: ChosenDates) -> 
         "date <= ?",
         [watched.as_of],
         among={"ticker": watched.tickers},
-        columns=("ticker", "date", "close", "adj_factor", "batch_id"),
+        columns=("ticker", "date", "open", "high", "low", "close", "adj_factor", "batch_id"),
     )
     dates = origin_dates(bars, watched.as_of, horizon, chosen)
     if chosen.origins is not None and len(dates) < chosen.origins:
@@ -79,7 +79,7 @@ def _compute(context: Context, *, steps: Sequence[int], chosen: ChosenDates) -> 
         )
     settings = _settings(context, horizon, len(watched.tickers))
     for day, tables in replay(context, _REPLAYED, waiting, settings=settings, frames={BARS.qualified: bars}):
-        by_step = {FORECASTS.qualified, VOLATILITY.qualified}
+        by_step = {FORECASTS.qualified, VOLATILITY.qualified, VOLATILITY_MEMBERS.qualified}
         kept.save(
             str(day),
             {
