@@ -131,25 +131,27 @@ VOLATILITY_MEMBERS = Table(
 PANEL_FITS = Table(
     "main",
     "panel_fits",
-    "The panel model of volatility that a run used: coefficients of the variance equation, and quantiles of the "
-    "standardised return.",
+    "The panel model of volatility that a run used: coefficients of the volatility equation, quantiles of the "
+    "standardised return, and the levels that tickers learnt from each other.",
     ("run_id", "cutoff", "step", "term"),
     (
-        Column("step", INTEGER, "Number of sessions over which the equation forecasts."),
+        Column("step", INTEGER, "Number of sessions over which the equation forecasts, or step of a level."),
         Column(
             "term",
             TEXT,
-            "'constant', the log of the mean variance with a mean age of 1 ('day'), 5 ('week'), 25 ('month') and 125 "
-            "sessions ('half_year'), the share of 'falls', 'market'; or the level of a quantile, such as 'q0.05'.",
+            "A coefficient: 'constant', the log of the mean move with a mean age of 1 ('day'), 5 ('week'), 25 "
+            "('month') and 125 sessions ('half_year'), the share of 'falls', 'market'. 'scale': variance in units of the squared "
+            "volatility. A quantile of the standardised return, such as 'q0.05'. The level at which all tickers' "
+            "quantiles are read, such as 'u0.05', and its weight, 'level_weight'.",
         ),
-        Column("value", REAL, "Coefficient of the term, or the quantile of returns in units of their deviation."),
-        Column("rows", INTEGER, "Number of outcomes that the equation was fitted to."),
+        Column("value", REAL, "Value of the term."),
+        Column("rows", INTEGER, "Number of outcomes that the equation was fitted to; null for levels."),
         Column("tickers", INTEGER, "Number of tickers that it was fitted to."),
         Column(
             "source",
             TEXT,
-            "'run' if this run fitted the model to its tickers, or the run_id of an earlier run, whose model was read "
-            "since this run names tickers.",
+            "'run' if this run fitted the model to all of its tickers. If the run names tickers: the run_id of the "
+            "earlier run whose model it read, or 'named' if there was none, so that it was fitted to these tickers.",
         ),
         *STAMP,
     ),
@@ -165,7 +167,7 @@ PANEL_MARKET = Table(
         Column(
             "value",
             REAL,
-            "Mean over tickers of the log of the last session's variance relative to the ticker's mean, less its usual "
+            "Mean over tickers of the log of the last session's move relative to the ticker's mean, less its usual "
             "value, shrunk to 0 where tickers are few.",
         ),
         *STAMP,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pm.exclusions import Exclusion, exclusions_frame
+from pm.exclusions import EXCLUSIONS_SCHEMA, Exclusion, exclusions_frame
 from pm.tables.vocabulary import Reason
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS, VOLATILITY_MEMBERS
 from pm.volatility.base import PARAMETERS
@@ -16,19 +16,31 @@ from pm.volatility.ewma import EwmaModel
 from pm.volatility.garch import garch_model
 from pm.volatility.panel_series import PanelSeries, panel_series
 from pm.volatility.panel_sums import PanelSums, panel_sums
-from pm.volatility.pool import FittedModel, ModelPool, fit_pools, without_long_run_level
+from pm.volatility.pool import STRIDE, FittedModel, ModelPool, fit_pools, without_long_run_level
+from pm.volatility.pooled_levels import PooledLevels, no_counts, pooled_levels
 from pm.volatility.series import ReturnSeries, leave_out_quiet_pasts, leave_out_unit_changes, read_series
 from pm.volatility.session_variance import bars_by_ticker, series_variances
-from pm.volatility.ticker import ticker_frames
+from pm.volatility.ticker import TickerFit, fit_ticker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from pm.settings import VolatilitySettings
+    from pm.typing import IntArray
     from pm.volatility.base import VolatilityEstimate
     from pm.volatility.panel import PanelModel
 
-__all__ = ["VolatilityFit", "fit_volatility", "panel_days", "sum_panel"]
+__all__ = [
+    "TickerFits",
+    "VolatilityFit",
+    "finish_volatility",
+    "fit_tickers",
+    "fit_volatility",
+    "learnt_levels",
+    "panel_days",
+    "sum_panel",
+]
 
 _STAGE = "volatility"
 _PATHS_SCHEMA = VOLATILITY.unstamped_schema
@@ -57,6 +69,26 @@ class VolatilityFit:
     members: pl.DataFrame
     fits: pl.DataFrame
     exclusions: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class TickerFits:
+    """Fits of some tickers, before they learn from each other's outcomes.
+
+    Attributes
+    ----------
+    tickers
+        The tickers that could be fitted, sorted.
+    fits, exclusions
+        See `VolatilityFit`.
+    counts
+        Sum of the tickers' counts of past outcomes.
+    """
+
+    tickers: list[TickerFit]
+    fits: pl.DataFrame
+    exclusions: pl.DataFrame
+    counts: IntArray
 
 
 @dataclass(frozen=True)
@@ -130,11 +162,12 @@ def fit_volatility(
 
     A ticker has up to two models: a pool of GARCH models of its own, whose distribution is the equal mixture of their
     filtered historical simulations, and the panel model, which is fitted to all tickers. Their quantiles are averaged
-    with weights that follow from past scores (`combination`), and read at levels corrected by past outcomes
-    (`conformal`): each pool is also fitted as of past days, and the levels are learnt from where later outcomes fell.
+    with weights that follow from past scores (`combination`), and read at levels corrected by past outcomes, the
+    ticker's own (`conformal`) and those of all tickers with a panel model (`pooled_levels`): each pool is also fitted
+    as of past days, and the levels are learnt from where later outcomes fell.
 
-    A ticker's rows depend on its own returns, `settings` and `panel` only: on one machine they are bitwise equal
-    whatever other tickers there are, in whatever order, and however they are split into chunks.
+    Without a panel model a ticker's rows depend on its own returns and `settings` only. With one they depend on that
+    and on the levels of the tickers given. To compute tickers in chunks, see `fit_tickers`.
 
     Parameters
     ----------
@@ -162,6 +195,17 @@ def fit_volatility(
     jump_left_out (see `clean_returns`; one unadjusted split would be most of the variance), quiet_past_left_out. From
     closes although bars have ranges: ranges_not_used. Left out: duplicate_dates, bad_return, too_few_returns, constant.
     """
+    return finish_volatility([fit_tickers(returns, settings=settings, horizon=horizon, panel=panel)])
+
+
+def fit_tickers(
+    returns: pl.DataFrame, *, settings: VolatilitySettings, horizon: int, panel: PanelModel | None
+) -> TickerFits:
+    """Fit some tickers: what `fit_volatility` does of each alone.
+
+    A ticker's fit depends on its own returns, `settings` and `panel` only: on one machine it is bitwise equal whatever
+    other tickers there are, in whatever order, and however they are split into chunks.
+    """
     models = [garch_model(name) for name in settings.models]
     window = max(settings.windows)
     usable = _usable(returns, window, with_panel=panel is not None)
@@ -181,8 +225,9 @@ def fit_volatility(
         without_garch[ticker] = Exclusion(Reason.SHORT_HISTORY, f"GARCH needs {needed} returns, has {found}")
     fallbacks = EwmaModel(settings.ewma_lambda).fit({ticker: series[ticker].returns for ticker in without_garch})
 
-    paths, members, fits, exclusions = [], [], [], list(usable.unusable)
-    served = set()
+    tickers: list[TickerFit] = []
+    fits, exclusions = [], list(usable.unusable)
+    counts = no_counts(horizon)
     for ticker in sorted(series):
         own, own_pools, fallback = series[ticker], pools.get(ticker, []), fallbacks.get(ticker)
         if own_pools:
@@ -203,9 +248,8 @@ def fit_volatility(
             why = without_long_run_level(own_pools[0].models[0].estimate)
             detail = f"{why.detail}; no fit has one, so that those without were used"
             exclusions.append((ticker, Exclusion(why.reason, detail)))
-        served.add(ticker)
         own_panel = usable.panel.get(ticker)
-        frames = ticker_frames(
+        found = fit_ticker(
             ticker,
             own,
             own_pools,
@@ -213,15 +257,44 @@ def fit_volatility(
             settings=settings,
             horizon=horizon,
         )
-        paths.append(frames.paths)
-        members.append(frames.members)
+        tickers.append(found)
+        counts += found.counts
+    served = {found.ticker for found in tickers}
     exclusions += [note for note in usable.notes if note[0] in served]
-    return VolatilityFit(
-        paths=pl.concat(paths) if paths else _PATHS_SCHEMA.to_frame(),
-        members=pl.concat(members) if members else _MEMBERS_SCHEMA.to_frame(),
-        fits=pl.concat(fits).sort("ticker", "window_size", "model") if fits else _FITS_SCHEMA.to_frame(),
-        exclusions=exclusions_frame(_STAGE, sorted(exclusions, key=_by_ticker_and_reason)),
+    return TickerFits(
+        tickers,
+        pl.concat(fits).sort("ticker", "window_size", "model") if fits else _FITS_SCHEMA.to_frame(),
+        exclusions_frame(_STAGE, sorted(exclusions, key=_by_ticker_and_reason)),
+        counts,
     )
+
+
+def finish_volatility(parts: Sequence[TickerFits], pooled: PooledLevels | None = None) -> VolatilityFit:
+    """Read the quantiles of all tickers at the levels that they learn from each other.
+
+    Parameters
+    ----------
+    parts
+        Fits of chunks of tickers.
+    pooled
+        Levels to use; None for those of these tickers.
+    """
+    if pooled is None:
+        pooled = learnt_levels(parts)
+    tickers = [found for part in parts for found in part.tickers]
+    paths = [found.paths(pooled) for found in tickers]
+    return VolatilityFit(
+        paths=pl.concat([_PATHS_SCHEMA.to_frame(), *paths]),
+        members=pl.concat([_MEMBERS_SCHEMA.to_frame(), *(found.members for found in tickers)]),
+        fits=pl.concat([_FITS_SCHEMA.to_frame(), *(part.fits for part in parts)]),
+        exclusions=pl.concat([EXCLUSIONS_SCHEMA.to_frame(), *(part.exclusions for part in parts)]),
+    )
+
+
+def learnt_levels(parts: Sequence[TickerFits]) -> PooledLevels:
+    """Return the levels that the past outcomes of all tickers of some chunks, at least one, call for."""
+    tickers = sum(bool(found.counts.any()) for part in parts for found in part.tickers)
+    return pooled_levels(np.sum([part.counts for part in parts], axis=0), tickers, stride=STRIDE)
 
 
 def _by_ticker_and_reason(row: tuple[str, Exclusion]) -> tuple[str, str]:

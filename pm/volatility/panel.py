@@ -25,7 +25,7 @@ _PRIOR_ROWS = 10_000.0
 """Weight of the shipped model, in outcomes whose windows do not overlap: that of four tickers with ten years each."""
 _PRIOR_TICKERS = 3.0
 """Number of tickers by which the market factor is shrunk to 0: the factor of three tickers counts half."""
-_DRIFT = 0.5
+_DRIFT = 0.25
 """Share of the mean standardised return of all tickers that is part of the forecast distribution."""
 _SMALLEST_SQUARE = 1e-3
 """Smallest mean square of a regressor that the ridge is in units of: one that is always 0 keeps its coefficient."""

@@ -1,4 +1,4 @@
-"""The distribution of a ticker's return over each step: of the models it has, combined and corrected by the past."""
+"""The distribution of a ticker's return over each step: of the models it has, combined and judged by its past."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pm.tables.vocabulary import Regime
 from pm.tables.volatility import VOLATILITY, VOLATILITY_MEMBERS
 from pm.volatility.combination import (
     Member,
+    Scores,
     averaged_quantiles,
     levels_of,
     member_scores,
@@ -22,18 +23,19 @@ from pm.volatility.combination import (
 )
 from pm.volatility.conformal import adaptive_levels, volatility_regimes
 from pm.volatility.pool import GARCH_POOL, STRIDE, Origins, pool_forecasts
+from pm.volatility.pooled_levels import PooledLevels, corrected_levels, level_counts, no_counts
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pm.settings import VolatilitySettings
-    from pm.typing import FloatArray
+    from pm.typing import FloatArray, IntArray
     from pm.volatility.panel import PanelModel
     from pm.volatility.panel_series import PanelSeries
     from pm.volatility.pool import ModelPool
     from pm.volatility.series import ReturnSeries
 
-__all__ = ["PANEL", "POOL_AND_PANEL", "TickerFrames", "ticker_frames"]
+__all__ = ["PANEL", "POOL_AND_PANEL", "TickerFit", "fit_ticker", "read_quantiles"]
 
 POOL_AND_PANEL = "pool_and_panel"
 """Name of the combination of a pool of GARCH models and the panel model, in column `model` of table `volatility`."""
@@ -45,22 +47,75 @@ _PRIOR = {GARCH_POOL: 0.4, PANEL: 0.6}
 
 
 @dataclass(frozen=True)
-class TickerFrames:
-    """A ticker's rows, without their stamp.
+class TickerFit:
+    """A ticker's distribution before its levels are corrected by those of other tickers.
 
     Attributes
     ----------
-    paths
-        Rows of table `volatility`.
+    ticker, origin_date
+        Name, and date of the last bar.
+    model
+        What the distribution is of: `POOL_AND_PANEL`, `PANEL`, or the name of a pool.
+    sigma
+        Deviation of the total return over each step.
+    quantiles
+        Quantiles of the total return at `SHAPE_LEVELS`, shape (horizon, levels).
+    levels
+        Levels learnt from the ticker's own outcomes, shape (horizon, QUANTILES).
+    counts
+        Number of past outcomes by step and level, from `level_counts`; of none if the ticker is not in the panel.
+    outcomes
+        Number of past outcomes of each step.
+    regime
+        Regime of volatility of the origin.
+    fits, observations
+        Number of fitted models in the pool, and of returns.
     members
         Rows of table `volatility_members`; none of a ticker with one model.
     """
 
-    paths: pl.DataFrame
+    ticker: str
+    origin_date: date
+    model: str
+    sigma: FloatArray
+    quantiles: FloatArray
+    levels: FloatArray
+    counts: IntArray
+    outcomes: IntArray
+    regime: str
+    fits: int
+    observations: int
     members: pl.DataFrame
 
+    def paths(self, pooled: PooledLevels) -> pl.DataFrame:
+        """Return the ticker's rows of table `volatility`, without their stamp.
 
-def ticker_frames(
+        Parameters
+        ----------
+        pooled
+            Levels of all tickers in the panel. A ticker that is not has its own.
+        """
+        levels = self.levels
+        if self.model in {POOL_AND_PANEL, PANEL}:
+            levels = corrected_levels(self.levels, pooled)
+        horizon = len(self.sigma)
+        variance = np.diff(self.sigma**2, prepend=0.0)
+        columns = {
+            **_key(self.ticker, self.origin_date, horizon),
+            "model": [self.model] * horizon,
+            "sigma": np.sqrt(np.maximum(variance, 0.0)),
+            "cumulative_sigma": self.sigma,
+            **_columns("r", read_quantiles(self.quantiles, levels, self.sigma)),
+            **_columns("u", levels),
+            "regime": [self.regime] * horizon,
+            "outcomes": self.outcomes,
+            "fits": [self.fits] * horizon,
+            "observations": [self.observations] * horizon,
+        }
+        return pl.DataFrame(columns, schema=VOLATILITY.unstamped_schema)
+
+
+def fit_ticker(
     ticker: str,
     series: ReturnSeries,
     pools: list[ModelPool],
@@ -68,7 +123,7 @@ def ticker_frames(
     *,
     settings: VolatilitySettings,
     horizon: int,
-) -> TickerFrames:
+) -> TickerFit:
     """Compute a ticker's distribution from its pools and the panel model, from either or both.
 
     Parameters
@@ -90,50 +145,54 @@ def ticker_frames(
     outcomes = realised_returns(series.returns, origins.places, horizon)
     quantiles = [member.quantiles for member in members]
     scores = member_scores(quantiles, outcomes, [_PRIOR.get(own.name, 1.0) for own in members], stride=STRIDE)
-    corrected = [
-        _corrected(own, member.sigma[-1], outcomes, origins, settings)
-        for own, member in zip(quantiles, members, strict=True)
-    ]
+    combined = averaged_quantiles(quantiles, scores.weights) if len(members) > 1 else quantiles[0]
+    reached = levels_of(combined[:-1], outcomes)
     sigma = np.sum([weight * own.sigma[-1] for weight, own in zip(scores.weights, members, strict=True)], axis=0)
-    sigma = np.maximum.accumulate(sigma)
-    combined = corrected[0]
-    if len(members) > 1:
-        combined = _corrected(averaged_quantiles(quantiles, scores.weights), sigma, outcomes, origins, settings)
-    model = POOL_AND_PANEL if len(members) > 1 else members[0].name
-    variance = np.diff(sigma**2, prepend=0.0)
-    observations, fits = len(series.returns), len(pools[0].models) if pools else 0
-    paths = {
-        **_key(ticker, series.origin_date, horizon),
-        "model": [model] * horizon,
-        "sigma": np.sqrt(np.maximum(variance, 0.0)),
-        "cumulative_sigma": sigma,
-        **_columns("r", combined.quantiles),
-        **_columns("u", combined.levels),
-        "regime": [list(Regime)[origins.current_regime].value] * horizon,
-        "outcomes": scores.outcomes,
-        "fits": [fits] * horizon,
-        "observations": [observations] * horizon,
-    }
-    schema = VOLATILITY_MEMBERS.unstamped_schema
-    rows = [
-        pl.DataFrame(
-            {
-                **_key(ticker, series.origin_date, horizon),
-                "member": [member.name] * horizon,
-                "weight": weight,
-                "loss": loss,
-                "outcomes": scores.outcomes,
-                "cumulative_sigma": member.sigma[-1],
-                **_columns("r", own.quantiles),
-            },
-            schema=schema,
-        ).with_columns(pl.col("loss").fill_nan(None))
-        for member, weight, loss, own in zip(members, scores.weights, scores.losses, corrected, strict=True)
-    ]
-    return TickerFrames(
-        pl.DataFrame(paths, schema=VOLATILITY.unstamped_schema),
-        pl.concat(rows) if len(rows) > 1 else schema.to_frame(),
+    in_panel = any(member.name == PANEL for member in members)
+    return TickerFit(
+        ticker=ticker,
+        origin_date=series.origin_date,
+        model=POOL_AND_PANEL if len(members) > 1 else members[0].name,
+        sigma=np.maximum.accumulate(sigma),
+        quantiles=combined[-1],
+        levels=_own_levels(reached, origins, settings),
+        counts=level_counts(reached) if in_panel else no_counts(horizon),
+        outcomes=scores.outcomes,
+        regime=list(Regime)[origins.current_regime].value,
+        fits=len(pools[0].models) if pools else 0,
+        observations=len(series.returns),
+        members=_member_rows(ticker, series, members, scores, outcomes, origins, settings),
     )
+
+
+def _member_rows(
+    ticker: str,
+    series: ReturnSeries,
+    members: list[Member],
+    scores: Scores,
+    outcomes: FloatArray,
+    origins: Origins,
+    settings: VolatilitySettings,
+) -> pl.DataFrame:
+    """Return the rows of table `volatility_members`: each member with levels learnt from its own outcomes."""
+    schema = VOLATILITY_MEMBERS.unstamped_schema
+    if len(members) == 1:
+        return schema.to_frame()
+    rows = []
+    for member, weight, loss in zip(members, scores.weights, scores.losses, strict=True):
+        quantiles, sigma = member.quantiles, member.sigma[-1]
+        levels = _own_levels(levels_of(quantiles[:-1], outcomes), origins, settings)
+        columns = {
+            **_key(ticker, series.origin_date, len(sigma)),
+            "member": [member.name] * len(sigma),
+            "weight": weight,
+            "loss": loss,
+            "outcomes": scores.outcomes,
+            "cumulative_sigma": sigma,
+            **_columns("r", read_quantiles(quantiles[-1], levels, sigma)),
+        }
+        rows.append(pl.DataFrame(columns, schema=schema).with_columns(pl.col("loss").fill_nan(None)))
+    return pl.concat(rows)
 
 
 def _key(ticker: str, origin_date: date, horizon: int) -> dict[str, object]:
@@ -188,35 +247,32 @@ def _origins(sigma: FloatArray, begin: int, count: int, sessions: int) -> Origin
     return Origins(places, regimes[:-1], int(regimes[-1]))
 
 
-@dataclass(frozen=True)
-class _Corrected:
-    """Quantiles read at corrected levels, both of shape (horizon, QUANTILES)."""
+def _own_levels(reached: FloatArray, origins: Origins, settings: VolatilitySettings) -> FloatArray:
+    """Return the levels that the ticker's own outcomes call for, shape (horizon, QUANTILES).
 
-    quantiles: FloatArray
-    levels: FloatArray
+    Parameters
+    ----------
+    reached
+        Level of each past outcome in its forecast distribution, shape (origins, horizon).
+    """
+    return adaptive_levels(
+        reached, origins.regimes, origins.current_regime, QUANTILES, rate=settings.conformal_rate, stride=STRIDE
+    )
 
 
-def _corrected(
-    quantiles: FloatArray, sigma: FloatArray, outcomes: FloatArray, origins: Origins, settings: VolatilitySettings
-) -> _Corrected:
-    """Return today's quantiles at the levels that past outcomes call for, smoothed and widening from step to step.
+def read_quantiles(quantiles: FloatArray, levels: FloatArray, sigma: FloatArray) -> FloatArray:
+    """Return quantiles read at levels of each step, smoothed over steps and widening, shape (horizon, QUANTILES).
 
     Parameters
     ----------
     quantiles
-        Quantiles at `SHAPE_LEVELS` of past origins and of today, shape (origins + 1, horizon, levels).
+        Quantiles of the total return at `SHAPE_LEVELS`, shape (horizon, levels).
+    levels
+        Levels to read, shape (horizon, QUANTILES).
     sigma
         Deviation of the total return over each step.
     """
-    levels = adaptive_levels(
-        levels_of(quantiles[:-1], outcomes),
-        origins.regimes,
-        origins.current_regime,
-        QUANTILES,
-        rate=settings.conformal_rate,
-        stride=STRIDE,
-    )
-    return _Corrected(_widen(_smooth(quantiles_at(quantiles[-1], levels), sigma)), levels)
+    return _widen(_smooth(quantiles_at(quantiles, levels), sigma))
 
 
 def _smooth(quantiles: FloatArray, sigma: FloatArray) -> FloatArray:

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from pm.pipeline.runner import RunResult
 
-WRITTEN = ("forecasts", "volatility", "volatility_fits", "model_weights", "signals")
+WRITTEN = (
+    "forecasts",
+    "volatility",
+    "volatility_members",
+    "volatility_fits",
+    "panel_fits",
+    "panel_market",
+    "model_weights",
+    "signals",
+)
 STAMP = ("run_id", "snapshot_id")
 
 
@@ -42,9 +51,10 @@ def evaluate(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
 
 
 def of(frame: pl.DataFrame, run: RunResult, day: date) -> pl.DataFrame:
-    """Return what a run computed as of a day, without the benchmark that only evaluations have."""
+    """Return what a run computed as of a day, without the benchmarks that only evaluations have."""
     rows = unstamped(frame.filter(run_id=run.run_id, cutoff=day))
-    return rows.filter(pl.col("model") != "garch_hs") if "spread" in rows.columns else rows
+    benchmarks = ["garch_hs", "garch_pool", "panel"]
+    return rows.filter(~pl.col("model").is_in(benchmarks)) if "spread" in rows.columns else rows
 
 
 def unstamped(frame: pl.DataFrame) -> pl.DataFrame:

@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pm.volatility import fit_volatility
+from pm.volatility import finish_volatility, fit_tickers, fit_volatility
 from pm.volatility.fit import panel_days, sum_panel
 from pm.volatility.panel import TERMS, PanelModel, fit_panel, shipped_panel
 from pm.volatility.panel_series import NODES, REGRESSORS, panel_series
 from pm.volatility.panel_sums import PanelSums, day_of, panel_sums
-from pm.volatility.panel_tables import panel_fits_frame, panel_from_tables, panel_market_frame
+from pm.volatility.panel_tables import levels_from_table, panel_fits_frame, panel_from_tables, panel_market_frame
+from pm.volatility.pooled_levels import PooledLevels, level_counts, pooled_levels
 from pm.volatility.series import usable_returns
 from pm.volatility.session_variance import bars_by_ticker, returns_and_ranges, series_variances
 from pm.volatility.shipped_panel import SHAPE_LEVELS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pm.settings import VolatilitySettings
 
 FIRST = date(2015, 1, 1)
+Fitted = PanelModel | PanelSums | PooledLevels
 
 
 def log_volatility(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
@@ -80,7 +82,7 @@ def fitted(moves: pl.DataFrame, settings: VolatilitySettings) -> PanelModel:
     return fit_panel(sum_panel(moves, settings=settings, as_of=last_day(moves)))
 
 
-def assert_equal(one: PanelModel | PanelSums, other: PanelModel | PanelSums) -> None:
+def assert_equal(one: Fitted, other: Fitted) -> None:
     for field in fields(one):
         np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), err_msg=field.name)
 
@@ -139,10 +141,10 @@ def test_coefficients_solve_the_ridge_regression_written_out(moves: pl.DataFrame
     as_of = last_day(moves)
     own = bars_by_ticker(moves)
     series = []
-    for ticker, each in usable_returns(moves, max(settings.windows)).items():
-        variances, refused = series_variances(each, own[ticker])
+    for ticker, usable in usable_returns(moves, max(settings.windows)).items():
+        variances, refused = series_variances(usable, own[ticker])
         assert refused is None
-        panel = panel_series(each.returns, each.dates.astype("datetime64[D]").astype(np.int64), variances)
+        panel = panel_series(usable.returns, usable.dates.astype("datetime64[D]").astype(np.int64), variances)
         assert panel is not None
         series.append(panel)
     model = fit_panel(panel_sums(series, as_of, panel_days(settings)))
@@ -201,7 +203,11 @@ def test_later_bars_do_not_change_what_was_fitted_or_forecast_before(
 
 def test_the_model_survives_its_tables(moves: pl.DataFrame, settings: VolatilitySettings) -> None:
     model = fitted(moves, settings)
-    assert_equal(panel_from_tables(panel_fits_frame(model, "run"), panel_market_frame(model)), model)
+    rng = np.random.default_rng(5)
+    levels = pooled_levels(level_counts(rng.random((50, 20))), 4, stride=2)
+    fits = panel_fits_frame(model, levels, "run")
+    assert_equal(panel_from_tables(fits, panel_market_frame(model)), model)
+    assert_equal(levels_from_table(fits), levels)
 
 
 def test_a_tickers_rows_do_not_depend_on_who_is_computed_with_it(
@@ -209,9 +215,14 @@ def test_a_tickers_rows_do_not_depend_on_who_is_computed_with_it(
 ) -> None:
     panel = fitted(moves, settings)
     together = fit_volatility(moves, settings=settings, horizon=5, panel=panel)
-    alone = fit_volatility(moves.filter(ticker="C"), settings=settings, horizon=5, panel=panel)
-    assert alone.paths.equals(together.paths.filter(ticker="C"))
-    assert alone.members.equals(together.members.filter(ticker="C"))
+    for division in (["E", "DCBA"], ["CA", "EB", "D"]):
+        parts = [
+            fit_tickers(moves.filter(pl.col("ticker").is_in(list(tickers))), settings=settings, horizon=5, panel=panel)
+            for tickers in division
+        ]
+        divided = finish_volatility(parts)
+        assert divided.paths.sort("ticker", "step").equals(together.paths)
+        assert divided.members.sort("ticker").equals(together.members.sort("ticker"))
 
 
 def test_a_young_ticker_has_the_panel_model_and_others_a_combination(

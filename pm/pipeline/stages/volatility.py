@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from pm.volatility.panel import PanelModel
+    from pm.volatility.pooled_levels import PooledLevels
 
 __all__ = ["STAGE"]
 
@@ -75,15 +76,19 @@ LIMIT 1
 
 @dataclass(frozen=True)
 class _Panel:
-    """The panel model of a run, where it comes from, and tickers that it could not be fitted to."""
+    """The panel model of a run, where it comes from, and tickers that it could not be fitted to.
+
+    `levels` are None unless an earlier run learnt them.
+    """
 
     model: PanelModel
+    levels: PooledLevels | None
     source: str
     exclusions: pl.DataFrame
 
 
 def _compute(context: Context) -> Result:
-    from pm.volatility import fit_volatility
+    from pm.volatility import finish_volatility, fit_tickers, learnt_levels
     from pm.volatility.panel_tables import panel_fits_frame, panel_market_frame
     from pm.volatility.session_variance import returns_and_ranges
     from pm.volatility.warm_up import warm_up
@@ -102,24 +107,27 @@ def _compute(context: Context) -> Result:
         for start in range(0, len(watched.tickers), size)
     ]
     panel = _panel(context, chunks, watched.as_of)
-    fit = partial(fit_volatility, settings=settings, horizon=context.settings.forecast.horizon, panel=panel.model)
-    fitted = map_chunks(context, fit, chunks)
-    paths = pl.concat(part.paths for part in fitted.results)
-    failed = pl.concat([fitted.exclusions, panel.exclusions]).unique("ticker", keep="first", maintain_order=True)
-    excluded = pl.concat([*(part.exclusions for part in fitted.results), failed, _without_prices(context)])
+    fit = partial(fit_tickers, settings=settings, horizon=context.settings.forecast.horizon, panel=panel.model)
+    computed = map_chunks(context, fit, chunks)
+    levels = panel.levels or learnt_levels(computed.results)
+    fitted = finish_volatility(computed.results, levels)
+    paths = fitted.paths
+    failed = pl.concat([computed.exclusions, panel.exclusions]).unique("ticker", keep="first", maintain_order=True)
+    excluded = pl.concat([fitted.exclusions, failed, _without_prices(context)])
     models = paths.filter(pl.col("step") == 1).group_by("model").len().sort("model")
     counted = ", ".join(f"{count:,} by {model}" for model, count in models.iter_rows())
     fits = {
         VOLATILITY: paths,
-        VOLATILITY_MEMBERS: pl.concat(part.members for part in fitted.results),
-        VOLATILITY_FITS: pl.concat(part.fits for part in fitted.results),
-        PANEL_FITS: panel_fits_frame(panel.model, panel.source),
+        VOLATILITY_MEMBERS: fitted.members,
+        VOLATILITY_FITS: fitted.fits,
+        PANEL_FITS: panel_fits_frame(panel.model, levels, panel.source),
         PANEL_MARKET: panel_market_frame(panel.model),
         EXCLUSIONS: excluded,
     }
     return Result(
         [Append(table, context.stamp(rows, cutoff=watched.as_of)) for table, rows in fits.items()],
-        f"{counted or 'no ticker could be fitted'}; panel of {plural(panel.model.tickers, 'ticker')}{fitted.failures}",
+        f"{counted or 'no ticker could be fitted'}; "
+        f"panel of {plural(panel.model.tickers, 'ticker')}{computed.failures}",
     )
 
 
@@ -131,28 +139,31 @@ def _panel(context: Context, chunks: Sequence[tuple[pl.DataFrame]], as_of: date)
     from pm.volatility.fit import panel_days, sum_panel
     from pm.volatility.panel import fit_panel
     from pm.volatility.panel_sums import PanelSums
-    from pm.volatility.panel_tables import FITTED_BY_RUN, panel_from_tables
+    from pm.volatility.panel_tables import FITTED_TO_ALL, FITTED_TO_NAMED, levels_from_table, panel_from_tables
 
     stored = _stored_panel(context, as_of)
     if stored is not None:
         of_run = "run_id = ? AND cutoff = ?"
-        found = [context.read(table, of_run, list(stored)) for table in (PANEL_FITS, PANEL_MARKET)]
-        return _Panel(panel_from_tables(*found), stored[0], exclusions_frame(context.stage.name, []))
+        fits, market = (context.read(table, of_run, list(stored)) for table in (PANEL_FITS, PANEL_MARKET))
+        model, levels = panel_from_tables(fits, market), levels_from_table(fits)
+        if len(levels.weight) >= context.settings.forecast.horizon:
+            return _Panel(model, levels, stored[0], exclusions_frame(context.stage.name, []))
     settings = context.settings.volatility
     summed = map_chunks(context, partial(sum_panel, settings=settings, as_of=as_of), chunks)
     sums = PanelSums.empty(as_of, panel_days(settings))
     for part in summed.results:
         sums.add(part)
-    return _Panel(fit_panel(sums), FITTED_BY_RUN, summed.exclusions)
+    source = FITTED_TO_ALL if context.request.tickers is None else FITTED_TO_NAMED
+    return _Panel(fit_panel(sums), None, source, summed.exclusions)
 
 
 def _stored_panel(context: Context, as_of: date) -> tuple[str, date] | None:
     """Return the run and the day of the stored panel model that a run which names tickers reads; None to fit one."""
-    from pm.volatility.panel_tables import FITTED_BY_RUN
+    from pm.volatility.panel_tables import FITTED_TO_ALL
 
     if context.request.tickers is None:
         return None
-    found = context.rows(_STORED, [FITTED_BY_RUN, as_of - _NEWEST_AGE, as_of])
+    found = context.rows(_STORED, [FITTED_TO_ALL, as_of - _NEWEST_AGE, as_of])
     return (found[0]["run_id"], found[0]["cutoff"]) if found else None
 
 
