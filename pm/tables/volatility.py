@@ -140,9 +140,9 @@ PANEL_FITS = Table(
             "term",
             TEXT,
             "A coefficient: 'constant', the log of the mean move with a mean age of 1 ('day'), 5 ('week'), 25 "
-            "('month') and 125 sessions ('half_year'), the share of 'falls', 'market'. 'scale': variance in units of the squared "
-            "volatility. A quantile of the standardised return, such as 'q0.05'. The level at which all tickers' "
-            "quantiles are read, such as 'u0.05', and its weight, 'level_weight'.",
+            "('month') and 125 sessions ('half_year'), the share of 'falls', 'market'. 'scale': variance in units "
+            "of the squared volatility. A quantile of the standardised return, such as 'q0.05'. The level at which "
+            "all tickers' quantiles are read, such as 'u0.05', and its weight, 'level_weight'.",
         ),
         Column("value", REAL, "Value of the term."),
         Column("rows", INTEGER, "Number of outcomes that the equation was fitted to; null for levels."),

@@ -221,8 +221,8 @@ def fit_tickers(
     )
     without_garch = {ticker: _first_refusal(own[0]) for ticker, own in pools.items() if not own[0].models}
     for ticker in series.keys() - enough.keys():
-        needed, found = settings.min_observations, len(series[ticker].returns)
-        without_garch[ticker] = Exclusion(Reason.SHORT_HISTORY, f"GARCH needs {needed} returns, has {found}")
+        needed, count = settings.min_observations, len(series[ticker].returns)
+        without_garch[ticker] = Exclusion(Reason.SHORT_HISTORY, f"GARCH needs {needed} returns, has {count}")
     fallbacks = EwmaModel(settings.ewma_lambda).fit({ticker: series[ticker].returns for ticker in without_garch})
 
     tickers: list[TickerFit] = []

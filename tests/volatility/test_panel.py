@@ -34,7 +34,7 @@ def log_volatility(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     found[0] = 0.0
     for t in range(1, count):
         found[t] = 0.97 * found[t - 1] + 0.12 * rng.normal()
-    return np.log(0.015) + found
+    return np.asarray(np.log(0.015) + found)
 
 
 def bars_of(
