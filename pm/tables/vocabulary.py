@@ -147,10 +147,10 @@ class Reason(Vocabulary):
     IS_A_RATE = "is_a_rate", "Left out: the ticker is a rate of exchange, which values other tickers and is not held."
     FAILED = "failed", "Left out: the stage raised an error for this ticker; column `detail` has it."
     SHORT_HISTORY = "short_history", "Simplified: the history is too short for the full model; a simpler one was used."
-    NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; exponentially weighted volatility was used."
+    NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; a simpler model was used."
     BAD_ESTIMATE = (
         "bad_estimate",
-        "Simplified: the estimates of GARCH are not finite; exponentially weighted volatility was used.",
+        "Simplified: the estimates of GARCH are not finite; a simpler model was used.",
     )
     NOT_STATIONARY = (
         "not_stationary",
