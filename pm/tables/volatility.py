@@ -133,8 +133,9 @@ PANEL_FITS = Table(
     "panel_fits",
     "The panel model of volatility that a run used: coefficients of the volatility equation, quantiles of the "
     "standardised return, and the levels that tickers learnt from each other.",
-    ("run_id", "cutoff", "step", "term"),
+    ("run_id", "cutoff", "kind", "step", "term"),
     (
+        Column("kind", TEXT, "'range' or 'close': what the moves of the tickers are read from; 'all' for levels."),
         Column("step", INTEGER, "Number of sessions over which the equation forecasts, or step of a level."),
         Column(
             "term",

@@ -122,13 +122,13 @@ def _usable(returns: pl.DataFrame, window: int, *, with_panel: bool) -> _Usable:
     bars = bars_by_ticker(returns) if with_panel else {}
     for ticker in sorted(series) if with_panel else []:
         own = series[ticker]
-        variances, refused = series_variances(own, bars[ticker])
+        variances = series_variances(own, bars[ticker])
         days = own.dates.astype("datetime64[D]").astype(np.int64)
         found = panel_series(own.returns, days, variances)
         if found is not None:
             panel[ticker] = found
-        if refused is not None:
-            notes.append((ticker, refused))
+        if variances.refused is not None:
+            notes.append((ticker, variances.refused))
     return _Usable(series, panel, list(unusable.items()), notes)
 
 

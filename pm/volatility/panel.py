@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.panel_series import NODES, REGRESSORS
+from pm.volatility.panel_series import KINDS, NODES, REGRESSORS
 from pm.volatility.panel_sums import BINS, LARGEST_RETURN, LARGEST_SQUARE, SCALE_PRIOR, start_coefficients
 from pm.volatility.shipped_panel import COEFFICIENTS, SCALES, SHAPE, SHAPE_LEVELS
 
@@ -38,16 +38,16 @@ class PanelModel:
     Attributes
     ----------
     coefficients
-        Coefficients of the log volatility relative to the ticker's mean, shape (nodes, TERMS).
+        Coefficients of the log volatility relative to the ticker's mean, shape (kinds, nodes, TERMS).
     scales
-        Variance of the return, per session, in units of the square of that volatility, shape (nodes).
+        Variance of the return, per session, in units of the square of that volatility, shape (kinds, nodes).
     shape
-        Quantiles of standardised returns at `SHAPE_LEVELS`, shape (nodes, levels).
+        Quantiles of standardised returns at `SHAPE_LEVELS`, shape (kinds, nodes, levels).
     market_days, market
         Days since 1970-01-01, ascending, and the market factor on them: the mean over tickers of the log of the last
         day's variance relative to each ticker's mean.
     rows
-        Number of outcomes that each node was fitted to.
+        Number of outcomes that each equation was fitted to, shape (kinds, nodes).
     tickers
         Number of tickers that it was fitted to.
     """
@@ -67,9 +67,10 @@ class PanelModel:
             place = np.minimum(np.searchsorted(self.market_days, series.days), len(self.market_days) - 1)
             known = self.market_days[place] == series.days
             market[known] = self.market[place[known]]
-        ratio = series.regressors @ self.coefficients[:, :-1].T + np.outer(market, self.coefficients[:, -1])
+        own = self.coefficients[series.kind]
+        ratio = series.regressors @ own[:, :-1].T + np.outer(market, own[:, -1])
         level = np.log(np.maximum(series.level, np.finfo(float).tiny))
-        return np.asarray(2.0 * (ratio + level[:, np.newaxis]) + np.log(self.scales))
+        return np.asarray(2.0 * (ratio + level[:, np.newaxis]) + np.log(self.scales[series.kind]))
 
     def path(self, series: PanelSeries, horizon: int) -> PanelPath:
         """Return the deviation of a ticker's total return over each step, as forecast after each of its sessions."""
@@ -81,7 +82,9 @@ class PanelModel:
         steps_ahead = np.arange(1, horizon + 1)
         variance = steps_ahead * np.exp(log_variance[series.begin :] @ weights)
         return PanelPath(
-            series.begin, np.sqrt(np.maximum.accumulate(variance, axis=1)), np.asarray(weights.T @ self.shape)
+            series.begin,
+            np.sqrt(np.maximum.accumulate(variance, axis=1)),
+            np.asarray(weights.T @ self.shape[series.kind]),
         )
 
 
@@ -107,7 +110,7 @@ class PanelPath:
 def shipped_panel() -> PanelModel:
     """Return the shipped model, without a market factor."""
     nothing = np.empty(0, dtype=np.int64)
-    rows = np.zeros(len(NODES), dtype=np.int64)
+    rows = np.zeros((len(KINDS), len(NODES)), dtype=np.int64)
     shape = _drifted(np.array(SHAPE))
     return PanelModel(np.array(COEFFICIENTS), np.array(SCALES), shape, nothing, np.empty(0), rows, 0)
 
@@ -126,50 +129,51 @@ def fit_panel(sums: PanelSums) -> PanelModel:
     market = sums.market / (sums.market_tickers + _PRIOR_TICKERS)
     shipped, size = np.array(COEFFICIENTS), len(TERMS)
     coefficients, scales = shipped.copy(), np.array(SCALES)
-    start = np.column_stack([start_coefficients(), np.zeros(len(NODES))])
-    for node, steps in enumerate(NODES):
-        rows = sums.rows[node]
+    start = np.insert(start_coefficients(), size - 1, 0.0, axis=2)
+    for kind, node in np.ndindex(sums.rows.shape):
+        rows, weight_of_prior = sums.rows[kind, node], _PRIOR_ROWS * NODES[node]
         if not rows:
             continue
         cross, product = np.empty((size, size)), np.empty(size)
-        cross[:-1, :-1], product[:-1] = sums.cross[node], sums.product[node]
-        cross[:-1, -1] = cross[-1, :-1] = market @ sums.day_regressors[:, node]
-        cross[-1, -1] = market**2 @ sums.day_rows[:, node]
-        product[-1] = market @ sums.day_ratios[:, node]
-        prior = _PRIOR_ROWS * steps * np.maximum(np.diag(cross) / rows, _SMALLEST_SQUARE)
-        coefficients[node] = np.linalg.solve(cross + np.diag(prior), product + prior * shipped[node])
+        cross[:-1, :-1], product[:-1] = sums.cross[kind, node], sums.product[kind, node]
+        cross[:-1, -1] = cross[-1, :-1] = market @ sums.day_regressors[:, kind, node]
+        cross[-1, -1] = market**2 @ sums.day_rows[:, kind, node]
+        product[-1] = market @ sums.day_ratios[:, kind, node]
+        prior = weight_of_prior * np.maximum(np.diag(cross) / rows, _SMALLEST_SQUARE)
+        found = np.linalg.solve(cross + np.diag(prior), product + prior * shipped[kind, node])
         # By the new coefficients a return is standardised by another volatility than by those of the sums.
-        change = cross[0] / rows @ (coefficients[node] - start[node])
-        weight = rows / (rows + _PRIOR_ROWS * steps)
-        scales[node] *= (sums.squares[node] / rows * np.exp(-2.0 * change) / scales[node]) ** weight
+        change = cross[0] / rows @ (found - start[kind, node])
+        scale = sums.squares[kind, node] / rows * np.exp(-2.0 * change)
+        coefficients[kind, node] = found
+        scales[kind, node] *= (scale / scales[kind, node]) ** (rows / (rows + weight_of_prior))
     known = sums.market_tickers > 0
     days = sums.first_day + np.flatnonzero(known)
-    shape = np.array([_shape(sums.bins[node], node) for node in range(len(NODES))])
+    shape = np.array(SHAPE)
+    for kind, node in np.ndindex(sums.rows.shape):
+        shape[kind, node] = _shape(sums.bins[kind, node], shape[kind, node], _PRIOR_ROWS * NODES[node])
     return PanelModel(
         coefficients, scales, _drifted(shape), days, market[known], sums.rows.astype(np.int64), sums.tickers
     )
 
 
-def _shape(bins: IntArray, node: int) -> FloatArray:
+def _shape(bins: IntArray, shipped: FloatArray, prior: float) -> FloatArray:
     """Return quantiles of standardised returns in bins, averaged with the shipped ones by their numbers."""
     count = float(bins.sum())
-    shipped = np.array(SHAPE[node])
     if not count:
         return shipped
     edges = np.linspace(-LARGEST_RETURN, LARGEST_RETURN, BINS + 1)
     reached = np.concatenate([[0.0], np.cumsum(bins)]) / count
     rising = np.concatenate([[True], np.diff(reached) > 0.0])
     own = np.interp(SHAPE_LEVELS, reached[rising], edges[rising])
-    prior = _PRIOR_ROWS * NODES[node]
     return np.asarray((count * own + prior * shipped) / (count + prior))
 
 
 def _drifted(shape: FloatArray) -> FloatArray:
     """Return quantiles moved so that a share of their mean remains."""
     levels = np.concatenate([[0.0], SHAPE_LEVELS, [1.0]])
-    padded = np.column_stack([shape[:, :1], shape, shape[:, -1:]])
-    mean = np.trapezoid(padded, levels, axis=1)
-    return np.asarray(shape - (1.0 - _DRIFT) * mean[:, np.newaxis])
+    padded = np.concatenate([shape[..., :1], shape, shape[..., -1:]], axis=-1)
+    mean = np.trapezoid(padded, levels, axis=-1)
+    return np.asarray(shape - (1.0 - _DRIFT) * mean[..., np.newaxis])
 
 
 def _scales(series: PanelSeries, node: int, log_variance: FloatArray, first_day: int) -> FloatArray:

@@ -12,8 +12,9 @@ from pm.volatility.base import SMALLEST_SIGMA
 
 if TYPE_CHECKING:
     from pm.typing import FloatArray, IntArray
+    from pm.volatility.session_variance import SessionVariances
 
-__all__ = ["MIN_RETURNS", "NODES", "REGRESSORS", "PanelSeries", "panel_series"]
+__all__ = ["KINDS", "MIN_RETURNS", "NODES", "REGRESSORS", "PanelSeries", "panel_series"]
 
 NODES = (1, 5, 20, 60)
 """Numbers of sessions over which the panel model is fitted; steps between them are interpolated."""
@@ -21,6 +22,10 @@ NODES = (1, 5, 20, 60)
 REGRESSORS = ("constant", "day", "week", "month", "half_year", "falls")
 """Names of a ticker's own regressors: logarithms of exponential means of its moves with mean ages of 1, 5, 25 and 125
 sessions, relative to their expanding mean, and the share of falls in its recent squared returns less ½."""
+
+KINDS = ("close", "range")
+"""What moves are read from. A range tells more of a session than a return does, so that each kind has equations of its
+own."""
 
 MIN_RETURNS = 60
 """Number of returns from which the panel model knows a ticker."""
@@ -51,6 +56,8 @@ class PanelSeries:
         Values of `REGRESSORS` after each session, shape (returns, regressors).
     begin
         Place of the first return after which the ticker is modelled.
+    kind
+        Place in `KINDS`.
     """
 
     returns: FloatArray
@@ -59,6 +66,7 @@ class PanelSeries:
     level: FloatArray
     regressors: FloatArray
     begin: int
+    kind: int
 
     def known(self, node: int, first_day: int) -> slice:
         """Return the places from a day on whose outcome over `NODES[node]` sessions is known."""
@@ -71,7 +79,7 @@ class PanelSeries:
         return np.asarray(sums[1 + NODES[node] :] - sums[1 : len(sums) - NODES[node]])
 
 
-def panel_series(returns: FloatArray, days: IntArray, variances: FloatArray) -> PanelSeries | None:
+def panel_series(returns: FloatArray, days: IntArray, variances: SessionVariances) -> PanelSeries | None:
     """Compute a ticker's regressors, each from the sessions up to its own; None if it has too few returns.
 
     Parameters
@@ -94,7 +102,7 @@ def panel_series(returns: FloatArray, days: IntArray, variances: FloatArray) -> 
     numbers = np.arange(1, count + 1)
     squares = returns**2
     level = np.cumsum(np.abs(returns)) / numbers
-    moves = np.sqrt(variances)
+    moves = np.sqrt(variances.values)
     begin = max(MIN_RETURNS - 1, int(np.argmax(level >= SMALLEST_SIGMA)))
     if count <= begin or not level[begin:].min() >= SMALLEST_SIGMA:
         return None
@@ -110,4 +118,12 @@ def panel_series(returns: FloatArray, days: IntArray, variances: FloatArray) -> 
         if count > node:
             ahead = (sums[1 + node :] - sums[1 : count + 1 - node]) / node
             log_ratio[: count - node, place] = np.log(np.maximum(ahead / mean[: count - node], _SMALLEST_RATIO))
-    return PanelSeries(returns, days, log_ratio, level, np.column_stack([np.ones(count), *averages, share]), begin)
+    return PanelSeries(
+        returns,
+        days,
+        log_ratio,
+        level,
+        np.column_stack([np.ones(count), *averages, share]),
+        begin,
+        int(variances.from_ranges),
+    )

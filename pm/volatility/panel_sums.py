@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.volatility.panel_series import NODES, REGRESSORS
+from pm.volatility.panel_series import KINDS, NODES, REGRESSORS
 from pm.volatility.shipped_panel import COEFFICIENTS
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ BINS = 1200
 """Number of bins of equal width of the standardised returns."""
 MARKET_REGRESSOR = 1
 """Place in `REGRESSORS` of the one whose mean over tickers is the market factor: the last day's variance."""
-MARKET_CENTRE = -0.28125
-"""Mean of that regressor in the shipped series, which is subtracted: a market factor of 0 is a usual day."""
+MARKET_CENTRES = (-0.3125, -0.34375)
+"""Mean of that regressor in the shipped series, by kind, which is subtracted: a market factor of 0 is a usual day."""
 
 LARGEST_SQUARE = 40.0
 """Largest squared standardised return that counts in a scale."""
@@ -65,16 +65,16 @@ class PanelSums:
         Number of tickers.
     rows, cross, product
         Number of outcomes, sums of products of regressors, and sums of regressors times the log ratio to forecast, by
-        node: shapes (nodes), (nodes, regressors, regressors) and (nodes, regressors).
+        kind and node: shapes (kinds, nodes), (kinds, nodes, regressors, regressors) and (kinds, nodes, regressors).
     squares
-        Sum of squared returns in units of their variance by the shipped coefficients, by node.
+        Sum of squared returns in units of their variance by the shipped coefficients, shape (kinds, nodes).
     day_rows, day_regressors, day_ratios
         The number of outcomes and the sums of regressors and of log ratios, by the day of the forecast: shapes
-        (days, nodes), (days, nodes, regressors) and (days, nodes).
+        (days, kinds, nodes), (days, kinds, nodes, regressors) and (days, kinds, nodes).
     market, market_tickers
         Sum over tickers of the market factor's regressor, and the number of tickers, by day.
     bins
-        Number of standardised returns by node and bin, shape (nodes, BINS).
+        Number of standardised returns, shape (kinds, nodes, BINS).
     """
 
     first_day: int
@@ -93,20 +93,20 @@ class PanelSums:
     @classmethod
     def empty(cls, as_of: date, window_days: int) -> PanelSums:
         """Return sums over no ticker, for the days up to `as_of`."""
-        days, nodes, size = window_days, len(NODES), len(REGRESSORS)
+        days, equations, size = window_days, (len(KINDS), len(NODES)), len(REGRESSORS)
         return cls(
             first_day=day_of(as_of) - days + 1,
             tickers=0,
-            rows=np.zeros(nodes),
-            cross=np.zeros((nodes, size, size)),
-            product=np.zeros((nodes, size)),
-            squares=np.zeros(nodes),
-            day_rows=np.zeros((days, nodes)),
-            day_regressors=np.zeros((days, nodes, size)),
-            day_ratios=np.zeros((days, nodes)),
+            rows=np.zeros(equations),
+            cross=np.zeros((*equations, size, size)),
+            product=np.zeros((*equations, size)),
+            squares=np.zeros(equations),
+            day_rows=np.zeros((days, *equations)),
+            day_regressors=np.zeros((days, *equations, size)),
+            day_ratios=np.zeros((days, *equations)),
             market=np.zeros(days),
             market_tickers=np.zeros(days),
-            bins=np.zeros((nodes, BINS), dtype=np.int64),
+            bins=np.zeros((*equations, BINS), dtype=np.int64),
         )
 
     def add(self, other: PanelSums) -> None:
@@ -122,25 +122,26 @@ class PanelSums:
     def add_series(self, series: PanelSeries) -> None:
         """Add one ticker."""
         regressors = np.rint(series.regressors * _UNIT) / _UNIT
-        self._add_market(series, regressors[:, MARKET_REGRESSOR])
+        self._add_market(series, regressors[:, MARKET_REGRESSOR] - MARKET_CENTRES[series.kind])
         self.tickers += 1
-        for node, start in enumerate(start_coefficients()):
+        kind = series.kind
+        for node, start in enumerate(start_coefficients()[kind]):
             places = series.known(node, self.first_day)
             if places.start >= places.stop:
                 continue
             own = regressors[places]
             ratios = np.rint(series.log_ratio[places, node] * _UNIT) / _UNIT
             day = series.days[places] - self.first_day
-            self.rows[node] += len(own)
-            self.cross[node] += own.T @ own
-            self.product[node] += own.T @ ratios
-            self.day_rows[day, node] += 1.0
-            self.day_regressors[day, node] += own
-            self.day_ratios[day, node] += ratios
+            self.rows[kind, node] += len(own)
+            self.cross[kind, node] += own.T @ own
+            self.product[kind, node] += own.T @ ratios
+            self.day_rows[day, kind, node] += 1.0
+            self.day_regressors[day, kind, node] += own
+            self.day_ratios[day, kind, node] += ratios
             deviation = NODES[node] ** 0.5 * np.exp(own @ start) * series.level[places]
             standardised = series.outcomes(node)[places] / deviation
-            self.squares[node] += np.sum(np.rint(np.minimum(standardised**2, LARGEST_SQUARE) * _UNIT) / _UNIT)
-            self.bins[node] += _bins(standardised, NODES[node])
+            self.squares[kind, node] += np.sum(np.rint(np.minimum(standardised**2, LARGEST_SQUARE) * _UNIT) / _UNIT)
+            self.bins[kind, node] += _bins(standardised, NODES[node])
 
     def _add_market(self, series: PanelSeries, values: FloatArray) -> None:
         """Add a ticker's value to each day from its session to the day before its next, for at most a week."""
@@ -151,7 +152,7 @@ class PanelSums:
         for ahead in range(_STALE_DAYS):
             day = days + ahead - self.first_day
             counted = (days + ahead < until) & (day >= 0) & (day < len(self.market))
-            self.market[day[counted]] += values[begin:][counted] - MARKET_CENTRE
+            self.market[day[counted]] += values[begin:][counted]
             self.market_tickers[day[counted]] += 1.0
 
 
@@ -179,13 +180,13 @@ def day_of(day: date) -> int:
 
 
 def start_coefficients() -> FloatArray:
-    """Return the coefficients by which returns are standardised, shape (nodes, regressors).
+    """Return the coefficients by which returns are standardised, shape (kinds, nodes, regressors).
 
     They are the shipped ones, with the ticker's own last day for the market's, which is not known before all tickers
     were read.
     """
-    start = np.array(COEFFICIENTS)[:, :-1]
-    start[:, MARKET_REGRESSOR] += np.array(COEFFICIENTS)[:, -1]
+    start = np.array(COEFFICIENTS)[:, :, :-1]
+    start[:, :, MARKET_REGRESSOR] += np.array(COEFFICIENTS)[:, :, -1]
     return start
 
 

@@ -8,7 +8,7 @@ import polars as pl
 from pm.tables.quantiles import QUANTILES
 from pm.tables.volatility import PANEL_FITS, PANEL_MARKET
 from pm.volatility.panel import TERMS, PanelModel
-from pm.volatility.panel_series import NODES
+from pm.volatility.panel_series import KINDS, NODES
 from pm.volatility.pooled_levels import PooledLevels
 from pm.volatility.shipped_panel import SHAPE_LEVELS
 
@@ -28,6 +28,7 @@ FITTED_TO_NAMED = "named"
 
 _SCALE = "scale"
 _WEIGHT = "level_weight"
+_ALL_KINDS = "all"
 _SHAPE_TERMS = tuple(f"q{level:g}" for level in SHAPE_LEVELS)
 _LEVEL_TERMS = tuple(f"u{level:g}" for level in QUANTILES)
 
@@ -45,15 +46,17 @@ def panel_fits_frame(model: PanelModel, levels: PooledLevels, source: str) -> pl
         `FITTED_TO_ALL`, `FITTED_TO_NAMED`, or the run that fitted it.
     """
     terms = [*TERMS, _SCALE, *_SHAPE_TERMS]
-    values = np.column_stack([model.coefficients, model.scales, model.shape])
+    values = np.concatenate([model.coefficients, model.scales[..., np.newaxis], model.shape], axis=2)
+    of_run = {"tickers": model.tickers, "source": source}
     rows = [
-        {"step": step, "term": term, "value": value, "rows": int(count), "tickers": model.tickers, "source": source}
-        for step, own, count in zip(NODES, values, model.rows, strict=True)
+        {"kind": kind, "step": step, "term": term, "value": value, "rows": int(count), **of_run}
+        for kind, of_kind, counts in zip(KINDS, values, model.rows, strict=True)
+        for step, own, count in zip(NODES, of_kind, counts, strict=True)
         for term, value in zip(terms, own.tolist(), strict=True)
     ]
     pooled = np.column_stack([levels.levels, levels.weight])
     rows += [
-        {"step": step, "term": term, "value": value, "tickers": model.tickers, "source": source}
+        {"kind": _ALL_KINDS, "step": step, "term": term, "value": value, "rows": None, **of_run}
         for step, own in enumerate(pooled, start=1)
         for term, value in zip([*_LEVEL_TERMS, _WEIGHT], own.tolist(), strict=True)
     ]
@@ -87,16 +90,18 @@ def panel_from_tables(fits: pl.DataFrame, market: pl.DataFrame) -> PanelModel:
     fits, market
         Rows of tables `panel_fits` and `panel_market`.
     """
-    fits = fits.filter(pl.col("term").is_in([*TERMS, _SCALE, *_SHAPE_TERMS]))
-    wide = fits.pivot("term", index="step", values="value").sort("step")
+    own = fits.filter(pl.col("kind") != _ALL_KINDS)
+    order = ("kind", "step")
+    wide = own.pivot("term", index=order, values="value").sort(order)
+    counts = own.group_by(order).agg(pl.col("rows").first()).sort(order)
     days = market.sort("date")
-    nodes = fits.group_by("step").agg(pl.col("rows").first(), pl.col("tickers").first()).sort("step")
+    equations = (len(KINDS), len(NODES))
     return PanelModel(
-        coefficients=wide.select(TERMS).to_numpy(),
-        scales=wide[_SCALE].to_numpy(),
-        shape=wide.select(_SHAPE_TERMS).to_numpy(),
+        coefficients=wide.select(TERMS).to_numpy().reshape(*equations, -1),
+        scales=wide[_SCALE].to_numpy().reshape(equations),
+        shape=wide.select(_SHAPE_TERMS).to_numpy().reshape(*equations, -1),
         market_days=days["date"].to_physical().cast(pl.Int64).to_numpy(),
         market=days["value"].to_numpy(),
-        rows=nodes["rows"].to_numpy(),
-        tickers=int(nodes["tickers"][0]),
+        rows=counts["rows"].to_numpy().reshape(equations),
+        tickers=int(own["tickers"][0]),
     )

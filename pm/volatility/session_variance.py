@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pm.typing import DateArray, FloatArray
     from pm.volatility.series import ReturnSeries
 
-__all__ = ["BarMoves", "bars_by_ticker", "returns_and_ranges", "series_variances"]
+__all__ = ["BarMoves", "SessionVariances", "bars_by_ticker", "returns_and_ranges", "series_variances"]
 
 _LARGEST_RANGE = 25.0
 """Ratio of a session's variance to the mean squared return before it, above which its range is limited to that ratio: a
@@ -107,8 +107,27 @@ def bars_by_ticker(moves: pl.DataFrame) -> dict[str, BarMoves]:
     }
 
 
-def series_variances(series: ReturnSeries, bars: BarMoves) -> tuple[FloatArray, Exclusion | None]:
-    """Return the variance of each session of a cleaned series, and why its ranges are not used, if they are not.
+@dataclass(frozen=True)
+class SessionVariances:
+    """Variances of a ticker's sessions.
+
+    Attributes
+    ----------
+    values
+        Variance of each session.
+    from_ranges
+        Whether they are from ranges, as far as there are any.
+    refused
+        Why the ranges are not used although bars have some.
+    """
+
+    values: FloatArray
+    from_ranges: bool
+    refused: Exclusion | None = None
+
+
+def series_variances(series: ReturnSeries, bars: BarMoves) -> SessionVariances:
+    """Return the variance of each session of a cleaned series, from ranges where they can be used.
 
     A session has its squared return where there is no usable range, and where the return is not the bar's own, since
     the bar was part of a wrong quote. The variances are in units of the range; their mean differs from that of squared
@@ -129,15 +148,13 @@ def series_variances(series: ReturnSeries, bars: BarMoves) -> tuple[FloatArray, 
     count = int(np.count_nonzero(known[-newest:]))
     if count < _MIN_SHARE * newest:
         if not np.isfinite(own[-newest:]).any():  # the source has none
-            return squares, None
+            return SessionVariances(squares, from_ranges=False)
         detail = f"{count} of the last {newest} bars have a usable range; volatility was read from closes"
-        return squares, Exclusion(Reason.RANGES_NOT_USED, detail)
+        return SessionVariances(squares, from_ranges=False, refused=Exclusion(Reason.RANGES_NOT_USED, detail))
     before = np.concatenate([[squares[:20].mean()], exponential_mean(squares, _MEAN_AGE)[:-1]])
     variances = np.where(known, np.minimum(own, np.maximum(squares, _LARGEST_RANGE * before)), squares)
     ratio = float(variances[known].sum() / max(float(squares[known].sum()), np.finfo(float).tiny))
     if not 1.0 / _CONTRADICTION <= ratio <= _CONTRADICTION:
-        return squares, Exclusion(
-            Reason.RANGES_NOT_USED,
-            f"the variance from ranges is {ratio:.2g} times that from closes; volatility was read from closes",
-        )
-    return variances, None
+        detail = f"the variance from ranges is {ratio:.2g} times that from closes; volatility was read from closes"
+        return SessionVariances(squares, from_ranges=False, refused=Exclusion(Reason.RANGES_NOT_USED, detail))
+    return SessionVariances(variances, from_ranges=True)

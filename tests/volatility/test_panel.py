@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import date, timedelta
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +12,12 @@ import pytest
 from pm.volatility import finish_volatility, fit_tickers, fit_volatility
 from pm.volatility.fit import panel_days, sum_panel
 from pm.volatility.panel import TERMS, PanelModel, fit_panel, shipped_panel
-from pm.volatility.panel_series import NODES, REGRESSORS, panel_series
-from pm.volatility.panel_sums import PanelSums, day_of, panel_sums
+from pm.volatility.panel_series import KINDS, NODES, REGRESSORS, panel_series
+from pm.volatility.panel_sums import MARKET_CENTRES, PanelSums, day_of, panel_sums
 from pm.volatility.panel_tables import levels_from_table, panel_fits_frame, panel_from_tables, panel_market_frame
 from pm.volatility.pooled_levels import PooledLevels, level_counts, pooled_levels
 from pm.volatility.series import usable_returns
-from pm.volatility.session_variance import bars_by_ticker, returns_and_ranges, series_variances
+from pm.volatility.session_variance import SessionVariances, bars_by_ticker, returns_and_ranges, series_variances
 from pm.volatility.shipped_panel import SHAPE_LEVELS
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def log_volatility(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     for t in range(1, count):
         found[t] = 0.97 * found[t - 1] + 0.12 * rng.normal()
     return np.asarray(np.log(0.015) + found)
+
+
+def closes(returns: NDArray[np.float64]) -> SessionVariances:
+    return SessionVariances(returns**2, from_ranges=False)
 
 
 def bars_of(
@@ -100,7 +105,7 @@ def test_range_variance_is_parkinsons_and_the_overnight_move(bars: pl.DataFrame,
 def test_regressors_equal_their_definitions() -> None:
     rng = np.random.default_rng(1)
     returns, variances = rng.normal(0, 0.01, 80), rng.uniform(1e-5, 2e-4, 80)
-    found = panel_series(returns, np.arange(80), variances)
+    found = panel_series(returns, np.arange(80), SessionVariances(variances, from_ranges=True))
     assert found is not None
     moves = np.sqrt(variances)
     for t in (60, 79):
@@ -119,9 +124,9 @@ def test_regressors_equal_their_definitions() -> None:
 
 
 def test_a_series_that_is_too_short_or_does_not_move_is_not_modelled() -> None:
-    assert panel_series(np.full(59, 0.01), np.arange(59), np.full(59, 1e-4)) is None
+    assert panel_series(np.full(59, 0.01), np.arange(59), closes(np.full(59, 0.01))) is None
     still = np.zeros(100)
-    assert panel_series(still, np.arange(100), still) is None
+    assert panel_series(still, np.arange(100), closes(still)) is None
 
 
 def test_sums_are_equal_to_the_last_bit_however_tickers_are_divided(
@@ -142,8 +147,9 @@ def test_coefficients_solve_the_ridge_regression_written_out(moves: pl.DataFrame
     own = bars_by_ticker(moves)
     series = []
     for ticker, usable in usable_returns(moves, max(settings.windows)).items():
-        variances, refused = series_variances(usable, own[ticker])
-        assert refused is None
+        variances = series_variances(usable, own[ticker])
+        assert variances.refused is None
+        assert variances.from_ranges == (ticker != "B")
         panel = panel_series(usable.returns, usable.dates.astype("datetime64[D]").astype(np.int64), variances)
         assert panel is not None
         series.append(panel)
@@ -156,21 +162,21 @@ def test_coefficients_solve_the_ridge_regression_written_out(moves: pl.DataFrame
                 (each.days <= day) & (each.days > day - 7) & (np.arange(len(each.days)) >= each.begin)
             )
             if len(before):
-                values.append(each.regressors[before[-1], 1] + 0.28125)
+                values.append(each.regressors[before[-1], 1] - MARKET_CENTRES[each.kind])
         factor[day] = sum(values) / (len(values) + 3)
     shipped = shipped_panel().coefficients
-    for node, steps in enumerate(NODES):
+    for (kind, _), (node, steps) in product(enumerate(KINDS), enumerate(NODES)):
         rows, targets = [], []
         for each in series:
-            for place in range(each.begin, len(each.returns) - steps):
+            for place in range(each.begin, len(each.returns) - steps) if each.kind == kind else ():
                 rows.append([*each.regressors[place], factor[int(each.days[place])]])
                 targets.append(each.log_ratio[place, node])
         x, y = np.array(rows), np.array(targets)
         prior = 10_000 * steps * np.mean(x**2, axis=0)
-        expected = np.linalg.solve(x.T @ x + np.diag(prior), x.T @ y + prior * shipped[node])
+        expected = np.linalg.solve(x.T @ x + np.diag(prior), x.T @ y + prior * shipped[kind, node])
         # The sums are of numbers rounded to 2⁻¹².
-        np.testing.assert_allclose(model.coefficients[node], expected, atol=2e-4)
-        assert model.rows[node] == len(y)
+        np.testing.assert_allclose(model.coefficients[kind, node], expected, atol=2e-4)
+        assert model.rows[kind, node] == len(y)
 
 
 def test_later_bars_do_not_change_what_was_fitted_or_forecast_before(
@@ -194,7 +200,10 @@ def test_later_bars_do_not_change_what_was_fitted_or_forecast_before(
     variances = whole["range_variance"].to_numpy()
     days = whole["date"].to_physical().to_numpy().astype(np.int64)
     returns = whole["log_return"].to_numpy()
-    early, late = panel_series(returns[:450], days[:450], variances[:450]), panel_series(returns, days, variances)
+    early, late = (
+        panel_series(returns[:count], days[:count], SessionVariances(variances[:count], from_ranges=True))
+        for count in (450, len(returns))
+    )
     assert early is not None
     assert late is not None
     count = len(panel.path(early, 20).sigma)
@@ -246,7 +255,7 @@ def test_the_panel_forecasts_volatility_better_than_a_constant(settings: Volatil
     for _ in range(6):
         sigma = np.exp(log_volatility(rng, 1200))
         returns = sigma * rng.normal(size=1200)
-        found = panel_series(returns, np.arange(1200), returns**2)
+        found = panel_series(returns, np.arange(1200), closes(returns))
         assert found is not None
         truth.append(np.log(sigma))
         panels.append(found)
@@ -333,13 +342,14 @@ def test_shapes_ascend_and_a_steps_shape_is_between_those_of_its_nodes(
     moves: pl.DataFrame, settings: VolatilitySettings
 ) -> None:
     model = fitted(moves, settings)
-    assert (np.diff(model.shape, axis=1) > 0).all()
-    series = panel_series(np.random.default_rng(1).normal(0, 0.01, 100), np.arange(100), np.full(100, 1e-4))
+    assert (np.diff(model.shape, axis=2) > 0).all()
+    returns = np.random.default_rng(1).normal(0, 0.01, 100)
+    series = panel_series(returns, np.arange(100), closes(returns))
     assert series is not None
     path = model.path(series, 70)
-    np.testing.assert_allclose(path.shape[[0, 4, 19, 59, 69]], model.shape[[0, 1, 2, 3, 3]])
-    low, high = np.minimum(*model.shape[1:3]), np.maximum(*model.shape[1:3])
+    np.testing.assert_allclose(path.shape[[0, 4, 19, 59, 69]], model.shape[0, [0, 1, 2, 3, 3]])
+    low, high = np.minimum(*model.shape[0, 1:3]), np.maximum(*model.shape[0, 1:3])
     assert ((path.shape[9] >= low) & (path.shape[9] <= high)).all()
     assert (np.diff(path.sigma, axis=1) >= 0).all()
     assert len(SHAPE_LEVELS) == path.shape.shape[1]
-    assert len(TERMS) == model.coefficients.shape[1]
+    assert len(TERMS) == model.coefficients.shape[2]

@@ -40,9 +40,16 @@ def test_levels_of_forecasts_that_are_too_narrow_give_their_nominal_coverage() -
     rng = np.random.default_rng(4)
     reached = norm.cdf(1.5 * rng.normal(size=(4000, 1)))
     pooled = pooled_levels(level_counts(reached), 40, stride=1)
-    levels = corrected_levels(NOMINAL[np.newaxis], pooled)[0]
-    low, high = norm.ppf(levels[1]) / 1.5, norm.ppf(levels[7]) / 1.5
-    assert norm.cdf(high) - norm.cdf(low) > 0.84 > norm.cdf(norm.ppf(0.95) / 1.5) - norm.cdf(norm.ppf(0.05) / 1.5)
+
+    def coverage(levels: np.ndarray) -> float:
+        low, high = norm.ppf(levels[1]) / 1.5, norm.ppf(levels[7]) / 1.5
+        return float(norm.cdf(high) - norm.cdf(low))
+
+    assert coverage(NOMINAL) == pytest.approx(0.727, abs=0.001)
+    assert coverage(pooled.levels[0]) == pytest.approx(0.9, abs=0.02)
+    # Half of the correction, by the weight of 100 outcomes each of 40 tickers.
+    corrected = corrected_levels(NOMINAL[np.newaxis], pooled)[0]
+    np.testing.assert_allclose(corrected - NOMINAL, 20 / 43 * (pooled.levels[0] - NOMINAL), atol=1e-12)
 
 
 def test_without_others_a_quarter_of_the_own_correction_is_used() -> None:
