@@ -25,6 +25,8 @@ _MIN_DATES = 8
 """Minimum number of non-overlapping forecast dates for a t statistic to mean anything."""
 _MAX_NAMED = 5
 """Maximum number of tickers named in a sentence."""
+_MEMBERS = {"garch_pool", "panel"}
+"""Models of the leaderboard that are members of the combined volatility."""
 
 
 class _Slice(StrEnum):
@@ -227,10 +229,14 @@ def _unplaced(scores: pl.DataFrame, run_id: str) -> list[str]:
     if lacking.is_empty():
         return []
     reasons = f"from model_weights where run_id = '{run_id}' and reason is not null"
-    return [
+    lines = [
         f"{model} has no place: it lacks {missing:,} of {count:,} forecasts that others made."
         for model, missing, count in lacking.iter_rows()
-    ] + ["For the reasons:", f'  pm sql "{reasons}"']
+    ]
+    names = set(lacking["model"])
+    if names & _MEMBERS:
+        lines.append("Of garch_pool and panel there are forecasts only where a ticker has both.")
+    return lines + (["For the reasons:", f'  pm sql "{reasons}"'] if names - _MEMBERS else [])
 
 
 def _print_signals(lake: Lake, run_id: str) -> None:
