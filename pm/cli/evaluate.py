@@ -25,6 +25,8 @@ _MIN_DATES = 8
 """Minimum number of non-overlapping forecast dates for a t statistic to mean anything."""
 _MAX_NAMED = 5
 """Maximum number of tickers named in a sentence."""
+_MEMBERS = {"garch_pool", "panel"}
+"""Models of the leaderboard that are members of the combined volatility."""
 
 
 class _Slice(StrEnum):
@@ -166,6 +168,7 @@ def _print_evaluation(lake: Lake, run_id: str, by: _Slice | None) -> None:
         "that the forecast variance was too low",
     )
     print_frame(_volatility(lake, run_id), formats={"forecasts": ",d", "QLIKE": ".4g", "realised / forecast": ".4g"})
+    _print_combination(lake, run_id)
     _print_signals(lake, run_id)
     if by is not None:
         print_lines("", f"The ensemble by {by.value}")
@@ -226,10 +229,14 @@ def _unplaced(scores: pl.DataFrame, run_id: str) -> list[str]:
     if lacking.is_empty():
         return []
     reasons = f"from model_weights where run_id = '{run_id}' and reason is not null"
-    return [
+    lines = [
         f"{model} has no place: it lacks {missing:,} of {count:,} forecasts that others made."
         for model, missing, count in lacking.iter_rows()
-    ] + ["For the reasons:", f'  pm sql "{reasons}"']
+    ]
+    names = set(lacking["model"])
+    if names & _MEMBERS:
+        lines.append("Of garch_pool and panel there are forecasts only where a ticker has both.")
+    return lines + (["For the reasons:", f'  pm sql "{reasons}"'] if names - _MEMBERS else [])
 
 
 def _print_signals(lake: Lake, run_id: str) -> None:
@@ -316,6 +323,30 @@ def _volatility(lake: Lake, run_id: str) -> pl.DataFrame:
             pl.col("qlike").alias("QLIKE"),
             pl.col("variance_ratio").alias("realised / forecast"),
         )
+    )
+
+
+def _print_combination(lake: Lake, run_id: str) -> None:
+    """Print whether combining the pool and the panel model was better than either alone."""
+    from pm.cli.render import print_frame, print_lines
+
+    scores = lake.select("combination_scores", basis=run_id).sort("step", "member")
+    if scores.is_empty():
+        return
+    print_lines(
+        "", "CRPS of the combined volatility relative to each of its members alone: below 1,", "combining is better"
+    )
+    print_frame(
+        scores.select(
+            "step",
+            "member",
+            "forecasts",
+            "weight",
+            scores["relative_crps"].alias("CRPS"),
+            "quarters",
+            scores["gain_t"].alias("t of CRPS"),
+        ),
+        formats={"forecasts": ",d", "weight": ".2f", "CRPS": ".4f", "quarters": ",d", "t of CRPS": "+.1f"},
     )
 
 

@@ -1,4 +1,4 @@
-"""A benchmark of the forecast distributions: GARCH(1,1) with filtered historical simulation."""
+"""Benchmarks of the forecast distributions: GARCH(1,1) with filtered historical simulation, and each member alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pm.tables.quantiles import QUANTILES, quantile_column
 if TYPE_CHECKING:
     from pm.settings import VolatilitySettings
 
-__all__ = ["GARCH_HS", "garch_forecasts"]
+__all__ = ["GARCH_HS", "garch_forecasts", "member_forecasts"]
 
 GARCH_HS = "garch_hs"
 """Name of the benchmark in column `model` of table `forecasts`."""
@@ -48,17 +48,45 @@ def garch_forecasts(prices: pl.DataFrame, martingales: pl.DataFrame, *, settings
     single = settings.model_copy(update={"models": ["garch"], "windows": [_WINDOW], "calibration_sessions": 0})
     horizon = int(martingales["step"].max() or 1)  # type: ignore[arg-type]
     paths = fit_volatility(log_returns(prices), settings=single, horizon=horizon).paths
+    return _no_change(martingales, paths.with_columns(model=pl.lit(GARCH_HS)))
+
+
+def member_forecasts(martingales: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    """Return forecasts of no change with the distribution of each member of the combined volatility alone.
+
+    What the combination is worth is the difference of model 'naive', which has its distribution, from them.
+
+    Parameters
+    ----------
+    martingales
+        Rows of table `forecasts` of model 'martingale': the tickers and steps to forecast.
+    members
+        Rows of table `volatility_members`.
+    """
+    return _no_change(martingales, members.rename({"member": "model"}))
+
+
+def _no_change(martingales: pl.DataFrame, distributions: pl.DataFrame) -> pl.DataFrame:
+    """Return forecasts of no change with distributions of the return.
+
+    Parameters
+    ----------
+    distributions
+        Columns ticker, origin_date, step, model, cumulative_sigma, r025 … r975.
+    """
     levels = [(quantile_column("q", level), quantile_column("r", level)) for level in QUANTILES]
     return (
-        martingales.join(
-            paths.select("ticker", "origin_date", "step", "cumulative_sigma", *(name for _, name in levels)),
+        martingales.drop("model")
+        .join(
+            distributions.select(
+                "ticker", "origin_date", "step", "model", "cumulative_sigma", *(name for _, name in levels)
+            ),
             on=["ticker", "origin_date", "step"],
         )
         .with_columns(
-            pl.lit(GARCH_HS).alias("model"),
             pl.col("cumulative_sigma").alias("sigma"),
             *((pl.col("origin_close") * pl.col(r).exp()).alias(q) for q, r in levels),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in FORECASTS.unstamped_schema.items())
-        .sort("ticker", "step")
+        .sort("ticker", "model", "step")
     )

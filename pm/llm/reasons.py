@@ -41,6 +41,7 @@ SIMPLIFIED = {
     Reason.STAND_IN.value: "it is held without a fit of its volatility, so that its risk is that of a simple estimate",
     Reason.RESIDUALS_FILLED.value: "on some dates of the others it had no return, so that its joint risk was filled in",
     Reason.QUIET_PAST_LEFT_OUT.value: "returns before the end of a halt or a currency peg were dropped",
+    Reason.RANGES_NOT_USED.value: "the ranges of its bars contradict its closes, so that only closes were used",
 }
 """How a ticker was simplified, by the reason in table `exclusions`; `late` is told by the date of its last bar."""
 

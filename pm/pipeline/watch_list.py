@@ -227,14 +227,16 @@ def scope(context: Context) -> list[object]:
     return [request.source, request.tickers, request.as_of]
 
 
-def newest_bars(context: Context, tickers: Sequence[str], as_of: date, count: int) -> pl.DataFrame:
-    """Return each ticker's newest bars up to a day: ticker, date, close, adj_factor, by ticker and date."""
+def newest_bars(
+    context: Context, tickers: Sequence[str], as_of: date, count: int, *, prices: Sequence[str] = ("close",)
+) -> pl.DataFrame:
+    """Return each ticker's newest bars up to a day: ticker, date, the prices named, adj_factor, by ticker and date."""
     bars = context.read(
         BARS,
         "date <= ?",
         [as_of],
         among={"ticker": tickers},
-        columns=("ticker", "date", "close", "adj_factor"),
+        columns=("ticker", "date", *prices, "adj_factor"),
     )
     return bars.group_by("ticker", maintain_order=True).tail(count)
 

@@ -20,6 +20,7 @@ class VolatilitySettings(Section):
     models: Annotated[list[str], Field(min_length=1)]
     windows: Annotated[list[Annotated[int, Field(ge=50, le=LARGEST)]], Field(min_length=1)]
     min_observations: Annotated[int, Field(ge=50, le=LARGEST)]
+    panel_sessions: Annotated[int, Field(ge=250, le=LARGEST)]
     ewma_lambda: Probability
     simulations: Annotated[int, Field(ge=500, le=1_000_000)]
     calibration_sessions: Annotated[int, Field(ge=0, le=LARGEST)]

@@ -27,8 +27,8 @@ _QUANTILES = [quantile_column("q", level) for level in QUANTILES]
 _WIDEST_RATIO = 5.0
 """Ratio of the 95% to the 5% quantile of a price at the horizon, above which a distribution from a short history says
 nothing. Over 20 sessions, it is that of a volatility of 170% per year."""
-_WITHOUT_GARCH = "ewma"
-"""Model of volatility of tickers without a GARCH fit, mostly because of too few returns; column `model` of table
+_WITHOUT_GARCH = ("ewma", "panel")
+"""Models of volatility of tickers without a GARCH fit, mostly because of too few returns; column `model` of table
 `volatility`."""
 _COLUMNS = {name: dtype for name, dtype in SIGNALS.unstamped_schema.items() if name != "last_bar_batch_id"}
 """Columns of `Decisions.signals`. Only the lake knows the batch of a bar, so the stage adds it."""
@@ -155,7 +155,7 @@ def _reason_to_exclude() -> pl.Expr:
         .then(pl.lit(Reason.NON_POSITIVE_FORECAST.value))
         .when(~ordered)
         .then(pl.lit(Reason.UNORDERED_QUANTILES.value))
-        .when(no_edge & (pl.col("volatility_model") == _WITHOUT_GARCH) & wide)
+        .when(no_edge & pl.col("volatility_model").is_in(_WITHOUT_GARCH) & wide)
         .then(pl.lit(Reason.TOO_LITTLE_HISTORY.value))
     )
 

@@ -64,7 +64,7 @@ from pm.tables.validation import (
     TRIAL_TESTS,
     TRIALS,
 )
-from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
+from pm.tables.volatility import PANEL_FITS, PANEL_MARKET, VOLATILITY, VOLATILITY_FITS, VOLATILITY_MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +97,9 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             FEATURES,
             VOLATILITY,
             VOLATILITY_FITS,
+            VOLATILITY_MEMBERS,
+            PANEL_FITS,
+            PANEL_MARKET,
             FORECASTS,
             MODEL_WEIGHTS,
             EXCLUSIONS,

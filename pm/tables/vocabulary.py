@@ -157,10 +157,10 @@ class Reason(Vocabulary):
     IS_A_RATE = "is_a_rate", "Left out: the ticker is a rate of exchange, which values other tickers and is not held."
     FAILED = "failed", "Left out: the stage raised an error for this ticker; column `detail` has it."
     SHORT_HISTORY = "short_history", "Simplified: the history is too short for the full model; a simpler one was used."
-    NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; exponentially weighted volatility was used."
+    NOT_CONVERGED = "not_converged", "Simplified: no GARCH model converged; a simpler model was used."
     BAD_ESTIMATE = (
         "bad_estimate",
-        "Simplified: the estimates of GARCH are not finite; exponentially weighted volatility was used.",
+        "Simplified: the estimates of GARCH are not finite; a simpler model was used.",
     )
     NOT_STATIONARY = (
         "not_stationary",
@@ -173,6 +173,10 @@ class Reason(Vocabulary):
     QUIET_PAST_LEFT_OUT = (
         "quiet_past_left_out",
         "Simplified: returns before the end of a halt or a currency peg were dropped.",
+    )
+    RANGES_NOT_USED = (
+        "ranges_not_used",
+        "Simplified: the ranges of its bars contradict its closes or are mostly zero; volatility was read from closes.",
     )
     RESIDUALS_FILLED = (
         "residuals_filled",

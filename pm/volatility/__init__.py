@@ -7,6 +7,6 @@ the models of each ticker.
 
 from __future__ import annotations
 
-from pm.volatility.fit import VolatilityFit, fit_volatility
+from pm.volatility.fit import VolatilityFit, finish_volatility, fit_tickers, fit_volatility, learnt_levels
 
-__all__ = ["VolatilityFit", "fit_volatility"]
+__all__ = ["VolatilityFit", "finish_volatility", "fit_tickers", "fit_volatility", "learnt_levels"]

@@ -1,4 +1,4 @@
-"""The compiled loops of simulation and calibration: paths, ranks of outcomes among them, and levels that learn."""
+"""The compiled loops of simulation and calibration: paths, ranks of volatility, and levels that learn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pm.compiled import compiled
 if TYPE_CHECKING:
     from pm.typing import FloatArray, IntArray
 
-__all__ = ["fill_paths", "outcome_levels", "track_levels", "trailing_ranks"]
+__all__ = ["fill_paths", "track_levels", "trailing_ranks"]
 
 
 @compiled
@@ -53,64 +53,6 @@ def fill_paths(
             total += e
             paths[step, path] = total
             h = omega + (alpha + (gamma if e < 0.0 else 0.0)) * e * e + beta * h
-
-
-@compiled
-def outcome_levels(
-    returns: FloatArray,
-    origins: IntArray,
-    variances: FloatArray,
-    shocks: FloatArray,
-    begins: IntArray,
-    parameters: FloatArray,
-    positions: FloatArray,
-) -> FloatArray:
-    """Return the level of each outcome in its simulated distribution, shape (origins, horizon); NaN if not known yet.
-
-    This is the probability integral transform: of n paths, k of them below the outcome, the level is (k + ½)/(n + 1).
-
-    Parameters
-    ----------
-    returns
-        Log returns, oldest first.
-    origins
-        Number of returns known at each origin.
-    variances
-        Variance of every return and of the next one under each estimate, shape (estimates, returns + 1).
-    shocks, begins
-        Shocks of the estimates, each ascending, end to end; the place where each begins, and last their number.
-    parameters
-        ω, α, γ, β of each estimate, shape (estimates, 4).
-    positions
-        Positions of the draws, as in `fill_paths`; paths are shared out evenly among the estimates.
-    """
-    horizon, simulations = positions.shape
-    estimates = len(variances)
-    outcome, below = np.empty(horizon), np.empty(horizon)
-    levels = np.full((len(origins), horizon), math.nan)
-    for place in range(len(origins)):
-        origin = origins[place]
-        steps = min(horizon, len(returns) - origin)
-        total = 0.0
-        for step in range(steps):
-            total += returns[origin + step]
-            outcome[step] = total
-            below[step] = 0.5
-        for path in range(simulations):
-            m = path % estimates
-            omega, alpha, gamma, beta = parameters[m, 0], parameters[m, 1], parameters[m, 2], parameters[m, 3]
-            begin, count = begins[m], begins[m + 1] - begins[m]
-            h = variances[m, origin]
-            total = 0.0
-            for step in range(steps):
-                e = math.sqrt(h) * shocks[begin + int(positions[step, path] * count)]
-                total += e
-                if total < outcome[step]:
-                    below[step] += 1.0
-                h = omega + (alpha + (gamma if e < 0.0 else 0.0)) * e * e + beta * h
-        for step in range(steps):
-            levels[place, step] = below[step] / (simulations + 1.0)
-    return levels
 
 
 @compiled

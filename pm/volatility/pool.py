@@ -1,4 +1,4 @@
-"""A pool of models fitted to one series, today and as of past days, and where later outcomes fell in its forecasts."""
+"""A pool of models fitted to one series, today and as of past days, and its forecasts from past sessions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from pm.exclusions import Exclusion
 from pm.tables.vocabulary import Reason
+from pm.volatility.combination import Member
 from pm.volatility.conformal import volatility_regimes
-from pm.volatility.simulate import latin_hypercube
+from pm.volatility.shipped_panel import SHAPE_LEVELS
+from pm.volatility.simulate import latin_hypercube, simulate_cumulative_returns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,16 +22,23 @@ if TYPE_CHECKING:
     from pm.volatility.garch import GarchModel
 
 __all__ = [
+    "EWMA",
+    "GARCH_POOL",
     "STRIDE",
     "FittedModel",
     "ModelPool",
-    "PastOutcomes",
+    "Origins",
     "fit_pools",
-    "past_outcomes",
+    "pool_forecasts",
     "pooled_variances",
+    "regimes_of",
     "without_long_run_level",
 ]
 
+GARCH_POOL = "garch_pool"
+"""Name of a pool's distribution."""
+EWMA = "ewma"
+"""Name of the distribution of exponentially weighted volatility alone."""
 STRIDE = 2
 """Sessions from one past origin to the next: outcomes of neighbouring sessions are nearly the same."""
 
@@ -74,21 +83,20 @@ class ModelPool:
 
 
 @dataclass(frozen=True)
-class PastOutcomes:
-    """Where outcomes fell in the distributions that past pools forecast for them.
+class Origins:
+    """Sessions from which forecasts are made.
 
     Attributes
     ----------
-    levels
-        Level of each outcome in its distribution, shape (origins, horizon), oldest first; NaN where it is not known
-        yet.
+    places
+        Number of returns known at each past origin, ascending.
     regimes
-        Regime of volatility of each origin, as a place in `Regime`.
+        Regime of volatility of each past origin, as a place in `Regime`.
     current_regime
         Regime of today.
     """
 
-    levels: FloatArray
+    places: IntArray
     regimes: IntArray
     current_regime: int
 
@@ -196,18 +204,20 @@ def pooled_variances(returns: FloatArray, pool: ModelPool) -> FloatArray:
     return variances
 
 
-def past_outcomes(
+def pool_forecasts(
     returns: FloatArray,
     pools: Sequence[ModelPool],
     *,
     horizon: int,
     simulations: int,
+    past_simulations: int,
     generator: np.random.Generator,
-) -> PastOutcomes:
-    """Return where past outcomes fell in the distributions forecast for them, and the regimes of their origins.
+) -> tuple[Member, Origins]:
+    """Return a pool's distributions of the total return from past sessions and from today, and these sessions.
 
-    From each past cut to the next, at every second session, the pool fitted at the cut forecasts with the returns
-    known at that session. All origins use the same Latin hypercube.
+    From each past cut to the next, at every second session, the pool fitted at the cut forecasts with the returns known
+    at that session. The variance of each step has a closed form; the shape of the standardised return is simulated once
+    for each cut. Its distribution is the equal mixture of the models'.
 
     Parameters
     ----------
@@ -217,46 +227,80 @@ def past_outcomes(
         Pools from `fit_pools`, the newest first.
     horizon
         Number of sessions ahead.
-    simulations
-        Number of paths per origin; a few hundred are enough, since a level is only compared with other levels.
+    simulations, past_simulations
+        Number of paths from today, and from each past cut.
     generator
-        Generator of the hypercube.
+        Generator of the Latin hypercubes.
     """
-    from pm.volatility.paths import outcome_levels  # numba takes 0.5 s to import
-
-    positions = latin_hypercube(horizon, simulations, generator)
-    levels, regimes = [], []
     end = len(returns)
-    for pool in reversed(pools[1:]):
-        later_cuts = [other.cut for other in pools if other.cut > pool.cut]
-        # Counted back from today, so that which sessions are origins does not depend on where a cut lies.
-        first = pool.cut + (end - pool.cut) % STRIDE
-        origins = np.arange(first, min(later_cuts), STRIDE)
+    name = EWMA if pools[0].models[0].estimate.model == EWMA else GARCH_POOL
+    today = latin_hypercube(horizon, simulations, generator)
+    past = latin_hypercube(horizon, past_simulations, generator)
+    places, sigmas, regimes, shapes, shape_of = [], [], [], [], []
+    for number, pool in enumerate(reversed(pools)):
+        is_newest = number == len(pools) - 1
+        if is_newest:
+            origins = np.array([end])
+        else:
+            later_cuts = [other.cut for other in pools if other.cut > pool.cut]
+            # Counted back from today, so that which sessions are origins does not depend on where a cut lies.
+            origins = np.arange(pool.cut + (end - pool.cut) % STRIDE, min(later_cuts), STRIDE)
+            places.append(origins)
         variances = pooled_variances(returns, pool)
         estimates = [model.estimate for model in pool.models]
-        shocks = [estimate.shocks for estimate in estimates]
-        levels.append(
-            outcome_levels(
-                returns,
-                origins,
-                variances,
-                np.concatenate(shocks),
-                np.concatenate([[0], np.cumsum([len(part) for part in shocks])]),
-                np.array([[own.omega, own.alpha, own.gamma, own.beta] for own in estimates]),
-                positions,
-            )
-        )
-        regimes.append(_regimes(variances, origins))
-    (current,) = _regimes(pooled_variances(returns, pools[0]), np.array([end]))
-    return PastOutcomes(
-        np.concatenate(levels) if levels else np.empty((0, horizon)),
-        np.concatenate(regimes) if regimes else np.empty(0, dtype=np.int64),
-        int(current),
+        shapes.append(_shape(estimates, today if is_newest else past))
+        shape_of.append(np.full(len(origins), number))
+        newest = np.array([[own.next_variance] for own in estimates])
+        sigmas.append(_sigma(estimates, newest if is_newest else variances[:, origins], horizon))
+        regimes.append(regimes_of(variances, origins))
+    return (
+        Member(name, np.concatenate(sigmas), np.array(shapes), np.concatenate(shape_of)),
+        Origins(
+            np.concatenate([*places, np.empty(0, dtype=np.int64)]),
+            np.concatenate([*regimes[:-1], np.empty(0, dtype=np.int64)]),
+            int(regimes[-1][0]),
+        ),
     )
 
 
-def _regimes(variances: FloatArray, places: IntArray) -> IntArray:
-    """Return the regimes of some sessions by the models' mean variance, from the begin of the longest window on."""
+def _sigma(estimates: Sequence[VolatilityEstimate], variances: FloatArray, horizon: int) -> FloatArray:
+    """Return the deviation of the total return of the models' mixture, shape (origins, horizon).
+
+    Parameters
+    ----------
+    variances
+        Variance of the next session by each model, shape (models, origins).
+    """
+    total = np.zeros((variances.shape[1], horizon))
+    for estimate, variance in zip(estimates, variances, strict=True):
+        persistence = estimate.persistence
+        expected = variance.copy()
+        for step in range(horizon):
+            total[:, step] += expected
+            expected = estimate.omega + persistence * expected
+    return np.asarray(np.sqrt(np.cumsum(total / len(estimates), axis=1)))
+
+
+def _shape(estimates: Sequence[VolatilityEstimate], positions: FloatArray) -> FloatArray:
+    """Return quantiles of the simulated total return in units of its deviation, shape (horizon, levels)."""
+    horizon, simulations = positions.shape
+    paths = np.sort(simulate_cumulative_returns(estimates, positions), axis=1)
+    variance = np.mean([estimate.forecast_variance(horizon) for estimate in estimates], axis=0)
+    place = (np.arange(simulations) + 0.5) / simulations
+    quantiles = np.array([np.interp(SHAPE_LEVELS, place, path) for path in paths])
+    return np.asarray(quantiles / np.sqrt(np.cumsum(variance))[:, np.newaxis])
+
+
+def regimes_of(variances: FloatArray, places: IntArray) -> IntArray:
+    """Return the regimes of some sessions by the models' mean variance, from the begin of the longest window on.
+
+    Parameters
+    ----------
+    variances
+        Variance of each session by each model, shape (models, sessions); NaN before a model's window.
+    places
+        Places of the sessions.
+    """
     known = np.isfinite(variances)
     count = known.sum(axis=0)
     begin = int(np.argmax(count > 0))

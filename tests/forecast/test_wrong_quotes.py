@@ -36,6 +36,7 @@ VOLATILITY = VolatilitySettings(
     models=["garch"],
     windows=[400],
     min_observations=200,
+    panel_sessions=1500,
     ewma_lambda=0.94,
     simulations=1000,
     calibration_sessions=60,

@@ -123,14 +123,14 @@ def test_a_failed_ticker_is_a_row_of_exclusions_and_in_the_summary(
 ) -> None:
     from pm import volatility
 
-    fit = volatility.fit_volatility
+    fit = volatility.fit_tickers
 
     def faulty(returns: pl.DataFrame, **options: Any) -> Any:  # noqa: ANN401 - as the original
         if "IBM" in returns["ticker"]:
             raise FloatingPointError("a fault of pm")
         return fit(returns, **options)
 
-    monkeypatch.setattr(volatility, "fit_volatility", faulty)
+    monkeypatch.setattr(volatility, "fit_tickers", faulty)
     heard: list[Any] = []
     run_pipeline(tmp_path, run={"jobs": 1, "chunk_size": 5}, heard=heard)
     with Lake(Workspace(tmp_path).lake, load_settings().lake, TABLES, read_only=True) as lake:

@@ -25,6 +25,7 @@ def settings() -> VolatilitySettings:
         models=["garch", "gjr", "gjr_t"],
         windows=[500, 1500],
         min_observations=250,
+        panel_sessions=1500,
         ewma_lambda=0.94,
         simulations=2000,
         calibration_sessions=200,

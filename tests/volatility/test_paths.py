@@ -6,53 +6,28 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pm.volatility.paths import fill_paths, outcome_levels, track_levels, trailing_ranks
+from pm.volatility.paths import fill_paths, track_levels, trailing_ranks
 from pm.volatility.simulate import latin_hypercube
 
 GJR = np.array([[2e-6, 0.03, 0.08, 0.9], [5e-6, 0.1, 0.0, 0.85]])
 
 
-def test_levels_equal_the_ranks_of_outcomes_among_paths_written_out() -> None:
+def test_paths_equal_the_recursion_written_out() -> None:
     rng = np.random.default_rng(1)
-    returns = rng.normal(0, 0.01, 60)
     horizon, simulations = 4, 21
-    origins = np.array([40, 47, 58, 60])
-    shocks = [np.sort(rng.standard_t(5, 50)), np.sort(rng.normal(size=33))]
-    variances = rng.uniform(5e-5, 2e-4, (2, 61))
+    shocks = np.sort(rng.standard_t(5, 50))
     positions = latin_hypercube(horizon, simulations, rng)
-    levels = outcome_levels(returns, origins, variances, np.concatenate(shocks), np.array([0, 50, 83]), GJR, positions)
-    for place, origin in enumerate(origins):
+    paths = np.full((horizon, simulations), np.nan)
+    fill_paths(paths, 1, 2, positions, shocks, 1.1e-4, GJR[0])
+    assert np.isnan(paths[:, ::2]).all()
+    omega, alpha, gamma, beta = GJR[0]
+    for path in range(1, simulations, 2):
+        h, total = 1.1e-4, 0.0
         for step in range(horizon):
-            if origin + step >= len(returns):
-                assert np.isnan(levels[place, step])
-                continue
-            outcome = returns[origin : origin + step + 1].sum()
-            below = 0
-            for path in range(simulations):
-                own = path % 2
-                omega, alpha, gamma, beta = GJR[own]
-                h, total = variances[own, origin], 0.0
-                for earlier in range(step + 1):
-                    drawn = shocks[own][int(positions[earlier, path] * len(shocks[own]))]
-                    e = drawn * h**0.5
-                    total += e
-                    h = omega + alpha * e**2 + (gamma * e**2 if e < 0 else 0) + beta * h
-                below += total < outcome
-            assert levels[place, step] == pytest.approx((below + 0.5) / (simulations + 1))
-
-
-def test_levels_rank_outcomes_among_the_paths_of_the_simulation() -> None:
-    rng = np.random.default_rng(3)
-    returns = rng.normal(0, 0.01, 30)
-    shocks = np.sort(rng.standard_t(4, 200))
-    positions = latin_hypercube(5, 300, rng)
-    paths = np.empty((5, 300))
-    fill_paths(paths, 0, 1, positions, shocks, 1.1e-4, GJR[0])
-    levels = outcome_levels(
-        returns, np.array([25]), np.full((1, 31), 1.1e-4), shocks, np.array([0, 200]), GJR[:1], positions
-    )
-    expected = (paths < np.cumsum(returns[25:])[:, None]).sum(axis=1)
-    np.testing.assert_allclose(levels[0], (expected + 0.5) / 301)
+            e = shocks[int(positions[step, path] * len(shocks))] * h**0.5
+            total += e
+            assert paths[step, path] == pytest.approx(total)
+            h = omega + alpha * e**2 + (gamma * e**2 if e < 0 else 0) + beta * h
 
 
 @hypothesis_settings(deadline=None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,15 +8,14 @@ import pytest
 
 from pm.exclusions import Exclusion
 from pm.seeding import ticker_generator
+from pm.volatility.combination import levels_of, realised_returns
 from pm.volatility.garch import GARCH_MODELS
-from pm.volatility.pool import STRIDE, ModelPool, fit_pools, past_outcomes, pooled_variances
+from pm.volatility.pool import STRIDE, ModelPool, fit_pools, pool_forecasts, pooled_variances
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-
-    from pm.volatility.pool import PastOutcomes
 
     Simulate = Callable[..., NDArray[np.float64]]
 
@@ -38,11 +38,25 @@ def pools(returns: NDArray[np.float64], *, calibration: int = 400, refit: int = 
     )["X"]
 
 
+@dataclass(frozen=True)
+class PastOutcomes:
+    levels: NDArray[np.float64]
+    regimes: NDArray[np.int64]
+
+
 def outcomes(
     returns: NDArray[np.float64], fitted: list[ModelPool], *, horizon: int = 5, simulations: int = 200
 ) -> PastOutcomes:
-    generator = ticker_generator(1, "X")
-    return past_outcomes(returns, fitted, horizon=horizon, simulations=simulations, generator=generator)
+    member, origins = pool_forecasts(
+        returns,
+        fitted,
+        horizon=horizon,
+        simulations=500,
+        past_simulations=simulations,
+        generator=ticker_generator(1, "X"),
+    )
+    realised = realised_returns(returns, origins.places, horizon)
+    return PastOutcomes(levels_of(member.quantiles[:-1], realised), origins.regimes)
 
 
 def test_cuts_are_counted_back_from_today_and_windows_begin_where_returns_are_known() -> None:

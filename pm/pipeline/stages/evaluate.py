@@ -25,7 +25,7 @@ from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.quality import BARS
 from pm.tables.validation import FORECAST_DATES
 from pm.tables.vocabulary import Reason
-from pm.tables.volatility import VOLATILITY
+from pm.tables.volatility import VOLATILITY, VOLATILITY_MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def _compute(context: Context, *, steps: Sequence[int], chosen: ChosenDates) -> 
         "date <= ?",
         [watched.as_of],
         among={"ticker": watched.tickers},
-        columns=("ticker", "date", "close", "adj_factor", "batch_id"),
+        columns=("ticker", "date", "open", "high", "low", "close", "adj_factor", "batch_id"),
     )
     dates = origin_dates(bars, watched.as_of, horizon, chosen)
     if chosen.origins is not None and len(dates) < chosen.origins:
@@ -85,7 +85,7 @@ def _compute(context: Context, *, steps: Sequence[int], chosen: ChosenDates) -> 
         )
     settings = replay_settings(context.settings, horizon, len(watched.tickers))
     for day, tables in replay(context, _REPLAYED, waiting, settings=settings, frames={BARS.qualified: bars}):
-        by_step = {FORECASTS.qualified, VOLATILITY.qualified}
+        by_step = {FORECASTS.qualified, VOLATILITY.qualified, VOLATILITY_MEMBERS.qualified}
         kept.save(
             str(day),
             {
