@@ -25,7 +25,7 @@ COMMON = [
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = [
     *("sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio"),
-    *("ledger", "broker", "audit", "llm", "report"),
+    *("ledger", "broker", "audit", "llm", "report", "monitor"),
 ]
 """Rooms that are given frames and return frames, in the order of the data's way."""
 ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]

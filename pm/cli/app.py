@@ -29,6 +29,7 @@ from pm.cli import (
     init,
     lake,
     models,
+    monitor,
     policy,
     portfolio,
     quarantine,
@@ -122,6 +123,7 @@ def _command_line() -> typer.Typer:
     app.command("tables")(tables.tables)
     app.command("quarantine")(quarantine.quarantine)
     app.command("lots")(trade.lots)
+    app.command("monitor")(monitor.monitor)
     app.command("halt")(halt.halt)
     app.command("resume")(halt.resume)
     app.command("replay")(audit.replay)
