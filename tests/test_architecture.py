@@ -28,7 +28,7 @@ PURE = [
     *("ledger", "broker", "audit", "llm", "report", "monitor"),
 ]
 """Rooms that are given frames and return frames, in the order of the data's way."""
-ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
+ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "reader", "serve", "cli", "__main__"]
 """All rooms: a room can import only those before it."""
 
 
@@ -70,6 +70,7 @@ def test_a_room_imports_only_rooms_before_it() -> None:
         if module.startswith("pm.")
         and module.split(".")[1] != room_of(path)
         and ORDER.index(module.split(".")[1]) > ORDER.index(room_of(path))
+        and (room_of(path), module) != ("pm", "pm.reader")  # `pm.open`, which imports it when it is called
     ]
     assert offenders == []
 
