@@ -85,6 +85,11 @@ class Reader:
         self._opened.close()
 
     @property
+    def lake(self) -> Lake:
+        """The lake itself, with its tables and views by name: `lake.select("runs", kind="run")`."""
+        return self._lake(None)
+
+    @property
     def snapshot(self) -> int:
         """Number of the newest snapshot of the lake: it changes whenever something was written."""
         return self._lake(None).snapshot

@@ -20,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 COMMON = [
     "pm", "errors", "clock", "disk", "open_files", "plural", "windows_paths", "age", "resources", "typing", "workspace",
     "sessions", "markets", "seeding", "compiled", "price_format", "number_format", "prices", "currencies", "tables",
-    "exclusions", "settings", "statistics", "parallel",
+    "exclusions", "settings", "statistics", "parallel", "export",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = [
@@ -151,6 +151,9 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("tzlocal", {"schedule"}),
         ("alpaca", {"broker"}),
         ("ib_async", {"broker"}),
+        ("starlette", {"serve"}),
+        ("uvicorn", {"serve"}),
+        ("prometheus_client", {"monitor"}),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, homes: set[str]) -> None:

@@ -38,6 +38,7 @@ from pm.cli import (
     run,
     runs,
     schedule,
+    serve,
     signals,
     sources,
     sql,
@@ -124,6 +125,7 @@ def _command_line() -> typer.Typer:
     app.command("quarantine")(quarantine.quarantine)
     app.command("lots")(trade.lots)
     app.command("monitor")(monitor.monitor)
+    app.command("serve")(serve.serve)
     app.command("halt")(halt.halt)
     app.command("resume")(halt.resume)
     app.command("replay")(audit.replay)

@@ -113,8 +113,8 @@ def _print_table(frames: Iterator[pl.DataFrame]) -> None:
     """Print the first rows, and count the others without keeping them."""
     import polars as pl
 
-    from pm.cli.expressible import expressible, not_in_python
     from pm.cli.render import MAX_ROWS, print_frame
+    from pm.export.expressible import expressible, not_in_python
 
     first: list[pl.DataFrame] = []
     total = 0
