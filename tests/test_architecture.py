@@ -25,7 +25,7 @@ COMMON = [
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = [
     *("sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio"),
-    *("ledger", "broker", "audit", "llm", "report", "monitor"),
+    *("ledger", "broker", "audit", "llm", "report", "monitor", "notify"),
 ]
 """Rooms that are given frames and return frames, in the order of the data's way."""
 ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "reader", "serve", "cli", "__main__"]
@@ -139,7 +139,7 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("skfolio", {"portfolio"}),
         ("cvxpy", {"portfolio"}),
         ("dataframely", {"quality"}),
-        ("httpx", {"sources"}),
+        ("httpx", {"notify", "sources"}),
         ("httpcore", {"sources"}),
         ("tenacity", {"sources"}),
         ("yfinance", {"sources"}),

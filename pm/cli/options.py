@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pm.cli.completion import complete_tickers
+
 __all__ = [
     "CATALOG_HELP",
     "DATA_HELP",
@@ -56,7 +58,11 @@ Source = Annotated[
 ]
 Tickers = Annotated[
     str | None,
-    typer.Option(metavar="TICKERS", help="Comma-separated tickers to use, such as AAPL,IBM. [default: the watch list]"),
+    typer.Option(
+        metavar="TICKERS",
+        help="Comma-separated tickers to use, such as AAPL,IBM. [default: the watch list]",
+        autocompletion=complete_tickers,
+    ),
 ]
 
 
