@@ -188,6 +188,14 @@ def _root(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="File to write what a command lists to."),
     ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            show_default=False,
+            help="Lowest level of logs/events.jsonl: debug, info, warning or error. [default: setting run.log_level]",
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
@@ -195,7 +203,7 @@ def _root(
 ) -> None:
     """Keep the global options for the command; `main` reads --debug itself."""
     del debug, version
-    context.obj = Options(workspace=workspace)
+    context.obj = Options(workspace=workspace, log_level=log_level)
     context.with_resource(listing(output_format, output))
 
 
@@ -275,7 +283,7 @@ def _split_global_options(arguments: Sequence[str]) -> tuple[list[str], list[str
     A command that has an option --format or -o of its own keeps it.
     """
     has_own = _OUTPUTS_OF_THEIR_OWN & set(arguments[:3])
-    named = {"--workspace"} if has_own else {"--workspace", "--format", "--output", "-o"}
+    named = {"--workspace", "--log-level"} if has_own else {"--workspace", "--log-level", "--format", "--output", "-o"}
     own_flags = () if has_own else ("--format=", "--output=")
     global_options: list[str] = []
     rest: list[str] = []
@@ -283,7 +291,7 @@ def _split_global_options(arguments: Sequence[str]) -> tuple[list[str], list[str
     for argument in pending:
         if argument == "--":
             rest += [argument, *pending]
-        elif argument == "--debug" or argument.startswith(("--workspace=", *own_flags)):
+        elif argument == "--debug" or argument.startswith(("--workspace=", "--log-level=", *own_flags)):
             global_options.append(argument)
         elif argument in named:
             global_options += [argument, *[value for value in [next(pending, None)] if value is not None]]

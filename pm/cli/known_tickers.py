@@ -14,7 +14,7 @@ __all__ = ["as_known", "as_known_of"]
 
 def as_known(lake: Lake, names: Iterable[str]) -> tuple[str, ...]:
     """Return tickers, those that are not known as the known ones that differ only in their capital letters."""
-    return as_known_of((str(row["ticker"]) for row in lake.rows("SELECT ticker FROM data_health")), names)
+    return as_known_of((str(row["ticker"]) for row in lake.select_rows("data_health", columns=("ticker",))), names)
 
 
 def as_known_of(known: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
