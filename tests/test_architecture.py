@@ -20,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 COMMON = [
     "pm", "errors", "clock", "disk", "open_files", "plural", "windows_paths", "age", "resources", "typing", "workspace",
     "sessions", "markets", "seeding", "compiled", "price_format", "number_format", "prices", "currencies", "tables",
-    "exclusions", "settings", "statistics", "parallel", "export",
+    "exclusions", "settings", "statistics", "parallel",
 ]  # fmt: skip
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = [
@@ -28,7 +28,7 @@ PURE = [
     *("ledger", "broker", "audit", "llm", "report", "monitor", "notify"),
 ]
 """Rooms that are given frames and return frames, in the order of the data's way."""
-ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "reader", "serve", "cli", "__main__"]
+ORDER = [*COMMON, "lake", "export", *PURE, "schedule", "pipeline", "reader", "serve", "cli", "__main__"]
 """All rooms: a room can import only those before it."""
 
 

@@ -70,7 +70,7 @@ def test_while_another_process_writes_the_checks_are_shown_and_not_recorded(fini
 
 
 def test_a_night_that_was_killed_fails(finished_copy: Path, pm: Pm) -> None:
-    (finished_copy / "logs").mkdir()
+    (finished_copy / "logs").mkdir(exist_ok=True)
     (finished_copy / "logs" / "night.json").write_text(
         '{"started_at": "2026-01-29T22:30:00+00:00", "task": "run", "finished_at": "2026-01-29T22:31:00+00:00",'
         ' "exit_code": 137, "error": null, "compacted_at": null, "on_failure_code": null}',

@@ -66,7 +66,7 @@ def mail_server(
         assert isinstance(data, LoginPassword)
         return AuthResult(success=(data.login, data.password) == (b"me", PASSWORD.encode()), handled=False)
 
-    options: dict[str, Any] = {"authenticator": authenticate, "auth_required": True}
+    options: dict[str, Any] = {"authenticator": authenticate, "auth_required": request.param == "starttls"}
     if request.param == "tls":
         options |= {"ssl_context": authority[0], "auth_require_tls": False}
     else:

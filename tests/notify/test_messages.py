@@ -264,7 +264,7 @@ def add_whole_runs(folder: Path, *actions: str) -> None:
 
 def test_the_night_is_told_once_whoever_runs_it_again(finished_copy: Path, http_server: Received, pm: Pm) -> None:
     logs = finished_copy / "logs"
-    logs.mkdir()
+    logs.mkdir(exist_ok=True)
     start = datetime(2026, 1, 29, 22, 30, tzinfo=UTC)
     NightRecord(start, "run", finished_at=start.replace(minute=40), exit_code=0).write(logs)
     add_whole_runs(finished_copy, "HOLD", "BUY")
