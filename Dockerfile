@@ -16,7 +16,7 @@ RUN useradd --create-home --uid 1000 pm \
 ENV PATH=/opt/pm/bin:$PATH \
     PM_WORKSPACE=/data \
     NUMBA_CACHE_DIR=/data/.numba
-USER pm
+USER 1000
 WORKDIR /data
 VOLUME /data
 ENTRYPOINT ["pm"]

@@ -37,7 +37,7 @@ _PROGRAMS = {
     "compiler": ("cc", "gcc", "clang", "cl"),
 }
 _USES = {"chromium": "a report as PDF", "compiler": "installing llama-cpp-python from source"}
-_DEVELOPMENT = frozenset({"bench", "dev", "docs", "test", "unseen"})
+_DEVELOPMENT = frozenset({"bench", "dev", "docs", "lint", "test", "unseen"})
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*([^;]*?)\s*(?:;(.*))?$")
 
 
