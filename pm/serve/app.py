@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from pm import __version__
+from pm.clock import utc_today
 from pm.errors import InputError, LakeError, NoResultsError, PmError, QueryError, UnknownTickerError
 from pm.export import FileFormat, encoded
 from pm.lake.console import Console
@@ -124,7 +125,7 @@ class _Site:
         self, request: Request, template: str, key: str, values: Callable[[Reader, Lake], dict[str, Any]]
     ) -> Response:
         root = request.scope["root_path"]
-        key = f"{root} {key}"
+        key = f"{root} {utc_today()} {key}"  # pages say how old bars are
         body = self._source.kept(key)
         if body is None:
             body = await run_in_threadpool(
