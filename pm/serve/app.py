@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -262,6 +263,8 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - any value of a table
         return "–"
     if isinstance(value, float):
         return f"{value:,.6g}"
+    if isinstance(value, Decimal):
+        return f"{value.normalize():,f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,d}"
     return str(value)

@@ -16,6 +16,8 @@ __all__ = ["Band", "Line", "chart", "sparkline"]
 _WIDTH, _HEIGHT = 720, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 4, 4, 26, 30
 _TICKS = 5
+_MIN_DATES = 2
+"""Number of dates below which there is no line to draw."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Band:
 
 
 def chart(lines: Sequence[Line], bands: Sequence[Band] = (), *, label: str, form: Callable[[float], str]) -> str:
-    """Return an SVG of lines over bands, with a scale of values at the left and of dates below; empty without points.
+    """Return an SVG of lines over bands, with values at the left and dates below; empty with fewer than two dates.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def chart(lines: Sequence[Line], bands: Sequence[Band] = (), *, label: str, form
     days = [day.toordinal() for line in lines for day in line.dates] + [d.toordinal() for b in bands for d in b.dates]
     values = [v for line in lines for v in line.values if v is not None and math.isfinite(v)]
     values += [v for band in bands for v in (*band.low, *band.high)]
-    if not values or not days:
+    if not values or len(set(days)) < _MIN_DATES:
         return ""
     first, last, low, high = min(days), max(days), min(values), max(values)
     if high == low:

@@ -49,8 +49,8 @@ def expected_text() -> str:
             [comments[0], *(line for line, found in zip(comments[1:], described, strict=True) if not found)]
         )
         rows = [f"| `{found[1]}` | {_cell(found[2])} |" for found in described if found]
-        table = ["", "| computed column | meaning |", "|---|---|", *rows] if rows else []
-        sections.append("\n".join([f"## {file.stem[3:]}", "", _cell(first), *table, ""]))
+        listed = ["", "| computed column | meaning |", "|---|---|", *rows] if rows else []
+        sections.append("\n".join([f"## {file.stem[3:]}", "", _cell(first), *listed, ""]))
     return "\n".join(sections)
 
 
