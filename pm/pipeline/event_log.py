@@ -21,6 +21,8 @@ __all__ = ["EVENT_LOG", "logged"]
 
 EVENT_LOG = "events.jsonl"
 """Name of the file in the workspace's folder `logs`; older ones end in .1 to .5, the newest first."""
+_LONGEST = 4_000
+"""Largest number of characters of a message; looking for credentials in a longer word would take quadratic time."""
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -83,10 +85,10 @@ class _EventLog:
             case StageEnded(stage, status, seconds, summary):
                 self._stage = stage
                 level = logging.ERROR if status == StageStatus.FAILED else logging.INFO
-                message = redact_credentials(summary)
+                message = _safe(summary)
                 return level, {"event": f"stage {status}", "seconds": round(seconds, 3), "message": message}
             case Notice(line):
-                return logging.WARNING, {"event": "notice", "message": redact_credentials(line)}
+                return logging.WARNING, {"event": "notice", "message": _safe(line)}
 
     def _write(self, line: str) -> None:
         try:
@@ -98,3 +100,8 @@ class _EventLog:
             file.handle(logging.makeLogRecord({"msg": line}))
         finally:
             file.close()
+
+
+def _safe(text: str) -> str:
+    """Return the beginning of a text, without the credentials of addresses in it."""
+    return redact_credentials(text[:_LONGEST])

@@ -46,8 +46,8 @@ def test_every_line_is_json_with_its_run_and_stage(tmp_path: Path, level: str, c
 
 def test_the_file_is_rotated_and_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     observer = logged(lambda _: None, tmp_path, "info")
-    for _ in range(30):
-        observer(Notice("x" * 100_000))
+    for _ in range(600):
+        observer(Notice("x " * 3_000))
     files = sorted(file.name for file in tmp_path.iterdir())
     assert files == [EVENT_LOG, f"{EVENT_LOG}.1", f"{EVENT_LOG}.2"]
     assert all(file.stat().st_size < 1_200_000 for file in tmp_path.iterdir())
