@@ -124,8 +124,8 @@ def test_the_doctor_finds_what_is_wrong_and_shows_no_key(finished_copy: Path, tm
     assert "Try: pm lake verify; pm lake restore DIR" in damaged.stdout
     file.unlink()
     assert pm(finished_copy, "doctor", "--quick").returncode == 25
-    (finished_copy / "config" / "run.yml").write_text("jobs: many\n")
-    assert "run.jobs" in pm(finished_copy, "doctor").stdout
+    (finished_copy / "config" / "run.yml").write_text("chunk_size: many\n")
+    assert "run.chunk_size" in pm(finished_copy, "doctor").stdout
     assert "There is no workspace here" in pm(tmp_path, "doctor").stdout
 
 
