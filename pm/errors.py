@@ -23,7 +23,9 @@
     ├── ModelError                  20   a language model is missing, damaged or too large, or its process died
     ├── BrokerError                 21   a broker cannot be reached, refuses, or answers what cannot be understood
     ├── HaltedError                 22   trading is halted, the ledger and the broker differ, or a condition is missing
-    └── AuditError                  23   the ledger was changed, or an order cannot be computed again as it was
+    ├── AuditError                  23   the ledger was changed, or an order cannot be computed again as it was
+    ├── DegradedError               24   a check of the system finds something that is worse than it should be
+    └── FailingError                25   a check of the system finds something that is broken
 
 Exit code 2 is a wrong command line, and 130 is Ctrl-C. docs/errors.md has this table for users.
 """
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AuditError",
     "BrokerError",
+    "DegradedError",
     "EngineError",
+    "FailingError",
     "HaltedError",
     "IncompleteError",
     "InputError",
@@ -263,6 +267,18 @@ class AuditError(PmError):
     """A row of the ledger was changed or removed, or an order is not what its inputs make of it."""
 
     exit_code = 23
+
+
+class DegradedError(PmError):
+    """A check of the system finds something that is worse than it should be, though results are still right."""
+
+    exit_code = 24
+
+
+class FailingError(PmError):
+    """A check of the system finds something that is broken, so that results are missing or cannot be relied on."""
+
+    exit_code = 25
 
 
 _COMPARED = 100

@@ -45,6 +45,7 @@ _IGNORED = """\
 /models/*
 !/models/README.md
 /reports/
+/logs/
 """
 
 

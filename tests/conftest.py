@@ -21,7 +21,9 @@ import pm as package
 from pm.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
 
     Build = Callable[[str, Callable[[Path], object]], Path]
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
@@ -227,3 +229,56 @@ def pm_process(command: list[str], environment: dict[str, str]) -> Pm:
         return subprocess.run(line, cwd=folder, check=False, capture_output=True, **options)
 
     return run
+
+
+# Workspaces ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def finished(build_once: Build, pm: Pm) -> Path:
+    """Return a workspace after an import of which some rows were refused, and a run. Copy it before you change it."""
+
+    def build(folder: Path) -> None:
+        (folder / "BAD.csv").write_text("date,close\n2013-01-02,5\n2013-01-03,-5\n2013-01-04,0\n")
+        for arguments in (("import", "BAD.csv"), ("run", "--source", "sample")):
+            done = pm(folder, *arguments)
+            assert done.returncode == 0, done.stderr
+
+    return build_once("finished", build)
+
+
+@pytest.fixture
+def finished_copy(finished: Path, tmp_path: Path) -> Path:
+    """Return a copy of `finished` that a test may change."""
+    return shutil.copytree(finished, tmp_path / "finished_copy")
+
+
+# A browser --------------------------------------------------------------------------------------------------------
+
+BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Yield Debian's Chromium; skip the test where there is none, except in CI."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = next((path for path in map(shutil.which, names) if path), None)
+    if executable is None:
+        advice = "install Debian's chromium: apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(advice)
+        pytest.skip(advice)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, headless=True, args=BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()

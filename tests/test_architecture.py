@@ -25,10 +25,10 @@ COMMON = [
 """Rooms and modules that every room can use, in the order in which they can import each other."""
 PURE = [
     *("sources", "quality", "features", "volatility", "forecast", "signals", "risk", "portfolio"),
-    *("ledger", "broker", "audit", "validation", "llm", "report"),
+    *("ledger", "broker", "audit", "validation", "llm", "report", "monitor", "notify"),
 ]
 """Rooms that are given frames and return frames, in the order of the data's way."""
-ORDER = [*COMMON, "lake", *PURE, "schedule", "pipeline", "cli", "__main__"]
+ORDER = [*COMMON, "lake", "export", *PURE, "schedule", "pipeline", "reader", "serve", "cli", "__main__"]
 """All rooms: a room can import only those before it."""
 
 
@@ -70,6 +70,7 @@ def test_a_room_imports_only_rooms_before_it() -> None:
         if module.startswith("pm.")
         and module.split(".")[1] != room_of(path)
         and ORDER.index(module.split(".")[1]) > ORDER.index(room_of(path))
+        and (room_of(path), module) != ("pm", "pm.reader")  # `pm.open`, which imports it when it is called
     ]
     assert offenders == []
 
@@ -138,7 +139,7 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("skfolio", {"portfolio"}),
         ("cvxpy", {"portfolio"}),
         ("dataframely", {"quality"}),
-        ("httpx", {"sources"}),
+        ("httpx", {"notify", "sources"}),
         ("httpcore", {"sources"}),
         ("tenacity", {"sources"}),
         ("yfinance", {"sources"}),
@@ -150,6 +151,9 @@ def test_the_lake_knows_nothing_of_what_its_tables_mean() -> None:
         ("tzlocal", {"schedule"}),
         ("alpaca", {"broker"}),
         ("ib_async", {"broker"}),
+        ("starlette", {"serve"}),
+        ("uvicorn", {"serve"}),
+        ("prometheus_client", {"monitor"}),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, homes: set[str]) -> None:

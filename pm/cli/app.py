@@ -23,6 +23,7 @@ from pm.cli import (
     audit,
     backtest,
     data,
+    doctor,
     edges,
     evaluate,
     forecast,
@@ -31,6 +32,8 @@ from pm.cli import (
     init,
     lake,
     models,
+    monitor,
+    notify,
     observations,
     policy,
     portfolio,
@@ -40,9 +43,11 @@ from pm.cli import (
     run,
     runs,
     schedule,
+    serve,
     signals,
     sources,
     sql,
+    status,
     tables,
     text,
     track,
@@ -53,6 +58,7 @@ from pm.cli import (
     warm,
 )
 from pm.cli.context import Options
+from pm.cli.listing import OutputFormat, listing
 from pm.cli.paths import workspace_path
 from pm.cli.visible import visible
 from pm.errors import PmError, StorageError, is_failure
@@ -63,6 +69,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_OUTPUTS_OF_THEIR_OWN = frozenset({"sql", "tearsheet"})
+"""Commands whose options --format or -o are about something else than the table that they list."""
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended: 128 and the number of the signal, as shells have it."""
 
@@ -132,6 +140,11 @@ def _command_line() -> typer.Typer:
     app.command("quarantine")(quarantine.quarantine)
     app.command("validate")(validate.validate)
     app.command("lots")(trade.lots)
+    app.command("monitor")(monitor.monitor)
+    app.command("serve")(serve.serve)
+    app.command("doctor")(doctor.doctor)
+    app.command("status")(status.status)
+    app.command("open")(status.open_)
     app.command("halt")(halt.halt)
     app.command("resume")(halt.resume)
     app.command("replay")(audit.replay)
@@ -154,6 +167,7 @@ def _command_line() -> typer.Typer:
     app.add_typer(models.app, name="models")
     app.add_typer(text.app, name="text")
     app.add_typer(lake.app, name="lake")
+    app.add_typer(notify.app, name="notify")
     app.add_typer(schedule.app, name="schedule")
     return app
 
@@ -175,6 +189,27 @@ def _root(
             help="Folder of the workspace. [default: the current folder or the nearest parent that is one]",
         ),
     ] = None,
+    output_format: Annotated[
+        OutputFormat | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            show_default=False,
+            help="Format of what a command lists: table, csv, json or parquet. [default: table, or the ending of FILE]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="File to write what a command lists to."),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            show_default=False,
+            help="Lowest level of logs/events.jsonl: debug, info, warning or error. [default: setting run.log_level]",
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
@@ -182,7 +217,8 @@ def _root(
 ) -> None:
     """Keep the global options for the command; `main` reads --debug itself."""
     del debug, version
-    context.obj = Options(workspace=workspace)
+    context.obj = Options(workspace=workspace, log_level=log_level)
+    context.with_resource(listing(output_format, output))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -256,16 +292,22 @@ def _print_error(*lines: str) -> None:
 
 
 def _split_global_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate the global options from the rest: `pm run --workspace DIR` is `pm --workspace DIR run`."""
+    """Separate the global options from the rest: `pm run --workspace DIR` is `pm --workspace DIR run`.
+
+    A command that has an option --format or -o of its own keeps it.
+    """
+    has_own = _OUTPUTS_OF_THEIR_OWN & set(arguments[:3])
+    named = {"--workspace", "--log-level"} if has_own else {"--workspace", "--log-level", "--format", "--output", "-o"}
+    own_flags = () if has_own else ("--format=", "--output=")
     global_options: list[str] = []
     rest: list[str] = []
     pending = iter(arguments)
     for argument in pending:
         if argument == "--":
             rest += [argument, *pending]
-        elif argument == "--debug" or argument.startswith("--workspace="):
+        elif argument == "--debug" or argument.startswith(("--workspace=", "--log-level=", *own_flags)):
             global_options.append(argument)
-        elif argument == "--workspace":
+        elif argument in named:
             global_options += [argument, *[value for value in [next(pending, None)] if value is not None]]
         else:
             rest.append(argument)

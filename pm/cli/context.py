@@ -29,9 +29,12 @@ class Options:
     ----------
     workspace
         Folder of the workspace; None to look for one in the current folder and its parents.
+    log_level
+        Lowest level of the lines of the log; None for the setting run.log_level.
     """
 
     workspace: Path | None = None
+    log_level: str | None = None
 
 
 def open_workspace(
@@ -55,7 +58,7 @@ def open_workspace(
     SettingsError
         A setting is wrong. No workspace is made then.
     """
-    from pm.settings import load_settings
+    from pm.settings import load_settings, with_values
     from pm.workspace import init_workspace, require_folder
 
     found, folder = _find(context)
@@ -67,7 +70,11 @@ def open_workspace(
         if check is not None:
             check(settings)
         found = init_workspace(folder)
-    return found, load_settings(found.config)
+    settings = load_settings(found.config)
+    options: Options = context.obj
+    if options.log_level is not None:
+        settings = with_values(settings, "run", {"log_level": options.log_level}, where="--log-level")
+    return found, settings
 
 
 def require_workspace(context: typer.Context) -> Workspace:

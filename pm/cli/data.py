@@ -42,6 +42,7 @@ def health(
     """
     import polars as pl
 
+    from pm.cli.known_tickers import as_known_of
     from pm.cli.render import SECONDS, print_frame, print_lines
     from pm.pipeline import data_health, read_lake
 
@@ -50,6 +51,7 @@ def health(
         found = data_health(lake, settings)
     names = parse_tickers(tickers)
     if names is not None:
+        names = as_known_of(found["ticker"], names)
         found = found.filter(pl.col("ticker").is_in(names))
     late = (pl.col("lag") > 0) & (pl.col("status") != "delisted")
     troubled = found.filter(late | pl.col("last_reason").is_not_null() | pl.col("last_date").is_null())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pm.age import age
+from pm.cli.completion import complete_run, complete_ticker
 from pm.cli.context import open_workspace
 from pm.cli.results import outputs_of, print_age, print_look, run_to_show
 from pm.clock import utc_today
@@ -28,17 +29,24 @@ _PRICES = ("mean", "q05", "q10", "q25", "q50", "q75", "q90", "q95")
 
 def forecast(
     context: typer.Context,
-    ticker: Annotated[str, typer.Argument(metavar="TICKER", help="Ticker whose forecast to show.")],
+    ticker: Annotated[
+        str, typer.Argument(metavar="TICKER", help="Ticker whose forecast to show.", autocompletion=complete_ticker)
+    ],
     model: Annotated[str, typer.Option(metavar="MODEL", help="Model whose forecast to show.")] = "ensemble",
     run: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Run whose forecast to show. [default: the newest whole run]"),
+        typer.Option(
+            metavar="RUN",
+            help="Run whose forecast to show. [default: the newest whole run]",
+            autocompletion=complete_run,
+        ),
     ] = None,
 ) -> None:
     """Show the newest forecast of a ticker.
 
     It shows quantiles of the price on each session, and the weights and errors of the models.
     """
+    from pm.cli.known_tickers import as_known_of
     from pm.cli.render import print_frame, print_lines
     from pm.pipeline import read_lake
 
@@ -48,6 +56,7 @@ def forecast(
         outputs = outputs_of(lake, shown)
         made_by = outputs.get("forecast")
         known = lake.select("forecasts", columns=("ticker", "model", "origin_date"), run_id=made_by, step=1)
+        (ticker,) = as_known_of(known["ticker"], [ticker])
         if ticker not in set(known["ticker"]):
             _refuse(lake, shown, outputs, ticker, set(known["ticker"]))
         models = sorted(known.filter(known["ticker"] == ticker)["model"])

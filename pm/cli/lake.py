@@ -130,17 +130,27 @@ def restore(
     ],
     no_wait: NoWait = False,
 ) -> None:
-    """Replace damaged and missing data files by the same files of a backup.
+    """Replace damaged and missing data files by the same files of a backup; where there is no lake, restore all of it.
 
     A file never changes after the commit that wrote it, so that any later backup has it. Only a copy that equals the
     recorded checksum is taken, and nothing else in the lake changes.
     """
     from pm.cli.render import print_lines
+    from pm.lake.backup import restore_whole
     from pm.lake.integrity import Fault
+    from pm.lake.location import LakeLocation
+    from pm.pipeline.right_to_write import right_to_write
 
     folder = expand_home(Path(backup))
     if not backup or not folder.is_dir():
         raise InputError("There is no such folder.", where=backup or "DIR", hint="name the folder of a backup")
+    workspace, settings = open_workspace(context)
+    location = LakeLocation.of(workspace.lake, settings.lake)
+    if not location.is_shared and not location.catalog_file.exists():
+        with right_to_write(location, wait_seconds=0 if no_wait else settings.lake.wait_seconds):
+            count = restore_whole(folder, workspace.lake)
+        print_lines(f"Restored the whole lake: {plural(count, 'file')}. Check it: pm lake verify")
+        return
     with _for_verifying(context, write=True, no_wait=no_wait) as lake:
         damaged = [found for found in _faults(lake) if found.fault is not Fault.UNRECORDED]
         remaining = lake.restore(damaged, folder)
@@ -153,6 +163,44 @@ def restore(
         raise typer.Exit(LakeError.exit_code)
     if not damaged:
         print_lines("No data file is damaged.")
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of the backup, new or with an older one.")],
+) -> None:
+    """Copy the lake into a folder, while other commands read and write it, and verify the copy.
+
+    The copy is of one moment. Into a folder with an older backup only new files are copied. `pm lake restore DIR`
+    repairs a lake from it, or brings back the whole of it.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from pm.cli.render import print_lines
+    from pm.lake.backup import back_up
+    from pm.tables.catalogue import TABLES
+
+    if not folder:
+        raise InputError("The name of the folder is empty.", where="DIR", hint="name a folder")
+    workspace, settings = open_workspace(context)
+    columns = (TextColumn("Copying"), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True, highlight=False, emoji=False)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("")
+        done = back_up(
+            workspace.lake,
+            settings.lake,
+            TABLES,
+            expand_home(Path(folder)),
+            on_files=lambda files: progress.update(task, completed=0, total=sum(file.bytes for file in files)),
+            on_progress=lambda size: progress.advance(task, size),
+        )
+    print_lines(
+        f"Backed up snapshot {done.snapshot}: {plural(done.files, 'file')} ({done.bytes:,} bytes), "
+        f"{done.copied:,} of them copied now, and the catalog. All of them are whole."
+    )
 
 
 @app.command()

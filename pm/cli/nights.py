@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pm.schedule.record import NightRecord
     from pm.workspace import Workspace
 
-__all__ = ["describe_job", "print_status", "serve_nights", "shown_time"]
+__all__ = ["describe_job", "print_status", "serve_nights", "shown_time", "wants_messages"]
 
 _MINUTE = "%Y-%m-%d %H:%M"
 _SECOND = "%Y-%m-%d %H:%M:%S"
@@ -29,6 +29,18 @@ def shown_time(moment: datetime, here: ZoneInfo) -> str:
     local = moment.astimezone(here)
     own = f"{moment:{_MINUTE}} {getattr(moment.tzinfo, 'key', '')}".rstrip()
     return own if moment.utcoffset() == local.utcoffset() else f"{own} ({local:{_MINUTE}} {here.key}, here)"
+
+
+def wants_messages(workspace: Workspace) -> bool:
+    """Return whether the settings have a way of messages; settings that are wrong have none."""
+    from pm.errors import PmError
+    from pm.notify.channels import channels_of
+    from pm.settings import load_keys, load_settings
+
+    try:
+        return bool(channels_of(load_settings(workspace.config).notify, load_keys(workspace.root)))
+    except PmError:
+        return False
 
 
 def describe_job(job: Job, here: ZoneInfo) -> str:
@@ -155,7 +167,14 @@ def serve_nights(workspace: Workspace, job: Job, zone: ZoneInfo, now: datetime) 
     under_way: list[Night] = []
 
     def hold() -> None:
-        night = Night(workspace, job.program, task=job.task, on_failure=job.on_failure, echo=True)
+        night = Night(
+            workspace,
+            job.program,
+            task=job.task,
+            on_failure=job.on_failure,
+            echo=True,
+            messages=wants_messages(workspace),
+        )
         under_way.append(night)
         try:
             night.hold()

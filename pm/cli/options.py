@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from pm.cli.completion import complete_tickers
+
 __all__ = [
     "CATALOG_HELP",
     "DATA_HELP",
@@ -76,7 +78,11 @@ Source = Annotated[
 ]
 Tickers = Annotated[
     str | None,
-    typer.Option(metavar="TICKERS", help="Comma-separated tickers to use, such as AAPL,IBM. [default: the watch list]"),
+    typer.Option(
+        metavar="TICKERS",
+        help="Comma-separated tickers to use, such as AAPL,IBM. [default: the watch list]",
+        autocompletion=complete_tickers,
+    ),
 ]
 
 

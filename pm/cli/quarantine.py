@@ -36,10 +36,13 @@ def quarantine(
     """
     import polars as pl
 
+    from pm.cli.known_tickers import as_known_of
     from pm.cli.render import print_frame, print_lines
 
     rules = pl.col("rule").str.replace_all(",", "\n" if sys.stdout.isatty() else ",")  # a line each, where it is short
     with open_reader(context) as lake:
+        if ticker is not None:
+            (ticker,) = as_known_of(lake.select("quarantine", columns=("ticker",))["ticker"].drop_nulls(), [ticker])
         refused = _refused(lake, ticker, rule)
         if refused.is_empty():
             filtered = ticker is not None or rule is not None

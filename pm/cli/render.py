@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pm.cli.listing import current_listing
 from pm.cli.visible import visible, visible_line
 
 if TYPE_CHECKING:
@@ -53,9 +54,12 @@ _STYLES = {
 def print_lines(*lines: str) -> None:
     """Print lines of text; on a terminal, long ones are folded between words, and indented where they go on."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_WIDTH
+    taken = current_listing()
+    # Standard output is the table's where that is written for a program.
+    stream = sys.stderr if taken is not None and taken.output is None else sys.stdout
     for line in lines:
         shown = visible(line)
-        print(_folded(shown, width) if len(shown) > width else shown)  # noqa: T201 - this is where the command line prints
+        print(_folded(shown, width) if len(shown) > width else shown, file=stream)
 
 
 def _folded(line: str, width: int) -> str:
@@ -100,7 +104,21 @@ def print_frame(
         Groups of columns to leave out on a terminal that is too narrow for the table, the first group first. A line
         below the table names those left out.
     """
-    formats = dict(formats or {})
+    if (taken := current_listing()) is not None:
+        taken.take(frame)
+        return
+    _print_table(frame, formats=dict(formats or {}), title=title, optional=optional)
+    total = frame.height if total is None else total
+    if total > MAX_ROWS:
+        print_lines(
+            f"… {total - MAX_ROWS:,} more rows. Narrow the query, or write all rows to a file: "
+            "pm sql … --format csv -o FILE"
+        )
+
+
+def _print_table(
+    frame: pl.DataFrame, *, formats: dict[str, CellFormat], title: str | None, optional: Sequence[Sequence[str]]
+) -> None:
     table = Table(header_style="bold", box=None, pad_edge=False)
     shown = frame.head(MAX_ROWS)
     formats = {name: _number_format(shown[name]) for name in frame.columns if frame[name].dtype.is_float()} | formats
@@ -139,12 +157,6 @@ def print_frame(
     print(_TRAILING_SPACES.sub(r"\1", buffer.getvalue()).rstrip("\n"))  # noqa: T201 - as in print_lines
     if left_out:
         print_lines(f"Left out, for the terminal is too narrow: {', '.join(left_out)}")
-    total = frame.height if total is None else total
-    if total > MAX_ROWS:
-        print_lines(
-            f"… {total - MAX_ROWS:,} more rows. Narrow the query, or write all rows to a file: "
-            "pm sql … --format csv -o FILE"
-        )
 
 
 def _number_format(column: pl.Series) -> CellFormat:

@@ -40,7 +40,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     Stages whose inputs have not changed are skipped. An interrupted run is continued where it stopped. With --as-of,
     --tickers or --source it is a look at the past or at a part, which never replaces the newest run and report.
     """
+    from dataclasses import replace
+
     from pm.cli.interrupt import interruptible
+    from pm.cli.known_tickers import as_known
     from pm.cli.progress import progress_shown
     from pm.cli.refresh import incomplete, too_old
     from pm.cli.render import print_lines
@@ -61,6 +64,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     )
     message = "Interrupted. Finished stages are saved; the next `pm run` continues from there."
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
+        if names is not None:
+            request = replace(request, tickers=tuple(sorted(as_known(lake, names))))
         with interruptible(message) as wrap, progress_shown() as observer:
             result = run_pipeline(lake, workspace, settings, wrap(observer), request=request, resume=resume)
         with lake.reading():

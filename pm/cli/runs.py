@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.completion import complete_run
 from pm.cli.context import open_reader
 from pm.errors import InputError, did_you_mean
 
@@ -82,7 +83,9 @@ def _newest_runs(lake: Lake, limit: int) -> pl.DataFrame:
 @app.command("show")
 def show(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run, as `pm runs` lists it.")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", help="Name of the run, as `pm runs` lists it.", autocompletion=complete_run)
+    ],
 ) -> None:
     """Show a run: what it was asked to do, and each of its stages."""
     from pm.cli.render import SECONDS, print_frame, print_lines

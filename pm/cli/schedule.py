@@ -135,6 +135,7 @@ def night(context: typer.Context, only: _Only = None, on_failure: _OnFailure = N
     """
     import sys
 
+    from pm.cli.nights import wants_messages
     from pm.errors import PmError
     from pm.schedule.night import Night, call_for_help
     from pm.schedule.program import own_program
@@ -144,7 +145,14 @@ def night(context: typer.Context, only: _Only = None, on_failure: _OnFailure = N
     task, command = _read_task(only), _read_command(on_failure)
     try:
         workspace = require_workspace(context)
-        held = Night(workspace, own_program(), task=task, on_failure=command, echo=sys.stdout.isatty())
+        held = Night(
+            workspace,
+            own_program(),
+            task=task,
+            on_failure=command,
+            echo=sys.stdout.isatty(),
+            messages=wants_messages(workspace),
+        )
         with on_signals(lambda _: held.interrupt()):
             code = held.hold()
     except PmError as error:  # the night did not begin

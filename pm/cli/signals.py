@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pm.age import age
+from pm.cli.completion import complete_run
 from pm.cli.context import open_workspace
 from pm.cli.results import outputs_of, print_age, print_look, run_to_show
 from pm.cli.visible import visible_line
@@ -51,7 +52,11 @@ def signals(
     context: typer.Context,
     run: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Run whose signals to show. [default: the newest whole run]"),
+        typer.Option(
+            metavar="RUN",
+            help="Run whose signals to show. [default: the newest whole run]",
+            autocompletion=complete_run,
+        ),
     ] = None,
 ) -> None:
     """Show the newest signals, and how old the newest bar is.

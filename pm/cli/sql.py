@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pm.cli.context import open_reader, open_workspace
-from pm.cli.paths import expand_home
+from pm.cli.listing import OutputFormat, file_format
 from pm.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,18 +18,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from pm.cli.write import FileFormat
 
 __all__ = ["sql"]
-
-
-class _OutputFormat(StrEnum):
-    """Format of a query's result."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    PARQUET = "parquet"
 
 
 def sql(
@@ -40,7 +29,7 @@ def sql(
         typer.Argument(metavar="QUERY", help="SQL statement that reads; '-' reads the statement from standard input."),
     ],
     output_format: Annotated[
-        _OutputFormat | None,
+        OutputFormat | None,
         typer.Option(
             "--format",
             metavar="FORMAT",
@@ -92,7 +81,7 @@ def sql(
     from pm.lake.limits import QueryLimits
     from pm.lake.location import LakeLocation
 
-    file_format = _file_format(output_format, output)
+    chosen_format = file_format(output_format, output)
     workspace, settings = open_workspace(context)
     at = _snapshot(context, as_of) if as_of is not None else None
     chosen = settings.lake
@@ -103,18 +92,18 @@ def sql(
     )
     with Console(LakeLocation.of(workspace.lake, chosen), at=at, threads=chosen.threads, limits=limits) as console:
         frames = console.stream(_standard_input() if query == "-" else query)
-        if file_format is None:
+        if chosen_format is None:
             _print_table(frames)
         else:
-            write_frames(frames, file_format, output)
+            write_frames(frames, chosen_format, output)
 
 
 def _print_table(frames: Iterator[pl.DataFrame]) -> None:
     """Print the first rows, and count the others without keeping them."""
     import polars as pl
 
-    from pm.cli.expressible import expressible, not_in_python
     from pm.cli.render import MAX_ROWS, print_frame
+    from pm.export.expressible import expressible, not_in_python
 
     first: list[pl.DataFrame] = []
     total = 0
@@ -134,28 +123,6 @@ def _standard_input() -> str:
         raise InputError(
             "The statement on standard input is not UTF-8.", where="standard input", hint="save or send it as UTF-8"
         ) from None
-
-
-def _file_format(output_format: _OutputFormat | None, output: Path | None) -> FileFormat | None:
-    """Return the format in which the result is written to a file or to standard output; None for a printed table."""
-    from pm.cli.write import FileFormat, is_device, refuse_folder
-
-    if output is not None:
-        refuse_folder(expand_home(output))
-    if output_format not in {None, _OutputFormat.TABLE}:
-        return FileFormat(str(output_format))
-    if output is None:
-        return None
-    if is_device(output):
-        return FileFormat.CSV
-    ending = output.suffix.lower().lstrip(".")
-    if ending not in set(FileFormat):
-        raise InputError(
-            f"The ending of {output.name!r} names no format.",
-            where="--output",
-            hint=f"end it in {', '.join(f'.{known}' for known in FileFormat)}, or say which with --format",
-        )
-    return FileFormat(ending)
 
 
 def _snapshot(context: typer.Context, moment: str) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pm.cli.completion import complete_table
 from pm.cli.context import open_reader
 from pm.errors import QueryError, did_you_mean
 
@@ -17,7 +18,10 @@ def tables(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="Table or view whose columns to show.", show_default="all tables and views"
+            metavar="NAME",
+            help="Table or view whose columns to show.",
+            show_default="all tables and views",
+            autocompletion=complete_table,
         ),
     ] = None,
 ) -> None:

@@ -89,10 +89,12 @@ def list_(
     """List the newest texts, and how a language model has read them."""
     import polars as pl
 
+    from pm.cli.known_tickers import as_known
     from pm.cli.render import print_frame, print_lines
 
     with open_reader(context) as lake:
         if tickers:
+            tickers = list(as_known(lake, tickers))
             _require_known(lake, tickers)
         equal = {"ticker": tickers} if tickers else {}
         order = ("published_at", "ticker", "source_id")

@@ -113,6 +113,7 @@ def remove(
     no_wait: NoWait = False,
 ) -> None:
     """Remove tickers from the watch list, or watch a folder no more; their bars stay in the lake."""
+    from pm.cli.known_tickers import as_known
     from pm.pipeline import remove_from_universe
 
     if files is not None:
@@ -121,7 +122,7 @@ def remove(
 
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
-        remove_from_universe(lake, workspace, settings, _print_notices, tickers=_unique(tickers))
+        remove_from_universe(lake, workspace, settings, _print_notices, tickers=as_known(lake, _unique(tickers)))
         _print_universe(lake)
 
 
@@ -133,11 +134,12 @@ def move(
     no_wait: NoWait = False,
 ) -> None:
     """Take all bars of tickers from another source, once the next refresh has fetched them from it."""
+    from pm.cli.known_tickers import as_known
     from pm.pipeline import move_in_universe
 
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
-        move_in_universe(lake, workspace, settings, _print_notices, tickers=_unique(tickers), source=to)
+        move_in_universe(lake, workspace, settings, _print_notices, tickers=as_known(lake, _unique(tickers)), source=to)
         _print_universe(lake)
 
 

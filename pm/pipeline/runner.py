@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pm.errors import PmError, StageError, is_failure
 from pm.lake.integrity import refuse_faults
 from pm.llm.opening import ModelOfRun
+from pm.pipeline.event_log import logged
 from pm.pipeline.events import Notice, Observer, StageEnded, StageProgressed, StageStarted
 from pm.pipeline.fingerprint import code_hash, code_reader, fingerprint, packages_of
 from pm.pipeline.graph import in_order, producers
@@ -83,7 +84,7 @@ class Runner:
         self._lake = lake
         self._settings = settings
         self._workspace = workspace
-        self._observer = observer
+        self._observer = logged(observer, workspace.logs, settings.run.log_level)
         self._code = code_reader(workspace)
         self._verified: set[str] = set()
         self._start = 0

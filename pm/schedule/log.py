@@ -13,7 +13,7 @@ from pm.schedule.record import LOG_NAME
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["NightLog"]
+__all__ = ["NightLog", "RotatingFile"]
 
 _BYTES = 1_048_576
 """Size in bytes beyond which a new file is begun."""
@@ -21,10 +21,19 @@ _OLDER_FILES = 5
 """Number of older files that are kept: night.log.1, the newest, to night.log.5."""
 
 
-class _File(RotatingFileHandler):
-    """A file that goes on growing where its place cannot be taken, and never stops a night."""
+class RotatingFile(RotatingFileHandler):
+    """A file of lines that goes on growing where its place cannot be taken, and never stops who writes to it.
+
+    Beyond 1 MiB a new one is begun; five older ones are kept.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            file, maxBytes=_BYTES, backupCount=_OLDER_FILES, encoding="utf-8", errors="replace", delay=True
+        )
 
     def doRollover(self) -> None:  # noqa: N802 - logging's name
+        """Begin a new file, or go on with this one where that is impossible."""
         try:
             super().doRollover()
         except OSError:  # on Windows, a program that has the file open
@@ -47,9 +56,7 @@ class NightLog:
     """
 
     def __init__(self, logs: Path, *, echo: bool = False) -> None:
-        self._file = _File(
-            logs / LOG_NAME, maxBytes=_BYTES, backupCount=_OLDER_FILES, encoding="utf-8", errors="replace", delay=True
-        )
+        self._file = RotatingFile(logs / LOG_NAME)
         formatter = logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%SZ")
         formatter.converter = time.gmtime
         self._file.setFormatter(formatter)

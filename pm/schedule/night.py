@@ -50,6 +50,7 @@ class _Plan:
     program: tuple[str, ...]
     task: str
     on_failure: str | None
+    messages: bool
 
 
 class Night:
@@ -67,12 +68,21 @@ class Night:
         Command line for the system's shell if the exit code is not 0; None for none.
     echo
         Print what the task prints, as well as logging it.
+    messages
+        Tell people how the night went, by `pm notify night`.
     """
 
     def __init__(
-        self, workspace: Workspace, program: tuple[str, ...], *, task: str, on_failure: str | None, echo: bool = False
+        self,
+        workspace: Workspace,
+        program: tuple[str, ...],
+        *,
+        task: str,
+        on_failure: str | None,
+        echo: bool = False,
+        messages: bool = False,
     ) -> None:
-        self._plan = _Plan(workspace, program, task, on_failure)
+        self._plan = _Plan(workspace, program, task, on_failure, messages)
         self._echo = echo
         self._child: Child | None = None
         self._interrupted = 0
@@ -134,6 +144,8 @@ class Night:
             log.add(f"The night ends with exit code {code}.")
             record = replace(record, finished_at=datetime.now(UTC), exit_code=code, error=self._error if code else None)
             record.write(logs)
+            if plan.messages:  # whether they arrive is not what the night's exit code tells
+                self._run(log, "notify", "night", even_if_interrupted=True)
             if code and plan.on_failure is not None:
                 answer = call_for_help(plan.on_failure, plan.workspace.root, code, log.add)
                 with suppress(OSError):  # to fail here would call for help once more
@@ -142,7 +154,7 @@ class Night:
             log.close()
         return code
 
-    def _run(self, log: NightLog, *words: str) -> int:
+    def _run(self, log: NightLog, *words: str, even_if_interrupted: bool = False) -> int:
         """Run a command of `pm`, and return its exit code."""
 
         def take(line: str) -> None:
@@ -150,7 +162,7 @@ class Night:
                 self._error = line.removeprefix("error: ")
             log.add(line)
 
-        if self._interrupted:
+        if self._interrupted and not even_if_interrupted:
             return INTERRUPTED
         command = task_words(self._plan.program, self._plan.workspace.root, *words)
         try:
@@ -159,7 +171,7 @@ class Night:
             take(f"error: {command[0]} cannot be started: {error.strerror}.")
             return 1
         try:
-            if self._interrupted:  # since it was looked at above
+            if self._interrupted and not even_if_interrupted:  # since it was looked at above
                 child.interrupt()
             return child.wait()
         finally:

@@ -6,6 +6,7 @@ from pm.settings.keys import KEYS_FILE, Keys, load_keys, warning_about_keys
 from pm.settings.lake import LakeSettings
 from pm.settings.llm import DEFAULT_MODEL, LlmSettings
 from pm.settings.load import RETIRED, load_settings, with_values
+from pm.settings.notify import NotifySettings
 from pm.settings.portfolio import ALLOCATOR_NAMES, GroupSettings, PortfolioSettings
 from pm.settings.process import (
     child_environment,
@@ -13,6 +14,7 @@ from pm.settings.process import (
     ollama_folders,
     setting_variables,
     user_config_folder,
+    workspace_variable,
 )
 from pm.settings.quality import QualitySettings
 from pm.settings.recorded import redact_credentials
@@ -41,6 +43,7 @@ __all__ = [
     "LakeSettings",
     "Limit",
     "LlmSettings",
+    "NotifySettings",
     "PortfolioSettings",
     "QualitySettings",
     "RefreshSettings",
@@ -63,4 +66,5 @@ __all__ = [
     "user_config_folder",
     "warning_about_keys",
     "with_values",
+    "workspace_variable",
 ]

@@ -1,7 +1,7 @@
-"""Read the keys of vendors: from environment variables `PM_KEYS__VENDOR`, and from keys.yml in the workspace.
+"""Read the keys of vendors and of messages: from environment variables `PM_KEYS__NAME`, and from keys.yml.
 
-They are no part of `Settings`, which are stored with every run. keys.yml is for commands that a scheduler starts, since
-those see no variables of the user's shell.
+They are no part of `Settings`, which are stored with every run. keys.yml, in the workspace, is for commands that a
+scheduler starts, since those see no variables of the user's shell.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _Key = Annotated[SecretStr, AfterValidator(_key)] | None
 
 
 class Keys(BaseModel):
-    """Keys of vendors. They are never stored, and `repr` does not show them.
+    """Keys of vendors and of messages. They are never stored, and `repr` does not show them.
 
     Attributes
     ----------
@@ -48,6 +48,12 @@ class Keys(BaseModel):
         Key of the vendor; None if there is none.
     alpaca, alpaca_secret
         Identifier and secret of a key of Alpaca.
+    mail
+        Password of the mail server.
+    webhook_url, ntfy_url
+        Address that messages are sent to; a secret, since whoever knows it can send to it.
+    webhook_token, ntfy_token
+        Token that is sent with messages.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -57,6 +63,11 @@ class Keys(BaseModel):
     alpaca: _Key = None
     alpaca_secret: _Key = None
     tiingo: _Key = None
+    mail: _Key = None
+    webhook_url: _Key = None
+    webhook_token: _Key = None
+    ntfy_url: _Key = None
+    ntfy_token: _Key = None
 
     def secrets(self) -> tuple[str, ...]:
         """Return the keys as text, the longest first: what must not be in any message."""

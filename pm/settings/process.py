@@ -7,7 +7,14 @@ from pathlib import Path
 
 from pm.settings.root import DELIMITER, PREFIX
 
-__all__ = ["child_environment", "live_account", "ollama_folders", "setting_variables", "user_config_folder"]
+__all__ = [
+    "child_environment",
+    "live_account",
+    "ollama_folders",
+    "setting_variables",
+    "user_config_folder",
+    "workspace_variable",
+]
 
 
 def child_environment(**added: str) -> dict[str, str]:
@@ -37,3 +44,8 @@ def ollama_folders() -> list[Path]:
     own = Path.home() / ".ollama" / "models"
     service = [] if os.name == "nt" else [Path("/usr/share/ollama/.ollama/models")]
     return [*([Path(named)] if named else []), own, *service]
+
+
+def workspace_variable() -> str:
+    """Return the folder that PM_WORKSPACE names; empty where it is not set."""
+    return os.environ.get("PM_WORKSPACE", "")

@@ -12,6 +12,7 @@ from pm.settings.broker import BrokerSettings  # noqa: TC001 - pydantic reads th
 from pm.settings.forecast import ForecastSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.lake import LakeSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.llm import LlmSettings  # noqa: TC001 - pydantic reads the fields' types
+from pm.settings.notify import NotifySettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.portfolio import PortfolioSettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.quality import QualitySettings  # noqa: TC001 - pydantic reads the fields' types
 from pm.settings.recorded import recorded_values
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     validation: ValidationSettings
     llm: LlmSettings
     report: ReportSettings
+    notify: NotifySettings
 
     @classmethod
     def settings_customise_sources(

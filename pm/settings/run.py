@@ -26,6 +26,8 @@ class RunSettings(Section):
         Memory in MiB at which a worker is killed; 0 for the engine's default.
     chunk_size
         Number of tickers in a chunk.
+    log_level
+        Lowest level of what is logged in logs/events.jsonl.
     """
 
     engine: Literal["local", "dask", "ray"]
@@ -33,6 +35,7 @@ class RunSettings(Section):
     jobs: Threads
     worker_memory_mb: Annotated[int, Field(ge=0, le=LARGEST)]
     chunk_size: Count
+    log_level: Literal["debug", "info", "warning", "error"]
 
     @model_validator(mode="after")
     def _an_address_is_of_a_cluster(self) -> RunSettings:

@@ -20,6 +20,7 @@ from pm.tables.ledger import (
     RECONCILIATIONS,
 )
 from pm.tables.llm import LLM_CALLS
+from pm.tables.monitor import HEALTH_CHECKS
 from pm.tables.observations import OBSERVATION_TESTS, OBSERVATIONS
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
@@ -140,6 +141,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             FORECAST_DATES,
             RUNS,
             STAGE_EVENTS,
+            HEALTH_CHECKS,
             DICTIONARY,
             FILE_CHECKSUMS,
         )

@@ -16,6 +16,7 @@ __all__ = [
     "FillKind",
     "HaltAction",
     "HaltCause",
+    "HealthStatus",
     "Judgement",
     "LimitAction",
     "LimitName",
@@ -446,6 +447,18 @@ class HaltCause(Vocabulary):
     REJECTS = "rejects", "The broker rejected broker.halt_rejects orders in a row."
     LIMIT = "limit", "A limit of config/risk.yml whose action is halt was exceeded, or its value was not known."
     CLOCK = "clock", "The clock of this machine differs from the broker's by more than broker.halt_clock_seconds."
+
+
+class HealthStatus(Vocabulary):
+    """Result of a check of the system: column `status` of table `health_checks`."""
+
+    HEALTHY = "healthy", "Nothing is wrong, by the rule of the check."
+    NO_DATA = "no data", "There is nothing to check yet; the check says what is missing, and when it will be there."
+    DEGRADED = (
+        "degraded",
+        "Something is worse than it should be: results are right, but late, incomplete or less reliable.",
+    )
+    FAILING = "failing", "Something is broken: results are missing or cannot be relied on."
 
 
 class Writer(Vocabulary):

@@ -18,25 +18,6 @@ if TYPE_CHECKING:
     Pm = Callable[..., subprocess.CompletedProcess[Any]]
 
 
-@pytest.fixture(scope="session")
-def finished(build_once: Build, pm: Pm) -> Path:
-    """Return a workspace after an import of which some rows were refused, and a run. Copy it before you change it."""
-
-    def build(folder: Path) -> None:
-        (folder / "BAD.csv").write_text("date,close\n2013-01-02,5\n2013-01-03,-5\n2013-01-04,0\n")
-        for arguments in (("import", "BAD.csv"), ("run", "--source", "sample")):
-            done = pm(folder, *arguments)
-            assert done.returncode == 0, done.stderr
-
-    return build_once("finished", build)
-
-
-@pytest.fixture
-def finished_copy(finished: Path, tmp_path: Path) -> Path:
-    """Return a copy of `finished` that a test may change."""
-    return shutil.copytree(finished, tmp_path / "finished_copy")
-
-
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """Return a workspace without a lake."""

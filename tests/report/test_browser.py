@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +10,6 @@ from pm.report import ReportData, render_report
 from pm.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser
@@ -20,32 +17,6 @@ if TYPE_CHECKING:
 
 DRAWN = """() => [...document.querySelectorAll('.plot')].every(
     plot => plot.querySelector('svg.main-svg') && plot.querySelectorAll('.trace').length === 9)"""
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next((path for path in map(shutil.which, names) if path), None)
-    if executable is None:
-        advice = "install Debian's chromium: apt-get install chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(advice)
-        pytest.skip(advice)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, headless=True, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 class Visit:

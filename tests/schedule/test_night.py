@@ -241,3 +241,14 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert NightRecord.read(tmp_path) == written
     assert next_compaction(written, now) == now + timedelta(days=5.5)
     assert next_compaction(None, now) == now
+
+
+def test_a_night_with_messages_tells_how_it_went_after_its_record_is_written(workspace: Workspace) -> None:
+    plan(workspace, run={"code": 12, "lines": ["error: it went wrong"]}, notify={"code": 7})
+    program = (sys.executable, "-X", "utf8", str(workspace.root.parent / "program.py"))
+
+    code = Night(workspace, program, task="run", on_failure=None, messages=True).hold()
+
+    assert code == 12  # not that of the messages
+    assert calls(workspace)[-1] == "notify night"
+    assert record(workspace).error == "it went wrong"

@@ -1,0 +1,38 @@
+"""Take a ticker that differs from a known one only in its capital letters as that one, and say so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pm.lake import Lake
+
+__all__ = ["as_known", "as_known_of"]
+
+
+def as_known(lake: Lake, names: Iterable[str]) -> tuple[str, ...]:
+    """Return tickers, those that are not known as the known ones that differ only in their capital letters."""
+    return as_known_of((str(row["ticker"]) for row in lake.select_rows("data_health", columns=("ticker",))), names)
+
+
+def as_known_of(known: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Return tickers as `as_known` does, with the known ones given."""
+    import typer
+
+    from pm.cli.visible import visible_line
+
+    there = set(known)
+    by_lower: dict[str, list[str]] = {}
+    for name in there:
+        by_lower.setdefault(name.lower(), []).append(name)
+    found = []
+    for name in names:
+        alike = by_lower.get(name.lower(), [])
+        if name in there or len(alike) != 1:
+            found.append(name)
+            continue
+        typer.echo(f"{visible_line(name)} is taken as {visible_line(alike[0])}.", err=True)
+        found.append(alike[0])
+    return tuple(found)

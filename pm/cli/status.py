@@ -1,0 +1,138 @@
+"""`pm status` and `pm open`: how things stand on one screen, and the newest report in the browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pm.age import age
+from pm.cli.completion import complete_run
+from pm.cli.context import open_workspace, require_workspace
+from pm.clock import utc_today
+from pm.errors import InputError, NoResultsError
+
+if TYPE_CHECKING:
+    from pm.lake import Lake
+
+__all__ = ["open_", "status"]
+
+
+def status(context: typer.Context) -> None:
+    """Show on one screen what to do, what you own, what you can lose, how fresh it is, and what is wrong."""
+    from pm.cli.render import print_lines
+    from pm.monitor import worst
+    from pm.pipeline import read_lake
+    from pm.pipeline.monitoring import check_system
+    from pm.tables.vocabulary import HealthStatus
+
+    workspace, settings = open_workspace(context)
+    with read_lake(workspace, settings) as lake:
+        with lake.reading():
+            dates = lake.select_rows("latest_bars", columns=("date",), order=("date",), descending=("date",), limit=1)
+            lines = [*_signals(lake), *_accounts(lake), *_risk(lake)]
+        findings = check_system(workspace, settings, lake)
+    print_lines(f"Workspace   {workspace.root}", *lines)
+    unwell = [f for f in findings if f.status in {HealthStatus.DEGRADED, HealthStatus.FAILING}]
+    newest_bar = "".join(f"The newest bar is of {row['date']}, {age(row['date'], utc_today())}. " for row in dates)
+    fresh = next(finding for finding in findings if finding.subject == "bars")
+    print_lines(f"Freshness   {newest_bar}{fresh.detail}")
+    print_lines(f"State       {worst(findings)}" + (": pm monitor has the rules" if unwell else ""))
+    print_lines(*(f"            {finding.status}: {finding.subject}. {finding.detail}" for finding in unwell))
+
+
+def _signals(lake: Lake) -> list[str]:
+    from pm.cli.render import join_names
+
+    runs = lake.select_rows("latest_run", columns=("run_id", "as_of", "finished_at"))
+    if not runs:
+        return ["Newest run  none yet: pm run"]
+    run = runs[0]
+    rows = lake.select_rows("latest_signals", columns=("ticker", "action", "size"), order=("ticker",))
+    edges = lake.select("latest_weights", columns=("ticker",), model="ensemble", verdict="edge").height
+    lines = [f"Newest run  {run['run_id']} of {run['finished_at']:%Y-%m-%d %H:%M} UTC, signals of {run['as_of']}"]
+    for action in ("BUY", "SELL", "HOLD"):
+        names = [row["ticker"] for row in rows if row["action"] == action]
+        if names:
+            lines.append(f"{action:<11} {join_names(names, limit=8)}")
+    lines.append(f"Edge        for {edges:,} of {len(rows):,} tickers" if edges else "Edge        for no ticker")
+    orders = lake.select_rows("open_orders", columns=("account", "ticker", "side", "quantity", "state"))
+    lines += [
+        f"Order       {row['side']} {row['quantity'].normalize():f} {row['ticker']} ({row['account']}, {row['state']})"
+        for row in orders[:8]
+    ]
+    if len(orders) > 8:
+        lines.append(f"            and {len(orders) - 8:,} more: pm trade orders")
+    return lines
+
+
+def _accounts(lake: Lake) -> list[str]:
+    accounts = lake.select_rows("latest_accounts", order=("account",))
+    if not accounts:
+        return ["Account     none: pm account open"]
+    lines = []
+    for row in accounts:
+        lines.append(
+            f"Account     {row['account']}: {_money(row['equity'])} {row['currency']} on {row['day']}, "
+            f"{_money(row['cash'])} of it cash; return {_share(row['return'])}, drawdown {_share(row['drawdown'])}"
+        )
+        held = lake.select_rows("positions", account=row["account"], order=("ticker",))
+        lines += [
+            f"Position    {one['quantity'].normalize():f} {one['ticker']}, worth {_money(one['base_value'])}, "
+            f"gain {_money(one['base_gain'])}"
+            for one in held[:8]
+        ]
+        if len(held) > 8:
+            lines.append(f"            and {len(held) - 8:,} more: pm trade positions")
+    return lines
+
+
+def _risk(lake: Lake) -> list[str]:
+    rows = lake.select_rows("latest_risk", method="joint", order=("portfolio", "horizon", "level"))
+    own = [row for row in rows if not row["portfolio"].endswith(" proposed")]
+    if not own:
+        return []
+    row = max(own, key=lambda row: (row["horizon"] == 1, row["level"]))
+    whose = "equal weights of all tickers" if row["portfolio"] == "model" else row["portfolio"]
+    sessions = "a session" if row["horizon"] == 1 else f"{row['horizon']} sessions"
+    loss = f"over {sessions} the loss exceeds {row['var']:.1%} with a probability of {1 - row['level']:.1%}"
+    return [f"Risk        {whose}: {loss}; the mean beyond is {row['es']:.1%}"]
+
+
+def _money(value: Any) -> str:  # noqa: ANN401 - a decimal or nothing
+    return "–" if value is None else f"{value:,.2f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1%}"
+
+
+def open_(
+    context: typer.Context,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="Run whose report to open. [default: the newest report]",
+            autocompletion=complete_run,
+        ),
+    ] = None,
+) -> None:
+    """Open a report in the browser."""
+    import re
+    import webbrowser
+
+    from pm.cli.render import print_lines
+    from pm.pipeline.stages.report import LATEST, report_path
+
+    workspace = require_workspace(context)
+    if run is not None and not re.fullmatch(r"[0-9A-Za-z-]+", run):
+        raise InputError(f"{run!r} is no name of a run.", where="RUN", hint="list the runs with `pm runs`")
+    file = report_path(workspace, run) if run is not None else workspace.reports / LATEST
+    if not file.is_file():
+        raise NoResultsError(
+            f"There is no report{f' of run {run}' if run else ' yet'}.", where=str(workspace.reports), hint="pm run"
+        )
+    print_lines(f"Report: {file}")
+    if not webbrowser.open(file.as_uri()):
+        print_lines("There is no browser here: open the file yourself.")

@@ -1,0 +1,1 @@
+"""Pages to browse a workspace: read-only, behind a token, over the same lake as the commands."""

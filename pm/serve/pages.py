@@ -1,0 +1,264 @@
+"""What each page shows: rows of tables and views, read from one snapshot of the lake."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pm.clock import utc_today
+from pm.errors import InputError, NoResultsError, UnknownTickerError
+from pm.number_format import percent, price
+from pm.pipeline.health import data_health
+from pm.serve.drawing import Band, Line, chart, sparkline
+from pm.signals import centred_quantiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pm.lake import Lake
+    from pm.reader import Reader
+
+__all__ = [
+    "data_page",
+    "index_page",
+    "portfolio_page",
+    "report_file",
+    "reports_of",
+    "run_page",
+    "runs_page",
+    "ticker_page",
+    "tickers_page",
+    "track_page",
+]
+
+Values = dict[str, Any]
+
+_SESSIONS = 250
+"""Number of past sessions in a ticker's charts."""
+_SPARK = 60
+"""Number of sessions in a sparkline."""
+_ROWS = 1000
+"""Largest number of rows in a table of a page; downloads have all."""
+_REPORT = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
+
+_CLOSES = """
+SELECT date, close / last_value(adj_factor) OVER everything AS close
+FROM adjusted_bars
+WHERE ticker = ?
+WINDOW everything AS (ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+QUALIFY row_number() OVER (ORDER BY date DESC) <= ?
+ORDER BY date
+"""
+_SPARKS = """
+SELECT ticker, list(close ORDER BY date) AS closes
+FROM (FROM adjusted_bars QUALIFY row_number() OVER (PARTITION BY ticker ORDER BY date DESC) <= {count})
+GROUP BY ticker
+"""
+
+
+def index_page(reader: Reader, lake: Lake) -> Values:
+    """Return the newest run with its signals, the newest checks, and the reports that are there."""
+    signals = lake.select("latest_signals").sort("ticker")
+    newest = _first(lake.select_rows("latest_run", columns=("run_id", "as_of", "scope", "finished_at")))
+    checked = lake.scalar("SELECT max(checked_at) FROM health_checks")
+    checks = lake.select_rows("health_checks", checked_at=checked) if checked is not None else []
+    last_bar = lake.scalar("SELECT max(date) FROM bars")
+    age = (utc_today() - last_bar).days if last_bar is not None else None
+    return {
+        "run": newest,
+        "signals": signals.head(_ROWS).to_dicts(),
+        "counts": {action: signals.filter(action=action).height for action in ("BUY", "SELL", "HOLD")},
+        "edges": lake.select("latest_weights", model="ensemble").filter(verdict="edge").height,
+        "checks": checks,
+        "checked_at": checked,
+        "last_bar": last_bar,
+        "age": age,
+        "is_old": age is not None and age > reader.settings.forecast.max_age_days,
+        "accounts": lake.select_rows("latest_accounts", order=("account",)),
+        "reports": reports_of(reader.workspace.reports),
+    }
+
+
+def reports_of(folder: Path) -> list[str]:
+    """Return the runs that have a report, the newest first."""
+    try:
+        names = [file.stem for file in folder.glob("*.html") if _REPORT.fullmatch(file.stem)]
+    except OSError:
+        return []
+    return sorted(names, reverse=True)[:60]
+
+
+def report_file(folder: Path, run: str) -> Path:
+    """Return the file of a report.
+
+    Raises
+    ------
+    InputError
+        The name is not that of a run, or there is no such report.
+    """
+    file = folder / f"{run}.html"
+    if not _REPORT.fullmatch(run) or not file.is_file():
+        raise InputError("There is no such report.", where="reports", hint="choose one from the first page")
+    return file
+
+
+def tickers_page(reader: Reader, lake: Lake) -> Values:
+    """Return every ticker with its signal, how fresh its bars are, and a sparkline."""
+    shown = ("ticker", "action", "close", "expected_return", "probability_gain")
+    signals = lake.select("latest_signals", columns=shown)
+    health = data_health(lake, reader.settings)
+    joined = health.join(signals, on="ticker", how="left", maintain_order="left")
+    rows = joined.head(_ROWS).to_dicts()
+    closes = dict(lake.query(_SPARKS.format(count=_SPARK)).iter_rows())
+    for row in rows:
+        row["spark"] = sparkline(closes.get(row["ticker"], []))
+    return {"rows": rows, "total": joined.height}
+
+
+def ticker_page(_: Reader, lake: Lake, ticker: str) -> Values:
+    """Return what the lake knows of a ticker.
+
+    Raises
+    ------
+    UnknownTickerError
+        There are neither bars of it nor is it on the watch list.
+    """
+    health = lake.select_rows("data_health", ticker=ticker)
+    if not health:
+        known = lake.select("data_health", columns=("ticker",))["ticker"]
+        raise UnknownTickerError.from_missing([ticker], known, where="view data_health")
+    closes = lake.query(_CLOSES, (ticker, _SESSIONS))
+    forecast = lake.select("latest_forecasts", ticker=ticker, model="ensemble").sort("step")
+    features = lake.query(
+        "SELECT date, drawdown, ewm_volatility FROM features WHERE ticker = ? "
+        "QUALIFY row_number() OVER (ORDER BY date DESC) <= ? ORDER BY date",
+        (ticker, _SESSIONS),
+    )
+    outcomes = lake.select_rows(
+        "signal_outcomes", ticker=ticker, basis="runs", order=("origin_date",), descending=("origin_date",), limit=20
+    )
+    return {
+        "ticker": ticker,
+        "health": health[0],
+        "signal": _first(lake.select_rows("latest_signals", ticker=ticker)),
+        "words": _first(lake.select_rows("latest_commentary", ticker=ticker)),
+        "concerns": lake.select_rows("latest_concerns", ticker=ticker),
+        "weights": lake.select("latest_weights", ticker=ticker).sort("model").to_dicts(),
+        "exclusions": lake.select_rows("latest_exclusions", ticker=ticker),
+        "forecast": forecast.to_dicts(),
+        "outcomes": outcomes,
+        "chart": _price_chart(ticker, closes, forecast),
+        "volatility": _feature_chart(features, "ewm_volatility", f"Volatility of {ticker} per year", 252**0.5),
+        "drawdown": _feature_chart(features, "drawdown", f"Drawdown of {ticker}", 1.0),
+    }
+
+
+def _price_chart(ticker: str, closes: pl.DataFrame, forecast: pl.DataFrame) -> str:
+    lines = [Line(closes["date"].to_list(), closes["close"].to_list(), "ink")]
+    bands = []
+    if forecast.height:
+        fan = forecast.with_columns(centred_quantiles())
+        origin, start = fan["origin_date"][0], fan["origin_close"][0]
+        dates = [origin, *fan["target_date"]]
+        for low, high, style in (("q05", "q95", "fan-90"), ("q10", "q90", "fan-80"), ("q25", "q75", "fan-50")):
+            bands.append(Band(dates, [start, *fan[low]], [start, *fan[high]], style))
+        lines.append(Line(dates, [start, *fan["q50"]], "accent"))
+    return chart(lines, bands, label=f"Close of {ticker} and its forecast", form=price)
+
+
+def _feature_chart(features: pl.DataFrame, column: str, label: str, scale: float) -> str:
+    values = (features[column] * scale).to_list()
+    return chart([Line(features["date"].to_list(), values, "ink")], label=label, form=lambda value: percent(value, 0))
+
+
+def portfolio_page(_: Reader, lake: Lake) -> Values:
+    """Return accounts, positions, open orders, equity and risk."""
+    accounts = lake.select_rows("latest_accounts", order=("account",))
+    equity = lake.select("drawdowns", order=("account", "date"))
+    for account in accounts:
+        own = equity.filter(account=account["account"])
+        account["chart"] = chart(
+            [Line(own["date"].to_list(), own["equity"].cast(pl.Float64).to_list(), "ink")],
+            label=f"Equity of {account['account']}",
+            form=price,
+        )
+    halts = lake.select_rows("halts", order=("sequence",), descending=("sequence",), limit=1)
+    return {
+        "accounts": accounts,
+        "positions": lake.select_rows("positions", order=("account", "ticker")),
+        "targets": lake.select("latest_targets").sort("ticker").to_dicts(),
+        "orders": lake.select_rows("open_orders", order=("account", "ticker")),
+        "risk": lake.select("latest_risk")
+        .filter(pl.col("method").is_in(["joint", "tail", "drawdown"]))
+        .sort("portfolio", "horizon", "level", "method")
+        .to_dicts(),
+        "halt": halts[0] if halts and halts[0]["action"] == "halt" else None,
+    }
+
+
+def track_page(_: Reader, lake: Lake) -> Values:
+    """Return how past forecasts, signals and risk did, and the trials."""
+    coverage = lake.select("interval_coverage", slice="all", model="ensemble")
+    return {
+        "tables": [
+            _table("Signals whose horizon is over", "signal_scores", lake.select("signal_scores", slice="all")),
+            _table("Coverage of intervals", "interval_coverage", coverage),
+            _table("Value at risk", "risk_backtest", lake.select("risk_backtest")),
+            _table("Models", "model_leaderboard", lake.select("model_leaderboard", order=("basis", "step"))),
+            *([_table("Trials", "trials", lake.select("trials"))] if "trials" in lake.tables else []),
+        ]
+    }
+
+
+def _table(title: str, name: str, frame: pl.DataFrame) -> Values:
+    return {"title": title, "name": name, "frame": frame.head(_ROWS), "total": frame.height}
+
+
+def data_page(reader: Reader, lake: Lake) -> Values:
+    """Return how fresh the bars are, what was refused, and what stages left out."""
+    health = data_health(lake, reader.settings)
+    shown = ["ticker", "source", "status", "last_date", "lag", "bars", "gaps", "quarantined", "restated", "last_reason"]
+    refused = lake.select("quarantine", limit=_ROWS)
+    return {
+        "tables": [
+            _table("Freshness of bars", "data_health", health.select(shown)),
+            _table("Left out, or computed with less", "latest_exclusions", lake.select("latest_exclusions")),
+            _table("Refused rows", "quarantine", refused),
+            _table("Flagged bars", "bar_flags", lake.select("bar_flags", limit=_ROWS)),
+            _table("Batches", "batch_accounts", lake.select("batch_accounts").sort("landed_at", descending=True)),
+        ]
+    }
+
+
+def runs_page(_: Reader, lake: Lake) -> Values:
+    """Return the newest runs."""
+    columns = ("run_id", "kind", "status", "started_at", "finished_at", "scope", "as_of", "error")
+    order = ("started_at", "run_id")
+    runs = lake.select("runs", columns=columns, order=order, descending=order, limit=200)
+    return {"runs": runs.to_dicts()}
+
+
+def run_page(reader: Reader, lake: Lake, run: str) -> Values:
+    """Return a run and its stages.
+
+    Raises
+    ------
+    NoResultsError
+        There is no run of this name.
+    """
+    found = lake.select_rows("runs", run_id=run)
+    if not found:
+        raise NoResultsError("There is no such run.", where="table runs", hint="see the list of runs")
+    columns = ("stage", "attempt", "status", "seconds", "rows", "peak_memory_mb", "output_run_id", "summary", "error")
+    stages = lake.select("stage_events", columns=columns, order=("attempt", "finished_at"), run_id=run)
+    return {
+        "run": {name: value for name, value in found[0].items() if name != "settings"},
+        "stages": _table("Stages", "stage_events", stages),
+        "has_report": (reader.workspace.reports / f"{run}.html").is_file(),
+    }
+
+
+def _first(rows: list[Values]) -> Values | None:
+    return rows[0] if rows else None

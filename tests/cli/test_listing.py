@@ -1,0 +1,135 @@
+"""`--format` and `-o` on commands that list, tickers in other letters, completion, `pm status`, `pm open`, `pm "
+"doctor`."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from pm.cli.completion import complete_run, complete_table, complete_ticker, complete_tickers
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Pm = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_what_a_command_lists_is_written_in_each_format(finished: Path, tmp_path: Path, pm: Pm) -> None:
+    csv = pm(finished, "runs", "--format", "csv").stdout
+    rows = pl.read_csv(StringIO(csv))
+    assert rows["run_id"].to_list() == [
+        row["run_id"] for row in json.loads(pm(finished, "--format=json", "runs").stdout)
+    ]
+    file = tmp_path / "runs.parquet"
+    written = pm(finished, "runs", "-o", file)
+    assert (written.returncode, written.stdout) == (0, "")
+    assert pl.read_parquet(file)["run_id"].to_list() == rows["run_id"].to_list()
+    tables = pl.read_csv(StringIO(pm(finished, "tables", "--format", "csv").stdout))
+    assert {"bars", "health_checks"} <= set(tables["name"])
+
+
+def test_sentences_do_not_get_into_what_a_program_reads(finished: Path, pm: Pm) -> None:
+    done = pm(finished, "signals", "--format", "json")
+    assert done.returncode == 0
+    assert [row["ticker"] for row in json.loads(done.stdout)].count("IBM") == 1
+    assert "The newest bar is of" in done.stderr
+    nothing = pm(finished, "actions", "list", "--format", "json")
+    assert nothing.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("runs", "-o", "out.xlsx"), 5, "names no format"),
+        (("runs", "--format", "csv", "-o", "out.xlsx"), 5, "another format"),
+        (("sql", "FROM runs", "--format", "csv", "-o", "out.xlsx"), 5, "another format"),
+        (("sql", "FROM runs", "-o", "out.parquet", "--format", "csv"), 5, "another format"),
+        (("runs", "--format", "excel"), 2, "excel"),
+        (("runs", "-o", "."), 5, "is a folder"),
+        (("risk", "--format", "csv"), 5, "tables"),
+        (("runs", "-o", "no/such/folder.csv"), 10, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    finished_copy: Path, pm: Pm, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    before = {path.name for path in finished_copy.iterdir()}
+    done = pm(finished_copy, *arguments)
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert {path.name for path in finished_copy.iterdir()} == before
+
+
+def test_a_ticker_in_other_letters_is_taken_with_a_word(finished: Path, pm: Pm) -> None:
+    done = pm(finished, "forecast", "ibm")
+    assert (done.returncode, done.stderr) == (0, "ibm is taken as IBM.\n")
+    assert pm(finished, "data", "health", "--tickers", "aapl,IBM").stdout.count("sample") == 2
+    assert pm(finished, "forecast", "ibmx").returncode == 6
+
+
+def test_names_are_completed(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    monkeypatch.delenv("PM_WORKSPACE", raising=False)
+    assert complete_ticker("i") == ["IBM"]
+    assert complete_tickers("AAPL,g") == ["AAPL,GOOG"]
+    assert "raw.bars" in complete_table("raw.")
+    assert len(complete_run("2")) == 2
+    monkeypatch.chdir(tmp_path)
+    assert complete_ticker("i") == complete_run("") == complete_table("b") == []
+
+
+def test_the_status_is_one_screen(finished: Path, pm: Pm) -> None:
+    done = pm(finished, "status")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 24
+    assert any(line.startswith("HOLD") and "IBM" in line for line in lines)
+    assert "Account     none: pm account open" in lines
+    assert any(line.startswith("Risk        equal weights") for line in lines)
+    assert any(line.startswith("Freshness   The newest bar is of 2013-03-01") for line in lines)
+    assert any("failing: bars" in line for line in lines)
+
+
+def test_a_report_is_opened_by_the_browser(finished: Path, tmp_path: Path, pm: Pm) -> None:
+    script = tmp_path / "browser"
+    script.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    script.chmod(0o755)
+    done = pm(finished, "open", env={"BROWSER": str(script)})
+    assert done.returncode == 0
+    assert (tmp_path / "opened").read_text().strip() == (finished / "reports" / "latest.html").as_uri()
+    assert pm(finished, "open", "../../etc/passwd").returncode == 5
+    assert pm(finished, "open", "20200101T000000-0000").returncode == 16
+
+
+def test_the_doctor_finds_what_is_wrong_and_shows_no_key(finished_copy: Path, tmp_path: Path, pm: Pm) -> None:
+    keys = finished_copy / "keys.yml"
+    keys.write_text("tiingo: a-secret-key\n")
+    keys.chmod(0o600)
+    well = pm(finished_copy, "doctor")
+    assert well.returncode in {0, 24}, well.stdout  # 24: a machine with little memory left
+    assert "There are keys of: tiingo." in well.stdout
+    assert "a-secret-key" not in well.stdout
+    file = max((finished_copy / "lake" / "data").rglob("*.parquet"), key=lambda path: path.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert pm(finished_copy, "doctor", "--quick").returncode in {0, 24}  # its size is right
+    damaged = pm(finished_copy, "doctor")
+    assert (damaged.returncode, file.name in damaged.stdout) == (25, True)
+    assert "Try: pm lake verify; pm lake restore DIR" in damaged.stdout
+    file.unlink()
+    assert pm(finished_copy, "doctor", "--quick").returncode == 25
+    (finished_copy / "config" / "run.yml").write_text("chunk_size: many\n")
+    assert "run.chunk_size" in pm(finished_copy, "doctor").stdout
+    assert "There is no workspace here" in pm(tmp_path, "doctor").stdout
+
+
+def test_a_mistyped_path_makes_no_workspace(tmp_path: Path, pm: Pm) -> None:
+    for arguments in (("import", "tpyo.csv"), ("text", "import", "tpyo.csv"), ("--workspace", "tpyo", "run")):
+        assert pm(tmp_path, *arguments).returncode in {4, 5}
+        assert list(tmp_path.iterdir()) == []
