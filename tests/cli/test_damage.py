@@ -93,7 +93,8 @@ def test_without_a_catalog_neither_verify_nor_restore_sends_to_the_other(
         file.unlink()
     if lost == "garbage":
         (finished_copy / "lake" / "catalog.sqlite").write_bytes(b"not a database" * 1000)
-    for words in (("verify",), ("restore", str(finished))):
+    # Where there is no catalog at all, restore brings back the whole lake: tests/lake/test_backup.py.
+    for words in (("verify",), *([("restore", str(finished))] if lost == "garbage" else [])):
         refused = pm(finished_copy, "lake", *words)
         assert refused.returncode == 8
         assert "replace the whole folder lake, catalog.sqlite and data together, by that of a backup" in refused.stderr
