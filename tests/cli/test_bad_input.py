@@ -89,8 +89,8 @@ def test_debug_shows_the_traceback(workspace: Path, pm: Pm) -> None:
 REFUSED: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("run", "--source", "sample", "--tickers", "IBM,MSTF"), 6, ("MSTF", "Did you mean 'MSFT'?")),
     (("forecast", "IBN"), 6, ("IBN", "Did you mean 'IBM'?")),
-    (("forecast", "ibm"), 6, ("Did you mean 'IBM'?",)),
-    (("forecast", "aapl"), 6, ("Did you mean 'AAPL'?",)),
+    (("forecast", "IMB"), 6, ("Did you mean 'IBM'?",)),
+    (("forecast", "AAPPL"), 6, ("Did you mean 'AAPL'?",)),
     (("forecast", "IBM", "--model", "drifd"), 5, ("drifd", "Did you mean 'drift'?")),
     (("run", "--source", "sampel"), 3, ("sampel", "Did you mean 'sample'?")),
     (("run", "--source", "sample", "--as-of", "1999-12-31"), 5, ("1999-12-31", "2000-03-01")),

@@ -15,6 +15,7 @@ from pm.tables.pipeline import RUNS, STAGE_EVENTS
 from pm.tables.quality import BARS
 from pm.tables.risk import PORTFOLIO_RISK, RISK_CONTRIBUTIONS
 from pm.tables.signals import SIGNALS
+from pm.tables.sources import UNIVERSE
 from pm.tables.track import VALIDATIONS
 from pm.tables.vocabulary import Judgement
 from pm.tables.volatility import VOLATILITY
@@ -191,7 +192,7 @@ STAGE = Stage(
     _compute,
     reads=(
         *(BARS, SIGNALS, FORECASTS, MODEL_WEIGHTS, VOLATILITY, PORTFOLIO_RISK, RISK_CONTRIBUTIONS),
-        *(ACCOUNTS, FILLS, CASH_EVENTS, RUNS, STAGE_EVENTS),
+        *(ACCOUNTS, FILLS, CASH_EVENTS, UNIVERSE, RUNS, STAGE_EVENTS),
     ),
     past=(VALIDATIONS,),
     writes=(VALIDATIONS,),
