@@ -65,7 +65,7 @@ def past_of(context: Context, first: date | None, step: int) -> Past:
         "date <= ?",
         [watched.as_of],
         among={"ticker": watched.tickers},
-        columns=("ticker", "date", "open", "close", "adj_factor", "volume"),
+        columns=("ticker", "date", "open", "high", "low", "close", "adj_factor", "volume"),
     )
     sessions = common_sessions(bars)
     if len(sessions) <= MIN_BARS:

@@ -28,6 +28,7 @@ __all__ = ["bars_hashes", "forecast_dates_frame", "inputs_hashes", "stored_forec
 _DIGITS = 9
 """Number of decimals of log returns that count: a later dividend rescales all factors, and changes returns by rounding
 errors alone."""
+_PRICES = ("open", "high", "low", "close")
 
 
 def inputs_hashes(
@@ -42,7 +43,7 @@ def inputs_hashes(
     """Return a hash of all that the forecasts from each date depend on.
 
     It covers the code, libraries and settings of the stages, the tickers with their sources and exchanges, the
-    policies, the observations in use, and the closes and log returns up to the date.
+    policies, the observations in use, and the prices and log returns up to the date.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def inputs_hashes(
 
 
 def bars_hashes(bars: pl.DataFrame, dates: Sequence[date], common: str) -> dict[date, str]:
-    """Return a hash of a text, and of the closes and log returns of bars up to each date.
+    """Return a hash of a text, and of the prices as traded and log returns of bars up to each date.
 
     Bars after a date do not change its hash, and neither does a later dividend or split, which rescales the factors of
     all bars before it.
@@ -79,27 +80,29 @@ def bars_hashes(bars: pl.DataFrame, dates: Sequence[date], common: str) -> dict[
     Parameters
     ----------
     bars
-        Columns ticker, date, close, adj_factor, by ticker and date.
+        Columns ticker, date, open, high, low, close, adj_factor, by ticker and date.
     dates
         Dates, ascending.
     common
         Text that all hashes cover.
     """
     rows = (
-        bars.select("ticker", "date", "close", move=log_return(adjusted_close()).fill_null(0.0).round(_DIGITS))
+        bars.select("ticker", "date", *_PRICES, move=log_return(adjusted_close()).fill_null(0.0).round(_DIGITS))
         .sort("date", "ticker")
-        .select("ticker", "date", "close", "move")
+        .with_columns(pl.col(*_PRICES, "move").cast(pl.Float64).fill_null(float("nan")) + 0.0)  # no negative 0
     )
     days = rows["date"].to_numpy().astype("datetime64[D]")
-    names, closes, moves = rows["ticker"].to_list(), rows["close"].to_numpy(), rows["move"].to_numpy() + 0.0
+    names = rows["ticker"].to_list()
+    numbers = [rows[name].to_numpy().astype("<f8") for name in (*_PRICES, "move")]
     running = hashlib.sha256(common.encode())
     found: dict[date, str] = {}
     start = 0
     for day in dates:
         end = int(np.searchsorted(days, np.datetime64(day), side="right"))
         running.update("\x1f".join(names[start:end]).encode())
-        for values in (days[start:end].astype("<i8"), closes[start:end].astype("<f8"), moves[start:end].astype("<f8")):
-            running.update(values.tobytes())
+        running.update(days[start:end].astype("<i8").tobytes())
+        for values in numbers:
+            running.update(values[start:end].tobytes())
         found[day] = running.copy().hexdigest()
         start = end
     return found

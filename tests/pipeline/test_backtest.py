@@ -151,7 +151,8 @@ def test_nothing_depends_on_later_bars(
 def test_the_hash_of_a_date_covers_what_was_known_on_it() -> None:
     days = bars()["date"].unique().sort()
     dates = [days[place] for place in (100, 200, 300)]
-    frame = bars().select("ticker", "date", "close", adj_factor=pl.lit(1.0))
+    prices = ("open", "high", "low", "close")
+    frame = bars().select("ticker", "date", *prices, adj_factor=pl.lit(1.0))
     hashes = bars_hashes(frame, dates, "code")
     assert len(set(hashes.values())) == 3
     cut = frame.filter(pl.col("date") <= dates[1])
@@ -162,6 +163,9 @@ def test_the_hash_of_a_date_covers_what_was_known_on_it() -> None:
     restated = pl.when(pl.col("date") == days[150]).then(pl.col("close") + 0.01).otherwise("close")
     changed = bars_hashes(frame.with_columns(close=restated), dates, "code")
     assert [changed[day] == hashes[day] for day in dates] == [True, False, False]
+    wider = pl.when(pl.col("date") == days[250]).then(pl.col("high") + 0.01).otherwise("high")
+    ranged = bars_hashes(frame.with_columns(high=wider), dates, "code")
+    assert [ranged[day] == hashes[day] for day in dates] == [True, True, False]
     assert not set(bars_hashes(frame, dates, "other code").values()) & set(hashes.values())
 
 

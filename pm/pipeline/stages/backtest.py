@@ -228,7 +228,7 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
     walk = walk_forward(
         WalkInputs(
             market.prices,
-            past.bars.drop("open"),
+            past.bars.drop("open", "high", "low"),
             past.decisions,
             known.__getitem__,
             market.currencies,
