@@ -16,7 +16,9 @@ from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.decision_dates import past_of
 from pm.pipeline.holdable import currencies_told
 from pm.pipeline.joint import JOINT_SECTIONS
+from pm.pipeline.replay import replayed_past
 from pm.pipeline.stage import Context, Stage
+from pm.pipeline.stages.evaluate import FORECASTING
 from pm.pipeline.stages.past_forecasts import known_forecasts
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars
 from pm.pipeline.writes import Append, Result
@@ -103,6 +105,7 @@ def backtesting(request: TrialRequest) -> Stage:
         "backtest",
         partial(_compute, request=request),
         reads=(*WATCH_LIST_TABLES, VOLATILITY, VOLATILITY_FITS, FORECASTS, MODEL_WEIGHTS, POLICIES, FORECAST_DATES),
+        past=replayed_past(FORECASTING),
         writes=(TRIALS, TRIAL_RETURNS, TRIAL_FILLS, TRIAL_TARGETS),
         sections=(*dict.fromkeys(_SECTIONS), "validation"),
         depends=lambda _: None,
