@@ -23,6 +23,9 @@ __all__ = ["BarMoves", "SessionVariances", "bars_by_ticker", "returns_and_ranges
 _LARGEST_RANGE = 25.0
 """Ratio of a session's variance to the mean squared return before it, above which its range is limited to that ratio: a
 high that is wrong by a factor of ten is a ratio of thousands."""
+_LARGEST_SQUARE = 100.0
+"""Ratio of a squared return to the mean before it, to which it is limited: 10 standard deviations. A split that is not
+adjusted for can be one of 50, and cannot be told from a fall until some sessions have followed."""
 _MEAN_AGE = 25.0
 """Mean age, in sessions, of the squared returns that a range is compared with."""
 _CONTRADICTION = 5.0
@@ -126,6 +129,12 @@ class SessionVariances:
     refused: Exclusion | None = None
 
 
+def _limited(squares: FloatArray) -> FloatArray:
+    """Return squared returns, none larger than `_LARGEST_SQUARE` times the mean before it."""
+    before = np.concatenate([[squares[:20].mean()], exponential_mean(squares, _MEAN_AGE)[:-1]])
+    return np.minimum(squares, _LARGEST_SQUARE * before)
+
+
 def series_variances(series: ReturnSeries, bars: BarMoves) -> SessionVariances:
     """Return the variance of each session of a cleaned series, from ranges where they can be used.
 
@@ -140,7 +149,7 @@ def series_variances(series: ReturnSeries, bars: BarMoves) -> SessionVariances:
     bars
         The ticker's bars, those that were left out of the series among them.
     """
-    squares = series.returns**2
+    squares = _limited(series.returns**2)
     place = np.searchsorted(bars.dates, series.dates)
     own = np.where(np.abs(bars.returns[place] - series.returns) < _TOLERANCE, bars.ranges[place], np.nan)
     known = own > 0.0

@@ -112,7 +112,8 @@ def test_a_wrong_quote_that_was_undone_moves_no_forecast_by_much(name: str, plac
     assert (ratio >= 0.7).all()
     assert (ratio <= 7.0).all()
     median = QUANTILES.index(0.5)
-    assert (np.abs(quantiles - clean)[:, median] <= 0.5 * width).all()
+    # An edge that smooths with a weight of 11% takes as much of a quote of the day before, here half of a narrow width.
+    assert (np.abs(quantiles - clean)[:, median] <= 0.6 * width).all()
     if abs(log_factor) > 0.25:
         # It is left out, and the price after it is as if it had not been made.
         assert (np.abs(quantiles - clean).max(axis=1) <= 0.25 * width).all()

@@ -129,9 +129,11 @@ def test_splits_that_were_not_adjusted_for_are_flagged_and_hardly_widen_the_inte
     intervals = {ticker: (low, high) for ticker, low, high in signals.iter_rows()}
     low, high = intervals["CLEAN"]
     for ticker in expected:
-        # 5:4, whose fall of 20% can be a fall in earnest, has the widest: see docs/evidence.md
+        # 5:4, whose fall of 20% can be a fall in earnest, is wide: see docs/evidence.md. So is a split of the last few
+        # sessions, which cannot be told from a fall yet, and which a volatility of recent sessions answers to.
+        widest = 1.8 if ticker == "SPL21NEW" else 1.3
         assert 1.8 * low < intervals[ticker][0] < 0.8 * low, ticker
-        assert 0.8 * high < intervals[ticker][1] < 1.3 * high, ticker
+        assert 0.8 * high < intervals[ticker][1] < widest * high, ticker
 
 
 def test_prices_in_another_unit_are_flagged_and_told_beside_the_signals(forecast: Path, ask: Read) -> None:
