@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pm.lake import Lake
     from pm.pipeline.stage import Stage
 
-__all__ = ["Account", "change_ledger", "of_account", "plain", "print_accounts", "print_left_out", "user"]
+__all__ = ["Account", "change_ledger", "of_account", "plain", "print_accounts", "print_left_out", "print_worth", "user"]
 
 _SHOWN = 10
 """Largest number of lines of a file that are told."""

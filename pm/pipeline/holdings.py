@@ -17,6 +17,7 @@ __all__ = [
     "HELD_VIEWS",
     "LEDGER_VIEWS",
     "MARK_TABLES",
+    "MARK_VIEWS",
     "accounts_held",
     "held_tickers",
     "held_version",
@@ -29,8 +30,10 @@ HELD_TABLES = (ACCOUNTS, FILLS, CASH_EVENTS)
 """Tables from which holdings follow: a stage declares them as `past`, since stages before and after it write them."""
 MARK_TABLES = (HALTS, AUDIT_HEADS)
 """Tables from which follows the day since when the limit `drawdown` counts: to be declared as `past` beside them."""
-LEDGER_VIEWS = ("lot_changes", "exchange_rates", "equity", "drawdowns", "limit_drawdowns")
+LEDGER_VIEWS = ("lot_changes", "exchange_rates", "equity", "drawdowns")
 """Views from which the drawdown of an account follows."""
+MARK_VIEWS = ("limit_drawdowns",)
+"""View of how far the limit `drawdown` sees an account below its peak; it reads MARK_TABLES too."""
 HELD_VIEWS = (*LEDGER_VIEWS, "lots", "positions")
 """Views from which holdings follow."""
 
@@ -71,7 +74,7 @@ def held_tickers(accounts: Iterable[Held]) -> set[str]:
 def newest_drawdowns(context: Context) -> dict[str, float | None]:
     """Return the drawdown of each account that the limit acts on, 0 or negative, by name; None if it is not known.
 
-    It is that of the newest day. The stage declares HELD_TABLES, MARK_TABLES and LEDGER_VIEWS.
+    It is that of the newest day. The stage declares HELD_TABLES, MARK_TABLES, LEDGER_VIEWS and MARK_VIEWS.
     """
     rows = context.rows("SELECT account, drawdown FROM limit_drawdowns ORDER BY account")
     return {row["account"]: row["drawdown"] for row in rows}

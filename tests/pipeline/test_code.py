@@ -206,7 +206,7 @@ def test_the_packages_are_those_that_the_code_imports_and_those_that_they_requir
     packages = {stage.name: set(packages_of([stage], reader)) for stage in STAGES}
     assert {"arch", "statsmodels", "numba", "numpy", "scipy", "polars"} <= packages["volatility"]
     assert {"statsforecast", "statsmodels", "numba", "numpy", "scipy", "polars"} <= packages["forecast"]
-    assert packages["volatility"] | packages["forecast"] == packages["evaluate"]
+    assert packages["volatility"] | packages["forecast"] <= packages["evaluate"]
     assert "polars" in packages["features"]
     assert not {"plotly", "duckdb", "typer", "rich", "joblib", "dask"} & packages["forecast"]
     assert "plotly" in packages["report"]

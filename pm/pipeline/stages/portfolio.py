@@ -14,6 +14,7 @@ from pm.pipeline.holdings import (
     HELD_TABLES,
     HELD_VIEWS,
     MARK_TABLES,
+    MARK_VIEWS,
     accounts_held,
     held_tickers,
     held_version,
@@ -245,7 +246,7 @@ STAGE = Stage(
     reads=(*JOINT_TABLES, FORECASTS, MODEL_WEIGHTS),
     past=(RUNS, *HELD_TABLES, *MARK_TABLES),
     writes=_WRITTEN,
-    views=HELD_VIEWS,
+    views=(*HELD_VIEWS, *MARK_VIEWS),
     sections=(
         *JOINT_SECTIONS,
         "portfolio",
