@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PACKAGES", "compile_packages", "kernels_kept", "kernels_to_compile"]
 
-PACKAGES = ("pm.volatility", "pm.forecast", "pm.risk")
+PACKAGES = ("pm.volatility", "pm.forecast", "pm.risk", "pm.validation")
 """Packages with compiled functions. Function `warm_up` of a package's module `warm_up` calls all of them."""
 
 _PAUSE = 0.5

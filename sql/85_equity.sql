@@ -35,10 +35,12 @@ counts AS (
 ),
 tickers AS (SELECT DISTINCT account, ticker, currency FROM holdings),
 sessions AS (
-    SELECT t.account, t.ticker, t.currency, b.date
+    SELECT t.account, t.ticker, t.currency, unnest(list_filter(b.dates, lambda day: day >= f.first_date)) AS date
     FROM tickers AS t
     JOIN (SELECT account, min(date) AS first_date FROM events GROUP BY account) AS f ON f.account = t.account
-    JOIN bars AS b ON b.ticker = t.ticker AND b.date >= f.first_date
+    JOIN (
+        SELECT ticker, list(date) AS dates FROM bars WHERE ticker IN (SELECT ticker FROM tickers) GROUP BY ticker
+    ) AS b ON b.ticker = t.ticker
 ),
 days AS (
     SELECT account, date FROM events

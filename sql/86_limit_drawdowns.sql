@@ -4,21 +4,29 @@
 -- peak: Highest growth since then.
 -- growth: Growth on the newest day; null if the account cannot be valued on it.
 -- drawdown: Growth over its peak, less 1; null if the account cannot be valued on the newest day.
-WITH resumed AS (
-    SELECT h.account, min(r.sequence) AS sequence
-    FROM halts AS h
-    JOIN halts AS r
-        ON r.action = 'resume' AND r.sequence > h.sequence
-        AND (r.cause = 'hand' OR (r.cause = h.cause AND r.account IS NOT DISTINCT FROM h.account))
-    WHERE h.action = 'halt' AND h.cause = 'drawdown'
-    GROUP BY h.sequence, h.account
+WITH fallen AS (
+    -- A halt of an older version names no account, and counts for all.
+    SELECT
+        sequence,
+        coalesce(account, '') AS named,
+        unnest(CASE WHEN account IS NULL THEN (SELECT list(account) FROM accounts) ELSE [account] END) AS account
+    FROM halts
+    WHERE action = 'halt' AND cause = 'drawdown'
+),
+ends AS (SELECT sequence, cause, account FROM halts WHERE action = 'resume' AND cause IN ('hand', 'drawdown')),
+resumed AS (
+    SELECT f.account, least(every.sequence, own.sequence) AS sequence
+    FROM fallen AS f
+    ASOF LEFT JOIN (SELECT sequence FROM ends WHERE cause = 'hand') AS every ON f.sequence < every.sequence
+    ASOF LEFT JOIN (SELECT sequence, coalesce(account, '') AS account FROM ends WHERE cause = 'drawdown') AS own
+        ON own.account = f.named AND f.sequence < own.sequence
+    WHERE coalesce(every.sequence, own.sequence) IS NOT NULL
 ),
 marks AS (
-    SELECT a.account, max(h.cutoff) AS since
+    SELECT r.account, max(h.cutoff) AS since
     FROM resumed AS r
-    JOIN accounts AS a ON r.account IS NULL OR r.account = a.account
-    JOIN audit_heads AS h ON h.sequence < r.sequence
-    GROUP BY a.account
+    ASOF JOIN (SELECT sequence, cutoff FROM audit_heads WHERE cutoff IS NOT NULL) AS h ON h.sequence < r.sequence
+    GROUP BY r.account
 ),
 newest AS (
     SELECT account, max(date) AS date, arg_max(unpriced, date) = 0 AS is_valued

@@ -19,7 +19,7 @@ WITH changes AS (
 held AS (
     SELECT c.account, c.ticker, c.currency, a.currency AS base, d.date,
         sum(coalesce(sum(c.quantity) FILTER (c.date = d.date), 0)) OVER w AS quantity,
-        coalesce(sum(c.quantity) FILTER (c.date = d.date AND c.kind = 'import'), 0) AS imported,
+        coalesce(sum(c.quantity) FILTER (c.date = d.date AND c.kind IN ('import', 'accepted')), 0) AS imported,
         coalesce(sum(c.quantity) FILTER (c.date = d.date AND c.kind = 'trade'), 0) AS bought
     FROM changes AS c
     JOIN accounts AS a ON a.account = c.account
@@ -30,9 +30,9 @@ held AS (
 valued AS (
     SELECT
         h.*,
-        coalesce((h.quantity * b.close::DECIMAL(18, 6) * r.rate::DECIMAL(18, 6))::DECIMAL(18, 4), 0) AS value,
-        coalesce((h.imported * b.close::DECIMAL(18, 6) * r.rate::DECIMAL(18, 6))::DECIMAL(18, 4), 0) AS imported_value,
-        coalesce((h.bought * b.close::DECIMAL(18, 6) * r.rate::DECIMAL(18, 6))::DECIMAL(18, 4), 0) AS bought_value
+        coalesce(((h.quantity * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), 0) AS value,
+        coalesce(((h.imported * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), 0) AS imported_value,
+        coalesce(((h.bought * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), 0) AS bought_value
     FROM held AS h
     ASOF LEFT JOIN bars AS b ON b.ticker = h.ticker AND b.date <= h.date
     ASOF LEFT JOIN exchange_rates AS r ON r.currency = h.currency AND r.base = h.base AND r.date <= h.date

@@ -115,5 +115,5 @@ SELECT
     CASE kind WHEN 'interest' THEN 'interest' WHEN 'fee' THEN 'fees' ELSE 'corrections' END,
     sum(base_amount)
 FROM cash_events
-WHERE ticker IS NULL AND kind NOT IN ('deposit', 'withdrawal')
+WHERE ticker IS NULL AND kind NOT IN ('deposit', 'withdrawal', 'accepted')
 GROUP BY ALL;

@@ -44,6 +44,9 @@ JOINS = {"CROSS_PRODUCT", "NESTED_LOOP_JOIN", "BLOCKWISE_NL_JOIN", "HASH_JOIN", 
 ONE_PARTNER = {"SEMI", "ANTI", "MARK", "SINGLE"}
 """Types of joins that return each row of one side once at most."""
 
+BY_TICKER = {table.name for table in TABLES.values() if table.key == ("ticker",)}
+"""Tables with one row a ticker."""
+
 BARS_BY_TICKER = """
     SELECT f.run_id, target.close / origin.close AS ratio
     FROM forecasts AS f
@@ -153,6 +156,8 @@ def unbounded_joins(lake: Lake, sql: str) -> list[dict[str, Any]]:
             return one_row_a_ticker(operator["children"][0])
         if name == "CTE_SCAN":
             return one_row_a_ticker(common[info["CTE Index"]])
+        if name == "DUCKLAKE_SCAN" and info["Table"] in BY_TICKER:
+            return True
         # The groups of one column are a text, those of several a list.
         return name == "UNGROUPED_AGGREGATE" or (name == "HASH_GROUP_BY" and isinstance(info["Groups"], str))
 

@@ -226,7 +226,8 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
     from pm.validation.ledger import content_hash
     from pm.validation.walk import WalkInputs, walk_forward
 
-    compile_ahead(context, "pm.risk")
+    for package in ("pm.risk", "pm.validation"):
+        compile_ahead(context, package)
     known = _forecasts(context, past)
     walk = walk_forward(
         WalkInputs(
