@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pm.cli.context import open_reader, open_workspace, open_writer
-from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
+from pm.cli.options import NoWait, Zone  # noqa: TC001 - Typer reads annotations
 from pm.cli.paths import expand_home
 from pm.cli.text import zone_of
 
@@ -26,13 +26,7 @@ def import_(
     path: Annotated[
         Path, typer.Argument(metavar="FILE", help="CSV with the columns ticker, date, known_at, name and value.")
     ],
-    tz: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ZONE",
-            help="Zone of times that name none, such as America/New_York or UTC. [default: such times are refused]",
-        ),
-    ] = None,
+    tz: Zone = None,
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="Source of all rows. [default: a column of the file, or files]")
     ] = None,

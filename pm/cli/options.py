@@ -21,6 +21,7 @@ __all__ = [
     "NoWait",
     "Source",
     "Tickers",
+    "Zone",
     "parse_ticker",
     "parse_tickers",
 ]
@@ -62,6 +63,15 @@ DecimalSign = Annotated[
 Jobs = Annotated[
     int, typer.Option(metavar="N", min=0, help="Number of parallel processes; 0 takes the setting run.jobs.")
 ]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--tz",
+        metavar="ZONE",
+        help="Zone of times that name none, such as America/New_York or UTC. [default: such times are refused]",
+    ),
+]
+
 NoWait = Annotated[
     bool,
     typer.Option(

@@ -195,7 +195,7 @@ def _of_run(lake: Lake, table: str, made_by: Mapping[str, str]) -> pl.DataFrame:
 
 
 def _is_as_held(portfolio: str, rows: pl.DataFrame, shown: Callable[[pl.DataFrame], pl.DataFrame]) -> bool:
-    """Say so, and return True, if the risk of a portfolio of targets is that of what is held, as it is shown."""
+    """Return whether targets have the same risk as what is held, in the digits shown, and say so if they do."""
     import polars.selectors as cs
 
     from pm.cli.render import print_lines

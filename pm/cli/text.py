@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pm.cli.context import open_reader, open_workspace, open_writer
-from pm.cli.options import NoWait, parse_ticker
+from pm.cli.options import NoWait, Zone, parse_ticker
 from pm.cli.paths import expand_home
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ def import_(
             help="CSV, JSON lines or a JSON array, with a ticker, a time, and a headline, a text or both.",
         ),
     ],
-    tz: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ZONE",
-            help="Zone of times that name none, such as America/New_York or UTC. [default: such times are refused]",
-        ),
-    ] = None,
+    tz: Zone = None,
     ticker: Annotated[
         str | None, typer.Option(metavar="TICKER", help="Ticker of all texts. [default: a column of the file]")
     ] = None,

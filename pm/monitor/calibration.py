@@ -113,7 +113,9 @@ def check_value_at_risk(tests: Sequence[Mapping[str, Any]], next_outcome: date |
 def check_signals(
     scores: Sequence[Mapping[str, Any]], next_target: date | None, today: date, edges: Mapping[str, int]
 ) -> Finding:
-    """Tell what became of the signals of nights; there is no threshold, since no share of them has to come true.
+    """Return what became of the signals of nights, as a finding that is never worse than healthy.
+
+    There is no threshold, since no share of them has to come true.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ def check_packages(installed: Mapping[str, str | None], allowed: Mapping[str, bo
 
 
 def check_extras(present: Mapping[str, bool]) -> Finding:
-    """Tell which extras are installed."""
+    """Return which extras are installed, as a finding."""
     rule = "never worse than healthy: extras are a choice."
     here = sorted(name for name, is_there in present.items() if is_there)
     missing = sorted(name for name, is_there in present.items() if not is_there)
@@ -70,7 +70,7 @@ def check_extras(present: Mapping[str, bool]) -> Finding:
 
 
 def check_programs(found: Mapping[str, str | None], uses: Mapping[str, str]) -> Finding:
-    """Tell which programs beside Python are there, and what each is used for."""
+    """Return which programs beside Python are there, and what each is used for, as a finding."""
     rule = "never worse than healthy: no program but Python is needed to run."
     parts = [f"{name}: {place or f'not found ({uses[name]})'}" for name, place in found.items()]
     return Finding("programs", HealthStatus.HEALTHY, f"{'; '.join(parts)}.", rule)
@@ -114,7 +114,7 @@ def check_files(*, files: int, damaged: Sequence[str], unrecorded: int, quick: b
 
 
 def check_lock(holder: str | None) -> Finding:
-    """Tell which command is writing to the lake; None for none."""
+    """Return which command is writing to the lake, as a finding; the command is None if none is."""
     rule = "never worse than healthy: the lock ends with the process that holds it."
     return Finding("lock", HealthStatus.HEALTHY, holder or "No command is writing to the lake.", rule)
 

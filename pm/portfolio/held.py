@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-__all__ = ["MODEL", "Held", "drifted_weights", "held_of_accounts"]
-
-MODEL = "model"
-"""Name of the portfolio where there is no account."""
+__all__ = ["Held", "drifted_weights", "held_of_accounts"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Held:
     Attributes
     ----------
     portfolio
-        Name of the account, or `MODEL`.
+        Name of the account, or `pm.tables.risk.MODEL_PORTFOLIO`.
     currency
         Currency that it is valued in.
     equity

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.portfolio.held import MODEL, Held
+from pm.portfolio.held import Held
 from pm.portfolio.holdable import holdable_of, last_prices
 from pm.portfolio.market import market_of, without_tickers
 from pm.portfolio.propose import propose
 from pm.portfolio.risk_limits import RiskLimits, traded_values
 from pm.portfolio.tradable import not_traded
 from pm.risk.joint_inputs import joint_of
+from pm.tables.risk import MODEL_PORTFOLIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ def held_before(positions: Positions, tickers: tuple[str, ...], factors: FloatAr
         tickers[place]: Decimal(repr(round(float(positions.shares[place] * factors[place]), _SHARE_DIGITS)))
         for place in own
     }
-    return Held(MODEL, settings.portfolio.currency, equity, weights, shares)
+    return Held(MODEL_PORTFOLIO, settings.portfolio.currency, equity, weights, shares)
 
 
 def decide_on(

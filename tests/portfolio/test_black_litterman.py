@@ -10,6 +10,8 @@ import pytest
 
 from pm.portfolio.allocators import BlackLitterman, Equal, RiskBudget, posterior, unconstrained_weights
 from pm.portfolio.problem import Constraints, Problem, Views
+from pm.risk.scenarios import Scenarios
+from pm.settings import load_settings
 
 if TYPE_CHECKING:
     from pm.typing import FloatArray
@@ -71,6 +73,19 @@ def with_view(problem: Problem, ticker: str, expected: float, error: float, *, c
 def test_without_views_the_result_is_the_core_exactly(sample_problem: Problem) -> None:
     core = RiskBudget()
     assert (BlackLitterman(core).allocate(sample_problem) == core.allocate(sample_problem)).all()
+
+
+def test_a_view_that_is_as_uncertain_as_the_return_is_not_worth_its_costs() -> None:
+    """The documents say so, since an expectation of 8% in 20 sessions seems much."""
+    scale, tickers = 0.08, tuple(f"T{place}" for place in range(20))
+    covariance = scale**2 * (0.3 + 0.7 * np.eye(20))
+    returns = np.random.default_rng(1).multivariate_normal(np.zeros(20), covariance, 2000)
+    scenarios = Scenarios(tickers, 20, returns, np.full(2000, 1 / 2000))
+    problem = Problem(scenarios, Constraints(np.full(20, 0.25), invested=0.98), given_covariance=covariance)
+    model, core = BlackLitterman(Equal()), Equal().allocate(problem)
+    cost = load_settings().signals.round_trip_cost / 2
+    assert model.allocate(with_view(problem, "T0", 0.08, scale, cost=cost)) == pytest.approx(core, abs=1e-9)
+    assert model.allocate(with_view(problem, "T0", 0.08, scale / 10, cost=cost))[0] > core[0] + 0.05
 
 
 def test_a_tilt_has_the_sign_of_the_view_less_the_equilibrium(sample_problem: Problem) -> None:

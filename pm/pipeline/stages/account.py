@@ -16,10 +16,8 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.trading import halt_sign, ledger_day, new_rows, prices_of, rates_of, read_ledger
 from pm.pipeline.writes import Result
 from pm.plural import first_of, plural
-from pm.portfolio.held import MODEL
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.quality import BARS
-from pm.tables.risk import proposed
 from pm.tables.sources import UNIVERSE
 from pm.tables.vocabulary import BrokerName, CashKind, HaltCause
 
@@ -105,12 +103,6 @@ def resuming(reason: str, person: str) -> Stage:
 
 def _open(context: Context, *, new: NewAccount) -> Result:
     ledger = read_ledger(context)
-    if new.name == MODEL or new.name.endswith(proposed("")):
-        raise InputError(
-            f"An account cannot be named {new.name!r}, as portfolios without an account are.",
-            where="--name",
-            hint="choose another name",
-        )
     if new.cash < 0:
         raise InputError("An account cannot be opened with negative cash.", where="--cash", hint="name 0 or more")
     ledger.open_account(

@@ -26,12 +26,11 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import run_tickers, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import first_of, plural
-from pm.portfolio.held import MODEL
 from pm.portfolio.holdable import adjusted_prices, last_prices
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.pipeline import EXCLUSIONS, RUNS
 from pm.tables.portfolio import PORTFOLIO_RUNS, TARGETS
-from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS, proposed
+from pm.tables.risk import LIMIT_EVENTS, MODEL_PORTFOLIO, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STRESS_RESULTS, proposed
 from pm.tables.vocabulary import PortfolioStatus, Reason, TargetReason, TickerStatus
 from pm.tables.volatility import VOLATILITY
 
@@ -69,7 +68,7 @@ def _compute(context: Context) -> Result:
 
     settings = context.settings
     found = accounts_held(context)
-    last = [] if found else context.rows(_LAST_TARGETS, [MODEL, watch_list(context).as_of, context.run_id])
+    last = [] if found else context.rows(_LAST_TARGETS, [MODEL_PORTFOLIO, watch_list(context).as_of, context.run_id])
     joint = joint_inputs(context, held_tickers(found) | {row["ticker"] for row in last if row["weight"]})
     inputs = joint_risk(context, joint, horizons=[settings.forecast.horizon]) if joint.model.tickers else None
     left_out, listed = _not_traded(context, joint), _listed(context)
@@ -213,7 +212,7 @@ def _limits(
     from pm.risk.factors import relative_betas
 
     settings = context.settings.risk
-    fallen = 0.0 if held.portfolio == MODEL else drawdowns.get(held.portfolio)
+    fallen = 0.0 if held.portfolio == MODEL_PORTFOLIO else drawdowns.get(held.portfolio)
     return RiskLimits(
         settings,
         held,
@@ -230,12 +229,12 @@ def _model(context: Context, joint: JointInputs, holdable: Holdable, last: Seque
 
     settings = context.settings.portfolio
     if not last:
-        return Held(MODEL, settings.currency, settings.model_equity)
+        return Held(MODEL_PORTFOLIO, settings.currency, settings.model_equity)
     growth = adjusted_prices(joint.bars, holdable)
     start = adjusted_prices(joint.bars.filter(pl.col("date") <= last[0]["cutoff"]), holdable)
     moved = {ticker: growth[ticker] / start[ticker] for ticker in growth if ticker in start}
     weights = drifted_weights({row["ticker"]: row["weight"] for row in last if row["weight"]}, moved)
-    return Held(MODEL, settings.currency, settings.model_equity, weights)
+    return Held(MODEL_PORTFOLIO, settings.currency, settings.model_equity, weights)
 
 
 _WRITTEN = (TARGETS, PORTFOLIO_RUNS, *_RISK_TABLES, LIMIT_EVENTS, EXCLUSIONS)
