@@ -222,12 +222,20 @@ def _fact_of(
     for phrase, among, only in _ONLY:
         if re.search(phrase, sentence.lower()):
             candidates = [fact for fact in candidates if fact.quantity is only or fact.quantity not in among]
+    if _is_level(tokens, place):
+        candidates = [fact for fact in candidates if fact.quantity is Quantity.INTERVAL_LEVEL]
     before = sentence[: token.start].lower()
     name = _nearest_name(tokens, place, _units(token))
     for fact in candidates:
         if _is_named(fact.quantity, before, name) and _points_alike(tokens, place, fact, name):
             return fact
     return None
+
+
+def _is_level(tokens: Sequence[_Token], place: int) -> bool:
+    """Return whether a share is how probable an interval is, as in "the 50% interval": no end of one stands there."""
+    after = [token.word for token in tokens[place + 1 : place + 2]]
+    return _is_share(tokens[place].text) and after == ["interval"] and _range_start(tokens, place) is None
 
 
 def _units(token: _Token) -> set[Unit]:

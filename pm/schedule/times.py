@@ -83,7 +83,8 @@ def local_zone() -> ZoneInfo:
 
 def same_clock(one: ZoneInfo, other: ZoneInfo, now: datetime) -> bool:
     """Return whether clocks of two zones show the same time, now and in the two years to come."""
-    days = [now + timedelta(days=day) for day in range(_COMPARED_DAYS)]
+    # By UTC: a day added to a clock's time may end in the hour that daylight saving skips, which two zones read apart.
+    days = [now.astimezone(UTC) + timedelta(days=day) for day in range(_COMPARED_DAYS)]
     return one.key == other.key or all(
         day.astimezone(one).utcoffset() == day.astimezone(other).utcoffset() for day in days
     )

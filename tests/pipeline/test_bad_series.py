@@ -244,8 +244,9 @@ def test_changes_of_units_and_a_peg_give_no_confident_signal(ticker: str, read: 
     path = read("forecasts").filter(ticker=ticker, model="ensemble").sort("step")
     assert path["spread"].to_list() == [1.0] * path.height
     width = (path["q95"].log() - path["q05"].log()).to_numpy()
-    # A session moves by 1%, or .05%; 90% of a normal distribution is 3.3 standard deviations wide.
-    assert width[0] < (0.06 if ticker != "PEG" else 0.003)
+    # A session moves by 1%, or .05%; 90% of a normal distribution is 3.3 standard deviations wide. The peg was devalued
+    # 120 sessions ago, which the panel model remembers longer than a model of the last days does.
+    assert width[0] < (0.06 if ticker != "PEG" else 0.004)
     assert (width[1:] / width[:-1] < 2.0).all()
 
 

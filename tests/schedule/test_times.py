@@ -74,6 +74,13 @@ def test_zones_are_the_same_if_their_clocks_are() -> None:
     assert not same_clock(ZoneInfo("Europe/Berlin"), ZoneInfo("Africa/Tunis"), now)  # equal in winter only
 
 
+def test_clocks_are_compared_alike_at_every_hour_of_a_day() -> None:
+    """From half past two of one day to half past two of another is an hour that daylight saving skips."""
+    here, other = ZoneInfo("America/Toronto"), ZoneInfo("America/New_York")
+    for hour in range(24):
+        assert same_clock(here, other, datetime(2026, 11, 28, hour, 30, tzinfo=here))
+
+
 def next_nights(at: time, zone: ZoneInfo, after: str, count: int) -> list[datetime]:
     moments = [datetime.fromisoformat(after)]
     for _ in range(count):
