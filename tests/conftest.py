@@ -34,11 +34,12 @@ COSTS = Path(__file__).with_name("costs.json")
 UNKNOWN_COST = 10.0
 """Seconds that a file is taken to need which is not in the costs file: more than most do."""
 
-# Enough to go through every stage. What the models are worth is proven in tests/forecast and tests/volatility.
+# Enough to go through every stage. What models and risk are worth is proven in their own rooms.
 QUICK = {
     "PM_FORECAST__MODELS": '["naive", "drift"]',
     "PM_FORECAST__ORIGINS": "2",
     "PM_VOLATILITY__SIMULATIONS": "500",
+    "PM_RISK__PATHS": "1000",
     "PM_RUN__JOBS": "1",
     "PM_LAKE__THREADS": "1",
     "PM_LLM__ENABLED": "false",

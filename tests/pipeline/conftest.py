@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _QUICK: dict[str, dict[str, Any]] = {
     "forecast": {"models": ["naive", "drift"], "origins": 2, "horizon": 5},
     "volatility": {"simulations": 500},
+    "risk": {"paths": 1000},
     "run": {"jobs": 1},
     "lake": {"threads": 1},
     "llm": {"enabled": False},

@@ -32,6 +32,7 @@ QUICK = {
     "PM_FORECAST__ORIGINS": "2",
     "PM_FORECAST__HORIZON": "5",
     "PM_VOLATILITY__SIMULATIONS": "500",
+    "PM_RISK__PATHS": "1000",
     "PM_RUN__JOBS": "2",
     "PM_RUN__CHUNK_SIZE": "2",
 }
