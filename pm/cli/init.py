@@ -64,7 +64,7 @@ def init(
 def _checked(root: Path, given: dict[str, str]) -> list[str]:
     """Check that the shared lake of a new workspace can be used, and return lines that say what it holds."""
     from pm.lake.location import LakeLocation
-    from pm.lake.shared import check_shared
+    from pm.lake.shared_check import check_shared
     from pm.settings import load_settings, with_values
     from pm.workspace import Workspace
 

@@ -222,7 +222,7 @@ def copy(
     from pm.cli.render import print_lines
     from pm.lake.location import LakeLocation
     from pm.lake.moving import copy_to_shared
-    from pm.lake.shared import check_shared
+    from pm.lake.shared_check import check_shared
     from pm.settings import with_values
 
     workspace, settings = open_workspace(context)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pm.errors import LakeError, PmError, SettingsError, StorageError
+from pm.errors import LakeError, PmError, SettingsError
 from pm.lake.binding import identifier, quote
 from pm.lake.shared_errors import recognised_shared, unknown_shared
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "attachment",
     "catalog_session",
-    "check_shared",
     "extensions_of",
     "holds_lake",
     "open_object_store",
@@ -133,32 +132,6 @@ def prepare_catalog(location: LakeLocation) -> bool:
         if session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [location.schema]).fetchone() is None:
             session.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(location.schema)}".encode())
     return False
-
-
-def check_shared(location: LakeLocation) -> bool:
-    """Return whether there is a lake yet, after a look at all that a shared lake needs.
-
-    Raises
-    ------
-    PmError
-        The catalog's database, or the object store or folder of the data, cannot be used.
-    """
-    from pm.lake.connection import attach, connect
-
-    if not location.is_in_object_store and not location.data_folder.is_dir():
-        raise StorageError(
-            "There is no folder for the lake's data.",
-            where=str(location.data_folder),
-            hint="make it where all of the machines see it under this path, or correct the address of the data",
-        )
-    exists = prepare_catalog(location)
-    with connect(location) as connection:
-        if exists:
-            attach(connection, location, read_only=True)
-        if location.is_in_object_store:
-            with translated_shared(location):
-                connection.execute(f"SELECT count(*) FROM glob({quote(location.data_path + '*')})")  # noqa: S608 - quoted
-    return exists
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from pm.errors import LakeError, PmError, SettingsError, StorageError
 from pm.lake import Lake
 from pm.lake.console import Console
 from pm.lake.location import LakeLocation
-from pm.lake.shared import check_shared, holds_lake
+from pm.lake.shared import holds_lake
+from pm.lake.shared_check import check_shared
 from pm.lake.shared_errors import recognised_shared
 from pm.settings import load_settings, redact_credentials, with_values
 from pm.tables.catalogue import TABLES
