@@ -189,6 +189,10 @@ class Reason(Vocabulary):
         "Simplified: held without a fitted volatility; its risk is that of its past moves, or of the first factor.",
     )
     DELISTED = "delisted", "Left out: the watch list says that the ticker is delisted, so that it is not bought."
+    OUT_OF_REACH = (
+        "out_of_reach",
+        "Left out: the broker of the account cannot be sent orders in the ticker.",
+    )
     LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
 
 
