@@ -432,6 +432,7 @@ class CashKind(Vocabulary):
     DELISTING = "delisting", "The position was closed at the last price because the ticker trades no more."
     CORRECTION = "correction", "A correction of an earlier event, of which a source now tells otherwise."
     ACCEPTED = "accepted", "A difference from the broker's account, in cash or shares, that a person accepted."
+    CLOSED = "closed", "The account was closed: it was empty, and gets no targets and no orders any more."
 
 
 class HaltAction(Vocabulary):

@@ -20,8 +20,17 @@ from pm.pipeline.replay_order import replay_order
 from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import check, land, ledger, orders
-from pm.pipeline.stages.account import NewAccount, closing, depositing, halting, importing_positions, opening, resuming
-from pm.pipeline.stages.trade import accepting, reconciling_file
+from pm.pipeline.stages.account import (
+    NewAccount,
+    closing,
+    depositing,
+    ending,
+    halting,
+    importing_positions,
+    opening,
+    resuming,
+)
+from pm.pipeline.stages.trade import accepting, cancelling, reconciling_file
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.resources import sql_dir
@@ -333,6 +342,40 @@ def test_what_is_held_is_not_traded_for_some_sessions_after_what_may_be_a_split(
         is_waiting = any(re.match(told, note) for note in desk.notes)
         assert is_waiting == (place < 86)
         assert ("AAA" in ordered) == (place == 86)
+
+
+def test_an_account_is_closed_when_it_is_empty_and_what_it_did_stays(tmp_path: Path) -> None:
+    desk = opened(tmp_path, 4)
+    days = sessions(4)
+    desk.night(days[1])
+    with pytest.raises(InputError, match="cannot be closed: it has 2 open orders"):
+        desk.do(ending("main"))
+    desk.night(days[2])
+    desk.do(cancelling("main", ()))
+    with pytest.raises(InputError, match="it holds AAA, BBB"):
+        desk.do(ending("main"))
+    for ticker in ("AAA", "BBB"):
+        desk.do(closing("main", ticker, None))
+    with pytest.raises(InputError, match="of cash") as refused:
+        desk.do(ending("main"))
+    (account,) = desk.ask("FROM latest_accounts")
+    assert str(refused.value.hint).endswith(f"-- -{account['cash'].normalize():f}")
+    desk.do(depositing("main", -account["cash"], currency=None, day=None, detail=""))
+    desk.do(ending("main"))
+    count = len(desk.ask("FROM orders"))
+    desk.night(days[3])
+    assert len(desk.ask("FROM orders")) == count > 0
+    assert "no account; open one with pm account open" in desk.notes
+    (account,) = desk.ask("FROM latest_accounts")
+    assert (account["closed"], account["equity"], account["realised"]) == (days[2], 0, -account["deposits"])
+    for stage, message in (
+        (depositing("main", D(1), currency=None, day=None, detail=""), f"Account main was closed on {days[2]}"),
+        (ending("main"), "was closed"),
+        (depositing(None, D(1), currency=None, day=None, detail=""), "There is no account."),
+    ):
+        with pytest.raises(InputError, match=message):
+            desk.do(stage)
+    assert verify_chain(desk.rows())[1] is None
 
 
 def test_what_cannot_be_is_refused_and_changes_nothing(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "NewAccount",
     "closing",
     "depositing",
+    "ending",
     "halting",
     "importing_positions",
     "opening",
@@ -95,6 +96,11 @@ def importing_positions(
 def closing(account: str | None, ticker: str, price: Decimal | None) -> Stage:
     """Return the stage that closes a position of a ticker that trades no more, at a price or its last close."""
     return _stage(partial(_close, account=account, ticker=ticker, price=price))
+
+
+def ending(account: str) -> Stage:
+    """Return the stage that closes an account, which must be empty; what it did stays in the ledger."""
+    return _stage(partial(_end, account=account))
 
 
 def halting(reason: str, person: str) -> Stage:
@@ -305,6 +311,28 @@ def _close(context: Context, *, account: str | None, ticker: str, price: Decimal
     )
     ledger.add_cash_event(row)
     return Result(new_rows(ledger), f"{ticker} closed")
+
+
+def _end(context: Context, *, account: str) -> Result:
+    ledger = read_ledger(context)
+    row = ledger.account(account)
+    name = row["account"]
+    book = ledger.books[name]
+    problem, hint = None, ""
+    if waiting := len(ledger.open_orders(name)):
+        problem, hint = f"has {plural(waiting, 'open order')}", f"pm trade cancel --account {name}"
+    elif held := book.positions():
+        problem = f"holds {first_of(list(held))}"
+        hint = "sell what it holds; or take it out of the ledger: pm trade close TICKER --price PRICE"
+    elif book.cash:
+        problem = f"has {book.cash:,.2f} {book.currency} of cash"
+        amount = f"{-book.cash.normalize():f}"
+        hint = f"take it out: pm account deposit --account {name} {'-- ' if book.cash > 0 else ''}{amount}"
+    if problem is not None:
+        raise InputError(f"Account {name} cannot be closed: it {problem}.", where="table accounts", hint=hint)
+    event = book.cash_event(CashKind.CLOSED, Decimal(0), day=ledger_day(context), name=event_id(name, CashKind.CLOSED))
+    ledger.add_cash_event(event)
+    return Result(new_rows(ledger), f"account {name} closed; what it did stays")
 
 
 def _halt(context: Context, *, reason: str, person: str) -> Result:

@@ -50,7 +50,7 @@ def _compute(context: Context) -> Result:
     if is_look(context):
         return Result([], "a look at another day or at a part leaves the ledger alone")
     ledger = read_ledger(context)
-    if not ledger.accounts:
+    if not ledger.open_accounts:
         return Result([], "no account; open one with pm account open")
     night = Night(context, ledger, watch_list(context).as_of)
     if (sign := halt_sign(context.workspace.root, context.lake.location)) is not None:
@@ -58,7 +58,7 @@ def _compute(context: Context) -> Result:
     _look_for_halts(night)
     halted = is_halted(context, ledger)
     if halted is None and context.settings.broker.plan:
-        for name in sorted(ledger.accounts):
+        for name in ledger.open_accounts:
             _plan(night, name)
     _add_head(night)
     for note in night.notes:
@@ -76,7 +76,7 @@ def _look_for_halts(night: Night) -> None:
     context = night.context
     if "portfolio" not in context.outputs:
         return
-    names = {proposed(name): name for name in sorted(night.ledger.accounts)}
+    names = {proposed(name): name for name in night.ledger.open_accounts}
     events = context.read(
         LIMIT_EVENTS,
         "run_id = ? AND action = ?",
