@@ -54,6 +54,14 @@ class Rates:
             return Fraction(unit) / Fraction(other_unit)
         return Fraction(self.rate(currency, day)) / Fraction(self.rate(other, day))
 
+    def has(self, currency: str, day: date) -> bool:
+        """Return whether the rate of a currency is known on a day."""
+        try:
+            self.rate(currency, day)
+        except InputError:
+            return False
+        return True
+
     def rate(self, currency: str, day: date) -> Decimal:
         """Return units of the base currency for one of `currency`, of the last close up to a day.
 

@@ -304,21 +304,37 @@ def test_a_position_has_one_currency_whatever_a_file_and_the_watch_list_say(tmp_
     assert [row["ticker"] for row in desk.ask("FROM lots")] == ["AAA"]
     desk.night(days[2])
     assert {row["currency"] for row in desk.ask("FROM orders")} == {"GBp"}
+    # Orders that were planned from what the ledger had are not sent once it has something else.
+    with pytest.raises(HaltedError, match="shares of AAA: 10 in the ledger, 11 at the broker"):
+        desk.do(reconciling_file(None, PositionsFile((HeldPosition("AAA", D(11), None, None, None),)), where="z.csv"))
+    assert desk.ask("SELECT DISTINCT state FROM open_orders") == [{"state": "planned"}]
+    desk.do(accepting(None, reason="a gift", person="me"))
+    assert desk.ask("FROM open_orders") == []
 
 
 def test_a_cost_in_another_currency_is_converted(tmp_path: Path) -> None:
     desk = opened(tmp_path, 3, currency="EUR", broker=BrokerName.TICKET)
+    days = sessions(3)
+    price = pl.when(pl.col("date") == days[0]).then(1.6).otherwise(1.25)
+    names = ("open", "high", "low", "close")
     rate = desk.bars.filter(ticker="BBB").with_columns(
-        pl.lit("EURUSD").alias("ticker"), *(pl.lit(1.25).alias(name) for name in ("open", "high", "low", "close"))
+        pl.lit("EURUSD").alias("ticker"), *(price.alias(name) for name in names)
     )
     desk.bars = pl.concat([desk.bars, rate])
-    desk.land(sessions(3)[1])
+    desk.land(days[1])
     desk.watch(AAA="USD", EURUSD=None)
     desk.do(importing_positions(None, [HeldPosition("AAA", D(5), D(200), "EUR", None)], day=None, where="x.csv"))
     (position,) = desk.ask("FROM positions")
     assert (position["currency"], position["cost"], position["base_cost"]) == ("USD", D(250), D(200))
+    # Of what was bought on another day, the rate of that day counts where it is known.
+    held = [HeldPosition("BBB", D(5), D(200), told, day) for told, day in (("EUR", days[0]), ("USD", days[0]))]
+    held += [HeldPosition("BBB", D(5), D(200), "USD", days[0] - timedelta(40))]
+    desk.watch(AAA="USD", BBB="USD", EURUSD=None)
+    desk.do(importing_positions(None, held, day=None, where="y.csv"))
+    lots = desk.ask("SELECT cost, base_cost FROM lots WHERE ticker = 'BBB' ORDER BY base_cost")
+    assert [(lot["cost"], lot["base_cost"]) for lot in lots] == [(D(200), D(125)), (D(200), D(160)), (D(320), D(200))]
     with pytest.raises(InputError, match="no rate of CHF in EUR"):
-        desk.do(importing_positions(None, [HeldPosition("BBB", D(5), D(200), "CHF", None)], day=None, where="x.csv"))
+        desk.do(importing_positions(None, [HeldPosition("CCC", D(5), D(200), "CHF", None)], day=None, where="x.csv"))
 
 
 def test_what_is_held_is_not_traded_for_some_sessions_after_what_may_be_a_split(

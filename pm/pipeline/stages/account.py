@@ -218,11 +218,19 @@ def _take_over(
             )
         else:
             ticker = spelt[position.ticker]
+            opened = position.opened or when
             cost, code = _cost(position, ticker, prices, book, rates, where=where)
+            bought = opened if rates.has(code, opened) else when
             row = book.take_over(
-                ticker, position.shares, cost, day=when, opened=position.opened or when, currency=code,
-                rate=rates.rate(code, when), name=event,
-            )  # fmt: skip
+                ticker,
+                position.shares,
+                cost,
+                day=when,
+                opened=opened,
+                currency=code,
+                rate=rates.rate(code, bought),
+                name=event,
+            )
         ledger.add_cash_event(row)
     counted = [plural(len(set(spelt.values())), "position")] if spelt else []
     cash = book.cash - cash_before
@@ -235,8 +243,8 @@ def _cost(
 ) -> tuple[Decimal, str]:
     """Return what a position cost, in the currency of the ticker's prices, and that currency.
 
-    A cost that the file tells in another currency is converted: of British shares, brokers tell pounds and vendors of
-    bars pence.
+    A cost that the file tells in another currency is converted, at the rate of the day of the purchase where that is
+    known, else of today: of British shares, brokers tell pounds and vendors of bars pence.
 
     Raises
     ------
@@ -254,7 +262,9 @@ def _cost(
             hint=f"put it on the watch list and fetch it (pm universe add {ticker}, pm refresh), or tell its currency "
             "in a list with columns ticker and currency (pm universe import FILE)",
         )
-    exact = Fraction(position.cost) * rates.ratio(told or code, code, prices.day)
+    bought = position.opened or prices.day
+    day = bought if rates.has(code, bought) and rates.has(told or code, bought) else prices.day
+    exact = Fraction(position.cost) * rates.ratio(told or code, code, day)
     return Decimal(exact.numerator) / Decimal(exact.denominator), code
 
 
