@@ -8,6 +8,7 @@
 -- yearly: Money-weighted return per year; null below 60 sessions.
 -- drawdown: Largest fall below a peak.
 -- day: Newest day.
+-- closed: Day on which the account was closed; null while it is open.
 SELECT
     a.account,
     a.broker,
@@ -20,7 +21,9 @@ SELECT
     p.total_return AS "return",
     p.money_weighted_return AS yearly,
     p.max_drawdown AS drawdown,
-    e.date AS day
+    e.date AS day,
+    c.date AS closed
 FROM accounts AS a
 LEFT JOIN (FROM equity QUALIFY row_number() OVER (PARTITION BY account ORDER BY date DESC) = 1) AS e USING (account)
-LEFT JOIN performance AS p USING (account);
+LEFT JOIN performance AS p USING (account)
+LEFT JOIN cash_events AS c ON c.account = a.account AND c.kind = 'closed';

@@ -2,6 +2,7 @@
 
 The client repeats a request by itself after 429 and 504, and sets no time-out. Here it has one, and repeats a request
 after 429 alone: what became of an order whose answer was lost is found out by its name, which the broker accepts once.
+An order that was refused because of too many requests is treated alike.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ _PAGE = 100
 """Largest number of trades of an answer."""
 _ORDERS = 500
 """Largest number of orders of an answer."""
+_UNDECIDED = {408, 425}
+"""Statuses of a question that came too slowly or too early, so that nothing was decided."""
 _PAUSES = (0.1, 0.2, 0.4)
 """Pauses before a question is repeated that was refused as one too many, in shares of the time-out."""
 
@@ -211,7 +214,7 @@ class Alpaca:
                 ) from None
             if status == 429:
                 raise _TooOftenError(f"Alpaca is asked too often: {said}", where=where, hint="try later") from None
-            if status is not None and 400 <= status < 500:
+            if status is not None and 400 <= status < 500 and status not in _UNDECIDED:
                 raise RefusedError(f"Alpaca refuses: {said}", where=where) from None
             raise UnreachableError(f"Alpaca failed ({status}): {said}", where=where, hint="pm trade sync") from None
         except requests.exceptions.JSONDecodeError:
@@ -226,8 +229,8 @@ class _UnknownError(RefusedError):
     """Alpaca does not know what was asked for."""
 
 
-class _TooOftenError(RefusedError):
-    """Alpaca has refused a question because there were too many."""
+class _TooOftenError(UnreachableError):
+    """Alpaca has refused a question because there were too many, so that it decided nothing."""
 
 
 def _order(row: Any) -> BrokerOrder:  # noqa: ANN401 - JSON

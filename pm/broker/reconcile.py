@@ -138,7 +138,7 @@ def _compared_cash(
 
 
 def _differing(what: str, own: Decimal, other: Decimal) -> str:
-    return f"{what}: {own.normalize():f} in the ledger, {other.normalize():f} at the broker"
+    return f"{what}: {own.normalize():,f} in the ledger, {other.normalize():,f} at the broker"
 
 
 def _values(row: Mapping[str, Any]) -> tuple[Decimal, Decimal]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pm.broker.base import BadAnswerError, BrokerOrder, OrderRequest, RefusedError, UnreachableError
 from pm.broker.halts import rejects_cause
+from pm.broker.reach import out_of_reach
 from pm.errors import InputError
 from pm.ledger.book import Trade
 from pm.ledger.money import ZERO
@@ -64,6 +65,10 @@ def send_orders(
             yield f"stopped: {why}"
             return
         request = request_of(order)
+        if (why := out_of_reach(broker.name, request.ticker, request.currency)) is not None:
+            ledger.order_event(order.order_id, OrderState.CANCELLED, detail=f"never sent: {why}")
+            yield f"{_named(order)}: {OrderState.CANCELLED.value} (never sent: {why})"
+            continue
         ledger.order_event(order.order_id, OrderState.SENT)
         yield f"sending {_named(order)}"
         if (why := halted()) is not None:

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TicketLine", "read_fills", "write_ticket"]
 
+_BY_HAND = ("filled_quantity", "filled_price", "commission", "date")
+"""Columns that a person fills in."""
 _COLUMNS = (
-    "order_id", "ticker", "side", "quantity", "type", "limit_price", "stop_price", "currency", "good",
-    "filled_quantity", "filled_price", "commission", "date",
+    "order_id", "ticker", "side", "quantity", "type", "limit_price", "stop_price", "currency", "good", *_BY_HAND,
 )  # fmt: skip
 _FILLED = ("order_id", "filled_quantity", "filled_price", "date")
 """Columns that a file of fills must have."""
@@ -55,16 +56,23 @@ class TicketLine:
     lots: tuple[str, ...] = ()
 
 
-def write_ticket(orders: Sequence[OrderRequest]) -> str:
-    """Return the orders as a CSV file, with empty columns for a person to fill in what was traded."""
+def write_ticket(orders: Sequence[OrderRequest], *, with_lots: bool = False) -> str:
+    """Return the orders as a CSV file, with empty columns for a person to fill in what was traded.
+
+    Parameters
+    ----------
+    with_lots
+        Whether there is a column for the lots that a sale closes.
+    """
     buffer = StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    further = ["lots"] if with_lots else []
+    writer.writerow([*_COLUMNS, *further])
     for order in orders:
         prices = ["" if value is None else f"{value.normalize():f}" for value in (order.limit_price, order.stop_price)]
         writer.writerow(
             [order.order_id, order.ticker, order.side, f"{order.quantity.normalize():f}", order.order_type, *prices,
-             order.currency, order.time_in_force, "", "", "", ""]
+             order.currency, order.time_in_force, *[""] * (len(_BY_HAND) + len(further))]
         )  # fmt: skip
     return buffer.getvalue()
 

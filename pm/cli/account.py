@@ -120,6 +120,18 @@ def deposit(
     change_ledger(context, stage, no_wait=no_wait, then=print_accounts)
 
 
+@app.command()
+def close(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")],
+    no_wait: NoWait = False,
+) -> None:
+    """Close an account that is empty: it gets no targets and no orders any more. What it did stays in the ledger."""
+    from pm.pipeline.stages.account import ending
+
+    change_ledger(context, ending(name), no_wait=no_wait, then=print_accounts)
+
+
 @app.command("import")
 def import_(
     context: typer.Context,

@@ -67,7 +67,7 @@ def _signals(lake: Lake) -> list[str]:
 
 
 def _accounts(lake: Lake) -> list[str]:
-    accounts = lake.select_rows("latest_accounts", order=("account",))
+    accounts = [row for row in lake.select_rows("latest_accounts", order=("account",)) if row["closed"] is None]
     if not accounts:
         return ["Account     none: pm account open"]
     lines = []

@@ -84,7 +84,12 @@ def plan(context: typer.Context, account: Account = None) -> None:
         chosen = of_account(lake, account)
         open_ = lake.select("open_orders", order=("account", "side", "ticker"), **chosen)
         names = open_.filter(open_["state"].is_in(["planned", "accepted"]))["order_id"].to_list()
-        frame = lake.select("orders", order=("account", "side", "ticker"), order_id=names)
+        frame = lake.select("orders", order_id=names).sort(
+            "account",
+            "side",
+            "ticker",
+            descending=[False, True, False],  # sales first, which pay for purchases
+        )
         if frame.is_empty():
             print_lines("No order is planned. `pm run` plans orders from the targets of each account's portfolio.")
             return

@@ -115,6 +115,8 @@ def print_accounts(lake: Lake) -> None:
     if frame.is_empty():
         print_lines("There is no account. Open one: pm account open --cash 100000")
         return
+    if frame["closed"].is_null().all():
+        frame = frame.drop("closed")
     money = dict.fromkeys(("cash", "positions", "equity", "deposits", "realised"), ",.2f")
     print_frame(frame, formats=money | {"return": "+.2%", "yearly": "+.2%", "drawdown": ".2%"})
     _print_unknown(lake)

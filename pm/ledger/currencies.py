@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pm.currencies import HUNDREDTHS, RateOf, rate_paths
@@ -40,6 +41,27 @@ class Rates:
         close = Decimal(repr(float(rows[bisect_right(rows, day, key=lambda row: row[0]) - 1][1])))
         return 1 / close if inverted else close
 
+    def ratio(self, currency: str, other: str, day: date) -> Fraction:
+        """Return units of `other` for one of `currency`, of the last closes up to a day: 100 for pounds in pence.
+
+        Raises
+        ------
+        InputError
+            There is no rate of one of them up to that day.
+        """
+        (whole, unit), (other_whole, other_unit) = _whole(currency), _whole(other)
+        if whole == other_whole:
+            return Fraction(unit) / Fraction(other_unit)
+        return Fraction(self.rate(currency, day)) / Fraction(self.rate(other, day))
+
+    def has(self, currency: str, day: date) -> bool:
+        """Return whether the rate of a currency is known on a day."""
+        try:
+            self.rate(currency, day)
+        except InputError:
+            return False
+        return True
+
     def rate(self, currency: str, day: date) -> Decimal:
         """Return units of the base currency for one of `currency`, of the last close up to a day.
 
@@ -48,9 +70,7 @@ class Rates:
         InputError
             There is no rate of the currency up to that day.
         """
-        unit = Decimal(1)
-        if currency in HUNDREDTHS:
-            currency, unit = HUNDREDTHS[currency], Decimal("0.01")
+        currency, unit = _whole(currency)
         if currency == self.base:
             return unit
         known = {ticker for ticker, rows in self._closes.items() if rows and rows[0][0] <= day}
@@ -62,3 +82,8 @@ class Rates:
             where="table bars",
             hint=f"add its bars: pm universe add {pair}=X, or import a file with ticker {pair}",
         )
+
+
+def _whole(currency: str) -> tuple[str, Decimal]:
+    """Return the code of a currency or of that of which it is a hundredth, and how much of it a unit is."""
+    return (HUNDREDTHS[currency], Decimal("0.01")) if currency in HUNDREDTHS else (currency, Decimal(1))

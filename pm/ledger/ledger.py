@@ -19,11 +19,11 @@ from pm.tables.ledger import (
     ORDERS,
     RECONCILIATIONS,
 )
-from pm.tables.vocabulary import HaltAction, HaltCause, OrderState
+from pm.tables.vocabulary import CashKind, HaltAction, HaltCause, OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     import polars as pl
 
@@ -80,27 +80,44 @@ class Ledger:
     # -- accounts ----------------------------------------------------------------------------------------------------
 
     def account(self, name: str | None) -> dict[str, Any]:
-        """Return the row of an account; of the only one if none is named.
+        """Return the row of an account that is open; of the only one if none is named.
 
         Raises
         ------
         InputError
-            There is no such account, or there are several and none is named.
+            There is no such account, it was closed, or there are several and none is named.
         """
-        if name is None and len(self.accounts) == 1:
-            return next(iter(self.accounts.values()))
-        if name is not None and name in self.accounts:
-            return self.accounts[name]
-        if not self.accounts:
+        known = {name: row for name, row in self.accounts.items() if name not in self.closed}
+        if name is None and len(known) == 1:
+            return next(iter(known.values()))
+        if name is not None and name in known:
+            return known[name]
+        if name in self.closed:
+            raise InputError(
+                f"Account {name} was closed on {self.closed[name]}.",
+                where="table accounts",
+                hint="what it did stays: pm account list; open another: pm account open --name NAME",
+            )
+        if not known:
             raise InputError(
                 "There is no account.", where="table accounts", hint="open one: pm account open --cash 100000"
             )
         what = "There are several accounts." if name is None else f"There is no account {name!r}."
         raise InputError(
-            what + ("" if name is None else did_you_mean(name, self.accounts)),
+            what + ("" if name is None else did_you_mean(name, known)),
             where="table accounts",
-            hint=f"name one with --account: {', '.join(sorted(self.accounts))}",
+            hint=f"name one with --account: {', '.join(sorted(known))}",
         )
+
+    @property
+    def closed(self) -> dict[str, date]:
+        """The days on which accounts were closed, by name."""
+        return {row["account"]: row["date"] for row in self._all(CASH_EVENTS) if row["kind"] == CashKind.CLOSED}
+
+    @property
+    def open_accounts(self) -> list[str]:
+        """The names of the accounts that are not closed, sorted."""
+        return sorted(self.accounts.keys() - self.closed.keys())
 
     def open_account(self, **values: Any) -> None:  # noqa: ANN401 - columns of accounts
         """Add an account.

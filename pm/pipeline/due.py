@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pm.clock import utc_now, utc_today
+from pm.currencies import HUNDREDTHS, rate_paths, rate_tickers
 from pm.sessions import last_closed, next_close
 from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.symbols import exchange_code
@@ -51,7 +52,7 @@ CLOCKS_DIFFER = timedelta(hours=1)
 
 _MEMBERS = """
 WITH kept AS (
-    SELECT ticker FROM lots UNION SELECT ticker FROM open_orders
+    SELECT ticker FROM lots UNION SELECT ticker FROM open_orders UNION SELECT unnest(?::VARCHAR[])
 ),
 sources AS (
     SELECT ticker, arg_max(a.origin, b.date) AS source
@@ -89,15 +90,29 @@ WHERE list_contains(?, u.source)
 ORDER BY u.ticker
 """
 """Query for the tickers of vendors and what came of the newest run that asked for each: if no vendor answered, each of
-them can be asked as soon as the first of them can. Tickers that an account holds or has ordered are among them, on the
-watch list or not: what is to be closed needs the bars of the day on which it is."""
+them can be asked as soon as the first of them can. Tickers that an account holds or has ordered, and the rates that
+value them, are among them, on the watch list or not: what is to be closed needs the bars of the day on which it is."""
+_FOREIGN = """
+WITH traded AS (
+    SELECT account, currency FROM lots
+    UNION
+    SELECT o.account, o.currency FROM orders AS o SEMI JOIN open_orders AS n ON n.order_id = o.order_id
+)
+SELECT DISTINCT t.currency, a.currency AS base
+FROM traded AS t
+JOIN accounts AS a ON a.account = t.account
+WHERE t.currency <> a.currency
+ORDER BY ALL
+"""
+"""Query for the currencies of what accounts hold or have ordered, where they are not those of the accounts."""
+_WITH_BARS = "SELECT DISTINCT ticker FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) ORDER BY ticker"
 _FORGOTTEN = timedelta(days=40)
 """Time after which a ticker is due whatever came of asking for it, so that earlier rows need not be read."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A ticker of the watch list, or one that an account holds or has ordered, whose bars come from a vendor.
+    """A ticker of the watch list, or one that an account holds, has ordered or is valued by; its bars are a vendor's.
 
     Attributes
     ----------
@@ -110,7 +125,8 @@ class Member:
     has_failed
         Whether no vendor gave anything when it was asked for last.
     is_kept
-        Whether it is not on the watch list, and asked for since an account holds it or has ordered it.
+        Whether it is not on the watch list, and asked for since an account holds it or has ordered it, or since it is a
+        rate that values what an account holds or has ordered.
     """
 
     ticker: str
@@ -137,7 +153,8 @@ class Member:
 def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Member]:
     """Return the tickers of a run whose bars come from vendors, by name; none for a look at a past day.
 
-    Tickers that accounts hold or have ordered are among them until they are closed, on the watch list or not.
+    Tickers that accounts hold or have ordered are among them until they are closed, on the watch list or not, and the
+    rates of exchange that they are valued by.
 
     Parameters
     ----------
@@ -151,7 +168,8 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
     if request.as_of is not None and request.as_of < utc_today():
         return []
     found, now = [], utc_now()
-    for row in rows(_MEMBERS, [now - _FORGOTTEN, now + CLOCKS_DIFFER, now - _FORGOTTEN, list(VENDOR_NAMES)]):
+    since = now - _FORGOTTEN
+    for row in rows(_MEMBERS, [_rates_needed(rows), since, now + CLOCKS_DIFFER, since, list(VENDOR_NAMES)]):
         ticker, source = row["ticker"], row["source"]
         if request.source not in {None, source} or (request.tickers is not None and ticker not in request.tickers):
             continue
@@ -172,6 +190,17 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
             )
         )
     return found
+
+
+def _rates_needed(rows: Rows) -> list[str]:
+    """Return the tickers of the rates by which what accounts hold or have ordered is valued in their currencies."""
+    pairs = []
+    for row in rows(_FOREIGN, ()):
+        currency: str = row["currency"]
+        pairs.append((HUNDREDTHS.get(currency, currency), str(row["base"])))
+    possible = sorted({ticker for pair in pairs for ticker in rate_tickers(*pair)})
+    known = {row["ticker"] for row in rows(_WITH_BARS, [possible])} if possible else set()
+    return sorted({ticker for pair in pairs for path in rate_paths(*pair, known)[:1] for ticker, _ in path})
 
 
 def newest_closed(exchange: str | None, now: datetime, delay_minutes: int) -> date:

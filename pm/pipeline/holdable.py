@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pm.currencies import HUNDREDTHS, rate_paths, rate_tickers
 from pm.portfolio.holdable import holdable_of
 
 if TYPE_CHECKING:
@@ -13,14 +14,30 @@ if TYPE_CHECKING:
     from pm.portfolio.held import Held
     from pm.portfolio.holdable import Holdable
 
-__all__ = ["currencies_told", "holdable_tickers"]
+__all__ = ["currencies_told", "holdable_tickers", "rates_needed"]
 
+_WITH_BARS = "SELECT DISTINCT ticker FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) ORDER BY ticker"
 _CURRENCIES = "SELECT ticker, currency FROM universe WHERE currency IS NOT NULL ORDER BY ticker"
 
 
 def currencies_told(context: Context) -> dict[str, str]:
     """Return the code of the currency of each ticker's prices, of those tickers of which it is known."""
     return {row["ticker"]: row["currency"] for row in context.known_rows(_CURRENCIES, ())}
+
+
+def rates_needed(context: Context, held: Collection[Held]) -> set[str]:
+    """Return the tickers of the rates between what accounts hold, or can hold, and their currencies.
+
+    They are those that have bars, on the watch list or not: a rate is a part of the risk of what it values. Without an
+    account the currency is that of the settings. The stage declares that it reads BARS and UNIVERSE.
+    """
+    told = set(currencies_told(context).values())
+    bases = [(one.currency, {*told, *one.currencies.values()}) for one in held]
+    units = [(unit, base) for base, own in bases or [(context.settings.portfolio.currency, told)] for unit in own]
+    pairs = sorted({(HUNDREDTHS.get(unit, unit), base) for unit, base in units if HUNDREDTHS.get(unit, unit) != base})
+    possible = sorted({ticker for pair in pairs for ticker in rate_tickers(*pair)})
+    known = {row["ticker"] for row in context.known_rows(_WITH_BARS, [possible])} if possible else set()
+    return {ticker for pair in pairs for path in rate_paths(*pair, known)[:1] for ticker, _ in path}
 
 
 def holdable_tickers(context: Context, known: Collection[str], base: str, held: Iterable[Held] = ()) -> Holdable:

@@ -50,7 +50,7 @@ def held_version(context: Context) -> object:
 
 
 def accounts_held(context: Context) -> list[Held]:
-    """Return what each account holds at the newest closes, sorted by name; none for a look.
+    """Return what each account that is open holds at the newest closes, sorted by name; none for a look.
 
     The stage declares HELD_TABLES, HELD_VIEWS and the tables of the watch list.
     """
@@ -61,7 +61,10 @@ def accounts_held(context: Context) -> list[Held]:
     positions = context.query(
         "SELECT account, ticker, currency, quantity, base_value FROM positions ORDER BY account, ticker"
     )
-    equity = context.query("SELECT account, date, currency, equity FROM equity ORDER BY account, date")
+    equity = context.query(
+        "SELECT account, date, currency, equity FROM equity "
+        "WHERE account NOT IN (SELECT account FROM cash_events WHERE kind = 'closed') ORDER BY account, date"
+    )
     flags = {row["account"]: row["fractional"] for row in context.rows("SELECT account, fractional FROM accounts")}
     return held_of_accounts(positions, equity, flags)
 

@@ -88,9 +88,25 @@ class Prices:
     closes: dict[str, tuple[date, float]]
     rates: Rates
 
+    def known_currency(self, ticker: str, book: Book) -> str | None:
+        """Return the currency of a ticker's prices; None if it is not known.
+
+        It is that in which the ticker is held, so that a position has one; else that of the watch list, or of earlier
+        trades.
+        """
+        held, told = book.currencies.get(ticker), self.currencies.get(ticker)
+        return held if held is not None and book.shares(ticker) else told or held
+
+    def conflict(self, ticker: str, book: Book) -> str | None:
+        """Return in a sentence that a ticker is held in another currency than its prices are in; None if not."""
+        told, held = self.currencies.get(ticker), self.known_currency(ticker, book)
+        if told is None or told == held:
+            return None
+        return f"{ticker} is held in {held}, and the watch list says that its prices are in {told}."
+
     def currency(self, ticker: str, book: Book) -> str:
-        """Return the currency of a ticker's prices: that of the watch list, of earlier trades, or the base currency."""
-        return self.currencies.get(ticker) or book.currencies.get(ticker) or book.currency
+        """Return the currency of a ticker's prices; the base currency of the account if it is not known."""
+        return self.known_currency(ticker, book) or book.currency
 
     def quote(self, ticker: str, book: Book) -> Quote | None:
         """Return the last close of a ticker with its rate; None without a close.

@@ -139,9 +139,14 @@ def _actions(context: Context, book: Book, orders: Sequence[OrderNow], as_of: da
     told = (
         told.sort("date")
         .join_asof(
-            closes.rename({"close": "before"}), on="date", by="ticker", strategy="backward", allow_exact_matches=False
+            closes.rename({"close": "before"}),
+            on="date",
+            by="ticker",
+            strategy="backward",
+            allow_exact_matches=False,
+            check_sortedness=False,
         )
-        .join_asof(closes.rename({"close": "on"}), on="date", by="ticker", strategy="forward")
+        .join_asof(closes.rename({"close": "on"}), on="date", by="ticker", strategy="forward", check_sortedness=False)
         .with_columns(certain=pl.col("source").is_in([USER, *VENDOR_NAMES]))
         .sort("date", "ticker", "kind")
     )

@@ -35,6 +35,8 @@ _BLOCK_BYTES = 8 << 20
 """Size of the blocks that Arrow reads."""
 DELIMITERS = (",", ";", "\t", "|")
 """Delimiters of fields."""
+_MARKUP = re.compile(r"\s*<(!doctype|html|head|body|table|\?xml)\b", re.IGNORECASE)
+"""Beginning of a web page or of XML, which some brokers export under the name of a workbook."""
 _SEP = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
 """First line of a file for Excel, which names the delimiter."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -244,6 +246,9 @@ def sniff(file: TextFile, *, is_header: Callable[[Sequence[str]], bool]) -> Deli
         encoding, last_bytes, has_actions, has_formulas = _survey(file, start)
         lines = start.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
         first = next((line for line in lines if line.strip()), "")
+        if _MARKUP.match(first):
+            what = "The file is a web page or XML, and no table."
+            raise InputError(what, where=str(file), hint="export it as CSV or as a workbook")
         named = _SEP.match(first.strip())
         candidates = (named[1],) if named else sorted(DELIMITERS, key=lambda each: -_count(each, first))
         encoding, (header, before, delimiter) = _in_its_encoding(file, candidates, encoding, is_header)

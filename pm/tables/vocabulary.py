@@ -189,6 +189,10 @@ class Reason(Vocabulary):
         "Simplified: held without a fitted volatility; its risk is that of its past moves, or of the first factor.",
     )
     DELISTED = "delisted", "Left out: the watch list says that the ticker is delisted, so that it is not bought."
+    OUT_OF_REACH = (
+        "out_of_reach",
+        "Left out: the broker of the account cannot be sent orders in the ticker.",
+    )
     LATE = "late", "Forecast from an older bar: the ticker has had sessions since its last bar."
 
 
@@ -428,6 +432,7 @@ class CashKind(Vocabulary):
     DELISTING = "delisting", "The position was closed at the last price because the ticker trades no more."
     CORRECTION = "correction", "A correction of an earlier event, of which a source now tells otherwise."
     ACCEPTED = "accepted", "A difference from the broker's account, in cash or shares, that a person accepted."
+    CLOSED = "closed", "The account was closed: it was empty, and gets no targets and no orders any more."
 
 
 class HaltAction(Vocabulary):

@@ -101,14 +101,44 @@ def test_an_order_that_arrives_late_is_open_again(server: AlpacaServer, broker: 
     assert desk.ledger.books["main"].shares("AAA") == 10
 
 
-@pytest.mark.parametrize(("fault", "times"), [(403, 1), (422, 1), (429, 4)])
-def test_a_refusal_rejects_the_order(server: AlpacaServer, broker: Alpaca, fault: int, times: int) -> None:
+@pytest.mark.parametrize("fault", [403, 422])
+def test_a_refusal_rejects_the_order(server: AlpacaServer, broker: Alpaca, fault: int) -> None:
     desk = Desk()
     name = desk.plan("AAA", "10")
-    server.faults = [Fault(fault, done=False)] * times
+    server.faults = [Fault(fault, done=False)]
     desk.send(broker)
     assert desk.state(name) == "rejected"
     assert server.received == []
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize(("fault", "times"), [(429, 4), (408, 1), (425, 1)])
+def test_a_refusal_that_is_not_of_the_order_leaves_it_unknown(
+    server: AlpacaServer, broker: Alpaca, fault: int, times: int, done: bool
+) -> None:
+    desk = Desk()
+    name, other = desk.plan("AAA", "10"), desk.plan("BBB", "10")
+    server.faults = [Fault(fault, done=done)] * times
+    desk.send(broker)
+    assert (desk.state(name), desk.state(other)) == ("unknown", "planned")
+    desk.send(broker)  # goes on with those that are planned
+    assert (desk.state(name), desk.state(other)) == ("unknown", "accepted")
+    desk.sync(broker, later=timedelta(minutes=5))
+    # Where Alpaca says later that it does not know the order, the next night plans it anew.
+    assert desk.state(name) == ("accepted" if done else "expired")
+    assert server.received == ([name, other] if done else [other])
+
+
+def test_an_order_is_not_taken_for_cancelled_if_the_request_was_one_too_many(
+    server: AlpacaServer, broker: Alpaca
+) -> None:
+    desk = Desk()
+    name = desk.plan("AAA", "10")
+    desk.send(broker)
+    server.faults = [None, *[Fault(429, done=False)] * 4]
+    with pytest.raises(UnreachableError, match="asked too often"):
+        desk.run(cancel_orders(desk.ledger, broker, [name]))
+    assert desk.state(name) == "accepted"
 
 
 def test_a_question_too_many_is_asked_again(server: AlpacaServer, broker: Alpaca) -> None:

@@ -106,6 +106,18 @@ def test_an_order_is_written_as_the_broker_reads_it(
     ]  # fmt: skip
 
 
+def test_an_order_that_the_broker_cannot_be_told_is_never_sent(
+    server: TwsServer, broker: InteractiveBrokers, desk: Desk
+) -> None:
+    names = [desk.plan("VOD.L", "10", currency="GBp"), desk.plan("SAP.DE", "10", currency="EUR")]
+    names += [desk.plan("VODA", "10", currency="GBX"), desk.plan("AAA", "10")]
+    notes = desk.send(broker)
+    assert [desk.state(name) for name in names] == ["cancelled"] * 3 + ["accepted"]
+    assert server.received == names[3:]
+    assert desk.ledger.halts == []
+    assert any("VOD.L is of another: enter its orders by hand" in note for note in notes)
+
+
 @pytest.mark.parametrize(
     ("ticker", "state", "detail"),
     [

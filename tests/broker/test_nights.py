@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,28 @@ from pm.audit.chain import verify_chain
 from pm.broker.positions_file import HeldPosition, PositionsFile
 from pm.errors import HaltedError, InputError
 from pm.lake.schema import read_views
-from pm.pipeline import Request, add_actions, import_bars, open_lake, trade
+from pm.pipeline import Request, add_actions, add_to_universe, import_bars, open_lake, trade
 from pm.pipeline.replay_order import replay_order
 from pm.pipeline.runner import Runner
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import check, land, ledger, orders
-from pm.pipeline.stages.account import NewAccount, depositing, halting, importing_positions, opening, resuming
-from pm.pipeline.stages.trade import accepting, reconciling_file
+from pm.pipeline.stages.account import (
+    NewAccount,
+    closing,
+    depositing,
+    ending,
+    halting,
+    importing_positions,
+    opening,
+    resuming,
+)
+from pm.pipeline.stages.trade import accepting, cancelling, reconciling_file
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.resources import sql_dir
 from pm.settings import load_settings
 from pm.sources import ACTIONS_SCHEMA, inspect_files
+from pm.sources.listings import Listing
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.portfolio import TARGETS
 from pm.tables.vocabulary import BrokerName
@@ -114,6 +125,11 @@ class Desk:
     def do(self, stage: Stage) -> None:
         with open_lake(self.workspace, SETTINGS) as lake:
             trade(lake, self.workspace, SETTINGS, self.tell, stage=stage)
+
+    def watch(self, **currencies: str | None) -> None:
+        listings = [Listing(ticker, "files", currency=currency) for ticker, currency in currencies.items()]
+        with open_lake(self.workspace, SETTINGS) as lake:
+            add_to_universe(lake, self.workspace, SETTINGS, self.tell, tickers=listings)
 
     def ask(self, sql: str) -> list[dict[str, Any]]:
         with open_lake(self.workspace, SETTINGS) as lake:
@@ -260,6 +276,122 @@ def test_a_newer_file_of_positions_is_compared_and_not_added(tmp_path: Path) -> 
     desk.do(importing_positions(None, newer, day=None, where="other.csv", add=True))
     (position,) = desk.ask("FROM positions")
     assert position["quantity"] == 14
+
+
+def test_a_position_has_one_currency_whatever_a_file_and_the_watch_list_say(tmp_path: Path) -> None:
+    desk = opened(tmp_path, 4, currency="GBP", broker=BrokerName.TICKET)
+    days = sessions(4)
+    pounds = [HeldPosition("AAA", D(10), D("8.25"), "GBP", None)]
+    before = desk.rows()
+    with pytest.raises(InputError, match="Whether bars of AAA are in GBP or in GBp, its hundredth, is not known"):
+        desk.do(importing_positions(None, pounds, day=None, where="x.csv"))
+    assert desk.rows() == before
+    desk.watch(AAA="GBp")
+    others = [HeldPosition("BBB", D(10), D(200), "GBX", None)]
+    with pytest.raises(InputError, match="Whether bars of BBB are in GBP or in GBp"):
+        desk.do(importing_positions(None, [*pounds, *others], day=None, where="x.csv"))
+    desk.do(importing_positions(None, pounds, day=None, where="x.csv"))
+    (position,) = desk.ask("FROM positions")
+    assert (position["currency"], position["cost"], position["base_cost"]) == ("GBp", D(825), D("8.25"))
+    assert position["base_value"] == pytest.approx(position["quantity"] * position["price"] / 100)
+    # What was taken over without a currency is in the account's, until the watch list says otherwise.
+    desk.do(importing_positions(None, [HeldPosition("BBB", D(10), D(200), None, None)], day=None, where="y.csv"))
+    desk.watch(AAA="GBp", BBB="GBp")
+    desk.night(days[1])
+    assert any("BBB is held in GBP, and the watch list says that its prices are in GBp." in note for note in desk.notes)
+    assert desk.ask("FROM orders") == []
+    desk.do(closing(None, "BBB", D(20)))
+    assert [row["ticker"] for row in desk.ask("FROM lots")] == ["AAA"]
+    desk.night(days[2])
+    assert {row["currency"] for row in desk.ask("FROM orders")} == {"GBp"}
+    # Orders that were planned from what the ledger had are not sent once it has something else.
+    with pytest.raises(HaltedError, match="shares of AAA: 10 in the ledger, 11 at the broker"):
+        desk.do(reconciling_file(None, PositionsFile((HeldPosition("AAA", D(11), None, None, None),)), where="z.csv"))
+    assert desk.ask("SELECT DISTINCT state FROM open_orders") == [{"state": "planned"}]
+    desk.do(accepting(None, reason="a gift", person="me"))
+    assert desk.ask("FROM open_orders") == []
+
+
+def test_a_cost_in_another_currency_is_converted(tmp_path: Path) -> None:
+    desk = opened(tmp_path, 3, currency="EUR", broker=BrokerName.TICKET)
+    days = sessions(3)
+    price = pl.when(pl.col("date") == days[0]).then(1.6).otherwise(1.25)
+    names = ("open", "high", "low", "close")
+    rate = desk.bars.filter(ticker="BBB").with_columns(
+        pl.lit("EURUSD").alias("ticker"), *(price.alias(name) for name in names)
+    )
+    desk.bars = pl.concat([desk.bars, rate])
+    desk.land(days[1])
+    desk.watch(AAA="USD", EURUSD=None)
+    desk.do(importing_positions(None, [HeldPosition("AAA", D(5), D(200), "EUR", None)], day=None, where="x.csv"))
+    (position,) = desk.ask("FROM positions")
+    assert (position["currency"], position["cost"], position["base_cost"]) == ("USD", D(250), D(200))
+    # Of what was bought on another day, the rate of that day counts where it is known.
+    held = [HeldPosition("BBB", D(5), D(200), told, day) for told, day in (("EUR", days[0]), ("USD", days[0]))]
+    held += [HeldPosition("BBB", D(5), D(200), "USD", days[0] - timedelta(40))]
+    desk.watch(AAA="USD", BBB="USD", EURUSD=None)
+    desk.do(importing_positions(None, held, day=None, where="y.csv"))
+    lots = desk.ask("SELECT cost, base_cost FROM lots WHERE ticker = 'BBB' ORDER BY base_cost")
+    assert [(lot["cost"], lot["base_cost"]) for lot in lots] == [(D(200), D(125)), (D(200), D(160)), (D(320), D(200))]
+    with pytest.raises(InputError, match="no rate of CHF in EUR"):
+        desk.do(importing_positions(None, [HeldPosition("CCC", D(5), D(200), "CHF", None)], day=None, where="x.csv"))
+
+
+def test_what_is_held_is_not_traded_for_some_sessions_after_what_may_be_a_split(
+    tmp_path: Path,
+) -> None:
+    count = 90
+    desk, days = opened(tmp_path, count), sessions(count)
+    is_later = (pl.col("ticker") == "AAA") & (pl.col("date") >= days[81])
+    desk.bars = desk.bars.with_columns(
+        pl.when(is_later).then(pl.col(name) * 8).otherwise(pl.col(name)).round(4).alias(name)
+        for name in ("open", "high", "low", "close")
+    )
+    for day in days[79:81]:
+        desk.night(day)
+    assert {row["ticker"] for row in desk.ask("FROM fills")} == {"AAA", "BBB"}
+    told = f"AAA: Its close moved by about \\+700% on {days[81]}, near the ratio 1:8 of a split, and no split is known"
+    for place in (81, 85, 86):
+        desk.notes.clear()
+        run = desk.night(days[place])
+        ordered = {row["ticker"] for row in desk.ask(f"FROM orders WHERE run_id = '{run}'")}
+        is_waiting = any(re.match(told, note) for note in desk.notes)
+        assert is_waiting == (place < 86)
+        assert ("AAA" in ordered) == (place == 86)
+
+
+def test_an_account_is_closed_when_it_is_empty_and_what_it_did_stays(tmp_path: Path) -> None:
+    desk = opened(tmp_path, 4)
+    days = sessions(4)
+    desk.night(days[1])
+    with pytest.raises(InputError, match="cannot be closed: it has 2 open orders"):
+        desk.do(ending("main"))
+    desk.night(days[2])
+    desk.do(cancelling("main", ()))
+    with pytest.raises(InputError, match="it holds AAA, BBB"):
+        desk.do(ending("main"))
+    for ticker in ("AAA", "BBB"):
+        desk.do(closing("main", ticker, None))
+    with pytest.raises(InputError, match="of cash") as refused:
+        desk.do(ending("main"))
+    (account,) = desk.ask("FROM latest_accounts")
+    assert str(refused.value.hint).endswith(f"-- -{account['cash'].normalize():f}")
+    desk.do(depositing("main", -account["cash"], currency=None, day=None, detail=""))
+    desk.do(ending("main"))
+    count = len(desk.ask("FROM orders"))
+    desk.night(days[3])
+    assert len(desk.ask("FROM orders")) == count > 0
+    assert "no account; open one with pm account open" in desk.notes
+    (account,) = desk.ask("FROM latest_accounts")
+    assert (account["closed"], account["equity"], account["realised"]) == (days[2], 0, -account["deposits"])
+    for stage, message in (
+        (depositing("main", D(1), currency=None, day=None, detail=""), f"Account main was closed on {days[2]}"),
+        (ending("main"), "was closed"),
+        (depositing(None, D(1), currency=None, day=None, detail=""), "There is no account."),
+    ):
+        with pytest.raises(InputError, match=message):
+            desk.do(stage)
+    assert verify_chain(desk.rows())[1] is None
 
 
 def test_what_cannot_be_is_refused_and_changes_nothing(tmp_path: Path) -> None:

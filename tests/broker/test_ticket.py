@@ -111,6 +111,9 @@ def _sale(context: Context) -> Result:
 def test_a_sale_closes_the_lots_that_the_ticket_names(tmp_path: Path) -> None:
     """2 shares at 10 and 3 at 11 are bought; the sale of 3 at 12 names the second lot, and gains 3."""
     desk = Desk(tmp_path, lot_method="specific")
+    desk.do(sending("main", live=False))
+    (ticket,) = (desk.workspace.root / "tickets").glob("*.csv")
+    assert ticket.read_text("utf-8").splitlines()[0].endswith(",filled_quantity,filled_price,commission,date,lots")
     (order,) = desk.rows("SELECT order_id FROM orders WHERE ticker = 'AAA'")
 
     def tell(*lines: str) -> None:

@@ -164,6 +164,29 @@ def test_the_risk_of_an_account_has_that_of_both_rates(bought: Path, ask: Ask) -
     assert alone["VODA"] == pytest.approx(2.06 * sigma["VODA"], rel=0.25)
 
 
+def test_rates_that_are_not_on_the_watch_list_are_part_of_the_risk_all_the_same(desk: Desk, ask: Ask) -> None:
+    alone = (
+        "SELECT ticker, standalone_es / abs(weight) FROM latest_risk JOIN risk_contributions "
+        "USING (run_id, portfolio, horizon, level) WHERE portfolio = 'main' AND method = 'joint' "
+        "AND horizon = 1 AND level = 0.95"
+    )
+    before = dict(ask(desk.folder, alone).iter_rows())
+    with open_lake(desk.workspace, desk.settings) as lake:
+        rates = ["EURUSD=X", "GBPUSD=X"]
+        remove_from_universe(lake, desk.workspace, desk.settings, lambda _: None, tickers=rates)
+    run = desk.night()
+    after = dict(ask(desk.folder, alone).iter_rows())
+    assert set(after) == set(before)
+    # The rates' volatility is now that of their past moves, which these made-up rates always had.
+    assert after == pytest.approx(before, rel=0.15)
+    reasons = ask(desk.folder, f"SELECT ticker, reason FROM targets WHERE run_id = '{run}'")
+    assert "kept" not in set(reasons["reason"])
+    assert set(reasons["ticker"]) == set(before)
+    told = ask(desk.folder, f"SELECT DISTINCT ticker, reason FROM exclusions WHERE run_id = '{run}'").rows()
+    assert {("EURUSD=X", "stand_in"), ("GBPUSD=X", "stand_in")} <= set(told)
+    assert "no_rate" not in {reason for _, reason in told}
+
+
 def test_a_position_without_a_volatility_stays_and_counts(bought: Path, ask: Ask) -> None:
     rows = ask(bought, "FROM latest_targets WHERE ticker = 'NEWB'").to_dicts()
     assert [(row["shares"], row["reason"]) for row in rows] == [(100.0, "not_traded")]

@@ -300,3 +300,21 @@ def test_what_an_account_holds_or_has_ordered_is_asked_for_until_it_is_closed(ho
     house.refresh(evening(wednesday))
     assert {one.ticker for one in house.yahoo.asked} == {"HELD"}
     assert house.failed == ["HELD"]
+
+
+def test_rates_that_value_what_an_account_holds_or_has_ordered_are_asked_for(house: House, ask: Read) -> None:
+    rates = ("EURUSD=X", "GBPUSD=X", "EURCHF=X")
+    house.begin("HELD", *rates)
+    new = NewAccount("main", BrokerName.PAPER, None, "CHF", Decimal(0), "fifo", fractional=True, live=False, day=MONDAY)
+    held = [HeldPosition("HELD", Decimal(10), None, None, None)]
+    _with_account(house, opening(new), importing_positions("main", held, day=MONDAY, where="test"))
+    for ticker in rates:
+        house.remove(ticker)
+    tuesday, wednesday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+    house.refresh(evening(tuesday))
+    used = {"EURUSD=X", "EURCHF=X"}  # the rate of USD in CHF; nothing is in GBP
+    assert {one.ticker for one in house.yahoo.asked} == {"HELD"} | used
+    assert last_dates(house, ask) == {"HELD": tuesday, "GBPUSD=X": MONDAY} | dict.fromkeys(used, tuesday)
+    _with_account(house, closing("main", "HELD", None))
+    house.refresh(evening(wednesday))
+    assert {one.ticker for one in house.yahoo.asked} == {"HELD"}

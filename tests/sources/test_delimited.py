@@ -120,6 +120,8 @@ def test_a_file_that_is_not_a_table_is_refused(refusal: Refusal) -> None:
         ("\n\n", "The file is empty."),
         (HEADER, "The file has a header and no rows."),
         (HEADER + "\n\n", "The file has a header and no rows."),
+        ("\n<!DOCTYPE html>\n<html><body>Busy</body></html>\n", "The file is a web page or XML, and no table."),
+        ("<?xml version='1.0'?>\n<Workbook/>\n", "The file is a web page or XML, and no table."),
         (HEADER + ",,\n", "Column 'date' is empty."),
         (b"PAR1" + b"\0" * 100, "The file is Parquet, not CSV."),
         (b"\0\1\2\3" * 100, "The file is not text."),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pm.clock import utc_today
+from pm.currencies import HUNDREDTHS
 from pm.errors import InputError, UnknownTickerError, did_you_mean
 from pm.ledger.book import event_id
 from pm.ledger.money import money
@@ -26,11 +28,14 @@ if TYPE_CHECKING:
 
     from pm.broker.positions_file import HeldPosition
     from pm.ledger.book import Book
+    from pm.ledger.currencies import Rates
+    from pm.pipeline.trading import Prices
 
 __all__ = [
     "NewAccount",
     "closing",
     "depositing",
+    "ending",
     "halting",
     "importing_positions",
     "opening",
@@ -40,6 +45,8 @@ __all__ = [
 
 _EARLIEST = date(1900, 1, 1)
 """First day that an event of an account can have."""
+_HUNDREDTH_OF = {whole: unit for unit, whole in HUNDREDTHS.items() if unit != "GBX"}
+"""Codes of the hundredths in which prices of shares are told, by currency."""
 _ZONES = timedelta(days=1)
 """Time by which it can be tomorrow already where the user is, when it is today in UTC."""
 
@@ -89,6 +96,11 @@ def importing_positions(
 def closing(account: str | None, ticker: str, price: Decimal | None) -> Stage:
     """Return the stage that closes a position of a ticker that trades no more, at a price or its last close."""
     return _stage(partial(_close, account=account, ticker=ticker, price=price))
+
+
+def ending(account: str) -> Stage:
+    """Return the stage that closes an account, which must be empty; what it did stays in the ledger."""
+    return _stage(partial(_end, account=account))
 
 
 def halting(reason: str, person: str) -> Stage:
@@ -195,28 +207,65 @@ def _take_over(
             unknown, known, where=where, hint="add a column with the cost, or import bars of the ticker first"
         )
     cash_before = book.cash
+    told_codes = {position.currency or book.currency for position in held}
+    rates = rates_of(context, book.currency, told_codes | {prices.currency(ticker, book) for ticker in spelt.values()})
     for event, position in zip(events, held, strict=True):
-        ticker = None if position.ticker is None else spelt[position.ticker]
-        code = position.currency or (book.currency if ticker is None else prices.currency(ticker, book))
-        rate = rates_of(context, book.currency, {code}).rate(code, when)
-        if ticker is None:
+        if position.ticker is None:
+            code = position.currency or book.currency
             kind = CashKind.DEPOSIT if position.shares > 0 else CashKind.WITHDRAWAL
             row = book.cash_event(
-                kind, position.shares, day=when, name=event, currency=code, rate=rate, detail="import"
+                kind, position.shares, day=when, name=event, currency=code, rate=rates.rate(code, when), detail="import"
             )
         else:
-            cost = position.cost
-            if cost is None:
-                cost = position.shares * Decimal(repr(prices.closes[ticker][1]))
+            ticker = spelt[position.ticker]
+            opened = position.opened or when
+            cost, code = _cost(position, ticker, prices, book, rates, where=where)
+            bought = opened if rates.has(code, opened) else when
             row = book.take_over(
-                ticker, position.shares, cost, day=when, opened=position.opened or when, currency=code, rate=rate,
+                ticker,
+                position.shares,
+                cost,
+                day=when,
+                opened=opened,
+                currency=code,
+                rate=rates.rate(code, bought),
                 name=event,
-            )  # fmt: skip
+            )
         ledger.add_cash_event(row)
     counted = [plural(len(set(spelt.values())), "position")] if spelt else []
     cash = book.cash - cash_before
     counted += [f"{cash:,.2f} {book.currency} of cash"] if cash else []
     return Result(new_rows(ledger), f"{' and '.join(counted)} of {where} taken over")
+
+
+def _cost(
+    position: HeldPosition, ticker: str, prices: Prices, book: Book, rates: Rates, *, where: str
+) -> tuple[Decimal, str]:
+    """Return what a position cost, in the currency of the ticker's prices, and that currency.
+
+    A cost that the file tells in another currency is converted, at the rate of the day of the purchase where that is
+    known, else of today: of British shares, brokers tell pounds and vendors of bars pence.
+
+    Raises
+    ------
+    InputError
+        Whether the ticker's prices are in a currency or in its hundredth is not known.
+    """
+    known, told = prices.known_currency(ticker, book), position.currency
+    code = known or told or book.currency
+    if position.cost is None:
+        return position.shares * Decimal(repr(prices.closes[ticker][1])), code
+    if known is None and told is not None and (unit := _HUNDREDTH_OF.get(HUNDREDTHS.get(told, told))) is not None:
+        raise InputError(
+            f"Whether bars of {ticker} are in {HUNDREDTHS[unit]} or in {unit}, its hundredth, is not known.",
+            where=where,
+            hint=f"put it on the watch list and fetch it (pm universe add {ticker}, pm refresh), or tell its currency "
+            "in a list with columns ticker and currency (pm universe import FILE)",
+        )
+    bought = position.opened or prices.day
+    day = bought if rates.has(code, bought) and rates.has(told or code, bought) else prices.day
+    exact = Fraction(position.cost) * rates.ratio(told or code, code, day)
+    return Decimal(exact.numerator) / Decimal(exact.denominator), code
 
 
 def _as_known(held: Iterable[HeldPosition], known: Collection[str]) -> dict[str, str]:
@@ -272,6 +321,28 @@ def _close(context: Context, *, account: str | None, ticker: str, price: Decimal
     )
     ledger.add_cash_event(row)
     return Result(new_rows(ledger), f"{ticker} closed")
+
+
+def _end(context: Context, *, account: str) -> Result:
+    ledger = read_ledger(context)
+    row = ledger.account(account)
+    name = row["account"]
+    book = ledger.books[name]
+    problem, hint = None, ""
+    if waiting := len(ledger.open_orders(name)):
+        problem, hint = f"has {plural(waiting, 'open order')}", f"pm trade cancel --account {name}"
+    elif held := book.positions():
+        problem = f"holds {first_of(list(held))}"
+        hint = "sell what it holds; or take it out of the ledger: pm trade close TICKER --price PRICE"
+    elif book.cash:
+        problem = f"has {book.cash:,.2f} {book.currency} of cash"
+        amount = f"{-book.cash.normalize():f}"
+        hint = f"take it out: pm account deposit --account {name} {'-- ' if book.cash > 0 else ''}{amount}"
+    if problem is not None:
+        raise InputError(f"Account {name} cannot be closed: it {problem}.", where="table accounts", hint=hint)
+    event = book.cash_event(CashKind.CLOSED, Decimal(0), day=ledger_day(context), name=event_id(name, CashKind.CLOSED))
+    ledger.add_cash_event(event)
+    return Result(new_rows(ledger), f"account {name} closed; what it did stays")
 
 
 def _halt(context: Context, *, reason: str, person: str) -> Result:

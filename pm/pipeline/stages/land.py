@@ -21,7 +21,7 @@ from pm.pipeline.writes import Merge, Result
 from pm.plural import first_of, plural
 from pm.sources.folders import MISSING
 from pm.sources.names import FILES, SAMPLE
-from pm.tables.ledger import CASH_EVENTS, FILLS, ORDER_EVENTS, ORDERS
+from pm.tables.ledger import ACCOUNTS, CASH_EVENTS, FILLS, ORDER_EVENTS, ORDERS
 from pm.tables.quality import BARS, TICKER_SOURCES
 from pm.tables.sources import FETCHES, FOLDERS, RAW_ACTIONS, RAW_BARS, RAW_BATCHES, SPLICES, UNIVERSE
 
@@ -89,7 +89,8 @@ def _compute(context: Context) -> Result | Iterator[Result]:
         return local
     if kept := [member.ticker for member in due if member.is_kept]:
         context.notify(
-            f"{first_of(kept)}: asked for though not on the watch list, since an account holds or has ordered it"
+            f"{first_of(kept)}: asked for though not on the watch list, since an account holds or has ordered it, or "
+            "is valued by it"
         )
     return _in_pieces(context, local, due, [member for member in members if not member.is_due(now)])
 
@@ -164,7 +165,7 @@ def _land_sample(landing: Landing, version: str) -> Batch:
 STAGE = Stage(
     "land",
     _compute,
-    past=(BARS, TICKER_SOURCES, ORDERS, ORDER_EVENTS, FILLS, CASH_EVENTS),
+    past=(BARS, TICKER_SOURCES, ACCOUNTS, ORDERS, ORDER_EVENTS, FILLS, CASH_EVENTS),
     views=("lots", "lot_changes", "open_orders"),
     writes=(RAW_BARS, RAW_ACTIONS, RAW_BATCHES, UNIVERSE, FETCHES, SPLICES, FOLDERS),
     depends=_versions,

@@ -33,7 +33,7 @@ def _compute(context: Context) -> Result:
     for note in night.notes:
         context.notify(note)
     counts = (
-        plural(len(ledger.accounts), "account"),
+        plural(len(ledger.open_accounts), "account"),
         plural(night.fills, "fill"),
         plural(night.events, "dividend or split", "dividends or splits"),
     )
@@ -44,7 +44,7 @@ def _depends(context: Context) -> list[object]:
     """Return what the day's events depend on besides tables: the request, and what the user has told of accounts."""
     told = context.known_rows(
         "SELECT (SELECT count(*) FROM accounts) AS accounts, (SELECT count(*) FROM cash_events "
-        "WHERE kind IN ('deposit', 'withdrawal', 'import')) AS events"
+        "WHERE kind IN ('deposit', 'withdrawal', 'import', 'closed')) AS events"
     )[0]
     return [scope(context), told["accounts"], told["events"]]
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pm.audit.chain import limit_events_hash
 from pm.broker.planning import OrderSizes, Target, pending_shares, plan_orders
+from pm.broker.reach import out_of_reach
 from pm.ledger.orders import order_id
 from pm.pipeline.holdings import LEDGER_VIEWS, is_look
 from pm.pipeline.stage import Context, Stage
@@ -22,15 +24,24 @@ from pm.plural import first_of, plural
 from pm.portfolio.shares import SMALLEST_FRACTION
 from pm.tables.ledger import CHAINED_TABLES, HALTS
 from pm.tables.portfolio import TARGETS
+from pm.tables.quality import BAR_FLAGS
 from pm.tables.risk import LIMIT_EVENTS, STAGES_WITH_LIMITS, proposed
 from pm.tables.signals import SIGNALS
 from pm.tables.vocabulary import BrokerName, HaltCause, LimitAction, LimitName, OrderState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pm.ledger.ledger import Ledger
 
 __all__ = ["STAGE"]
 
+_DOUBTFUL = 5
+"""Number of sessions in which a large move near the ratio of a split is not traded."""
+_SMALLEST_RATIO = Fraction(3, 2)
+"""Smallest ratio of new shares to old ones, or of old to new, of which that is so."""
+_LARGEST_RATIO = 200
+"""Largest ratio of a split."""
 _SHOWN = 5
 """Largest number of tickers without an order that are told."""
 
@@ -39,7 +50,7 @@ def _compute(context: Context) -> Result:
     if is_look(context):
         return Result([], "a look at another day or at a part leaves the ledger alone")
     ledger = read_ledger(context)
-    if not ledger.accounts:
+    if not ledger.open_accounts:
         return Result([], "no account; open one with pm account open")
     night = Night(context, ledger, watch_list(context).as_of)
     if (sign := halt_sign(context.workspace.root, context.lake.location)) is not None:
@@ -47,7 +58,7 @@ def _compute(context: Context) -> Result:
     _look_for_halts(night)
     halted = is_halted(context, ledger)
     if halted is None and context.settings.broker.plan:
-        for name in sorted(ledger.accounts):
+        for name in ledger.open_accounts:
             _plan(night, name)
     _add_head(night)
     for note in night.notes:
@@ -65,7 +76,7 @@ def _look_for_halts(night: Night) -> None:
     context = night.context
     if "portfolio" not in context.outputs:
         return
-    names = {proposed(name): name for name in sorted(night.ledger.accounts)}
+    names = {proposed(name): name for name in night.ledger.open_accounts}
     events = context.read(
         LIMIT_EVENTS,
         "run_id = ? AND action = ?",
@@ -110,6 +121,12 @@ def _plan(night: Night, account: str) -> None:
     signals = {row["ticker"]: row for row in context.read_outputs(SIGNALS).iter_rows(named=True)}
     targets = {row["ticker"]: row for row in rows.iter_rows(named=True)}
     prices = prices_of(context, book, {*targets, *book.positions()}, night.as_of)
+    if conflicts := [text for ticker in book.positions() if (text := prices.conflict(ticker, book)) is not None]:
+        night.notes.append(
+            f"Account {account} cannot be valued and gets no orders: {conflicts[0]} Take the position out and in "
+            "again: pm trade close TICKER --price PRICE, then pm account import FILE."
+        )
+        return
     equity, unknown = equity_of(book, prices)
     if unknown:
         night.notes.append(
@@ -118,6 +135,14 @@ def _plan(night: Night, account: str) -> None:
         )
         return
     quotes = {ticker: quote for ticker in targets if (quote := prices.quote(ticker, book)) is not None}
+    not_ordered = {
+        ticker: why
+        for ticker in targets
+        if (why := out_of_reach(ledger.accounts[account]["broker"], ticker, prices.currency(ticker, book))) is not None
+    }
+    for ticker, why in (not_ordered | _maybe_split(night, book.positions())).items():
+        targets.pop(ticker, None)
+        night.notes.append(f"{ticker}: {why}")
     plan = plan_orders(
         [_target(row, signals.get(ticker), brackets=is_paper and settings.brackets) for ticker, row in targets.items()],
         book.positions(),
@@ -156,6 +181,30 @@ def _plan(night: Night, account: str) -> None:
     night.notes += left_out[:_SHOWN]
     if len(left_out) > _SHOWN:
         night.notes.append(f"… and {len(left_out) - _SHOWN:,} more tickers without an order, or with a smaller one.")
+
+
+def _maybe_split(night: Night, tickers: Iterable[str]) -> dict[str, str]:
+    """Return the tickers whose newest bars look like a split that nobody told, each with why nothing is ordered.
+
+    After some sessions the move counts as one in earnest. Moves of less than a third are never taken for more.
+    """
+    held = sorted(tickers)
+    newest = night.context.rows(
+        "SELECT min(date) AS day FROM (SELECT DISTINCT date FROM bars WHERE date <= ? ORDER BY date DESC LIMIT ?)",
+        [night.as_of, _DOUBTFUL],
+    )
+    flags = night.context.read(BAR_FLAGS, "rule = 'split' AND date >= ?", [newest[0]["day"]], among={"ticker": held})
+    found = {}
+    for row in flags.iter_rows(named=True):
+        ratio = Fraction(row["value"]).limit_denominator(_LARGEST_RATIO)
+        if max(ratio, 1 / ratio) >= _SMALLEST_RATIO:
+            told = f"{ratio.numerator}:{ratio.denominator}"
+            found[row["ticker"]] = (
+                f"Its close moved by about {float(1 / ratio) - 1:+.0%} on {row['date']}, near the ratio {told} of a "
+                f"split, and no split is known. It gets no order in the first {_DOUBTFUL} sessions, in which you can "
+                f"tell it: pm actions add {row['ticker']} {row['date']} --split {told}"
+            )
+    return found
 
 
 def _end_old_plans(night: Night, account: str, *, is_paper: bool) -> None:
@@ -197,7 +246,7 @@ def _depends(context: Context) -> list[object]:
 STAGE = Stage(
     "orders",
     _compute,
-    reads=(*WATCH_LIST_TABLES, SIGNALS, TARGETS, LIMIT_EVENTS),
+    reads=(*WATCH_LIST_TABLES, BAR_FLAGS, SIGNALS, TARGETS, LIMIT_EVENTS),
     writes=CHAINED_TABLES,
     views=(*LEDGER_VIEWS, "active_halts"),
     sections=("broker", "portfolio.minimum_order", "portfolio.lot"),

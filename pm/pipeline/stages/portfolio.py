@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pm.exclusions import Exclusion, exclusions_frame
-from pm.pipeline.holdable import holdable_tickers
+from pm.pipeline.holdable import currencies_told, holdable_tickers, rates_needed
 from pm.pipeline.holdings import (
     HELD_TABLES,
     HELD_VIEWS,
@@ -69,7 +69,8 @@ def _compute(context: Context) -> Result:
     settings = context.settings
     found = accounts_held(context)
     last = [] if found else context.rows(_LAST_TARGETS, [MODEL_PORTFOLIO, watch_list(context).as_of, context.run_id])
-    joint = joint_inputs(context, held_tickers(found) | {row["ticker"] for row in last if row["weight"]})
+    wanted = held_tickers(found) | {row["ticker"] for row in last if row["weight"]}
+    joint = joint_inputs(context, wanted | rates_needed(context, found))
     inputs = joint_risk(context, joint, horizons=[settings.forecast.horizon]) if joint.model.tickers else None
     left_out, listed = _not_traded(context, joint), _listed(context)
     excluded = [each for each in left_out.items() if each[0] in listed]
@@ -81,9 +82,14 @@ def _compute(context: Context) -> Result:
         holdable = holdable_tickers(context, joint.model.tickers, currency, accounts)
         excluded += [each for each in holdable.exclusions if each[0] not in left_out]
         own = None if inputs is None else in_currency(inputs, holdable.rates)
-        tradable = tuple(ticker for ticker in holdable.tickers if ticker not in left_out)
-        market = _market(context, joint, own, holdable, tradable)
+        reached: dict[tuple[str, ...], Market] = {}
         for one in accounts or [_model(context, joint, holdable, last)]:
+            beyond = _out_of_reach(context, one, holdable)
+            excluded += beyond.items()
+            tradable = tuple(ticker for ticker in holdable.tickers if ticker not in left_out | beyond)
+            if tradable not in reached:
+                reached[tradable] = _market(context, joint, own, holdable, tradable)
+            market = reached[tradable]
             # What cannot be traded tonight stays, but for what is delisted or no longer wanted.
             held = replace(one, stays=(held_tickers([one]) - set(tradable)) & listed & set(joint.model.tickers))
             limits = None if own is None else _limits(context, joint, own, holdable, held, drawdowns)
@@ -143,6 +149,22 @@ def _not_traded(context: Context, joint: JointInputs) -> dict[str, Exclusion]:
     return not_traded(joint, {row["ticker"] for row in told}, max_age_days=context.settings.forecast.max_age_days)
 
 
+def _out_of_reach(context: Context, held: Held, holdable: Holdable) -> dict[str, Exclusion]:
+    """Return the tickers in which the broker of an account cannot be sent orders, each with the reason."""
+    from pm.broker.reach import out_of_reach
+
+    broker = context.rows("SELECT broker FROM accounts WHERE account = ?", [held.portfolio])
+    if not broker:
+        return {}
+    told = currencies_told(context)
+    found = {ticker: out_of_reach(broker[0]["broker"], ticker, told.get(ticker)) for ticker in holdable.tickers}
+    return {
+        ticker: Exclusion(Reason.OUT_OF_REACH, f"account {held.portfolio}: {why}")
+        for ticker, why in found.items()
+        if why is not None
+    }
+
+
 def _without_volatility(context: Context, joint: JointInputs) -> list[tuple[str, Exclusion]]:
     volatile = context.read_outputs(VOLATILITY, "step = 1")["ticker"].unique().sort()
     return [
@@ -156,7 +178,10 @@ def _told(targets: pl.DataFrame, held: Held) -> list[str]:
     """Return what the user is told of positions that stay as they are, or are closed for no reason of risk."""
     told = []
     for reason, words in (
-        (TargetReason.NOT_TRADED, "not traded tonight, for want of a volatility or of a recent bar"),
+        (
+            TargetReason.NOT_TRADED,
+            "not traded tonight, for want of a volatility, a recent bar or a way to its exchange",
+        ),
         (TargetReason.NOT_ALLOCATED, "to be closed, being delisted or no longer on the watch list"),
     ):
         names = targets.filter(reason=reason.value)["ticker"].to_list()

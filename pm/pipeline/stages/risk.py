@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pm.exclusions import Exclusion, exclusions_frame
-from pm.pipeline.holdable import holdable_tickers
+from pm.pipeline.holdable import holdable_tickers, rates_needed
 from pm.pipeline.holdings import HELD_TABLES, HELD_VIEWS, accounts_held, held_tickers, held_version
 from pm.pipeline.joint import JOINT_SECTIONS, JOINT_TABLES, in_currency, joint_inputs, joint_risk
 from pm.pipeline.stage import Context, Stage
@@ -55,7 +55,7 @@ def _compute(context: Context) -> Result:
 
     settings = context.settings.risk
     accounts = accounts_held(context)
-    joint = joint_inputs(context, held_tickers(accounts))
+    joint = joint_inputs(context, held_tickers(accounts) | rates_needed(context, accounts))
     model = joint.model
     excluded = _exclusions(joint)
     if not model.tickers:

@@ -226,12 +226,12 @@ def _write_ticket(context: Context, ledger: Ledger, name: str) -> Iterator[Resul
     if not begun:
         yield Result([], "no planned order")
         return
-    count = 0
+    count, with_lots = 0, ledger.books[name].method == LotMethod.SPECIFIC
     for run_id, orders in begun.items():
         file = context.workspace.root / _TICKETS / f"{name}-{run_id}.csv"
         try:
             file.parent.mkdir(exist_ok=True)
-            write_whole(file, write_ticket([request_of(order) for order in orders]))
+            write_whole(file, write_ticket([request_of(order) for order in orders], with_lots=with_lots))
         except OSError as error:
             raise StorageError(
                 f"The ticket cannot be written: {error.strerror}.",
@@ -463,7 +463,12 @@ def _accept(context: Context, *, account: str | None, reason: str, person: str) 
         reason=reason,
         person=person,
     )
-    return Result(new_rows(ledger), f"{plural(count, 'difference')} accepted")
+    # What was planned followed from what the ledger had.
+    planned = [order for order in ledger.open_orders(name) if order.state == OrderState.PLANNED] if count else []
+    for order in planned:
+        ledger.order_event(order.order_id, OrderState.CANCELLED, detail="planned before differences were accepted")
+    anew = f"; {plural(len(planned), 'planned order')} cancelled, pm run plans anew" if planned else ""
+    return Result(new_rows(ledger), f"{plural(count, 'difference')} accepted{anew}")
 
 
 def _cancel(context: Context, *, account: str | None, orders: Sequence[str]) -> Iterator[Result]:
