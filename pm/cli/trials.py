@@ -51,6 +51,7 @@ def trials(context: typer.Context) -> None:
 
     with open_reader(context) as lake:
         rows = _trials(lake)
+        ends = lake.select("trials", columns=["sequence", "hash"], order=["sequence"], descending=["sequence"], limit=1)
     if not rows:
         print_lines("There are no trials yet: pm backtest")
         return
@@ -77,7 +78,17 @@ def trials(context: typer.Context) -> None:
         "return and benchmark: per year, after costs. Sharpe: of the difference, per year.",
         "deflated: probability that it is above that of the luckiest of all trials.",
         "What one proves, and why: pm trials show TRIAL",
+        *_uncounted(rows),
+        f"Head of their chain, for pm audit verify --head: {ends['hash'][0]}",
     )
+
+
+def _uncounted(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line about the trials that started after the newest judgement, which counts them for none."""
+    judged = max((row["judged_by"] for row in rows if row["judged_by"] is not None), default=None)
+    later = sum(judged is not None and row["trial_id"] > judged for row in rows)
+    counts = "does not count" if later == 1 else "do not count"
+    return [f"{plural(later, 'later trial')} {counts} in these verdicts yet: pm trials judge"] if later else []
 
 
 @app.command()
