@@ -35,7 +35,7 @@ TRIALS = Table(
         Column("decisions", INTEGER, "Number of dates of decisions."),
         Column("costs", TEXT, "'settings' for the costs of the settings, 'none' for no costs, or 'given'."),
         Column("cost", REAL, "Cost of buying or of selling, as a share of the value traded."),
-        Column("benchmark", TEXT, "'equal' for equal weights in all tickers at the same costs, or 'cash'."),
+        Column("benchmark", TEXT, "'equal' for equal weights in all tickers at the same costs, 'cash', or a ticker."),
         Column("n_days", INTEGER, "Number of daily returns; null before its end."),
         Column("fills", INTEGER, "Number of fills; null before its end."),
         Column(
