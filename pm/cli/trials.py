@@ -207,7 +207,7 @@ def _probabilities(row: dict[str, Any]) -> list[str]:
     effective = f"of {row['effective_trials']:.1f} effective ones: {row['deflated_effective']:.1%}."
     return [
         f"Probability that it is above 0, were it the only trial: {row['probabilistic']:.1%};",
-        f"that it is above the luckiest of {plural(row['trials'], 'trial')} (deflated): {row['deflated']:.1%}; {effective}",
+        f"that it is above the luckiest of {row['trials']:,} trials (deflated): {row['deflated']:.1%}; {effective}",
     ]
 
 
