@@ -25,7 +25,8 @@ def verify(
 ) -> None:
     """Compute the hashes of the ledger, the limits' events and all trials anew, and compare them with those recorded.
 
-    Without --head, rows that are missing at the end of the chain are not noticed: compare with a report's head.
+    Without --head, rows that are missing at the end of a chain are not always noticed: compare with a report's head, or
+    with that of the trials, which `pm trials` prints.
     """
     from pm.audit.chain import verify_chain
     from pm.cli.render import print_lines
@@ -44,12 +45,18 @@ def verify(
         )
         trials = lake.read(TRIALS).to_dicts()
         returns, fills = lake.read(TRIAL_RETURNS), lake.read(TRIAL_FILLS)
+        named = {
+            *lake.select("trial_tests", columns=["trial_id"])["trial_id"],
+            *lake.select("trial_targets", columns=["trial_id"])["trial_id"],
+            *lake.select("stage_events", columns=["run_id"], stage="backtest", status="done")["run_id"],
+        }
     by_run = {
         str(run_id): [{**row, "run_id": row["output_run_id"]} for row in own.to_dicts()]
         for (run_id,), own in events.group_by("run_id")
     }
-    end, fault = verify_chain(rows, head=head, limit_events=by_run)
-    last, broken = verify_trials(trials, returns, fills)
+    of_trials = any(row["hash"] == head for row in trials)
+    end, fault = verify_chain(rows, head=None if of_trials else head, limit_events=by_run)
+    last, broken = verify_trials(trials, returns, fills, named)
     for chain, found in (("the chain", fault), ("the chain of trials", broken)):
         if found is not None:
             raise AuditError(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pm.cli.context import open_workspace, open_writer
-from pm.cli.options import Jobs, NoWait, Source, Tickers, parse_tickers
+from pm.cli.options import Address, Engine, Jobs, NoWait, Source, Tickers, parse_tickers
 
 __all__ = ["backtest"]
 
@@ -70,6 +70,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - an option each
     source: Source = None,
     tickers: Tickers = None,
     jobs: Jobs = 0,
+    engine: Engine = None,
+    address: Address = None,
     no_wait: NoWait = False,
 ) -> None:
     """Walk the decisions over past dates, and say what they prove.
@@ -89,7 +91,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - an option each
 
     if first is not None and last is not None and first >= last:
         raise typer.BadParameter(f"{first:%Y-%m-%d} is not before --to {last:%Y-%m-%d}", param_hint="--from")
-    request = Request(source, parse_tickers(tickers), last.date() if last else None, jobs)
+    request = Request(source, parse_tickers(tickers), last.date() if last else None, jobs, engine, address)
     trial = TrialRequest(
         name,
         first.date() if first else None,

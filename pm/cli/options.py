@@ -15,8 +15,10 @@ __all__ = [
     "DATA_HELP",
     "ENDPOINT_HELP",
     "REGION_HELP",
+    "Address",
     "AsOf",
     "DecimalSign",
+    "Engine",
     "Jobs",
     "NoWait",
     "Source",
@@ -59,6 +61,14 @@ class DecimalSeparator(StrEnum):
 DecimalSign = Annotated[
     DecimalSeparator | None,
     typer.Option("--decimal", help="Decimal separator of the files. [default: found by their numbers]"),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(metavar="ENGINE", help="Engine of parallel work: local, dask or ray. [default: setting run.engine]"),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Address of a running Dask or Ray cluster. [default: setting run.address]"),
 ]
 Jobs = Annotated[
     int, typer.Option(metavar="N", min=0, help="Number of parallel processes; 0 takes the setting run.jobs.")

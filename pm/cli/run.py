@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pm.cli.context import open_workspace, open_writer
-from pm.cli.options import AsOf, Jobs, NoWait, Source, Tickers, parse_tickers
+from pm.cli.options import Address, AsOf, Engine, Jobs, NoWait, Source, Tickers, parse_tickers
 
 __all__ = ["run"]
 
@@ -18,18 +18,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     tickers: Tickers = None,
     as_of: AsOf = None,
     jobs: Jobs = 0,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ENGINE", help="Engine of parallel work: local, dask or ray. [default: setting run.engine]"
-        ),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS", help="Address of a running Dask or Ray cluster. [default: setting run.address]"
-        ),
-    ] = None,
+    engine: Engine = None,
+    address: Address = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Interrupted or failed run to continue; see `pm runs`.")
     ] = None,

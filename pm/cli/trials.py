@@ -51,6 +51,7 @@ def trials(context: typer.Context) -> None:
 
     with open_reader(context) as lake:
         rows = _trials(lake)
+        ends = lake.select("trials", columns=["sequence", "hash"], order=["sequence"], descending=["sequence"], limit=1)
     if not rows:
         print_lines("There are no trials yet: pm backtest")
         return
@@ -77,7 +78,17 @@ def trials(context: typer.Context) -> None:
         "return and benchmark: per year, after costs. Sharpe: of the difference, per year.",
         "deflated: probability that it is above that of the luckiest of all trials.",
         "What one proves, and why: pm trials show TRIAL",
+        *_uncounted(rows),
+        f"Head of their chain, for pm audit verify --head: {ends['hash'][0]}",
     )
+
+
+def _uncounted(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line about the trials that started after the newest judgement, which counts them for none."""
+    judged = max((row["judged_by"] for row in rows if row["judged_by"] is not None), default=None)
+    later = sum(judged is not None and row["trial_id"] > judged for row in rows)
+    counts = "does not count" if later == 1 else "do not count"
+    return [f"{plural(later, 'later trial')} {counts} in these verdicts yet: pm trials judge"] if later else []
 
 
 @app.command()
@@ -95,7 +106,7 @@ def compare(
         typer.Argument(metavar="[TRIAL]...", help="Trials to compare; all that have returns by default."),
     ] = None,
 ) -> None:
-    """Compare trials on the sessions that all of them have, beside equal weights and cash."""
+    """Compare trials on the sessions that all of them have, beside equal weights."""
     import polars as pl
 
     from pm.cli.render import print_frame, print_lines
@@ -114,9 +125,9 @@ def compare(
         pl.DataFrame(rows, infer_schema_length=None).select(
             pl.col(name).alias(heading) for name, heading in _COMPARED.items() if name in rows[0]
         ),
-        formats=dict.fromkeys(("return", "volatility", "drawdown"), "+.1%")
+        formats=dict.fromkeys(("return", "drawdown"), "+.1%")
         | dict.fromkeys(("Sharpe", "Sortino", "Calmar"), "+.2f")
-        | {"cost": ".2%", "days": ",d"},
+        | {"volatility": ".1%", "cost": ".2%", "days": ",d"},
         title=f"{plural(len(shared), 'session')}, {shared[0]} to {shared[-1]}",
         optional=(("Calmar",), ("Sortino",)),
     )
@@ -176,21 +187,28 @@ def _print_verdict(row: dict[str, Any]) -> None:
         print_lines(
             f"Sharpe ratio over the benchmark {row['annual_sharpe']:+.2f} per year ± {row['annual_error']:.2f}"
             f"{between}.",
-            f"Probability that it is above 0, were it the only trial: {row['probabilistic']:.1%};",
-            f"that it is above the luckiest of {plural(row['trials'], 'trial')} (deflated): {row['deflated']:.1%}; "
-            f"of {row['effective_trials']:.1f} effective ones: {row['deflated_effective']:.1%}.",
+            *_probabilities(row),
         )
     if row["superior_p"] is not None:
-        print_lines(
-            f"Test that none of {plural(row['compared'], 'trial')} is better than the benchmark: p = "
-            f"{row['superior_p']:.3f}."
-        )
+        among = "it is not" if row["compared"] == 1 else f"none of {plural(row['compared'], 'trial')} is"
+        print_lines(f"Test that {among} better than the benchmark: p = {row['superior_p']:.3f}.")
     if row["overfitting"] is not None:
         print_lines(
             f"Probability that choosing the best is overfitting: {row['overfitting']:.0%} "
             f"({row['overfitting_low']:.0%} to {row['overfitting_high']:.0%} by the number of blocks)."
         )
     print_lines("", f"Verdict: {_WORDS[row['verdict']]}.", *textwrap.wrap(row["reasons"], width=88))
+
+
+def _probabilities(row: dict[str, Any]) -> list[str]:
+    """Return lines about the probabilistic and the deflated ratio, which are one for the first trial."""
+    if row["trials"] == 1:
+        return [f"Probability that it is above 0: {row['probabilistic']:.1%}; it is the first trial."]
+    effective = f"of {row['effective_trials']:.1f} effective ones: {row['deflated_effective']:.1%}."
+    return [
+        f"Probability that it is above 0, were it the only trial: {row['probabilistic']:.1%};",
+        f"that it is above the luckiest of {row['trials']:,} trials (deflated): {row['deflated']:.1%}; {effective}",
+    ]
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -327,12 +327,13 @@ def backtest(
     only the others; what was interrupted stays a trial, which counts.
     """
     from pm.pipeline.stages import check, judge_trials, land
-    from pm.pipeline.stages.backtest import backtesting
+    from pm.pipeline.stages.backtest import backtesting, checking
     from pm.pipeline.stages.past_forecasts import forecasting_past
 
     check_request(lake, request)
     step = trial.step or settings.validation.step
-    stages = (land.STAGE, check.STAGE, forecasting_past(trial.first, step), backtesting(trial), judge_trials.STAGE)
+    past_forecasts = forecasting_past(trial.first, step, checking(trial))
+    stages = (land.STAGE, check.STAGE, past_forecasts, backtesting(trial), judge_trials.STAGE)
     return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.BACKTEST)
 
 

@@ -12,10 +12,13 @@ from pm.errors import InputError
 if TYPE_CHECKING:
     from datetime import date
 
-__all__ = ["MIN_BARS", "ChosenDates", "common_sessions", "origin_dates"]
+__all__ = ["MIN_BARS", "QUIET_DAYS", "ChosenDates", "common_sessions", "origin_dates"]
 
 MIN_BARS = 250
 """Minimum number of sessions up to the first date (one year); with fewer there is nothing to evaluate."""
+
+QUIET_DAYS = 10
+"""Number of days after a ticker's bar in which it still counts as one that could trade."""
 
 _ORIGINS = 20
 """Number of dates if neither it nor the first date is asked for."""
@@ -44,9 +47,9 @@ class ChosenDates:
 def origin_dates(bars: pl.DataFrame, as_of: date, horizon: int, chosen: ChosenDates) -> list[date]:
     """Return the dates to forecast from, oldest first: of those on which at least half of the living tickers traded.
 
-    A ticker lives from its first bar to its last. (Among shares, the weekends of one market of seven days are no
-    sessions of most.) With `chosen.first`, dates are counted from the first session on or after it, so that later bars
-    only add dates; without it, they are counted back from the last possible one.
+    See `common_sessions`. (Among shares, the weekends of one market of seven days are no sessions of most.)
+    With `chosen.first`, dates are counted from the first session on or after it, so that later bars only add dates;
+    without it, they are counted back from the last possible one.
 
     Parameters
     ----------
@@ -86,17 +89,26 @@ def origin_dates(bars: pl.DataFrame, as_of: date, horizon: int, chosen: ChosenDa
 def common_sessions(bars: pl.DataFrame) -> list[date]:
     """Return the dates on which at least half of the living tickers traded, oldest first.
 
-    A ticker lives from its first bar to its last.
+    A ticker lives from its first bar until `QUIET_DAYS` after a bar that no other follows, and again from its next one:
+    whether a date is a session depends on bars up to it alone.
 
     Parameters
     ----------
     bars
         Columns ticker, date.
     """
-    spans = bars.group_by("ticker").agg(first=pl.col("date").min(), last=pl.col("date").max())
+    last_day = pl.col("date") + pl.duration(days=QUIET_DAYS)
+    spans = bars.sort("ticker", "date").select(
+        "date",
+        begins=(pl.col("date") > last_day.shift().over("ticker")).fill_null(value=True),
+        ends=(pl.col("date").shift(-1).over("ticker") > last_day).fill_null(value=True),
+        last_day=last_day,
+    )
+    first = spans.filter("begins")["date"].sort()
+    last = spans.filter("ends")["last_day"].sort()
     traded = bars.group_by("date").len("traded").sort("date")
-    begun = traded.select(pl.col("date").map_batches(lambda days: spans["first"].sort().search_sorted(days, "right")))
-    ended = traded.select(pl.col("date").map_batches(lambda days: spans["last"].sort().search_sorted(days, "left")))
+    begun = traded.select(pl.col("date").map_batches(lambda days: first.search_sorted(days, "right")))
+    ended = traded.select(pl.col("date").map_batches(lambda days: last.search_sorted(days, "left")))
     living = begun.to_series().cast(pl.Int64) - ended.to_series().cast(pl.Int64)
     days: list[date] = traded.filter(2 * pl.col("traded").cast(pl.Int64) >= living)["date"].to_list()
     return days

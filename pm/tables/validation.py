@@ -35,7 +35,7 @@ TRIALS = Table(
         Column("decisions", INTEGER, "Number of dates of decisions."),
         Column("costs", TEXT, "'settings' for the costs of the settings, 'none' for no costs, or 'given'."),
         Column("cost", REAL, "Cost of buying or of selling, as a share of the value traded."),
-        Column("benchmark", TEXT, "'equal' for equal weights in all tickers at the same costs, or 'cash'."),
+        Column("benchmark", TEXT, "'equal' for equal weights in all tickers at the same costs, 'cash', or a ticker."),
         Column("n_days", INTEGER, "Number of daily returns; null before its end."),
         Column("fills", INTEGER, "Number of fills; null before its end."),
         Column(
@@ -141,7 +141,11 @@ TRIAL_TESTS = Table(
         Column("deflated_effective", REAL, "The same at the effective number of trials; shown, does not decide."),
         Column("trials", INTEGER, "Number of trials ever run, those of validation.prior_trials included."),
         Column("effective_trials", REAL, "Effective number of independent trials."),
-        Column("compared", INTEGER, "Number of trials that have returns on all sessions of this one, itself included."),
+        Column(
+            "compared",
+            INTEGER,
+            "Number of trials with returns on 90% of this one's sessions, itself included.",
+        ),
         Column("superior_p", REAL, "p-value of Hansen's test over these trials, with blocks of the bootstrap."),
         Column("superior", FLAG, "Whether Romano and Wolf's stepwise test names this trial."),
         Column("overfitting", REAL, "Probability of backtest overfitting: median over numbers of blocks."),

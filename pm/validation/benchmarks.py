@@ -63,7 +63,7 @@ def equal_returns(prices: SessionPrices, decisions: Sequence[date], *, cost: flo
 
 
 def ticker_returns(prices: SessionPrices, ticker: str, first: date) -> FloatArray:
-    """Return the daily returns of holding a ticker after a date; 0 in a session without a bar.
+    """Return the daily returns of holding a ticker after a date; 0 in a session without a bar, and after its last one.
 
     Raises
     ------

@@ -10,6 +10,7 @@ import polars as pl
 from pm.statistics.performance import performance
 from pm.tables.validation import OVERFITTING_TESTS, TRIAL_TESTS
 from pm.tables.vocabulary import TrialState
+from pm.validation.ledger import check_known
 from pm.validation.verdicts import judge_trials
 
 if TYPE_CHECKING:
@@ -21,14 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["trial_tests"]
 
+MIN_SHARED = 0.9
+"""Share of a trial's sessions on which trials that it is compared with must have returns."""
+
 
 def trial_tests(
     trials: Mapping[str, Mapping[str, Any]], returns: pl.DataFrame, settings: ValidationSettings
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows of tables `trial_tests` and `overfitting_tests`, but for run_id and snapshot_id.
 
-    A trial is compared with all that have returns on each of its sessions, every one of them less the benchmark of this
-    trial.
+    A trial is compared with all that have returns on at least nine tenths of its sessions, on those that all of them
+    share, every one less the benchmark of this trial: a trial of today has a session more than one of yesterday.
 
     Parameters
     ----------
@@ -38,7 +42,13 @@ def trial_tests(
         Table `trial_returns`.
     settings
         Section `validation`.
+
+    Raises
+    ------
+    AuditError
+        A trial has returns and no row: it was removed, and would not count.
     """
+    check_known(trials, returns["trial_id"])
     series = {
         trial: _Series(rows)
         for (trial,), rows in returns.sort("trial_id", "date").partition_by("trial_id", as_dict=True).items()
@@ -51,15 +61,22 @@ def trial_tests(
     splits: list[dict[str, Any]] = []
     for members in groups.values():
         first = series[members[0]]
-        compared = [trial for trial, own in series.items() if own.covers(first.dates)]
-        excess = np.column_stack([series[trial].on(first.dates) - first.benchmark for trial in compared])
+        compared, shared = _compared(first.dates, series)
+        benchmark = first.benchmark[np.isin(first.dates, shared)]
+        excess = np.column_stack([series[trial].on(shared) - benchmark for trial in compared])
         for place, trial in enumerate(compared):
             if not trials[trial]["fills"]:
                 excess[:, place] = np.nan
+        places = [compared.index(trial) for trial in members]
         judged = judge_trials(
             excess,
-            [compared.index(trial) for trial in members],
+            places,
             trials=len(trials) + settings.prior_trials,
+            whole={
+                place: series[trial].net - first.benchmark
+                for place, trial in zip(places, members, strict=True)
+                if trials[trial]["fills"]
+            },
             without_costs=[place for place, trial in enumerate(compared) if trials[trial]["cost"] == 0],
             reps=settings.bootstrap,
             seed=settings.seed,
@@ -69,6 +86,21 @@ def trial_tests(
     return _frame(tests, TRIAL_TESTS.polars_schema), _frame(splits, OVERFITTING_TESTS.polars_schema)
 
 
+def _compared(dates: DateArray, series: Mapping[str, _Series]) -> tuple[list[str], DateArray]:
+    """Return the trials that have most of these sessions, in their order, and the sessions that all of them have.
+
+    Those with the most sessions come first: each is taken if what remains shared is at least `MIN_SHARED` of all.
+    """
+    counts = {trial: int(np.isin(dates, own.dates).sum()) for trial, own in series.items()}
+    shared, taken = dates, set[str]()
+    for trial in sorted(counts, key=lambda trial: -counts[trial]):
+        remaining = shared[np.isin(shared, series[trial].dates)]
+        if len(remaining) >= MIN_SHARED * len(dates):
+            shared = remaining
+            taken.add(trial)
+    return [trial for trial in series if trial in taken], shared
+
+
 class _Series:
     """Daily returns of a trial and of its benchmark."""
 
@@ -76,10 +108,6 @@ class _Series:
         self.dates: DateArray = rows["date"].to_numpy().astype("datetime64[D]")
         self.net: FloatArray = rows["net"].to_numpy()
         self.benchmark: FloatArray = rows["benchmark"].to_numpy()
-
-    def covers(self, dates: DateArray) -> bool:
-        """Return whether the trial has a return on each of these dates."""
-        return bool(np.isin(dates, self.dates).all())
 
     def on(self, dates: DateArray) -> FloatArray:
         """Return the net returns on these dates."""

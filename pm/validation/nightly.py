@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "MIN_DATES",
     "MIN_RETURNS",
+    "PIT_MIDDLES",
     "Finding",
     "compared",
     "excess_finding",
+    "forecast_findings",
     "independent_dates",
     "mean_test",
     "risk_findings",
@@ -39,6 +42,15 @@ MIN_DATES = 8
 """Minimum number of dates whose windows do not overlap for a t statistic to mean anything."""
 MIN_RETURNS = 60
 """Minimum number of daily returns of an account to be judged (one quarter)."""
+
+
+_STEPS = (1, 5)
+"""Steps at which forecasts are tested, besides the last: those between say nearly the same as these."""
+_LEVELS = (0.0, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 1.0)
+PIT_MIDDLES = tuple((lower + upper) / 2 for lower, upper in pairwise(_LEVELS))
+"""Middle, in probability, of each pair of neighbouring quantiles of a forecast, from the lowest."""
+_PIT_VARIANCE = sum((upper - lower) * ((lower + upper) / 2 - 0.5) ** 2 for lower, upper in pairwise(_LEVELS))
+"""Variance of these middles if the distributions are right: a little less than 1/12."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +181,42 @@ def compared(account: str, returns: FloatArray, benchmark: FloatArray) -> Findin
         "account", "return against 1/N", account, n, n, total, base, t, p_value,
         is_claim=False, needed=_needed(f"{MIN_RETURNS} daily returns", enough=enough),
     )  # fmt: skip
+
+
+def forecast_findings(daily: pl.DataFrame, due: date | None) -> list[Finding]:
+    """Return the tests of forecasts at some steps: the 90% interval, whether the PIT is uniform, and the martingale.
+
+    The probability integral transform (PIT) is uniform if the distributions are right. It is tested by its mean and by
+    its spread around one half, as Knueppel (2015) tests moments: a mean above 0.5 says that prices came out higher than
+    forecast, a spread above 1 that the distributions were too narrow.
+
+    Parameters
+    ----------
+    daily
+        Columns step, origin, is_last (whether it is the last step of a run), known, outcomes, inside, gain, pit (mean
+        of `PIT_MIDDLES`) and pit_square (mean of their squared distance from 0.5); one row per step and origin.
+
+    References
+    ----------
+    Knueppel, M. (2015), Evaluating the calibration of multi-step-ahead density forecasts using raw moments, Journal of
+    Business & Economic Statistics 33(2).
+    """
+    found = []
+    tested = sorted(set(daily.filter(pl.col("step").is_in(_STEPS) | pl.col("is_last"))["step"]))
+    for step in tested or [None]:
+        own = daily.filter(pl.col("step") == step) if step is not None else daily
+        part = "" if step is None else plural(step, "session")
+        for measure, value, reference in (
+            ("share inside the 90% interval", pl.col("inside"), 0.9),
+            ("mean of the PIT", pl.col("pit"), 0.5),
+            ("spread of the PIT", pl.col("pit_square") / _PIT_VARIANCE, 1.0),
+        ):
+            rows = own.with_columns(value=value, reference=pl.lit(reference))
+            found.append(excess_finding("forecasts", measure, part, rows, is_claim=True, due=due))
+        # In units of the martingale's sigma, in which calm and restless tickers count alike; its own score is 0.
+        gain = own.with_columns(value="gain", reference=pl.lit(0.0)).drop_nulls("value")
+        found.append(excess_finding("forecasts", "CRPS gain on the martingale", part, gain, is_claim=False, due=due))
+    return found
 
 
 def risk_findings(tests: pl.DataFrame, due: date | None) -> list[Finding]:

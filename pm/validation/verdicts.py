@@ -25,10 +25,10 @@ from pm.tables.vocabulary import Proof
 from pm.validation.snooping import block_length, sharpe_interval, superior_ability
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pm.statistics.overfitting import Overfitting
-    from pm.typing import FloatArray
+    from pm.typing import FloatArray, IntArray
 
 __all__ = ["Judgement", "Judgements", "judge_trials"]
 
@@ -99,7 +99,7 @@ class Judgements:
     trials, effective_trials
         Number of trials ever run, those run elsewhere included, and their effective number.
     compared
-        Number of trials that have returns on these sessions.
+        Number of trials that are compared with each other, on the sessions that they share.
     superior_p
         p-value of the test for superior predictive ability over them.
     overfitting
@@ -124,6 +124,7 @@ def judge_trials(
     chosen: Sequence[int],
     *,
     trials: int,
+    whole: Mapping[int, FloatArray] | None = None,
     without_costs: Collection[int] = (),
     reps: int = 1000,
     seed: int,
@@ -133,12 +134,15 @@ def judge_trials(
     Parameters
     ----------
     excess
-        Returns over the benchmark on the sessions of the trials to judge, shape (observations, trials): one column for
-        each trial that has all of these sessions. NaN throughout for a trial that made no trade.
+        Returns over the benchmark on the sessions that the trials share, shape (observations, trials): one column for
+        each trial that is compared. NaN throughout for a trial that made no trade.
     chosen
         Columns of the trials to judge.
     trials
         Number of trials ever run, also those without these sessions, those that were killed, and those run elsewhere.
+    whole
+        Returns over the benchmark of chosen trials on all of their own sessions, by column, where these are more than
+        those shared. The ratio of a trial and its errors are of these.
     without_costs
         Columns of trials that were computed without costs: they prove nothing.
     reps
@@ -149,7 +153,9 @@ def judge_trials(
     Notes
     -----
     The variance of the trials' ratios, from which the ratio of the luckiest follows, is never taken to be below that of
-    noise, 1/n: copies of one trial would lower it.
+    noise, 1/n, or of the trial's own error under autocorrelation, since the spread of trials that were run elsewhere is
+    not known. Exact copies of a trial count once in it and in the probability of overfitting: choosing among copies is
+    no choice.
     """
     n, columns = excess.shape
     traded = np.asarray(np.isfinite(excess).all(axis=0))
@@ -158,27 +164,40 @@ def judge_trials(
     defined = np.flatnonzero(np.isfinite(ratios))
     used = excess[:, defined]
     trials = max(trials, columns)
-    variance = max(float(ratios[defined].var(ddof=1)) if len(defined) > 1 else 0.0, 1 / max(n, 1))
+    distinct = _distinct(used)
+    spread_of_ratios = float(ratios[defined[distinct]].var(ddof=1)) if len(distinct) > 1 else 0.0
     effective = _effective(used) * trials / max(1, len(defined))
     cloned = _clones(used)
     snooped = superior_ability(used, reps=reps, seed=seed) if n >= MIN_OBSERVATIONS and len(defined) else None
     p_value = float("nan") if snooped is None else snooped.p_value
-    spread = tuple(overfitting_by_blocks(used)) if len(defined) > 1 else ()
+    spread = tuple(overfitting_by_blocks(used[:, distinct])) if len(distinct) > 1 else ()
     judged = []
     for column in chosen:
-        one, sharpe = excess[:, column], found[column]
+        one = excess[:, column] if whole is None else whole.get(column, excess[:, column])
+        sharpe = found[column] if one.shape == (n,) else sharpe_of(one if traded[column] else np.empty(0))
         if not math.isfinite(sharpe.ratio):
             judged.append(_undefined(sharpe, one, traded=bool(traded[column])))
             continue
+        error = hac_error(one)
+        variance = max(spread_of_ratios, 1 / max(n, 1), error**2)
         deflated, luck = deflated_sharpe(sharpe, trials=trials, variance=variance)
-        is_superior = snooped is not None and bool(snooped.superior[int(np.searchsorted(defined, column))])
+        is_superior = snooped is not None and bool(snooped.superior[defined == column].any())
         factor = annualisation(one, SESSIONS_PER_YEAR)
-        block = block_length(one[:, np.newaxis]) if n >= MIN_OBSERVATIONS else float("nan")
-        ends = sharpe_interval(one, block, reps=reps, seed=seed) if n >= MIN_OBSERVATIONS else (float("nan"),) * 2
+        enough = len(one) >= MIN_OBSERVATIONS
+        block = block_length(one[:, np.newaxis]) if enough else float("nan")
+        ends = sharpe_interval(one, block, reps=reps, seed=seed) if enough else (float("nan"),) * 2
         verdict, reasons = _verdict(
             one,
             sharpe,
-            _Evidence(deflated, luck * factor, trials, p_value, _median_overfitting(spread), is_superior=is_superior),
+            _Evidence(
+                deflated,
+                luck * (factor if math.isfinite(factor) else math.sqrt(SESSIONS_PER_YEAR)),
+                trials,
+                columns,
+                p_value,
+                _median_overfitting(spread),
+                is_superior=is_superior,
+            ),
             has_costs=column not in without_costs,
         )
         if cloned:
@@ -189,7 +208,7 @@ def judge_trials(
                 reasons,
                 sharpe,
                 sharpe.ratio * factor,
-                hac_error(one) * factor,
+                error * factor,
                 ends[0] * factor,
                 ends[1] * factor,
                 block,
@@ -210,6 +229,7 @@ class _Evidence:
     deflated: float
     luck: float
     trials: int
+    compared: int
     p_value: float
     overfitting: float
     is_superior: bool
@@ -239,24 +259,7 @@ def _verdict(
         below = -sharpe.ratio / error
         return Proof.WORSE, (f"Its mean return is below that of the benchmark by {below:.1f} standard errors.",)
     reasons = [] if has_costs else ["It was computed without costs, so that it proves nothing about trading."]
-    if not evidence.deflated > DEFLATED:
-        reasons.append(
-            f"The luckiest of {plural(evidence.trials, 'trial')} without skill would have a Sharpe ratio of about "
-            f"{evidence.luck:.2f} per year. That this one is above it has a probability of {evidence.deflated:.1%}; a "
-            f"proof needs more than {DEFLATED:.0%}."
-        )
-    if not evidence.p_value < SIGNIFICANCE:
-        reasons.append(
-            "That any trial is better than the benchmark may be chance: the p-value of the test over all of them is "
-            f"{evidence.p_value:.2f}, where less than {SIGNIFICANCE:.2f} is needed."
-        )
-    elif not evidence.is_superior:
-        reasons.append("The test over all trials finds others better than the benchmark, but not this one.")
-    if evidence.overfitting >= OVERFITTING:
-        reasons.append(
-            f"The trial that is best in one half of the time is worse than most in the other half in "
-            f"{evidence.overfitting:.0%} of the splits: choosing the best is overfitting."
-        )
+    reasons += [why for why in (_luck(evidence), _superiority(evidence), _choice(evidence)) if why is not None]
     if not reasons:
         return Proof.PROVEN, ()
     longer = minimum_track_record(sharpe)
@@ -266,6 +269,52 @@ def _verdict(
             f"it has {n / SESSIONS_PER_YEAR:,.1f}."
         )
     return Proof.NOT_PROVEN, tuple(reasons)
+
+
+def _luck(evidence: _Evidence) -> str | None:
+    """Return why the deflated ratio proves nothing; None if it does."""
+    if evidence.deflated > DEFLATED:
+        return None
+    needed = f"has a probability of {evidence.deflated:.1%}; a proof needs more than {DEFLATED:.0%}."
+    if evidence.trials == 1:
+        return f"That its true Sharpe ratio is above 0 {needed}"
+    return (
+        f"The luckiest of {plural(evidence.trials, 'trial')} without skill would have a Sharpe ratio of about "
+        f"{evidence.luck:.2f} per year. That this one is above it {needed}"
+    )
+
+
+def _superiority(evidence: _Evidence) -> str | None:
+    """Return why the test for superior ability proves nothing; None if it does."""
+    if math.isnan(evidence.p_value):
+        return f"The trials share fewer than {MIN_OBSERVATIONS} sessions with it, so that none is tested."
+    if not evidence.p_value < SIGNIFICANCE:
+        one = evidence.compared == 1
+        return (
+            f"That {'it' if one else 'any trial'} is better than the benchmark may be chance: the p-value of the test"
+            f"{'' if one else ' over all of them'} is {evidence.p_value:.2f}, where less than {SIGNIFICANCE:.2f} is "
+            "needed."
+        )
+    if not evidence.is_superior:
+        return "The test over all trials finds others better than the benchmark, but not this one."
+    return None
+
+
+def _choice(evidence: _Evidence) -> str | None:
+    """Return why choosing the trial may be overfitting; None if it is not, or if there was none to choose from."""
+    others = evidence.trials - evidence.compared
+    if math.isnan(evidence.overfitting) and others > 0:
+        have = "another one has" if others == 1 else f"{others:,} others have"
+        return (
+            f"Whether choosing it from {plural(evidence.trials, 'trial')} is overfitting is not known: {have} no "
+            "returns on most of its sessions."
+        )
+    if evidence.overfitting >= OVERFITTING:
+        return (
+            f"The trial that is best in one half of the time is worse than most in the other half in "
+            f"{evidence.overfitting:.0%} of the splits: choosing the best is overfitting."
+        )
+    return None
 
 
 def _median_overfitting(found: Sequence[Overfitting]) -> float:
@@ -289,6 +338,11 @@ def _correlation(excess: FloatArray) -> FloatArray:
 
 def _effective(excess: FloatArray) -> float:
     return effective_number(_correlation(excess)) if excess.shape[1] > 1 and len(excess) > 1 else float(excess.shape[1])
+
+
+def _distinct(excess: FloatArray) -> IntArray:
+    """Return the first column of each set of equal ones, in order."""
+    return np.sort(np.unique(excess, axis=1, return_index=True)[1]) if excess.size else np.arange(excess.shape[1])
 
 
 def _clones(excess: FloatArray) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pm.errors import InputError
 from pm.tables.validation import TRIAL_FILLS, TRIAL_TARGETS
 from pm.tables.vocabulary import FillKind
 from pm.validation.decision import decide_on, held_before
@@ -90,6 +91,11 @@ def walk_forward(inputs: WalkInputs, progress: Callable[[int, int], None]) -> Wa
         What the backtest is computed from.
     progress
         Called with the number of decisions made, and of all.
+
+    Raises
+    ------
+    InputError
+        More is taken out than the portfolio is worth.
     """
     prices, settings = inputs.prices, inputs.settings
     past = PastBars(inputs.bars)
@@ -131,6 +137,7 @@ def walk_forward(inputs: WalkInputs, progress: Callable[[int, int], None]) -> Wa
             stopped=stopped[span],
             deposits=deposits[span],
         )
+        _check_withdrawals(prices, row + 1, positions.equity, found.equity, deposits[span])
         positions = found.end
         pieces.append((row + 1, found))
     progress(len(rows), len(rows))
@@ -139,6 +146,26 @@ def walk_forward(inputs: WalkInputs, progress: Callable[[int, int], None]) -> Wa
         _fills(prices, pieces, inputs.decisions),
         pl.concat(targets).select(name for name in TRIAL_TARGETS.polars_schema if name != "trial_id"),
     )
+
+
+def _check_withdrawals(
+    prices: SessionPrices, first: int, start: float, equity: FloatArray, deposits: FloatArray
+) -> None:
+    """Check that no more is taken out than there is.
+
+    Raises
+    ------
+    InputError
+        Nothing is left after a withdrawal.
+    """
+    left = np.concatenate([[start], equity[:-1]]) + deposits
+    for place in np.flatnonzero((deposits < 0) & (left <= 0)):
+        raise InputError(
+            f"{-deposits[place]:,.2f} cannot be taken out on {prices.dates[first + place]}: the portfolio is worth "
+            f"{left[place] - deposits[place]:,.2f}.",
+            where="--deposit",
+            hint="take out less",
+        )
 
 
 def _deposits(inputs: WalkInputs) -> FloatArray:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from pm.pipeline import open_lake, read_lake
+from pm.settings import load_settings
+from pm.tables.validation import TRIALS
+from pm.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,3 +81,75 @@ def test_what_cannot_be_is_refused(tested: Path, pm: Pm, words: tuple[str, ...],
     done = pm(tested, *words)
     assert done.returncode == code, done.stderr
     assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.fixture
+def copy(tested: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tested, tmp_path / "copy")
+
+
+@pytest.fixture(name="start")
+def give_start(command: list[str], environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    def start(folder: Path, name: str) -> subprocess.Popen[str]:
+        line = [*command, "backtest", *ASKED, "--name", name]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(line, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    return start
+
+
+def rows(folder: Path) -> list[tuple[str, str]]:
+    """Return the name and state of each row of table `trials`, in order."""
+    with read_lake(Workspace(folder), load_settings()) as lake:
+        return lake.select("trials", columns=["name", "state"], order=["sequence"]).rows()
+
+
+def test_two_trials_at_once_are_both_recorded_one_after_the_other(
+    copy: Path, pm: Pm, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    for process in [start(copy, name) for name in ("left", "right")]:
+        _, told = process.communicate(timeout=300)
+        assert process.returncode == 0, told
+    recorded = rows(copy)
+    assert [state for _, state in recorded] == ["started", "done"] * 4
+    assert [name for name, _ in recorded[4::2]] == [name for name, _ in recorded[5::2]]  # not mixed with each other
+    assert {name for name, _ in recorded} == {"first", "free", "left", "right"}
+    assert "Trials: 8 rows, none changed." in pm(copy, "audit", "verify").stdout
+    counted = pm(copy, "sql", "SELECT max(trials) FROM trial_verdicts", "--format", "csv").stdout.split()[-1]
+    assert counted == "4"
+
+
+@pytest.mark.slow
+def test_a_trial_that_is_killed_counts(copy: Path, pm: Pm, start: Callable[..., subprocess.Popen[str]]) -> None:
+    for attempt in range(5):  # it may end before it is killed
+        process = start(copy, f"killed {attempt}")
+        while process.poll() is None and rows(copy)[-1] != (f"killed {attempt}", "started"):
+            time.sleep(0.05)
+        process.kill()
+        process.communicate(timeout=60)
+        if rows(copy)[-1][1] == "started":
+            break
+    else:
+        pytest.fail("every trial ended before it was killed")
+    shown = pm(copy, "trials", "show", f"killed {attempt}")
+    assert "it has not ended" in shown.stdout
+    assert "It counts as a trial." in shown.stdout
+    assert "1 later trial does not count in these verdicts yet" in pm(copy, "trials").stdout
+    before = len(rows(copy))
+    done = pm(copy, "backtest", *ASKED, "--name", "after")
+    assert done.returncode == 0, done.stderr
+    assert rows(copy)[before:] == [(f"killed {attempt}", "killed"), ("after", "started"), ("after", "done")]
+    assert "it was KILLED" in pm(copy, "trials", "show", f"killed {attempt}").stdout
+    assert pm(copy, "audit", "verify").returncode == 0
+    assert "later trial" not in pm(copy, "trials").stdout
+
+
+def test_rows_that_are_removed_are_found_and_nothing_is_added_to_what_is_left(copy: Path, pm: Pm) -> None:
+    head = pm(copy, "trials").stdout.split()[-1]
+    assert pm(copy, "audit", "verify", "--head", head).returncode == 0
+    with open_lake(Workspace(copy), load_settings()) as lake:
+        lake.commit("remove", lambda transaction: transaction.delete(TRIALS, "true"))
+    for words in (("audit", "verify"), ("trials", "judge")):
+        done = pm(copy, *words)
+        assert (done.returncode, "rows of trial" in done.stderr) == (23, True), done.stderr
+    assert pm(copy, "audit", "verify", "--head", head).returncode == 23

@@ -12,6 +12,7 @@ import threading
 import time
 import tomllib
 from contextlib import contextmanager
+from datetime import date
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,9 +28,10 @@ from distributed import LocalCluster
 from pm.errors import EngineError, InputError, WorkerError
 from pm.parallel import ENGINES, Workers
 from pm.parallel.workers import _PACKAGES
-from pm.pipeline import Request, open_lake
+from pm.pipeline import Request, backtest, open_lake
 from pm.pipeline.run_stages import RUN_STAGES
 from pm.pipeline.runner import Runner
+from pm.pipeline.stages.backtest import TrialRequest
 from pm.settings import load_settings
 from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
@@ -267,6 +269,35 @@ def test_a_run_gives_the_same_numbers_on_each_engine(workers_of: WorkersOf, dask
     for frames in runs.values():
         for name, frame in frames.items():
             assert frame.write_ipc(None).getvalue() == local[name].write_ipc(None).getvalue()
+
+
+@pytest.mark.slow
+def test_a_backtest_is_the_same_on_each_engine(workers_of: WorkersOf, dask_address: str, tmp_path: Path) -> None:
+    list(workers_of("ray").map(abs, [1]))  # connects to Ray, so that the backtest uses this cluster
+    names = [stage.name for stage in RUN_STAGES]
+    _run(tmp_path / "checked", _quick_settings("local", None), RUN_STAGES[: names.index("check") + 1])
+    trials: dict[str, dict[str, pl.DataFrame]] = {}
+    for engine in ENGINES:
+        folder = shutil.copytree(tmp_path / "checked", tmp_path / engine)
+        settings = _quick_settings(engine, dask_address if engine == "dask" else None)
+        with open_lake(init_workspace(folder), settings) as lake:
+            backtest(
+                lake,
+                init_workspace(folder),
+                settings,
+                lambda _: None,
+                request=Request("sample", tickers=("AAPL", "IBM")),
+                trial=TrialRequest(first=date(2012, 11, 1), step=40),
+            )
+            trials[engine] = {
+                name: lake.read(TABLES[name]).drop("run_id", "snapshot_id", "trial_id", "forecast_run_id", strict=False)
+                for name in ("volatility", "forecasts", "trial_targets", "trial_fills", "trial_returns")
+            }
+    local = trials.pop("local")
+    assert local["trial_fills"].height > 0
+    for frames in trials.values():
+        for name, frame in frames.items():
+            assert frame.write_ipc(None).getvalue() == local[name].write_ipc(None).getvalue(), name
 
 
 def _run(folder: Path, settings: Settings, stages: Sequence[Stage]) -> dict[str, pl.DataFrame]:

@@ -69,6 +69,16 @@ def bars() -> pl.DataFrame:
     )
 
 
+def with_later_actions(split: date, dividend: date) -> pl.DataFrame:
+    """Return the bars with a split of STEADY, 2 for 1, and a later dividend of 3%, and adjusted closes."""
+    steady, day = pl.col("ticker") == "STEADY", pl.col("date")
+    halves = pl.when(steady & (day >= split)).then(0.5).otherwise(1.0)
+    factor = pl.when(steady & (day < split)).then(0.5).otherwise(1.0)
+    factor *= pl.when(steady & (day < dividend)).then(0.97).otherwise(1.0)
+    traded = bars().with_columns(pl.col("open", "high", "low", "close") * halves)
+    return traded.with_columns(adj_close=pl.col("close") * factor)
+
+
 @pytest.fixture(scope="module", name="run_backtest")
 def give_run_backtest(settings_with: Callable[..., Any], workspace_in: Callable[[Path], Workspace]) -> Backtest:
     """Run a backtest in a folder: `run_backtest(folder, heard=[…], tickers=…, as_of=…, **request)`."""
@@ -135,17 +145,24 @@ def test_nothing_depends_on_later_bars(
         assert_frame_equal(whole.filter(pl.col(column) <= (cut[column].max())), cut, check_exact=True)
         assert whole.height > cut.height
 
-    # Later bars only add decisions: the forecasts of the others are found.
-    import_files(tmp_path / "cut", tested / "bars.csv")
+    # Later bars only add decisions: the forecasts of the others are found, though a dividend and a split rescale all
+    # adjusted prices before them, and change decisions and returns by rounding alone.
+    with_later_actions(days[320], days[330]).write_csv(tmp_path / "later.csv")
+    import_files(tmp_path / "cut", tmp_path / "later.csv")
     heard: list[Any] = []
-    run_backtest(tmp_path / "cut", name="first", heard=heard)
+    newest = run_backtest(tmp_path / "cut", name="first", heard=heard).run_id
     known, every = (read_table(folder, "trial_targets")["cutoff"].n_unique() for folder in (tmp_path / "cut", tested))
     lines = [event.line for event in heard if hasattr(event, "line")]
     assert known == every
     assert any(f"has those from {every - 1} of {every} dates" in line for line in lines), lines
-    newest = read_table(tmp_path / "cut", "trials").sort("sequence")["trial_id"][-1]
-    both = [read_table(folder, "trial_returns").sort("date") for folder in (tested, tmp_path / "cut")]
-    assert_frame_equal(both[0].drop("trial_id"), both[1].filter(trial_id=newest).drop("trial_id"), check_exact=True)
+    for table, column, key in (("trial_targets", "cutoff", ["cutoff", "ticker"]), ("trial_returns", "date", ["date"])):
+        first, again = (
+            read_table(folder, table).filter(pl.col(column) <= day).sort(key) for folder in (tested, tmp_path / "cut")
+        )
+        own = again.filter(trial_id=newest).drop("trial_id", "forecast_run_id", strict=False)
+        assert_frame_equal(first.drop("trial_id", "forecast_run_id", strict=False), own, rel_tol=0, abs_tol=1e-7)
+    factors = read_table(tmp_path / "cut", "bars").filter(ticker="STEADY").sort("date")["adj_factor"]
+    assert factors[0] == pytest.approx(0.5 * 0.97)
 
 
 def test_the_hash_of_a_date_covers_what_was_known_on_it() -> None:
@@ -301,8 +318,8 @@ def test_a_trial_that_was_killed_counts_and_its_row_says_so(
     run_backtest(copy)
     assert states(read_table, copy) == ["started", "done", "started", "killed", "started", "done"]
     assert set(read_table(copy, "trial_tests").sort("run_id").tail(1)["trials"]) == {3}
-    tables = (read_table(copy, name) for name in ("trial_returns", "trial_fills"))
-    assert verify_trials(read_table(copy, "trials").to_dicts(), *tables)[1] is None
+    returns, fills = read_table(copy, "trial_returns"), read_table(copy, "trial_fills")
+    assert verify_trials(read_table(copy, "trials").to_dicts(), returns, fills)[1] is None
 
 
 def test_a_trial_that_fails_counts_too(
@@ -320,7 +337,8 @@ def test_a_trial_that_fails_counts_too(
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"benchmark": "NOBODY"}, "Benchmark NOBODY has no price"),
+        ({"benchmark": "NOBODY"}, "no benchmark 'NOBODY'"),
+        ({"benchmark": "steady"}, "Did you mean 'STEADY'"),
         ({"deposits": ((date(2019, 1, 5), 10.0),)}, "A deposit on 2019-01-05 cannot be made"),
         ({"first": date(2030, 1, 1)}, "no date to forecast from"),
         ({"as_of": date(2019, 3, 1)}, "There are 44 sessions up to 2019-03-01; a backtest needs 251"),
@@ -329,9 +347,23 @@ def test_a_trial_that_fails_counts_too(
 def test_what_cannot_be_is_refused_in_words(
     copy: Path, run_backtest: Backtest, read_table: Read, asked: dict[str, Any], words: str
 ) -> None:
+    heard: list[object] = []
     with pytest.raises(InputError, match=words):
-        run_backtest(copy, **asked)
+        run_backtest(copy, **asked, step=7, heard=heard)
     assert states(read_table, copy) == ["started", "done"]  # it does not count as a trial
+    # Nothing is forecast before it is refused.
+    assert [event.stage for event in heard if isinstance(event, StageEnded)] == ["land", "check", "past_forecasts"]
+
+
+def test_a_benchmark_can_be_a_ticker_that_the_trial_is_not_about(
+    copy: Path, run_backtest: Backtest, read_table: Read
+) -> None:
+    first = bars()["date"].unique().sort()[320]
+    trial = run_backtest(copy, tickers=("LATE", "STEADY"), benchmark="CLOSES", first=first).run_id
+    own = read_table(copy, "trial_returns").filter(trial_id=trial).sort("date")
+    closes = bars().filter(pl.col("date") >= first, ticker="CLOSES").sort("date")["close"].pct_change().drop_nulls()
+    assert own["benchmark"].to_list() == pytest.approx(closes.to_list())
+    assert "CLOSES" not in read_table(copy, "trial_fills").filter(trial_id=trial)["ticker"]
 
 
 def test_a_deposit_is_no_return(copy: Path, run_backtest: Backtest, read_table: Read) -> None:
@@ -341,6 +373,13 @@ def test_a_deposit_is_no_return(copy: Path, run_backtest: Backtest, read_table: 
     assert (own["net"].abs() < 0.05).all()
     before, after = (own.filter(pl.col("date") < day)["equity"][-1], own.filter(date=day)["equity"][0])
     assert after - before == pytest.approx(50_000, rel=0.1)
+
+
+def test_more_than_there_is_cannot_be_taken_out(copy: Path, run_backtest: Backtest, read_table: Read) -> None:
+    day = bars()["date"].unique().sort()[300]
+    with pytest.raises(InputError, match=f"taken out on {day}"):
+        run_backtest(copy, deposits=((day, -1e6),))
+    assert states(read_table, copy) == ["started", "done", "started", "failed"]
 
 
 def test_one_ticker_a_ticker_that_stopped_before_and_a_horizon_longer_than_the_history(

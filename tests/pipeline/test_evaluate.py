@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pm.errors import InputError, StageError
 from pm.pipeline import Request, evaluate_history, open_lake
-from pm.pipeline.origin_dates import ChosenDates, origin_dates
+from pm.pipeline.origin_dates import QUIET_DAYS, ChosenDates, common_sessions, origin_dates
 from pm.pipeline.replay import replay
 from pm.pipeline.stages.forecast import late_tickers
 from pm.tables.catalogue import TABLES
@@ -40,12 +42,12 @@ def evaluate(settings_with: Callable[..., Any]) -> Callable[..., RunResult]:
     """Evaluate in a folder: `evaluate(folder, origins, steps, tickers=…, as_of=…)`."""
 
     def run(folder: Path, origins: int | None, steps: list[int], **asked: Any) -> RunResult:  # noqa: ANN401
-        workspace, settings = init_workspace(folder), settings_with()
+        workspace, chosen = init_workspace(folder), settings_with()
         told: list[object] = asked.pop("heard", [])
         dates = ChosenDates(origins, asked.pop("every", None), asked.pop("first", None), asked.pop("last", None))
-        with open_lake(workspace, settings) as lake:
+        with open_lake(workspace, chosen) as lake:
             request = Request(**asked)
-            return evaluate_history(lake, workspace, settings, told.append, request=request, steps=steps, dates=dates)
+            return evaluate_history(lake, workspace, chosen, told.append, request=request, steps=steps, dates=dates)
 
     return run
 
@@ -221,6 +223,27 @@ def test_a_market_of_seven_days_does_not_set_the_dates() -> None:
     # A ticker that has not begun, or has ended, has no say.
     late = pl.concat([crypto, *(part.filter(pl.col("date") > date(2021, 12, 20)) for part in parts)])
     assert any(day.weekday() > 4 for day in origin_dates(late, days[-1], 5, ChosenDates(60)))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**31), st.integers(1, 119))
+def test_whether_a_day_is_a_session_does_not_depend_on_later_bars(seed: int, place: int) -> None:
+    """Tickers begin, are suspended for weeks, go on and end; the sessions are those that a loop finds."""
+    days = pl.date_range(date(2020, 1, 1), date(2020, 4, 29), eager=True).to_list()
+    generator = np.random.default_rng(seed)
+    rows: list[tuple[str, date]] = []
+    for ticker in "ABCDE":
+        first, last = sorted(generator.integers(0, len(days), 2))
+        gap, length = generator.integers(0, len(days)), generator.integers(0, 50)
+        kept = [day for at, day in enumerate(days) if first <= at <= last and not gap <= at < gap + length]
+        rows += [(ticker, day) for day in kept if generator.random() < 0.7]
+    bars = pl.DataFrame(rows, schema={"ticker": pl.String, "date": pl.Date}, orient="row")
+    cut = common_sessions(bars.filter(pl.col("date") <= days[place]))
+    assert [day for day in common_sessions(bars) if day <= days[place]] == cut
+    for day in days[: place + 1]:
+        traded = {ticker for ticker, on in rows if on == day}
+        living = {ticker for ticker, on in rows if day - timedelta(QUIET_DAYS) <= on <= day}
+        assert (day in cut) == (bool(traded) and 2 * len(traded) >= len(living))
 
 
 MANY_DAYS = pl.date_range(date(2020, 1, 1), date(2021, 12, 31), eager=True)

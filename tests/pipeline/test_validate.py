@@ -70,7 +70,7 @@ def test_the_stage_is_skipped_while_nothing_has_resolved(house: Path, read_table
     assert "too early" in events["summary"][2]
 
 
-def test_its_rows_count_the_outcomes_and_say_when_the_next_is_due(house: Path, read_table: Read) -> None:
+def test_its_rows_count_the_outcomes_and_say_when_the_next_is_due(house: Path, read_table: Read, ask: Read) -> None:
     rows = read_table(house, "validations")
     assert rows["cutoff"].unique().to_list() == [LATER]
     assert set(rows["verdict"]) == {"too_early"}
@@ -85,6 +85,14 @@ def test_its_rows_count_the_outcomes_and_say_when_the_next_is_due(house: Path, r
     assert gain["due"] == read_table(house, "signals").filter(cutoff=LATER)["target_date"].min()
     forecasts = rows.filter(subject="forecasts", measure="share inside the 90% interval")
     assert forecasts.sort("part").select("part", "outcomes").rows() == [("1 session", 2), ("5 sessions", 2)]
+    places = ask(
+        house, "SELECT step, quantiles_below FROM scored_forecasts WHERE model = 'ensemble' AND basis = 'runs'"
+    )
+    middles = [0.0125, 0.0375, 0.075, 0.175, 0.375, 0.625, 0.825, 0.925, 0.9625, 0.9875]
+    below = [middles[place] for place in places.filter(step=5)["quantiles_below"]]
+    pit = rows.filter(subject="forecasts", part="5 sessions", measure="mean of the PIT")
+    assert pit.select("outcomes", "reference").rows() == [(2, 0.5)]
+    assert pit["value"].item() == pytest.approx(sum(below) / len(below))
     assert rows.filter(subject="risk").select("outcomes", "value").rows() == [(0, None)]
 
 

@@ -11,13 +11,15 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_1samp
+from scipy.stats import norm, ttest_1samp
 
 from pm.validation.nightly import (
     MIN_DATES,
+    PIT_MIDDLES,
     Finding,
     compared,
     excess_finding,
+    forecast_findings,
     independent_dates,
     mean_test,
     risk_findings,
@@ -133,6 +135,73 @@ def test_of_many_tests_of_what_is_right_few_refute() -> None:
         ]
         refuted += any(row["verdict"] == "refuted" for row in verdicts(*findings))
     assert refuted <= 20  # 10 are expected; more than 20 have a probability of 0.1%
+
+
+def transformed(shift: float, scale: float, horizon: int = 5, last: int = 5) -> pl.DataFrame:
+    """Return 40 dates with 50 forecasts each of a standard normal outcome, whose distributions are shifted and scaled.
+
+    The tickers of a date share half of the variance.
+    """
+    generator = np.random.default_rng(11)
+    common = generator.normal(size=(40, 1))
+    outcomes = np.sqrt(0.5) * common + np.sqrt(0.5) * generator.normal(size=(40, 50))
+    levels = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
+    places = np.searchsorted(levels, norm.cdf((outcomes - shift) / scale))
+    middles = np.array(PIT_MIDDLES)[places]
+    origins = [FIRST + timedelta(days=7 * place) for place in range(40)]
+    return pl.DataFrame(
+        {
+            "step": horizon,
+            "origin": origins,
+            "is_last": horizon == last,
+            "known": [day + timedelta(days=horizon) for day in origins],
+            "outcomes": 50,
+            "inside": ((places > 1) & (places < 8)).mean(axis=1),
+            "gain": generator.normal(size=40),
+            "pit": middles.mean(axis=1),
+            "pit_square": ((middles - 0.5) ** 2).mean(axis=1),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "refuted"),
+    [
+        (0.0, 1.0, set[str]()),
+        (0.7, 1.0, {"mean of the PIT"}),
+        (0.0, 0.6, {"spread of the PIT"}),
+        (0.0, 2.0, {"spread of the PIT"}),
+    ],
+)
+def test_whether_the_transform_is_uniform(shift: float, scale: float, refuted: set[str]) -> None:
+    rows = validation_rows(forecast_findings(transformed(shift, scale), None))
+    found = set(rows.filter(pl.col("measure").str.contains("PIT"), verdict="refuted")["measure"])
+    assert refuted <= found
+    assert refuted or not found
+    spread = rows.filter(measure="spread of the PIT")["value"].item()
+    if not shift:
+        assert (spread > 1.1) == (scale < 1)
+        assert (spread < 0.9) == (scale > 1)
+
+
+def test_the_middles_of_a_uniform_transform_have_its_mean() -> None:
+    drawn = np.random.default_rng(12).random(200_000)
+    middles = np.array(PIT_MIDDLES)[np.searchsorted([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975], drawn)]
+    whole = transformed(0.0, 1.0).head(1).with_columns(
+        pit=pl.lit(middles.mean()), pit_square=pl.lit(((middles - 0.5) ** 2).mean())
+    )  # fmt: skip
+    values = {one.measure: one.value for one in forecast_findings(whole, None)}
+    assert values["mean of the PIT"] == pytest.approx(0.5, abs=0.002)
+    assert values["spread of the PIT"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_last_step_of_each_run_is_tested_after_the_horizon_was_changed() -> None:
+    """Nights forecast 20 sessions ahead, and later ones 10."""
+    steps = pl.concat(
+        [transformed(0, 1, step, last) for step, last in ((1, 20), (5, 20), (10, 10), (15, 20), (20, 20))]
+    )
+    found = {one.part for one in forecast_findings(steps, None)}
+    assert found == {"1 session", "5 sessions", "10 sessions", "20 sessions"}
 
 
 def test_value_at_risk_needs_as_many_forecasts_as_one_exception_takes() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from pm.tables.vocabulary import Proof
 from pm.validation.snooping import block_length, sharpe_interval, superior_ability
@@ -48,6 +49,24 @@ def test_what_is_proven_alone_is_not_proven_as_the_best_of_thousands() -> None:
     assert of_many.verdict is Proof.NOT_PROVEN
     assert "luckiest of 5,000 trials" in of_many.reasons[0]
     assert of_many.probabilistic == alone.probabilistic  # which knows nothing of the others
+
+
+def test_luck_is_larger_where_returns_follow_each_other() -> None:
+    """The best of 100 series without skill, of which 99 were tried elsewhere, with autocorrelation."""
+    passed = 0
+    for search in range(100):
+        drawn = lfilter([1], [1, -0.3], noise(100, 600, seed=500 + search), axis=0)[100:]
+        best = int((drawn.mean(axis=0) / drawn.std(axis=0)).argmax())
+        passed += judge_trials(drawn[:, [best]], [0], trials=100, reps=2, seed=search).of[0].deflated > 0.95
+    assert passed <= 5
+
+
+def test_a_series_that_swings_has_no_annual_ratio_and_its_reasons_have_numbers() -> None:
+    swings = np.tile([0.01, -0.0099], 200)[:, np.newaxis]
+    found = judge_trials(swings, [0], trials=7, seed=3).of[0]
+    assert math.isnan(found.annual_sharpe)
+    assert found.verdict is Proof.NOT_PROVEN
+    assert "nan" not in " ".join(found.reasons)
 
 
 def test_a_mean_below_the_benchmark_is_worse_than_it() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from pm.errors import InputError, PmError
+from pm.errors import InputError, PmError, did_you_mean
 from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.decision_dates import past_of
 from pm.pipeline.holdable import currencies_told
@@ -25,6 +25,7 @@ from pm.pipeline.writes import Append, Result
 from pm.plural import plural
 from pm.settings.root import section_values
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
+from pm.tables.quality import BARS
 from pm.tables.validation import FORECAST_DATES, TRIAL_FILLS, TRIAL_RETURNS, TRIAL_TARGETS, TRIALS
 from pm.tables.vocabulary import TrialState
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
@@ -41,10 +42,13 @@ if TYPE_CHECKING:
     from pm.validation.prices import SessionPrices
     from pm.validation.walk import Walk
 
-__all__ = ["TrialRequest", "backtesting"]
+__all__ = ["TrialRequest", "backtesting", "checking"]
 
 _SECTIONS = (*JOINT_SECTIONS, "signals", "risk", "portfolio", "forecast", "volatility")
 """Sections of the settings that decisions depend on."""
+
+
+_TICKERS = "SELECT DISTINCT ticker FROM bars ORDER BY ticker"
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,8 @@ def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
     step = request.step or context.settings.validation.step
     past = past_of(context, request.first, step)
     settings = request.settings_of(context.settings)
-    market = _market(context, request, past, settings)  # what cannot be is refused before it counts as a trial
+    _check(context, request, past)  # what cannot be is refused before it counts as a trial
+    market = _market(context, request, past, settings)
     started = ledger.start(_configuration(context, request, past, settings, step))
     yield Result([Append(TRIALS, ledger.drain())], "started")
     try:
@@ -196,29 +201,84 @@ class _Market:
     currencies: Mapping[str, str]
 
 
+def checking(request: TrialRequest) -> Callable[[Context, Past], None]:
+    """Return a function that refuses a trial that cannot be: its benchmark has no price, or a deposit no session.
+
+    The function raises an InputError. A trial that is refused does not count.
+    """
+    return lambda context, past: _check(context, request, past)
+
+
+def _check(context: Context, request: TrialRequest, past: Past) -> None:
+    _check_deposits(request, past)
+    _named_benchmark(context, request, past)
+
+
 def _market(context: Context, request: TrialRequest, past: Past, settings: Settings) -> _Market:
     from pm.portfolio.holdable import holdable_of
-    from pm.validation.benchmarks import CASH, EQUAL, equal_returns, ticker_returns
+    from pm.validation.benchmarks import equal_returns
     from pm.validation.prices import session_prices
 
     currencies = currencies_told(context)
     holdable = holdable_of(currencies, past.watched.tickers, settings.portfolio.currency)
     prices = session_prices(past.bars, past.sessions, holdable.tickers, rates=holdable.rates, units=holdable.units)
-    _check_deposits(request, prices, past)
     equal = equal_returns(
         prices,
         past.decisions,
         cost=settings.signals.round_trip_cost / 2,
         max_age_days=settings.forecast.max_age_days,
     )
-    named = request.benchmark or settings.validation.benchmark
+    named = _named_benchmark(context, request, past)
+    return _Market(prices, equal if named is None else named, equal, currencies)
+
+
+def _named_benchmark(context: Context, request: TrialRequest, past: Past) -> FloatArray | None:
+    """Return the daily returns of cash or of a ticker; None for equal weights."""
+    from pm.validation.benchmarks import CASH, EQUAL, ticker_returns
+
+    named = request.benchmark or context.settings.validation.benchmark
     if named == EQUAL:
-        benchmark = equal
-    elif named == CASH:
-        benchmark = np.zeros(len(equal))
-    else:
-        benchmark = ticker_returns(prices, named, past.decisions[0])
-    return _Market(prices, benchmark, equal, currencies)
+        return None
+    if named == CASH:
+        return np.zeros(len(past.sessions) - 1 - past.sessions.index(past.decisions[0]))
+    return ticker_returns(_priced(context, named, past), named, past.decisions[0])
+
+
+def _priced(context: Context, ticker: str, past: Past) -> SessionPrices:
+    """Return the prices of a ticker, which can be one that the trial is not about, such as an index fund.
+
+    Raises
+    ------
+    InputError
+        It has no bars, or there is no rate of its currency.
+    """
+    from pm.portfolio.holdable import holdable_of
+    from pm.validation.benchmarks import CASH, EQUAL
+    from pm.validation.prices import session_prices
+
+    bars = past.bars
+    if ticker not in past.watched.tickers:
+        columns = ("ticker", "date", "open", "high", "low", "close", "adj_factor", "volume")
+        own = context.read(BARS, "date <= ?", [past.watched.as_of], among={"ticker": [ticker]}, columns=columns)
+        if not own.height:
+            names = [EQUAL, CASH, *(row["ticker"] for row in context.known_rows(_TICKERS, ()))]
+            raise InputError(
+                f"There is no benchmark {ticker!r}: it is not {EQUAL!r} or {CASH!r}, and no ticker with bars."
+                f"{did_you_mean(ticker, names)}",
+                where="validation.benchmark, --benchmark",
+                hint=f"choose {EQUAL}, {CASH} or a ticker: pm universe list",
+            )
+        bars = pl.concat([bars, own]).sort("ticker", "date")
+    currency = context.settings.portfolio.currency
+    holdable = holdable_of(currencies_told(context), {*past.watched.tickers, ticker}, currency)
+    for left_out, exclusion in holdable.exclusions:
+        if left_out == ticker:
+            raise InputError(
+                f"Benchmark {ticker} has no price in {currency}: {exclusion.detail}.",
+                where="validation.benchmark, --benchmark",
+                hint="choose another one: equal, cash, or a ticker",
+            )
+    return session_prices(bars, past.sessions, [ticker], rates=holdable.rates, units=holdable.units)
 
 
 def _run(context: Context, request: TrialRequest, past: Past, settings: Settings, market: _Market) -> _Done:
@@ -279,14 +339,14 @@ def _forecasts(context: Context, past: Past) -> Mapping[date, DayForecasts]:
     }
 
 
-def _check_deposits(request: TrialRequest, prices: SessionPrices, past: Past) -> None:
+def _check_deposits(request: TrialRequest, past: Past) -> None:
     sessions = set(past.sessions)
     for day, _ in request.deposits:
         if day not in sessions or day <= past.decisions[0]:
             raise InputError(
                 f"A deposit on {day} cannot be made: it is no session after {past.decisions[0]}, the first decision.",
                 where="--deposit",
-                hint=f"choose a session up to {prices.dates[-1]}",
+                hint=f"choose a session up to {past.sessions[-1]}",
             )
 
 

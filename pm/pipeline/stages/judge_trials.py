@@ -16,7 +16,8 @@ def _compute(context: Context) -> Result:
 
     newest = TrialLedger(context.read(TRIALS).to_dicts(), context.run_id).newest()
     tests, splits = trial_tests(newest, context.read(TRIAL_RETURNS), context.settings.validation)
-    verdicts = ", ".join(f"{count} {word}" for word, count in sorted(tests["verdict"].value_counts().iter_rows()))
+    counts = sorted(tests["verdict"].value_counts().iter_rows())
+    verdicts = ", ".join(f"{count:,} {word.replace('_', ' ')}" for word, count in counts)
     return Result(
         [Append(TRIAL_TESTS, context.stamp(tests)), Append(OVERFITTING_TESTS, context.stamp(splits))],
         f"{plural(len(newest), 'trial')}: {verdicts or 'none has returns'}",

@@ -23,7 +23,7 @@ from pm.tables.validation import FORECAST_DATES
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import date
 
     from pm.pipeline.decision_dates import Past
@@ -34,7 +34,7 @@ _PIECE_SECONDS = 60.0
 """Seconds of computing after which what was computed is committed."""
 
 
-def forecasting_past(first: date | None, step: int) -> Stage:
+def forecasting_past(first: date | None, step: int, check: Callable[[Context, Past], None]) -> Stage:
     """Return the stage that forecasts from the dates of a backtest, as runs on those days would have.
 
     Dates whose forecasts are in the lake already, made by `pm evaluate` or an earlier backtest from equal bars by equal
@@ -45,6 +45,8 @@ def forecasting_past(first: date | None, step: int) -> Stage:
     ----------
     first, step
         See `past_of`.
+    check
+        Called with the context and the bars and dates, to refuse a backtest before anything is forecast for it.
     """
     return Stage(
         "past_forecasts",
@@ -54,7 +56,7 @@ def forecasting_past(first: date | None, step: int) -> Stage:
         writes=tuple(table for table in (*replayed_writes(FORECASTING), FORECAST_DATES)),
         sections=tuple(dict.fromkeys(section for stage in FORECASTING for section in stage.sections)),
         depends=lambda _: None,
-        idle=partial(_idle, first=first, step=step),
+        idle=partial(_idle, first=first, step=step, check=check),
     )
 
 
@@ -80,8 +82,10 @@ def known_forecasts(context: Context, past: Past) -> tuple[dict[date, str], dict
     return hashes, stored_forecasts(context, hashes, kept_steps(context))
 
 
-def _idle(context: Context, *, first: date | None, step: int) -> str | None:
-    hashes, known = known_forecasts(context, past_of(context, first, step))
+def _idle(context: Context, *, first: date | None, step: int, check: Callable[[Context, Past], None]) -> str | None:
+    past = past_of(context, first, step)
+    check(context, past)
+    hashes, known = known_forecasts(context, past)
     return f"the lake has forecasts from {plural(len(hashes), 'date')}" if len(known) == len(hashes) else None
 
 

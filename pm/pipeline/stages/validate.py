@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE"]
 
-_STEPS = (1, 5)
-"""Steps at which forecasts are tested, besides the last: those between say nearly the same as these."""
-
 _NEWEST = "SELECT max(date) AS day FROM bars"
 _LAST = "SELECT max(cutoff) AS day FROM validations"
 _DUE_SINCE = """
@@ -76,29 +73,36 @@ FROM (
 GROUP BY origin_date
 """
 _FORECASTS = """
-WITH counted AS (FROM scored_forecasts WHERE basis = 'runs' AND model IN ('ensemble', 'martingale'))
+WITH counted AS (FROM scored_forecasts WHERE basis = 'runs' AND model IN ('ensemble', 'martingale')),
+last_steps AS (SELECT run_id, max(step) AS step FROM forecasts WHERE model = 'ensemble' GROUP BY run_id)
 SELECT
     e.step,
     e.cutoff AS origin,
+    bool_or(e.step = l.step) AS is_last,
     max(e.outcome_date) AS known,
     count(*) AS outcomes,
     avg(e.inside_90::INTEGER) AS inside,
     avg(e.crps) AS crps,
     avg(b.crps) AS base_crps,
-    avg((b.crps - e.crps) / nullif(b.sigma, 0)) AS gain
+    avg((b.crps - e.crps) / nullif(b.sigma, 0)) AS gain,
+    -- The middle, in probability, of the two neighbouring quantiles that the outcome is between.
+    avg(list_extract(?, e.quantiles_below + 1)) AS pit,
+    avg((list_extract(?, e.quantiles_below + 1) - 0.5) ** 2) AS pit_square
 FROM (FROM counted WHERE model = 'ensemble') AS e
 JOIN (FROM counted WHERE model = 'martingale') AS b
     ON b.run_id = e.run_id AND b.ticker = e.ticker AND b.origin_date = e.origin_date AND b.step = e.step
+JOIN last_steps AS l ON l.run_id = e.run_id
 GROUP BY e.step, e.cutoff
 """
 _EDGES = """
+WITH last_steps AS (SELECT run_id, max(step) AS step FROM forecasts WHERE model = 'ensemble' GROUP BY run_id)
 SELECT f.cutoff AS origin, max(f.outcome_date) AS known, count(*) AS outcomes,
     avg((f.actual_log_return ** 2 - f.error ** 2) / f.sigma ** 2) AS value, 0.0::DOUBLE AS reference
 FROM scored_forecasts AS f
 JOIN model_weights AS w
     ON w.run_id = f.run_id AND w.cutoff = f.cutoff AND w.ticker = f.ticker AND w.model = 'ensemble'
+JOIN last_steps AS l ON l.run_id = f.run_id AND l.step = f.step
 WHERE f.basis = 'runs' AND f.model = 'ensemble' AND f.sigma > 0 AND w.verdict = 'edge'
-    AND f.step = (SELECT max(step) FROM forecasts WHERE model = 'ensemble')
 GROUP BY f.cutoff
 """
 _RISK = """
@@ -137,7 +141,14 @@ def _idle(context: Context) -> str | None:
 
 
 def _compute(context: Context) -> Result:
-    from pm.validation.nightly import compared, excess_finding, risk_findings, validation_rows
+    from pm.validation.nightly import (
+        PIT_MIDDLES,
+        compared,
+        excess_finding,
+        forecast_findings,
+        risk_findings,
+        validation_rows,
+    )
 
     newest: date = context.known_rows(_NEWEST)[0]["day"]
     (due,) = context.rows(_DUE, [newest, newest])
@@ -152,7 +163,8 @@ def _compute(context: Context) -> Result:
     followed = context.query(_FOLLOWED)
     measure = "return of following BUY and SELL after costs"
     findings.append(excess_finding("signals", measure, "", followed, is_claim=False, due=due["signals"]))
-    findings += _forecast_findings(context.query(_FORECASTS), due["forecasts"])
+    middles = list(PIT_MIDDLES)
+    findings += forecast_findings(context.query(_FORECASTS, [middles, middles]), due["forecasts"])
     measure = "gain of edges claimed on no change"
     findings.append(excess_finding("edges", measure, "", context.query(_EDGES), is_claim=False, due=due["forecasts"]))
     findings += risk_findings(context.query(_RISK), due["forecasts"])
@@ -160,25 +172,6 @@ def _compute(context: Context) -> Result:
         findings.append(compared(str(account), own["daily_return"].to_numpy(), own["benchmark"].to_numpy()))
     rows = validation_rows(findings)
     return Result([Append(VALIDATIONS, context.stamp(rows, cutoff=newest))], _summary(rows))
-
-
-def _forecast_findings(daily: pl.DataFrame, due: date | None) -> list[Finding]:
-    """Return the tests of the coverage of the 90% interval, and of CRPS against the martingale, at some steps."""
-    from pm.validation.nightly import excess_finding
-
-    found = []
-    steps = sorted(set(daily["step"]))
-    for step in [step for step in steps if step in _STEPS or step == steps[-1]] or [None]:
-        own = daily.filter(pl.col("step") == step) if step is not None else daily
-        part = "" if step is None else plural(step, "session")
-        coverage = own.with_columns(value="inside", reference=pl.lit(0.9))
-        found.append(
-            excess_finding("forecasts", "share inside the 90% interval", part, coverage, is_claim=True, due=due)
-        )
-        # In units of the martingale's sigma, in which calm and restless tickers count alike; its own score is 0.
-        gain = own.with_columns(value="gain", reference=pl.lit(0.0)).drop_nulls("value")
-        found.append(excess_finding("forecasts", "CRPS gain on the martingale", part, gain, is_claim=False, due=due))
-    return found
 
 
 def _summary(rows: pl.DataFrame) -> str:
