@@ -3,8 +3,9 @@
 Series are random walks (normal, and GARCH with Student's t), series with structure, and, as of every 60th session, the
 real series of benchmarks/markets.py. Each is cross-validated with the packaged settings, and then forecast over the
 next horizon. Prints the share of series with an edge (on random walks, a false one), the number of edges that the
-ensemble's own row of table `model_weights` contradicts (a p-value of 5% or more, or an RMSE not below naive's), and the
-RMSE of the next horizon relative to naive's where an edge was claimed.
+ensemble's own row of table `model_weights` contradicts (a p-value of 5% or more, or an RMSE that chance could give),
+and the RMSE of the next horizon relative to naive's where an edge was claimed. `--only unseen` takes real series that
+nothing was chosen by.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from forecast import garch_t, random_walks, structured
-from markets import known
+from markets import known, unseen
 from threadpoolctl import threadpool_limits
 
 from pm.forecast.cross_validation import backtests, outcomes, rolling_origins, score_models, window_overlap
 from pm.forecast.model_run import run_model
 from pm.forecast.models import forecaster
 from pm.forecast.panel import build_panel
-from pm.forecast.stacking import SIGNIFICANCE
+from pm.forecast.stacking import SIGNIFICANCE, largest_relative_loss
 from pm.forecast.weights import ENSEMBLE, combine_models
 from pm.settings import load_settings
 
@@ -67,7 +68,8 @@ def claims(prices: pl.DataFrame, settings: ForecastSettings) -> Iterator[tuple[b
     for ticker, ensemble in combine_models(tests, overlap=overlap).items():
         own = score_models(ensemble.backtest, overlap=overlap)[ENSEMBLE]
         p_value, relative = own["dm_p_value"], own["relative_rmse"]
-        denied = p_value is None or p_value >= SIGNIFICANCE or relative is None or relative >= 1
+        largest = largest_relative_loss(len(ensemble.backtest.origin_dates) / overlap)
+        denied = p_value is None or p_value >= SIGNIFICANCE or relative is None or relative**2 >= largest
         mean = np.zeros(horizon)
         for (model,), rows in current.filter(ticker=ticker).partition_by("model", as_dict=True).items():
             mean += ensemble.weights.get(str(model), 0.0) * rows.sort("step")["mean_log_return"].to_numpy()
@@ -100,16 +102,22 @@ def main() -> None:
     parser.add_argument("--simulated", type=int, default=500, help="number of random walks of each kind")
     parser.add_argument("--every", type=int, default=60, help="number of sessions between two dates of a real series")
     parser.add_argument("--models", nargs="+", help="models to combine; default: those of the settings")
+    parser.add_argument("--only", choices=["unseen"], help="evaluate only these series")
     chosen = parser.parse_args()
     settings = load_settings().forecast
     if chosen.models:
         settings = settings.model_copy(update={"models": chosen.models})
     sessions = settings.window + settings.horizon
+    dated = {"first": settings.window, "every": chosen.every, "horizon": settings.horizon}
+    if chosen.only:
+        with threadpool_limits(1):
+            for market, prices in unseen().items():
+                report(market.capitalize(), as_of_every(prices, **dated), settings)
+        return
     with threadpool_limits(1):
         report("Structured", structured(sessions), settings)
         report("Random walks", random_walks(chosen.simulated, sessions), settings)
         report("GARCH with Student's t", garch_t(chosen.simulated, sessions), settings)
-        dated = {"first": settings.window, "every": chosen.every, "horizon": settings.horizon}
         report("Real series", as_of_every(pl.concat(known().values(), how="diagonal"), **dated), settings)
 
 

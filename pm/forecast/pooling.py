@@ -14,7 +14,7 @@ import polars as pl
 
 from pm.forecast.base import NAIVE
 from pm.forecast.cross_validation import MIN_COMPARED_ORIGINS
-from pm.forecast.stacking import combine
+from pm.forecast.stacking import combine, largest_relative_loss
 from pm.forecast.weights import ENSEMBLE, weighted_means
 from pm.tables.vocabulary import Evidence, Verdict
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pm.typing import FloatArray
 
 __all__ = [
+    "ERROR_COLUMNS",
     "ERROR_PRODUCTS_SCHEMA",
     "PooledCombination",
     "combine_pooled",
@@ -39,10 +40,11 @@ ERROR_PRODUCTS_SCHEMA = pl.Schema(
 )
 """Columns of `error_products_frame`: the mean product of two models' scaled errors at an origin of a ticker."""
 
-_ERROR_COLUMNS = (
+ERROR_COLUMNS = (
     *("rmse", "mae", "smape", "mase", "loss", "relative_rmse", "directional_accuracy", "directional_lower"),
     *("directional_upper", "directional_origins", "dm_statistic", "dm_p_value", "mcs_p_value", "in_confidence_set"),
 )
+"""Columns of table `model_weights` that are about a ticker's own errors."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class PooledCombination:
     combination: Combination
     periods: int
     relative_loss: float
+
+    @property
+    def edge(self) -> bool:
+        """Whether the combination was better than naive by more than chance."""
+        return self.combination.edge and self.relative_loss < largest_relative_loss(self.periods)
 
 
 def error_products_frame(tests: Mapping[str, Backtest]) -> pl.DataFrame:
@@ -164,8 +171,9 @@ def with_pooled_weights(weights: pl.DataFrame, pooled: PooledCombination | None)
     """
     if pooled is None:
         return weights
-    edge = pooled.combination.edge
-    shares = dict(zip(pooled.models, pooled.combination.weights.tolist(), strict=True))
+    edge = pooled.edge
+    own = pooled.combination.weights.tolist() if edge else [1.0, *[0.0] * (len(pooled.models) - 1)]
+    shares = dict(zip(pooled.models, own, strict=True))
     replaced = (pl.col("evidence") == Evidence.NONE.value) & (pl.col("origins") > 0).any().over("ticker")
     is_model = pl.col("model") != ENSEMBLE
     share = pl.when(pl.col("rmse").is_not_null()).then(pl.col("model").replace_strict(shares, default=0.0)).otherwise(0)
@@ -177,7 +185,7 @@ def with_pooled_weights(weights: pl.DataFrame, pooled: PooledCombination | None)
         pl.when(replaced).then(weight).otherwise("weight").alias("weight"),
         pl.when(replaced).then(verdict).otherwise("verdict").alias("verdict"),
         pl.when(replaced).then(pl.lit(Evidence.POOLED.value)).otherwise("evidence").alias("evidence"),
-        *(pl.when(cleared).then(None).otherwise(pl.col(name)).alias(name) for name in _ERROR_COLUMNS),
+        *(pl.when(cleared).then(None).otherwise(pl.col(name)).alias(name) for name in ERROR_COLUMNS),
     )
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate_spreads"]
 
+PRIOR_ORIGINS = 8.0
+"""Weight of a spread of 1 at one session, in origins; at step k it is a k-th of that."""
+
 
 def estimate_spreads(ensembles: Mapping[str, Ensemble]) -> pl.DataFrame:
     """Return the spread of every model but naive, for the tickers with an edge: columns ticker, model, step, spread.
@@ -27,8 +30,9 @@ def estimate_spreads(ensembles: Mapping[str, Ensemble]) -> pl.DataFrame:
     sigma grows with the square root of the step. Where the mean can be forecast they are not independent, and the
     out-of-sample errors measure what remains. The spread is their root mean square in units of that sigma, over origins
     and over the steps from half to twice the given one, because a single step's errors from a dozen origins are too
-    noisy. It is multiplied by √(1 + 2/origins), since it is itself an estimate, and may exceed 1. A ticker without an
-    edge has no rows: the volatility room corrects its distribution by its own past outcomes.
+    noisy. It is multiplied by √(1 + 2/origins), since it is itself an estimate, and may exceed 1. Its square is
+    averaged with 1, most of all at the first steps: over one session little can be forecast, and the volatility room
+    has corrected its distribution by many more outcomes. A ticker without an edge has no rows.
     """
     frames = [
         pl.DataFrame(
@@ -55,4 +59,5 @@ def _spreads(backtest: Backtest) -> FloatArray:
     steps = np.arange(1, by_step.shape[1] + 1)
     near = (steps >= steps[:, np.newaxis] / 2) & (steps <= 2 * steps[:, np.newaxis])
     smoothed = by_step @ near.T / near.sum(axis=1)
-    return np.asarray(np.sqrt(smoothed * (1.0 + 2.0 / len(backtest.origin_dates))))
+    origins, prior = len(backtest.origin_dates), PRIOR_ORIGINS / steps
+    return np.asarray(np.sqrt((origins * smoothed * (1.0 + 2.0 / origins) + prior) / (origins + prior)))

@@ -10,7 +10,7 @@ import polars as pl
 
 from pm.forecast.base import NAIVE
 from pm.forecast.cross_validation import MIN_COMPARED_ORIGINS, score_models
-from pm.forecast.stacking import SIGNIFICANCE, combine
+from pm.forecast.stacking import SIGNIFICANCE, combine, largest_relative_loss
 from pm.tables.forecast import MODEL_WEIGHTS
 from pm.tables.vocabulary import Evidence, Verdict
 
@@ -36,8 +36,8 @@ class Ensemble:
     weights
         Model → its weight; they sum to 1.
     edge
-        Whether the ensemble was significantly better than naive out of sample, by its `scores`: the p-value of the
-        Diebold-Mariano test is below 5%, and the RMSE is smaller.
+        Whether the ensemble was better than naive out of sample by more than chance, by its `scores`: the p-value of
+        the Diebold-Mariano test is below 5%, and the RMSE is small enough; see `largest_relative_loss`.
     evidence
         What the weights are based on: the ticker's own errors, or nothing if there are too few origins.
     backtest
@@ -77,7 +77,8 @@ def combine_models(tests: Mapping[str, Backtest], *, overlap: int) -> dict[str, 
             evidence = Evidence.OWN
         with_ensemble = backtest.with_model(ENSEMBLE, means)
         scores = score_models(with_ensemble, overlap=overlap)
-        edge = combination is not None and combination.edge and _is_better(scores[ENSEMBLE])
+        apart = len(backtest.origin_dates) / overlap
+        edge = combination is not None and combination.edge and _is_better(scores[ENSEMBLE], apart)
         weights = {NAIVE: 1.0}
         if combination is not None and edge:
             weights = dict(zip(backtest.models, combination.weights.tolist(), strict=True))
@@ -85,14 +86,16 @@ def combine_models(tests: Mapping[str, Backtest], *, overlap: int) -> dict[str, 
     return ensembles
 
 
-def _is_better(scores: Scores) -> bool:
-    """Return whether a model was significantly better than naive: by its loss, and also by its RMSE.
+def _is_better(scores: Scores, origins: float) -> bool:
+    """Return whether a model was better than naive: significantly by its loss, and by more than chance by its RMSE.
 
-    A loss divides each error by the volatility before its origin, and the RMSE does not: a model can have the smaller
-    loss and the larger RMSE.
+    Of many tickers, one in thirty passes the test although nothing can be forecast. Their gains are small: a gain that
+    is no larger than those is more probably one of them than real.
     """
     p_value, relative = scores["dm_p_value"], scores["relative_rmse"]
-    return p_value is not None and p_value < SIGNIFICANCE and relative is not None and relative < 1.0
+    if p_value is None or relative is None:
+        return False
+    return p_value < SIGNIFICANCE and relative**2 < largest_relative_loss(origins)
 
 
 def model_weights(

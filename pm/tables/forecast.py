@@ -69,9 +69,9 @@ MODEL_WEIGHTS = Table(
         Column(
             "verdict",
             TEXT,
-            "'edge' if the ensemble's row has a dm_p_value below 0.05 and a relative_rmse below 1, or, for evidence "
-            "'pooled', if the pooled errors are significantly smaller than naive's; otherwise 'no edge', and naive has "
-            "all the weight. Equal in all rows of a ticker.",
+            "'edge' if the ensemble's row has a dm_p_value below 0.05 and a relative_rmse below √(1 − 1.44/√n) for n "
+            "origins whose windows do not overlap (0.8 for 16), or, for evidence 'pooled', if the pooled errors have; "
+            "otherwise 'no edge', and naive has all the weight. Equal in all rows of a ticker.",
         ),
         Column(
             "evidence",

@@ -228,8 +228,11 @@ class RestatementKind(Vocabulary):
 class Verdict(Vocabulary):
     """Result of comparing a ticker's ensemble with naive: column `verdict` of table `model_weights`."""
 
-    EDGE = "edge", "Out of sample the ensemble had a smaller RMSE than naive, and a smaller loss, significant at 5%."
-    NO_EDGE = "no edge", "The ensemble's loss was not significantly smaller, or its RMSE not: naive has all the weight."
+    EDGE = "edge", "Out of sample the ensemble's loss was smaller than naive's at 5%, and its RMSE by more than chance."
+    NO_EDGE = (
+        "no edge",
+        "The loss was not significantly smaller, or the RMSE not by more than chance: naive has all the weight.",
+    )
 
 
 class Evidence(Vocabulary):

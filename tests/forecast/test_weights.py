@@ -112,23 +112,34 @@ def test_other_tickers_do_not_change_the_weights(weights: pl.DataFrame) -> None:
     assert_frame_equal(alone, weights.filter(ticker="EDGE"), check_exact=True)
 
 
-def judged(rows: pl.DataFrame) -> pl.DataFrame:
+def judged(rows: pl.DataFrame, overlap: int = 1) -> pl.DataFrame:
     """Return the ensembles' rows, with what their own numbers say of an edge in column `stored`."""
-    better = (pl.col("dm_p_value") < 0.05) & (pl.col("relative_rmse") < 1)
+    largest = (1 - 1.44 / (pl.col("origins") / overlap).sqrt()).clip(0).sqrt()
+    better = (pl.col("dm_p_value") < 0.05) & (pl.col("relative_rmse") < largest)
     return rows.filter(model=ENSEMBLE).with_columns(stored=better.fill_null(value=False))
 
 
 @pytest.mark.parametrize("overlap", [1, 2])
 def test_the_verdict_is_what_the_numbers_of_its_row_say(overlap: int) -> None:
-    """Skills near nothing, so that many tickers are near the threshold."""
-    skills = np.linspace(-0.02, 0.1, 240)
+    """Skills of all sizes, so that many tickers are near the threshold."""
+    skills = np.linspace(0, 0.6, 240)
     tests = {
         f"T{place:03}": backtest(f"T{place:03}", origins=9 + place % 12, skill=skill, seed=place)
         for place, skill in enumerate(skills)
     }
-    rows = judged(model_weights(tests, combine_models(tests, overlap=overlap), REASONS))
+    rows = judged(model_weights(tests, combine_models(tests, overlap=overlap), REASONS), overlap)
     assert rows["stored"].to_list() == (rows["verdict"] == "edge").to_list()
     assert 20 < rows["stored"].sum() < 220
+
+
+def test_a_significant_gain_as_small_as_chance_gives_is_no_edge() -> None:
+    """A small part of each change is predicted, at all of 16 origins: the test is sure, but the RMSE is above 0.8."""
+    rows = judged(
+        model_weights(["X"], combine_models({"X": backtest("X", origins=16, skill=0.15)}, overlap=1), REASONS)
+    )
+    assert rows["dm_p_value"].item() < 0.001
+    assert 0.8 < rows["relative_rmse"].item() < 0.95
+    assert rows["verdict"].item() == "no edge"
 
 
 def test_a_smaller_loss_with_a_larger_rmse_is_no_edge() -> None:

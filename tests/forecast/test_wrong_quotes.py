@@ -100,7 +100,10 @@ def test_one_of_the_series_has_an_edge_and_one_has_none() -> None:
 @example(place=BARS - 6, log_factor=-0.1)
 @example(place=0, log_factor=0.3)
 def test_a_wrong_quote_that_was_undone_moves_no_forecast_by_much(name: str, place: int, log_factor: float) -> None:
-    """Up to 10 standard deviations it can be kept, and then widens intervals for some sessions, but moves no median."""
+    """Up to 10 standard deviations it can be kept, and then widens intervals for some sessions, but moves no median.
+
+    A quote of ten standard deviations on the day before can hide an edge: the interval is then that of the volatility.
+    """
     closes = CLOSES[name].copy()
     closes[place] *= np.exp(log_factor)
     found, right = forecast(closes), expected(name)
@@ -110,7 +113,7 @@ def test_a_wrong_quote_that_was_undone_moves_no_forecast_by_much(name: str, plac
     width = clean[:, high] - clean[:, low]
     ratio = (quantiles[:, high] - quantiles[:, low]) / width
     assert (ratio >= 0.7).all()
-    assert (ratio <= 7.0).all()
+    assert (ratio <= 9.0).all()
     median = QUANTILES.index(0.5)
     # An edge that smooths with a weight of 11% takes as much of a quote of the day before, here half of a narrow width.
     assert (np.abs(quantiles - clean)[:, median] <= 0.6 * width).all()
