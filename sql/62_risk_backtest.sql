@@ -8,7 +8,7 @@
 -- independence: Christoffersen's likelihood ratio statistic of independence of the forecast before.
 -- independence_p: Probability of a statistic at least as large if exceptions are independent.
 -- conditional_p: p-value of Christoffersen's test of both.
--- zone: Basel traffic light: yellow from the number of exceptions on that as many or fewer have a probability of 95%, red from 99.99%.
+-- zone: Basel traffic light: yellow from the number of exceptions on that as many or fewer have a probability of 95%, red from 99.99%. No more than are expected are green.
 WITH outcomes AS (
     SELECT
         basis,
@@ -112,5 +112,5 @@ SELECT
     i * (0.254829592 + i * (-0.284496736 + i * (1.421413741 + i * (-1.453152027 + i * 1.061405429))))
     * exp(-independence / 2) AS independence_p,
     exp(-(kupiec + independence) / 2) AS conditional_p,
-    CASE WHEN cumulated < 0.95 THEN 'green' WHEN cumulated < 0.9999 THEN 'yellow' ELSE 'red' END AS zone
+    CASE WHEN cumulated < 0.95 OR exceptions <= forecasts * p THEN 'green' WHEN cumulated < 0.9999 THEN 'yellow' ELSE 'red' END AS zone
 FROM scored;

@@ -133,7 +133,8 @@ def basel_zone(exceptions: int, days: int, probability: float) -> str:
     """Return the Basel traffic light of a number of exceptions: 'green', 'yellow' or 'red'.
 
     Yellow begins where the probability of so many or fewer exceptions reaches 95%, red where it reaches 99.99%. For 250
-    days at 1%, green is up to 4 exceptions and red from 10.
+    days at 1%, green is up to 4 exceptions and red from 10. No more exceptions than are expected are green, whatever
+    their probability: of few days, none at all is what most likely comes.
 
     References
     ----------
@@ -142,7 +143,7 @@ def basel_zone(exceptions: int, days: int, probability: float) -> str:
     from scipy.stats import binom
 
     cumulative = float(binom.cdf(exceptions, days, probability))
-    if cumulative < _GREEN:
+    if cumulative < _GREEN or exceptions <= days * probability:
         return "green"
     return "yellow" if cumulative < _YELLOW else "red"
 

@@ -63,6 +63,13 @@ def test_basel_zones_of_250_days_at_99_percent(exceptions: int, zone: str) -> No
     assert basel_zone(exceptions, 250, 0.01) == zone
 
 
+@pytest.mark.parametrize("days", [1, 3, 20])
+@pytest.mark.parametrize("probability", [0.01, 0.025, 0.05])
+def test_few_days_without_an_exception_are_green(days: int, probability: float) -> None:
+    assert basel_zone(0, days, probability) == "green"
+    assert basel_zone(days, days, probability) != "green"
+
+
 def test_z2_is_zero_as_forecast_and_minus_one_for_twice_the_exceptions() -> None:
     losses = np.zeros(1000)
     losses[:25] = 2.5
