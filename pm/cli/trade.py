@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,7 +113,7 @@ def send(
     """Send the planned orders of an account to its broker, or write them to a ticket."""
     from pm.pipeline.stages.trade import sending
 
-    change_ledger(context, sending(account, live=live), no_wait=no_wait, then=_print_open)
+    change_ledger(context, sending(account, live=live), no_wait=no_wait, then=partial(_print_open, account=account))
 
 
 @app.command()
@@ -131,7 +132,7 @@ def sync(
 
     sign = None if decimal is None else decimal.sign
     stage = syncing(account) if fills is None else reading_fills(account, read_fills(fills, decimal=sign))
-    change_ledger(context, stage, no_wait=no_wait, then=_print_open)
+    change_ledger(context, stage, no_wait=no_wait, then=partial(_print_open, account=account))
 
 
 @app.command()
@@ -177,7 +178,9 @@ def cancel(
     """Cancel open orders."""
     from pm.pipeline.stages.trade import cancelling
 
-    change_ledger(context, cancelling(account, orders or ()), no_wait=no_wait, then=_print_open)
+    change_ledger(
+        context, cancelling(account, orders or ()), no_wait=no_wait, then=partial(_print_open, account=account)
+    )
 
 
 @app.command()
@@ -255,10 +258,10 @@ def _with_trades(lake: Lake, lineage: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _print_open(lake: Lake) -> None:
+def _print_open(lake: Lake, *, account: str | None) -> None:
     from pm.cli.render import print_frame
 
-    frame = lake.select("open_orders", order=("account", "ticker"))
+    frame = lake.select("open_orders", order=("account", "ticker"), **of_account(lake, account))
     if not frame.is_empty():
         print_frame(
             plain(_with_short_names(frame)).select(

@@ -27,6 +27,7 @@ LEFT_OUT = {
     Reason.NOT_IN_RISK.value: "it has no fitted volatility, so that its joint risk is not known",
     Reason.DELISTED.value: "the watch list says that it is delisted, so that it is not bought",
     Reason.NO_RATE.value: "there are no bars of the rate between its currency and that of the portfolio",
+    Reason.OUT_OF_REACH.value: "the broker of an account cannot be sent orders in it",
     Reason.IS_A_RATE.value: "it is a rate of exchange, which values other tickers and is not held",
     Reason.FAILED.value: "a stage raised an error for it",
 }

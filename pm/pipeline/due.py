@@ -51,9 +51,7 @@ CLOCKS_DIFFER = timedelta(hours=1)
 """Time by which clocks may differ: what was fetched later than that was fetched while the clock was wrong."""
 
 _MEMBERS = """
-WITH kept AS (
-    SELECT ticker FROM lots UNION SELECT ticker FROM open_orders UNION SELECT unnest(?::VARCHAR[])
-),
+WITH kept AS (SELECT unnest(?::VARCHAR[]) AS ticker),
 sources AS (
     SELECT ticker, arg_max(a.origin, b.date) AS source
     FROM bars AS b JOIN raw.batches AS a USING (batch_id)
@@ -92,19 +90,17 @@ ORDER BY u.ticker
 """Query for the tickers of vendors and what came of the newest run that asked for each: if no vendor answered, each of
 them can be asked as soon as the first of them can. Tickers that an account holds or has ordered, and the rates that
 value them, are among them, on the watch list or not: what is to be closed needs the bars of the day on which it is."""
-_FOREIGN = """
-WITH traded AS (
-    SELECT account, currency FROM lots
+_KEPT = """
+SELECT k.ticker, k.currency, a.currency AS base
+FROM (
+    SELECT account, ticker, currency FROM lots
     UNION
-    SELECT o.account, o.currency FROM orders AS o SEMI JOIN open_orders AS n ON n.order_id = o.order_id
-)
-SELECT DISTINCT t.currency, a.currency AS base
-FROM traded AS t
-JOIN accounts AS a ON a.account = t.account
-WHERE t.currency <> a.currency
+    SELECT o.account, o.ticker, o.currency FROM orders AS o SEMI JOIN open_orders AS n ON n.order_id = o.order_id
+) AS k
+JOIN accounts AS a ON a.account = k.account
 ORDER BY ALL
 """
-"""Query for the currencies of what accounts hold or have ordered, where they are not those of the accounts."""
+"""Query for what accounts hold or have ordered, with its currency and that of the account."""
 _WITH_BARS = "SELECT DISTINCT ticker FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) ORDER BY ticker"
 _FORGOTTEN = timedelta(days=40)
 """Time after which a ticker is due whatever came of asking for it, so that earlier rows need not be read."""
@@ -169,7 +165,7 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
         return []
     found, now = [], utc_now()
     since = now - _FORGOTTEN
-    for row in rows(_MEMBERS, [_rates_needed(rows), since, now + CLOCKS_DIFFER, since, list(VENDOR_NAMES)]):
+    for row in rows(_MEMBERS, [_kept(rows), since, now + CLOCKS_DIFFER, since, list(VENDOR_NAMES)]):
         ticker, source = row["ticker"], row["source"]
         if request.source not in {None, source} or (request.tickers is not None and ticker not in request.tickers):
             continue
@@ -192,15 +188,15 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
     return found
 
 
-def _rates_needed(rows: Rows) -> list[str]:
-    """Return the tickers of the rates by which what accounts hold or have ordered is valued in their currencies."""
-    pairs = []
-    for row in rows(_FOREIGN, ()):
-        currency: str = row["currency"]
-        pairs.append((HUNDREDTHS.get(currency, currency), str(row["base"])))
+def _kept(rows: Rows) -> list[str]:
+    """Return the tickers that accounts hold or have ordered, and the rates by which these are valued."""
+    found = rows(_KEPT, ())
+    units: set[tuple[str, str]] = {(row["currency"], row["base"]) for row in found}
+    pairs = sorted({(HUNDREDTHS.get(unit, unit), base) for unit, base in units if HUNDREDTHS.get(unit, unit) != base})
     possible = sorted({ticker for pair in pairs for ticker in rate_tickers(*pair)})
     known = {row["ticker"] for row in rows(_WITH_BARS, [possible])} if possible else set()
-    return sorted({ticker for pair in pairs for path in rate_paths(*pair, known)[:1] for ticker, _ in path})
+    rates = {ticker for pair in pairs for path in rate_paths(*pair, known)[:1] for ticker, _ in path}
+    return sorted({row["ticker"] for row in found} | rates)
 
 
 def newest_closed(exchange: str | None, now: datetime, delay_minutes: int) -> date:

@@ -58,16 +58,17 @@ class Desk:
 
     def __init__(self, folder: Path, workspace: Workspace, run: Callable[..., Any], settings: Any) -> None:  # noqa: ANN401
         self.folder, self.workspace, self._run, self.settings = folder, workspace, run, settings
+        self.heard: list[object] = []
 
     def night(self, **sections: dict[str, Any]) -> str:
         merged = {name: values | sections.get(name, {}) for name, values in QUICK.items()}
         merged |= {name: values for name, values in sections.items() if name not in QUICK}
-        return str(self._run(self.folder, upto="orders", **merged).run_id)
+        return str(self._run(self.folder, upto="orders", heard=self.heard, **merged).run_id)
 
     def limited(self, **limits: tuple[float, str]) -> str:
         words = {action.value: action for action in LimitAction}
         found = {name: Limit(bound=bound, action=words[action]) for name, (bound, action) in limits.items()}
-        return self.night(risk={"limits": found, "groups": {"euro": ["BMW"]}})
+        return self.night(risk={"limits": found, "groups": {"euro": ["BMW", "BMV"]}})
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +253,8 @@ def test_limits_scale_drop_and_warn_in_the_stage(desk: Desk, ask: Ask) -> None:
     assert warned["action"] == "warn"
     assert warned["value_after"] > warned["bound"]
     assert warned["detail"].endswith("nothing is changed, this only warns.")
+    told = "risk.groups.euro names BMV, which is neither held nor on the watch list. Did you mean 'BMW'?"
+    assert told in [getattr(event, "line", "") for event in desk.heard]
     assert sum(weights.values()) > 0.5
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from pm.errors import did_you_mean
 from pm.exclusions import Exclusion, exclusions_frame
 from pm.pipeline.holdable import currencies_told, holdable_tickers, rates_needed
 from pm.pipeline.holdings import (
@@ -75,6 +76,7 @@ def _compute(context: Context) -> Result:
     left_out, listed = _not_traded(context, joint), _listed(context)
     excluded = [each for each in left_out.items() if each[0] in listed]
     excluded += _without_volatility(context, joint)
+    _tell_unknown(context, {*listed, *joint.model.tickers})
     frames: dict[Table, list[pl.DataFrame]] = {table: [] for table in _WRITTEN}
     drawdowns = newest_drawdowns(context)
     summaries = []
@@ -139,6 +141,17 @@ def _listed(context: Context) -> set[str]:
     delisted = {row["ticker"] for row in told if row["status"] == TickerStatus.DELISTED}
     every = replace(context.request, tickers=None)
     return {*run_tickers(context.known_rows, every), *(row["ticker"] for row in told)} - delisted
+
+
+def _tell_unknown(context: Context, known: set[str]) -> None:
+    """Tell which tickers of groups in the settings are not known, so that no limit bounds them."""
+    settings = context.settings
+    groups = {f"portfolio.groups.{name}": group.tickers for name, group in settings.portfolio.groups.items()}
+    groups |= {f"risk.groups.{name}": tickers for name, tickers in settings.risk.groups.items()}
+    for where, tickers in sorted(groups.items()):
+        if unknown := sorted(set(tickers) - known):
+            nearest = did_you_mean(unknown[0], known)
+            context.notify(f"{where} names {first_of(unknown)}, which is neither held nor on the watch list.{nearest}")
 
 
 def _not_traded(context: Context, joint: JointInputs) -> dict[str, Exclusion]:
