@@ -80,6 +80,7 @@ def line_chart(  # noqa: PLR0913 - what a chart shows is named by the caller
     marks: Sequence[Mark] = (),
     since: date | None = None,
     level: float | None = None,
+    until: date | None = None,
 ) -> Markup:
     """Return an SVG of lines over bands, with dates below and values at the right; empty with fewer than two dates.
 
@@ -97,10 +98,14 @@ def line_chart(  # noqa: PLR0913 - what a chart shows is named by the caller
         Date of a vertical line, such as that of a forecast.
     level
         Value that the scale must have, drawn as a line across, such as 0 or 1.
+    until
+        Date that the picture goes on to, if it is later, so that it is beneath another.
     """
     from markupsafe import Markup
 
-    days = sorted({day.toordinal() for item in (*lines, *bands) for day in item.dates})
+    days = sorted({day.toordinal() for dates in _all_dates(lines, bands) for day in dates})
+    if days and until is not None:
+        days.append(max(days[-1], until.toordinal()))
     heights = scale_over(_values(lines, bands, marks, level), height - _BOTTOM, _TOP, margin=0.04)
     if heights is None or len(days) < 2:
         return Markup()
@@ -218,6 +223,11 @@ def _opening(width: int, height: int, title: str, description: str) -> str:
 
     words = f"<desc>{escape(description)}</desc>" if description else ""
     return f'<svg class="chart" viewBox="0 0 {width} {height}" role="img"><title>{escape(title)}</title>{words}'
+
+
+def _all_dates(lines: Sequence[Line], bands: Sequence[Band]) -> Iterable[Sequence[date]]:
+    yield from (line.dates for line in lines)
+    yield from (band.dates for band in bands)
 
 
 def _values(

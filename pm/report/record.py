@@ -9,7 +9,7 @@ import polars as pl
 from pm.number_format import integer, percent
 from pm.plural import plural
 from pm.report.charts import Line, Share, calibration_chart, line_chart
-from pm.report.frames import Row, rows_of
+from pm.report.frames import Row, held_risk, rows_of
 from pm.report.returns import ReturnSeries, describe
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def record(data: ReportData, limit: int) -> Row:
         shown = ("accounts", "nights", "intervals", "probabilities", "losses", "backtests", "tests")
         return dict.fromkeys(shown, ()) | found | {"is_there": bool(trials)}
     kept = data.record
+    held = held_risk(data).select("portfolio")
     nights = kept.nights.unique("night", keep="first").sort("night", descending=True)
     found |= {
         "accounts": _accounts(data, kept),
@@ -42,7 +43,7 @@ def record(data: ReportData, limit: int) -> Row:
         "intervals": _intervals(kept.coverage),
         "probabilities": _probabilities(kept.reliability),
         "scores": rows_of(kept.calibration.sort("event")),
-        "losses": _losses(kept.risk_outcomes),
+        "losses": _losses(kept.risk_outcomes.join(held, on="portfolio", how="semi")),
         "backtests": rows_of(kept.risk_backtest.sort("portfolio", "horizon", "level").head(limit)),
         "tests": rows_of(kept.validations.sort("subject", "measure", "part")),
     }

@@ -128,7 +128,7 @@ def describe(series: ReturnSeries, others: Sequence[ReturnSeries] = ()) -> Row:
 
 
 def monthly_returns(series: ReturnSeries) -> list[Row]:
-    """Return a row for each year: year, its return, and for each month the return, its text, and the class of its colour.
+    """Return a row for each year: the year, its return, and for each month the return and the class of its colour.
 
     A month without a session has None. The first and the last month hold the sessions that the series has of them.
     """
@@ -158,7 +158,7 @@ def _heat(value: float | None) -> str:
 
 
 def rolling(series: ReturnSeries) -> Row:
-    """Return charts of volatility and of the Sharpe ratio over the last quarter's sessions; empty below two quarters."""
+    """Return charts of volatility and Sharpe ratio over the last quarter's sessions; empty below two quarters."""
     n = len(series.returns)
     if n < 2 * ROLLING_SESSIONS:
         return {"volatility": "", "sharpe": ""}
@@ -191,7 +191,7 @@ def _worst(series: ReturnSeries) -> list[Row]:
                 "peak": peak,
                 "valley": valley,
                 "recovered": recovered,
-                "days": plural(end.days, "day"),
+                "lasted": plural(end.days, "day"),
             }
         )
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ __all__ = ["Scale", "date_ticks", "round_step", "round_ticks", "scale_over", "th
 
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 """Numbers of months from one mark to the next, of which the smallest that gives few enough marks is used."""
+_LEAST_SPAN = 1e-100
+"""Span below which a step cannot be computed with floating-point numbers."""
 _DAYS = (1, 2, 7, 14)
 """Numbers of days from one mark to the next over a span of a few weeks."""
 
@@ -61,8 +64,9 @@ def scale_over(values: Iterable[float], start: float, end: float, *, margin: flo
         return None
     low, high = min(known), max(known)
     # So many equal values have a span of rounding errors, on which no scale can be drawn.
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        room = max(abs(low), abs(high)) * 0.01 or 1.0
+    size = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * size, _LEAST_SPAN):
+        room = size * 0.01 if size > _LEAST_SPAN else 1.0
         low, high = low - room, high + room
     room = (high - low) * margin
     return Scale(low - room, high + room, start, end)
@@ -101,9 +105,11 @@ def tick_text(ticks: Sequence[float], *, percent: bool = False) -> list[str]:
     ['−5%', '0%', '5%']
     """
     factor, unit = (100, "%") if percent else (1, "")
-    gaps = [abs(after - before) * factor for before, after in zip(ticks, ticks[1:], strict=False)]
+    gaps = [abs(after - before) * factor for before, after in pairwise(ticks)]
     step = min(gaps, default=max((abs(tick) * factor for tick in ticks), default=1.0)) or 1.0
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    if abs(round(step, decimals) - step) > 1e-6 * step:
+        decimals += 1  # of a step such as 2.5
     texts = [f"{tick * factor:,.{decimals}f}" for tick in ticks]
     if max(map(len, texts), default=0) > 7:
         texts = [f"{tick * factor:.3g}" for tick in ticks]

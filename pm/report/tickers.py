@@ -35,6 +35,7 @@ _QUANTILES = [quantile_column("q", level) for level in QUANTILES]
 _BANDS = (("q05", "q95", "fan-90"), ("q10", "q90", "fan-80"), ("q25", "q75", "fan-50"))
 _SPARK_SESSIONS = 60
 """Number of sessions in a sparkline."""
+_TURNED = {Verdict.EDGE.value: "edge gained", Verdict.NO_EDGE.value: "edge lost"}
 _MIN_PAST = 2
 """Minimum number of past forecasts to draw."""
 
@@ -101,31 +102,27 @@ def card_tickers(data: ReportData, limit: int) -> list[str]:
 
 def _news(data: ReportData) -> dict[str, list[str]]:
     """Return for each ticker what there is to say about it beyond its forecast, in few words each."""
+    books = data.books
+    acted = data.signals.filter(pl.col("action") != Action.HOLD.value)
+    changed = changed_signals(data).filter(pl.col("before").is_not_null() & pl.col("action").is_not_null())
+    verdicts = changed_verdicts(data)
+    found: list[tuple[str, str]] = [
+        *((row["ticker"], row["action"]) for row in acted.to_dicts()),
+        *((ticker, "order") for ticker in (books.orders["ticker"] if books else ())),
+        *((ticker, "held") for ticker in (books.positions["ticker"] if books else ())),
+        *((row["ticker"], f"was {row['before']}") for row in changed.to_dicts()),
+        *(
+            (row["ticker"], "edge gained" if row["verdict"] == Verdict.EDGE else "edge lost")
+            for row in verdicts.to_dicts()
+        ),
+        *((ticker, "edge") for ticker, verdict in verdicts_of(data).items() if verdict == Verdict.EDGE),
+        *((subject, "limit") for subject in data.limit_events["subject"]),
+        *((ticker, "old bars") for ticker in data.stale),
+        *((ticker, "high risk") for ticker in data.assessments.filter(level=RiskLevel.HIGH.value)["ticker"]),
+    ]
     news: dict[str, list[str]] = {}
-
-    def say(ticker: str, words: str) -> None:
-        if words not in news.setdefault(ticker, []):
-            news[ticker].append(words)
-
-    for row in data.signals.filter(pl.col("action") != Action.HOLD.value).to_dicts():
-        say(row["ticker"], row["action"])
-    if data.books is not None:
-        for words, frame in (("order", data.books.orders), ("held", data.books.positions)):
-            for ticker in frame["ticker"]:
-                say(ticker, words)
-    for row in changed_signals(data).filter(pl.col("before").is_not_null()).to_dicts():
-        say(row["ticker"], f"was {row['before']}")
-    for row in changed_verdicts(data).to_dicts():
-        say(row["ticker"], "edge gained" if row["verdict"] == Verdict.EDGE else "edge lost")
-    for ticker, verdict in verdicts_of(data).items():
-        if verdict == Verdict.EDGE:
-            say(ticker, "edge")
-    for subject in data.limit_events["subject"]:
-        say(subject, "limit")
-    for ticker in data.stale:
-        say(ticker, "old bars")
-    for ticker in data.assessments.filter(level=RiskLevel.HIGH.value)["ticker"]:
-        say(ticker, "high risk")
+    for ticker, words in dict.fromkeys(found):
+        news.setdefault(ticker, []).append(words)
     return news
 
 
@@ -319,19 +316,21 @@ def _drawdown(ticker: str, frames: TickerFrames) -> Markup:
         description=told,
         percent=True,
         height=90,
+        until=None if frames.forecast.is_empty() else frames.forecast["target_date"][-1],
     )
 
 
 def _past(ticker: str, frames: TickerFrames) -> tuple[str, Markup, list[tuple[str, str, bool]]]:
     """Return the chart of past forecasts of the longest step with outcomes, each at the date it was about."""
-    past, nothing = frames.past, ("", line_chart([], title=""), [])
+    past = frames.past
+    nothing: tuple[str, Markup, list[tuple[str, str, bool]]] = ("", line_chart([], title=""), [])
     if past.is_empty():
         return nothing
     own = past.join(frames.history.select(origin_date="date", scale="close"), on="origin_date", how="inner")
     counts = own.group_by("step").len().filter(pl.col("len") >= _MIN_PAST)
     if counts.is_empty():
         return nothing
-    step = counts["step"].max()
+    step: int = counts["step"].max()  # type: ignore[assignment] # polars knows no types of values
     rows = own.filter(step=step).unique("outcome_date", keep="last").sort("outcome_date")
     if rows.height < _MIN_PAST:
         return nothing
@@ -371,21 +370,20 @@ def _sources(data: ReportData, ranked: pl.DataFrame) -> tuple[tuple[str, str], .
     else:
         first = ranked.row(0, named=True)
     ticker = first["ticker"].replace("'", "''")
+    signal = f"run_id = '{first['run_id']}' AND ticker = '{ticker}'"
+    forecast = f"run_id = '{first['forecast_run_id']}' AND ticker = '{ticker}' AND model = 'ensemble'"
+    origin = "action, rule, sigma, annual_volatility, forecast_run_id, forecast_snapshot_id"
+    newest = f"FROM bars AT (VERSION => {first['forecast_snapshot_id']})\nWHERE ticker = '{ticker}'"
+    # Texts for a reader, which nothing here runs.
     return (
-        (
-            "A signal, and the runs and the snapshot that it came from",
-            "SELECT action, rule, sigma, annual_volatility, forecast_run_id, forecast_snapshot_id FROM signals\n"
-            f"WHERE run_id = '{first['run_id']}' AND ticker = '{ticker}'",
-        ),
+        ("A signal, and the runs and the snapshot that it came from", f"SELECT {origin}\nFROM signals\nWHERE {signal}"),
         (
             "Its forecast; without an edge, the report divides the quantiles by q50 and multiplies them by the close",
-            "SELECT step, target_date, q05, q50, q95 FROM forecasts\n"
-            f"WHERE run_id = '{first['forecast_run_id']}' AND ticker = '{ticker}' AND model = 'ensemble' ORDER BY step",
+            f"SELECT step, target_date, q05, q50, q95\nFROM forecasts\nWHERE {forecast}\nORDER BY step",
         ),
         (
             "The newest bars that the forecast read",
-            f"SELECT date, close, adj_factor FROM bars AT (VERSION => {first['forecast_snapshot_id']})\n"
-            f"WHERE ticker = '{ticker}' ORDER BY date DESC LIMIT 5",
+            f"SELECT date, close, adj_factor\n{newest}\nORDER BY date DESC\nLIMIT 5",
         ),
-        ("Past forecasts and what came", "SELECT * FROM forecast_outcomes WHERE basis = 'runs' AND model = 'ensemble'"),
+        ("Past forecasts and what came", "SELECT * FROM scored_forecasts WHERE basis = 'runs' AND model = 'ensemble'"),
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pm.number_format import money, percent, shares
+from pm.age import age
+from pm.number_format import integer, percent, shares
 from pm.plural import plural
 from pm.report.changes import changes
 from pm.report.frames import Row, held_risk, rows_of, verdicts_of
@@ -15,6 +16,8 @@ from pm.tables.risk import MODEL_PORTFOLIO
 from pm.tables.vocabulary import Action, BrokerName, OrderState
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pm.report.data import ReportData
 
 __all__ = ["today"]
@@ -38,6 +41,7 @@ def today(data: ReportData, ranked: pl.DataFrame) -> Row:
         Rows of table `signals`, the most probable gain or loss first.
     """
     fresh, is_old = newest_bar(data)
+    newest: date | None = data.history["date"].max()  # type: ignore[assignment] # polars knows no types of values
     orders = _orders(data)
     return {
         "headline": _headline(data, ranked, orders),
@@ -57,7 +61,8 @@ def today(data: ReportData, ranked: pl.DataFrame) -> Row:
         "fresh": fresh,
         "is_old": is_old,
         "stale": stale(data),
-        "newest": data.history["date"].max(),
+        "newest": newest,
+        "age": None if newest is None else age(newest, data.made_on),
         "sources": _SOURCES,
     }
 
@@ -90,14 +95,11 @@ def _headline(data: ReportData, ranked: pl.DataFrame, orders: list[Row]) -> str:
         return f"{plural(len(orders), 'order')} for the next session: {joined([*shown, *rest])}."
     if ranked.is_empty():
         return "No ticker has a signal. The section on data has a list of the tickers that were left out, and why."
+    acts = not ranked.filter(pl.col("action") != Action.HOLD.value).is_empty()
     if data.books is not None:
         idle = "Nothing to do: no order is open."
-        return (
-            idle if ranked.filter(pl.col("action") != Action.HOLD.value).is_empty() else f"{idle} {suggested(ranked)}"
-        )
-    if ranked.filter(pl.col("action") != Action.HOLD.value).is_empty():
-        return "Nothing to do: every signal is to hold."
-    return suggested(ranked)
+        return f"{idle} {suggested(ranked)}" if acts else idle
+    return suggested(ranked) if acts else "Nothing to do: every signal is to hold."
 
 
 def _advice(data: ReportData, orders: list[Row]) -> list[str]:
@@ -168,7 +170,7 @@ def _loss(row: Row, account: Row | None) -> Row:
     unit = f" {account['currency']}" if account else ""
 
     def amount(share: float) -> str:
-        return f"{money(share * equity)}{unit} ({percent(share)})" if equity is not None else percent(share, 2)
+        return f"{integer(share * equity)}{unit} ({percent(share)})" if equity is not None else percent(share, 2)
 
     whose = "equal weights of all tickers" if row["portfolio"] == MODEL_PORTFOLIO and account is None else None
     return row | {
@@ -187,9 +189,12 @@ _SOURCES = (
     ("Signals", "SELECT * FROM latest_signals"),
     (
         "Signals of the runs before",
-        "SELECT r.run_id, r.as_of, s.ticker, s.action\nFROM runs AS r\n"
-        "JOIN run_outputs AS o ON o.run_id = r.run_id AND o.stage = 'signals'\n"
-        "JOIN signals AS s ON s.run_id = o.output_run_id\nWHERE r.kind = 'run'\nORDER BY r.started_at DESC, s.ticker",
+        (
+            "SELECT r.run_id, r.as_of, s.ticker, s.action\nFROM runs AS r\n"
+            "JOIN run_outputs AS o ON o.run_id = r.run_id AND o.stage = 'signals'\n"
+            "JOIN signals AS s ON s.run_id = o.output_run_id\n"
+            "WHERE r.kind = 'run'\nORDER BY r.started_at DESC, s.ticker"
+        ),
     ),
     ("Trades", "SELECT * FROM fills ORDER BY recorded_at DESC"),
     ("Freshness of bars", "SELECT ticker, last_date, weekdays_behind FROM data_health"),

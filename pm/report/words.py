@@ -112,18 +112,22 @@ def reached(signals: pl.DataFrame) -> list[str]:
     gain = signals.sort("probability_gain", "ticker", descending=[True, False]).row(0, named=True)
     loss = signals.sort("probability_loss", "ticker", descending=[True, False]).row(0, named=True)
     sentences = [
-        f"BUY needs a probability of {needed} of gaining more than the trading costs of {cost}, SELL one of {needed} of "
-        "losing more than them.",
-        f"The highest of gaining is {percent(gain['probability_gain'])} ({gain['ticker']}, by "
-        f"{day(gain['target_date'])}), the highest of losing {percent(loss['probability_loss'])} ({loss['ticker']}, by "
-        f"{day(loss['target_date'])}).",
+        (
+            f"BUY needs a probability of {needed} of gaining more than the trading costs of {cost}, SELL one of "
+            f"{needed} of losing more than them."
+        ),
+        (
+            f"The highest of gaining is {percent(gain['probability_gain'])} ({gain['ticker']}, by "
+            f"{day(gain['target_date'])}), the highest of losing {percent(loss['probability_loss'])} "
+            f"({loss['ticker']}, by {day(loss['target_date'])})."
+        ),
     ]
     refused = signals.filter(reason=SignalReason.NOT_AMONG_DISCOVERIES.value)["ticker"].to_list()
     if refused:
         reach = "reaches" if len(refused) == 1 else "reach"
         sentences.append(
-            f"{names(refused)} {reach} it and {'is' if len(refused) == 1 else 'are'} to hold all the same: with so many "
-            "tickers tested, the edge behind it may be luck."
+            f"{names(refused)} {reach} it and {'is' if len(refused) == 1 else 'are'} to hold all the same: among so "
+            "many tests, the edge behind it may be luck."
         )
     return sentences
 
