@@ -10,6 +10,7 @@ from pm.number_format import integer, percent
 from pm.plural import plural
 from pm.report.charts import Line, Share, calibration_chart, line_chart
 from pm.report.frames import Row, held_risk, rows_of
+from pm.report.proof import PROOF_WORDS
 from pm.report.returns import ReturnSeries, describe
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ _NIGHTS = 15
 """Number of nights in the table."""
 _MIN_RETURNS = 2
 """Minimum number of daily returns of an account that is shown: one is no record."""
-_VERDICTS = {"proven": "proven", "not_proven": "not proven", "worse_than_benchmark": "worse than benchmark"}
 
 
 def record(data: ReportData, limit: int) -> Row:
@@ -154,7 +154,7 @@ def _losses(outcomes: pl.DataFrame) -> list[Row]:
 def _trials(data: ReportData) -> list[Row]:
     """Return the trials, newest first, with their verdict in words."""
     rows = rows_of(data.trials.sort("started_at", "trial_id", descending=True))
-    return [row | {"word": _VERDICTS.get(row["verdict"] or "", "not judged")} for row in rows]
+    return [row | {"word": PROOF_WORDS.get(row["verdict"] or "", "not judged")} for row in rows]
 
 
 _SOURCES = (

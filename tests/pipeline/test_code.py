@@ -191,6 +191,7 @@ def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
         ("portfolio", {"lot": 10}, {"portfolio", "orders"}),
         ("quality", {"jump_return": 0.05}, {"check"}),
         ("sources", {"priority": ["sample"]}, {"check"}),
+        ("validation", {"benchmark": "cash"}, {"report"}),
         ("run", {"chunk_size": 2, "jobs": 1}, set()),
         ("lake", {"expire_after_days": 3}, set()),
     ]

@@ -186,7 +186,8 @@ def _data(context: Context) -> ReportData:
     )
     if data.before is None:
         return data
-    return replace(data, record=_record(context, card_tickers(data, context.settings.report.max_charts), watched.as_of))
+    cards = card_tickers(data, context.settings.report.max_charts)
+    return replace(data, record=_record(context, data, cards))
 
 
 def _books(context: Context) -> Books | None:
@@ -198,13 +199,13 @@ def _books(context: Context) -> Books | None:
     return Books(accounts=context.query(_ACCOUNTS), **{name: context.query(query) for name, query in _BOOKS.items()})
 
 
-def _record(context: Context, cards: list[str], as_of: date) -> Record:
+def _record(context: Context, data: ReportData, cards: list[str]) -> Record:
     """Return what became of the nights, and of the forecasts of the tickers with cards."""
     from pm.report import Record
 
     return Record(
-        benchmark=context.query(_BENCHMARK, [context.settings.validation.benchmark, as_of]),
-        past_forecasts=context.query(_PAST, [cards, context.settings.forecast.horizon]),
+        benchmark=context.query(_BENCHMARK, [data.benchmark_name, data.as_of]),
+        past_forecasts=context.query(_PAST, [cards, data.forecasts["step"].max()]),
         **{name: context.query(query) for name, query in _RECORD.items()},
     )
 
@@ -345,7 +346,7 @@ STAGE = Stage(
         STAGE_EVENTS,
     ),
     views=_VIEWS,
-    sections=("report", "forecast.max_age_days", "forecast.horizon", "validation.benchmark"),
+    sections=("report", "forecast.max_age_days", "validation.benchmark"),
     depends=_depends,
     is_intact=_is_intact,
 )
