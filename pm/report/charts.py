@@ -167,7 +167,7 @@ def calibration_chart(shares: Sequence[Share], *, title: str, description: str =
     return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - as above
 
 
-def sparkline(values: Sequence[float | None], *, points: int = 30) -> Markup:
+def sparkline(values: Sequence[float | None], *, points: int = 24) -> Markup:
     """Return a small SVG of a line without scales, for a cell of a table; empty with fewer than two values."""
     from markupsafe import Markup
 

@@ -60,8 +60,8 @@ class Books:
         The accounts on their newest day: account, broker, currency, cash, equity (null if it is not known), date.
     positions, orders, halts
         Views `positions`, `open_orders` and `active_halts`.
-    performance
-        View `performance`: what each account made, was paid in, and realised.
+    payments
+        View `account_payments`: deposits, realised_gain, dividends and commissions of each account.
     equity
         View `drawdowns`: account, date, equity, flow, daily_return, growth, drawdown.
     heads
@@ -72,7 +72,7 @@ class Books:
     positions: pl.DataFrame
     orders: pl.DataFrame
     halts: pl.DataFrame
-    performance: pl.DataFrame
+    payments: pl.DataFrame
     equity: pl.DataFrame
     heads: pl.DataFrame
 
@@ -88,7 +88,7 @@ class Record:
     benchmark
         date, close: adjusted closes of the ticker of setting `validation.benchmark`; empty for 'equal' and 'cash'.
     nights
-        View `track_record`.
+        View `night_scores`.
     past_forecasts
         Earlier forecasts whose outcome is known: ticker, step, origin_date, origin_close, outcome_date, and q05, q25,
         q50, q75 and q95 as they were; of the tickers with cards.

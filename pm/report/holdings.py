@@ -100,9 +100,13 @@ def _contribution(data: ReportData) -> Row | None:
 
 def _accounts(books: Books) -> list[Row]:
     """Return each account with what was paid in, gained, and received."""
-    made = books.performance.select("account", "deposits", "realised_gain", "dividends", "commissions", "total_return")
+    grown = books.equity.sort("date").group_by("account").agg(total_return=pl.col("growth").last() - 1)
     open_gains = books.positions.group_by("account").agg(open_gain=pl.col("base_gain").sum())
-    joined = books.accounts.join(made, on="account", how="left").join(open_gains, on="account", how="left")
+    joined = (
+        books.accounts.join(books.payments, on="account", how="left")
+        .join(grown, on="account", how="left")
+        .join(open_gains, on="account", how="left")
+    )
     return rows_of(joined.sort("account"))
 
 
@@ -129,7 +133,8 @@ def _with_proposed(data: ReportData) -> pl.DataFrame:
 _SOURCES = (
     ("Positions at the newest close", "SELECT * FROM positions"),
     ("Targets", "SELECT * FROM latest_targets"),
-    ("Cash, equity, gains, dividends", "SELECT * FROM performance"),
+    ("Gains, dividends, commissions", "SELECT * FROM account_payments"),
+    ("Cash, equity, return", "SELECT * FROM performance"),
     ("What each ticker adds to the expected shortfall", "SELECT * FROM risk_contributions ORDER BY run_id DESC"),
     ("Value at risk and expected shortfall", "SELECT * FROM latest_risk WHERE method = 'joint'"),
     ("Orders", "SELECT * FROM open_orders"),

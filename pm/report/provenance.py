@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.report.frames import Row, rows_of
+from pm.tables.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pm.report.data import ReportData
@@ -14,12 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["provenance"]
 
 
+_ROWS = 60
+"""Largest number of tickers in the tables of models and of quality: those with an edge, or with a fault, come first."""
+
+
 def provenance(data: ReportData, limit: int) -> Row:
-    """Return what the last section shows, at most `limit` rows of each table."""
+    """Return what the last section shows, at most `limit` rows of each table, and 60 of those with a row a ticker."""
+    limit = min(limit, _ROWS)
+    faulty = pl.col("quarantined").fill_null(0) + pl.col("flagged").fill_null(0) > 0
     flags = data.flags.sort("date", "ticker", descending=[True, False])
     return {
         "weights": _weights(data.weights, limit),
-        "quality": data.quality.sort("ticker").head(limit).to_dicts(),
+        "quality": data.quality.sort(~faulty, "ticker").head(limit).to_dicts(),
         "quality_total": data.quality.height,
         "flags": flags.head(limit).to_dicts(),
         "flags_total": flags.height,
@@ -40,7 +47,9 @@ def _weights(weights: pl.DataFrame, limit: int) -> Row:
         "model"
     ].to_list()
     table = []
-    shown = weights.sort("ticker").partition_by("ticker", as_dict=True, maintain_order=True)
+    shown = weights.sort(pl.col("verdict") != Verdict.EDGE.value, "ticker").partition_by(
+        "ticker", as_dict=True, maintain_order=True
+    )
     for (ticker,), part in list(shown.items())[:limit]:
         by_model = {row["model"]: row for row in part.to_dicts()}
         verdict = part["verdict"][0]

@@ -33,7 +33,7 @@ def record(data: ReportData, limit: int) -> Row:
         return dict.fromkeys(shown, ()) | found | {"is_there": bool(trials)}
     kept = data.record
     held = held_risk(data).select("portfolio")
-    nights = kept.nights.unique("night", keep="first").sort("night", descending=True)
+    nights = kept.nights.sort("night", descending=True)
     found |= {
         "accounts": _accounts(data, kept),
         "nights": rows_of(nights.head(_NIGHTS)),
@@ -158,7 +158,7 @@ def _trials(data: ReportData) -> list[Row]:
 
 
 _SOURCES = (
-    ("Nights really run", "SELECT * FROM track_record ORDER BY night DESC"),
+    ("Nights really run", "SELECT * FROM night_scores ORDER BY night DESC"),
     ("Accounts by day", "SELECT * FROM drawdowns ORDER BY account, date DESC"),
     ("Equal weights (1/N)", "SELECT * FROM equal_weights ORDER BY date DESC"),
     (

@@ -143,7 +143,7 @@ def _books() -> Books:
     worth = {"base_value": 24_450.66, "base_gain": -12.5, "base_cost": 24_463.16}
     order = {"ticker": "IBM", "side": "sell", "quantity": 71.5, "filled": 0.0, "order_type": "market"}
     account = {"account": "main", "broker": "paper", "currency": "USD", "cash": 75_549.34, "equity": 100_000.0}
-    made = {"deposits": 99_000.0, "realised_gain": 12.25, "dividends": 3.5, "commissions": 1.0, "total_return": 0.01}
+    made = {"deposits": 99_000.0, "realised_gain": 12.25, "dividends": 3.5, "commissions": 1.0}
     return Books(
         accounts=pl.DataFrame([account | {"date": AS_OF}]),
         positions=pl.DataFrame([held | worth | {"account": "main"}]).with_columns(
@@ -151,7 +151,7 @@ def _books() -> Books:
         ),
         orders=pl.DataFrame([order | {"account": "main", "purpose": "rebalance", "state": "planned"}]),
         halts=pl.DataFrame(schema={"sequence": pl.Int64, "reason": pl.String}),
-        performance=pl.DataFrame([{"account": "main"} | made]),
+        payments=pl.DataFrame([{"account": "main"} | made]),
         equity=_equity(),
         heads=pl.DataFrame([{"rows": 41, "head": "ab" * 32}]),
     )

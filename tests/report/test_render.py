@@ -183,7 +183,7 @@ def test_the_page_shows_what_is_held_aimed_at_ordered_and_at_risk(page: Page, re
     text = page.text()
     assert report_data.books is not None
     for shown in (
-        "main paper 100,000.00 USD 75,549.34 99,000.00 +1.00% 12.25 −12.50 3.50 1.00",
+        "main paper 100,000.00 USD 75,549.34 99,000.00 +1.03% 12.25 −12.50 3.50 1.00",
         "IBM 24.5% 10.0% 120.5 49 202.91 USD 24,450.66 −12.50 −0.1% 4.04% traded",
         "MSFT – 30.0% – 1,079 – – – – – traded",
         "IBM main sell 71.5 0 market rebalance planned",
@@ -299,8 +299,8 @@ def test_each_signal_has_its_edge_beside_it(report_data: ReportData, settings: R
     html = render_report(replace(report_data, weights=mixed), settings=settings)
 
     table = html[html.index('<table class="sortable">') :].split("</table>")[0]
-    assert table.count("<td>no edge</td>") == 4
-    assert table.count("<td>edge</td>") == 1
+    assert table.count('<td class="text">no edge</td>') == 4
+    assert table.count('<td class="text">edge</td>') == 1
     assert html.count('<p class="verdict">no edge</p>') == 4
 
 

@@ -102,7 +102,7 @@ WHERE o.basis = 'runs' AND o.model = 'ensemble' AND o.ticker IN (SELECT unnest(?
 _BENCHMARK = "SELECT date, close FROM adjusted_bars WHERE ticker = ? AND date <= ? ORDER BY date"
 _RECORD = {
     "equal": "SELECT date, daily_return FROM equal_weights",
-    "nights": "FROM track_record",
+    "nights": "FROM night_scores",
     "coverage": "FROM interval_coverage WHERE basis = 'runs' AND model = 'ensemble' AND slice = 'all'",
     "reliability": "FROM reliability WHERE basis = 'runs' AND slice = 'all'",
     "calibration": "FROM signal_calibration WHERE basis = 'runs' AND slice = 'all'",
@@ -115,7 +115,7 @@ _BOOKS = {
     "positions": "FROM positions",
     "orders": "FROM open_orders",
     "halts": "FROM active_halts",
-    "performance": "FROM performance",
+    "payments": "FROM account_payments",
     "equity": "SELECT account, date, equity, flow, daily_return, growth, drawdown FROM drawdowns",
     "heads": "SELECT rows, head FROM audit_heads ORDER BY sequence DESC LIMIT 1",
 }
@@ -308,8 +308,8 @@ def _delete_old(context: Context, folder: Path) -> None:
 
 
 _VIEWS = (
-    *("adjusted_bars", "ticker_quality", "open_orders", "active_halts", "performance", "money_weighted_returns"),
-    *("realised_gains", "equal_weights", "returns", "run_outputs", "run_basis", "track_record", "signal_events"),
+    *("adjusted_bars", "ticker_quality", "open_orders", "active_halts", "account_payments"),
+    *("realised_gains", "equal_weights", "returns", "run_outputs", "run_basis", "night_scores", "signal_events"),
     *("scored_signals", "signal_outcomes", "signal_results", "scored_forecasts", "forecast_outcomes", "discoveries"),
     *("interval_coverage", "reliability", "signal_calibration", "risk_outcomes", "risk_backtest", "trial_verdicts"),
     *HELD_VIEWS,
@@ -338,13 +338,14 @@ STAGE = Stage(
         RISK_CONTRIBUTIONS,
         LIMIT_EVENTS,
         RESTATEMENTS,
-        VALIDATIONS,
         TRIALS,
         TRIAL_TESTS,
         *CHAINED_TABLES,
         RUNS,
         STAGE_EVENTS,
     ),
+    # New judgements come with new bars only, which make the report anew; validate comes before in RUN_STAGES.
+    past=(VALIDATIONS,),
     views=_VIEWS,
     sections=("report", "forecast.max_age_days", "validation.benchmark"),
     depends=_depends,
