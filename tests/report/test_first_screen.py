@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pytest
 
 import pm as package
@@ -24,44 +22,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as BrowserPage
 
-    Build = Callable[[str, Callable[[Path], object]], Path]
     Pm = Callable[..., subprocess.CompletedProcess[str]]
 
-TICKERS = ("AAPL", "IBM", "MSFT")
 SIZE = (1440, 900)
-
-
-def _closes() -> pl.DataFrame:
-    raw = (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes()
-    bars = pl.read_csv(raw, try_parse_dates=True)
-    kept = bars.filter(pl.col("Ticker").is_in(TICKERS), pl.col("Date") >= pl.date(2011, 6, 1))
-    return kept.select(ticker="Ticker", date="Date", close="Adj Close").sort("ticker", "date")
-
-
-@pytest.fixture(scope="module")
-def two_nights(build_once: Build, pm: Pm) -> Path:
-    """Return a workspace after two nights; between them an account was opened, with shares, and a day has come."""
-
-    def build(folder: Path) -> None:
-        closes = _closes()
-        last = closes["date"].max()
-        closes.filter(pl.col("date") < last).write_csv(folder / "closes.csv")
-        (folder / "positions.csv").write_text("ticker,shares,cost\nIBM,100,190\nMSFT,500,25\n")
-        commands: list[tuple[str, ...]] = [
-            ("import", "closes.csv"),
-            ("run",),
-            ("account", "open", "--cash", "50000"),
-            ("account", "import", "positions.csv"),
-        ]
-        for arguments in commands:
-            done = pm(folder, *arguments)
-            assert done.returncode == 0, done.stderr
-        closes.write_csv(folder / "closes.csv")
-        for arguments in (("import", "closes.csv"), ("run",)):
-            done = pm(folder, *arguments)
-            assert done.returncode == 0, done.stderr
-
-    return build_once("two_nights", build)
 
 
 def answer(page: BrowserPage, question: str) -> str:
