@@ -17,7 +17,7 @@ from pm.report.frames import Row, by_ticker, verdicts_of
 from pm.sessions import SESSIONS_PER_YEAR
 from pm.signals import centred_quantiles
 from pm.tables.quantiles import QUANTILES, quantile_column
-from pm.tables.vocabulary import Action, RiskLevel, Verdict
+from pm.tables.vocabulary import Action, RiskLevel, RunScope, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,7 +166,8 @@ def _rows(signals: pl.DataFrame, data: ReportData) -> list[Row]:
     closes = by_ticker(data.history, signals["ticker"].to_list(), "date", _SPARK_SESSIONS)
     rows = []
     for row in signals.to_dicts():
-        last = data.stale.get(row["ticker"])
+        age = (data.made_on - row["origin_date"]).days
+        is_old = data.scope is not RunScope.PAST and age > data.max_age_days
         own = closes.get(row["ticker"])
         rows.append(
             row
@@ -174,7 +175,7 @@ def _rows(signals: pl.DataFrame, data: ReportData) -> list[Row]:
                 "anchor": ticker_anchor(row["ticker"]),
                 "bar": range_bar(row["lower"], row["expected_return"], row["upper"], reach or 1.0),
                 "spark": sparkline(own["close"].to_list()) if own is not None else "",
-                "stale_days": None if last is None else (data.made_on - last).days,
+                "stale_days": age if is_old else None,
             }
         )
     return rows

@@ -323,6 +323,7 @@ def test_a_look_and_old_bars_are_marked_at_the_top(report_data: ReportData, sett
     look, stale, plain = (Page(render_report(data, settings=settings)) for data in (looked, old, report_data))
 
     assert "Old: the newest bar is from 5,018 days ago" in stale.text()
+    assert [page.text().count("bar 5,018 days old") for page in (look, stale, plain)] == [0, 5, 0]  # beside each signal
     assert "A look at another day: as of 1 March 2013" in look.text()
     assert "A look at" not in plain.text()
     classes = [
