@@ -9,10 +9,6 @@
 -- annual_volatility: Standard deviation of the daily returns, per year.
 -- max_drawdown: Largest fall below a peak, as a share; 0 or negative.
 -- equity: Value on that day, in the base currency.
--- deposits: What was paid in, less what was taken out.
--- realised_gain: Sum of realised gains, in the base currency.
--- dividends: Dividends received, less those paid.
--- commissions: Commissions of all trades, which the gains already bear, in the base currency.
 SELECT
     d.account,
     any_value(d.currency) AS currency,
@@ -28,12 +24,10 @@ SELECT
     stddev_samp(d.daily_return) * sqrt(252) AS annual_volatility,
     min(d.drawdown) AS max_drawdown,
     arg_max(d.equity, d.date) AS equity,
-    (SELECT coalesce(sum(c.base_amount), 0) FROM cash_events AS c
-        WHERE c.account = d.account AND c.kind IN ('deposit', 'withdrawal')) AS deposits,
-    (SELECT coalesce(sum(g.base_gain), 0) FROM realised_gains AS g WHERE g.account = d.account) AS realised_gain,
-    (SELECT coalesce(sum(c.base_amount), 0) FROM cash_events AS c
-        WHERE c.account = d.account AND (c.kind = 'dividend' OR c.kind = 'correction' AND c.ratio IS NULL)) AS dividends,
-    (SELECT coalesce(sum((f.commission * f.rate)::DECIMAL(18, 4)), 0) FROM fills AS f
-        WHERE f.account = d.account) AS commissions
+    any_value(p.deposits) AS deposits,
+    any_value(p.realised_gain) AS realised_gain,
+    any_value(p.dividends) AS dividends,
+    any_value(p.commissions) AS commissions
 FROM drawdowns AS d
+JOIN account_payments AS p ON p.account = d.account
 GROUP BY d.account;

@@ -39,6 +39,7 @@ from pm.cli import (
     portfolio,
     quarantine,
     refresh,
+    report,
     risk,
     run,
     runs,
@@ -144,7 +145,9 @@ def _command_line() -> typer.Typer:
     app.command("serve")(serve.serve)
     app.command("doctor")(doctor.doctor)
     app.command("status")(status.status)
-    app.command("open")(status.open_)
+    app.command("report")(report.report)
+    app.command("open")(report.open_)
+    app.command("tearsheet")(report.tearsheet)
     app.command("halt")(halt.halt)
     app.command("resume")(halt.resume)
     app.command("replay")(audit.replay)

@@ -1,21 +1,19 @@
-"""`pm status` and `pm open`: how things stand on one screen, and the newest report in the browser."""
+"""`pm status`: how things stand on one screen."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import typer  # noqa: TC002 - typer reads annotations when the program runs
 
 from pm.age import age
-from pm.cli.completion import complete_run
-from pm.cli.context import open_workspace, require_workspace
+from pm.cli.context import open_workspace
 from pm.clock import utc_today
-from pm.errors import InputError, NoResultsError
 
 if TYPE_CHECKING:
     from pm.lake import Lake
 
-__all__ = ["open_", "status"]
+__all__ = ["status"]
 
 
 def status(context: typer.Context) -> None:
@@ -105,34 +103,3 @@ def _money(value: Any) -> str:  # noqa: ANN401 - a decimal or nothing
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:+.1%}"
-
-
-def open_(
-    context: typer.Context,
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]",
-            help="Run whose report to open. [default: the newest report]",
-            autocompletion=complete_run,
-        ),
-    ] = None,
-) -> None:
-    """Open a report in the browser."""
-    import re
-    import webbrowser
-
-    from pm.cli.render import print_lines
-    from pm.pipeline.stages.report import LATEST, report_path
-
-    workspace = require_workspace(context)
-    if run is not None and not re.fullmatch(r"[0-9A-Za-z-]+", run):
-        raise InputError(f"{run!r} is no name of a run.", where="RUN", hint="list the runs with `pm runs`")
-    file = report_path(workspace, run) if run is not None else workspace.reports / LATEST
-    if not file.is_file():
-        raise NoResultsError(
-            f"There is no report{f' of run {run}' if run else ' yet'}.", where=str(workspace.reports), hint="pm run"
-        )
-    print_lines(f"Report: {file}")
-    if not webbrowser.open(file.as_uri()):
-        print_lines("There is no browser here: open the file yourself.")

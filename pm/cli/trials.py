@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
     from pm.lake import Lake
 
-__all__ = ["app", "print_trial"]
-
-_WORDS = {"proven": "proven", "not_proven": "not proven", "worse_than_benchmark": "worse than benchmark"}
-"""Words that are printed for a verdict."""
+__all__ = ["app", "one_trial", "print_trial"]
 
 _COMPARED = {
     "name": "name",
@@ -48,6 +45,7 @@ def trials(context: typer.Context) -> None:
     import polars as pl
 
     from pm.cli.render import print_frame, print_lines
+    from pm.report.proof import PROOF_WORDS
 
     with open_reader(context) as lake:
         rows = _trials(lake)
@@ -66,7 +64,7 @@ def trials(context: typer.Context) -> None:
         benchmark=pl.col("annual_benchmark").cast(pl.Float64),
         Sharpe=pl.col("annual_sharpe").cast(pl.Float64),
         deflated=pl.col("deflated").cast(pl.Float64),
-        verdict=pl.col("verdict").cast(pl.String).replace(_WORDS),
+        verdict=pl.col("verdict").cast(pl.String).replace(PROOF_WORDS),
     )
     print_frame(
         frame.rename({"from_": "from"}),
@@ -95,7 +93,7 @@ def _uncounted(rows: list[dict[str, Any]]) -> list[str]:
 def show(context: typer.Context, trial: _Trial) -> None:
     """Show what a trial made, and what that proves."""
     with open_reader(context) as lake:
-        print_trial(lake, _one(lake, trial)["trial_id"])
+        print_trial(lake, one_trial(lake, trial)["trial_id"])
 
 
 @app.command()
@@ -112,7 +110,9 @@ def compare(
     from pm.cli.render import print_frame, print_lines
 
     with open_reader(context) as lake:
-        chosen = [_one(lake, name) for name in names or ()] or [row for row in _trials(lake) if row["state"] == "done"]
+        chosen = [one_trial(lake, name) for name in names or ()] or [
+            row for row in _trials(lake) if row["state"] == "done"
+        ]
         if not chosen:
             raise NoResultsError("No trial has returns.", where="table trials", hint="pm backtest")
         returns = lake.select("trial_returns", trial_id=[row["trial_id"] for row in chosen])
@@ -176,6 +176,7 @@ def _print_verdict(row: dict[str, Any]) -> None:
     import textwrap
 
     from pm.cli.render import print_lines
+    from pm.report.proof import PROOF_WORDS
 
     print_lines(
         "",
@@ -197,7 +198,7 @@ def _print_verdict(row: dict[str, Any]) -> None:
             f"Probability that choosing the best is overfitting: {row['overfitting']:.0%} "
             f"({row['overfitting_low']:.0%} to {row['overfitting_high']:.0%} by the number of blocks)."
         )
-    print_lines("", f"Verdict: {_WORDS[row['verdict']]}.", *textwrap.wrap(row["reasons"], width=88))
+    print_lines("", f"Verdict: {PROOF_WORDS[row['verdict']]}.", *textwrap.wrap(row["reasons"], width=88))
 
 
 def _probabilities(row: dict[str, Any]) -> list[str]:
@@ -226,7 +227,7 @@ def _trials(lake: Lake, trial_id: str | None = None) -> list[dict[str, Any]]:
     return [row for row in rows if trial_id in {None, row["trial_id"]}]
 
 
-def _one(lake: Lake, name: str) -> dict[str, Any]:
+def one_trial(lake: Lake, name: str) -> dict[str, Any]:
     """Return the newest trial of a name, or the one whose identifier begins so.
 
     Raises

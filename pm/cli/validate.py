@@ -64,7 +64,7 @@ def validate(context: typer.Context, no_wait: NoWait = False) -> None:
 
 def count_outcomes(lake: Lake) -> list[str]:
     """Return in sentences how many signals of real nights have an outcome, and when the next is due."""
-    nights = lake.select("track_record", columns=("night", "signals", "resolved", "due")).unique("night")
+    nights = lake.select("night_scores", columns=("night", "signals", "resolved", "due"))
     if nights.is_empty():
         return ["There are no signals of a night yet: `pm run` makes some, and their outcomes come with later bars."]
     made, resolved = int(nights["signals"].sum()), int(nights["resolved"].sum())

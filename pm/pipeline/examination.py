@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
 from pm.errors import PmError
+from pm.export.pdf import CHROMIUM_NAMES
 from pm.monitor.finding import Finding
 from pm.monitor.machine import (
     check_extras,
@@ -33,10 +34,10 @@ __all__ = ["examine"]
 _DISTRIBUTION = "portfolio-maximizer"
 _SUPPORTED = ((3, 11), (3, 14))
 _PROGRAMS = {
-    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "chromium": CHROMIUM_NAMES,
     "compiler": ("cc", "gcc", "clang", "cl"),
 }
-_USES = {"chromium": "a report as PDF", "compiler": "installing llama-cpp-python from source"}
+_USES = {"chromium": "a tearsheet as PDF", "compiler": "installing llama-cpp-python from source"}
 _DEVELOPMENT = frozenset({"bench", "dev", "docs", "lint", "test", "unseen"})
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*([^;]*?)\s*(?:;(.*))?$")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pm.report.data import ReportData
+from pm.report.data import Before, Books, Record, ReportData
 from pm.report.render import render_report
+from pm.report.tickers import card_tickers
 
-__all__ = ["ReportData", "render_report"]
+__all__ = ["Before", "Books", "Record", "ReportData", "card_tickers", "render_report"]

@@ -13,7 +13,103 @@ if TYPE_CHECKING:
 
     from pm.tables.vocabulary import RunScope
 
-__all__ = ["ReportData"]
+__all__ = ["Before", "Books", "Record", "ReportData"]
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the newest whole run before this one said, and what has happened since.
+
+    Attributes
+    ----------
+    run_id, as_of
+        That run, and the day it took for today.
+    signals
+        ticker, action: of its rows in table `signals`.
+    verdicts
+        ticker, verdict: of its rows in table `model_weights`.
+    limits
+        portfolio, limit_name, subject: of its rows in table `limit_events`.
+    left_out
+        ticker: of its rows in table `exclusions`, each once.
+    trades
+        Rows of table `fills` that were recorded since: account, ticker, side, quantity, price, currency.
+    new_bars, restated, refused
+        Number of new bars, of restated bars, and of refused rows since.
+    """
+
+    run_id: str
+    as_of: date
+    signals: pl.DataFrame
+    verdicts: pl.DataFrame
+    limits: pl.DataFrame
+    left_out: pl.DataFrame
+    trades: pl.DataFrame
+    new_bars: int
+    restated: int
+    refused: int
+
+
+@dataclass(frozen=True)
+class Books:
+    """The accounts, of which there is at least one.
+
+    Attributes
+    ----------
+    accounts
+        The accounts on their newest day: account, broker, currency, cash, equity (null if it is not known), date.
+    positions, orders, halts
+        Views `positions`, `open_orders` and `active_halts`.
+    payments
+        View `account_payments`: deposits, realised_gain, dividends and commissions of each account.
+    equity
+        View `drawdowns`: account, date, equity, flow, daily_return, growth, drawdown.
+    heads
+        The newest row of table `audit_heads`: rows, head.
+    """
+
+    accounts: pl.DataFrame
+    positions: pl.DataFrame
+    orders: pl.DataFrame
+    halts: pl.DataFrame
+    payments: pl.DataFrame
+    equity: pl.DataFrame
+    heads: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of the nights that were really run.
+
+    Attributes
+    ----------
+    equal
+        View `equal_weights`: date, daily_return.
+    benchmark
+        date, close: adjusted closes of the ticker of setting `validation.benchmark`; empty for 'equal' and 'cash'.
+    nights
+        View `night_scores`.
+    past_forecasts
+        Earlier forecasts whose outcome is known: ticker, step, origin_date, origin_close, outcome_date, and q05, q25,
+        q50, q75 and q95 as they were; of the tickers with cards.
+    coverage, reliability, calibration
+        Views `interval_coverage` (model ensemble), `reliability` and `signal_calibration`: all slices together.
+    risk_outcomes, risk_backtest
+        Views of these names: method 'joint'.
+    validations
+        Table `validations`: the newest judgement.
+    """
+
+    equal: pl.DataFrame
+    benchmark: pl.DataFrame
+    nights: pl.DataFrame
+    past_forecasts: pl.DataFrame
+    coverage: pl.DataFrame
+    reliability: pl.DataFrame
+    calibration: pl.DataFrame
+    risk_outcomes: pl.DataFrame
+    risk_backtest: pl.DataFrame
+    validations: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -30,6 +126,14 @@ class ReportData:
         of the lake it read, the version of Portfolio Maximizer, and its start (UTC).
     scope
         Whether the run is about the whole watch list as of now, a part of it, or the past.
+    books
+        The accounts; None if there is none, and for a look.
+    before
+        The whole run before; None if there is none, and for a look.
+    record
+        What became of earlier nights; None where `before` is.
+    benchmark_name
+        Setting `validation.benchmark`.
     watched
         Number of tickers on the watch list that have bars.
     made_on, max_age_days
@@ -60,14 +164,12 @@ class ReportData:
         Table `exclusions`: stage, ticker, reason, detail.
     commentary, commentary_cells, assessments, concerns
         Tables `commentary`, `commentary_cells`, `risk_assessments` and `risk_concerns`.
-    accounts
-        The accounts on their newest day: account, broker, currency, cash, equity (null if it is not known), date.
-    positions, orders
-        Views `positions` and `open_orders`.
     targets, risk, limit_events
         Tables `targets`, `portfolio_risk` (the rows of method 'joint') and `limit_events`.
-    heads
-        The newest row of table `audit_heads`: rows, head.
+    contributions
+        Table `risk_contributions`: portfolio, ticker, horizon, level, component_es.
+    trials
+        View `trial_verdicts`.
     timings
         Table `stage_events`: stage, status, seconds, rows, peak_memory_mb; in the order the stages ran.
     """
@@ -96,12 +198,14 @@ class ReportData:
     commentary_cells: pl.DataFrame
     assessments: pl.DataFrame
     concerns: pl.DataFrame
-    accounts: pl.DataFrame
-    positions: pl.DataFrame
-    orders: pl.DataFrame
     targets: pl.DataFrame
     risk: pl.DataFrame
+    contributions: pl.DataFrame
     limit_events: pl.DataFrame
-    heads: pl.DataFrame
+    trials: pl.DataFrame
     timings: pl.DataFrame
     stale: Mapping[str, date] = field(default_factory=dict)
+    books: Books | None = None
+    before: Before | None = None
+    record: Record | None = None
+    benchmark_name: str = "equal"

@@ -1,23 +1,23 @@
-"""Write the headline of the report and what it is about, and list the filters of its template."""
+"""Write what the report says in sentences, and list the filters of its templates."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from pm.age import age
 from pm.number_format import day, integer, money, percent, price, ratio, seconds, shares, signed_percent, significant
 from pm.plural import first_of, plural
-from pm.tables.vocabulary import Action, RunScope, Verdict
+from pm.tables.vocabulary import Action, RunScope, SignalReason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
-    import polars as pl
-
     from pm.report.data import ReportData
 
-__all__ = ["FILTERS", "headline", "look", "newest_bar", "stale"]
+__all__ = ["FILTERS", "edges", "joined", "look", "names", "newest_bar", "reached", "stale", "suggested"]
 
 FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
@@ -32,7 +32,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "day": day,
     "plural": plural,
 }
-"""Filters of the template, by name."""
+"""Filters of the templates, by name."""
 
 
 def newest_bar(data: ReportData) -> tuple[str, bool]:
@@ -55,7 +55,7 @@ def stale(data: ReportData) -> str | None:
         return None
     bars = "bar of {} is" if len(data.stale) == 1 else "bars of {} are"
     return (
-        f"The last {bars.format(_names(sorted(data.stale)))} more than {plural(data.max_age_days, 'day')} old, "
+        f"The last {bars.format(names(sorted(data.stale)))} more than {plural(data.max_age_days, 'day')} old, "
         "although a vendor is asked for newer ones: signals from such bars are not about today. See pm data health."
     )
 
@@ -73,64 +73,91 @@ def look(data: ReportData) -> str | None:
     return f"A look at another day: as of {day(data.as_of)}, without any later bar."
 
 
-def headline(signals: pl.DataFrame, verdicts: Mapping[str, str]) -> list[str]:
-    """Summarise the signals in one to four sentences.
+def suggested(signals: pl.DataFrame) -> str:
+    """Return what the signals suggest to do, in a sentence.
 
     Parameters
     ----------
     signals
         Rows of table `signals`, the most probable gain or loss first.
-    verdicts
-        For each ticker, whether its models have an edge: column `verdict` of table `model_weights`.
     """
     if signals.is_empty():
-        return ["No ticker has a signal. Below is a list of the tickers that were left out, and why."]
-    buys = signals.filter(signals["action"] == Action.BUY.value)["ticker"].to_list()
-    sells = signals.filter(signals["action"] == Action.SELL.value)["ticker"].to_list()
-    first: dict[str, Any] = signals.row(0, named=True)
-    cost = f"{first['round_trip_cost'] * 100:.6g}%"
-    gain, loss = first["probability_gain"], first["probability_loss"]
-    strongest = (
-        f"{first['ticker']}, with a probability of {percent(max(gain, loss))} of "
-        f"{'gaining' if gain >= loss else 'losing'} more than {cost} by {day(first['target_date'])}."
-    )
+        return "No ticker has a signal."
+    buys = signals.filter(action=Action.BUY.value)["ticker"].to_list()
+    sells = signals.filter(action=Action.SELL.value)["ticker"].to_list()
     if not buys and not sells:
-        if max(gain, loss) >= first["threshold"]:  # both are one half, and so is the threshold
-            return ["Every signal is to hold."]
-        likely = f"{first['threshold'] * 100:.6g}% likely"
-        return [
-            (
-                f"Every signal is to hold: no ticker is {likely} to gain more than the trading costs of {cost}, and "
-                f"none is {likely} to lose more than them."
-            ),
-            f"Closest is {strongest}",
-        ]
-    actions = []
-    if buys:
-        actions.append(f"buy {_names(buys)}")
-    if sells:
-        short = bool((signals.filter(signals["ticker"].is_in(sells))["size"] < 0).any())
-        actions.append(f"sell {_names(sells)}" + ("" if short else " where you hold any"))
+        return "Every signal is to hold."
+    short = bool((signals.filter(pl.col("ticker").is_in(sells))["size"] < 0).any())
+    actions = [
+        *([f"buy {names(buys)}"] if buys else []),
+        *([f"sell {names(sells)}" + ("" if short else " where you hold any")] if sells else []),
+    ]
     if held := signals.height - len(buys) - len(sells):
         actions.append(f"hold the other {held:,}" if held > 1 else "hold the other one")
-    sentences = [f"The signals are to {_joined(actions)}.", f"The strongest signal is {strongest}"]
-    if unproven := [ticker for ticker in (*buys, *sells) if verdicts.get(ticker) != Verdict.EDGE]:
-        whose = _names(unproven) if len(unproven) < len(buys) + len(sells) else "any of them"
+    return f"The signals are to {joined(actions)}."
+
+
+def reached(signals: pl.DataFrame) -> list[str]:
+    """Return what probability a signal needs and which tickers come closest to it or reach it, in sentences.
+
+    Parameters
+    ----------
+    signals
+        Rows of table `signals`, the most probable gain or loss first.
+    """
+    if signals.is_empty():
+        return []
+    first: dict[str, Any] = signals.row(0, named=True)
+    cost, needed = f"{first['round_trip_cost'] * 100:.6g}%", f"{first['threshold'] * 100:.6g}%"
+    gain = signals.sort("probability_gain", "ticker", descending=[True, False]).row(0, named=True)
+    loss = signals.sort("probability_loss", "ticker", descending=[True, False]).row(0, named=True)
+    sentences = [
+        (
+            f"BUY needs a probability of {needed} of gaining more than the trading costs of {cost}, SELL one of "
+            f"{needed} of losing more than them."
+        ),
+        (
+            f"The highest of gaining is {percent(gain['probability_gain'])} ({gain['ticker']}, by "
+            f"{day(gain['target_date'])}), the highest of losing {percent(loss['probability_loss'])} "
+            f"({loss['ticker']}, by {day(loss['target_date'])})."
+        ),
+    ]
+    refused = signals.filter(reason=SignalReason.NOT_AMONG_DISCOVERIES.value)["ticker"].to_list()
+    if refused:
+        reach = "reaches" if len(refused) == 1 else "reach"
         sentences.append(
-            f"There is no edge behind {whose}: out of sample, the models did not do significantly better than assuming "
-            "no change."
-        )
-    if (gross := float(signals["size"].abs().sum())) > 0:
-        sentences.append(
-            "The size of each position is computed for its ticker alone, whatever else you hold; all of them together "
-            f"are {percent(gross, 0)} of equity."
+            f"{names(refused)} {reach} it and {'is' if len(refused) == 1 else 'are'} to hold all the same: among so "
+            "many tests, the edge behind it may be luck."
         )
     return sentences
 
 
-def _names(tickers: Sequence[str], shown: int = 5) -> str:
-    return _joined(tickers) if len(tickers) <= shown else first_of(tickers, shown)
+def edges(signals: pl.DataFrame, verdicts: Mapping[str, str]) -> str:
+    """Return which tickers have an edge, in a sentence.
+
+    Parameters
+    ----------
+    signals
+        Rows of table `signals`.
+    verdicts
+        For each ticker, whether its models have an edge: column `verdict` of table `model_weights`.
+    """
+    found = [ticker for ticker in signals["ticker"] if verdicts.get(ticker) == Verdict.EDGE]
+    if not found:
+        return "No edge: out of sample, no ticker's models did significantly better than assuming no change."
+    acted = signals.filter(pl.col("action") != Action.HOLD.value)["ticker"].to_list()
+    known = f"An edge out of sample: {names(sorted(found))}, of {plural(signals.height, 'ticker')}."
+    without = [ticker for ticker in acted if ticker not in found]
+    if without:
+        known += f" No edge behind the signal{'' if len(without) == 1 else 's'} of {names(without)}."
+    return known
 
 
-def _joined(items: Sequence[str]) -> str:
+def names(tickers: Sequence[str], shown: int = 5) -> str:
+    """Return tickers in a sentence, those after the first few as a number."""
+    return joined(tickers) if len(tickers) <= shown else first_of(tickers, shown)
+
+
+def joined(items: Sequence[str]) -> str:
+    """Return items with commas, and 'and' before the last."""
     return " and ".join(part for part in (", ".join(items[:-1]), items[-1]) if part)

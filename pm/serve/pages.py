@@ -9,13 +9,15 @@ import polars as pl
 
 from pm.clock import utc_today
 from pm.errors import InputError, NoResultsError, UnknownTickerError
-from pm.number_format import percent, price
 from pm.pipeline.health import data_health
-from pm.serve.drawing import Band, Line, chart, sparkline
+from pm.report.charts import Line, line_chart, sparkline
+from pm.report.tickers import TickerFrames, price_chart
 from pm.signals import centred_quantiles
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from markupsafe import Markup
 
     from pm.lake import Lake
     from pm.reader import Reader
@@ -155,22 +157,14 @@ def ticker_page(_: Reader, lake: Lake, ticker: str) -> Values:
     }
 
 
-def _price_chart(ticker: str, closes: pl.DataFrame, forecast: pl.DataFrame) -> str:
-    lines = [Line(closes["date"].to_list(), closes["close"].to_list(), "ink")]
-    bands = []
-    if forecast.height:
-        fan = forecast.with_columns(centred_quantiles())
-        origin, start = fan["origin_date"][0], fan["origin_close"][0]
-        dates = [origin, *fan["target_date"]]
-        for low, high, style in (("q05", "q95", "fan-90"), ("q10", "q90", "fan-80"), ("q25", "q75", "fan-50")):
-            bands.append(Band(dates, [start, *fan[low]], [start, *fan[high]], style))
-        lines.append(Line(dates, [start, *fan["q50"]], "accent"))
-    return chart(lines, bands, label=f"Close of {ticker} and its forecast", form=price)
+def _price_chart(ticker: str, closes: pl.DataFrame, forecast: pl.DataFrame) -> Markup:
+    none = pl.DataFrame()
+    return price_chart(ticker, TickerFrames(closes, none, forecast.with_columns(centred_quantiles()), none, none))
 
 
-def _feature_chart(features: pl.DataFrame, column: str, label: str, scale: float) -> str:
+def _feature_chart(features: pl.DataFrame, column: str, label: str, scale: float) -> Markup:
     values = (features[column] * scale).to_list()
-    return chart([Line(features["date"].to_list(), values, "ink")], label=label, form=lambda value: percent(value, 0))
+    return line_chart([Line(features["date"].to_list(), values, "ink")], title=label, percent=True, height=130)
 
 
 def portfolio_page(_: Reader, lake: Lake) -> Values:
@@ -179,10 +173,9 @@ def portfolio_page(_: Reader, lake: Lake) -> Values:
     equity = lake.select("drawdowns", order=("account", "date"))
     for account in accounts:
         own = equity.filter(account=account["account"])
-        account["chart"] = chart(
+        account["chart"] = line_chart(
             [Line(own["date"].to_list(), own["equity"].cast(pl.Float64).to_list(), "ink")],
-            label=f"Equity of {account['account']}",
-            form=price,
+            title=f"Equity of {account['account']}",
         )
     halts = lake.select_rows("halts", order=("sequence",), descending=("sequence",), limit=1)
     return {

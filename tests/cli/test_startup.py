@@ -45,7 +45,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path, environment: dict[str, str],
 
 def test_a_run_with_nothing_new_imports_only_what_it_needs(finished_copy: Path, environment: dict[str, str]) -> None:
     seen = imported(finished_copy, environment, "run", "--source", "sample")
-    heavy = {"pandas", "statsforecast", "plotly", "dataframely", "arch", "scipy", "exchange_calendars", "jinja2"}
+    heavy = {"pandas", "statsforecast", "dataframely", "arch", "scipy", "exchange_calendars", "jinja2"}
     assert not seen & heavy
     assert {"polars", "duckdb"} <= seen
 

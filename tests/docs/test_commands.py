@@ -1,4 +1,4 @@
-"""Every command of the tutorial and of operations.md does what the page says: it ends well."""
+"""Every command of the tutorial, of report.md and of operations.md does what the page says: it ends well."""
 
 from __future__ import annotations
 
@@ -41,10 +41,13 @@ def run_all(folder: Path, name: str, pm: Pm) -> Path:
     return folder
 
 
-def test_the_tutorial_and_the_commands_of_operations(tmp_path: Path, pm: Pm) -> None:
+def test_the_tutorial_and_the_commands_of_the_report_and_of_operations(tmp_path: Path, pm: Pm) -> None:
     desk = run_all(tmp_path, "tutorial.md", pm)
     assert desk == tmp_path / "desk"
     assert (desk / "lineage.csv").read_text("utf-8").count("\n") == 6
+
+    run_all(desk, "report.md", pm)
+    assert "IBM: " in (desk / "ibm.html").read_text("utf-8")
 
     run_all(desk, "operations.md", pm)
     assert (desk / "health.parquet").is_file()

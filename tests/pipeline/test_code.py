@@ -191,6 +191,7 @@ def test_a_setting_counts_only_for_the_stages_that_declare_it() -> None:
         ("portfolio", {"lot": 10}, {"portfolio", "orders"}),
         ("quality", {"jump_return": 0.05}, {"check"}),
         ("sources", {"priority": ["sample"]}, {"check"}),
+        ("validation", {"benchmark": "cash"}, {"report"}),
         ("run", {"chunk_size": 2, "jobs": 1}, set()),
         ("lake", {"expire_after_days": 3}, set()),
     ]
@@ -208,8 +209,8 @@ def test_the_packages_are_those_that_the_code_imports_and_those_that_they_requir
     assert {"statsforecast", "statsmodels", "numba", "numpy", "scipy", "polars"} <= packages["forecast"]
     assert packages["volatility"] | packages["forecast"] <= packages["evaluate"]
     assert "polars" in packages["features"]
-    assert not {"plotly", "duckdb", "typer", "rich", "joblib", "dask"} & packages["forecast"]
-    assert "plotly" in packages["report"]
+    assert not {"jinja2", "duckdb", "typer", "rich", "joblib", "dask"} & packages["forecast"]
+    assert "jinja2" in packages["report"]
 
 
 def test_a_package_that_is_not_installed_has_no_version() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from statistics import NormalDist
@@ -15,7 +16,7 @@ import pytest
 from pm.llm.analyst import assess_risks, comment
 from pm.llm.gathering import FactTables, gather_facts
 from pm.llm.rows import commentary_frames
-from pm.report import ReportData
+from pm.report import Before, Books, Record, ReportData
 from pm.sessions import next_sessions
 from pm.settings import load_settings
 from pm.signals import decide
@@ -25,7 +26,14 @@ from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.tables.vocabulary import RunScope
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
     from numpy.typing import NDArray
+
+    Build = Callable[[str, Callable[[Path], object]], Path]
+    Pm = Callable[..., subprocess.CompletedProcess[str]]
 
 HORIZON = 20
 AS_OF = date(2013, 3, 1)
@@ -136,13 +144,46 @@ def _spoken(data: dict[str, Any]) -> dict[str, pl.DataFrame]:
     return {name: frame.with_columns(stamps) for name, frame in named.items()}
 
 
-def _holdings() -> dict[str, pl.DataFrame]:
-    """Return an account that holds IBM, is to sell some of it and to buy MSFT, and what it can lose."""
-    day, risk = {"price_date": AS_OF, "account": "main"}, {"method": "joint", "origin_date": AS_OF, "seed": 1}
-    positions = [
-        day | {"ticker": "IBM", "quantity": 120.5, "price": 202.91, "base_value": 24450.66, "base_gain": -12.5}
-    ]
-    order = {"account": "main", "filled": 0.0, "order_type": "market", "purpose": "rebalance", "state": "planned"}
+def _books() -> Books:
+    """Return an account that holds IBM, and is to sell some of it."""
+    held = {"ticker": "IBM", "quantity": 120.5, "price": 202.91, "price_date": AS_OF, "currency": "USD"}
+    worth = {"base_value": 24_450.66, "base_gain": -12.5, "base_cost": 24_463.16}
+    order = {"ticker": "IBM", "side": "sell", "quantity": 71.5, "filled": 0.0, "order_type": "market"}
+    account = {"account": "main", "broker": "paper", "currency": "USD", "cash": 75_549.34, "equity": 100_000.0}
+    made = {"deposits": 99_000.0, "realised_gain": 12.25, "dividends": 3.5, "commissions": 1.0}
+    return Books(
+        accounts=pl.DataFrame([account | {"date": AS_OF}]),
+        positions=pl.DataFrame([held | worth | {"account": "main"}]).with_columns(
+            pl.col("quantity").cast(pl.Decimal(18, 9))
+        ),
+        orders=pl.DataFrame([order | {"account": "main", "purpose": "rebalance", "state": "planned"}]),
+        halts=pl.DataFrame(schema={"sequence": pl.Int64, "reason": pl.String}),
+        payments=pl.DataFrame([{"account": "main"} | made]),
+        equity=_equity(),
+        heads=pl.DataFrame([{"rows": 41, "head": "ab" * 32}]),
+    )
+
+
+def _equity() -> pl.DataFrame:
+    """Return an account whose value falls by 3%, and ends a session of 0.5% gain at 100,000."""
+    returns = [None, 0.02, -0.01, -0.02, 0.0158, 0.005]
+    growth = np.cumprod([1.0 + (value or 0.0) for value in returns])
+    return pl.DataFrame(
+        {
+            "account": "main",
+            "date": [date(2013, 2, day) for day in (22, 25, 26, 27, 28)] + [AS_OF],
+            "equity": 100_000.0 * growth / growth[-1],
+            "flow": 0.0,
+            "daily_return": returns,
+            "growth": growth,
+            "drawdown": growth / np.maximum.accumulate(growth) - 1,
+        }
+    )
+
+
+def _portfolio() -> dict[str, pl.DataFrame]:
+    """Return what the account aims at (to buy MSFT), what it can lose, and a limit that acted."""
+    risk = {"method": "joint", "origin_date": AS_OF, "seed": 1}
     targets = [
         {"ticker": "IBM", "weight": 0.10, "previous_weight": 0.245, "shares": 49.0, "reason": "traded"},
         {"ticker": "MSFT", "weight": 0.30, "previous_weight": 0.0, "shares": 1079.0, "reason": "traded"},
@@ -150,11 +191,8 @@ def _holdings() -> dict[str, pl.DataFrame]:
     ]
     losses = [("main", 1, 0.99, 0.0311), ("main proposed", 20, 0.975, 0.0789)]
     limit = {"portfolio": "main proposed", "limit_name": "max_weight", "subject": "MSFT", "value": 0.41, "bound": 0.3}
-    account = {"account": "main", "broker": "paper", "currency": "USD", "cash": 75_549.34, "equity": 100_000.0}
+    component = {"portfolio": "main", "ticker": "IBM", "horizon": 1, "level": 0.99, "origin_date": AS_OF}
     return {
-        "accounts": pl.DataFrame([account | {"date": AS_OF}]),
-        "positions": pl.DataFrame(positions).with_columns(pl.col("quantity").cast(pl.Decimal(18, 9))),
-        "orders": pl.DataFrame([order | {"ticker": "IBM", "side": "sell", "quantity": 71.5}]),
         "targets": _conform(
             "targets", [{"portfolio": "main", "core_weight": 0.2, "tilt": 0.0} | row for row in targets]
         ),
@@ -167,12 +205,106 @@ def _holdings() -> dict[str, pl.DataFrame]:
                 for name, horizon, level, loss in losses
             ],
         ),
+        "contributions": _conform(
+            "risk_contributions", [component | {"weight": 0.245, "component_es": 0.0404, "share": 1.0}]
+        ),
         "limit_events": _conform(
             "limit_events",
             [limit | {"action": "scale", "value_after": 0.3, "detail": "The weights were made smaller."}],
         ),
-        "heads": pl.DataFrame([{"rows": 41, "head": "ab" * 32}]),
     }
+
+
+def _before() -> Before:
+    """Return a night before that held IBM, had no limit, and had left out GOOG."""
+    trade = {"account": "main", "ticker": "IBM", "side": "buy", "quantity": 120.5, "price": 203.01, "currency": "USD"}
+    return Before(
+        run_id="20130228-2100-test",
+        as_of=date(2013, 2, 28),
+        signals=pl.DataFrame({"ticker": ["AAPL", "FB", "IBM", "MSFT"], "action": ["BUY", "SELL", "HOLD", "HOLD"]}),
+        verdicts=pl.DataFrame({"ticker": ["IBM", "MSFT"], "verdict": ["no edge", "edge"]}),
+        limits=pl.DataFrame(schema=dict.fromkeys(("portfolio", "limit_name", "subject"), pl.String)),
+        left_out=pl.DataFrame({"ticker": ["FB", "GOOG"]}),
+        trades=pl.DataFrame([trade]),
+        new_bars=5,
+        restated=1,
+        refused=0,
+    )
+
+
+def _record(prices: pl.DataFrame) -> Record:
+    """Return a record of two nights: half of the outcomes are as they were said."""
+    days = prices.filter(ticker="IBM")["date"].to_list()
+    night = {"signals": 5, "acted": 4, "came_true": 0.5, "net_result": 0.01, "inside_90": 0.8, "relative_crps": 0.99}
+    past = [
+        {"ticker": "IBM", "step": 1, "origin_date": days[n - 1], "outcome_date": days[n], "origin_close": close}
+        | {name: close * factor for name, factor in zip(("q05", "q25", "q50", "q75", "q95"), _SPREAD, strict=True)}
+        for n, close in ((-3, 200.0), (-2, 201.0), (-1, 202.0))
+    ]
+    sessions = days[-5:]
+    risk = {"portfolio": "main", "horizon": 1, "level": 0.99, "var": 0.02, "loss": 0.01, "exceeded": False}
+    return Record(
+        equal=pl.DataFrame({"date": sessions, "daily_return": [0.01, -0.02, 0.0, 0.01, 0.002]}),
+        benchmark=pl.DataFrame(schema={"date": pl.Date, "close": pl.Float64}),
+        nights=pl.DataFrame(
+            [
+                night | {"night": day, "run_id": f"run-{n}", "resolved": n, "due": date(2013, 3, 28)}
+                for n, day in enumerate(days[-2:])
+            ]
+        ),
+        past_forecasts=pl.DataFrame(past),
+        coverage=pl.DataFrame(
+            [
+                {"slice": "all", "step": 1, "level": level, "coverage": level - 0.02, "forecasts": 50}
+                | {"lower": level - 0.1, "upper": min(1.0, level + 0.05)}
+                for level in (0.5, 0.8, 0.9, 0.95)
+            ]
+        ),
+        reliability=pl.DataFrame(
+            [{"event": "gain", "slice": "all", "probability": 0.6, "signals": 20, "came_true": 0.5, "isotonic": 0.5}]
+        ),
+        calibration=pl.DataFrame([{"event": "gain", "slice": "all", "probability": 0.6, "came_true": 0.5}]),
+        risk_outcomes=pl.DataFrame(
+            [risk | {"outcome_date": day} for day in sessions[:3]]
+            + [risk | {"outcome_date": sessions[3], "loss": 0.03, "exceeded": True}]
+        ),
+        risk_backtest=pl.DataFrame(
+            [
+                {"portfolio": "main", "horizon": 1, "level": 0.99, "forecasts": 4, "exceptions": 1, "share": 0.25}
+                | {"kupiec_p": 0.04, "zone": "yellow"}
+            ]
+        ),
+        validations=_conform(
+            "validations",
+            [
+                {"subject": "signals", "measure": "probability of a gain", "part": "", "verdict": "too_early"}
+                | {"reason": "There are 2 outcomes; a verdict needs 8.", "outcomes": 2, "independent": 1}
+            ],
+        ),
+    )
+
+
+def _trials() -> pl.DataFrame:
+    """Return a trial that proves nothing."""
+    return pl.DataFrame(
+        [
+            {"trial_id": "t1", "name": "equal 20", "state": "done", "started_at": datetime(2013, 2, 1, tzinfo=UTC)}
+            | {"verdict": "not_proven", "reasons": "Luck explains it.", "annual_return": 0.1, "annual_benchmark": 0.09}
+            | {"annual_sharpe": 0.2, "deflated": 0.4}
+        ]
+    )
+
+
+_SPREAD = (0.97, 0.99, 1.0, 1.01, 1.03)
+
+
+def _renamed(value: Any, names: dict[str, str]) -> Any:  # noqa: ANN401 - frames and groups of frames
+    """Return a frame, or a group of frames, with other names for some tickers."""
+    if isinstance(value, pl.DataFrame):
+        return value.with_columns(pl.col("ticker").replace(names)) if "ticker" in value.columns else value
+    if isinstance(value, Before | Books | Record):
+        return replace(value, **{one.name: _renamed(getattr(value, one.name), names) for one in fields(value)})
+    return value
 
 
 def build(tickers: dict[str, str] | None = None) -> ReportData:
@@ -250,12 +382,10 @@ def build(tickers: dict[str, str] | None = None) -> ReportData:
             ],
         ),
     }
-    data |= _holdings()
+    data |= _portfolio()
+    data |= {"books": _books(), "before": _before(), "record": _record(prices), "trials": _trials()}
     if tickers:
-        data = {
-            name: frame.with_columns(pl.col("ticker").replace(tickers)) if "ticker" in frame.columns else frame
-            for name, frame in data.items()
-        }
+        data = {name: _renamed(value, tickers) for name, value in data.items()}
     data |= _spoken(data)
     return ReportData(
         run_id=str(STAMP["run_id"]),
@@ -287,3 +417,41 @@ def report_data() -> ReportData:
 @pytest.fixture(scope="session")
 def hostile_data() -> ReportData:
     return build({"AAPL": "<script>alert(1)</script>", "IBM": "A&B\"'", "FB": "</script><img src=x onerror=alert(1)>"})
+
+
+# A workspace -------------------------------------------------------------------------------------------------------
+
+_TRADED = ("AAPL", "IBM", "MSFT")
+
+
+def _closes_of_two_years() -> pl.DataFrame:
+    raw = (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes()
+    bars = pl.read_csv(raw, try_parse_dates=True)
+    kept = bars.filter(pl.col("Ticker").is_in(_TRADED), pl.col("Date") >= pl.date(2011, 6, 1))
+    return kept.select(ticker="Ticker", date="Date", close="Adj Close").sort("ticker", "date")
+
+
+@pytest.fixture(scope="session")
+def two_nights(build_once: Build, pm: Pm) -> Path:
+    """Return a workspace after two nights; between them an account was opened, with shares, and a day has come."""
+
+    def build(folder: Path) -> None:
+        closes = _closes_of_two_years()
+        last = closes["date"].max()
+        closes.filter(pl.col("date") < last).write_csv(folder / "closes.csv")
+        (folder / "positions.csv").write_text("ticker,shares,cost\nIBM,100,190\nMSFT,500,25\n")
+        commands: list[tuple[str, ...]] = [
+            ("import", "closes.csv"),
+            ("run",),
+            ("account", "open", "--cash", "50000"),
+            ("account", "import", "positions.csv"),
+        ]
+        for arguments in commands:
+            done = pm(folder, *arguments)
+            assert done.returncode == 0, done.stderr
+        closes.write_csv(folder / "closes.csv")
+        for arguments in (("import", "closes.csv"), ("run",)):
+            done = pm(folder, *arguments)
+            assert done.returncode == 0, done.stderr
+
+    return build_once("two_nights", build)

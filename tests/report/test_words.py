@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from pm.report.words import FILTERS, headline, look, newest_bar, stale
+from pm.report.words import FILTERS, edges, look, newest_bar, reached, stale, suggested
 from pm.tables.vocabulary import RunScope
 
 if TYPE_CHECKING:
@@ -55,60 +55,67 @@ def test_a_count_of_one_has_the_singular() -> None:
     assert FILTERS["plural"](1200, "row") == "1,200 rows"
 
 
-def test_the_headline_names_the_tickers_to_trade_and_the_sum_of_their_sizes(report_data: ReportData) -> None:
+def test_the_signals_are_told_by_their_actions(report_data: ReportData) -> None:
     signals = report_data.signals.sort("probability_gain", descending=True)
-
-    verdicts = {"IBM": "edge", "GOOG": "no edge", "AAPL": "edge", "FB": "no edge", "MSFT": "edge"}
-    assert headline(signals, verdicts) == [
-        "The signals are to buy IBM, GOOG and AAPL, sell FB where you hold any and hold the other one.",
-        "The strongest signal is IBM, with a probability of 63.8% of gaining more than 0.2% by 1 April 2013.",
-        (
-            "There is no edge behind GOOG and FB: out of sample, the models did not do significantly better than "
-            "assuming no change."
-        ),
-        (
-            "The size of each position is computed for its ticker alone, whatever else you hold; all of them together "
-            f"are {signals['size'].sum():.0%} of equity."
-        ),
-    ]
+    assert (
+        suggested(signals)
+        == "The signals are to buy IBM, GOOG and AAPL, sell FB where you hold any and hold the other one."
+    )
+    assert suggested(signals.clear()) == "No ticker has a signal."
+    held = signals.with_columns(action=pl.lit("HOLD"))
+    assert suggested(held) == "Every signal is to hold."
 
 
-def test_the_headline_of_holds_names_the_ticker_closest_to_the_threshold(report_data: ReportData) -> None:
+def test_what_a_signal_needs_and_what_comes_closest_are_told_with_their_numbers(report_data: ReportData) -> None:
+    """51.3% and 46.4% are both told: neither reaches 60%, and one of the two is more likely than not."""
     held = report_data.signals.with_columns(
-        action=pl.lit("HOLD"), size=0.0, probability_gain=0.464, probability_loss=0.513
+        action=pl.lit("HOLD"), size=0.0, probability_gain=0.464, probability_loss=0.513, reason=pl.lit("not_reached")
     ).filter(pl.col("ticker") == "MSFT")
 
-    assert headline(held, {}) == [
+    assert reached(held) == [
         (
-            "Every signal is to hold: no ticker is 60% likely to gain more than the trading costs of 0.2%, and none is "
-            "60% likely to lose more than them."
+            "BUY needs a probability of 60% of gaining more than the trading costs of 0.2%, SELL one of 60% of losing "
+            "more than them."
         ),
-        "Closest is MSFT, with a probability of 51.3% of losing more than 0.2% by 1 April 2013.",
+        "The highest of gaining is 46.4% (MSFT, by 1 April 2013), the highest of losing 51.3% (MSFT, by 1 April 2013).",
     ]
+    assert reached(held.clear()) == []
+
+
+def test_a_ticker_that_reaches_the_threshold_and_is_held_all_the_same_is_named(report_data: ReportData) -> None:
+    refused = report_data.signals.with_columns(
+        reason=pl.when(pl.col("ticker") == "IBM").then(pl.lit("not_among_discoveries")).otherwise("reason")
+    )
+    assert reached(refused)[-1] == (
+        "IBM reaches it and is to hold all the same: among so many tests, the edge behind it may be luck."
+    )
+    assert len(reached(report_data.signals)) == 2
 
 
 def test_a_long_list_of_tickers_ends_with_the_number_of_the_others(report_data: ReportData) -> None:
     one = report_data.signals.filter(pl.col("ticker") == "IBM")
     many = pl.concat([one.with_columns(ticker=pl.lit(f"T{place}")) for place in range(1208)])
 
-    assert "buy T0, T1, T2, T3, T4 and 1,203 more." in headline(many, {})[0]
+    assert "buy T0, T1, T2, T3, T4 and 1,203 more." in suggested(many)
 
 
-def test_the_headline_says_that_there_are_no_signals(report_data: ReportData) -> None:
-    assert headline(report_data.signals.clear(), {}) == [
-        "No ticker has a signal. Below is a list of the tickers that were left out, and why."
-    ]
-
-
-def test_the_headline_of_signals_without_any_edge_says_so(report_data: ReportData) -> None:
+def test_edges_are_told_and_signals_without_one_are_named(report_data: ReportData) -> None:
     none = dict.fromkeys(report_data.signals["ticker"], "no edge")
-    assert "There is no edge behind any of them: " in " ".join(headline(report_data.signals, none))
-    assert "no edge" not in " ".join(headline(report_data.signals, dict.fromkeys(none, "edge")))
+    assert edges(report_data.signals, none) == (
+        "No edge: out of sample, no ticker's models did significantly better than assuming no change."
+    )
+    assert edges(report_data.signals, none | {"IBM": "edge"}) == (
+        "An edge out of sample: IBM, of 5 tickers. No edge behind the signals of AAPL, FB and GOOG."
+    )
+    all_of_them = dict.fromkeys(none, "edge")
+    assert (
+        edges(report_data.signals, all_of_them) == "An edge out of sample: AAPL, FB, GOOG, IBM and MSFT, of 5 tickers."
+    )
 
 
 def test_a_short_position_is_sold_whether_held_or_not(report_data: ReportData) -> None:
     short = report_data.signals.with_columns(size=pl.when(pl.col("action") == "SELL").then(-0.1).otherwise("size"))
-    assert "sell FB and" in headline(short, {})[0]
+    assert "sell FB and" in suggested(short)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,11 @@ from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.pipeline import EXCLUSIONS, RUNS, STAGE_EVENTS
 from pm.tables.portfolio import TARGETS
-from pm.tables.quality import BAR_FLAGS, QUARANTINE, RECONCILIATION
-from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK
+from pm.tables.quality import BAR_FLAGS, QUARANTINE, RECONCILIATION, RESTATEMENTS
+from pm.tables.risk import LIMIT_EVENTS, PORTFOLIO_RISK, RISK_CONTRIBUTIONS, STAGES_WITH_LIMITS
 from pm.tables.signals import SIGNALS
+from pm.tables.track import VALIDATIONS
+from pm.tables.validation import TRIAL_TESTS, TRIALS
 from pm.tables.vocabulary import RiskMethod, RunScope
 from pm.tables.volatility import VOLATILITY
 
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from pm.report import ReportData
+    import polars as pl
+
+    from pm.report import Before, Books, Record, ReportData
+    from pm.tables.declaration import Table
     from pm.workspace import Workspace
 
 __all__ = ["LATEST", "STAGE", "report_path"]
@@ -64,13 +70,62 @@ WHERE status = 'done'
 ORDER BY e.finished_at
 """
 
+_BEFORE = """
+SELECT b.run_id, b.as_of, b.started_at
+FROM runs AS b
+JOIN runs AS r ON r.run_id = ?
+WHERE b.kind = 'run' AND b.status = 'done' AND b.scope = 'whole' AND b.run_id <> r.run_id
+    AND b.started_at < r.started_at
+ORDER BY b.started_at DESC, b.run_id DESC
+LIMIT 1
+"""
+_BEFORE_ROWS = """
+SELECT DISTINCT {columns} FROM {table} AS t
+JOIN run_outputs AS o ON o.run_id = ? AND o.output_run_id = t.run_id AND list_contains(?, o.stage)
+"""
+_TRADES = "SELECT account, ticker, side, quantity, price, currency FROM fills WHERE recorded_at > ?"
+_SINCE = """
+SELECT
+    (SELECT count(*) FROM bars WHERE date > ?) AS new_bars,
+    (SELECT count(DISTINCT (ticker, date)) FROM restatements WHERE seen_at > ?) AS restated,
+    (
+        SELECT count(*) FROM quarantine
+        WHERE rule <> 'other_source' AND batch_id IN (SELECT batch_id FROM raw.batches WHERE landed_at > ?)
+    ) AS refused
+"""
+_PAST = """
+SELECT o.ticker, o.step, o.origin_date, o.origin_close, o.outcome_date, f.q05, f.q25, f.q50, f.q75, f.q95
+FROM scored_forecasts AS o
+JOIN forecasts AS f USING (run_id, ticker, model, origin_date, target_date)
+WHERE o.basis = 'runs' AND o.model = 'ensemble' AND o.ticker IN (SELECT unnest(?::VARCHAR[])) AND o.step IN (1, 5, ?)
+"""
+_BENCHMARK = "SELECT date, close FROM adjusted_bars WHERE ticker = ? AND date <= ? ORDER BY date"
+_RECORD = {
+    "equal": "SELECT date, daily_return FROM equal_weights",
+    "nights": "FROM night_scores",
+    "coverage": "FROM interval_coverage WHERE basis = 'runs' AND model = 'ensemble' AND slice = 'all'",
+    "reliability": "FROM reliability WHERE basis = 'runs' AND slice = 'all'",
+    "calibration": "FROM signal_calibration WHERE basis = 'runs' AND slice = 'all'",
+    "risk_outcomes": "FROM risk_outcomes WHERE basis = 'runs' AND method = 'joint'",
+    "risk_backtest": "FROM risk_backtest WHERE basis = 'runs' AND method = 'joint'",
+    "validations": "FROM validations WHERE run_id = (SELECT max(run_id) FROM validations)",
+}
+"""Queries of what became of all nights."""
+_BOOKS = {
+    "positions": "FROM positions",
+    "orders": "FROM open_orders",
+    "halts": "FROM active_halts",
+    "payments": "FROM account_payments",
+    "equity": "SELECT account, date, equity, flow, daily_return, growth, drawdown FROM drawdowns",
+    "heads": "SELECT rows, head FROM audit_heads ORDER BY sequence DESC LIMIT 1",
+}
+"""Queries of what is about accounts."""
+
 _ACCOUNTS = """
 SELECT e.account, a.broker, e.currency, e.cash, e.equity, e.date
 FROM equity AS e JOIN accounts AS a USING (account)
-WHERE NOT ?
 QUALIFY row_number() OVER (PARTITION BY e.account ORDER BY e.date DESC) = 1
 """
-_HEADS = "SELECT rows, head FROM audit_heads WHERE NOT ? ORDER BY sequence DESC LIMIT 1"
 
 
 def report_path(workspace: Workspace, run_id: str) -> Path:
@@ -79,7 +134,7 @@ def report_path(workspace: Workspace, run_id: str) -> Path:
 
 
 def _data(context: Context) -> ReportData:
-    from pm.report import ReportData
+    from pm.report import ReportData, card_tickers
 
     watched = watch_list(context)
     tickers = list(watched.tickers)
@@ -93,7 +148,7 @@ def _data(context: Context) -> ReportData:
         columns=("ticker", "date", "drawdown", "volatility_20", "ewm_volatility"),
     )
     look = is_look(context)
-    return ReportData(
+    data = ReportData(
         run_id=context.run_id,
         as_of=watched.as_of,
         source=", ".join(sorted(set(watched.sources.values()))),
@@ -118,15 +173,68 @@ def _data(context: Context) -> ReportData:
         commentary_cells=context.read_outputs(COMMENTARY_CELLS),
         assessments=context.read_outputs(RISK_ASSESSMENTS),
         concerns=context.read_outputs(RISK_CONCERNS),
-        accounts=context.query(_ACCOUNTS, [look]),
-        positions=context.query("FROM positions WHERE NOT ?", [look]),
-        orders=context.query("FROM open_orders WHERE NOT ?", [look]),
         targets=context.read_outputs(TARGETS),
         risk=context.read_outputs(PORTFOLIO_RISK, "method = ?", [RiskMethod.JOINT.value]),
+        contributions=context.read_outputs(RISK_CONTRIBUTIONS),
         limit_events=context.read_outputs(LIMIT_EVENTS),
-        heads=context.query(_HEADS, [look]),
+        trials=context.query("FROM trial_verdicts WHERE NOT ?", [look]),
         timings=context.query(_TIMINGS, [list(context.outputs), list(context.outputs.values())]),
         stale=_stale(context),
+        books=None if look else _books(context),
+        before=None if look else _before(context),
+        benchmark_name=context.settings.validation.benchmark,
+    )
+    if data.before is None:
+        return data
+    cards = card_tickers(data, context.settings.report.max_charts)
+    return replace(data, record=_record(context, data, cards))
+
+
+def _books(context: Context) -> Books | None:
+    """Return the accounts; None if there is none."""
+    from pm.report import Books
+
+    if not context.rows("SELECT account FROM accounts LIMIT 1"):
+        return None
+    return Books(accounts=context.query(_ACCOUNTS), **{name: context.query(query) for name, query in _BOOKS.items()})
+
+
+def _record(context: Context, data: ReportData, cards: list[str]) -> Record:
+    """Return what became of the nights, and of the forecasts of the tickers with cards."""
+    from pm.report import Record
+
+    return Record(
+        benchmark=context.query(_BENCHMARK, [data.benchmark_name, data.as_of]),
+        past_forecasts=context.query(_PAST, [cards, data.forecasts["step"].max()]),
+        **{name: context.query(query) for name, query in _RECORD.items()},
+    )
+
+
+def _before(context: Context) -> Before | None:
+    """Return what the whole run before this one said, and what has happened since."""
+    from pm.report import Before
+
+    found = context.rows(_BEFORE, [context.run_id])
+    if not found:
+        return None
+    run_id, as_of, started_at = found[0]["run_id"], found[0]["as_of"], found[0]["started_at"]
+
+    def rows(columns: str, table: Table, *stages: str) -> pl.DataFrame:
+        return context.query(_BEFORE_ROWS.format(columns=columns, table=table.name), [run_id, list(stages)])
+
+    (since,) = context.rows(_SINCE, [as_of, started_at, started_at])
+    return Before(
+        run_id=run_id,
+        as_of=as_of,
+        signals=rows("t.ticker, t.action", SIGNALS, "signals"),
+        verdicts=rows("t.ticker, t.verdict", MODEL_WEIGHTS, "forecast"),
+        limits=rows("t.portfolio, t.limit_name, t.subject", LIMIT_EVENTS, *STAGES_WITH_LIMITS),
+        left_out=context.query(
+            f"{_BEFORE_ROWS.format(columns='t.ticker', table='exclusions')} AND o.stage = t.stage",
+            [run_id, list(context.outputs)],
+        ),
+        trades=context.query(_TRADES, [started_at]),
+        **since,
     )
 
 
@@ -199,6 +307,14 @@ def _delete_old(context: Context, folder: Path) -> None:
             context.notify(f"report: the old report {file.name} cannot be deleted: {error.strerror}")
 
 
+_VIEWS = (
+    *("adjusted_bars", "ticker_quality", "open_orders", "active_halts", "account_payments"),
+    *("realised_gains", "equal_weights", "returns", "run_outputs", "run_basis", "night_scores", "signal_events"),
+    *("scored_signals", "signal_outcomes", "signal_results", "scored_forecasts", "forecast_outcomes", "discoveries"),
+    *("interval_coverage", "reliability", "signal_calibration", "risk_outcomes", "risk_backtest", "trial_verdicts"),
+    *HELD_VIEWS,
+)
+
 STAGE = Stage(
     "report",
     _compute,
@@ -219,13 +335,19 @@ STAGE = Stage(
         RISK_CONCERNS,
         TARGETS,
         PORTFOLIO_RISK,
+        RISK_CONTRIBUTIONS,
         LIMIT_EVENTS,
+        RESTATEMENTS,
+        TRIALS,
+        TRIAL_TESTS,
         *CHAINED_TABLES,
         RUNS,
         STAGE_EVENTS,
     ),
-    views=("adjusted_bars", "ticker_quality", "open_orders", *HELD_VIEWS),
-    sections=("report", "forecast.max_age_days"),
+    # New judgements come with new bars only, which make the report anew; validate comes before in RUN_STAGES.
+    past=(VALIDATIONS,),
+    views=_VIEWS,
+    sections=("report", "forecast.max_age_days", "validation.benchmark"),
     depends=_depends,
     is_intact=_is_intact,
 )
