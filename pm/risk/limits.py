@@ -203,7 +203,7 @@ def _kept(
 
 def _note_excess(state: LimitState, name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
     """Note a value above its bound, and what follows. What comes down to it from a higher one is not blocked."""
-    words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+    words = f"The {name.value} of {subject} is {value * 100:.4g}%, above {limit.bound * 100:.4g}%"
     action, consequence = limit.action, _CONSEQUENCES[limit.action]
     if action is LimitAction.BLOCK:
         now = limit_values(state, state.previous, name).get(subject, math.nan)
@@ -213,7 +213,7 @@ def _note_excess(state: LimitState, name: LimitName, subject: str, value: float,
 
 
 def _note_fixed(name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
-    words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+    words = f"The {name.value} of {subject} is {value * 100:.4g}%, above {limit.bound * 100:.4g}%"
     found.note(name, subject, value, LimitAction.WARN, f"{words}: nothing is changed, since it is not traded tonight.")
 
 
@@ -227,7 +227,7 @@ def _with_turnover(
     value = limit_values(state, weights, LimitName.TURNOVER)[_WHOLE]
     if not _exceeds(value, limit):
         return weights
-    words = f"The turnover of {_WHOLE} is {value:.4g}, above {limit.bound:.4g}"
+    words = f"The turnover of {_WHOLE} is {value * 100:.4g}%, above {limit.bound * 100:.4g}%"
     if limit.action not in {LimitAction.SCALE, LimitAction.DROP} or not math.isfinite(value):
         action = limit.action if math.isfinite(value) or limit.action is LimitAction.HALT else LimitAction.BLOCK
         found.note(LimitName.TURNOVER, _WHOLE, value, action, f"{words}: {_CONSEQUENCES[action]}.")
