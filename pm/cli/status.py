@@ -70,6 +70,9 @@ def _accounts(lake: Lake) -> list[str]:
         return ["Account     none: pm account open"]
     lines = []
     for row in accounts:
+        if row["day"] is None:
+            lines.append(f"Account     {row['account']}: nothing is in it yet: pm account deposit, pm account import")
+            continue
         lines.append(
             f"Account     {row['account']}: {_money(row['equity'])} {row['currency']} on {row['day']}, "
             f"{_money(row['cash'])} of it cash; return {_share(row['return'])}, drawdown {_share(row['drawdown'])}"

@@ -201,19 +201,26 @@ def _kept(
     return weights
 
 
+def _excess(name: LimitName, subject: str, value: float, limit: Limit) -> str:
+    """Return the beginning of a sentence about a value above its bound, or one that is not known."""
+    if math.isnan(value):
+        return f"The {name.value} of {subject} is not known"
+    return f"The {name.value} of {subject} is {value * 100:.4g}%, above {limit.bound * 100:.4g}%"
+
+
 def _note_excess(state: LimitState, name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
     """Note a value above its bound, and what follows. What comes down to it from a higher one is not blocked."""
-    words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+    words = _excess(name, subject, value, limit)
     action, consequence = limit.action, _CONSEQUENCES[limit.action]
     if action is LimitAction.BLOCK:
         now = limit_values(state, state.previous, name).get(subject, math.nan)
         if now > value:
-            action, consequence = LimitAction.WARN, f"nothing is changed, since it comes down from {now:.4g}"
+            action, consequence = LimitAction.WARN, f"nothing is changed, since it comes down from {now * 100:.4g}%"
     found.note(name, subject, value, action, f"{words}: {consequence}.")
 
 
 def _note_fixed(name: LimitName, subject: str, value: float, limit: Limit, found: _Found) -> None:
-    words = f"The {name.value} of {subject} is {value:.4g}, above {limit.bound:.4g}"
+    words = _excess(name, subject, value, limit)
     found.note(name, subject, value, LimitAction.WARN, f"{words}: nothing is changed, since it is not traded tonight.")
 
 
@@ -227,7 +234,7 @@ def _with_turnover(
     value = limit_values(state, weights, LimitName.TURNOVER)[_WHOLE]
     if not _exceeds(value, limit):
         return weights
-    words = f"The turnover of {_WHOLE} is {value:.4g}, above {limit.bound:.4g}"
+    words = _excess(LimitName.TURNOVER, _WHOLE, value, limit)
     if limit.action not in {LimitAction.SCALE, LimitAction.DROP} or not math.isfinite(value):
         action = limit.action if math.isfinite(value) or limit.action is LimitAction.HALT else LimitAction.BLOCK
         found.note(LimitName.TURNOVER, _WHOLE, value, action, f"{words}: {_CONSEQUENCES[action]}.")

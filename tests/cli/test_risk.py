@@ -52,7 +52,7 @@ def test_a_limit_that_is_exceeded_is_shown_with_what_happened(finished: Path, tm
     assert pm(own, "run", "--source", "sample", env=strict).returncode == 0
     printed = pm(own, "risk", "limits", env=strict).stdout
     assert "max_weight" in printed
-    assert "The max_weight of AAPL is 0.2, above 0.19: nothing is changed, this only warns." in printed
+    assert "The max_weight of AAPL is 20%, above 19%: nothing is changed, this only warns." in printed
 
 
 @pytest.mark.parametrize("command", ["show", "stress", "limits"])

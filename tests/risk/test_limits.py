@@ -100,7 +100,7 @@ def test_blocking_does_not_stop_a_portfolio_from_coming_down() -> None:
     assert found.weights.tolist() == STATE.weights.tolist()
     (event,) = found.events
     assert (event.action, round(event.value, 9)) == (LimitAction.WARN, 1.4)
-    assert "it comes down from 1.9" in event.detail
+    assert "it comes down from 190%" in event.detail
     assert limited(above, gross=(1.0, "halt")).halted
     assert limited(replace(STATE, previous=np.zeros(4)), gross=(1.0, "block")).blocked
 
