@@ -3,11 +3,12 @@
 -- entry_date: Date of the first bar after the origin date.
 -- entry_price: Its open as traded; null for a bar that has only a close: then nobody knows what following the signal would have cost.
 -- gap: Simple total return from the close of the origin date to that open: realised_return counts it, and nobody could have it.
--- last_date: Date of the bar that the returns end at: the horizon-th after the origin date, or the newest.
+-- last_date: Date of the bar that the returns end at; see signal_outcomes.
 -- result: Simple total return from the entry to the close of last_date, before costs.
 -- net_result: Return of following the signal after round_trip_cost, short for SELL; null for HOLD.
 -- realised_return: The same from the close of the origin date on, as in signal_outcomes.
 -- complete: Whether the horizon is over; see signal_outcomes.
+-- stopped: Whether the ticker stopped trading before that: the returns end at its last price.
 WITH bars_after AS (
     SELECT
         ticker,
@@ -42,6 +43,7 @@ SELECT
     END AS net_result,
     o.realised_return,
     o.complete,
+    o.stopped,
     o.snapshot_id,
     o.cutoff
 FROM signal_outcomes AS o

@@ -81,6 +81,6 @@ def _print_tests(lake: Lake, settings: Settings, name: str | None) -> None:
     print_lines(
         "loss: of forecasts with it, relative to no change; below 1 is better. claimed and",
         "discovered: tickers for which it is proven alone, and after control of false",
-        f"discoveries. used: whether the p-value, adjusted for the {newest.height:,} names ever tested, is",
+        f"discoveries. used: whether the p-value, adjusted for all names ever tested ({newest.height:,}), is",
         f"at most {rate:.3g}; then forecasts of model `observed` use it from {used.since if used else 'then'} on.",
     )

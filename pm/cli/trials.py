@@ -180,9 +180,14 @@ def _print_verdict(row: dict[str, Any]) -> None:
 
     print_lines(
         "",
-        f"Return {row['annual_return']:+.1%} per year after costs; benchmark {row['benchmark']} "
-        f"{row['annual_benchmark']:+.1%}.",
+        f"Return {row['annual_return']:+.1%} per year {'after' if row['cost'] else 'without'} costs; benchmark "
+        f"{row['benchmark']} {row['annual_benchmark']:+.1%}.",
     )
+    if row["benchmark"] != "equal":
+        print_lines(
+            "The tickers are those of today's watch list, without companies that failed and were never on it:",
+            "that flatters the return, and this benchmark does not share it.",
+        )
     if row["annual_sharpe"] is not None:
         between = "" if row["lower"] is None else f", 95% between {row['lower']:+.2f} and {row['upper']:+.2f}"
         print_lines(

@@ -37,7 +37,10 @@ def validate(context: typer.Context, no_wait: NoWait = False) -> None:
             return
         rows = lake.select("validations", run_id=newest["run_id"].item())
     order = ["signals", "forecasts", "edges", "risk", "account"]
-    shown = rows.with_columns(pl.col("subject").cast(pl.Enum(order))).sort("subject", "measure", "part")
+    # A portfolio has a dozen tests of its risk, by level and horizon, which are too early for years.
+    early = (pl.col("subject") == "risk") & (pl.col("verdict") == "too_early") & (pl.col("part") != "")
+    waiting = rows.filter(early).height
+    shown = rows.filter(~early).with_columns(pl.col("subject").cast(pl.Enum(order))).sort("subject", "measure", "part")
     print_lines("")
     print_frame(
         shown.select(
@@ -55,6 +58,8 @@ def validate(context: typer.Context, no_wait: NoWait = False) -> None:
         title=f"Tests of the nights up to {rows['cutoff'].to_list()[0]}",
         optional=[["independent"], ["against"]],
     )
+    if waiting:
+        print_lines(f"Besides, {plural(waiting, 'test')} of value at risk, for which it is too early.")
     print_lines(
         "independent: dates whose windows do not overlap, which the test counts. q: p-value",
         "adjusted for the number of tests; from 5% on a verdict is no more than `holds`,",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pm.errors import InputError
 from pm.pipeline.origin_dates import MIN_BARS, ChosenDates, common_sessions, origin_dates
 from pm.pipeline.watch_list import watch_list
-from pm.plural import plural
 from pm.tables.quality import BARS
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def past_of(context: Context, first: date | None, step: int) -> Past:
     sessions = common_sessions(bars)
     if len(sessions) <= MIN_BARS:
         raise InputError(
-            f"There are {plural(len(sessions), 'session')} up to {watched.as_of}; a backtest needs {MIN_BARS + 1}.",
+            f"A backtest needs {MIN_BARS + 1} sessions; up to {watched.as_of} the bars have {len(sessions)}.",
             where="table bars",
             hint="import a longer history, choose a later --to, or name tickers with more bars: --tickers",
         )

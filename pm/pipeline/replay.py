@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pm.settings import Settings
     from pm.tables.declaration import Table
 
-__all__ = ["replay", "replayed_past", "replayed_reads", "replayed_writes"]
+__all__ = ["ReplayProgress", "replay", "replayed_past", "replayed_reads", "replayed_writes"]
 
 
 def replay(
@@ -51,6 +51,7 @@ def replay(
         Frames to read in the place of tables, by the tables' names: bars that would be read again for every date.
     """
     ordered = in_order(stages)
+    progress = ReplayProgress(context.progress, len(dates) * len(ordered))
     for place, day in enumerate(dates):
         computed: dict[str, list[pl.DataFrame]] = {}
         for stage_place, stage in enumerate(ordered):
@@ -63,7 +64,7 @@ def replay(
                 outputs={other.name: context.run_id for other in earlier},
                 producers=producers(earlier),
                 frames={**frames, **{name: pl.concat(parts) for name, parts in computed.items()}},
-                progress=_progress_within(context, place * len(ordered) + stage_place, len(dates) * len(ordered)),
+                progress=progress.of(place * len(ordered) + stage_place),
             )
             result = stage.compute(inner)
             if not isinstance(result, Result):
@@ -91,6 +92,31 @@ def replayed_writes(stages: Sequence[Stage]) -> tuple[Table, ...]:
     return tuple(dict.fromkeys(table for stage in stages for table in stage.writes))
 
 
-def _progress_within(context: Context, done: int, total: int) -> Callable[[int, int], None]:
-    """Return a function that reports the progress within a stage of a date as that of the whole replay."""
-    return lambda part, parts: context.progress(done * parts + part, total * parts)
+class ReplayProgress:
+    """Report the progress of each part of a replay as that of the whole, never less than before.
+
+    A stage can go through its tickers several times, and starts from nothing each time.
+
+    Parameters
+    ----------
+    report
+        Called with how much is done, and of how much, in thousandths of a part.
+    parts
+        Number of parts.
+    """
+
+    def __init__(self, report: Callable[[int, int], None], parts: int) -> None:
+        self._report = report
+        self._parts = parts
+        self._reached = 0
+
+    def of(self, part: int) -> Callable[[int, int], None]:
+        """Return the function that a part is to call with its own progress."""
+
+        def report(done: int, total: int) -> None:
+            now = 1000 * part + 1000 * done // max(1, total)
+            if now >= self._reached:
+                self._reached = now
+                self._report(now, 1000 * self._parts)
+
+        return report

@@ -39,7 +39,9 @@ def test_a_trial_says_what_it_made_and_what_that_proves(tested: Path, pm: Pm) ->
     assert "2 tickers, 3 decisions" in shown.stdout
     assert "luckiest of 2 trials (deflated)" in shown.stdout
     assert "Verdict: not proven." in shown.stdout or "Verdict: worse than benchmark." in shown.stdout
-    assert "without costs" in pm(tested, "trials", "show", "free").stdout
+    free = pm(tested, "trials", "show", "free").stdout
+    assert "per year without costs" in free
+    assert "watch list" not in free  # equal weights share what flatters it
 
 
 def test_trials_are_listed_and_compared(tested: Path, pm: Pm) -> None:
@@ -153,3 +155,9 @@ def test_rows_that_are_removed_are_found_and_nothing_is_added_to_what_is_left(co
         done = pm(copy, *words)
         assert (done.returncode, "rows of trial" in done.stderr) == (23, True), done.stderr
     assert pm(copy, "audit", "verify", "--head", head).returncode == 23
+
+
+def test_what_flatters_a_trial_and_not_its_benchmark_is_said(copy: Path, pm: Pm) -> None:
+    shown = pm(copy, "backtest", *ASKED, "--name", "over cash", "--benchmark", "cash").stdout
+    assert "benchmark cash +0.0%" in shown
+    assert "that flatters the return" in shown

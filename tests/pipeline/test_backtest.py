@@ -341,7 +341,7 @@ def test_a_trial_that_fails_counts_too(
         ({"benchmark": "steady"}, "Did you mean 'STEADY'"),
         ({"deposits": ((date(2019, 1, 5), 10.0),)}, "A deposit on 2019-01-05 cannot be made"),
         ({"first": date(2030, 1, 1)}, "no date to forecast from"),
-        ({"as_of": date(2019, 3, 1)}, "There are 44 sessions up to 2019-03-01; a backtest needs 251"),
+        ({"as_of": date(2019, 3, 1)}, "needs 251 sessions; up to 2019-03-01 the bars have 44"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(

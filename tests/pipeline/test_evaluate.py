@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from pm.errors import InputError, StageError
 from pm.pipeline import Request, evaluate_history, open_lake
 from pm.pipeline.origin_dates import QUIET_DAYS, ChosenDates, common_sessions, origin_dates
-from pm.pipeline.replay import replay
+from pm.pipeline.replay import ReplayProgress, replay
 from pm.pipeline.stages.forecast import late_tickers
 from pm.tables.catalogue import TABLES
 from pm.workspace import init_workspace
@@ -244,6 +244,19 @@ def test_whether_a_day_is_a_session_does_not_depend_on_later_bars(seed: int, pla
         traded = {ticker for ticker, on in rows if on == day}
         living = {ticker for ticker, on in rows if day - timedelta(QUIET_DAYS) <= on <= day}
         assert (day in cut) == (bool(traded) and 2 * len(traded) >= len(living))
+
+
+def test_the_progress_of_a_replay_never_goes_back() -> None:
+    """Each stage goes through its tickers twice."""
+    told: list[tuple[int, int]] = []
+    progress = ReplayProgress(lambda done, total: told.append((done, total)), 6)
+    for part in range(6):
+        for _ in range(2):
+            for done in range(5):
+                progress.of(part)(done, 4)
+    shares = [done / total for done, total in told]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
 
 
 MANY_DAYS = pl.date_range(date(2020, 1, 1), date(2021, 12, 31), eager=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
@@ -200,17 +200,20 @@ def test_forecast_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
 def test_signal_outcomes(lake: Lake, closes: dict[str, dict[Any, float]]) -> None:
     basis_of, kinds = bases(lake), dict(lake.read(RUNS).select("run_id", "kind").iter_rows())
     twin = {}
+    newest = max(day for own in closes.values() for day in own)
     for row in lake.read(SIGNALS).iter_rows(named=True):
         mine = closes[row["ticker"]]
-        later = sorted(day for day in mine if day > row["origin_date"])
+        bound = row["target_date"] + timedelta(days=14 + row["horizon"])
+        later = sorted(day for day in mine if row["origin_date"] < day <= bound)
         if later:
             last = later[: row["horizon"]][-1]
             gained = mine[last] / mine[row["origin_date"]] - 1
             key = (basis_of[row["run_id"]], row["run_id"], row["ticker"], row["cutoff"])
-            twin[key] = (last, pytest.approx(gained), len(later) >= row["horizon"])
+            is_over = len(later) >= row["horizon"]
+            twin[key] = (last, pytest.approx(gained), is_over or newest > bound, not is_over and newest > bound)
     found = {
         (row["basis"], row["run_id"], row["ticker"], row["cutoff"]): (
-            row["last_date"], row["realised_return"], row["complete"],
+            row["last_date"], row["realised_return"], row["complete"], row["stopped"],
         )
         for row in lake.query("FROM signal_outcomes").iter_rows(named=True)
     }  # fmt: skip
@@ -244,7 +247,8 @@ def test_signal_scores(lake: Lake) -> None:
     found = {row[:4]: row[4:] for row in lake.query("FROM signal_scores").iter_rows()}
     assert found == twin
     looks = lake.read(RUNS, "scope = 'past'")["run_id"].to_list()
-    assert {basis for basis, *_ in twin} == {"evaluations", *evaluations, *looks}  # no horizon of the others is over
+    # Of the runs, only the signals of a ticker that stopped are over.
+    assert {basis for basis, *_ in twin} == {"runs", "evaluations", *evaluations, *looks}
 
 
 def test_signal_lineage(lake: Lake) -> None:
