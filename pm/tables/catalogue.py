@@ -34,6 +34,7 @@ from pm.tables.quality import (
     RESTATEMENTS,
     TICKER_SOURCES,
 )
+from pm.tables.relative import RELATIVE_FITS, RELATIVE_TESTS
 from pm.tables.risk import (
     EXPOSURES,
     FACTOR_RETURNS,
@@ -126,6 +127,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RISK_ASSESSMENTS,
             RISK_CONCERNS,
             POLICIES,
+            RELATIVE_FITS,
+            RELATIVE_TESTS,
             LLM_CALLS,
             TEXT_SENTIMENT,
             LLM_OPINIONS,

@@ -30,6 +30,7 @@ WRITTEN = (
     "panel_fits",
     "panel_market",
     "model_weights",
+    "relative_tests",
     "signals",
 )
 STAMP = ("run_id", "snapshot_id")
