@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pm.tables.commentary import COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS, RISK_CONCERNS
 from pm.tables.features import FEATURES
-from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
+from pm.tables.forecast import FORECASTS, MEMBER_SETS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 from pm.tables.ledger import (
     ACCOUNTS,
@@ -104,6 +104,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             PANEL_MARKET,
             FORECASTS,
             MODEL_WEIGHTS,
+            MEMBER_SETS,
             EXCLUSIONS,
             SIGNALS,
             PORTFOLIO_RISK,

@@ -266,6 +266,24 @@ def test_later_bars_only_add_dates_after_a_first_one(
     assert len(found[1]) > len(found[0])
 
 
+def test_an_evaluation_of_named_tickers_depends_on_the_panel_model_that_it_reads(
+    checked_copy: Path,
+    evaluate: Callable[..., RunResult],
+    run_pipeline: Callable[..., RunResult],
+    read_table: Callable[..., pl.DataFrame],
+) -> None:
+    asked: dict[str, Any] = {"tickers": ("IBM",), "as_of": date(2012, 6, 1)}
+    alone = evaluate(checked_copy, 1, [1], **asked)
+    assert not evaluate(checked_copy, 1, [1], **asked).worked
+    day = read_table(checked_copy, "forecasts", f"run_id = '{alone.run_id}'")["cutoff"].unique().item()
+    whole = run_pipeline(checked_copy, upto="volatility", as_of=day)
+    again = evaluate(checked_copy, 1, [1], **asked)
+    assert again.worked
+    sources = read_table(checked_copy, "panel_fits").group_by("run_id").agg(pl.col("source").first())
+    assert dict(sources.iter_rows()) == {alone.run_id: "named", whole.run_id: "run", again.run_id: whole.run_id}
+    assert not evaluate(checked_copy, 1, [1], **asked).worked
+
+
 class _CutError(Exception):
     """Stands for whatever ends the process in the middle."""
 
