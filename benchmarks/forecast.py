@@ -1,12 +1,13 @@
 """Evaluate past forecasts of real and simulated series: `python benchmarks/forecast.py`.
 
 Real series are the embedded sample, the indices that arch ships, and skfolio's 20 US shares; with `--only unseen`, they
-are others that no choice was based on. At every 60th session after the first 1,000, each series is forecast as a run on
-that day would have done, from the bars up to it. Prints the coverage of the intervals, also for each series' most
-volatile third of origins; the CRPS relative to that of a random walk with the constant volatility of the last 1,000
-sessions, and to that of GARCH(1,1) with historical simulation; errors relative to naive's; how often the ensemble was
-in the model confidence set; and the signals with the returns that followed. Simulated series have a known distribution:
-GARCH with Student's t, random walks, and series with structure.
+are others that no choice was based on. At every 60th session after the first 1,000, each series is forecast as a run of
+it alone on that day would have done, from the bars up to it: the volatility is that of its pool of GARCH models and of
+the panel model, whose shipped coefficients one ticker hardly moves. Prints the coverage of the intervals, also for each
+series' most volatile third of origins; the CRPS relative to that of a random walk with the constant volatility of the
+last 1,000 sessions, and to that of GARCH(1,1) with historical simulation; errors relative to naive's; how often the
+ensemble was in the model confidence set; and the signals with the returns that followed. Simulated series have a known
+distribution: GARCH with Student's t, random walks, and series with structure.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ from pm.statistics.scores import crps_quantiles
 from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.volatility import fit_volatility
 from pm.volatility.base import VolatilityEstimate
+from pm.volatility.fit import sum_panel
 from pm.volatility.garch import GARCH_MODELS
+from pm.volatility.panel import fit_panel
+from pm.volatility.session_variance import returns_and_ranges
 from pm.volatility.simulate import latin_hypercube, simulate_cumulative_returns
 
 STEPS = (1, 5, 20)
@@ -94,18 +98,18 @@ def forecast_series(
     horizon = settings.forecast.horizon
     forecasts, signals, seconds = [], [], 0.0
     ticker = series["ticker"][0]
+    missing = [pl.lit(None, pl.Float64).alias(name) for name in ("open", "high", "low") if name not in series.columns]
+    series = series.with_columns(missing)
     origins = range(first - 1, series.height - horizon, every)
     for origin in origins:
         past = series.slice(0, origin + 1)
         targets = series.slice(origin + 1, horizon).select(
             "ticker", target_date="date", step=pl.int_range(1, horizon + 1)
         )
-        window = max(settings.volatility.windows)
-        returns = past.select("ticker", "date", log_return=(pl.col("close") * pl.col("adj_factor")).log().diff()).tail(
-            window
-        )
+        returns = returns_and_ranges(past.tail(max(settings.volatility.windows) + 1))
         start = perf_counter()
-        fitted = fit_volatility(returns, settings=settings.volatility, horizon=horizon)
+        panel = fit_panel(sum_panel(returns, settings=settings.volatility, as_of=past["date"][-1]))
+        fitted = fit_volatility(returns, settings=settings.volatility, horizon=horizon, panel=panel)
         result = forecast_tickers(
             past.tail(settings.forecast.window),
             fitted.paths,

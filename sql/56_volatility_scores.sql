@@ -1,29 +1,51 @@
--- QLIKE loss of the variance forecasts against realised squared returns, by model and step: of all, and by slice. Smaller is better.
+-- QLIKE loss of the variance forecasts against realised squared returns, and against variances from ranges, by model and step: of all, and by slice. Smaller is better.
 -- basis: 'runs' for forecasts made as the days passed; for those of an evaluation or of a look at a past day, its run_id; 'evaluations' for all evaluations.
 -- slice: What the row counts: 'all' forecasts, or those of a 'regime' of volatility, a 'month' or a 'ticker'.
 -- value: The regime, the month of the target date (YYYY-MM) or the ticker; null for 'all'.
--- model: Model of the forecast ('pool_and_panel', 'garch_pool', 'panel' or 'ewma'); at step 1 also each fitted model and window of the pool.
+-- model: Model of the forecast ('pool_and_panel', 'garch_pool', 'panel' or 'ewma'); where both are combined, each alone as well; at step 1 also each fitted model and window of the pool.
 -- step: Number of sessions after the origin date; the variance is that of the total return up to there.
 -- forecasts: Number of realised forecasts.
 -- qlike: Mean of ln s + v/s: s the forecast variance, v the sum of squared returns. Compare only models with equal forecasts.
 -- variance_ratio: Mean of v/s; above 1, the forecast variance was too low.
-WITH numbered AS (
+-- ranged: Number of the forecasts all of whose bars have a usable range.
+-- range_qlike: Mean of ln s + w/s over these: w the sum of each bar's variance by its range (Parkinson 1980) and of its squared move overnight, which says more of a session than its return; null without ranges.
+WITH moves AS (
+    SELECT
+        ticker,
+        date,
+        ln(close) - lag(ln(close)) OVER by_ticker AS move,
+        CASE WHEN low > 0 AND high > low AND greatest(open, close) <= high * (1 + 1e-9) AND least(open, close) >= low * (1 - 1e-9)
+            THEN ln(high / low) ** 2 / (4 * ln(2)) + (ln(open) - lag(ln(close)) OVER by_ticker) ** 2
+        END AS range_variance
+    FROM adjusted_bars
+    WHERE date >= (SELECT min(origin_date) FROM volatility)
+    WINDOW by_ticker AS (PARTITION BY ticker ORDER BY date)
+),
+numbered AS (
     SELECT
         ticker,
         date,
         row_number() OVER by_ticker AS place,
-        sum(coalesce(log_return, 0) ** 2) OVER by_ticker AS squares
-    FROM returns
-    WHERE date >= (SELECT min(origin_date) FROM volatility)
+        sum(coalesce(move, 0) ** 2) OVER by_ticker AS squares,
+        sum(coalesce(range_variance, 0)) OVER by_ticker AS ranges,
+        count(range_variance) OVER by_ticker AS ranged
+    FROM moves
     WINDOW by_ticker AS (PARTITION BY ticker ORDER BY date)
+),
+regimes AS (
+    SELECT DISTINCT run_id, ticker, cutoff, regime FROM volatility
 ),
 forecast_variances AS (
     SELECT run_id, ticker, origin_date, step, model, cumulative_sigma AS sigma, regime FROM volatility
     UNION ALL
     SELECT run_id, ticker, f.origin_date, 1, f.model || ' ' || f.window_size, f.next_sigma, v.regime
     FROM volatility_fits AS f
-    JOIN (SELECT DISTINCT run_id, ticker, cutoff, regime FROM volatility) AS v USING (run_id, ticker, cutoff)
+    JOIN regimes AS v USING (run_id, ticker, cutoff)
     WHERE f.next_sigma IS NOT NULL AND f.model <> 'ewma'
+    UNION ALL
+    SELECT run_id, ticker, m.origin_date, m.step, m.member, m.cumulative_sigma, v.regime
+    FROM volatility_members AS m
+    JOIN regimes AS v USING (run_id, ticker, cutoff)
 ),
 realised AS NOT MATERIALIZED (
     -- The pair (ticker, place) is compared as one value: as two, DuckDB can join bars to bars by ticker alone.
@@ -38,7 +60,9 @@ realised AS NOT MATERIALIZED (
         f.regime,
         date_trunc('month', target.date) AS month,
         ln(f.sigma ** 2) AS log_variance,
-        greatest(0, target.squares - origin.squares) / f.sigma ** 2 AS ratio
+        greatest(0, target.squares - origin.squares) / f.sigma ** 2 AS ratio,
+        CASE WHEN target.ranged - origin.ranged = f.step THEN greatest(0, target.ranges - origin.ranges) / f.sigma ** 2 END
+            AS range_ratio
     FROM forecast_variances AS f
     JOIN run_basis AS r USING (run_id)
     JOIN numbered AS origin ON origin.ticker = f.ticker AND origin.date = f.origin_date
@@ -73,12 +97,12 @@ newest_evaluation AS (
     GROUP BY ALL
 ),
 counted AS (
-    SELECT basis, model, step, regime, month, ticker, log_variance, ratio
+    SELECT basis, model, step, regime, month, ticker, log_variance, ratio, range_ratio
     FROM realised
     LEFT JOIN first_run USING (basis, model, step, ticker, origin_date)
     WHERE run_id = coalesce(first_run_id, run_id)
     UNION ALL
-    SELECT 'evaluations', model, step, regime, month, ticker, log_variance, ratio
+    SELECT 'evaluations', model, step, regime, month, ticker, log_variance, ratio, range_ratio
     FROM realised
     SEMI JOIN newest_evaluation USING (model, step, ticker, origin_date, run_id)
     WHERE basis <> 'runs'
@@ -93,7 +117,9 @@ summed AS (
         ticker,
         count(*) AS forecasts,
         sum(log_variance + ratio) AS qlike,
-        sum(ratio) AS ratios
+        sum(ratio) AS ratios,
+        count(range_ratio) AS ranged,
+        sum(log_variance + range_ratio) AS range_qlike
     FROM counted
     GROUP BY ALL
 )
@@ -106,7 +132,9 @@ SELECT
     step,
     sum(forecasts)::BIGINT AS forecasts,
     sum(qlike) / sum(forecasts) AS qlike,
-    sum(ratios) / sum(forecasts) AS variance_ratio
+    sum(ratios) / sum(forecasts) AS variance_ratio,
+    sum(ranged)::BIGINT AS ranged,
+    sum(range_qlike) / nullif(sum(ranged), 0) AS range_qlike
 FROM summed
 GROUP BY GROUPING SETS (
     (basis, model, step), (basis, model, step, regime), (basis, model, step, month), (basis, model, step, ticker)

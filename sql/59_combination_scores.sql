@@ -7,6 +7,8 @@
 -- relative_panel: Mean CRPS of the panel model / that of the pool, on the same forecasts.
 -- weight: Mean weight of the member's quantiles; null for all evaluations together.
 -- quarters: Number of quarters of a year that gain_t counts; a quarter counts once, since tickers move together.
+-- mcs_p_value: p-value of the member in the model confidence set of both members, their combination and a GARCH model; in the 90% set if above 0.1. Null for all evaluations together, and with few dates.
+-- combined_mcs_p_value: p-value of the combination in it.
 -- gain_t: t statistic (Diebold-Mariano), over quarters, of the member's CRPS minus the combination's, in units of sigma; with 8 quarters or more, above 2 is significant.
 WITH combined AS (
     SELECT basis, run_id, ticker, cutoff, origin_date, step, crps, sigma
@@ -54,6 +56,15 @@ weights AS (
     FROM volatility_members
     JOIN run_basis USING (run_id)
     GROUP BY ALL
+),
+sets AS (
+    SELECT
+        run_id AS basis,
+        step,
+        model,
+        mcs_p_value,
+        max(mcs_p_value) FILTER (model = 'naive') OVER (PARTITION BY run_id, step) AS combined_mcs_p_value
+    FROM member_sets
 )
 SELECT
     s.basis,
@@ -64,8 +75,11 @@ SELECT
     max(s.member_crps) FILTER (s.member = 'panel') OVER pair / max(s.member_crps) FILTER (s.member = 'garch_pool') OVER pair
         AS relative_panel,
     w.weight,
+    m.mcs_p_value,
+    m.combined_mcs_p_value,
     s.quarters,
     s.gain_t
 FROM summed AS s
 LEFT JOIN weights AS w ON w.basis = s.basis AND w.step = s.step AND w.member = s.member
+LEFT JOIN sets AS m ON m.basis = s.basis AND m.step = s.step AND m.model = s.member
 WINDOW pair AS (PARTITION BY s.basis, s.step);

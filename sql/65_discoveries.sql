@@ -1,6 +1,6 @@
 -- Each signal's edge, and whether it survives the control of false discoveries over all tickers of its night.
 -- verdict: Whether the ensemble was significantly better than naive out of sample; see model_weights.
--- evidence: Errors that the verdict rests on: the ticker's own, those of all tickers (pooled), or none.
+-- evidence: Errors that the verdict rests on: the ticker's own, those of all tickers (pooled, or relative to each other), or none.
 -- p_value: p-value of the ticker's own test; null where the evidence is not its own.
 -- tested: Number of tickers that were tested that night.
 -- rank: Rank of the p-value among those tested, the smallest first.
@@ -41,7 +41,7 @@ SELECT
     s.false_discovery_rate,
     w.verdict = 'edge' AND CASE
         -- One test over the errors of all such tickers, at 5%.
-        WHEN w.evidence = 'pooled' THEN s.false_discovery_rate >= 0.05
+        WHEN w.evidence IN ('pooled', 'relative') THEN s.false_discovery_rate >= 0.05
         ELSE coalesce(a.q_value <= s.false_discovery_rate, false)
     END AS discovered,
     s.action,

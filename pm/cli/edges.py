@@ -1,4 +1,4 @@
-"""`pm edges`: whether observations help forecasts, by the test that every edge must pass."""
+"""`pm edges`: whether observations and features help forecasts, by the test that every edge must pass."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from pm.cli.context import open_reader, open_workspace, open_writer
 from pm.cli.options import AsOf, Jobs, NoWait, Tickers, parse_tickers
+from pm.plural import plural
 
 if TYPE_CHECKING:
     from pm.lake import Lake
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Test whether observations help forecasts, and list the tests.", no_args_is_help=True)
+app = typer.Typer(
+    help="Test whether observations help forecasts, list the tests, and show the model of relative returns.",
+    no_args_is_help=True,
+)
 
 
 @app.command("test")
@@ -50,6 +54,38 @@ def list_(context: typer.Context) -> None:
     _, settings = open_workspace(context)
     with open_reader(context) as lake:
         _print_tests(lake, settings, None)
+
+
+@app.command("relative")
+def show_relative(context: typer.Context) -> None:
+    """Show the newest run's model of returns relative to other tickers: its test on past dates, and its features."""
+    import polars as pl
+
+    from pm.cli.render import print_frame, print_lines
+
+    with open_reader(context) as lake:
+        found = lake.query("FROM latest_relative")
+    if found.is_empty():
+        print_lines("No run has fitted it yet: pm run")
+        return
+    test = found.row(0, named=True)
+    known = found.filter(pl.col("feature").is_not_null())
+    if not known.is_empty():
+        print_frame(
+            known.select("feature", "coefficient", "importance", "slope", pl.col("slope_t").alias("t"), "equal_to"),
+            formats={"coefficient": "+.4f", "importance": ".0%", "slope": "+.4f", "t": "+.1f"},
+        )
+        print_lines(
+            "coefficient: relative return, in standard deviations, for a feature one standard",
+            "deviation above the mean of all tickers. importance: share of the forecasts'",
+            "variance. slope and t: of the feature alone, over the dates of the test.",
+        )
+    if test["rank_correlation"] is not None:
+        print_lines(
+            f"Rank correlation of forecast and realised returns {test['rank_correlation']:+.3f} "
+            f"(t {test['rank_correlation_t']:+.1f})."
+        )
+    print_lines(f"{plural(test['tickers'], 'ticker')} on {test['cutoff']}: {test['reason']}.")
 
 
 def _print_tests(lake: Lake, settings: Settings, name: str | None) -> None:

@@ -167,7 +167,8 @@ def _print_evaluation(lake: Lake, run_id: str, by: _Slice | None) -> None:
         "Variance forecasts: a lower QLIKE is better; realised / forecast above 1 means",
         "that the forecast variance was too low",
     )
-    print_frame(_volatility(lake, run_id), formats={"forecasts": ",d", "QLIKE": ".4g", "realised / forecast": ".4g"})
+    numbers = dict.fromkeys(("QLIKE", "QLIKE, ranges", "realised / forecast"), ".4g")
+    print_frame(_volatility(lake, run_id), formats={"forecasts": ",d", **numbers})
     _print_combination(lake, run_id)
     _print_signals(lake, run_id)
     if by is not None:
@@ -321,6 +322,7 @@ def _volatility(lake: Lake, run_id: str) -> pl.DataFrame:
             pl.col("model").alias("model, window"),
             "forecasts",
             pl.col("qlike").alias("QLIKE"),
+            pl.col("range_qlike").alias("QLIKE, ranges"),
             pl.col("variance_ratio").alias("realised / forecast"),
         )
     )
@@ -345,8 +347,16 @@ def _print_combination(lake: Lake, run_id: str) -> None:
             scores["relative_crps"].alias("CRPS"),
             "quarters",
             scores["gain_t"].alias("t of CRPS"),
+            scores["mcs_p_value"].alias("MCS p"),
         ),
-        formats={"forecasts": ",d", "weight": ".2f", "CRPS": ".4f", "quarters": ",d", "t of CRPS": "+.1f"},
+        formats={
+            "forecasts": ",d",
+            "weight": ".2f",
+            "CRPS": ".4f",
+            "quarters": ",d",
+            "t of CRPS": "+.1f",
+            "MCS p": ".2f",
+        },
     )
 
 

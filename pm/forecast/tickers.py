@@ -36,6 +36,7 @@ from pm.forecast.pooling import (
     reweight_ensemble,
     with_pooled_weights,
 )
+from pm.forecast.relative.rows import with_relative
 from pm.forecast.spread import estimate_spreads
 from pm.forecast.weights import combine_models, model_weights, weighted_means
 from pm.tables.forecast import FORECASTS
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from pm.forecast.observed import AcceptedObservations
     from pm.forecast.policy import Policy
+    from pm.forecast.relative.model import RelativeModel
     from pm.settings import ForecastSettings
 
 __all__ = ["ForecastResult", "forecast_tickers", "join_results"]
@@ -188,11 +190,23 @@ def forecast_tickers(  # noqa: PLR0913 - the frames of a chunk, and what they ar
     )
 
 
-def join_results(results: Iterable[ForecastResult], settings: ForecastSettings) -> ForecastResult:
-    """Join the results of all chunks, and give tickers with a short history weights from the errors of all tickers.
+def join_results(
+    results: Iterable[ForecastResult], settings: ForecastSettings, *, relative: RelativeModel | None = None
+) -> ForecastResult:
+    """Join the results of all chunks, and add what depends on all tickers of the run.
 
-    Only the weights and the ensemble of those tickers change, and only they depend on the other tickers of the run. The
-    result depends neither on how the tickers were divided into chunks nor on the order of the chunks.
+    That is the weights of tickers with a short history, from the errors of all; and the model of relative returns, with
+    its weight in the ensembles. The result depends neither on how the tickers were divided into chunks nor on the order
+    of the chunks.
+
+    Parameters
+    ----------
+    results
+        Results of the chunks.
+    settings
+        Horizon and cross-validation.
+    relative
+        Model of relative returns over the horizon; None for none.
     """
     parts = list(results)
     forecasts = pl.concat(part.forecasts for part in parts).sort("ticker", "model", "step")
@@ -202,8 +216,11 @@ def join_results(results: Iterable[ForecastResult], settings: ForecastSettings) 
     pooled = weights.filter(evidence=Evidence.POOLED.value, verdict=Verdict.EDGE.value)["ticker"].unique()
     reweighted = pl.col("ticker").is_in(pooled.to_list())
     changed = reweight_ensemble(forecasts.filter(reweighted), weights.filter(reweighted))
+    forecasts = pl.concat([forecasts.filter(~reweighted), changed]).sort("ticker", "model", "step")
+    if relative is not None:
+        forecasts, weights = with_relative(forecasts, weights, relative, horizon=settings.horizon)
     return ForecastResult(
-        forecasts=pl.concat([forecasts.filter(~reweighted), changed]).sort("ticker", "model", "step"),
+        forecasts=forecasts,
         weights=weights,
         exclusions=pl.concat(part.exclusions for part in parts).sort("ticker", maintain_order=True),
         error_products=products,

@@ -11,6 +11,7 @@ import polars as pl
 
 from pm.pipeline.fingerprint import code_hash, code_reader
 from pm.pipeline.observations import observations_key
+from pm.pipeline.stored_panels import stored_panels_key
 from pm.prices import adjusted_close, log_return
 from pm.tables.forecast import POLICIES
 from pm.tables.validation import FORECAST_DATES
@@ -43,7 +44,8 @@ def inputs_hashes(
     """Return a hash of all that the forecasts from each date depend on.
 
     It covers the code, libraries and settings of the stages, the tickers with their sources and exchanges, the
-    policies, the observations in use, and the prices and log returns up to the date.
+    policies, the observations in use, the stored panel models that named tickers read, and the prices and log returns
+    up to the date.
 
     Parameters
     ----------
@@ -66,6 +68,7 @@ def inputs_hashes(
             [[ticker, watched.sources[ticker], watched.exchanges[ticker]] for ticker in watched.tickers],
             policies.rows(),
             observations_key(context),
+            *stored_panels_key(context, max(dates, default=None)),
         ]
     )
     return bars_hashes(bars, dates, common)

@@ -35,15 +35,15 @@ def edge_discoveries(weights: pl.DataFrame, rate: float) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        Columns of DISCOVERIES_SCHEMA, one row per ticker, sorted by ticker. Tickers whose evidence is pooled share one
-        test over the errors of all of them, and have no p-value of their own: they are discovered if it found an edge
-        and its level of 5% is at most `rate`.
+        Columns of DISCOVERIES_SCHEMA, one row per ticker, sorted by ticker. Tickers whose evidence is pooled, or that
+        of the model of relative returns, share one test over the errors of all of them, and have no p-value of their
+        own: they are discovered if it found an edge and its level of 5% is at most `rate`.
     """
     ensembles = weights.filter(pl.col("model") == "ensemble").sort("ticker")
     tested = ensembles.filter(pl.col("dm_p_value").is_finite())
     adjusted = tested.select("ticker", edge_q_value=pl.Series(q_values(tested["dm_p_value"].to_numpy())))
     edge = pl.col("verdict") == Verdict.EDGE.value
-    pooled = pl.col("evidence") == Evidence.POOLED.value
+    pooled = pl.col("evidence").is_in([Evidence.POOLED.value, Evidence.RELATIVE.value])
     survives = pl.when(pooled).then(pl.lit(rate >= _POOLED_LEVEL)).otherwise(pl.col("edge_q_value") <= rate)
     return (
         ensembles.join(adjusted, on="ticker", how="left", maintain_order="left")

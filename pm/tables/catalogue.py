@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pm.tables.commentary import COMMENTARY, COMMENTARY_CELLS, RISK_ASSESSMENTS, RISK_CONCERNS
 from pm.tables.features import FEATURES
-from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
+from pm.tables.forecast import FORECASTS, MEMBER_SETS, MODEL_WEIGHTS, POLICIES
 from pm.tables.lake import DICTIONARY, FILE_CHECKSUMS
 from pm.tables.ledger import (
     ACCOUNTS,
@@ -34,6 +34,7 @@ from pm.tables.quality import (
     RESTATEMENTS,
     TICKER_SOURCES,
 )
+from pm.tables.relative import RELATIVE_FITS, RELATIVE_TESTS
 from pm.tables.risk import (
     EXPOSURES,
     FACTOR_RETURNS,
@@ -103,6 +104,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             PANEL_MARKET,
             FORECASTS,
             MODEL_WEIGHTS,
+            MEMBER_SETS,
             EXCLUSIONS,
             SIGNALS,
             PORTFOLIO_RISK,
@@ -126,6 +128,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RISK_ASSESSMENTS,
             RISK_CONCERNS,
             POLICIES,
+            RELATIVE_FITS,
+            RELATIVE_TESTS,
             LLM_CALLS,
             TEXT_SENTIMENT,
             LLM_OPINIONS,

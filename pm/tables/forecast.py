@@ -5,7 +5,7 @@ from __future__ import annotations
 from pm.tables.declaration import DATE, FLAG, INTEGER, REAL, STAMP, TEXT, TIME, Column, Table
 from pm.tables.quantiles import QUANTILES, quantile_column
 
-__all__ = ["FORECASTS", "MODEL_WEIGHTS", "POLICIES"]
+__all__ = ["FORECASTS", "MEMBER_SETS", "MODEL_WEIGHTS", "POLICIES"]
 
 FORECASTS = Table(
     "main",
@@ -135,6 +135,24 @@ MODEL_WEIGHTS = Table(
         Column("first_origin", DATE, "First origin date of the cross-validation."),
         Column("last_target", DATE, "Last target date of the cross-validation; never after the cutoff."),
         Column("reason", TEXT, "Why the model took no part in the ensemble; null if it did."),
+        *STAMP,
+    ),
+)
+
+MEMBER_SETS = Table(
+    "main",
+    "member_sets",
+    "The combined volatility, its members and a GARCH model in an evaluation: how good their distributions of no "
+    "change were, and whether they are among the best.",
+    ("run_id", "step", "model"),
+    (
+        Column("step", INTEGER, "Number of sessions after the origin date."),
+        Column("model", TEXT, "'naive', whose distribution is combined; 'garch_pool', 'panel' or 'garch_hs'."),
+        Column("dates", INTEGER, "Number of dates; a date counts once, since tickers move together."),
+        Column("forecasts", INTEGER, "Number of tickers and dates that all models forecast."),
+        Column("scaled_crps", REAL, "Mean over the dates of the tickers' mean CRPS, in units of naive's sigma."),
+        Column("mcs_p_value", REAL, "p-value of the model in the model confidence set; null with fewer than 8 dates."),
+        Column("in_confidence_set", FLAG, "Whether it is in the 90% confidence set: mcs_p_value above 0.1."),
         *STAMP,
     ),
 )

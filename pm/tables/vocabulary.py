@@ -28,6 +28,7 @@ __all__ = [
     "Proof",
     "Reason",
     "Regime",
+    "RelativeStatus",
     "RestatementKind",
     "RiskLevel",
     "RiskMethod",
@@ -240,7 +241,17 @@ class Evidence(Vocabulary):
 
     OWN = "own", "The ticker's own cross-validated errors."
     POOLED = "pooled", "The errors of all tickers of the run, because the ticker has too few."
+    RELATIVE = "relative", "The errors of all tickers' returns relative to each other, on dates; see relative_tests."
     NONE = "none", "None, because there are too few: naive has all the weight."
+
+
+class RelativeStatus(Vocabulary):
+    """Result of the model of relative returns: column `status` of table `relative_tests`."""
+
+    EDGE = "edge", "It was significantly better than equal returns on past dates, and has weight."
+    NO_EDGE = "no edge", "It was not significantly better than equal returns on past dates, and has no weight."
+    FEW_TICKERS = "few_tickers", "Fewer than 8 tickers have features, so that there is no mean to be relative to."
+    FEW_DATES = "few_dates", "Too few past dates with enough tickers to fit or to test it."
 
 
 class Action(Vocabulary):

@@ -85,7 +85,15 @@ def test_an_observation_is_tested_by_its_name(tmp_path: Path, finished_copy: Pat
     assert line.split()[-1] == "no"
 
 
-@pytest.mark.parametrize("command", [("observations", "list"), ("edges", "list"), ("track",), ("validate",)])
+def test_the_model_of_relative_returns_says_why_it_has_no_weight(finished_copy: Path, pm: Pm) -> None:
+    shown = pm(finished_copy, "edges", "relative")
+    assert shown.returncode == 0, shown.stderr
+    assert "fewer than 8 tickers have features: no weight." in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [("observations", "list"), ("edges", "list"), ("edges", "relative"), ("track",), ("validate",)]
+)
 def test_without_a_workspace_they_say_so(tmp_path: Path, pm: Pm, command: tuple[str, ...]) -> None:
     done = pm(tmp_path, *command)
     assert (done.returncode, "There is no workspace here." in done.stderr) == (4, True)

@@ -32,6 +32,7 @@ WRITTEN = (
     "panel_fits",
     "panel_market",
     "model_weights",
+    "relative_tests",
     "signals",
 )
 STAMP = ("run_id", "snapshot_id")
@@ -299,6 +300,24 @@ def test_later_bars_only_add_dates_after_a_first_one(
     assert found[0][0] == first
     assert found[1].to_list()[: len(found[0])] == found[0].to_list()
     assert len(found[1]) > len(found[0])
+
+
+def test_an_evaluation_of_named_tickers_depends_on_the_panel_model_that_it_reads(
+    checked_copy: Path,
+    evaluate: Callable[..., RunResult],
+    run_pipeline: Callable[..., RunResult],
+    read_table: Callable[..., pl.DataFrame],
+) -> None:
+    asked: dict[str, Any] = {"tickers": ("IBM",), "as_of": date(2012, 6, 1)}
+    alone = evaluate(checked_copy, 1, [1], **asked)
+    assert not evaluate(checked_copy, 1, [1], **asked).worked
+    day = read_table(checked_copy, "forecasts", f"run_id = '{alone.run_id}'")["cutoff"].unique().item()
+    whole = run_pipeline(checked_copy, upto="volatility", as_of=day)
+    again = evaluate(checked_copy, 1, [1], **asked)
+    assert again.worked
+    sources = read_table(checked_copy, "panel_fits").group_by("run_id").agg(pl.col("source").first())
+    assert dict(sources.iter_rows()) == {alone.run_id: "named", whole.run_id: "run", again.run_id: whole.run_id}
+    assert not evaluate(checked_copy, 1, [1], **asked).worked
 
 
 class _CutError(Exception):

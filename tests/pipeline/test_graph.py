@@ -57,4 +57,4 @@ def test_the_drawing_in_the_documents_is_the_graph_of_the_stages() -> None:
     assert drawn is not None
     assert drawn[1] == draw(RUN_STAGES), f"paste this into docs/architecture.md:\n{draw(RUN_STAGES)}"
     readers = {line.split()[-1] for line in drawn[1].splitlines() if line.strip().startswith("features --")}
-    assert readers == {"opinions", "llm", "report"}
+    assert readers == {"forecast", "opinions", "llm", "report"}

@@ -27,7 +27,8 @@ from pm.tables.quantiles import QUANTILES, quantile_column
 from pm.tables.signals import SIGNALS
 from pm.tables.sources import RAW_BATCHES
 from pm.tables.validation import TRIALS
-from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
+from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS, VOLATILITY_MEMBERS
+from pm.volatility.session_variance import returns_and_ranges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -388,7 +389,18 @@ def test_forecast_scores(lake: Lake) -> None:
 
 def test_interval_coverage(lake: Lake) -> None:
     twin = {}
-    for key, part in groups(lake):
+    known = lake.read(VOLATILITY).select("run_id", "ticker", "origin_date", "observations").unique()
+    words = [(60, "up to 59"), (250, "60 to 249"), (1000, "250 to 999"), (math.inf, "1,000 or more")]
+    aged = []
+    for (basis, model, step, name, _), part in groups(lake):
+        if name == "all":
+            ages = part.join(known, on=["run_id", "ticker", "origin_date"])
+            by_age = dict.fromkeys(next(word for limit, word in words if n < limit) for n in ages["observations"])
+            for word in by_age:
+                rows = [next(each for limit, each in words if n < limit) == word for n in ages["observations"]]
+                aged.append(((basis, model, step, "age", word), ages.filter(pl.Series(rows))))
+    assert len({key[4] for key, _ in aged}) > 1
+    for key, part in [*groups(lake), *aged]:
         for level in (0.5, 0.8, 0.9, 0.95):
             held = int(part[f"inside_{level * 100:.0f}"].sum())
             lower, upper = wilson(held, part.height)
@@ -411,10 +423,19 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
         "run_id", "ticker", "origin_date", pl.lit(1, pl.Int64).alias("step"),
         pl.concat_str("model", pl.lit(" "), "window_size"), pl.col("next_sigma").alias("cumulative_sigma"),
     )  # fmt: skip
+    members = lake.read(VOLATILITY_MEMBERS).select(
+        "run_id", "ticker", "origin_date", "step", pl.col("member").alias("model"), "cumulative_sigma"
+    )
+    ranges = {
+        (ticker, day): variance if variance is not None and variance > 0 else None
+        for ticker, day, variance in returns_and_ranges(lake.read(BARS))
+        .select("ticker", "date", "range_variance")
+        .iter_rows()
+    }
     seen: set[tuple[Any, ...]] = set()
-    scores: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
+    scores: dict[tuple[Any, ...], list[tuple[float, float, float]]] = {}
     for run_id, ticker, origin, step, model, sigma in (
-        pl.concat([foretold.drop("regime"), single]).sort("run_id").iter_rows()
+        pl.concat([foretold.drop("regime"), single, members]).sort("run_id").iter_rows()
     ):
         days = sorted(closes[ticker])
         place = days.index(origin)
@@ -424,6 +445,9 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
         seen.add((counted, model, step, ticker, origin))
         path = [closes[ticker][day] for day in days[place : place + step + 1]]
         ratio = sum(math.log(after / before) ** 2 for before, after in pairwise(path)) / sigma**2
+        bars = [ranges[ticker, day] for day in days[place + 1 : place + step + 1]]
+        known = [variance for variance in bars if variance is not None]
+        ranged = math.log(sigma**2) + sum(known) / sigma**2 if len(known) == step else math.nan
         for basis, (name, value) in product(
             counted,
             (
@@ -433,11 +457,14 @@ def test_volatility_scores(lake: Lake, closes: dict[str, dict[Any, float]]) -> N
                 ("ticker", ticker),
             ),
         ):
-            scores.setdefault((basis, name, value, model, step), []).append((math.log(sigma**2) + ratio, ratio))
-    twin = {
-        key: (len(own), *(pytest.approx(np.mean(part)) for part in zip(*own, strict=True)))
-        for key, own in scores.items()
-    }
+            scores.setdefault((basis, name, value, model, step), []).append((math.log(sigma**2) + ratio, ratio, ranged))
+    twin = {}
+    for key, own in scores.items():
+        losses, ratios, of_ranges = (np.array(part) for part in zip(*own, strict=True))
+        finite = of_ranges[np.isfinite(of_ranges)]
+        expected = pytest.approx(finite.mean()) if len(finite) else None
+        twin[key] = (len(own), pytest.approx(losses.mean()), pytest.approx(ratios.mean()), len(finite), expected)
+    assert any(row[3] for row in twin.values())
     assert {row[:5]: row[5:] for row in lake.query("FROM volatility_scores").iter_rows()} == twin
 
 

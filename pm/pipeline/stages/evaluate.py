@@ -16,11 +16,12 @@ from pm.pipeline.past_forecasts import forecast_dates_frame, inputs_hashes
 from pm.pipeline.replay import replay, replayed_past, replayed_reads, replayed_writes
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages import baseline, forecast, signals, volatility
+from pm.pipeline.stored_panels import stored_panels_key
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result, Spool
 from pm.plural import plural
 from pm.tables.catalogue import TABLES
-from pm.tables.forecast import FORECASTS
+from pm.tables.forecast import FORECASTS, MEMBER_SETS
 from pm.tables.pipeline import EXCLUSIONS
 from pm.tables.quality import BARS
 from pm.tables.validation import FORECAST_DATES
@@ -57,9 +58,15 @@ def evaluating(steps: Sequence[int], chosen: ChosenDates) -> Stage:
         partial(_compute, steps=wanted, chosen=chosen),
         reads=tuple(dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(_REPLAYED)))),
         past=replayed_past(_REPLAYED),
-        writes=(*replayed_writes(_REPLAYED), FORECAST_DATES),
+        writes=(*replayed_writes(_REPLAYED), MEMBER_SETS, FORECAST_DATES),
         sections=tuple(dict.fromkeys(section for stage in _REPLAYED for section in stage.sections)),
-        depends=lambda context: [*scope(context), wanted, asdict(chosen), *observations_key(context)],
+        depends=lambda context: [
+            *scope(context),
+            wanted,
+            asdict(chosen),
+            *observations_key(context),
+            *stored_panels_key(context, context.request.as_of),
+        ],
     )
 
 
@@ -93,21 +100,27 @@ def _compute(context: Context, *, steps: Sequence[int], chosen: ChosenDates) -> 
                 for name, rows in tables.items()
             },
         )
-    result = _collect(context, kept, bars, dates, steps)
+    result, sets = _collect(context, kept, bars, dates, steps)
     hashes = inputs_hashes(context, FORECASTING, dates, bars=bars, watched=watched, settings=settings)
     kept_dates = Append(FORECAST_DATES, forecast_dates_frame(context, hashes, steps))
-    return replace(result, writes=[*result.writes, kept_dates])
+    compared = Append(MEMBER_SETS, context.stamp(sets, cutoff=watched.as_of))
+    return replace(result, writes=[*result.writes, compared, kept_dates])
 
 
 def _collect(
     context: Context, kept: KeptPieces, bars: pl.DataFrame, dates: Sequence[date], steps: Sequence[int]
-) -> Result:
+) -> tuple[Result, pl.DataFrame]:
     """Return the rows of all dates as one result, stamped with this run: an interrupted one may have computed them.
+
+    The second is the comparison of the distributions, rows of table `member_sets`.
 
     One date is in memory at a time.
     """
+    from pm.forecast.member_scores import MEMBERS, member_sets
+
     spools: dict[str, Spool] = {}
     forecast: list[pl.DataFrame] = []
+    members: list[pl.DataFrame] = []
     failed = 0
     for day in dates:
         piece = kept.load(str(day))
@@ -126,16 +139,19 @@ def _collect(
                 if column.endswith("snapshot_id")
             ]
             spools.setdefault(name, context.spool(table)).add(rows.with_columns(*runs, *snapshots))
-        forecast.append(piece[FORECASTS.qualified].filter(model="ensemble").select("ticker", "origin_date", "step"))
+        rows = piece[FORECASTS.qualified]
+        forecast.append(rows.filter(model="ensemble").select("ticker", "origin_date", "step"))
+        members.append(rows.filter(pl.col("model").is_in(MEMBERS)))
         failed += piece[EXCLUSIONS.qualified].filter(reason=Reason.FAILED.value).height
     made = pl.concat(forecast)
     _refuse_without_outcome(made, bars, dates, steps)
     kept.finish()
     summary = f"forecasts: {made.height:,}; dates forecast from: {len(dates):,}, {dates[0]} to {dates[-1]}"
-    return Result(
+    result = Result(
         [spool.append() for spool in spools.values()],
         summary + (f"; {failed:,} FAILED (see exclusions)" if failed else ""),
     )
+    return result, member_sets(pl.concat(members), bars, steps)
 
 
 def replay_settings(settings: Settings, horizon: int, tickers: int) -> Settings:

@@ -15,21 +15,26 @@ from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars, newest_bars, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
+from pm.tables.features import FEATURES
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.observations import OBSERVATION_TESTS, OBSERVATIONS
 from pm.tables.pipeline import EXCLUSIONS
+from pm.tables.relative import RELATIVE_FITS, RELATIVE_TESTS
 from pm.tables.vocabulary import Reason
 from pm.tables.volatility import VOLATILITY
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from pm.forecast.relative.model import RelativeModel
+    from pm.pipeline.watch_list import WatchList
 
 __all__ = ["STAGE", "late_tickers"]
 
 
 def _compute(context: Context) -> Result:
     from pm.forecast import forecast_tickers, join_results
+    from pm.forecast.relative.rows import relative_fits_frame, relative_tests_frame
     from pm.pipeline.grouping import grouped_chunks
     from pm.pipeline.policy import accepted_policy
 
@@ -50,18 +55,37 @@ def _compute(context: Context) -> Result:
     policy = accepted_policy(context, as_of=watched.as_of)
     forecast = partial(forecast_tickers, settings=settings, as_of=watched.as_of, policy=policy, accepted=used)
     computed = map_chunks(context, forecast, chunks)
-    result = join_results(computed.results, settings)
+    relative = _relative(context, prices, watched)
+    result = join_results(computed.results, settings, relative=relative)
     excluded = [result.exclusions, computed.exclusions, late_tickers(result.forecasts, targets, watched.as_of)]
     known = result.forecasts["ticker"].n_unique()
     return Result(
         [
             Append(FORECASTS, context.stamp(result.forecasts, cutoff=watched.as_of)),
             Append(MODEL_WEIGHTS, context.stamp(result.weights, cutoff=watched.as_of)),
+            Append(RELATIVE_FITS, context.stamp(relative_fits_frame(relative), cutoff=watched.as_of)),
+            Append(RELATIVE_TESTS, context.stamp(relative_tests_frame(relative), cutoff=watched.as_of)),
             Append(EXCLUSIONS, context.stamp(pl.concat(excluded), cutoff=watched.as_of)),
         ],
         f"{known:,} of {plural(len(watched.tickers), 'ticker')}, {settings.horizon} sessions from {watched.as_of}"
         f"{computed.failures}",
     )
+
+
+def _relative(context: Context, prices: pl.DataFrame, watched: WatchList) -> RelativeModel:
+    """Return the model of relative returns of the run's tickers, from their features on the dates that it needs."""
+    from pm.forecast.relative.cross_section import FEATURE_COLUMNS, cross_section_dates
+    from pm.forecast.relative.model import relative_model
+
+    dates = cross_section_dates(prices, watched.as_of)
+    features = context.read(
+        FEATURES,
+        "date IN (SELECT unnest(?::DATE[]))",
+        [dates],
+        among={"ticker": watched.tickers},
+        columns=FEATURE_COLUMNS,
+    )
+    return relative_model(features, prices, dates, as_of=watched.as_of, horizon=context.settings.forecast.horizon)
 
 
 def late_tickers(forecasts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -106,10 +130,10 @@ def _depends(context: Context) -> list[object]:
 STAGE = Stage(
     "forecast",
     _compute,
-    reads=(*WATCH_LIST_TABLES, VOLATILITY, POLICIES),
+    reads=(*WATCH_LIST_TABLES, FEATURES, VOLATILITY, POLICIES),
     past=(OBSERVATIONS, OBSERVATION_TESTS),
-    writes=(FORECASTS, MODEL_WEIGHTS, EXCLUSIONS),
+    writes=(FORECASTS, MODEL_WEIGHTS, RELATIVE_FITS, RELATIVE_TESTS, EXCLUSIONS),
     sections=("forecast", "sources.exchanges", "volatility.windows"),
     depends=_depends,
 )
-"""Forecast from the closes up to the run's day."""
+"""Forecast from the closes up to the run's day, and the features."""

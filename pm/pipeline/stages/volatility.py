@@ -6,7 +6,6 @@ All tickers are read twice: for the sums that the panel model is fitted to, and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from pm.exclusions import Exclusion, exclusions_frame
 from pm.pipeline.chunks import map_chunks
 from pm.pipeline.compiling import compile_ahead
 from pm.pipeline.stage import Context, Stage
+from pm.pipeline.stored_panels import stored_panel
 from pm.pipeline.watch_list import (
     WATCH_LIST_TABLES,
     judged_bars,
@@ -62,16 +62,6 @@ ORDER BY w.ticker
 
 
 _PRICES = ("open", "high", "low", "close")
-_NEWEST_AGE = timedelta(days=31)
-"""Largest age of a stored panel model that a run of named tickers reads; with an older one it fits its own."""
-
-_STORED = f"""
-SELECT run_id, cutoff, snapshot_id FROM {PANEL_FITS.qualified}
-WHERE source = ? AND cutoff BETWEEN ? AND ?
-GROUP BY ALL
-ORDER BY cutoff DESC, snapshot_id DESC, run_id
-LIMIT 1
-"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True)
@@ -140,7 +130,7 @@ def _panel(context: Context, chunks: Sequence[tuple[pl.DataFrame]], as_of: date)
     from pm.volatility.panel_sums import PanelSums
     from pm.volatility.panel_tables import FITTED_TO_ALL, FITTED_TO_NAMED, levels_from_table, panel_from_tables
 
-    stored = _stored_panel(context, as_of)
+    stored = stored_panel(context, as_of)
     if stored is not None:
         of_run = "run_id = ? AND cutoff = ?"
         fits, market = (context.read(table, of_run, list(stored)) for table in (PANEL_FITS, PANEL_MARKET))
@@ -156,22 +146,12 @@ def _panel(context: Context, chunks: Sequence[tuple[pl.DataFrame]], as_of: date)
     return _Panel(fit_panel(sums), None, source, summed.exclusions)
 
 
-def _stored_panel(context: Context, as_of: date) -> tuple[str, date] | None:
-    """Return the run and the day of the stored panel model that a run which names tickers reads; None to fit one."""
-    from pm.volatility.panel_tables import FITTED_TO_ALL
-
-    if context.request.tickers is None:
-        return None
-    found = context.rows(_STORED, [FITTED_TO_ALL, as_of - _NEWEST_AGE, as_of])
-    return (found[0]["run_id"], found[0]["cutoff"]) if found else None
-
-
 def _depends(context: Context) -> list[object]:
     """Return the parts of the request that the result depends on, and the newest panel model where it is read."""
     if context.request.tickers is None:
         return scope(context)
     as_of = run_day(context.known_rows, context.request)
-    stored = None if as_of is None else _stored_panel(context, as_of)
+    stored = None if as_of is None else stored_panel(context, as_of)
     return [*scope(context), None if stored is None else [stored[0], str(stored[1])]]
 
 
