@@ -237,7 +237,7 @@ def test_a_split_and_a_dividend_are_recorded_once_and_corrected(tmp_path: Path) 
         views = [view.name for view in read_views([sql_dir()]) if lake.tables_read_by(f"FROM {view.name}") & ledger]
         assert "performance" in views
         # No broker was asked, so that none differs; nothing was forecast, so that nothing came of it.
-        of_forecasts = {"risk_outcomes", "risk_backtest", "es_backtest", "track_record"}
+        of_forecasts = {"risk_outcomes", "risk_backtest", "es_backtest", "track_record", "night_scores"}
         empty = {name for name in views if lake.query(f"FROM {name} LIMIT 1").is_empty()}
         assert empty - of_forecasts <= {"active_halts", "broker_differences"}, empty
 

@@ -74,7 +74,7 @@ def test_the_verdict_is_that_of_the_returns_over_the_benchmark_on_shared_days() 
     excess = (better.returns[10:] - base[10:]).reshape(-1, 1)
     expected = judge_trials(excess, [0], trials=7, reps=200, seed=3).of[0]
     assert judged(better, later, trials=7, reps=200, seed=3) == (expected.verdict.value, expected.reasons)
-    assert judged(series("x", base[:5]), benchmark, trials=1, reps=200, seed=3) == (
+    assert judged(series("x", better.returns[:5]), benchmark, trials=1, reps=200, seed=3) == (
         "not_proven",
         ("It has 5 returns; a verdict needs 30.",),
     )

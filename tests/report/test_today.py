@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pm.report import ReportData
 
 
-def shown(data: ReportData) -> dict[str, object]:
+def shown(data: ReportData) -> dict[str, Any]:
     return today(data, ranked_signals(data))
 
 
@@ -75,7 +75,7 @@ def test_how_orders_are_carried_out_depends_on_the_broker(
 
 
 def test_what_is_owned_has_weights_of_equity_and_the_change_of_the_day(report_data: ReportData) -> None:
-    (account,) = shown(report_data)["accounts"]  # type: ignore[misc]
+    (account,) = shown(report_data)["accounts"]
     assert account["change"] == pytest.approx(0.005)
     assert account["change_amount"] == pytest.approx(100_000 - 100_000 / 1.005)
     assert account["cash_share"] == pytest.approx(0.7554934)
@@ -87,16 +87,16 @@ def test_what_is_owned_has_weights_of_equity_and_the_change_of_the_day(report_da
 def test_the_change_of_another_day_than_the_accounts_is_not_shown(report_data: ReportData) -> None:
     assert report_data.books is not None
     earlier = report_data.books.equity.filter(pl.col("date") < date(2013, 3, 1))
-    (account,) = shown(books(report_data, equity=earlier))["accounts"]  # type: ignore[misc]
+    (account,) = shown(books(report_data, equity=earlier))["accounts"]
     assert account["change"] is None
 
 
 def test_losses_are_in_the_money_of_the_account_and_of_what_is_held(report_data: ReportData) -> None:
-    (loss,) = shown(report_data)["losses"]  # type: ignore[misc]
+    (loss,) = shown(report_data)["losses"]
     assert loss["portfolio"] == "main"  # not what is proposed
     assert loss["text"] == "once in 100 the loss is more than 3,110 USD (3.1%); then 4,043 USD (4.0%) on average"
     without = replace(report_data, books=None, risk=report_data.risk.with_columns(portfolio=pl.lit("model")).head(1))
-    (loss,) = shown(without)["losses"]  # type: ignore[misc]
+    (loss,) = shown(without)["losses"]
     assert loss["text"] == "once in 100 the loss is more than 3.11%; then 4.04% on average"
     assert loss["whose"] == "equal weights of all tickers"
 
@@ -106,7 +106,7 @@ def test_an_account_whose_name_ends_like_a_proposal_is_held(report_data: ReportD
     assert report_data.books is not None
     renamed = report_data.books.accounts.with_columns(account=pl.lit(named))
     risk = report_data.risk.head(1).with_columns(portfolio=pl.lit(named))
-    (loss,) = shown(books(replace(report_data, risk=risk), accounts=renamed))["losses"]  # type: ignore[misc]
+    (loss,) = shown(books(replace(report_data, risk=risk), accounts=renamed))["losses"]
     assert loss["portfolio"] == named
 
 
