@@ -120,6 +120,17 @@ def test_a_report_that_was_removed_is_made_again_and_only_it(run_copy: Path, run
     assert (run_copy / "reports" / f"{result.outputs['report']}.html").is_file()
 
 
+@pytest.mark.posix
+def test_a_full_disk_leaves_the_newest_report(run_copy: Path, run_pipeline: Run) -> None:
+    latest = run_copy / "reports" / "latest.html"
+    before = latest.read_bytes()
+    (run_copy / "reports" / "latest.html.part").symlink_to("/dev/full")  # every write to it finds no space
+    heard: list[Event] = []
+    run_pipeline(run_copy, heard=heard, report={"max_rows": 7})
+    assert [event for event in heard if isinstance(event, Notice) and "No space left" in event.line]
+    assert latest.read_bytes() == before
+
+
 def test_a_newest_report_that_cannot_be_replaced_is_told_and_replaced_by_the_next_run(
     run_copy: Path, run_pipeline: Run
 ) -> None:
