@@ -1,5 +1,5 @@
 -- Each signal's edge, and whether it survives the control of false discoveries over all tickers of its night.
--- verdict: Whether the ensemble was significantly better than naive out of sample; see model_weights.
+-- verdict: Whether the ensemble was clearly better than naive out of sample; see model_weights.
 -- evidence: Errors that the verdict rests on: the ticker's own, those of all tickers (pooled, or relative to each other), or none.
 -- p_value: p-value of the ticker's own test; null where the evidence is not its own.
 -- tested: Number of tickers that were tested that night.

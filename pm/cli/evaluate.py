@@ -182,7 +182,7 @@ def _print_evaluation(lake: Lake, run_id: str, by: _Slice | None) -> None:
     print_lines(
         "",
         f"In {edges:,} of {verdicts.len():,} cases (a ticker on a date) the models had done",
-        "significantly better than assuming no change; in the others the ensemble",
+        "clearly better than assuming no change; in the others the ensemble",
         "assumes no change.",
     )
     _print_outliers(lake, run_id)

@@ -193,12 +193,12 @@ def _print_edges(verdicts: dict[str, str]) -> None:
     edges = [ticker for ticker, verdict in verdicts.items() if verdict == Verdict.EDGE]
     if edges:
         print_lines(
-            f"Edge: for {len(edges):,} of {plural(len(verdicts), 'ticker')} the models did significantly better than",
+            f"Edge: for {len(edges):,} of {plural(len(verdicts), 'ticker')} the models did clearly better than",
             f"assuming no change, out of sample: {join_names(edges, limit=_MAX_NAMED)}.",
         )
     else:
         print_lines(
-            "No edge: the models did not do significantly better than assuming no change",
+            "No edge: the models did not do clearly better than assuming no change",
             f"(0 of {plural(len(verdicts), 'ticker')}).",
         )
 

@@ -181,13 +181,13 @@ def _edge(sheet: FactSheet) -> Iterator[Clause]:
     if verdict is None:
         return
     if verdict.value != Verdict.EDGE:
-        text = "Its models have no edge: out of sample, they did not do significantly better than assuming no change."
+        text = "Its models have no edge: out of sample, they did not do clearly better than assuming no change."
         yield Clause(ClauseKind.EDGE, (text,), (verdict,))
         return
     error = sheet.get(Quantity.RELATIVE_RMSE)
     if error is None or round(_value(error), 2) >= 1:
         # Where the errors of all tickers decide, its own need not be smaller.
-        text = "Its models have an edge: out of sample, they did significantly better than assuming no change."
+        text = "Its models have an edge: out of sample, they did clearly better than assuming no change."
         yield Clause(ClauseKind.EDGE, (text,), (verdict,))
         return
     begin, end = "Its models have an edge: out of sample, their error was ", " times that of assuming no change."

@@ -144,7 +144,7 @@ def edges(signals: pl.DataFrame, verdicts: Mapping[str, str]) -> str:
     """
     found = [ticker for ticker in signals["ticker"] if verdicts.get(ticker) == Verdict.EDGE]
     if not found:
-        return "No edge: out of sample, no ticker's models did significantly better than assuming no change."
+        return "No edge: out of sample, no ticker's models did clearly better than assuming no change."
     acted = signals.filter(pl.col("action") != Action.HOLD.value)["ticker"].to_list()
     known = f"An edge out of sample: {names(sorted(found))}, of {plural(signals.height, 'ticker')}."
     without = [ticker for ticker in acted if ticker not in found]

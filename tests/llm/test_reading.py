@@ -78,7 +78,7 @@ def test_a_true_text_is_taken(text: str) -> None:
         ("AAPL is a BUY with a stop at 450.00.", "'450.00'"),
         ("AAPL is a BUY with no edge.", "'no edge', which is not so"),
         ("AAPL is a BUY, and the probability of a gain neither reaches the threshold.", "neither reaches"),
-        ("AAPL is a BUY. Its models did not do significantly better than assuming no change.", "which is not so"),
+        ("AAPL is a BUY. Its models did not do clearly better than assuming no change.", "which is not so"),
         ("AAPL is a BUY. It is a market-making platform.", "'market-making'"),
         ("AAPL is a BUY. It will gain.", "'will'"),
         ("AAPL is a BUY. The volatility is not high.", "'not'"),

@@ -102,7 +102,7 @@ def test_a_long_list_of_tickers_ends_with_the_number_of_the_others(report_data: 
 def test_edges_are_told_and_signals_without_one_are_named(report_data: ReportData) -> None:
     none = dict.fromkeys(report_data.signals["ticker"], "no edge")
     assert edges(report_data.signals, none) == (
-        "No edge: out of sample, no ticker's models did significantly better than assuming no change."
+        "No edge: out of sample, no ticker's models did clearly better than assuming no change."
     )
     assert edges(report_data.signals, none | {"IBM": "edge"}) == (
         "An edge out of sample: IBM, of 5 tickers. No edge behind the signals of AAPL, FB and GOOG."
