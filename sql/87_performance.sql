@@ -9,6 +9,10 @@
 -- annual_volatility: Standard deviation of the daily returns, per year.
 -- max_drawdown: Largest fall below a peak, as a share; 0 or negative.
 -- equity: Value on that day, in the base currency.
+-- deposits: What was paid in, less what was taken out.
+-- realised_gain: Sum of realised gains, in the base currency.
+-- dividends: Dividends received, less those paid.
+-- commissions: Commissions of all trades, which the gains already bear, in the base currency.
 SELECT
     d.account,
     any_value(d.currency) AS currency,

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from pm.forecast.relative.rows import RELATIVE
 from pm.pipeline.run_stages import RUN_STAGES
 from pm.tables.quantiles import QUANTILES, quantile_column
 
@@ -193,6 +194,8 @@ def test_the_others_are_forecast_as_without_them(
     among, alone = contents(printed.folder, *same, *moved), contents(good, *same, *moved)
     for name in same:
         frame, expected = (frames[name].drop("row", strict=False) for frames in (among, alone))
+        if name == "model_weights":  # three tickers are too few for a model of relative returns
+            frame = frame.filter(pl.col("model") != RELATIVE)
         if name == "exclusions":  # joint risk is about all tickers together, and says what it filled in
             frame, expected = (rows.filter(~pl.col("stage").is_in(["risk", "portfolio"])) for rows in (frame, expected))
         assert_frame_equal(frame.filter(pl.col("ticker").is_in(GOOD)), expected, check_exact=True)
@@ -202,6 +205,8 @@ def test_the_others_are_forecast_as_without_them(
         ("signals", ["ticker", "action", "close"]),
     ):
         frame, expected = (frames[name].select(columns) for frames in (among, alone))
+        if name == "forecasts":
+            frame = frame.filter(pl.col("model") != RELATIVE)
         assert_frame_equal(frame.filter(pl.col("ticker").is_in(GOOD)), expected, rel_tol=0.1)
     assert set(alone["signals"]["ticker"]) == GOOD
 

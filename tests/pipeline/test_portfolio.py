@@ -56,7 +56,7 @@ def two_nights(
                     add_to_universe(lake, workspace, settings, lambda _: None, tickers=listings)
             run_pipeline(folder, portfolio={"max_weight": 0.9, "band": 0.05, "target_annual_volatility": 0.12})
 
-    return build_once("two_nights", build)
+    return build_once("two_nights_of_currencies", build)
 
 
 def test_a_ticker_without_a_rate_and_the_rate_itself_are_left_out_by_name(

@@ -454,4 +454,4 @@ def two_nights(build_once: Build, pm: Pm) -> Path:
             done = pm(folder, *arguments)
             assert done.returncode == 0, done.stderr
 
-    return build_once("two_nights", build)
+    return build_once("two_nights_of_an_account", build)

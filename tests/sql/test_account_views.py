@@ -30,7 +30,7 @@ UNKNOWN, KNOWN = 30, 45
 """Days by number: on the first a position is imported that has no close, on the second it has its first one."""
 VIEWS = (
     "58_lot_changes", "59_exchange_rates", "82_lots", "83_realised_gains", "84_positions", "85_equity", "86_drawdowns",
-    "86_limit_drawdowns", "86_money_weighted_returns", "87_performance", "91_latest_accounts",
+    "86_limit_drawdowns", "86_money_weighted_returns", "86_account_payments", "87_performance", "91_latest_accounts",
 )  # fmt: skip
 ACCOUNT = {
     "account": "main", "broker": "paper", "currency": "USD", "lot_method": "fifo", "fractional": True, "live": False,

@@ -58,9 +58,9 @@ def test_every_view_has_rows(lake: Lake) -> None:
     """But those of a language model's calls, of which there are none where it is not installed: tests/llm.
 
     Those of accounts have theirs in tests/broker/test_nights.py, those of trials in tests/pipeline/test_backtest.py,
-    that of equal weights in test_calibration_views.py.
+    those of equal weights and of nights in test_calibration_views.py.
     """
-    of_models = {"ticker_sentiment", "sentiment_outcomes", "equal_weights"}
+    of_models = {"ticker_sentiment", "sentiment_outcomes", "equal_weights", "night_scores"}
     elsewhere = {table.qualified for table in (*CHAINED_TABLES, TRIALS)}
     names = [view.name for view in read_views([sql_dir()])]
     views = [name for name in names if not name.startswith("llm_") and name not in of_models]

@@ -52,6 +52,13 @@ MIN_TICKERS = 8
 _LARGEST = 4.0
 """Largest absolute return that counts, in standard deviations: a wrong quote or a split is no larger."""
 
+_LARGEST_SCALE = 1.0
+"""Largest standard deviation of a ticker's log return over the horizon with which it is compared with others.
+
+A price that could as well be e times as high or as low at the end of the horizon had a wrong quote, or a change of
+units, in the last sixty sessions. The mean of all would be its return alone.
+"""
+
 _MARKET_SHARE = 0.5
 """Share of the tickers that must have a bar on a date for it to be a date of the panel."""
 
@@ -75,8 +82,8 @@ class CrossSection:
     scale
         Standard deviation of the return over the horizon by past volatility, shape (tickers,).
     outcome
-        Returns over the horizon minus their mean over the tickers, divided by `scale`; NaN where the horizon is not
-        over. Shape (tickers,).
+        Returns over the horizon minus their mean over the tickers, divided by `scale`, of at most _LARGEST; NaN where
+        the horizon is not over. Shape (tickers,).
     last_target
         Last date on which a return of the cross-section ends; None if a horizon is not over.
     """
@@ -146,7 +153,7 @@ def cross_sections(
     usable = (
         features.select(FEATURE_COLUMNS)
         .with_columns(scale=sigma * horizon**0.5)
-        .filter(pl.col("scale").is_finite() & (pl.col("scale") > 0))
+        .filter(pl.col("scale").is_between(0.0, _LARGEST_SCALE, closed="right"))
         .join(ahead, on=["ticker", "date"], how="left")
         .sort("date", "ticker")
     )
@@ -176,7 +183,7 @@ def _cross_section(rows: pl.DataFrame) -> CrossSection:
         tickers=tuple(rows["ticker"].to_list()),
         regressors=_normal_scores(rows.select(REGRESSORS).to_numpy()),
         scale=scale,
-        outcome=(moves - moves.mean()) / scale,
+        outcome=np.clip((moves - moves.mean()) / scale, -_LARGEST, _LARGEST),
         last_target=None if rows["target"].null_count() else max(rows["target"].to_list()),
     )
 
