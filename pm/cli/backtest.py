@@ -83,6 +83,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - an option each
     must be. `pm trials` lists them.
     """
     from pm.cli.interrupt import interruptible
+    from pm.cli.known_tickers import of_known
     from pm.cli.progress import progress_shown
     from pm.cli.trials import print_trial
     from pm.pipeline import Request, check_first_run
@@ -108,7 +109,9 @@ def backtest(  # noqa: PLR0913, PLR0917 - an option each
     message = "Interrupted. Forecasts that were committed are kept; a trial that had started counts."
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with interruptible(message) as wrap, progress_shown() as observer:
-            result = run_backtest(lake, workspace, settings, wrap(observer), request=request, trial=trial)
+            result = run_backtest(
+                lake, workspace, settings, wrap(observer), request=of_known(lake, request), trial=trial
+            )
         print_trial(lake, result.run_id)
 
 

@@ -37,6 +37,7 @@ def run_test(
     test of each ticker's models as well.
     """
     from pm.cli.interrupt import interruptible
+    from pm.cli.known_tickers import of_known
     from pm.cli.progress import progress_shown
     from pm.pipeline import Request, judge_observation
 
@@ -44,7 +45,7 @@ def run_test(
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with interruptible("Interrupted. No test was written.") as wrap, progress_shown() as observer:
-            judge_observation(lake, workspace, settings, wrap(observer), request=request, name=name)
+            judge_observation(lake, workspace, settings, wrap(observer), request=of_known(lake, request), name=name)
         _print_tests(lake, settings, name)
 
 

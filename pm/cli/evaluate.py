@@ -87,16 +87,16 @@ def evaluate(  # noqa: PLR0913, PLR0917 - an option each
     all of them together under the basis 'evaluations'.
     """
     from pm.cli.interrupt import interruptible
+    from pm.cli.known_tickers import of_known
     from pm.cli.progress import progress_shown
     from pm.cli.render import print_lines
     from pm.pipeline import Request, check_first_run, evaluate_history
     from pm.pipeline.origin_dates import ChosenDates
 
     steps = _parse_steps(horizon)
-    names = parse_tickers(tickers)
     if first is not None and last is not None and first > last:
         raise typer.BadParameter(f"{first:%Y-%m-%d} is after --to {last:%Y-%m-%d}", param_hint="--from")
-    request = Request(source, names, as_of.date() if as_of else None, jobs)
+    request = Request(source, parse_tickers(tickers), as_of.date() if as_of else None, jobs)
     workspace, settings = open_workspace(
         context, create=True, check=lambda settings: check_first_run(settings, request)
     )
@@ -108,7 +108,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - an option each
                 workspace,
                 settings,
                 wrap(observer),
-                request=request,
+                request=of_known(lake, request),
                 steps=steps,
                 dates=ChosenDates(origins, every, first and first.date(), last and last.date()),
             )

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pm.lake import Lake
+    from pm.pipeline import Request
 
-__all__ = ["as_known", "as_known_of"]
+__all__ = ["as_known", "as_known_of", "of_known"]
+
+
+def of_known(lake: Lake, request: Request) -> Request:
+    """Return a request with its tickers as `as_known` gives them, sorted."""
+    if request.tickers is None:
+        return request
+    return replace(request, tickers=tuple(sorted(set(as_known(lake, request.tickers)))))
 
 
 def as_known(lake: Lake, names: Iterable[str]) -> tuple[str, ...]:

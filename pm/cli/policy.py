@@ -43,10 +43,11 @@ def train(
     Forecasts use it only if the test accepts it.
     """
     from pm.cli.interrupt import interruptible
+    from pm.cli.known_tickers import of_known
     from pm.cli.progress import progress_shown
     from pm.pipeline import Request, train_policy
 
-    names = parse_tickers(tickers)
+    request = Request(tickers=parse_tickers(tickers))
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with interruptible("Interrupted. No policy was written.") as wrap, progress_shown() as observer:
@@ -55,7 +56,7 @@ def train(
                 workspace,
                 settings,
                 wrap(observer),
-                request=Request(tickers=names),
+                request=of_known(lake, request),
                 cutoff=cutoff.date() if cutoff else None,
                 seed=seed,
             )

@@ -35,6 +35,7 @@ def refresh(
     landed when a refresh is interrupted stays; the next one asks for the rest. News need a key of Finnhub.
     """
     from pm.cli.interrupt import interruptible
+    from pm.cli.known_tickers import of_known
     from pm.cli.progress import progress_shown
     from pm.cli.render import print_lines
     from pm.cli.results import print_flags
@@ -44,6 +45,7 @@ def refresh(
     workspace, settings = open_workspace(context, create=True)
     message = "Interrupted. What has landed stays; the next `pm refresh` asks for the rest."
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
+        request = of_known(lake, request)
         with interruptible(message) as wrap, progress_shown() as observer:
             result = refresh_bars(lake, workspace, settings, wrap(observer), request=request)
         if not result.worked:

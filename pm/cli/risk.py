@@ -151,6 +151,7 @@ def backtest(
     of the nights (basis 'runs').
     """
     from pm.cli.interrupt import interruptible
+    from pm.cli.known_tickers import of_known
     from pm.cli.progress import progress_shown
     from pm.pipeline import Request, backtest_risk
 
@@ -158,7 +159,9 @@ def backtest(
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
         with interruptible("Interrupted. No risk was written.") as wrap, progress_shown() as observer:
-            result = backtest_risk(lake, workspace, settings, wrap(observer), request=request, sessions=sessions)
+            result = backtest_risk(
+                lake, workspace, settings, wrap(observer), request=of_known(lake, request), sessions=sessions
+            )
         _print_backtest(lake, result.outputs["risk_history"])
 
 

@@ -30,10 +30,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     Stages whose inputs have not changed are skipped. An interrupted run is continued where it stopped. With --as-of,
     --tickers or --source it is a look at the past or at a part, which never replaces the newest run and report.
     """
-    from dataclasses import replace
-
     from pm.cli.interrupt import interruptible
-    from pm.cli.known_tickers import as_known
+    from pm.cli.known_tickers import of_known
     from pm.cli.progress import progress_shown
     from pm.cli.refresh import incomplete, too_old
     from pm.cli.render import print_lines
@@ -47,15 +45,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
             "a run is continued with its own source, tickers and date; leave out --source, --tickers and --as-of",
             param_hint="--resume",
         )
-    names = parse_tickers(tickers)
-    request = Request(source, names, as_of.date() if as_of else None, jobs, engine, address)
+    request = Request(source, parse_tickers(tickers), as_of.date() if as_of else None, jobs, engine, address)
     workspace, settings = open_workspace(
         context, create=True, check=lambda settings: check_first_run(settings, request, resume=resume)
     )
     message = "Interrupted. Finished stages are saved; the next `pm run` continues from there."
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
-        if names is not None:
-            request = replace(request, tickers=tuple(sorted(as_known(lake, names))))
+        request = of_known(lake, request)
         with interruptible(message) as wrap, progress_shown() as observer:
             result = run_pipeline(lake, workspace, settings, wrap(observer), request=request, resume=resume)
         with lake.reading():

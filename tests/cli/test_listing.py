@@ -72,6 +72,22 @@ def test_a_ticker_in_other_letters_is_taken_with_a_word(finished: Path, pm: Pm) 
     assert pm(finished, "forecast", "ibmx").returncode == 6
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("refresh",),
+        ("evaluate", "--origins", "1", "--horizon", "1"),
+        ("risk", "backtest", "--sessions", "20"),
+        ("backtest", "--from", "2012-11-15", "--step", "20"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_commands_that_compute_take_it_too(finished_copy: Path, pm: Pm, command: tuple[str, ...]) -> None:
+    done = pm(finished_copy, *command, "--tickers", "ibm,MSFT")
+    assert done.returncode == 0, done.stderr
+    assert "ibm is taken as IBM.\n" in done.stderr
+
+
 def test_names_are_completed(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
     monkeypatch.delenv("PM_WORKSPACE", raising=False)
