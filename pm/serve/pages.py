@@ -133,6 +133,7 @@ def ticker_page(_: Reader, lake: Lake, ticker: str) -> Values:
         raise UnknownTickerError.from_missing([ticker], known, where="view data_health")
     closes = lake.query(_CLOSES, (ticker, _SESSIONS))
     forecast = lake.select("latest_forecasts", ticker=ticker, model="ensemble").sort("step")
+    forecast = forecast.with_columns(centred_quantiles())
     features = lake.query(
         "SELECT date, drawdown, ewm_volatility FROM features WHERE ticker = ? "
         "QUALIFY row_number() OVER (ORDER BY date DESC) <= ? ORDER BY date",
@@ -159,7 +160,7 @@ def ticker_page(_: Reader, lake: Lake, ticker: str) -> Values:
 
 def _price_chart(ticker: str, closes: pl.DataFrame, forecast: pl.DataFrame) -> Markup:
     none = pl.DataFrame()
-    return price_chart(ticker, TickerFrames(closes, none, forecast.with_columns(centred_quantiles()), none, none))
+    return price_chart(ticker, TickerFrames(closes, none, forecast, none, none))
 
 
 def _feature_chart(features: pl.DataFrame, column: str, label: str, scale: float) -> Markup:
@@ -177,7 +178,6 @@ def portfolio_page(_: Reader, lake: Lake) -> Values:
             [Line(own["date"].to_list(), own["equity"].cast(pl.Float64).to_list(), "ink")],
             title=f"Equity of {account['account']}",
         )
-    halts = lake.select_rows("halts", order=("sequence",), descending=("sequence",), limit=1)
     return {
         "accounts": accounts,
         "positions": lake.select_rows("positions", order=("account", "ticker")),
@@ -187,7 +187,7 @@ def portfolio_page(_: Reader, lake: Lake) -> Values:
         .filter(pl.col("method").is_in(["joint", "tail", "drawdown"]))
         .sort("portfolio", "horizon", "level", "method")
         .to_dicts(),
-        "halt": halts[0] if halts and halts[0]["action"] == "halt" else None,
+        "halts": lake.select_rows("active_halts", order=("sequence",)),
     }
 
 
