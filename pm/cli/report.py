@@ -41,7 +41,7 @@ def report(
         typer.Option(metavar="TICKER", help="Go to the card of this ticker.", autocompletion=complete_ticker),
     ] = None,
 ) -> None:
-    """Tell where the report of a run is, and open it in the browser."""
+    """Print the path of a run's report; with --open, show it in the browser too."""
     from pm.cli.render import print_lines
 
     file = _report_file(require_workspace(context), run)

@@ -99,7 +99,6 @@ class CodeReader:
         self._closures: dict[str, Closure] = {}
         self._outside: dict[str, Path] = {}
         self._paths: dict[str, Path | None] = {}
-        self._run_by: dict[tuple[str, str | None], tuple[str, ...]] = {}
         self._changed = False
 
     def closure(self, module: str, file: Path | None = None) -> Closure:
@@ -141,13 +140,8 @@ class CodeReader:
                     packages.add(top)
         return Closure(dict(sorted(found.items())), self._files(found), frozenset(packages))
 
-    def _modules(self, imported: str, attribute: str | None) -> tuple[str, ...]:
+    def _modules(self, imported: str, attribute: str | None) -> Iterator[str]:
         """Return the modules that an import runs, but for packages that only re-export."""
-        if (imported, attribute) not in self._run_by:
-            self._run_by[imported, attribute] = tuple(self._find_modules(imported, attribute))
-        return self._run_by[imported, attribute]
-
-    def _find_modules(self, imported: str, attribute: str | None) -> Iterator[str]:
         parents = imported.split(".")
         for length in range(1, len(parents)):
             parent = ".".join(parents[:length])

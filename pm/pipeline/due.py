@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pm.clock import utc_now, utc_today
-from pm.currencies import HUNDREDTHS, rate_paths, rate_tickers
+from pm.pipeline.rates import rates_between
 from pm.sessions import last_closed, next_close
 from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.symbols import exchange_code
@@ -101,7 +101,6 @@ JOIN accounts AS a ON a.account = k.account
 ORDER BY ALL
 """
 """Query for what accounts hold or have ordered, with its currency and that of the account."""
-_WITH_BARS = "SELECT DISTINCT ticker FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) ORDER BY ticker"
 _FORGOTTEN = timedelta(days=40)
 """Time after which a ticker is due whatever came of asking for it, so that earlier rows need not be read."""
 
@@ -191,11 +190,7 @@ def vendor_members(rows: Rows, request: Request, settings: Settings) -> list[Mem
 def _kept(rows: Rows) -> list[str]:
     """Return the tickers that accounts hold or have ordered, and the rates by which these are valued."""
     found = rows(_KEPT, ())
-    units: set[tuple[str, str]] = {(row["currency"], row["base"]) for row in found}
-    pairs = sorted({(HUNDREDTHS.get(unit, unit), base) for unit, base in units if HUNDREDTHS.get(unit, unit) != base})
-    possible = sorted({ticker for pair in pairs for ticker in rate_tickers(*pair)})
-    known = {row["ticker"] for row in rows(_WITH_BARS, [possible])} if possible else set()
-    rates = {ticker for pair in pairs for path in rate_paths(*pair, known)[:1] for ticker, _ in path}
+    rates = rates_between(rows, ((row["currency"], row["base"]) for row in found))
     return sorted({row["ticker"] for row in found} | rates)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pm.currencies import HUNDREDTHS, rate_paths, rate_tickers
+from pm.pipeline.rates import rates_between
 from pm.portfolio.holdable import holdable_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["currencies_told", "holdable_tickers", "rates_needed"]
 
-_WITH_BARS = "SELECT DISTINCT ticker FROM bars WHERE ticker IN (SELECT unnest(?::VARCHAR[])) ORDER BY ticker"
 _CURRENCIES = "SELECT ticker, currency FROM universe WHERE currency IS NOT NULL ORDER BY ticker"
 
 
@@ -34,10 +33,7 @@ def rates_needed(context: Context, held: Collection[Held]) -> set[str]:
     told = set(currencies_told(context).values())
     bases = [(one.currency, {*told, *one.currencies.values()}) for one in held]
     units = [(unit, base) for base, own in bases or [(context.settings.portfolio.currency, told)] for unit in own]
-    pairs = sorted({(HUNDREDTHS.get(unit, unit), base) for unit, base in units if HUNDREDTHS.get(unit, unit) != base})
-    possible = sorted({ticker for pair in pairs for ticker in rate_tickers(*pair)})
-    known = {row["ticker"] for row in context.known_rows(_WITH_BARS, [possible])} if possible else set()
-    return {ticker for pair in pairs for path in rate_paths(*pair, known)[:1] for ticker, _ in path}
+    return rates_between(context.known_rows, units)
 
 
 def holdable_tickers(context: Context, known: Collection[str], base: str, held: Iterable[Held] = ()) -> Holdable:

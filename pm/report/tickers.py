@@ -33,9 +33,13 @@ _ANNUAL = math.sqrt(SESSIONS_PER_YEAR)
 """Ratio of annual to daily volatility."""
 _QUANTILES = [quantile_column("q", level) for level in QUANTILES]
 _BANDS = (("q05", "q95", "fan-90"), ("q10", "q90", "fan-80"), ("q25", "q75", "fan-50"))
+_OF_FORECAST = (
+    ("median forecast", "accent", False), ("50%", "fan-50", True), ("80%", "fan-80", True),
+    ("90% intervals", "fan-90", True),
+)  # fmt: skip
+"""What the legend says of the forecast in the chart of the close."""
 _SPARK_SESSIONS = 60
 """Number of sessions in a sparkline."""
-_TURNED = {Verdict.EDGE.value: "edge gained", Verdict.NO_EDGE.value: "edge lost"}
 _MIN_PAST = 2
 """Minimum number of past forecasts to draw."""
 
@@ -231,12 +235,7 @@ def ticker_charts(ticker: str, frames: TickerFrames) -> list[Row]:
             price_chart(ticker, frames),
             [
                 ("close", "ink", False),
-                *([("median forecast", "accent", False)] if not frames.forecast.is_empty() else []),
-                *(
-                    [("50%", "fan-50", True), ("80%", "fan-80", True), ("90% intervals", "fan-90", True)]
-                    if not frames.forecast.is_empty()
-                    else []
-                ),
+                *(_OF_FORECAST if not frames.forecast.is_empty() else ()),
             ],
         ),
         ("Volatility per year", *_volatility(ticker, frames)),

@@ -1,4 +1,4 @@
-"""Say on one screen what to do, what is owned, what can be lost, what has changed, and how fresh it is."""
+"""The report's first screen: orders, positions, possible losses, changes since the last run, age of the bars."""
 
 from __future__ import annotations
 

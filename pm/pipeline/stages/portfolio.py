@@ -144,7 +144,7 @@ def _listed(context: Context) -> set[str]:
 
 
 def _tell_unknown(context: Context, known: set[str]) -> None:
-    """Tell which tickers of groups in the settings are not known, so that no limit bounds them."""
+    """Notify the user of tickers in groups of the settings that are neither held nor listed: no limit bounds them."""
     settings = context.settings
     groups = {f"portfolio.groups.{name}": group.tickers for name, group in settings.portfolio.groups.items()}
     groups |= {f"risk.groups.{name}": tickers for name, tickers in settings.risk.groups.items()}
