@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MARTINGALE",
     "SPREADS_SCHEMA",
+    "TICKS_SCHEMA",
+    "at_least_a_tick",
     "martingale_distribution",
     "price_distribution",
     "return_scales",
@@ -26,6 +28,7 @@ MARTINGALE = "martingale"
 """Name of the random walk with constant volatility: the benchmark of the distributions, as naive is of the means."""
 
 SPREADS_SCHEMA = pl.Schema({"ticker": pl.String, "model": pl.String, "step": pl.Int64, "spread": pl.Float64})
+TICKS_SCHEMA = pl.Schema({"ticker": pl.String, "tick": pl.Float64})
 
 _NORMAL_QUANTILES = [NormalDist().inv_cdf(level) for level in QUANTILES]
 _LOWER = [quantile_column("r", level) for level in QUANTILES if level < 0.5]
@@ -123,6 +126,26 @@ def martingale_distribution(targets: pl.DataFrame, volatility: pl.DataFrame, las
     return _as_prices(distributions, targets, last)
 
 
+def at_least_a_tick(forecasts: pl.DataFrame, ticks: pl.DataFrame) -> pl.DataFrame:
+    """Return forecasts whose quantiles are raised to the smallest price that can be quoted, where they are below it.
+
+    Parameters
+    ----------
+    forecasts
+        Columns ticker and the quantiles of the price.
+    ticks
+        Columns ticker, tick. A ticker without a row, or with a tick of 0, keeps its quantiles.
+    """
+    return (
+        forecasts.join(ticks.select("ticker", "tick"), on="ticker", how="left", maintain_order="left")
+        .with_columns(
+            pl.max_horizontal(quantile_column("q", level), "tick").alias(quantile_column("q", level))
+            for level in QUANTILES
+        )
+        .drop("tick")
+    )
+
+
 def unrepresentable_forecasts(forecasts: pl.DataFrame) -> dict[str, str]:
     """Return the tickers with a forecast price that is not a positive finite number: ticker → the first one, in words.
 
@@ -149,8 +172,8 @@ def unrepresentable_forecasts(forecasts: pl.DataFrame) -> dict[str, str]:
 def _as_prices(distributions: pl.DataFrame, targets: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
     """Convert distributions of the log return to distributions of the price."""
     price, centre = pl.col("origin_close"), pl.col("mean_log_return")
-    return (
-        distributions.join(last.select("ticker", "origin_date", "origin_close", "naive_scale", "tick"), on="ticker")
+    prices = (
+        distributions.join(last.select("ticker", "origin_date", "origin_close", "naive_scale"), on="ticker")
         .join(targets.select("ticker", "step", "target_date"), on=["ticker", "step"])
         .select(
             "ticker",
@@ -163,9 +186,7 @@ def _as_prices(distributions: pl.DataFrame, targets: pl.DataFrame, last: pl.Data
             "sigma",
             (price * centre.exp()).alias("mean"),
             *(
-                pl.max_horizontal(price * (centre + pl.col(quantile_column("r", p))).exp(), "tick").alias(
-                    quantile_column("q", p)
-                )
+                (price * (centre + pl.col(quantile_column("r", p))).exp()).alias(quantile_column("q", p))
                 for p in QUANTILES
             ),
             "spread",
@@ -174,3 +195,4 @@ def _as_prices(distributions: pl.DataFrame, targets: pl.DataFrame, last: pl.Data
         )
         .sort("ticker", "model", "step")
     )
+    return at_least_a_tick(prices, last)

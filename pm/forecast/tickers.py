@@ -19,6 +19,8 @@ from pm.forecast.cross_validation import (
     window_overlap,
 )
 from pm.forecast.distribution import (
+    TICKS_SCHEMA,
+    at_least_a_tick,
     martingale_distribution,
     price_distribution,
     return_scales,
@@ -75,12 +77,15 @@ class ForecastResult:
         Table `exclusions`; sorted by ticker. A ticker that is in `forecasts` too was forecast with naive only.
     error_products
         Cross-validated errors, from `pooling.error_products_frame`; see `join_results` for their use.
+    ticks
+        Smallest price that can be quoted: columns ticker, tick. A ticker without a row has none known.
     """
 
     forecasts: pl.DataFrame
     weights: pl.DataFrame
     exclusions: pl.DataFrame
     error_products: pl.DataFrame = field(default_factory=ERROR_PRODUCTS_SCHEMA.to_frame)
+    ticks: pl.DataFrame = field(default_factory=TICKS_SCHEMA.to_frame)
 
 
 def forecast_tickers(  # noqa: PLR0913 - the frames of a chunk, and what they are forecast with
@@ -187,6 +192,7 @@ def forecast_tickers(  # noqa: PLR0913 - the frames of a chunk, and what they ar
         weights=weights.filter(kept),
         exclusions=exclusions_frame(STAGE, sorted(excluded.items())),
         error_products=error_products_frame(tests),
+        ticks=last.filter(kept).select(TICKS_SCHEMA.names()),
     )
 
 
@@ -196,8 +202,8 @@ def join_results(
     """Join the results of all chunks, and add what depends on all tickers of the run.
 
     That is the weights of tickers with a short history, from the errors of all; and the model of relative returns, with
-    its weight in the ensembles. The result depends neither on how the tickers were divided into chunks nor on the order
-    of the chunks.
+    its weight in the ensembles. No quantile that they move falls below the smallest price that can be quoted. The
+    result depends neither on how the tickers were divided into chunks nor on the order of the chunks.
 
     Parameters
     ----------
@@ -219,11 +225,13 @@ def join_results(
     forecasts = pl.concat([forecasts.filter(~reweighted), changed]).sort("ticker", "model", "step")
     if relative is not None:
         forecasts, weights = with_relative(forecasts, weights, relative, horizon=settings.horizon)
+    ticks = pl.concat(part.ticks for part in parts).sort("ticker")
     return ForecastResult(
-        forecasts=forecasts,
+        forecasts=at_least_a_tick(forecasts, ticks),
         weights=weights,
         exclusions=pl.concat(part.exclusions for part in parts).sort("ticker", maintain_order=True),
         error_products=products,
+        ticks=ticks,
     )
 
 

@@ -101,6 +101,19 @@ def test_the_ensemble_is_moved_by_its_share_of_the_relative_return() -> None:
     assert after.forecasts.filter(ticker="D").equals(before.forecasts.filter(ticker="D"))
 
 
+def test_no_moved_quantile_falls_below_the_smallest_price_that_can_be_quoted() -> None:
+    """B's model moves down by 1%: its quantiles at one tick stay there, and those above it are moved."""
+    tick = PARTS[1].forecasts.filter(model="naive", step=HORIZON)["q25"].item()
+    quoted = [
+        replace(part, ticks=pl.DataFrame({"ticker": name, "tick": tick}))
+        for name, part in zip("ABCD", PARTS, strict=True)
+    ]
+    free, held = (join_results(parts, SETTINGS, relative=relative(0.75)).forecasts for parts in (PARTS, quoted))
+    moved = free.filter(ticker="B", model="relative", step=HORIZON)
+    assert moved["q25"].item() < tick < moved["q75"].item()
+    assert_frame_equal(held, free.with_columns(pl.max_horizontal(name, pl.lit(tick)) for name in QUANTILE_COLUMNS))
+
+
 def test_the_weights_and_the_evidence_are_stated() -> None:
     after = join_results(PARTS, SETTINGS, relative=relative(0.75)).weights
     own = after.filter(ticker="A")
