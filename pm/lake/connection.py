@@ -97,8 +97,8 @@ def connect(location: LakeLocation | None = None, *, threads: int = 0) -> duckdb
         extensions = extensions_of(location)
     # To check the signatures of the packaged files takes 0.3 s, and they are trusted as the code beside them is.
     connection = duckdb.connect(config={"allow_unsigned_extensions": True})
-    # Before LOAD, which would draw one on a slow machine. In Jupyter without ipywidgets there is none, and DuckDB refuses
-    # to set it even to false (duckdb/duckdb#7590).
+    # Before LOAD, which would draw one on a slow machine. In Jupyter without ipywidgets there is none, and DuckDB
+    # refuses to set it even to false (duckdb/duckdb#7590).
     if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
         connection.execute("SET enable_progress_bar = false")
     if threads:
