@@ -1,4 +1,4 @@
-"""The documentation is built as a site without a warning and without the network; its pages load nothing from others."""
+"""The documentation is built as a site, without a warning and without network. Its pages load nothing from others."""
 
 from __future__ import annotations
 
