@@ -10,9 +10,14 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
+from polars.testing import assert_frame_equal
 
 import pm as package
 from pm.clock import utc_today
+from pm.pipeline.commands import read_lake
+from pm.pipeline.stages.report import _BOOKS, _EQUITY, _OUTCOMES, _RECORD
+from pm.settings import load_settings
+from pm.workspace import Workspace
 
 if TYPE_CHECKING:
     import subprocess
@@ -97,6 +102,17 @@ def test_every_query_that_the_report_names_runs(two_nights: Path) -> None:
             lake.sql(query)
         signal = lake.sql(next(query for query in queries if query.startswith("SELECT action, rule")))
     assert signal.height == 1
+
+
+def test_what_is_computed_once_for_a_report_is_what_its_views_say(two_nights: Path) -> None:
+    with read_lake(Workspace(two_nights), load_settings(two_nights / "config")) as lake, lake.reading():
+        for once, queries in ((_OUTCOMES, _RECORD), (_EQUITY, _BOOKS)):
+            with lake.once(once) as query:
+                for select in queries.values():
+                    found, direct = query(select, ()), lake.query(select)
+                    assert_frame_equal(found, direct, check_row_order=False, abs_tol=1e-12)
+        assert not lake.query(_RECORD["nights"]).is_empty()
+        assert not lake.query(_BOOKS["accounts"]).is_empty()
 
 
 def test_reports_are_told_and_a_ticker_is_found_whatever_its_capitals(two_nights: Path, pm: Pm) -> None:
