@@ -5,6 +5,7 @@ Numbers are compared with what `pm.open` says of the same lake. The queries that
 
 from __future__ import annotations
 
+import os
 import re
 from html import unescape
 from typing import TYPE_CHECKING
@@ -127,6 +128,29 @@ def test_reports_are_told_and_a_ticker_is_found_whatever_its_capitals(two_nights
     unknown = pm(two_nights, "report", "--ticker", "IMB")
     assert unknown.returncode == 6
     assert "IBM" in unknown.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a stand-in for the browser is a shell script")
+def test_the_browser_is_led_to_the_ticker_whose_card_is_folded(
+    browser: Browser, two_nights: Path, pm_process: Pm, tmp_path: Path
+) -> None:
+    """The address that is opened has no part after a #, which the opener of Windows and many desktops' drop."""
+    stand_in, opened = tmp_path / "browser", tmp_path / "opened"
+    stand_in.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
+    stand_in.chmod(0o755)
+    done = pm_process(two_nights, "report", "--ticker", "aapl", "--open", env={"BROWSER": str(stand_in)})
+    assert done.returncode == 0, done.stderr
+    address = opened.read_text()
+    assert "#" not in address
+    page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+    page.goto(address)
+    page.wait_for_url("**/latest.html#ticker-AAPL")
+    card = page.locator("#ticker-AAPL")
+    box = card.bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] < SIZE[1]
+    assert card.locator("svg.chart").first.is_visible()
+    page.close()
 
 
 @pytest.mark.parametrize("name", ["../latest", "/etc/passwd", "..", "latest.html", "a b", "C:\\x"])
