@@ -142,7 +142,7 @@ def test_the_browser_is_led_to_the_ticker_whose_card_is_folded(
     assert done.returncode == 0, done.stderr
     address = opened.read_text()
     assert "#" not in address
-    page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+    page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]}, reduced_motion="reduce")
     page.goto(address)
     page.wait_for_url("**/latest.html#ticker-AAPL")
     card = page.locator("#ticker-AAPL")
