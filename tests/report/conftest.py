@@ -173,7 +173,7 @@ def _equity() -> pl.DataFrame:
             "account": "main",
             "date": [date(2013, 2, day) for day in (22, 25, 26, 27, 28)] + [AS_OF],
             "equity": 100_000.0 * growth / growth[-1],
-            "flow": 0.0,
+            "flow": [98_980.0, 0.0, 500.0, 0.0, 0.0, 0.0],  # shares among them, which are no deposit
             "daily_return": returns,
             "growth": growth,
             "drawdown": growth / np.maximum.accumulate(growth) - 1,
@@ -439,7 +439,7 @@ def two_nights(build_once: Build, pm: Pm) -> Path:
         closes = _closes_of_two_years()
         last = closes["date"].max()
         closes.filter(pl.col("date") < last).write_csv(folder / "closes.csv")
-        (folder / "positions.csv").write_text("ticker,shares,cost\nIBM,100,190\nMSFT,500,25\n")
+        (folder / "positions.csv").write_text("ticker,shares,cost\nIBM,100,19000\nMSFT,500,12500\n")
         commands: list[tuple[str, ...]] = [
             ("import", "closes.csv"),
             ("run",),
