@@ -49,7 +49,13 @@ def trials(context: typer.Context) -> None:
 
     with open_reader(context) as lake:
         rows = _trials(lake)
-        ends = lake.select("trials", columns=["sequence", "hash"], order=["sequence"], descending=["sequence"], limit=1)
+        ends = [
+            end
+            for table in ("trials", "trial_judgements")
+            for end in lake.select(
+                table, columns=["sequence", "hash"], order=["sequence"], descending=["sequence"], limit=1
+            ).rows()
+        ]
     if not rows:
         print_lines("There are no trials yet: pm backtest")
         return
@@ -77,7 +83,7 @@ def trials(context: typer.Context) -> None:
         "deflated: probability that it is above that of the luckiest of all trials.",
         "What one proves, and why: pm trials show TRIAL",
         *_uncounted(rows),
-        f"Head of their chain, for pm audit verify --head: {ends['hash'][0]}",
+        f"Head of their chain, for pm audit verify --head: {max(ends)[1]}",
     )
 
 

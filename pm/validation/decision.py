@@ -12,9 +12,9 @@ from pm.portfolio.held import Held
 from pm.portfolio.holdable import holdable_of, last_prices
 from pm.portfolio.market import market_of, without_tickers
 from pm.portfolio.propose import propose
-from pm.portfolio.risk_limits import RiskLimits, traded_values
+from pm.portfolio.risk_limits import SESSIONS_TRADED, RiskLimits, traded_values
 from pm.portfolio.tradable import not_traded
-from pm.risk.joint_inputs import joint_of
+from pm.risk.joint_inputs import JointInputs, model_of
 from pm.tables.risk import MODEL_PORTFOLIO
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pm.portfolio.propose import Proposal
-    from pm.risk.joint_inputs import JointInputs
     from pm.settings import Settings
     from pm.typing import FloatArray
+    from pm.validation.past_bars import PastBars
     from pm.validation.simulation import Positions
 
 __all__ = ["DayForecasts", "decide_on", "held_before"]
@@ -82,7 +82,7 @@ def held_before(positions: Positions, tickers: tuple[str, ...], factors: FloatAr
 
 def decide_on(
     day: date,
-    bars: pl.DataFrame,
+    past: PastBars,
     known: DayForecasts,
     held: Held,
     *,
@@ -99,8 +99,8 @@ def decide_on(
     ----------
     day
         The date.
-    bars
-        Bars up to the date: ticker, date, close, adj_factor, volume, by ticker and date.
+    past
+        Bars: ticker, date, close, adj_factor, volume. Nothing after the date is read.
     known
         What was forecast from the date.
     held
@@ -110,15 +110,15 @@ def decide_on(
     newest
         Number of newest bars of each ticker that the volatility was fitted to.
     """
-    joint = joint_of(
-        bars,
+    model, stand_ins = model_of(
+        past.usable(day, newest, max(settings.volatility.windows)),
         known.volatility,
         known.fits,
         held=sorted({*held.weights, *held.shares}),
-        as_of=day,
-        newest=newest,
-        settings=settings,
+        moves=lambda tickers: past.moves(day, tickers),
+        settings=settings.risk,
     )
+    joint = JointInputs(model, past.up_to(day, SESSIONS_TRADED), day, stand_ins)
     cost = settings.signals.round_trip_cost / 2
     if not joint.model.tickers:
         return propose(

@@ -21,7 +21,7 @@ from pm.pipeline.runner import Runner
 from pm.pipeline.stages.backtest import TrialRequest, backtesting
 from pm.pipeline.writes import Result
 from pm.tables.vocabulary import RunKind
-from pm.validation.ledger import verify_trials
+from pm.validation.ledger import RecordedTrials, verify_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -284,16 +284,29 @@ def test_an_evaluation_serves_a_backtest(
     )  # an evaluation needs the horizon after its dates
 
 
+def recorded(folder: Path, read_table: Read) -> RecordedTrials:
+    """Return what the lake of a workspace has of trials."""
+    frames = ("trial_returns", "trial_fills", "trial_targets", "trial_tests", "overfitting_tests")
+    returns, fills, targets, tests, splits = (read_table(folder, name) for name in frames)
+    rows, judgements = (read_table(folder, name).to_dicts() for name in ("trials", "trial_judgements"))
+    return RecordedTrials(rows, returns, fills, targets, judgements, tests, splits)
+
+
 def test_the_chain_shows_a_change(tested: Path, read_table: Read) -> None:
-    rows = read_table(tested, "trials").to_dicts()
-    returns, fills = read_table(tested, "trial_returns"), read_table(tested, "trial_fills")
-    end, fault = verify_trials(rows, returns, fills)
-    assert (end.sequence, fault) == (2, None)
-    cheaper = [row | {"cost": 0.5} if row["sequence"] == 1 else row for row in rows]
-    better = returns.with_columns(net=pl.col("net") + 1e-12)
-    for changed in ((cheaper, returns, fills), (rows[1:], returns, fills), (rows, better, fills)):
-        assert verify_trials(*changed)[1] is not None
-    assert verify_trials(rows, returns, fills.head(-1))[1] is not None
+    found = recorded(tested, read_table)
+    end, fault = verify_trials(found)
+    assert (end.sequence, fault) == (3, None)
+    cheaper = [dict(row, cost=0.5) if row["sequence"] == 1 else row for row in found.rows]
+    for changed in (
+        replace(found, rows=cheaper),
+        replace(found, rows=found.rows[1:]),
+        replace(found, judgements=[]),
+        replace(found, returns=found.returns.with_columns(net=pl.col("net") + 1e-12)),
+        replace(found, fills=found.fills.head(-1)),
+        replace(found, targets=found.targets.with_columns(weight=pl.col("weight") + 1e-12)),
+        replace(found, tests=found.tests.with_columns(verdict=pl.lit("proven"))),
+    ):
+        assert verify_trials(changed)[1] is not None
 
 
 def test_a_trial_that_was_killed_counts_and_its_row_says_so(
@@ -318,8 +331,7 @@ def test_a_trial_that_was_killed_counts_and_its_row_says_so(
     run_backtest(copy)
     assert states(read_table, copy) == ["started", "done", "started", "killed", "started", "done"]
     assert set(read_table(copy, "trial_tests").sort("run_id").tail(1)["trials"]) == {3}
-    returns, fills = read_table(copy, "trial_returns"), read_table(copy, "trial_fills")
-    assert verify_trials(read_table(copy, "trials").to_dicts(), returns, fills)[1] is None
+    assert verify_trials(recorded(copy, read_table))[1] is None
 
 
 def test_a_trial_that_fails_counts_too(

@@ -26,7 +26,14 @@ from pm.plural import plural
 from pm.settings.root import section_values
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.quality import BARS
-from pm.tables.validation import FORECAST_DATES, TRIAL_FILLS, TRIAL_RETURNS, TRIAL_TARGETS, TRIALS
+from pm.tables.validation import (
+    FORECAST_DATES,
+    TRIAL_FILLS,
+    TRIAL_JUDGEMENTS,
+    TRIAL_RETURNS,
+    TRIAL_TARGETS,
+    TRIALS,
+)
 from pm.tables.vocabulary import TrialState
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
@@ -109,7 +116,7 @@ def backtesting(request: TrialRequest) -> Stage:
         "backtest",
         partial(_compute, request=request),
         reads=(*WATCH_LIST_TABLES, VOLATILITY, VOLATILITY_FITS, FORECASTS, MODEL_WEIGHTS, POLICIES, FORECAST_DATES),
-        past=replayed_past(FORECASTING),
+        past=(*replayed_past(FORECASTING), TRIAL_JUDGEMENTS),
         writes=(TRIALS, TRIAL_RETURNS, TRIAL_FILLS, TRIAL_TARGETS),
         sections=(*dict.fromkeys(_SECTIONS), "validation"),
         depends=lambda _: None,
@@ -117,9 +124,10 @@ def backtesting(request: TrialRequest) -> Stage:
 
 
 def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
-    from pm.validation.ledger import TrialLedger
+    from pm.validation.ledger import TrialLedger, rows_hash
 
-    ledger = TrialLedger(context.read(TRIALS).to_dicts(), context.run_id)
+    judgements = context.read(TRIAL_JUDGEMENTS).to_dicts()
+    ledger = TrialLedger(context.read(TRIALS).to_dicts(), context.run_id, judgements)
     for row in ledger.unended():
         detail = f"It never ended; found when trial {context.run_id} started."
         ledger.end(row, TrialState.KILLED, detail=detail)
@@ -136,11 +144,13 @@ def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
         ledger.end(started, TrialState.FAILED, detail=_why(error))
         yield Result([Append(TRIALS, ledger.drain())], "failed")
         raise
-    end = ledger.end(started, TrialState.DONE, **done.summary)
     own = pl.lit(context.run_id).alias("trial_id")
-    frames = ((TRIAL_RETURNS, done.returns), (TRIAL_FILLS, done.walk.fills), (TRIAL_TARGETS, done.walk.targets))
+    made = ((TRIAL_RETURNS, done.returns), (TRIAL_FILLS, done.walk.fills), (TRIAL_TARGETS, done.walk.targets))
+    frames = {table.name: (table, frame.with_columns(own)) for table, frame in made}
+    targets_hash = rows_hash(*frames[TRIAL_TARGETS.name])
+    end = ledger.end(started, TrialState.DONE, **done.summary, targets_hash=targets_hash)
     yield Result(
-        [Append(TRIALS, ledger.drain()), *(Append(table, frame.with_columns(own)) for table, frame in frames)],
+        [Append(TRIALS, ledger.drain()), *(Append(table, frame) for table, frame in frames.values())],
         f"trial {end['name']}: {plural(end['decisions'], 'decision')}, {plural(end['fills'], 'fill')}, "
         f"{plural(end['n_days'], 'session')}",
     )
