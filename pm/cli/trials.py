@@ -170,12 +170,26 @@ def print_trial(lake: Lake, trial_id: str) -> None:
         f"{plural(row['tickers'], 'ticker')}, {plural(row['decisions'], 'decision')}, {plural(row['fills'], 'fill')}.",
         f"Allocator {row['allocator']}, every {plural(row['step'], 'session')}, {costs} ({row['cost']:.3%} a trade).",
     )
+    print_lines(*_hindsight(row))
     if row["parent"] is not None:
         print_lines(f"It repeats trial {row['parent']}: the settings, code, tickers and dates are the same.")
     if row["verdict"] is None:
         print_lines("It was not judged yet: pm trials judge")
         return
     _print_verdict(row)
+
+
+def _hindsight(row: dict[str, Any]) -> list[str]:
+    """Return what is not known of the watch list in the past, and what follows from it, in lines."""
+    known = row["universe_known_from"]
+    if known is not None and known <= row["from_date"]:
+        return ["Each decision is about the tickers that were on the watch list on its date."]
+    before = "" if known is None else f" Before {known}, when the record of the watch list begins,"
+    subject = "The tickers were" if known is None else "the tickers were"
+    return [
+        f"{before.strip()} {subject} chosen with hindsight: companies that failed, and that nobody put on the".strip(),
+        "list, are missing. That flatters the return, and equal weights as much.",
+    ]
 
 
 def _print_verdict(row: dict[str, Any]) -> None:
@@ -190,10 +204,7 @@ def _print_verdict(row: dict[str, Any]) -> None:
         f"{row['benchmark']} {row['annual_benchmark']:+.1%}.",
     )
     if row["benchmark"] != "equal":
-        print_lines(
-            "The tickers are those of today's watch list, without companies that failed and were never on it:",
-            "that flatters the return, and this benchmark does not share it.",
-        )
+        print_lines("The choice of tickers flatters the return, and this benchmark does not share that.")
     if row["annual_sharpe"] is not None:
         between = "" if row["lower"] is None else f", 95% between {row['lower']:+.2f} and {row['upper']:+.2f}"
         print_lines(

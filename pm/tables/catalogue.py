@@ -54,6 +54,7 @@ from pm.tables.sources import (
     SPLICES,
     TEXT_FETCHES,
     UNIVERSE,
+    UNIVERSE_CHANGES,
 )
 from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
 from pm.tables.track import VALIDATIONS
@@ -85,6 +86,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RAW_BATCHES,
             RAW_TEXTS,
             UNIVERSE,
+            UNIVERSE_CHANGES,
             FETCHES,
             TEXT_FETCHES,
             SPLICES,

@@ -30,6 +30,12 @@ TRIALS = Table(
         Column("universe_hash", TEXT, "SHA-256 of its tickers and the sources of their bars."),
         Column("allocator", TEXT, "Allocator of its weights; see config/portfolio.yml."),
         Column("tickers", INTEGER, "Number of tickers."),
+        Column(
+            "universe_known_from",
+            DATE,
+            "Day from which on decisions are about the tickers that were on the watch list then; before it, about all "
+            "that are or were on it, chosen with hindsight. Null for hindsight throughout.",
+        ),
         Column("from_date", DATE, "First date of a decision."),
         Column("to_date", DATE, "Last session whose return it has."),
         Column("step", INTEGER, "Number of sessions from one decision to the next."),

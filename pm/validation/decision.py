@@ -18,7 +18,7 @@ from pm.risk.joint_inputs import JointInputs, model_of
 from pm.tables.risk import MODEL_PORTFOLIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date
 
     import polars as pl
@@ -56,6 +56,13 @@ class DayForecasts:
     forecasts: pl.DataFrame
     weights: pl.DataFrame
     run_id: str
+
+    def of(self, tickers: Collection[str]) -> DayForecasts:
+        """Return what was forecast of some tickers."""
+        names = sorted(tickers)
+        frames = (self.volatility, self.fits, self.forecasts, self.weights)
+        volatility, fits, forecasts, weights = (frame.filter(frame["ticker"].is_in(names)) for frame in frames)
+        return DayForecasts(volatility, fits, forecasts, weights, self.run_id)
 
 
 def held_before(positions: Positions, tickers: tuple[str, ...], factors: FloatArray, settings: Settings) -> Held:

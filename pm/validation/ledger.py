@@ -1,4 +1,4 @@
-"""Record trials in a chain of hashes: a row when one starts, when it ends or is found killed, and when all are judged."""
+"""Record trials in a chain of hashes: rows when one starts and ends or is found killed, and when all are judged."""
 
 from __future__ import annotations
 

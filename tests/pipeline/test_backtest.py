@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from pm.pipeline.past_forecasts import bars_hashes
 from pm.pipeline.runner import Runner
 from pm.pipeline.stages.backtest import TrialRequest, backtesting
 from pm.pipeline.writes import Result
+from pm.tables.sources import UNIVERSE, UNIVERSE_CHANGES
 from pm.tables.vocabulary import RunKind
 from pm.validation.ledger import RecordedTrials, verify_trials
 
@@ -282,6 +283,54 @@ def test_an_evaluation_serves_a_backtest(
     assert any(
         "has those from 3 of 4 dates" in line for line in said
     )  # an evaluation needs the horizon after its dates
+
+
+def test_decisions_are_about_the_tickers_that_were_on_the_watch_list_then(
+    copy: Path,
+    run_backtest: Backtest,
+    read_table: Read,
+    settings_with: Callable[..., Any],
+    workspace_in: Callable[[Path], Workspace],
+) -> None:
+    """The record begins with the second decision; PAUSES is added at the third, and STEADY removed at the last."""
+    names = ["CLOSES", "LATE", "PAUSES", "STEADY", "STOPS"]
+    days = read_table(copy, "trial_targets")["cutoff"].unique().sort().to_list()
+    assert len(days) >= 4
+    changes = [(ticker, True, days[1]) for ticker in names if ticker != "PAUSES"]
+    changes += [("PAUSES", True, days[2]), ("STEADY", False, days[-1])]
+    listed = [ticker for ticker in names if ticker != "STEADY"]
+    now = [dict.fromkeys(UNIVERSE.polars_schema) | {"ticker": t, "source": "files", "status": "active"} for t in listed]
+    rows = [
+        {"ticker": ticker, "watched": watched, "recorded_at": datetime.combine(day, time(20)), "run_id": f"{day}"}
+        for ticker, watched, day in changes
+    ]
+    settings, workspace = settings_with(**PATHS), workspace_in(copy)
+    frames = {UNIVERSE: pl.DataFrame(now, schema=UNIVERSE.polars_schema)}
+    frames[UNIVERSE_CHANGES] = pl.DataFrame(rows, schema=UNIVERSE_CHANGES.polars_schema)
+    with open_lake(workspace, settings) as lake:
+        lake.commit("a watch list", lambda to: [to.append(table, frame) for table, frame in frames.items()])
+    heard: list[Any] = []
+    trial = run_backtest(copy, heard=heard).run_id
+    # The same tickers with the same sources: forecasts are those of before.
+    assert {e.stage: e.status for e in heard if isinstance(e, StageEnded)}["past_forecasts"] == "skipped"
+    targets = read_table(copy, "trial_targets").filter(trial_id=trial)
+    decided = {day: set(targets.filter(cutoff=day, reason="traded")["ticker"]) for day in days}
+    about = {
+        day: set(targets.filter(pl.col("cutoff") == day, pl.col("reason") != "not_traded")["ticker"]) for day in days
+    }
+    before = read_table(copy, "trial_targets").filter(pl.col("trial_id") != trial)
+    assert about[days[0]] == set(before.filter(cutoff=days[0])["ticker"])
+    assert "PAUSES" not in about[days[1]]
+    assert "PAUSES" in about[days[2]]
+    assert "STEADY" in about[days[-2]]
+    assert "STEADY" not in decided[days[-1]] | about[days[-1]]
+    row = read_table(copy, "trials").filter(trial_id=trial, state="done").to_dicts()[0]
+    assert row["universe_known_from"] == days[1]
+    assert row["tickers"] == 5
+    assert row["parent"] is None
+    # A test by names is about those that the user has chosen, whatever was watched.
+    named = run_backtest(copy, tickers=tuple(names)).run_id
+    assert read_table(copy, "trials").filter(trial_id=named)["universe_known_from"].to_list() == [None, None]
 
 
 def recorded(folder: Path, read_table: Read) -> RecordedTrials:
