@@ -279,11 +279,13 @@ def backtest(
     Forecasts from past dates are committed as they are computed. If the command is interrupted, the next one computes
     only the others; what was interrupted stays a trial, which counts.
     """
+    from pm.pipeline.known_then import former_tickers
     from pm.pipeline.stages import check, judge_trials, land
     from pm.pipeline.stages.backtest import backtesting, checking
     from pm.pipeline.stages.past_forecasts import forecasting_past
 
     check_request(lake, request)
+    request = replace(request, former=former_tickers(lake.rows))
     step = trial.step or settings.validation.step
     past_forecasts = forecasting_past(trial.first, step, checking(trial))
     stages = (land.STAGE, check.STAGE, past_forecasts, backtesting(trial), judge_trials.STAGE)
