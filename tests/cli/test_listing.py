@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from pm.cli.completion import complete_run, complete_table, complete_ticker, complete_tickers
-
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -73,6 +71,53 @@ def test_a_ticker_in_other_letters_is_taken_with_a_word(finished: Path, pm: Pm) 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("quarantine", "--ticker", "bad"), "BAD"),
+        (("lots", "bad"), "No lot of BAD is open."),
+        (("actions", "list", "ibm"), "No dividends and splits of IBM are known."),
+        (("text", "list", "ibm"), "There are no texts."),
+        (("data", "health", "--tickers", "ibm"), "IBM"),
+    ],
+)
+def test_every_command_that_shows_a_ticker_takes_it_in_other_letters_and_refuses_an_unknown_one(
+    finished: Path, pm: Pm, arguments: tuple[str, ...], words: str
+) -> None:
+    done = pm(finished, *arguments)
+    assert (done.returncode, words in done.stdout) == (0, True), done.stderr
+    assert f"{arguments[-1]} is taken as {arguments[-1].upper()}.\n" in done.stderr
+    unknown = pm(finished, *arguments[:-1], "nope")
+    assert (unknown.returncode, "Unknown ticker: nope" in unknown.stderr) == (6, True), unknown.stdout
+
+
+def test_commands_that_write_take_it_too(finished_copy: Path, pm: Pm) -> None:
+    assert "IBM     sample" in pm(finished_copy, "universe", "add", "ibm", "--source", "sample").stdout
+    added = pm(finished_copy, "actions", "add", "ibm", "2010-01-04", "--dividend", "0.5")
+    assert (added.returncode, added.stderr.startswith("ibm is taken as IBM.")) == (0, True), added.stderr
+    assert "IBM" not in pm(finished_copy, "actions", "remove", "ibm", "2010-01-04").stdout.partition("known")[2]
+    assert "The watch list is empty" in pm(finished_copy, "universe", "remove", "ibm").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--as-of", "yesterday"), "'yesterday' is no date; write it as 2013-03-01."),
+        (("runs", "--format", "xml"), "'xml' is not one of 'table', 'csv', 'json', 'parquet'."),
+        (("signals", "-o"), "Option '-o' requires an argument."),
+        (("run", "--workspace"), "Option '--workspace' requires an argument."),
+    ],
+)
+def test_a_wrong_command_line_is_explained_in_plain_words(
+    tmp_path: Path, pm: Pm, arguments: tuple[str, ...], words: str
+) -> None:
+    done = pm(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Value error" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ("refresh",),
@@ -86,17 +131,6 @@ def test_commands_that_compute_take_it_too(finished_copy: Path, pm: Pm, command:
     done = pm(finished_copy, *command, "--tickers", "ibm,MSFT")
     assert done.returncode == 0, done.stderr
     assert "ibm is taken as IBM.\n" in done.stderr
-
-
-def test_names_are_completed(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(finished)
-    monkeypatch.delenv("PM_WORKSPACE", raising=False)
-    assert complete_ticker("i") == ["IBM"]
-    assert complete_tickers("AAPL,g") == ["AAPL,GOOG"]
-    assert "raw.bars" in complete_table("raw.")
-    assert len(complete_run("2")) == 2
-    monkeypatch.chdir(tmp_path)
-    assert complete_ticker("i") == complete_run("") == complete_table("b") == []
 
 
 def test_the_status_is_one_screen(finished: Path, pm: Pm) -> None:
