@@ -38,7 +38,28 @@ def test_sentences_do_not_get_into_what_a_program_reads(finished: Path, pm: Pm) 
     assert [row["ticker"] for row in json.loads(done.stdout)].count("IBM") == 1
     assert "The newest bar is of" in done.stderr
     nothing = pm(finished, "actions", "list", "--format", "json")
-    assert nothing.returncode == 0
+    assert (nothing.returncode, nothing.stdout) == (0, "[]\n")
+    assert pm(finished, "actions", "list", "--format", "csv").stdout == ""
+
+
+def test_a_file_is_not_written_where_nothing_is_listed_and_that_is_said(finished: Path, tmp_path: Path, pm: Pm) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("yesterday's\n")
+    done = pm(finished, "trade", "orders", "-o", file)
+    assert (done.returncode, file.read_text()) == (16, "yesterday's\n")
+    assert "No order is open." in done.stdout
+    assert "nothing was written" in done.stderr
+    assert pm(finished, "trade", "orders", "--format", "parquet").returncode == 16
+
+
+def test_what_is_listed_is_written_also_where_the_command_ends_with_a_code(finished: Path, pm: Pm) -> None:
+    done = pm(finished, "monitor", "--format", "json")
+    checks = {row["subject"]: row["status"] for row in json.loads(done.stdout)}
+    assert (done.returncode, checks["bars"]) == (25, "failing")
+    doctor = pm(finished, "doctor", "--quick", "--format", "csv")
+    assert "python" in pl.read_csv(StringIO(doctor.stdout))["subject"].to_list()
+    status = {row["subject"]: row["text"] for row in json.loads(pm(finished, "status", "--format", "json").stdout)}
+    assert status["Workspace"] == str(finished)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +201,15 @@ def test_the_doctor_finds_what_is_wrong_and_shows_no_key(finished_copy: Path, tm
 
 
 def test_a_mistyped_path_makes_no_workspace(tmp_path: Path, pm: Pm) -> None:
-    for arguments in (("import", "tpyo.csv"), ("text", "import", "tpyo.csv"), ("--workspace", "tpyo", "run")):
-        assert pm(tmp_path, *arguments).returncode in {4, 5}
+    for arguments in (
+        ("import", "tpyo.csv"),
+        ("text", "import", "tpyo.csv"),
+        ("--workspace", "tpyo", "run"),
+        ("--workspace", "tpyo", "signals"),
+    ):
+        done = pm(tmp_path, *arguments)
+        assert (done.returncode in {4, 5}, "There is no such" in done.stderr or "cannot be read" in done.stderr) == (
+            True,
+            True,
+        ), done.stderr
         assert list(tmp_path.iterdir()) == []
