@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pm.cli.completion import complete_run, complete_ticker
+from pm.cli.completion import complete_account, complete_run, complete_ticker, complete_trial
 from pm.cli.context import open_reader, open_workspace, require_workspace
 from pm.cli.paths import expand_home
 from pm.errors import InputError, NoResultsError, StorageError, UnknownTickerError, did_you_mean
@@ -23,9 +23,7 @@ __all__ = ["open_", "report", "tearsheet"]
 
 _Run = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[RUN]", help="Run of the report. [default: the newest report]", autocompletion=complete_run
-    ),
+    typer.Argument(metavar="RUN", help="Run of the report. [default: the newest report]", autocompletion=complete_run),
 ]
 _DOORWAY = "ticker.html"
 """File beside the reports that leads to a ticker's card: openers of files drop what stands after a # in an address."""
@@ -79,8 +77,13 @@ def tearsheet(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="File to write: it ends in .html or .pdf.")
     ],
-    account: Annotated[str | None, typer.Option(metavar="NAME", help="Account.")] = None,
-    trial: Annotated[str | None, typer.Option(metavar="TRIAL", help="Name of a trial, see `pm trials`.")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Account.", autocompletion=complete_account)
+    ] = None,
+    trial: Annotated[
+        str | None,
+        typer.Option(metavar="TRIAL", help="Name of a trial, see `pm trials`.", autocompletion=complete_trial),
+    ] = None,
     ticker: Annotated[
         str | None, typer.Option(metavar="TICKER", help="Ticker, as if held.", autocompletion=complete_ticker)
     ] = None,

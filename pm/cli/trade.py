@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pm.cli.completion import complete_order, complete_ticker
 from pm.cli.context import open_reader, open_workspace
 from pm.cli.options import DecimalSign, NoWait  # noqa: TC001 - Typer reads annotations
 from pm.cli.trading import Account, change_ledger, of_account, plain, print_left_out, print_worth, user
@@ -170,7 +171,11 @@ def cancel(
     context: typer.Context,
     orders: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ORDER]...", help="Orders; the beginning of a name is enough. [default: all]"),
+        typer.Argument(
+            metavar="ORDER",
+            help="Orders; the beginning of a name is enough. [default: all]",
+            autocompletion=complete_order,
+        ),
     ] = None,
     account: Account = None,
     no_wait: NoWait = False,
@@ -186,7 +191,9 @@ def cancel(
 @app.command()
 def close(
     context: typer.Context,
-    ticker: Annotated[str, typer.Argument(metavar="TICKER", help="Ticker that trades no more.")],
+    ticker: Annotated[
+        str, typer.Argument(metavar="TICKER", help="Ticker that trades no more.", autocompletion=complete_ticker)
+    ],
     account: Account = None,
     price: Annotated[str | None, typer.Option(metavar="PRICE", help="Price. [default: the last close]")] = None,
     no_wait: NoWait = False,
@@ -201,16 +208,22 @@ def close(
 
 def lots(
     context: typer.Context,
-    ticker: Annotated[str | None, typer.Argument(metavar="[TICKER]", help="Ticker. [default: all]")] = None,
+    ticker: Annotated[
+        str | None, typer.Argument(metavar="TICKER", help="Ticker. [default: all]", autocompletion=complete_ticker)
+    ] = None,
     account: Account = None,
     realised: Annotated[bool, typer.Option("--realised", help="Show the gains of closed lots instead.")] = False,
 ) -> None:
     """Show the open lots, or the gains that were realised, short-term and long-term."""
+    from pm.cli.known_tickers import require_known
     from pm.cli.render import print_frame, print_lines
     from pm.price_format import price_specification
 
     with open_reader(context) as lake:
-        chosen = of_account(lake, account) | ({} if ticker is None else {"ticker": ticker})
+        chosen = of_account(lake, account)
+        if ticker is not None:
+            (ticker,) = require_known(lake, [ticker], table="realised_gains" if realised else "lots")
+            chosen["ticker"] = ticker
         if realised:
             frame = lake.select("realised_gains", order=("account", "closed", "ticker"), **chosen)
             frame = frame.drop("event", "lot")
