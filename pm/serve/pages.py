@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from pm.age import age
 from pm.clock import utc_today
 from pm.errors import InputError, NoResultsError, UnknownTickerError
 from pm.pipeline.health import data_health
@@ -68,7 +69,7 @@ def index_page(reader: Reader, lake: Lake) -> Values:
     checked = lake.scalar("SELECT max(checked_at) FROM health_checks")
     checks = lake.select_rows("health_checks", checked_at=checked) if checked is not None else []
     last_bar = lake.scalar("SELECT max(date) FROM bars")
-    age = (utc_today() - last_bar).days if last_bar is not None else None
+    today = utc_today()
     return {
         "run": newest,
         "signals": signals.head(ROWS).to_dicts(),
@@ -77,8 +78,8 @@ def index_page(reader: Reader, lake: Lake) -> Values:
         "checks": checks,
         "checked_at": checked,
         "last_bar": last_bar,
-        "age": age,
-        "is_old": age is not None and age > reader.settings.forecast.max_age_days,
+        "age": age(last_bar, today) if last_bar is not None else None,
+        "is_old": last_bar is not None and (today - last_bar).days > reader.settings.forecast.max_age_days,
         "accounts": lake.select_rows("latest_accounts", order=("account",)),
         "reports": reports_of(reader.workspace.reports),
     }
@@ -146,7 +147,7 @@ def ticker_page(_: Reader, lake: Lake, ticker: str) -> Values:
     return {
         "ticker": ticker,
         "health": health[0],
-        "age": (utc_today() - health[0]["last_date"]).days if health[0]["last_date"] else None,
+        "age": age(health[0]["last_date"], utc_today()) if health[0]["last_date"] else None,
         "signal": _first(lake.select_rows("latest_signals", ticker=ticker)),
         "words": _first(lake.select_rows("latest_commentary", ticker=ticker)),
         "concerns": lake.select_rows("latest_concerns", ticker=ticker),
