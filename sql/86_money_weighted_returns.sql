@@ -1,7 +1,7 @@
 -- What a year brought on the money that was in each account: its payments, at their days, and its value now.
 -- first_date: Day of the first payment.
 -- last_date: Newest day on which the account can be valued.
--- money_weighted_return: Internal rate of return per year of 365 days, like XIRR of spreadsheets; null if no rate makes the payments worth the value. If several rates do, one of them.
+-- money_weighted_return: Internal rate of return per year of 365 days, like XIRR of spreadsheets; null if no rate makes the payments worth the value. If several rates do, that nearest to 0.
 WITH RECURSIVE newest AS (
     SELECT account, max(date) AS last_date, arg_max(equity, date) AS equity
     FROM equity
@@ -35,17 +35,26 @@ bounded AS (
         least(25, 600 / greatest((last_date - first_date) / 365.0, 0.001)) AS bound
     FROM dated
 ),
-ends AS (
-    SELECT
-        *,
-        list_sum([p.amount * exp(bound * p.years) for p in payments]) AS value_low,
-        list_sum([p.amount * exp(-bound * p.years) for p in payments]) AS value_high
+tried AS (
+    -- Deposits after withdrawals can have several rates: signs at 513 of them show between which there is one.
+    SELECT account, payments, bound, unnest(range(-256, 257)) AS place, unnest(
+        [sign(list_sum([p.amount * exp(-bound * g / 256 * p.years) for p in payments])) for g in range(-256, 257)]
+    ) AS sign
     FROM bounded
 ),
+brackets AS (
+    SELECT
+        account,
+        payments,
+        bound * place / 256 AS low,
+        bound * (place + 1) / 256 AS high,
+        sign AS sign_low
+    FROM (SELECT *, lead(sign) OVER (PARTITION BY account ORDER BY place) AS next_sign FROM tried)
+    WHERE sign <> 0 AND next_sign <> sign
+    QUALIFY row_number() OVER (PARTITION BY account ORDER BY abs(place), place) = 1
+),
 halved AS (
-    SELECT account, payments, -bound AS low, bound AS high, sign(value_low) AS sign_low, 0 AS step
-    FROM ends
-    WHERE sign(value_low) * sign(value_high) < 0
+    SELECT account, payments, low, high, sign_low, 0 AS step FROM brackets
     UNION ALL
     SELECT
         account,

@@ -1,18 +1,18 @@
 -- What each position gained on each day: by the shares held since the day before, and by the trades of the day. In the base currency of the account.
 -- date: Day.
 -- ticker: Ticker.
--- start_value: Value at the end of the day before, at its close.
+-- start_value: Value at the end of the day before, at its close; at its cost while it has no close or rate.
 -- end_value: Value at the end of the day.
 -- holding_gain: Gain of the shares held since the day before, with dividends and splits.
 -- timing_gain: Gain of the day's trades from their price to the close, before commission.
 -- commission: Commissions and fees of the day's trades.
 WITH changes AS (
-    SELECT account, ticker, currency, date, kind, sum(quantity) AS quantity
+    SELECT account, ticker, currency, date, kind, sum(quantity) AS quantity, sum(base_cost) AS base_cost
     FROM (
-        SELECT account, ticker, currency, date, kind, quantity FROM lot_changes
+        SELECT account, ticker, currency, date, kind, quantity, base_cost FROM lot_changes
         UNION ALL
         -- An event that changes no lot, such as a dividend.
-        SELECT account, ticker, currency, date, kind, 0 FROM cash_events WHERE ticker IS NOT NULL AND lots IS NULL
+        SELECT account, ticker, currency, date, kind, 0, 0 FROM cash_events WHERE ticker IS NOT NULL AND lots IS NULL
     )
     GROUP BY ALL
 ),
@@ -20,7 +20,10 @@ held AS (
     SELECT c.account, c.ticker, c.currency, a.currency AS base, d.date,
         sum(coalesce(sum(c.quantity) FILTER (c.date = d.date), 0)) OVER w AS quantity,
         coalesce(sum(c.quantity) FILTER (c.date = d.date AND c.kind IN ('import', 'accepted')), 0) AS imported,
-        coalesce(sum(c.quantity) FILTER (c.date = d.date AND c.kind = 'trade'), 0) AS bought
+        coalesce(sum(c.quantity) FILTER (c.date = d.date AND c.kind = 'trade'), 0) AS bought,
+        sum(coalesce(sum(c.base_cost) FILTER (c.date = d.date), 0)) OVER w AS cost,
+        coalesce(sum(c.base_cost) FILTER (c.date = d.date AND c.kind IN ('import', 'accepted')), 0) AS imported_cost,
+        coalesce(sum(c.base_cost) FILTER (c.date = d.date AND c.kind = 'trade'), 0) AS bought_cost
     FROM changes AS c
     JOIN accounts AS a ON a.account = c.account
     JOIN equity AS d ON d.account = c.account
@@ -28,11 +31,12 @@ held AS (
     WINDOW w AS (PARTITION BY c.account, c.ticker, c.currency ORDER BY d.date)
 ),
 valued AS (
+    -- A position that has no close or rate yet is valued at its cost, as view equity counts what was imported.
     SELECT
         h.*,
-        coalesce(((h.quantity * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), 0) AS value,
-        coalesce(((h.imported * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), 0) AS imported_value,
-        coalesce(((h.bought * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), 0) AS bought_value
+        coalesce(((h.quantity * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), h.cost) AS value,
+        coalesce(((h.imported * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), h.imported_cost) AS imported_value,
+        coalesce(((h.bought * b.close::DECIMAL(18, 6))::DECIMAL(28, 12) * r.rate)::DECIMAL(18, 4), h.bought_cost) AS bought_value
     FROM held AS h
     ASOF LEFT JOIN bars AS b ON b.ticker = h.ticker AND b.date <= h.date
     ASOF LEFT JOIN exchange_rates AS r ON r.currency = h.currency AND r.base = h.base AND r.date <= h.date

@@ -2,13 +2,13 @@
 -- date: Day.
 -- line: 'benchmark': what equal_weights made on the capital. 'cash': capital that was not invested (or was borrowed), which missed that return; and interest. 'allocation': groups held more or less than 1/N holds them, at 1/N's return of the group over that of all (Brinson and Fachler 1985). 'selection': tickers held, over 1/N's return of their group. 'timing': trades of the day, from their price to the close. 'costs': commissions and fees. 'other': corrections of cash.
 -- subject: Ticker or group that the line is about; '1/N', 'cash', 'interest', 'fees' or 'corrections'.
--- amount: Gain, in the base currency; a cost is negative. Over all lines of a day, equity less that of the day before and less what was paid in.
+-- amount: Gain, in the base currency; a cost is negative. Over all lines of a day, equity less that of the day before and less what was paid in; over several days, where equity is not known on some.
 WITH days AS (
     SELECT
         account,
         date,
         lag(date) OVER own AS before,
-        coalesce(lag(equity) OVER own, 0) + flow AS capital,
+        coalesce(lag(equity IGNORE NULLS) OVER own, 0) + flow AS capital,
         equity,
         flow
     FROM equity

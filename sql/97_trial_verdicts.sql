@@ -20,6 +20,7 @@ SELECT
     t.started_at,
     t.allocator,
     t.tickers,
+    t.universe_known_from,
     t.from_date,
     t.to_date,
     t.step,

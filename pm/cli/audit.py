@@ -34,8 +34,16 @@ def verify(
     from pm.plural import plural
     from pm.tables.ledger import CHAINED_TABLES
     from pm.tables.risk import LIMIT_EVENTS, STAGES_WITH_LIMITS
-    from pm.tables.validation import TRIAL_FILLS, TRIAL_RETURNS, TRIALS
-    from pm.validation.ledger import verify_trials
+    from pm.tables.validation import (
+        OVERFITTING_TESTS,
+        TRIAL_FILLS,
+        TRIAL_JUDGEMENTS,
+        TRIAL_RETURNS,
+        TRIAL_TARGETS,
+        TRIAL_TESTS,
+        TRIALS,
+    )
+    from pm.validation.ledger import RecordedTrials, verify_trials
 
     with open_reader(context) as lake, lake.reading():
         rows = {table.qualified: lake.read(table).to_dicts() for table in CHAINED_TABLES}
@@ -43,20 +51,23 @@ def verify(
         events = outputs.unique().join(
             lake.read(LIMIT_EVENTS).rename({"run_id": "output_run_id"}), on="output_run_id", how="inner"
         )
-        trials = lake.read(TRIALS).to_dicts()
-        returns, fills = lake.read(TRIAL_RETURNS), lake.read(TRIAL_FILLS)
-        named = {
-            *lake.select("trial_tests", columns=["trial_id"])["trial_id"],
-            *lake.select("trial_targets", columns=["trial_id"])["trial_id"],
-            *lake.select("stage_events", columns=["run_id"], stage="backtest", status="done")["run_id"],
-        }
+        trials = RecordedTrials(
+            rows=lake.read(TRIALS).to_dicts(),
+            returns=lake.read(TRIAL_RETURNS),
+            fills=lake.read(TRIAL_FILLS),
+            targets=lake.read(TRIAL_TARGETS),
+            judgements=lake.read(TRIAL_JUDGEMENTS).to_dicts(),
+            tests=lake.read(TRIAL_TESTS),
+            splits=lake.read(OVERFITTING_TESTS),
+            named=set(lake.select("stage_events", columns=["run_id"], stage="backtest", status="done")["run_id"]),
+        )
     by_run = {
         str(run_id): [{**row, "run_id": row["output_run_id"]} for row in own.to_dicts()]
         for (run_id,), own in events.group_by("run_id")
     }
-    of_trials = any(row["hash"] == head for row in trials)
+    of_trials = any(row["hash"] == head for row in (*trials.rows, *trials.judgements))
     end, fault = verify_chain(rows, head=None if of_trials else head, limit_events=by_run)
-    last, broken = verify_trials(trials, returns, fills, named)
+    last, broken = verify_trials(trials)
     for chain, found in (("the chain", fault), ("the chain of trials", broken)):
         if found is not None:
             raise AuditError(
@@ -65,7 +76,7 @@ def verify(
                 hint="restore a backup: docs/damage.md; the rows before it are as they were recorded",
             )
     print_lines(f"{plural(end.sequence, 'row')}, none changed. Head: {end.hash}")
-    if trials:
+    if trials.rows:
         print_lines(f"Trials: {plural(last.sequence, 'row')}, none changed. Head: {last.hash}")
 
 

@@ -28,6 +28,8 @@ _LINES = ("benchmark", "cash", "allocation", "selection", "timing", "costs", "ot
 """Lines of an attribution, in the order in which they are shown."""
 _FEW = 20
 """Number of rows shown by default."""
+_BASES = {"runs": "the nights", "evaluations": "an evaluation"}
+"""Bases of a calibration that are no runs, in words."""
 _STEPS = (1, 5)
 """Steps that are shown, besides the last."""
 
@@ -106,6 +108,12 @@ def calibration(
     from pm.cli.render import print_frame, print_lines
 
     with open_reader(context) as lake, lake.reading():
+        if basis not in _BASES and not (runs := lake.select("runs", columns=("run_id",))["run_id"]).eq(basis).any():
+            raise InputError(
+                f"There is no run {basis!r}.{did_you_mean(basis, [*_BASES, *runs])}",
+                where="--basis",
+                hint="write 'runs', 'evaluations', or a run of pm runs",
+            )
         scores = lake.select("signal_calibration", basis=basis)
         diagram = lake.select("reliability", basis=basis, slice="all")
         transform = lake.select("forecast_pit", basis=basis, model="ensemble", slice="all")
@@ -333,4 +341,4 @@ def _benchmark(lake: Lake, name: str, days: pl.Series) -> pl.DataFrame:
 
 
 def _named(basis: str) -> str:
-    return {"runs": "the nights", "evaluations": "an evaluation"}.get(basis, f"run {basis}")
+    return _BASES.get(basis, f"run {basis}")

@@ -111,7 +111,7 @@ def send(
     no_wait: NoWait = False,
 ) -> None:
     """Send the planned orders of an account to its broker, or write them to a ticket."""
-    from pm.pipeline.stages.trade import sending
+    from pm.pipeline.stages.send import sending
 
     change_ledger(context, sending(account, live=live), no_wait=no_wait, then=partial(_print_open, account=account))
 
@@ -128,7 +128,7 @@ def sync(
 ) -> None:
     """Ask the broker what became of the orders, or read it from a ticket."""
     from pm.broker.ticket import read_fills
-    from pm.pipeline.stages.trade import reading_fills, syncing
+    from pm.pipeline.stages.fills import reading_fills, syncing
 
     sign = None if decimal is None else decimal.sign
     stage = syncing(account) if fills is None else reading_fills(account, read_fills(fills, decimal=sign))
@@ -150,7 +150,7 @@ def reconcile(
 ) -> None:
     """Compare the ledger with the broker's account; a difference stops new orders until it is accepted."""
     from pm.broker.positions_file import read_positions
-    from pm.pipeline.stages.trade import accepting, reconciling, reconciling_file
+    from pm.pipeline.stages.reconcile import accepting, reconciling, reconciling_file
 
     if accept and positions is not None:
         raise typer.BadParameter("compare the file first; then accept what it found", param_hint="--accept")
@@ -176,7 +176,7 @@ def cancel(
     no_wait: NoWait = False,
 ) -> None:
     """Cancel open orders."""
-    from pm.pipeline.stages.trade import cancelling
+    from pm.pipeline.stages.send import cancelling
 
     change_ledger(
         context, cancelling(account, orders or ()), no_wait=no_wait, then=partial(_print_open, account=account)

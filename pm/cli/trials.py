@@ -49,7 +49,13 @@ def trials(context: typer.Context) -> None:
 
     with open_reader(context) as lake:
         rows = _trials(lake)
-        ends = lake.select("trials", columns=["sequence", "hash"], order=["sequence"], descending=["sequence"], limit=1)
+        ends = [
+            end
+            for table in ("trials", "trial_judgements")
+            for end in lake.select(
+                table, columns=["sequence", "hash"], order=["sequence"], descending=["sequence"], limit=1
+            ).rows()
+        ]
     if not rows:
         print_lines("There are no trials yet: pm backtest")
         return
@@ -77,7 +83,7 @@ def trials(context: typer.Context) -> None:
         "deflated: probability that it is above that of the luckiest of all trials.",
         "What one proves, and why: pm trials show TRIAL",
         *_uncounted(rows),
-        f"Head of their chain, for pm audit verify --head: {ends['hash'][0]}",
+        f"Head of their chain, for pm audit verify --head: {max(ends)[1]}",
     )
 
 
@@ -164,12 +170,26 @@ def print_trial(lake: Lake, trial_id: str) -> None:
         f"{plural(row['tickers'], 'ticker')}, {plural(row['decisions'], 'decision')}, {plural(row['fills'], 'fill')}.",
         f"Allocator {row['allocator']}, every {plural(row['step'], 'session')}, {costs} ({row['cost']:.3%} a trade).",
     )
+    print_lines(*_hindsight(row))
     if row["parent"] is not None:
         print_lines(f"It repeats trial {row['parent']}: the settings, code, tickers and dates are the same.")
     if row["verdict"] is None:
         print_lines("It was not judged yet: pm trials judge")
         return
     _print_verdict(row)
+
+
+def _hindsight(row: dict[str, Any]) -> list[str]:
+    """Return what is not known of the watch list in the past, and what follows from it, in lines."""
+    known = row["universe_known_from"]
+    if known is not None and known <= row["from_date"]:
+        return ["Each decision is about the tickers that were on the watch list on its date."]
+    before = "" if known is None else f" Before {known}, when the record of the watch list begins,"
+    subject = "The tickers were" if known is None else "the tickers were"
+    return [
+        f"{before.strip()} {subject} chosen with hindsight: companies that failed, and that nobody put on the".strip(),
+        "list, are missing. That flatters the return, and equal weights as much.",
+    ]
 
 
 def _print_verdict(row: dict[str, Any]) -> None:
@@ -184,10 +204,7 @@ def _print_verdict(row: dict[str, Any]) -> None:
         f"{row['benchmark']} {row['annual_benchmark']:+.1%}.",
     )
     if row["benchmark"] != "equal":
-        print_lines(
-            "The tickers are those of today's watch list, without companies that failed and were never on it:",
-            "that flatters the return, and this benchmark does not share it.",
-        )
+        print_lines("The choice of tickers flatters the return, and this benchmark does not share that.")
     if row["annual_sharpe"] is not None:
         between = "" if row["lower"] is None else f", 95% between {row['lower']:+.2f} and {row['upper']:+.2f}"
         print_lines(

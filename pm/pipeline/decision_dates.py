@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pm.errors import InputError
+from pm.pipeline.known_then import watched_then
 from pm.pipeline.origin_dates import MIN_BARS, ChosenDates, common_sessions, origin_dates
 from pm.pipeline.watch_list import watch_list
 from pm.tables.quality import BARS
@@ -35,12 +36,23 @@ class Past:
         Dates on which at least half of the tickers trade, oldest first.
     decisions
         Dates of the decisions, each with a session after it.
+    members
+        Tickers that were on the watch list on the date of each decision.
+    known_from
+        First day from which on the lake has recorded the watch list; None for none. Before it, all are members.
     """
 
     watched: WatchList
     bars: pl.DataFrame
     sessions: list[date]
     decisions: list[date]
+    members: dict[date, frozenset[str]]
+    known_from: date | None
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether the tickers that decisions are about are not always the same."""
+        return any(len(own) < len(self.watched.tickers) for own in self.members.values())
 
 
 def past_of(context: Context, first: date | None, step: int) -> Past:
@@ -76,4 +88,6 @@ def past_of(context: Context, first: date | None, step: int) -> Past:
     # Dates are counted from the first, so that later bars only add some.
     start = first or sessions[MIN_BARS - 1]
     decisions = origin_dates(bars, watched.as_of, 1, ChosenDates(every=step, first=start))
-    return Past(watched, bars, sessions, decisions)
+    then = watched_then(context)
+    members = {day: then.of(day, watched.tickers) for day in decisions}
+    return Past(watched, bars, sessions, decisions, members, then.since)

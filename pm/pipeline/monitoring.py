@@ -15,8 +15,8 @@ from pm.monitor.ledger import check_ledger
 from pm.monitor.model import check_model
 from pm.monitor.nights import check_last_night, check_schedule, check_times
 from pm.monitor.storage import check_storage
-from pm.pipeline.commands import open_lake
 from pm.pipeline.health import data_health
+from pm.pipeline.opening import open_lake
 from pm.pipeline.right_to_write import is_being_written
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.monitor import HEALTH_CHECKS

@@ -32,6 +32,8 @@ class Request:
         Address of a running cluster of that engine; None for the one in the settings, if the engine is from there too.
     at_once
         Whether vendors are asked for the tickers though they are not due, unless a vendor asked to wait.
+    former
+        Tickers that are not on the watch list any more, and that the run is about as if they were.
     """
 
     source: str | None = None
@@ -41,11 +43,12 @@ class Request:
     engine: str | None = None
     address: str | None = None
     at_once: bool = False
+    former: tuple[str, ...] = ()
 
     @property
     def scope(self) -> Request:
         """The parts that results depend on, without those that say what does the work."""
-        return Request(self.source, self.tickers, self.as_of)
+        return Request(self.source, self.tickers, self.as_of, former=self.former)
 
     def with_workers_of(self, other: Request) -> Request:
         """Return this request, to be computed by the workers that another request names."""

@@ -224,7 +224,7 @@ def watched_sources(rows: Rows, request: Request) -> list[str]:
 def scope(context: Context) -> list[object]:
     """Return the parts of the request on which derived numbers depend."""
     request = context.request
-    return [request.source, request.tickers, request.as_of]
+    return [request.source, request.tickers, request.as_of, *([request.former] if request.former else [])]
 
 
 def newest_bars(
@@ -255,7 +255,10 @@ def _every_ticker(context: Context) -> list[str]:
 
 
 def _members(rows: Rows, request: Request) -> list[dict[str, Any]]:
-    return rows(_MEMBERS, _parameters(request, request.tickers))
+    if request.tickers is not None or not request.former:
+        return rows(_MEMBERS, _parameters(request, request.tickers))
+    found = rows(_MEMBERS, _parameters(request, request.former))
+    return [row for row in found if row["ticker"] not in request.former or request.source in {None, row["source"]}]
 
 
 def _parameters(request: Request, tickers: Sequence[str] | None = None) -> list[object]:

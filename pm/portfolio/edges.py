@@ -34,6 +34,8 @@ def edge_views(forecasts: pl.DataFrame, discovered: Sequence[str], tickers: Sequ
     horizon
         Number of sessions of the problem's scenarios.
     """
+    if not discovered:
+        return Views()
     place_of = {ticker: place for place, ticker in enumerate(tickers)}
     rows = (
         forecasts.filter(

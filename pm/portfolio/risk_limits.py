@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pm.settings import Limit, RiskSettings
     from pm.typing import FloatArray
 
-__all__ = ["RiskLimits", "traded_values"]
+__all__ = ["SESSIONS_TRADED", "RiskLimits", "traded_values"]
 
-_SESSIONS_TRADED = 20
+SESSIONS_TRADED = 20
 """Number of newest bars whose mean value traded says how liquid a ticker is."""
 
 
@@ -120,13 +120,13 @@ def traded_values(bars: pl.DataFrame, prices: Mapping[str, float], tickers: Sequ
     tickers
         Tickers to value.
     """
-    newest = bars.group_by("ticker", maintain_order=True).tail(_SESSIONS_TRADED)
-    shares = dict(newest.group_by("ticker").agg((pl.col("close") * pl.col("volume")).mean()).iter_rows())
-    closes = dict(newest.group_by("ticker", maintain_order=True).agg(pl.col("close").last()).iter_rows())
+    newest = bars.group_by("ticker", maintain_order=True).tail(SESSIONS_TRADED)
+    traded = newest.group_by("ticker", maintain_order=True).agg(
+        (pl.col("close") * pl.col("volume")).mean().alias("traded"), pl.col("close").last()
+    )
+    known = {ticker: (value, close) for ticker, value, close in traded.iter_rows() if value is not None}
     values = [
-        np.nan
-        if shares.get(ticker) is None or ticker not in prices
-        else shares[ticker] * prices[ticker] / closes[ticker]
+        known[ticker][0] * prices[ticker] / known[ticker][1] if ticker in known and ticker in prices else np.nan
         for ticker in tickers
     ]
     return np.array(values, dtype=np.float64)

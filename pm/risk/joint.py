@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from pm.volatility.base import SMALLEST_SIGMA
 from pm.volatility.simulate import latin_hypercube
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pm.volatility.series import ReturnSeries
 
 __all__ = ["Dynamics", "JointModel", "dynamics_of", "joint_model", "scenarios_of"]
+
+_FIT_COLUMNS = ("ticker", "window_size", "model", "mu", "omega", "alpha", "gamma", "beta")
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,7 @@ class JointModel:
         The draws of each step are stratified, and depend on nothing but the step, `paths`, `seed` and the probabilities
         of the dates: not on how many steps follow.
         """
-        positions = np.empty((steps, paths))
-        for step in range(steps):
-            sequence = np.random.SeedSequence([seed, step])
-            positions[step] = latin_hypercube(1, paths, np.random.Generator(np.random.PCG64(sequence)))[0]
-        ends = np.cumsum(self.probabilities)
-        ends[-1] = 1.0
-        return np.searchsorted(ends, positions, side="right").astype(np.int64)
+        return _drawn_places(self.probabilities.tobytes(), steps, paths, seed).copy()
 
     def scenarios(self, horizons: Sequence[int], *, paths: int, seed: int) -> dict[int, Scenarios]:
         """Return scenarios of the simple returns over each horizon.
@@ -144,6 +141,28 @@ class JointModel:
         return found
 
 
+@lru_cache(maxsize=2)
+def _drawn_places(probabilities: bytes, steps: int, paths: int, seed: int) -> IntArray:
+    """Return the draws of `JointModel.draws`: those of one day are those of the next if its dates are as many."""
+    ends = np.cumsum(np.frombuffer(probabilities))
+    ends[-1] = 1.0
+    return np.searchsorted(ends, _positions(steps, paths, seed), side="right").astype(np.int64)
+
+
+@lru_cache(maxsize=2)
+def _positions(steps: int, paths: int, seed: int) -> FloatArray:
+    """Return positions in [0, 1) that are stratified in each step, shape (steps, paths)."""
+    positions = np.empty((steps, paths))
+    for step in range(steps):
+        sequence = np.random.SeedSequence([seed, step])
+        positions[step] = latin_hypercube(1, paths, np.random.Generator(np.random.PCG64(sequence)))[0]
+    return positions
+
+
+def _rows(frame: pl.DataFrame, *names: str) -> Iterator[tuple[Any, ...]]:
+    return zip(*(frame[name].to_list() for name in names), strict=True)
+
+
 def dynamics_of(returns: FloatArray, fits: FloatArray) -> Dynamics:
     """Return the mean variance of a pool of fitted models, and the residuals under it.
 
@@ -156,15 +175,12 @@ def dynamics_of(returns: FloatArray, fits: FloatArray) -> Dynamics:
     fits
         Parameters μ, ω, α, γ, β of each fit, shape (fits, 5).
     """
-    from pm.volatility.likelihood import conditional_variances  # numba takes 0.5 s to import
+    from pm.volatility.likelihood import mean_conditional_variances  # numba takes 0.5 s to import
 
-    variance = np.zeros(len(returns) + 1)
-    for parameters in fits:
-        variance += conditional_variances(returns, np.array([*parameters, np.inf])) / len(fits)
+    variance = mean_conditional_variances(returns, fits)
     mean = fits.mean(axis=0)
-    residuals = np.full(len(returns), np.nan)
     moving = variance[:-1] > SMALLEST_SIGMA**2
-    residuals[moving] = (returns[moving] - mean[0]) / np.sqrt(variance[:-1][moving])
+    residuals = np.where(moving, (returns - mean[0]) / np.sqrt(np.where(moving, variance[:-1], np.nan)), np.nan)
     return Dynamics(residuals, float(variance[-1]), *mean[1:].tolist())
 
 
@@ -192,36 +208,36 @@ def joint_model(
     seed
         Seed of the residuals that are filled in.
     """
-    import polars as pl
-
-    sigma_of = dict(volatility.filter(pl.col("step") == 1).select("ticker", "sigma").iter_rows())
-    usable = fits.filter(pl.col("mu").is_not_null()).sort("ticker", "window_size", "model")
-    parameters = usable.select("mu", "omega", "alpha", "gamma", "beta").to_numpy()
-    dynamics: dict[str, Dynamics] = {}
-    start = 0
-    for length, ticker in usable["ticker"].rle().struct.unnest().select("len", "value").iter_rows():
-        own_fits = parameters[start : start + length]
-        start += length
-        if ticker in series and ticker in sigma_of:
-            own = dynamics_of(series[ticker].returns, own_fits)
-            # That of table `volatility`, whose fits start their recursions at their own windows.
-            dynamics[ticker] = replace(own, next_variance=sigma_of[ticker] ** 2)
-    tickers = tuple(sorted(dynamics))
+    # Lists, since expressions over a frame of a few rows take longer than the mathematics.
+    sigma_of = {ticker: sigma for ticker, step, sigma in _rows(volatility, "ticker", "step", "sigma") if step == 1}
+    fits_of: dict[str, list[tuple[float, ...]]] = {}
+    fitted = [row for row in _rows(fits, *_FIT_COLUMNS) if row[3] is not None]
+    for ticker, _, _, *parameters in sorted(fitted, key=lambda row: row[:3]):
+        fits_of.setdefault(ticker, []).append(tuple(parameters))
+    tickers = tuple(ticker for ticker in fits_of if ticker in series and ticker in sigma_of)
+    dynamics = {
+        # The variance of table `volatility`, whose fits start their recursions at their own windows.
+        ticker: replace(
+            dynamics_of(series[ticker].returns, np.array(fits_of[ticker])), next_variance=sigma_of[ticker] ** 2
+        )
+        for ticker in tickers
+    }
     dates = joint_dates({ticker: series[ticker].dates for ticker in tickers}, window)
     matrix = np.full((len(dates), len(tickers)), np.nan)
     for place, ticker in enumerate(tickers):
-        days = series[ticker].dates
-        shared = np.isin(days, dates)
-        matrix[np.searchsorted(dates, days[shared]), place] = dynamics[ticker].residuals[shared]
+        first = np.searchsorted(series[ticker].dates, dates[0])
+        days, residuals = series[ticker].dates[first:], dynamics[ticker].residuals[first:]
+        rows = np.searchsorted(dates, days)
+        shared = dates[np.minimum(rows, len(dates) - 1)] == days
+        matrix[rows[shared], place] = residuals[shared]
     complete = complete_residuals(matrix, tickers, seed=seed)
     values = [[own.next_variance, own.omega, own.alpha, own.gamma, own.beta] for own in dynamics.values()]
-    places = [list(dynamics).index(ticker) for ticker in tickers]
     return JointModel(
         tickers,
         dates,
         aged_probabilities(len(dates), decay),
         complete.residuals,
-        np.ascontiguousarray(np.array(values).reshape(-1, 5)[places].T),
+        np.ascontiguousarray(np.array(values).reshape(-1, 5).T),
         complete.filled,
     )
 

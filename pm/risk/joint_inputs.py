@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,15 +12,20 @@ from pm.risk.joint import joint_model
 from pm.risk.stand_ins import with_stand_ins
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import date
 
     import polars as pl
 
     from pm.risk.joint import JointModel
-    from pm.settings import Settings
+    from pm.settings import RiskSettings, Settings
+    from pm.typing import DateArray, FloatArray
+    from pm.volatility.series import ReturnSeries
 
-__all__ = ["JointInputs", "joint_of"]
+__all__ = ["JointInputs", "Moves", "joint_of", "model_of"]
+
+Moves: TypeAlias = "tuple[DateArray, FloatArray]"
+"""Dates and log returns of a ticker, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class JointInputs:
     model
         The joint model of all tickers of the run that have a volatility.
     bars
-        Bars of these tickers up to its day: ticker, date, close, adj_factor, volume, by ticker and date.
+        Bars of the tickers up to its day, at least the newest ones: ticker, date, close, adj_factor, volume, by ticker
+        and date.
     as_of
         Day of the run.
     stand_ins
@@ -75,22 +81,44 @@ def joint_of(
 
     from pm.volatility.series import usable_returns
 
-    risk = settings.risk
     recent = bars.group_by("ticker", maintain_order=True).tail(newest)
-    model = joint_model(
-        usable_returns(log_returns(recent), max(settings.volatility.windows)),
-        volatility,
-        fits,
-        window=risk.window,
-        decay=risk.decay,
-        seed=risk.seed,
-    )
-    missing = sorted(set(held) - set(model.tickers))
-    if not missing:
-        return JointInputs(model, bars, as_of, {})
-    others = bars.filter(pl.col("ticker").is_in(missing))
-    moves = {ticker: (np.empty(0, dtype="datetime64[D]"), np.empty(0)) for ticker in others["ticker"].unique()}
-    for (ticker,), rows in log_returns(others).group_by("ticker", maintain_order=True):
-        moves[str(ticker)] = rows["date"].to_numpy(), rows["log_return"].to_numpy()
-    model, stand_ins = with_stand_ins(model, moves, seed=risk.seed)
+    series = usable_returns(log_returns(recent), max(settings.volatility.windows))
+
+    def moves(tickers: Collection[str]) -> dict[str, Moves]:
+        others = bars.filter(pl.col("ticker").is_in(tickers))
+        found = {ticker: (np.empty(0, dtype="datetime64[D]"), np.empty(0)) for ticker in others["ticker"].unique()}
+        for (ticker,), rows in log_returns(others).group_by("ticker", maintain_order=True):
+            found[str(ticker)] = rows["date"].to_numpy(), rows["log_return"].to_numpy()
+        return found
+
+    model, stand_ins = model_of(series, volatility, fits, held=held, moves=moves, settings=settings.risk)
     return JointInputs(model, bars, as_of, stand_ins)
+
+
+def model_of(
+    series: Mapping[str, ReturnSeries],
+    volatility: pl.DataFrame,
+    fits: pl.DataFrame,
+    *,
+    held: Collection[str],
+    moves: Callable[[Collection[str]], Mapping[str, Moves]],
+    settings: RiskSettings,
+) -> tuple[JointModel, Mapping[str, str]]:
+    """Return the joint model, and how the risk of held tickers without a volatility was found; see `with_stand_ins`.
+
+    Parameters
+    ----------
+    series
+        Returns that the volatility was fitted to, by ticker; see `pm.volatility.series.usable_returns`.
+    volatility, fits
+        Rows of tables `volatility` (of step 1) and `volatility_fits` of the day.
+    held
+        Tickers that are held. They add tickers to the model, and change nothing of the others.
+    moves
+        Returns dates and log returns of those of some tickers that have bars, all of them, oldest first.
+    settings
+        Section `risk`.
+    """
+    model = joint_model(series, volatility, fits, window=settings.window, decay=settings.decay, seed=settings.seed)
+    missing = sorted(set(held) - set(model.tickers))
+    return with_stand_ins(model, moves(missing), seed=settings.seed) if missing else (model, {})

@@ -53,6 +53,8 @@ class LimitState:
         Tickers of each group.
     fixed
         Tickers that are not traded tonight: their weights count, and no limit changes them.
+    shortfalls
+        Expected shortfalls that were computed, by the bytes of the weights.
     """
 
     tickers: tuple[str, ...]
@@ -66,6 +68,7 @@ class LimitState:
     traded_values: FloatArray | None = None
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
+    shortfalls: dict[bytes, float] = field(default_factory=dict)
 
     @property
     def free(self) -> BoolArray:
@@ -110,8 +113,12 @@ def _whole_value(state: LimitState, weights: FloatArray, name: LimitName) -> flo
         return simple[name]()
     if state.scenarios is None or not np.isfinite(weights).all():
         return float("nan")
-    losses = portfolio_losses(state.scenarios, weights)
-    return expected_shortfall(losses, state.scenarios.probabilities, state.level)
+    # Each limit asks again, before and after it has acted.
+    key = weights.tobytes()
+    if key not in state.shortfalls:
+        losses = portfolio_losses(state.scenarios, weights)
+        state.shortfalls[key] = expected_shortfall(losses, state.scenarios.probabilities, state.level)
+    return state.shortfalls[key]
 
 
 def smaller_weights(state: LimitState, weights: FloatArray, name: LimitName, subject: str, limit: Limit) -> FloatArray:

@@ -56,11 +56,15 @@ def joint_dates(series: Mapping[str, DateArray], window: int) -> DateArray:
     """
     if not series:
         return np.empty(0, dtype="datetime64[D]")
-    dates, counts = np.unique(np.concatenate([own[-2 * window :] for own in series.values()]), return_counts=True)
-    starts = np.sort(np.array([own[0] for own in series.values()]))
+    days = np.concatenate([own[-2 * window :] for own in series.values()]).astype("datetime64[D]").astype(np.int64)
+    first = days.min()
+    traded = np.bincount(days - first)
+    dates = np.flatnonzero(traded) + first
+    starts = np.sort(np.array([own[0] for own in series.values()], dtype="datetime64[D]").astype(np.int64))
     begun = np.searchsorted(starts, dates, side="right")
-    weekday = (dates.astype("datetime64[D]").astype(np.int64) + 3) % 7  # day 0, 1970-01-01, was a Thursday
-    return dates[(weekday < _SATURDAY) | (2 * counts >= begun)][-window:]
+    weekday = (dates + 3) % 7  # day 0, 1970-01-01, was a Thursday
+    kept = (weekday < _SATURDAY) | (2 * traded[dates - first] >= begun)
+    return np.asarray(dates[kept][-window:].astype("datetime64[D]"))
 
 
 def aged_probabilities(count: int, decay: float) -> FloatArray:
@@ -90,8 +94,8 @@ def first_factor(residuals: FloatArray) -> tuple[FloatArray, FloatArray]:
         The factor f of each date, with a root mean square of 1; it is 0 on a date without residuals. And the slope b of
         each ticker, by least squares on the dates on which it is observed.
     """
-    known = np.isfinite(residuals)
-    values = np.where(known, residuals, 0.0)
+    finite = np.isfinite(residuals)
+    values, known = np.where(finite, residuals, 0.0), finite.astype(np.float64)
     slopes = np.ones(residuals.shape[1])
     factor = np.zeros(len(residuals))
     for _ in range(_SWEEPS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from pm.statistics.discoveries import q_values
@@ -40,13 +41,15 @@ def edge_discoveries(weights: pl.DataFrame, rate: float) -> pl.DataFrame:
         own: they are discovered if it found an edge and its level of 5% is at most `rate`.
     """
     ensembles = weights.filter(pl.col("model") == "ensemble").sort("ticker")
-    tested = ensembles.filter(pl.col("dm_p_value").is_finite())
-    adjusted = tested.select("ticker", edge_q_value=pl.Series(q_values(tested["dm_p_value"].to_numpy())))
+    p_values = ensembles["dm_p_value"].cast(pl.Float64).to_numpy()
+    tested = np.isfinite(p_values)
+    adjusted = np.full(len(p_values), np.nan)
+    adjusted[tested] = q_values(p_values[tested])
     edge = pl.col("verdict") == Verdict.EDGE.value
     pooled = pl.col("evidence").is_in([Evidence.POOLED.value, Evidence.RELATIVE.value])
     survives = pl.when(pooled).then(pl.lit(rate >= _POOLED_LEVEL)).otherwise(pl.col("edge_q_value") <= rate)
     return (
-        ensembles.join(adjusted, on="ticker", how="left", maintain_order="left")
+        ensembles.with_columns(edge_q_value=pl.Series(adjusted, nan_to_null=True))
         .select(
             "ticker",
             pl.col("dm_p_value").alias("edge_p_value"),

@@ -56,6 +56,11 @@ def purged_training(
     -------
     Shape (observations,). No tested observation is among them.
 
+    Raises
+    ------
+    ValueError
+        The embargo is negative, or a window does not end after its start.
+
     References
     ----------
     López de Prado, M. (2018), Advances in Financial Machine Learning, sections 7.4.1 and 7.4.2.
@@ -66,6 +71,10 @@ def purged_training(
     >>> purged_training(starts, starts + 2, starts == 2).tolist()
     [True, False, False, False, True, True]
     """
+    if embargo < 0:
+        raise ValueError(f"an embargo of {embargo} would learn from what shares time with a test")
+    if not bool(np.all(ends > starts)):
+        raise ValueError("a window does not end after its start, so that nothing could share its time")
     if not test.any():
         return np.ones(len(starts), dtype=np.bool_)
     first, last = starts[test], ends[test]

@@ -54,6 +54,7 @@ from pm.tables.sources import (
     SPLICES,
     TEXT_FETCHES,
     UNIVERSE,
+    UNIVERSE_CHANGES,
 )
 from pm.tables.texts import LLM_OPINIONS, TEXT_SENTIMENT
 from pm.tables.track import VALIDATIONS
@@ -61,6 +62,7 @@ from pm.tables.validation import (
     FORECAST_DATES,
     OVERFITTING_TESTS,
     TRIAL_FILLS,
+    TRIAL_JUDGEMENTS,
     TRIAL_RETURNS,
     TRIAL_TARGETS,
     TRIAL_TESTS,
@@ -84,6 +86,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RAW_BATCHES,
             RAW_TEXTS,
             UNIVERSE,
+            UNIVERSE_CHANGES,
             FETCHES,
             TEXT_FETCHES,
             SPLICES,
@@ -141,6 +144,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             TRIAL_FILLS,
             TRIAL_TARGETS,
             TRIAL_TESTS,
+            TRIAL_JUDGEMENTS,
             OVERFITTING_TESTS,
             FORECAST_DATES,
             RUNS,

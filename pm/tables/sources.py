@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pm.tables.declaration import DATE, INTEGER, LANDED, PRICES, REAL, TEXT, TIME, Column, Table
+from pm.tables.declaration import DATE, FLAG, INTEGER, LANDED, PRICES, REAL, TEXT, TIME, Column, Table
 
 __all__ = [
     "FETCHES",
@@ -14,6 +14,7 @@ __all__ = [
     "SPLICES",
     "TEXT_FETCHES",
     "UNIVERSE",
+    "UNIVERSE_CHANGES",
 ]
 
 RAW_BARS = Table(
@@ -125,6 +126,20 @@ UNIVERSE = Table(
         ),
         Column("status", TEXT, "'active' or 'delisted'; null, in lakes of older versions, for active."),
     ),
+)
+
+UNIVERSE_CHANGES = Table(
+    "main",
+    "universe_changes",
+    "A ticker that was added to the watch list, or removed from it: a backtest is about those that were on it then.",
+    ("run_id", "ticker"),
+    (
+        Column("ticker", TEXT, "Ticker."),
+        Column("watched", FLAG, "Whether it was on the list from then on."),
+        Column("recorded_at", TIME, "Time of the change, in UTC."),
+        Column("run_id", TEXT, "Run that made it; see runs."),
+    ),
+    inlined_rows=100,
 )
 
 FETCHES = Table(

@@ -9,6 +9,7 @@ __all__ = [
     "OVERFITTING_TESTS",
     "TRIALS",
     "TRIAL_FILLS",
+    "TRIAL_JUDGEMENTS",
     "TRIAL_RETURNS",
     "TRIAL_TARGETS",
     "TRIAL_TESTS",
@@ -29,6 +30,12 @@ TRIALS = Table(
         Column("universe_hash", TEXT, "SHA-256 of its tickers and the sources of their bars."),
         Column("allocator", TEXT, "Allocator of its weights; see config/portfolio.yml."),
         Column("tickers", INTEGER, "Number of tickers."),
+        Column(
+            "universe_known_from",
+            DATE,
+            "Day from which on decisions are about the tickers that were on the watch list then; before it, about all "
+            "that are or were on it, chosen with hindsight. Null for hindsight throughout.",
+        ),
         Column("from_date", DATE, "First date of a decision."),
         Column("to_date", DATE, "Last session whose return it has."),
         Column("step", INTEGER, "Number of sessions from one decision to the next."),
@@ -47,6 +54,11 @@ TRIALS = Table(
         Column("skew", REAL, "Skewness of these returns; null if sharpe is."),
         Column("kurtosis", REAL, "Kurtosis of these returns, 3 for a normal distribution; null if sharpe is."),
         Column("returns_hash", TEXT, "SHA-256 of its rows in trial_returns and trial_fills; null before its end."),
+        Column(
+            "targets_hash",
+            TEXT,
+            "SHA-256 of its rows in trial_targets; null before its end, and for trials of older versions.",
+        ),
         Column("parent", TEXT, "Earlier trial of the same settings, code, tickers, dates and costs; null for none."),
         Column("detail", TEXT, "Why it failed, or a remark; null without one."),
         Column("started_by", TEXT, "User of the operating system who started it."),
@@ -153,6 +165,24 @@ TRIAL_TESTS = Table(
         Column("overfitting_high", REAL, "Largest of them."),
         *STAMP,
     ),
+)
+
+TRIAL_JUDGEMENTS = Table(
+    "main",
+    "trial_judgements",
+    "A judgement of all trials: a row of the chain of table trials, with hashes of what was found.",
+    ("sequence",),
+    (
+        Column("trials", INTEGER, "Number of trials ever started when they were judged."),
+        Column("tests_hash", TEXT, "SHA-256 of the rows of the judgement in trial_tests."),
+        Column("overfitting_hash", TEXT, "SHA-256 of its rows in overfitting_tests."),
+        Column("recorded_at", TIME, "Time at which the row was recorded, in UTC."),
+        Column("run_id", TEXT, "Run that judged; see runs."),
+        Column("sequence", INTEGER, "Position of the row in the chain, which it shares with table trials."),
+        Column("previous_hash", TEXT, "Hash of the row before it in the chain; 64 zeros for the first."),
+        Column("hash", TEXT, "SHA-256 of the hash of the row before it in the chain, and of this row."),
+    ),
+    inlined_rows=100,
 )
 
 OVERFITTING_TESTS = Table(

@@ -11,7 +11,7 @@ from pm.validation.simulation import simulate_portfolio, stopped_sessions
 from pm.validation.walk import daily_returns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
     from pm.typing import FloatArray
@@ -23,7 +23,14 @@ EQUAL, CASH = "equal", "cash"
 """Names of benchmarks that are no tickers."""
 
 
-def equal_returns(prices: SessionPrices, decisions: Sequence[date], *, cost: float, max_age_days: int) -> FloatArray:
+def equal_returns(
+    prices: SessionPrices,
+    decisions: Sequence[date],
+    *,
+    cost: float,
+    max_age_days: int,
+    members: Mapping[date, Collection[str]] | None = None,
+) -> FloatArray:
     """Return the daily returns of equal weights in all tickers that trade, rebalanced on the dates of the decisions.
 
     Fractions of shares can be held; orders are filled as those of a trial, at the same costs.
@@ -38,6 +45,8 @@ def equal_returns(prices: SessionPrices, decisions: Sequence[date], *, cost: flo
         Cost of a trade as a share of the value traded.
     max_age_days
         Age in days of a ticker's newest bar above which it is not bought, and is sold.
+    members
+        Tickers that can be bought on each date of a decision; None for all.
 
     Returns
     -------
@@ -47,6 +56,8 @@ def equal_returns(prices: SessionPrices, decisions: Sequence[date], *, cost: flo
     present = np.isfinite(prices.closes)
     newest = np.maximum.accumulate(np.where(present, prices.days[:, np.newaxis], np.iinfo(np.int64).min // 2), axis=0)
     trades = (prices.days[rows, np.newaxis] - newest[rows]) <= max_age_days
+    if members is not None:
+        trades &= np.array([np.isin(prices.tickers, sorted(members[day])) for day in decisions])
     weights = trades / np.maximum(trades.sum(axis=1, keepdims=True), 1)
     stopped = stopped_sessions(prices.days, prices.closes, max_age_days=max_age_days)
     first = rows[0] + 1

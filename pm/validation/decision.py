@@ -12,21 +12,21 @@ from pm.portfolio.held import Held
 from pm.portfolio.holdable import holdable_of, last_prices
 from pm.portfolio.market import market_of, without_tickers
 from pm.portfolio.propose import propose
-from pm.portfolio.risk_limits import RiskLimits, traded_values
+from pm.portfolio.risk_limits import SESSIONS_TRADED, RiskLimits, traded_values
 from pm.portfolio.tradable import not_traded
-from pm.risk.joint_inputs import joint_of
+from pm.risk.joint_inputs import JointInputs, model_of
 from pm.tables.risk import MODEL_PORTFOLIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date
 
     import polars as pl
 
     from pm.portfolio.propose import Proposal
-    from pm.risk.joint_inputs import JointInputs
     from pm.settings import Settings
     from pm.typing import FloatArray
+    from pm.validation.past_bars import PastBars
     from pm.validation.simulation import Positions
 
 __all__ = ["DayForecasts", "decide_on", "held_before"]
@@ -57,6 +57,13 @@ class DayForecasts:
     weights: pl.DataFrame
     run_id: str
 
+    def of(self, tickers: Collection[str]) -> DayForecasts:
+        """Return what was forecast of some tickers."""
+        names = sorted(tickers)
+        frames = (self.volatility, self.fits, self.forecasts, self.weights)
+        volatility, fits, forecasts, weights = (frame.filter(frame["ticker"].is_in(names)) for frame in frames)
+        return DayForecasts(volatility, fits, forecasts, weights, self.run_id)
+
 
 def held_before(positions: Positions, tickers: tuple[str, ...], factors: FloatArray, settings: Settings) -> Held:
     """Return what a simulated portfolio holds, as the nightly rules want to be told it.
@@ -82,7 +89,7 @@ def held_before(positions: Positions, tickers: tuple[str, ...], factors: FloatAr
 
 def decide_on(
     day: date,
-    bars: pl.DataFrame,
+    past: PastBars,
     known: DayForecasts,
     held: Held,
     *,
@@ -99,8 +106,8 @@ def decide_on(
     ----------
     day
         The date.
-    bars
-        Bars up to the date: ticker, date, close, adj_factor, volume, by ticker and date.
+    past
+        Bars: ticker, date, close, adj_factor, volume. Nothing after the date is read.
     known
         What was forecast from the date.
     held
@@ -110,15 +117,15 @@ def decide_on(
     newest
         Number of newest bars of each ticker that the volatility was fitted to.
     """
-    joint = joint_of(
-        bars,
+    model, stand_ins = model_of(
+        past.usable(day, newest, max(settings.volatility.windows)),
         known.volatility,
         known.fits,
         held=sorted({*held.weights, *held.shares}),
-        as_of=day,
-        newest=newest,
-        settings=settings,
+        moves=lambda tickers: past.moves(day, tickers),
+        settings=settings.risk,
     )
+    joint = JointInputs(model, past.up_to(day, SESSIONS_TRADED), day, stand_ins)
     cost = settings.signals.round_trip_cost / 2
     if not joint.model.tickers:
         return propose(

@@ -1,8 +1,10 @@
-"""Record trials in a chain of hashes: one when it starts, one when it ends, and one when it is found to be killed."""
+"""Record trials in a chain of hashes: rows when one starts and ends or is found killed, and when all are judged."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,15 +12,28 @@ import polars as pl
 
 from pm.audit.chain import Fault, verify_chain
 from pm.errors import AuditError
-from pm.ledger.journal import START, Head, Journal
+from pm.ledger.journal import Head, Journal
 from pm.plural import plural
-from pm.tables.validation import TRIAL_FILLS, TRIAL_RETURNS, TRIALS
+from pm.tables.validation import (
+    OVERFITTING_TESTS,
+    TRIAL_FILLS,
+    TRIAL_JUDGEMENTS,
+    TRIAL_RETURNS,
+    TRIAL_TARGETS,
+    TRIAL_TESTS,
+    TRIALS,
+)
 from pm.tables.vocabulary import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-__all__ = ["TrialLedger", "check_known", "content_hash", "verify_trials"]
+    from pm.tables.declaration import Table
+
+__all__ = ["TRIAL_CHAIN", "RecordedTrials", "TrialLedger", "check_known", "content_hash", "rows_hash", "verify_trials"]
+
+TRIAL_CHAIN = (TRIALS, TRIAL_JUDGEMENTS)
+"""Tables whose rows are the chain of trials."""
 
 _SAME = ("settings_hash", "code_hash", "universe_hash", "from_date", "to_date", "step", "costs", "cost", "benchmark")
 """Columns that two trials of one configuration have in common."""
@@ -28,14 +43,16 @@ _RESTORE = "restore a backup: docs/damage.md. All trials count, so that none is 
 
 
 class TrialLedger:
-    """The rows of table `trials`, and those that are about to be added.
+    """The rows of the chain of trials, and those that are about to be added.
 
     Parameters
     ----------
     rows
-        All rows of the table.
+        All rows of table `trials`.
     run_id
         Run that adds rows.
+    judgements
+        All rows of table `trial_judgements`.
 
     Raises
     ------
@@ -43,12 +60,13 @@ class TrialLedger:
         A row was changed or removed. Nothing is added to a chain that is broken.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], run_id: str) -> None:
-        _, fault = verify_chain({TRIALS.qualified: rows}, tables=(TRIALS,))
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], run_id: str, judgements: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        head, fault = _verified(rows, judgements)
         if fault is not None:
             raise AuditError(fault.reason, where=f"position {fault.sequence} of the chain of trials", hint=_RESTORE)
         self._rows = sorted(rows, key=lambda row: row["sequence"])
-        head = Head(self._rows[-1]["sequence"], self._rows[-1]["hash"]) if self._rows else START
         self._journal = Journal(head, run_id)
 
     def newest(self) -> dict[str, Mapping[str, Any]]:
@@ -73,6 +91,25 @@ class TrialLedger:
             if name not in {"recorded_at", "run_id", "sequence", "previous_hash", "hash"}
         }
         return self._add({**kept, **values, "state": state.value})
+
+    def judge(self, tests: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
+        """Add the row of a judgement, and return the rows of table `trial_judgements` that were added.
+
+        Parameters
+        ----------
+        tests, splits
+            Rows of tables `trial_tests` and `overfitting_tests` that are about to be committed.
+        """
+        self._journal.add(
+            TRIAL_JUDGEMENTS,
+            {
+                "trials": len(self.newest()),
+                "tests_hash": rows_hash(TRIAL_TESTS, tests),
+                "overfitting_hash": rows_hash(OVERFITTING_TESTS, splits),
+                "previous_hash": self._journal.head.hash,
+            },
+        )
+        return dict(self._journal.drain())[TRIAL_JUDGEMENTS]
 
     def drain(self) -> pl.DataFrame:
         """Return the rows that were added, and begin anew after them: they are about to be committed."""
@@ -121,40 +158,112 @@ def content_hash(returns: pl.DataFrame, fills: pl.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def verify_trials(
-    rows: Sequence[Mapping[str, Any]], returns: pl.DataFrame, fills: pl.DataFrame, named: Iterable[str] = ()
-) -> tuple[Head, Fault | None]:
-    """Return the end of the chain of trials, and the first place at which it, or what a trial made, was changed.
+def rows_hash(table: Table, frame: pl.DataFrame) -> str:
+    """Return the SHA-256 of rows of a table, whatever their order; numbers count to the last bit."""
+    rows = table.conform(frame).sort(table.key)
+    digest = hashlib.sha256()
+    for name, dtype in table.polars_schema.items():
+        digest.update(name.encode())
+        if dtype == pl.Float64:
+            digest.update(rows[name].is_null().to_numpy().tobytes())
+            digest.update(rows[name].fill_null(0.0).to_numpy().astype("<f8").tobytes())
+        else:
+            digest.update(json.dumps(rows[name].to_list(), default=str).encode())
+    return digest.hexdigest()
 
-    The chain alone does not show that its last rows are missing, or all: then tables name trials that it has not.
 
-    Parameters
+@dataclass(frozen=True)
+class RecordedTrials:
+    """All that a lake has of trials.
+
+    Attributes
     ----------
-    rows
-        Table `trials`.
-    returns, fills
-        Tables `trial_returns` and `trial_fills`.
+    rows, judgements
+        Rows of tables `trials` and `trial_judgements`.
+    returns, fills, targets, tests, splits
+        Tables `trial_returns`, `trial_fills`, `trial_targets`, `trial_tests` and `overfitting_tests`.
     named
-        Trials that other tables name, such as those that a judgement or a finished stage is about.
+        Further trials that other tables name, such as those that a finished stage is about.
     """
-    head, fault = verify_chain({TRIALS.qualified: rows}, tables=(TRIALS,))
+
+    rows: Sequence[Mapping[str, Any]]
+    returns: pl.DataFrame
+    fills: pl.DataFrame
+    targets: pl.DataFrame = field(default_factory=TRIAL_TARGETS.polars_schema.to_frame)
+    judgements: Sequence[Mapping[str, Any]] = ()
+    tests: pl.DataFrame = field(default_factory=TRIAL_TESTS.polars_schema.to_frame)
+    splits: pl.DataFrame = field(default_factory=OVERFITTING_TESTS.polars_schema.to_frame)
+    named: Collection[str] = ()
+
+    @property
+    def made(self) -> set[str]:
+        """Trials that have returns, fills or targets."""
+        return {*self.returns["trial_id"], *self.fills["trial_id"], *self.targets["trial_id"]}
+
+
+def verify_trials(recorded: RecordedTrials) -> tuple[Head, Fault | None]:
+    """Return the end of the chain of trials, and the first place at which it, or what it is about, was changed.
+
+    The chain alone does not show that its last rows are missing, or all: then tables name trials that it has not, or
+    have tests without a judgement. What trials and judgements of older versions found has no hash in the chain.
+    """
+    head, fault = _verified(recorded.rows, recorded.judgements)
     if fault is not None:
         return head, fault
-    missing = sorted({*returns["trial_id"], *fills["trial_id"], *named} - {row["trial_id"] for row in rows})
+    known = {row["trial_id"] for row in recorded.rows}
+    missing = sorted({*recorded.made, *recorded.tests["trial_id"], *recorded.named} - known)
     if missing:
         return head, Fault(None, head.sequence + 1, _removed(missing))
-    ended = {row["trial_id"] for row in rows if row["returns_hash"] is not None}
-    without = sorted({*returns["trial_id"], *fills["trial_id"]} - ended)
+    without = sorted(recorded.made - {row["trial_id"] for row in recorded.rows if row["returns_hash"] is not None})
     if without:
-        detail = f"Trial {without[0]} has returns or fills, and its rows say that it has not ended."
+        detail = f"Trial {without[0]} has returns, fills or targets, and its rows say that it has not ended."
         return head, Fault(TRIAL_RETURNS.qualified, head.sequence + 1, detail)
-    made = {trial: own for (trial,), own in returns.partition_by("trial_id", as_dict=True).items()}
-    traded = {trial: own for (trial,), own in fills.partition_by("trial_id", as_dict=True).items()}
-    for row in sorted(rows, key=lambda row: row["sequence"]):
+    return head, _changed_trial(recorded) or _changed_judgement(recorded, head)
+
+
+def _verified(rows: Sequence[Mapping[str, Any]], judgements: Sequence[Mapping[str, Any]]) -> tuple[Head, Fault | None]:
+    return verify_chain({TRIALS.qualified: rows, TRIAL_JUDGEMENTS.qualified: judgements}, tables=TRIAL_CHAIN)
+
+
+def _changed_trial(recorded: RecordedTrials) -> Fault | None:
+    """Return the first trial whose returns, fills or targets are not those of its row."""
+    returns, fills, targets = (_by(frame, "trial_id") for frame in (recorded.returns, recorded.fills, recorded.targets))
+    for row in sorted(recorded.rows, key=lambda row: row["sequence"]):
+        trial = row["trial_id"]
         if row["returns_hash"] is None:
             continue
-        own = made.get(row["trial_id"], returns.clear()), traded.get(row["trial_id"], fills.clear())
+        own = returns.get(trial, recorded.returns.clear()), fills.get(trial, recorded.fills.clear())
         if content_hash(*own) != row["returns_hash"]:
-            detail = f"Returns or fills of trial {row['trial_id']} were changed."
-            return head, Fault(TRIAL_RETURNS.qualified, row["sequence"], detail)
-    return head, None
+            detail = f"Returns or fills of trial {trial} were changed."
+            return Fault(TRIAL_RETURNS.qualified, row["sequence"], detail)
+        told = row.get("targets_hash")
+        if told is not None and rows_hash(TRIAL_TARGETS, targets.get(trial, recorded.targets.clear())) != told:
+            return Fault(TRIAL_TARGETS.qualified, row["sequence"], f"Targets of trial {trial} were changed.")
+    return None
+
+
+def _changed_judgement(recorded: RecordedTrials, head: Head) -> Fault | None:
+    """Return the first judgement whose tests are not those of its row, or that has no row."""
+    tests, splits = _by(recorded.tests, "run_id"), _by(recorded.splits, "run_id")
+    for row in sorted(recorded.judgements, key=lambda row: row["sequence"]):
+        run_id = row["run_id"]
+        for table, found, told in (
+            (TRIAL_TESTS, tests.get(run_id, recorded.tests.clear()), row["tests_hash"]),
+            (OVERFITTING_TESTS, splits.get(run_id, recorded.splits.clear()), row["overfitting_hash"]),
+        ):
+            if rows_hash(table, found) != told:
+                detail = f"Rows of {table.name} that run {run_id} found were changed."
+                return Fault(table.qualified, row["sequence"], detail)
+    # The first run of this version, or a later one: all judgements from it on are in the chain.
+    chained = [row["run_id"] for row in recorded.judgements]
+    chained += [row["run_id"] for row in recorded.rows if row.get("targets_hash") is not None]
+    for run_id in sorted({*tests, *splits}):
+        if chained and run_id >= min(chained) and run_id not in {row["run_id"] for row in recorded.judgements}:
+            detail = f"Run {run_id} judged trials, and the row of its judgement is missing: it was removed."
+            return Fault(TRIAL_JUDGEMENTS.qualified, head.sequence + 1, detail)
+    return None
+
+
+def _by(frame: pl.DataFrame, column: str) -> dict[str, pl.DataFrame]:
+    """Return the rows of a frame by the text in a column."""
+    return {str(value): own for (value,), own in frame.partition_by(column, as_dict=True).items()}

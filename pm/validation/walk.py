@@ -113,8 +113,7 @@ def walk_forward(inputs: WalkInputs, progress: Callable[[int, int], None]) -> Wa
         held = held_before(positions, prices.tickers, prices.factors[row], settings)
         proposal = decide_on(
             day,
-            # The risk of a held ticker without a volatility is that of all its moves.
-            past.up_to(day, inputs.newest, whole={*held.weights, *held.shares} - set(known.fits["ticker"])),
+            past,
             known,
             held,
             currencies=inputs.currencies,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pm.statistics.robust import OUTLIER_SIGMAS, robust_sigma
+from pm.statistics.robust import OUTLIER_SIGMAS, median, robust_sigma
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def clean_returns(returns: FloatArray) -> CleanReturns:
     if not moving.any():
         return kept
     # Days without a move do not show how large a move usually is.
-    distance = np.abs(returns - np.median(returns))
+    distance = np.abs(returns - median(returns))
     sigma = robust_sigma(distance[moving])
     spikes = np.flatnonzero(distance > _SPIKE_SIGMAS * sigma)
     if sigma <= _MIN_SIGMA or not len(spikes):

@@ -44,6 +44,7 @@ __all__ = [
     "estimated_parameters",
     "gradient_by_free_parameters",
     "log_likelihood",
+    "mean_conditional_variances",
     "to_free_parameters",
     "to_natural_parameters",
 ]
@@ -298,3 +299,27 @@ def conditional_variances(returns: FloatArray, theta: FloatArray) -> FloatArray:
         weight = theta[2] + (theta[3] if e < 0.0 else 0.0)
         h[t + 1] = theta[1] + weight * e * e + theta[4] * h[t]
     return h
+
+
+@compiled
+def mean_conditional_variances(returns: FloatArray, fits: FloatArray) -> FloatArray:
+    """Return the mean of the variances of several fits, h[0] … h[n]; see `conditional_variances`.
+
+    Parameters
+    ----------
+    returns
+        Returns of a series.
+    fits
+        Parameters μ, ω, α, γ, β of each fit, shape (fits, 5).
+    """
+    mean = np.zeros(len(returns) + 1)
+    for fit in range(len(fits)):
+        mu, omega, alpha, gamma, beta = fits[fit, 0], fits[fit, 1], fits[fit, 2], fits[fit, 3], fits[fit, 4]
+        h = omega + (alpha + 0.5 * gamma + beta) * backcast(returns, mu)
+        mean[0] += h / len(fits)
+        for t in range(len(returns)):
+            e = returns[t] - mu
+            weight = alpha + (gamma if e < 0.0 else 0.0)
+            h = omega + weight * e * e + beta * h
+            mean[t + 1] += h / len(fits)
+    return mean

@@ -14,6 +14,7 @@ from pm.tables.vocabulary import Reason
 from pm.volatility.jumps import clean_returns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from pm.typing import BoolArray, DateArray, FloatArray
@@ -25,6 +26,7 @@ __all__ = [
     "quiet_past",
     "read_series",
     "usable_returns",
+    "usable_series",
 ]
 
 _LARGEST_PERCENTAGE = 10.0
@@ -70,30 +72,42 @@ def read_series(returns: pl.DataFrame, window: int) -> tuple[dict[str, ReturnSer
     every_value = ordered["log_return"].fill_null(float("nan")).to_numpy()
     start = 0
     for length, ticker in runs.select("len", "value").iter_rows():
-        dates, every = every_date[start : start + length], every_value[start : start + length]
         # The first bar has no return, so that a null is an error only after it.
-        first = 1 if is_null[start] else 0
+        first = start + 1 if is_null[start] else start
+        own = slice(first, start + length)
+        repeated = _repeated(every_date[start : start + length])
         start += length
-        repeated = dates[1:][dates[1:] == dates[:-1]]
-        if len(repeated):
-            excluded[ticker] = Exclusion(Reason.DUPLICATE_DATES, f"{repeated[0]} occurs more than once")
+        if repeated is not None:
+            excluded[ticker] = repeated
             continue
-        known, every = dates[first:][-window:], every[first:]
-        values = every[-window:]
-        unusable = ~np.isfinite(values)
-        if unusable.any():
-            worst = known[int(unusable.argmax())]
-            detail = f"{unusable.sum()} of {len(values)} returns are missing or not finite, first on {worst}"
-            excluded[ticker] = Exclusion(Reason.BAD_RETURN, detail)
-        elif len(values) > 1 and np.ptp(values) == 0:
-            excluded[ticker] = Exclusion(Reason.CONSTANT, f"all {len(values)} returns are {values[0]:g}")
-        elif np.count_nonzero(values) < _MIN_MOVING_SHARE * len(values):
-            moved = np.count_nonzero(values)
-            excluded[ticker] = Exclusion(Reason.CONSTANT, f"the price moved on {moved} of {len(values)} days")
+        read = _read(every_date[own], every_value[own], every_date[start - 1].item(), window)
+        if isinstance(read, Exclusion):
+            excluded[ticker] = read
         else:
-            usable = every if np.isfinite(every).all() else values
-            series[ticker] = ReturnSeries(usable, dates[-1].item(), dates[-len(usable) :])
+            series[ticker] = read
     return series, excluded
+
+
+def _repeated(dates: DateArray) -> Exclusion | None:
+    repeated = dates[1:][dates[1:] == dates[:-1]]
+    return Exclusion(Reason.DUPLICATE_DATES, f"{repeated[0]} occurs more than once") if len(repeated) else None
+
+
+def _read(dates: DateArray, returns: FloatArray, origin: date, window: int) -> ReturnSeries | Exclusion:
+    """Return the returns of a ticker, or why its last `window` are unusable."""
+    values = returns[-window:]
+    finite = np.isfinite(values)
+    if not finite.all():
+        worst = dates[-window:][int(finite.argmin())]
+        detail = f"{(~finite).sum()} of {len(values)} returns are missing or not finite, first on {worst}"
+        return Exclusion(Reason.BAD_RETURN, detail)
+    moved = np.count_nonzero(values)
+    if len(values) > 1 and np.ptp(values) == 0:
+        return Exclusion(Reason.CONSTANT, f"all {len(values)} returns are {values[0]:g}")
+    if moved < _MIN_MOVING_SHARE * len(values):
+        return Exclusion(Reason.CONSTANT, f"the price moved on {moved} of {len(values)} days")
+    usable = returns if len(values) == len(returns) or np.isfinite(returns).all() else values
+    return ReturnSeries(usable, origin, dates[-len(usable) :])
 
 
 def usable_returns(returns: pl.DataFrame, window: int) -> dict[str, ReturnSeries]:
@@ -107,8 +121,28 @@ def usable_returns(returns: pl.DataFrame, window: int) -> dict[str, ReturnSeries
     returns
         Columns ticker, date, log_return, with rows in any order.
     """
-    cleaned, _ = leave_out_unit_changes(read_series(returns, window)[0], window)
-    return leave_out_quiet_pasts(cleaned)[0]
+    return _without_odd_pasts(read_series(returns, window)[0], window)
+
+
+def usable_series(moves: Mapping[str, tuple[DateArray, FloatArray]], window: int) -> dict[str, ReturnSeries]:
+    """Return what `usable_returns` does, from arrays.
+
+    Parameters
+    ----------
+    moves
+        Dates, ascending and each once, of type datetime64[D], and log returns of each ticker, NaN where one is missing.
+        Tickers without any are left out.
+    """
+    read = {
+        ticker: _read(dates, returns, dates[-1].item(), window)
+        for ticker, (dates, returns) in moves.items()
+        if len(dates)
+    }
+    return _without_odd_pasts({t: own for t, own in read.items() if isinstance(own, ReturnSeries)}, window)
+
+
+def _without_odd_pasts(series: dict[str, ReturnSeries], window: int) -> dict[str, ReturnSeries]:
+    return leave_out_quiet_pasts(leave_out_unit_changes(series, window)[0])[0]
 
 
 def leave_out_quiet_pasts(
@@ -155,13 +189,16 @@ def quiet_past(returns: FloatArray) -> int:
 def _may_have_ended(squares: FloatArray) -> bool:
     """Return whether squared returns rise enough somewhere, the largest of those after it included.
 
-    It is a necessary condition that is found in a sixth of the time, and that nearly no share meets.
+    It is a necessary condition that is found in a small part of the time, and that nearly no share meets. Sums are
+    differences of cumulative ones, with a margin for their rounding.
     """
-    before = np.convolve(squares[: -_AFTER - 1], np.ones(_BEFORE), "valid") / _BEFORE
-    later = squares[_BEFORE + 1 :]
-    after = np.convolve(np.concatenate([later, np.zeros(_BEFORE - _AFTER)]), np.ones(_BEFORE), "valid")
-    known = np.minimum(np.arange(len(later), len(later) - len(after), -1), _BEFORE)
-    return bool((after / (known - 1) > _RISE**2 * before * (1.0 - 1e-6)).any())
+    sums = np.concatenate([[0.0], np.cumsum(squares)])
+    ends = np.arange(_BEFORE, len(squares) - _AFTER)
+    last = np.minimum(ends + 1 + _BEFORE, len(squares))
+    before = (sums[ends] - sums[ends - _BEFORE]) / _BEFORE
+    after = (sums[last] - sums[ends + 1]) / (last - ends - 2)
+    margin = 1e-10 * sums[-1]
+    return bool((after + margin > _RISE**2 * (before - margin)).any())
 
 
 def leave_out_unit_changes(

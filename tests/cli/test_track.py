@@ -38,6 +38,8 @@ def test_without_a_night_each_command_says_what_there_is(finished_copy: Path, pm
         assert (done.returncode, says in done.stdout) == (0, True), done.stderr
     unknown = pm(finished_copy, "track", "orders", "--account", "man")
     assert (unknown.returncode, "There is no account 'man'" in unknown.stderr) == (5, True)
+    nothing = pm(finished_copy, "track", "calibration", "--basis", "run")
+    assert (nothing.returncode, "There is no run 'run'. Did you mean 'runs'?" in nothing.stderr) == (5, True)
 
 
 @pytest.mark.usefixtures("empty_lake")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from pm.pipeline.past_forecasts import bars_hashes
 from pm.pipeline.runner import Runner
 from pm.pipeline.stages.backtest import TrialRequest, backtesting
 from pm.pipeline.writes import Result
+from pm.tables.sources import UNIVERSE, UNIVERSE_CHANGES
 from pm.tables.vocabulary import RunKind
-from pm.validation.ledger import verify_trials
+from pm.validation.ledger import RecordedTrials, verify_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -284,16 +285,77 @@ def test_an_evaluation_serves_a_backtest(
     )  # an evaluation needs the horizon after its dates
 
 
+def test_decisions_are_about_the_tickers_that_were_on_the_watch_list_then(
+    copy: Path,
+    run_backtest: Backtest,
+    read_table: Read,
+    settings_with: Callable[..., Any],
+    workspace_in: Callable[[Path], Workspace],
+) -> None:
+    """The record begins with the second decision; PAUSES is added at the third, and STEADY removed at the last."""
+    names = ["CLOSES", "LATE", "PAUSES", "STEADY", "STOPS"]
+    days = read_table(copy, "trial_targets")["cutoff"].unique().sort().to_list()
+    assert len(days) >= 4
+    changes = [(ticker, True, days[1]) for ticker in names if ticker != "PAUSES"]
+    changes += [("PAUSES", True, days[2]), ("STEADY", False, days[-1])]
+    listed = [ticker for ticker in names if ticker != "STEADY"]
+    now = [dict.fromkeys(UNIVERSE.polars_schema) | {"ticker": t, "source": "files", "status": "active"} for t in listed]
+    rows = [
+        {"ticker": ticker, "watched": watched, "recorded_at": datetime.combine(day, time(20)), "run_id": f"{day}"}
+        for ticker, watched, day in changes
+    ]
+    settings, workspace = settings_with(**PATHS), workspace_in(copy)
+    frames = {UNIVERSE: pl.DataFrame(now, schema=UNIVERSE.polars_schema)}
+    frames[UNIVERSE_CHANGES] = pl.DataFrame(rows, schema=UNIVERSE_CHANGES.polars_schema)
+    with open_lake(workspace, settings) as lake:
+        lake.commit("a watch list", lambda to: [to.append(table, frame) for table, frame in frames.items()])
+    heard: list[Any] = []
+    trial = run_backtest(copy, heard=heard).run_id
+    # The same tickers with the same sources: forecasts are those of before.
+    assert {e.stage: e.status for e in heard if isinstance(e, StageEnded)}["past_forecasts"] == "skipped"
+    targets = read_table(copy, "trial_targets").filter(trial_id=trial)
+    decided = {day: set(targets.filter(cutoff=day, reason="traded")["ticker"]) for day in days}
+    about = {
+        day: set(targets.filter(pl.col("cutoff") == day, pl.col("reason") != "not_traded")["ticker"]) for day in days
+    }
+    before = read_table(copy, "trial_targets").filter(pl.col("trial_id") != trial)
+    assert about[days[0]] == set(before.filter(cutoff=days[0])["ticker"])
+    assert "PAUSES" not in about[days[1]]
+    assert "PAUSES" in about[days[2]]
+    assert "STEADY" in about[days[-2]]
+    assert "STEADY" not in decided[days[-1]] | about[days[-1]]
+    row = read_table(copy, "trials").filter(trial_id=trial, state="done").to_dicts()[0]
+    assert row["universe_known_from"] == days[1]
+    assert row["tickers"] == 5
+    assert row["parent"] is None
+    # A test by names is about those that the user has chosen, whatever was watched.
+    named = run_backtest(copy, tickers=tuple(names)).run_id
+    assert read_table(copy, "trials").filter(trial_id=named)["universe_known_from"].to_list() == [None, None]
+
+
+def recorded(folder: Path, read_table: Read) -> RecordedTrials:
+    """Return what the lake of a workspace has of trials."""
+    frames = ("trial_returns", "trial_fills", "trial_targets", "trial_tests", "overfitting_tests")
+    returns, fills, targets, tests, splits = (read_table(folder, name) for name in frames)
+    rows, judgements = (read_table(folder, name).to_dicts() for name in ("trials", "trial_judgements"))
+    return RecordedTrials(rows, returns, fills, targets, judgements, tests, splits)
+
+
 def test_the_chain_shows_a_change(tested: Path, read_table: Read) -> None:
-    rows = read_table(tested, "trials").to_dicts()
-    returns, fills = read_table(tested, "trial_returns"), read_table(tested, "trial_fills")
-    end, fault = verify_trials(rows, returns, fills)
-    assert (end.sequence, fault) == (2, None)
-    cheaper = [row | {"cost": 0.5} if row["sequence"] == 1 else row for row in rows]
-    better = returns.with_columns(net=pl.col("net") + 1e-12)
-    for changed in ((cheaper, returns, fills), (rows[1:], returns, fills), (rows, better, fills)):
-        assert verify_trials(*changed)[1] is not None
-    assert verify_trials(rows, returns, fills.head(-1))[1] is not None
+    found = recorded(tested, read_table)
+    end, fault = verify_trials(found)
+    assert (end.sequence, fault) == (3, None)
+    cheaper = [dict(row, cost=0.5) if row["sequence"] == 1 else row for row in found.rows]
+    for changed in (
+        replace(found, rows=cheaper),
+        replace(found, rows=found.rows[1:]),
+        replace(found, judgements=[]),
+        replace(found, returns=found.returns.with_columns(net=pl.col("net") + 1e-12)),
+        replace(found, fills=found.fills.head(-1)),
+        replace(found, targets=found.targets.with_columns(weight=pl.col("weight") + 1e-12)),
+        replace(found, tests=found.tests.with_columns(verdict=pl.lit("proven"))),
+    ):
+        assert verify_trials(changed)[1] is not None
 
 
 def test_a_trial_that_was_killed_counts_and_its_row_says_so(
@@ -318,8 +380,7 @@ def test_a_trial_that_was_killed_counts_and_its_row_says_so(
     run_backtest(copy)
     assert states(read_table, copy) == ["started", "done", "started", "killed", "started", "done"]
     assert set(read_table(copy, "trial_tests").sort("run_id").tail(1)["trials"]) == {3}
-    returns, fills = read_table(copy, "trial_returns"), read_table(copy, "trial_fills")
-    assert verify_trials(read_table(copy, "trials").to_dicts(), returns, fills)[1] is None
+    assert verify_trials(recorded(copy, read_table))[1] is None
 
 
 def test_a_trial_that_fails_counts_too(

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 import pm as package
 from pm.clock import utc_today
-from pm.pipeline.commands import read_lake
+from pm.pipeline import read_lake
 from pm.pipeline.stages.report import _BOOKS, _EQUITY, _OUTCOMES, _RECORD
 from pm.settings import load_settings
 from pm.workspace import Workspace

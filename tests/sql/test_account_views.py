@@ -12,6 +12,8 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from pm.ledger.book import Book, Trade
@@ -262,6 +264,46 @@ def test_money_weighted_returns_of_one_payment(value: float, expected: float | N
         (told,) = rows(lake, "FROM money_weighted_returns")
     found = told["money_weighted_return"]
     assert found is None if expected is None else found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_money_weighted_return_nearest_to_zero_of_several() -> None:
+    """Of −100, +230 and −132 after one and two years, 10% and 20% make nothing of the account."""
+    start = date(2021, 3, 1)
+    days = equity_of(
+        (start, 100.0, 100.0), (start + timedelta(365), 0.0, -230.0), (start + timedelta(730), -132.0, 0.0)
+    )
+    with made_up(days) as lake:
+        (told,) = rows(lake, "FROM money_weighted_returns")
+    assert told["money_weighted_return"] == pytest.approx(0.1, abs=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4000), st.integers(-900, 1000).filter(bool)), min_size=1, max_size=9),
+    st.integers(1, 100_000),
+)
+def test_money_weighted_returns_of_any_payments_make_them_worth_the_value(
+    payments: list[tuple[int, int]], value: int
+) -> None:
+    start = date(2010, 1, 1)
+    paid: dict[int, int] = {}
+    for place, amount in payments:
+        paid[place] = paid.get(place, 0) + amount
+    last = max(paid) + 30
+    days = [(start + timedelta(place), 1.0, float(amount)) for place, amount in sorted(paid.items())]
+    with made_up(equity_of(*days, (start + timedelta(last), float(value), 0.0))) as lake:
+        (told,) = rows(lake, "FROM money_weighted_returns")
+
+    def left(rate: float) -> float:
+        return value - sum(amount * (1 + rate) ** ((last - place) / 365) for place, amount in paid.items())
+
+    found = told["money_weighted_return"]
+    if found is None:
+        signs = {left(rate) > 0 for rate in np.expm1(np.linspace(-2, 2, 41))}
+        assert len(signs) == 1
+    else:
+        scale = value + sum(abs(amount) * (1 + found) ** ((last - place) / 365) for place, amount in paid.items())
+        assert abs(left(found)) < 1e-6 * scale
 
 
 def limit_drawdown(*halts: Mapping[str, Any], account: str = "main") -> dict[str, Any]:

@@ -30,6 +30,9 @@ TICKERS = ["A", "B", "C", "D"]
 GROUPS = {"banks": ["A", "B"], "mines": ["C"]}
 """Groups of config/risk.yml; D is in none."""
 GROUP_OF = {"A": "banks", "B": "banks", "C": "mines", "D": "others"}
+ABROAD, NEW = "E", "F"
+"""Tickers of no run: one in euros, and one that has no bar before day `LISTED`."""
+LISTED = 5
 SPLIT = 6
 """Day on which each share of C becomes two."""
 
@@ -40,6 +43,10 @@ def day(place: int) -> date:
 
 def money(value: object) -> Decimal:
     return Decimal(str(value)).quantize(Decimal("0.0001"))
+
+
+def _currency(ticker: str | None) -> str:
+    return "EUR" if ticker == ABROAD else "USD"
 
 
 class Account:
@@ -60,8 +67,8 @@ class Account:
         self.fills.append(
             {"fill_id": f"{self.name}{len(self.fills)}", "order_id": "o", "account": self.name, "ticker": ticker,
              "side": "buy" if quantity > 0 else "sell", "quantity": Decimal(abs(quantity)),
-             "price": Decimal(str(price)), "currency": "USD", "commission": money(commission), "amount": amount,
-             "rate": Decimal(rate), "base_amount": money(amount * Decimal(rate)), "date": day(place),
+             "price": Decimal(str(price)), "currency": _currency(ticker), "commission": money(commission),
+             "amount": amount, "rate": Decimal(rate), "base_amount": money(amount * Decimal(rate)), "date": day(place),
              "lots": self._lots(Decimal(quantity)), "sequence": len(self.fills)}
         )  # fmt: skip
 
@@ -70,10 +77,16 @@ class Account:
     ) -> None:
         self.events.append(
             {"event_id": f"{self.name}{len(self.events)}", "account": self.name, "kind": kind, "ticker": ticker,
-             "date": day(place), "currency": "USD", "amount": money(amount), "rate": Decimal(1),
+             "date": day(place), "currency": _currency(ticker), "amount": money(amount), "rate": Decimal(1),
              "base_amount": money(amount), "quantity": quantity or Decimal(0), "sequence": 1000 + len(self.events),
              "lots": None if quantity is None else self._lots(quantity)}
         )  # fmt: skip
+
+    def imported(self, place: int, ticker: str, quantity: int, cost: float) -> None:
+        """Take over a position from another broker at its cost, without cash."""
+        self.event(place, "import", 0, ticker, Decimal(quantity))
+        lots = json.loads(self.events[-1]["lots"])
+        self.events[-1]["lots"] = json.dumps([lots[0] | {"cost": str(money(cost)), "base_cost": str(money(cost))}])
 
     def held(self, place: int, ticker: str) -> Decimal:
         """Return the shares at the end of a day."""
@@ -104,6 +117,13 @@ class Market:
              "open": self.close[name][place] * (1 + 0.002 * ((place + ord(name)) % 5 - 2)),
              "adj_factor": 0.5 if name == "C" and place < SPLIT else 1.0, "batch_id": "b"}
             for name in TICKERS for place in range(DAYS)
+        ]  # fmt: skip
+        self.euro = (1.1 * np.exp(np.cumsum(0.02 * rng.standard_normal(DAYS)))).round(4)
+        others = {ABROAD: self.close["A"] / 2, NEW: self.close["B"] * 2, "EURUSD=X": self.euro}
+        bars += [
+            {"ticker": name, "date": day(place), "close": round(float(values[place]), 4), "open": None,
+             "adj_factor": 1.0, "batch_id": "b"}
+            for name, values in others.items() for place in range(LISTED if name == NEW else 0, DAYS)
         ]  # fmt: skip
         self.open = {(row["ticker"], row["date"]): row["open"] for row in bars}
         runs, stages, signals, factors, betas = [], [], [], [], []
@@ -191,6 +211,41 @@ def test_the_lines_of_every_day_add_up_to_the_gain_exactly(
     )
     factors = dict(market.memory.query("SELECT date, sum(amount) FROM factor_attribution GROUP BY date").iter_rows())
     assert {on: amount for on, amount in active.items() if amount} == {on: a for on, a in factors.items() if a}
+
+
+@settings(max_examples=25)
+@given(
+    bought=st.lists(
+        st.tuples(
+            st.integers(0, DAYS - 1), st.sampled_from(["A", ABROAD, NEW]), st.integers(-40, 40).filter(bool),
+            st.integers(10_000, 90_000).map(lambda cents: cents / 1000), st.integers(0, 5000).map(lambda c: c / 1000),
+        ), max_size=8,
+    ),
+    moved=st.lists(
+        st.tuples(
+            st.integers(0, DAYS - 1), st.sampled_from(["A", ABROAD, NEW]), st.integers(1, 40), st.integers(0, 4000)
+        ), max_size=4,
+    ),
+)  # fmt: skip
+def test_lines_add_up_where_a_position_is_abroad_taken_over_or_without_a_close(
+    market: Market, bought: list[Any], moved: list[Any]
+) -> None:
+    """While a position has no close the equity is not known: the lines up to the next day with one make up for it."""
+    account = Account("main")
+    account.event(0, "deposit", 10_000)
+    for place, ticker, quantity, price, commission in bought:
+        rate = str(market.euro[place]) if ticker == ABROAD else "1"
+        account.trade(place, ticker, quantity, price, commission, rate)
+    for place, ticker, quantity, cost in moved:
+        account.imported(place, ticker, quantity, cost)
+    market.fill_in(account)
+    lines = dict(market.memory.query("SELECT date, sum(amount) FROM attribution GROUP BY date").iter_rows())
+    gained = paid = Decimal(0)
+    for on, equity, flow in market.memory.query("SELECT date, equity, flow FROM equity ORDER BY date").iter_rows():
+        gained, paid = gained + lines.pop(on, Decimal(0)), paid + flow
+        if equity is not None:
+            assert gained == equity - paid, on
+    assert lines == {}
 
 
 def _account(bought: list[Any], paid: list[Any], cash: int) -> Account:

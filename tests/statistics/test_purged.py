@@ -78,6 +78,14 @@ def test_a_model_that_only_remembers_looks_skilful_without_the_purge_and_not_wit
     assert abs(correlation(purge=True)) < 0.5
 
 
+def test_windows_that_could_not_be_purged_are_refused() -> None:
+    starts = np.arange(5)
+    with pytest.raises(ValueError, match="embargo of -1"):
+        purged_training(starts, starts + 2, starts == 2, embargo=-1)
+    with pytest.raises(ValueError, match="does not end after"):
+        purged_training(starts, starts, starts == 2)
+
+
 def test_fewer_dates_than_groups_are_refused() -> None:
     with pytest.raises(ValueError, match="3 different starts"):
         contiguous_groups(np.array([1, 2, 3, 3]), 4)

@@ -2,9 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import median_abs_deviation
 
-from pm.statistics.robust import robust_sigma
+from pm.statistics.robust import median, robust_sigma
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50))
+def test_median_is_that_of_numpy(values: list[float]) -> None:
+    assert median(np.array(values)) == np.median(values)
 
 
 def test_robust_sigma_is_the_normal_median_absolute_deviation_of_scipy() -> None:

@@ -63,6 +63,13 @@ def test_likelihood_and_variances_equal_the_recursion_written_out(
     assert derivatives(returns, theta)[0] == pytest.approx(densities.sum(), rel=0, abs=bound)
 
 
+def test_the_mean_of_variances_is_that_of_each_fit(fat_tailed: Fat) -> None:
+    returns, thetas = fat_tailed(3, 400), np.array([THETAS["garch"], THETAS["gjr"], THETAS["gjr_t"]])
+    expected = np.mean([likelihood.conditional_variances(returns, theta) for theta in thetas], axis=0)
+    found = likelihood.mean_conditional_variances(returns, np.ascontiguousarray(thetas[:, :5]))
+    np.testing.assert_allclose(found, expected, rtol=8 * EPS)
+
+
 @pytest.mark.parametrize("name", THETAS)
 def test_gradient_equals_central_differences(name: str, fat_tailed: Fat, log_densities: LogDensities) -> None:
     returns, theta = fat_tailed(1), np.array(THETAS[name])

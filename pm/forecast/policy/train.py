@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pm.forecast.base import Panel
     from pm.forecast.policy.aligned import TickerView
     from pm.settings import ForecastSettings
+    from pm.statistics.purged import Fold
     from pm.typing import FloatArray
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "policy_of",
     "train_policy",
     "training_visits",
+    "visit_folds",
 ]
 
 FIRST_BAR = 250
@@ -154,12 +156,11 @@ def out_of_fold_gains(visits: Visits) -> FloatArray:
     -------
     Shape (paths,); empty if there are fewer than 6 different dates.
     """
-    starts, ends = visits.starts, visits.ends
+    starts = visits.starts
     if len(np.unique(starts)) < FOLD_GROUPS:
         return np.empty(0)
     groups = contiguous_groups(starts, FOLD_GROUPS)
-    embargo = -(-int(ends.max() - starts.min()) // 100)
-    folds = purged_folds(starts, ends, groups, tested=TESTED_GROUPS, embargo=embargo)
+    folds = visit_folds(visits)
     fixed = ACTIONS.index(FIXED)
     gains = np.full((len(folds), len(starts)), np.nan)
     for place, fold in enumerate(folds):
@@ -173,6 +174,18 @@ def out_of_fold_gains(visits: Visits) -> FloatArray:
         own = gains[np.array([path[int(group)] for group in groups]), np.arange(len(starts))]
         paths.append(np.mean([own[starts == start].mean() for start in np.unique(starts)]))
     return np.array(paths)
+
+
+def visit_folds(visits: Visits) -> list[Fold]:
+    """Return the splits of `out_of_fold_gains`: what is tested, and what is learnt from.
+
+    Windows are whole days: markets close at different hours, so that one which ends on a date shares that day with one
+    of another market which begins on it.
+    """
+    starts, ends = visits.starts, visits.ends + 1
+    groups = contiguous_groups(starts, FOLD_GROUPS)
+    embargo = -(-int(ends.max() - starts.min()) // 100)
+    return purged_folds(starts, ends, groups, tested=TESTED_GROUPS, embargo=embargo)
 
 
 def path_losses(view: TickerView, bar: int, paths: FloatArray) -> FloatArray:

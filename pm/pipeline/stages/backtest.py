@@ -26,7 +26,15 @@ from pm.plural import plural
 from pm.settings.root import section_values
 from pm.tables.forecast import FORECASTS, MODEL_WEIGHTS, POLICIES
 from pm.tables.quality import BARS
-from pm.tables.validation import FORECAST_DATES, TRIAL_FILLS, TRIAL_RETURNS, TRIAL_TARGETS, TRIALS
+from pm.tables.sources import UNIVERSE_CHANGES
+from pm.tables.validation import (
+    FORECAST_DATES,
+    TRIAL_FILLS,
+    TRIAL_JUDGEMENTS,
+    TRIAL_RETURNS,
+    TRIAL_TARGETS,
+    TRIALS,
+)
 from pm.tables.vocabulary import TrialState
 from pm.tables.volatility import VOLATILITY, VOLATILITY_FITS
 
@@ -108,8 +116,17 @@ def backtesting(request: TrialRequest) -> Stage:
     return Stage(
         "backtest",
         partial(_compute, request=request),
-        reads=(*WATCH_LIST_TABLES, VOLATILITY, VOLATILITY_FITS, FORECASTS, MODEL_WEIGHTS, POLICIES, FORECAST_DATES),
-        past=replayed_past(FORECASTING),
+        reads=(
+            *WATCH_LIST_TABLES,
+            UNIVERSE_CHANGES,
+            VOLATILITY,
+            VOLATILITY_FITS,
+            FORECASTS,
+            MODEL_WEIGHTS,
+            POLICIES,
+            FORECAST_DATES,
+        ),
+        past=(*replayed_past(FORECASTING), TRIAL_JUDGEMENTS),
         writes=(TRIALS, TRIAL_RETURNS, TRIAL_FILLS, TRIAL_TARGETS),
         sections=(*dict.fromkeys(_SECTIONS), "validation"),
         depends=lambda _: None,
@@ -117,9 +134,10 @@ def backtesting(request: TrialRequest) -> Stage:
 
 
 def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
-    from pm.validation.ledger import TrialLedger
+    from pm.validation.ledger import TrialLedger, rows_hash
 
-    ledger = TrialLedger(context.read(TRIALS).to_dicts(), context.run_id)
+    judgements = context.read(TRIAL_JUDGEMENTS).to_dicts()
+    ledger = TrialLedger(context.read(TRIALS).to_dicts(), context.run_id, judgements)
     for row in ledger.unended():
         detail = f"It never ended; found when trial {context.run_id} started."
         ledger.end(row, TrialState.KILLED, detail=detail)
@@ -136,11 +154,13 @@ def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
         ledger.end(started, TrialState.FAILED, detail=_why(error))
         yield Result([Append(TRIALS, ledger.drain())], "failed")
         raise
-    end = ledger.end(started, TrialState.DONE, **done.summary)
     own = pl.lit(context.run_id).alias("trial_id")
-    frames = ((TRIAL_RETURNS, done.returns), (TRIAL_FILLS, done.walk.fills), (TRIAL_TARGETS, done.walk.targets))
+    made = ((TRIAL_RETURNS, done.returns), (TRIAL_FILLS, done.walk.fills), (TRIAL_TARGETS, done.walk.targets))
+    frames = {table.name: (table, frame.with_columns(own)) for table, frame in made}
+    targets_hash = rows_hash(*frames[TRIAL_TARGETS.name])
+    end = ledger.end(started, TrialState.DONE, **done.summary, targets_hash=targets_hash)
     yield Result(
-        [Append(TRIALS, ledger.drain()), *(Append(table, frame.with_columns(own)) for table, frame in frames)],
+        [Append(TRIALS, ledger.drain()), *(Append(table, frame) for table, frame in frames.values())],
         f"trial {end['name']}: {plural(end['decisions'], 'decision')}, {plural(end['fills'], 'fill')}, "
         f"{plural(end['n_days'], 'session')}",
     )
@@ -159,7 +179,9 @@ def _configuration(
     """Return what the row of a trial says of its configuration."""
     values = {name: section_values(settings, name) for name in _SECTIONS}
     benchmark = request.benchmark or settings.validation.benchmark
-    universe = [[ticker, past.watched.sources[ticker]] for ticker in past.watched.tickers]
+    universe: list[object] = [[ticker, past.watched.sources[ticker]] for ticker in past.watched.tickers]
+    if past.has_changes:
+        universe.append([[day, sorted(own)] for day, own in past.members.items()])
     cost = settings.signals.round_trip_cost / 2
     name = request.name or f"{settings.portfolio.allocator}, every {step}"
     return {
@@ -170,6 +192,7 @@ def _configuration(
         "universe_hash": _sha256(universe),
         "allocator": settings.portfolio.allocator,
         "tickers": len(past.watched.tickers),
+        "universe_known_from": past.known_from,
         "from_date": past.decisions[0],
         "to_date": past.sessions[-1],
         "step": step,
@@ -227,6 +250,7 @@ def _market(context: Context, request: TrialRequest, past: Past, settings: Setti
         past.decisions,
         cost=settings.signals.round_trip_cost / 2,
         max_age_days=settings.forecast.max_age_days,
+        members=past.members,
     )
     named = _named_benchmark(context, request, past)
     return _Market(prices, equal if named is None else named, equal, currencies)
@@ -317,7 +341,7 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
 
 
 def _forecasts(context: Context, past: Past) -> Mapping[date, DayForecasts]:
-    """Return what was forecast from each date, read at once."""
+    """Return what was forecast from each date of the tickers on the watch list then, read at once."""
     from pm.validation.decision import DayForecasts
 
     _, runs = known_forecasts(context, past)
@@ -334,9 +358,12 @@ def _forecasts(context: Context, past: Past) -> Mapping[date, DayForecasts]:
     volatility, fits = by_day(VOLATILITY, "step = 1"), by_day(VOLATILITY_FITS)
     forecasts = by_day(FORECASTS, "model = 'ensemble' AND step = ?", horizon)
     weights = by_day(MODEL_WEIGHTS, "model = 'ensemble'")
-    return {
-        day: DayForecasts(volatility(day), fits(day), forecasts(day), weights(day), run) for day, run in runs.items()
-    }
+    known = {}
+    for day, run in runs.items():
+        own = DayForecasts(volatility(day), fits(day), forecasts(day), weights(day), run)
+        everybody = len(past.members[day]) == len(past.watched.tickers)
+        known[day] = own if everybody else own.of(past.members[day])
+    return known
 
 
 def _check_deposits(request: TrialRequest, past: Past) -> None:

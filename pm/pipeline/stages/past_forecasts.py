@@ -19,6 +19,7 @@ from pm.plural import plural
 from pm.tables.catalogue import TABLES
 from pm.tables.forecast import FORECASTS
 from pm.tables.quality import BARS
+from pm.tables.sources import UNIVERSE_CHANGES
 from pm.tables.validation import FORECAST_DATES
 from pm.tables.volatility import VOLATILITY
 
@@ -51,7 +52,9 @@ def forecasting_past(first: date | None, step: int, check: Callable[[Context, Pa
     return Stage(
         "past_forecasts",
         partial(_compute, first=first, step=step),
-        reads=tuple(dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(FORECASTING), FORECAST_DATES))),
+        reads=tuple(
+            dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(FORECASTING), FORECAST_DATES, UNIVERSE_CHANGES))
+        ),
         past=replayed_past(FORECASTING),
         writes=tuple(table for table in (*replayed_writes(FORECASTING), FORECAST_DATES)),
         sections=tuple(dict.fromkeys(section for stage in FORECASTING for section in stage.sections)),

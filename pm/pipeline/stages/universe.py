@@ -12,13 +12,13 @@ from pm.clock import utc_now
 from pm.errors import InputError, UnknownTickerError, did_you_mean
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.watch_list import TICKERS_OF_BARS
-from pm.pipeline.writes import Delete, Merge, Result
+from pm.pipeline.writes import Append, Delete, Merge, Result
 from pm.plural import plural
 from pm.settings.refresh import VENDOR_NAMES
 from pm.sources.names import SAMPLE
 from pm.sources.symbols import known_spelling
 from pm.tables.quality import BARS
-from pm.tables.sources import FOLDERS, RAW_BATCHES, UNIVERSE
+from pm.tables.sources import FOLDERS, RAW_BATCHES, UNIVERSE, UNIVERSE_CHANGES
 from pm.tables.vocabulary import TickerStatus
 
 if TYPE_CHECKING:
@@ -29,16 +29,18 @@ if TYPE_CHECKING:
 
 __all__ = ["adding", "moving", "removing", "unwatching", "watching"]
 
+_WRITES = (UNIVERSE, UNIVERSE_CHANGES)
+
 
 def adding(listings: Sequence[Listing]) -> Stage:
     """Return the stage that adds tickers to the watch list, or changes what it says of them."""
     compute = partial(_add, listings=tuple(listings))
-    return Stage("universe", compute, reads=(BARS, RAW_BATCHES), writes=(UNIVERSE,), depends=lambda _: None)
+    return Stage("universe", compute, reads=(BARS, RAW_BATCHES), writes=_WRITES, depends=lambda _: None)
 
 
 def removing(tickers: Sequence[str]) -> Stage:
     """Return the stage that removes tickers from the watch list; their bars stay in the lake."""
-    return Stage("universe", partial(_remove, tickers=tuple(tickers)), writes=(UNIVERSE,), depends=lambda _: None)
+    return Stage("universe", partial(_remove, tickers=tuple(tickers)), writes=_WRITES, depends=lambda _: None)
 
 
 def moving(tickers: Sequence[str], source: str) -> Stage:
@@ -103,10 +105,18 @@ def _add(context: Context, *, listings: Sequence[Listing]) -> Result:
     if not rows:
         return Result([], "already on the watch list")
     frame = pl.DataFrame(list(rows.values()), schema=UNIVERSE.polars_schema)
-    new = len(rows.keys() - listed.keys())
+    added = sorted(rows.keys() - listed.keys())
+    new = len(added)
     parts = [f"{plural(new, 'ticker')} added"] if new or not listed else []
     parts += [f"{plural(len(rows) - new, 'ticker')} changed"] if len(rows) > new else []
-    return Result([Merge(UNIVERSE, frame)], ", ".join(parts))
+    changes = [Append(UNIVERSE_CHANGES, _changes(context, added, watched=True))] if added else []
+    return Result([Merge(UNIVERSE, frame), *changes], ", ".join(parts))
+
+
+def _changes(context: Context, tickers: Sequence[str], *, watched: bool) -> pl.DataFrame:
+    told = {"watched": watched, "recorded_at": utc_now(), "run_id": context.run_id}
+    rows = [{"ticker": ticker, **told} for ticker in tickers]
+    return pl.DataFrame(rows, schema=UNIVERSE_CHANGES.polars_schema)
 
 
 def _row(context: Context, before: Mapping[str, Any], listing: Listing, ticker: str, source: str) -> dict[str, Any]:
@@ -128,7 +138,13 @@ def _row(context: Context, before: Mapping[str, Any], listing: Listing, ticker: 
 
 def _remove(context: Context, *, tickers: Sequence[str]) -> Result:
     names = _listed(context, tickers)
-    return Result([Delete(UNIVERSE, "list_contains(?, ticker)", [names])], f"{plural(len(names), 'ticker')} removed")
+    return Result(
+        [
+            Delete(UNIVERSE, "list_contains(?, ticker)", [names]),
+            Append(UNIVERSE_CHANGES, _changes(context, names, watched=False)),
+        ],
+        f"{plural(len(names), 'ticker')} removed",
+    )
 
 
 def _move(context: Context, *, tickers: Sequence[str], source: str) -> Result:

@@ -103,13 +103,14 @@ def test_policies_are_tested_on_dates_that_they_did_not_learn_from() -> None:
 
     days = sorted(set(starts.tolist()))
     group = {day: place * 6 // len(days) for place, day in enumerate(days)}
-    embargo = -(-int(ends.max() - starts.min()) // 100)
+    embargo = -(-int(ends.max() + 1 - starts.min()) // 100)
     tested: dict[tuple[int, int], list[float]] = {}
     for chosen in itertools.combinations(range(6), 2):
         tests = [i for i in range(count) if group[starts[i]] in chosen]
         learnt = [
             i for i in range(count)
-            if all(ends[i] <= starts[j] or starts[i] >= ends[j] + embargo for j in tests) and i not in set(tests)
+            # Windows of whole days: one that ends on a day on which another begins, elsewhere, shares that day.
+            if all(ends[i] < starts[j] or starts[i] > ends[j] + embargo for j in tests) and i not in set(tests)
         ]  # fmt: skip
         for i in tests:
             own = [rewards[k] - rewards[k][0] for k in learnt if states[k] == states[i]]
