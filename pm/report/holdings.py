@@ -138,7 +138,8 @@ def _losses(data: ReportData) -> list[Row]:
     found = []
     for (portfolio,), own in risk.partition_by("portfolio", as_dict=True, maintain_order=True).items():
         account = accounts.get(str(portfolio), {"equity": None, "currency": None})
-        levels = sorted({own["level"].min(), own["level"].max()})
+        levels: list[float] = own["level"].unique().sort().to_list()
+        levels = [*levels[:1], *levels[1:][-1:]]
         rows = []
         for horizon in own["horizon"].unique().sort():
             cells = own.filter(pl.col("horizon") == horizon, pl.col("level").is_in(levels)).sort("level").to_dicts()
