@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-__all__ = ["adjusted_close", "log_return", "log_returns"]
+__all__ = ["adjusted_close", "log_return", "log_returns", "newest_bars_of_each"]
 
 
 def adjusted_close() -> pl.Expr:
@@ -23,6 +23,18 @@ def log_return(price: pl.Expr) -> pl.Expr:
         Price, positive. Pass `adjusted_close()` for total returns.
     """
     return price.log().diff().over("ticker")
+
+
+def newest_bars_of_each(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the last row of each ticker.
+
+    Parameters
+    ----------
+    bars
+        Column ticker and others, by ticker and date.
+    """
+    lengths = bars["ticker"].rle().struct.field("len").cast(pl.Int64)
+    return bars[lengths.cum_sum() - 1]
 
 
 def log_returns(prices: pl.DataFrame) -> pl.DataFrame:

@@ -187,15 +187,19 @@ def print_trial(lake: Lake, trial_id: str) -> None:
     _print_verdict(row)
 
 
+def _is_known(row: dict[str, Any]) -> bool:
+    """Return whether the watch list was recorded on all dates of a trial's decisions."""
+    return row["universe_known_from"] is not None and bool(row["universe_known_from"] <= row["from_date"])
+
+
 def _hindsight(row: dict[str, Any]) -> list[str]:
     """Return what is not known of the watch list in the past, and what follows from it, in lines."""
     known = row["universe_known_from"]
-    if known is not None and known <= row["from_date"]:
+    if _is_known(row):
         return ["Each decision is about the tickers that were on the watch list on its date."]
-    before = "" if known is None else f" Before {known}, when the record of the watch list begins,"
-    subject = "The tickers were" if known is None else "the tickers were"
     return [
-        f"{before.strip()} {subject} chosen with hindsight: companies that failed, and that nobody put on the".strip(),
+        *([] if known is None else [f"The watch list was recorded from {known} on. Before it:"]),
+        "The tickers were chosen with hindsight: companies that failed, and that nobody put on the",
         "list, are missing. That flatters the return, and equal weights as much.",
     ]
 
@@ -211,7 +215,7 @@ def _print_verdict(row: dict[str, Any]) -> None:
         f"Return {row['annual_return']:+.1%} per year {'after' if row['cost'] else 'without'} costs; benchmark "
         f"{row['benchmark']} {row['annual_benchmark']:+.1%}.",
     )
-    if row["benchmark"] != "equal":
+    if row["benchmark"] != "equal" and not _is_known(row):
         print_lines("The choice of tickers flatters the return, and this benchmark does not share that.")
     if row["annual_sharpe"] is not None:
         between = "" if row["lower"] is None else f", 95% between {row['lower']:+.2f} and {row['upper']:+.2f}"

@@ -83,9 +83,10 @@ def last_prices(bars: pl.DataFrame, holdable: Holdable) -> dict[str, float]:
     bars
         Columns ticker, date and close, by ticker and date.
     """
-    import polars as pl
+    from pm.prices import newest_bars_of_each
 
-    closes = dict(bars.group_by("ticker", maintain_order=True).agg(pl.col("close").last()).iter_rows())
+    newest = newest_bars_of_each(bars)
+    closes = dict(zip(newest["ticker"].to_list(), newest["close"].to_list(), strict=True))
     return {
         ticker: closes[ticker] * holdable.units[ticker] * _rate(closes, holdable.rates.get(ticker, ()))
         for ticker in holdable.tickers

@@ -102,7 +102,7 @@ def propose(
         Says whether weights keep the limits of risk: where the numbers of shares nearest to the weights do not, fewer
         are aimed at. None for without limits.
     with_compared
-        Whether weights of the compared allocators and equal ones are computed too.
+        Whether weights of the compared allocators and equal ones are computed too, and all of them put in numbers.
     """
     compared = [Equal.name, *settings.compare] if with_compared else []
     names = list(dict.fromkeys([settings.allocator, *compared]))
@@ -111,7 +111,10 @@ def propose(
     chosen, traded = _to_trade(found[settings.allocator], problem, held, settings, act)
     found[settings.allocator] = chosen
     targets = _targets(chosen, traded, problem, market, held, settings, keeps)
-    rows = [_row(name, found[name], problem, held) | {"in_use": name == settings.allocator} for name in names]
+    rows = [
+        _row(name, found[name], problem, held) | {"in_use": name == settings.allocator}
+        for name in (names if with_compared else ())
+    ]
     return Proposal(targets, pl.DataFrame(rows, schema=PORTFOLIO_RUNS.unstamped_schema).fill_nan(None))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from pm.exclusions import Exclusion
+from pm.prices import newest_bars_of_each
 from pm.tables.vocabulary import Reason
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ def not_traded(joint: JointInputs, delisted: Collection[str], *, max_age_days: i
         ticker: Exclusion(Reason.STAND_IN, f"{ticker} has no fitted volatility and is not traded; {detail}")
         for ticker, detail in joint.stand_ins.items()
     }
-    last = joint.bars.group_by("ticker", maintain_order=True).agg(pl.col("date").last())
-    for ticker, day in last.iter_rows():
+    newest = newest_bars_of_each(joint.bars)
+    for ticker, day in zip(newest["ticker"].to_list(), newest["date"].to_list(), strict=True):
         age = (joint.as_of - day).days
         if ticker in delisted:
             found[ticker] = Exclusion(Reason.DELISTED, f"{ticker} is delisted; its last bar is of {day}")

@@ -16,6 +16,8 @@ DISCOVERIES_SCHEMA = pl.Schema(
 
 _POOLED_LEVEL = 0.05
 """Level of the one test over all tickers' errors that a pooled verdict rests on."""
+_TOGETHER = frozenset({Evidence.POOLED.value, Evidence.RELATIVE.value})
+"""Evidence that all tickers share."""
 
 
 def edge_discoveries(weights: pl.DataFrame, rate: float) -> pl.DataFrame:
@@ -40,21 +42,21 @@ def edge_discoveries(weights: pl.DataFrame, rate: float) -> pl.DataFrame:
         of the model of relative returns, share one test over the errors of all of them, and have no p-value of their
         own: they are discovered if it found an edge and its level of 5% is at most `rate`.
     """
-    ensembles = weights.filter(pl.col("model") == "ensemble").sort("ticker")
-    p_values = ensembles["dm_p_value"].cast(pl.Float64).to_numpy()
+    # Lists, since expressions over a frame of a few rows take longer than the mathematics.
+    columns = (weights[name].to_list() for name in ("ticker", "model", "verdict", "evidence", "dm_p_value"))
+    rows = sorted((row for row in zip(*columns, strict=True) if row[1] == "ensemble"), key=lambda row: row[0])
+    p_values = np.array([np.nan if row[4] is None else row[4] for row in rows], dtype=np.float64)
     tested = np.isfinite(p_values)
-    adjusted = np.full(len(p_values), np.nan)
+    adjusted = np.full(len(rows), np.nan)
     adjusted[tested] = q_values(p_values[tested])
-    edge = pl.col("verdict") == Verdict.EDGE.value
-    pooled = pl.col("evidence").is_in([Evidence.POOLED.value, Evidence.RELATIVE.value])
-    survives = pl.when(pooled).then(pl.lit(rate >= _POOLED_LEVEL)).otherwise(pl.col("edge_q_value") <= rate)
-    return (
-        ensembles.with_columns(edge_q_value=pl.Series(adjusted, nan_to_null=True))
-        .select(
-            "ticker",
-            pl.col("dm_p_value").alias("edge_p_value"),
-            "edge_q_value",
-            discovered=(edge & survives).fill_null(value=False),
+    found = [
+        (
+            ticker,
+            p_value,
+            None if np.isnan(q_value) else q_value,
+            verdict == Verdict.EDGE.value
+            and (rate >= _POOLED_LEVEL if evidence in _TOGETHER else bool(q_value <= rate)),
         )
-        .cast(DISCOVERIES_SCHEMA)
-    )
+        for (ticker, _, verdict, evidence, p_value), q_value in zip(rows, adjusted.tolist(), strict=True)
+    ]
+    return pl.DataFrame(found, schema=DISCOVERIES_SCHEMA, orient="row")

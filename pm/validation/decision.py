@@ -164,7 +164,7 @@ def _proposal(
         prices=prices,
         rates=holdable.rates,
         forecasts=known.forecasts,
-        discovered=found.filter("discovered")["ticker"].to_list(),
+        discovered=found["ticker"].filter(found["discovered"]).to_list(),
     )
     staying = replace(held, stays=({*held.weights, *held.shares} - set(tradable)) & set(model.tickers))
     limits = RiskLimits(

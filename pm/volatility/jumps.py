@@ -108,7 +108,10 @@ def clean_returns(returns: FloatArray) -> CleanReturns:
     spikes = np.flatnonzero(distance > _SPIKE_SIGMAS * sigma)
     if sigma <= _MIN_SIGMA or not len(spikes):
         return kept
-    outlier = distance > max(OUTLIER_SIGMAS * sigma, _SPLITS[0] - _SPLIT_TOLERANCE * sigma)
+    smallest = max(OUTLIER_SIGMAS * sigma, _SPLITS[0] - _SPLIT_TOLERANCE * sigma)
+    if spikes[0] > 0 and not (np.diff(spikes) == 1).any() and distance[spikes].max() <= smallest:
+        return kept  # no return is large enough for a change of units, and none is followed by another spike
+    outlier = distance > smallest
     tenfold = outlier & (np.abs(returns) > _TENFOLD)
     # A wrong quote is one event, though it is two returns.
     allowed = max(2.0, _MAX_SHARE * len(returns))

@@ -7,11 +7,12 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 
 from pm.pipeline import open_lake, read_lake
 from pm.settings import load_settings
-from pm.tables.validation import TRIALS
+from pm.tables.validation import TRIAL_JUDGEMENTS, TRIAL_TESTS, TRIALS
 from pm.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def test_a_trial_says_what_it_made_and_what_that_proves(tested: Path, pm: Pm) ->
     assert "Verdict: not proven." in shown.stdout or "Verdict: worse than benchmark." in shown.stdout
     free = pm(tested, "trials", "show", "free").stdout
     assert "per year without costs" in free
-    assert "watch list" not in free  # equal weights share what flatters it
+    assert "chosen with hindsight" in free
+    assert "does not share" not in free  # equal weights share what flatters it
 
 
 def test_trials_are_listed_and_compared(tested: Path, pm: Pm) -> None:
@@ -65,7 +67,9 @@ def test_more_trials_elsewhere_make_a_proof_harder(tested: Path, pm: Pm) -> None
 def test_the_chain_of_trials_is_verified(tested: Path, pm: Pm) -> None:
     verified = pm(tested, "audit", "verify")
     assert verified.returncode == 0
-    assert "Trials: 4 rows, none changed." in verified.stdout
+    assert "rows, none changed." in verified.stdout
+    judged = pm(tested, "sql", "SELECT count(*) AS n FROM trial_judgements", "--format", "csv").stdout.split()[-1]
+    assert f"Trials: {4 + int(judged)} rows, none changed." in verified.stdout
 
 
 @pytest.mark.parametrize(
@@ -151,6 +155,10 @@ def test_rows_that_are_removed_are_found_and_nothing_is_added_to_what_is_left(co
     assert pm(copy, "audit", "verify", "--head", head).returncode == 0
     with open_lake(Workspace(copy), load_settings()) as lake:
         lake.commit("remove", lambda transaction: transaction.delete(TRIALS, "true"))
+    missing = pm(copy, "audit", "verify")
+    assert (missing.returncode, "The row at position 1 is missing" in missing.stderr) == (23, True), missing.stderr
+    with open_lake(Workspace(copy), load_settings()) as lake:
+        lake.commit("remove more", lambda transaction: transaction.delete(TRIAL_JUDGEMENTS, "true"))
     for words in (("audit", "verify"), ("trials", "judge")):
         done = pm(copy, *words)
         assert (done.returncode, "rows of trial" in done.stderr) == (23, True), done.stderr
@@ -160,4 +168,13 @@ def test_rows_that_are_removed_are_found_and_nothing_is_added_to_what_is_left(co
 def test_what_flatters_a_trial_and_not_its_benchmark_is_said(copy: Path, pm: Pm) -> None:
     shown = pm(copy, "backtest", *ASKED, "--name", "over cash", "--benchmark", "cash").stdout
     assert "benchmark cash +0.0%" in shown
-    assert "that flatters the return" in shown
+    assert "this benchmark does not share that" in shown
+
+
+def test_a_verdict_that_was_changed_is_found(copy: Path, pm: Pm) -> None:
+    with open_lake(Workspace(copy), load_settings()) as lake:
+        better = lake.read(TRIAL_TESTS).with_columns(verdict=pl.lit("proven"), deflated=pl.lit(0.999))
+        lake.commit("flatter", lambda transaction: transaction.delete(TRIAL_TESTS, "true"))
+        lake.commit("flatter", lambda transaction: transaction.append(TRIAL_TESTS, better))
+    done = pm(copy, "audit", "verify")
+    assert (done.returncode, "Rows of trial_tests" in done.stderr) == (23, True), done.stderr
