@@ -63,6 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not _is_worker():
         os.environ.setdefault("POLARS_MAX_THREADS", "1")  # of xdist's workers, which share the cores
+        # A process that a test starts would compile all our modules anew, which takes it a second; no user's does.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if config.getoption("renew_costs") and not _is_worker():
         config.pluginmanager.register(_Costs(config.rootpath))
 

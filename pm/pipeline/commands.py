@@ -146,7 +146,7 @@ def check_first_run(settings: Settings, request: Request, *, resume: str | None 
         workers_of(request, settings.run)  # starts nothing
     if request.scope == Request() and resume is None:
         return
-    with rehearsal(None, settings) as (_, lake):
+    with rehearsal(None, settings, views=False) as (_, lake):
         _checked(lake, request, resume)
 
 
