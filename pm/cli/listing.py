@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -119,11 +119,15 @@ def listing(output_format: OutputFormat | None, output: Path | None) -> Iterator
         yield
     except (PmError, typer.Exit):  # a command that ends with a code may have listed something before
         if not taker.is_empty:
-            taker.write()
+            with suppress(BrokenPipeError):
+                taker.write()
         raise
     finally:
         _CURRENT.reset(token)
-    taker.write()
+    try:
+        taker.write()
+    except BrokenPipeError:  # the reader has read enough, as in `pm tables --format csv | head`
+        raise typer.Exit(0) from None
 
 
 def file_format(output_format: OutputFormat | None, output: Path | None) -> FileFormat | None:

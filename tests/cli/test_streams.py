@@ -66,16 +66,23 @@ class _Quit(io.RawIOBase):
             raise OSError(errno.EINVAL, "Invalid argument") from None
 
 
-@pytest.mark.parametrize("query", [("select 1",), ("from features", "--format", "csv")], ids=["little", "much"])
-def test_a_pager_that_quits_is_no_error(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, query: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("sql", "select 1"),
+        ("sql", "from features", "--format", "csv"),
+        ("tables", "--format", "csv"),
+        ("runs", "--format", "json"),
+    ],
+    ids=["little", "much", "listing", "JSON"],
+)
+def test_a_pager_that_quits_is_no_error(finished: Path, monkeypatch: pytest.MonkeyPatch, line: tuple[str, ...]) -> None:
     monkeypatch.chdir(finished)
     errors = io.StringIO()
     out = io.TextIOWrapper(io.BufferedWriter(_Quit()), encoding="utf-8")
     monkeypatch.setattr(sys, "stderr", errors)
     monkeypatch.setattr(sys, "stdout", out)
-    assert main(["sql", *query]) == 0
+    assert main(line) == 0
     assert errors.getvalue() == ""
 
 
