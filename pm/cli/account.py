@@ -76,6 +76,7 @@ def open_(  # noqa: PLR0913, PLR0917 - an account has as many properties
     no_wait: NoWait = False,
 ) -> None:
     """Open an account: by default a paper account, whose orders are filled from the bars of later sessions."""
+    from pm.cli.render import print_lines
     from pm.errors import InputError
     from pm.ledger.money import decimal_of, money
     from pm.pipeline.stages.account import NewAccount, opening
@@ -97,6 +98,8 @@ def open_(  # noqa: PLR0913, PLR0917 - an account has as many properties
         live, None if day is None else day.date(),
     )  # fmt: skip
     change_ledger(context, opening(account), no_wait=no_wait, then=print_accounts, create=True)
+    if account.cash == 0 and broker in {BrokerChoice.PAPER, BrokerChoice.TICKET}:
+        print_lines("There is no cash in it yet: pm account deposit AMOUNT, or pm account import FILE")
 
 
 @app.command()

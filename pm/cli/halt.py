@@ -32,7 +32,7 @@ def halt(
     file = workspace.root / HALT_FILE
     if not file.is_dir():  # which stops trading just as well
         file.write_text(f"{reason}\n", encoding="utf-8")
-    print_lines(f"Trading is halted by {file}.")
+    print_lines(f"This file stops all orders: {file}")
     location = LakeLocation.of(workspace.lake, settings.lake)
     if location.is_shared:
         from pm.lake.signs import set_sign

@@ -42,10 +42,13 @@ def monitor(
 
     from pm import __version__
     from pm.cli.render import print_lines
+    from pm.cli.write import refuse_folder
     from pm.monitor import worst
     from pm.pipeline import read_lake
     from pm.pipeline.monitoring import check_system, record_checks
 
+    if json_file is not None and str(json_file) != "-":
+        refuse_folder(expand_home(json_file), option="--json FILE")
     workspace, settings = open_workspace(context)
     with read_lake(workspace, settings) as lake:
         findings = check_system(workspace, settings, lake)
@@ -103,7 +106,6 @@ def _as_rows(findings: Sequence[Finding]) -> list[dict[str, object]]:
 
 def _write(file: Path, text: str) -> None:
     """Write a text to a file, or to standard output for '-'."""
-    from pm.cli.write import refuse_folder
     from pm.errors import StorageError
     from pm.open_files import write_whole
 
@@ -111,7 +113,6 @@ def _write(file: Path, text: str) -> None:
         typer.echo(text, nl=False)
         return
     target = expand_home(file)
-    refuse_folder(target)
     try:
         write_whole(target, text)
     except OSError as error:

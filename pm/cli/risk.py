@@ -309,7 +309,7 @@ def _print_backtest(lake: Lake, run_id: str) -> None:
             pl.col("independence_p").alias("independence p"),
             "zone",
         ),
-        formats={"level": ".4g", "share": ".1%", "Kupiec p": ".3f", "independence p": ".3f"},
+        formats={"level": ".1%", "share": ".1%", "Kupiec p": ".3f", "independence p": ".3f"},
         title="Value at risk: is it exceeded as often as it should be?",
     )
     shortfalls = lake.select("es_backtest", basis=run_id).sort(order)
@@ -326,7 +326,7 @@ def _print_backtest(lake: Lake, run_id: str) -> None:
             pl.col("gain_normal_t").alias("t to normal"),
             pl.col("gain_historical_t").alias("t to historical"),
         ),
-        formats={"level": ".4g", "Z2": ".2f", "excess": ".2f", "excess p": ".3f", "FZ0": ".3f"}
+        formats={"level": ".1%", "Z2": ".2f", "excess": ".2f", "excess p": ".3f", "FZ0": ".3f"}
         | dict.fromkeys(("t to normal", "t to historical"), ".1f"),
         title="Expected shortfall",
     )

@@ -108,8 +108,15 @@ def _refusals_told(output: Path) -> Iterator[None]:
         ) from error
 
 
-def refuse_folder(output: Path) -> None:
+def refuse_folder(output: Path, *, option: str = "-o FILE") -> None:
     """Refuse a folder as the file to write to.
+
+    Parameters
+    ----------
+    output
+        The file.
+    option
+        Option that names it, for the message.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def refuse_folder(output: Path) -> None:
     """
     with suppress(OSError):  # such as a name that is too long
         if not output.name or output.is_dir():
-            raise InputError("The output is a folder.", where=str(output), hint="name a file: -o FILE")
+            raise InputError("The output is a folder.", where=str(output), hint=f"name a file: {option}")
 
 
 def is_device(output: Path) -> bool:

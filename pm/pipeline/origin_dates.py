@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pm.errors import InputError
+from pm.plural import plural
 
 if TYPE_CHECKING:
     from datetime import date
@@ -67,7 +68,8 @@ def origin_dates(bars: pl.DataFrame, as_of: date, horizon: int, chosen: ChosenDa
     possible = sessions[MIN_BARS - 1 : max(0, len(sessions) - horizon)]
     if not possible:
         raise InputError(
-            f"There are {len(sessions)} sessions up to {as_of}; an evaluation needs at least {MIN_BARS + horizon}.",
+            f"There {'is' if len(sessions) == 1 else 'are'} {plural(len(sessions), 'session')} up to {as_of}; "
+            f"an evaluation needs at least {MIN_BARS + horizon}.",
             where="table bars",
             hint="import a longer history, or ask for a shorter --horizon",
         )
