@@ -1,4 +1,4 @@
-"""Every command line that a page, a message or a help text names exists, with its options."""
+"""Every command line that a page, a message or a help text names exists with its options, and so does every setting."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 import pm as package
 from pm.cli.app import _command
+from pm.settings.described import setting_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,3 +120,16 @@ def test_what_is_wrong_is_found(line: str, why: str | None) -> None:
     found = problem(words_of(line))
     assert (why is None) == (found is None), found
     assert (why or "") in (found or "")
+
+
+def test_settings_that_pages_name_exist() -> None:
+    names = set(setting_names())
+    found = [
+        (path.name, f"{section}.{key}")
+        for path in PAGES
+        if path.name != "CHANGELOG.md"
+        for section, key in re.findall(r"`([a-z]+)\.([a-z_0-9]+)`", path.read_text("utf-8"))
+        if section in names
+    ]
+    assert [(page, name) for page, name in found if name not in names] == []
+    assert len(found) > 50  # or they are no longer found
