@@ -158,7 +158,7 @@ def _print_evaluation(lake: Lake, run_id: str, by: _Slice | None) -> None:
         "Share of outcomes inside the ensemble's intervals, by volatility regime",
     )
     shares = ("50%", "80%", "90%", "90% from", "to", "95%")
-    print_frame(_coverage(lake, run_id), formats={"forecasts": ",d", **dict.fromkeys(shares, ".1%")})
+    print_frame(_coverage(lake, run_id), beside=True, formats={"forecasts": ",d", **dict.fromkeys(shares, ".1%")})
     print_lines(
         "Each share should be near the level that heads its column. `90% from` and `to`",
         "are the 95% confidence interval of the share inside the 90% interval, if the",
@@ -168,13 +168,14 @@ def _print_evaluation(lake: Lake, run_id: str, by: _Slice | None) -> None:
         "that the forecast variance was too low",
     )
     numbers = dict.fromkeys(("QLIKE", "QLIKE, ranges", "realised / forecast"), ".4g")
-    print_frame(_volatility(lake, run_id), formats={"forecasts": ",d", **numbers})
+    print_frame(_volatility(lake, run_id), beside=True, formats={"forecasts": ",d", **numbers})
     _print_combination(lake, run_id)
     _print_signals(lake, run_id)
     if by is not None:
         print_lines("", f"The ensemble by {by.value}")
         print_frame(
             _sliced(lake, run_id, by),
+            beside=True,
             formats={"forecasts": ",d", "RMSE": ".4f", "CRPS": ".4f", "inside 90%": ".1%"},
         )
     verdicts = lake.select("model_weights", columns=("verdict",), run_id=run_id, model="ensemble")["verdict"]
@@ -259,6 +260,7 @@ def _print_signals(lake: Lake, run_id: str) -> None:
             scores["mean_return"].alias("realised"),
             scores["net_return"].alias("after costs"),
         ),
+        beside=True,
         formats={"signals": ",d", **dict.fromkeys(shares, ".1%")},
     )
     print_lines(
@@ -349,6 +351,7 @@ def _print_combination(lake: Lake, run_id: str) -> None:
             scores["gain_t"].alias("t of CRPS"),
             scores["mcs_p_value"].alias("MCS p"),
         ),
+        beside=True,
         formats={
             "forecasts": ",d",
             "weight": ".2f",

@@ -75,6 +75,7 @@ def forecast(
             _weights(lake, made_by, ticker),
             formats={"weight": ".1%", "RMSE": ".3f", "DM p": ".3f"},
             title="Weights of the models, and RMSE relative to that of naive (no change)",
+            beside=True,
         )
         print_lines(
             "",

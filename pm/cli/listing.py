@@ -65,7 +65,7 @@ class Listing:
         Raises
         ------
         InputError
-            The command has shown several tables.
+            The command has shown several tables of different columns.
         NoResultsError
             It has shown none, and a file or Parquet cannot say so.
         StorageError
@@ -74,14 +74,16 @@ class Listing:
         from pm.cli.write import print_text, write_frames
         from pm.export import FileFormat
 
-        if len(self._frames) > 1:
+        if len({tuple(frame.columns) for frame in self._frames}) > 1:
             raise InputError(
                 f"This command shows {len(self._frames)} tables, and a file or a program can be given one.",
                 where="--format, -o",
                 hint="ask for the one that you want: pm sql 'FROM NAME' -o FILE; pm tables lists what there is",
             )
         if self._frames:
-            write_frames(self._frames, self._format, self.output)
+            import polars as pl
+
+            write_frames([pl.concat(self._frames, how="vertical_relaxed")], self._format, self.output)
         elif self.output is not None or self._format is FileFormat.PARQUET:
             raise NoResultsError(
                 "The command listed nothing, so that nothing was written.",

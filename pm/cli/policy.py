@@ -160,7 +160,7 @@ def _print_test(row: dict[str, Any]) -> None:
             "yes" if p > CONFIDENCE_SET_SIZE else "no" for p in p_values
         ],
     }
-    print_frame(pl.DataFrame(contenders), formats={"loss": ".3f", "p-value": ".3f"})
+    print_frame(pl.DataFrame(contenders), formats={"loss": ".3f", "p-value": ".3f"}, beside=True)
     print_lines(
         "",
         "Diebold-Mariano test of the policy against the fixed action (above 0 the policy",

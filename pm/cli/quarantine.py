@@ -52,7 +52,7 @@ def quarantine(
             filtered = ticker is not None or rule is not None
             print_lines("No refused row matches." if filtered else "No row has been refused.")
             return
-        print_frame(_counts(refused).with_columns(rules), formats={"rows": ",d", "tickers": ",d"})
+        print_frame(_counts(refused).with_columns(rules), formats={"rows": ",d", "tickers": ",d"}, beside=True)
         print_lines("")
         shown = refused.sort("batch_id", "row", descending=[True, False]).head(limit)
         print_frame(_described(lake, shown).with_columns(rules))

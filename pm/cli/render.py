@@ -87,6 +87,8 @@ def print_frame(
     title: str | None = None,
     total: int | None = None,
     optional: Sequence[Sequence[str]] = (),
+    keys: Mapping[str, str] | None = None,
+    beside: bool = False,
 ) -> None:
     """Print a frame as a table, one line per row; on a terminal, long texts are folded to fit its width.
 
@@ -103,9 +105,15 @@ def print_frame(
     optional
         Groups of columns to leave out on a terminal that is too narrow for the table, the first group first. A line
         below the table names those left out.
+    keys
+        Columns with one value, which the title tells a person: a program gets them in front of the others.
+    beside
+        Whether the table stands beside the one that the command is about: a program gets that one alone.
     """
     if (taken := current_listing()) is not None:
-        taken.take(frame)
+        if not beside:
+            told = [pl.lit(value).alias(name) for name, value in (keys or {}).items()]
+            taken.take(frame.select(*told, pl.all()))
         return
     _print_table(frame, formats=dict(formats or {}), title=title, optional=optional)
     total = frame.height if total is None else total

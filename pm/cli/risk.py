@@ -58,7 +58,12 @@ def show(context: typer.Context, run: _Run = None) -> None:
             if _is_as_held(portfolio, measures, _measures):
                 continue
             _say_what_it_is(portfolio)
-            print_frame(_measures(own), formats=_SHARES, title=f"Risk of portfolio {portfolio}, as of {_day(own)}")
+            print_frame(
+                _measures(own),
+                formats=_SHARES,
+                title=f"Risk of portfolio {portfolio}, as of {_day(own)}",
+                keys={"portfolio": portfolio},
+            )
             print_lines("")
             level, horizon = float(own["level"].max()), int(own["horizon"].max())  # type: ignore[arg-type]
             parts = _of_run(lake, "risk_contributions", made_by).filter(
@@ -68,6 +73,7 @@ def show(context: typer.Context, run: _Run = None) -> None:
                 _contributions(parts),
                 formats={"weight": ".1%", "of ES": ".2%", "share": ".1%", "alone": ".2%"},
                 title=f"What adds to the ES of {level:.1%} over {plural(horizon, 'session')}",
+                beside=True,
             )
             if parts.height > _MAX_TICKERS:
                 print_lines(f"… {parts.height - _MAX_TICKERS:,} more: pm sql 'from risk_contributions'")
@@ -99,6 +105,7 @@ def stress(context: typer.Context, run: _Run = None) -> None:
                 ),
                 formats={"return": "+.1%", "covered": ".0%"},
                 title=f"Stress of portfolio {portfolio}",
+                keys={"portfolio": portfolio},
             )
         print_lines(
             "",
@@ -134,6 +141,7 @@ def limits(context: typer.Context, run: _Run = None) -> None:
             events.select("portfolio", "limit_name", "subject", "value", "bound", "action", "value_after"),
             formats=dict.fromkeys(("value", "bound", "value_after"), _share),
             title=f"Limits that were exceeded in run {shown}",
+            beside=True,
         )
         print_lines("", *events["detail"])
 
@@ -326,6 +334,7 @@ def _print_backtest(lake: Lake, run_id: str) -> None:
             pl.col("gain_normal_t").alias("t to normal"),
             pl.col("gain_historical_t").alias("t to historical"),
         ),
+        beside=True,
         formats={"level": ".1%", "Z2": ".2f", "excess": ".2f", "excess p": ".3f", "FZ0": ".3f"}
         | dict.fromkeys(("t to normal", "t to historical"), ".1f"),
         title="Expected shortfall",

@@ -71,7 +71,6 @@ def test_what_is_listed_is_written_also_where_the_command_ends_with_a_code(finis
         (("sql", "FROM runs", "-o", "out.parquet", "--format", "csv"), 5, "another format"),
         (("runs", "--format", "excel"), 2, "excel"),
         (("runs", "-o", "."), 5, "is a folder"),
-        (("risk", "--format", "csv"), 5, "tables"),
         (("runs", "-o", "no/such/folder.csv"), 10, "cannot be written"),
     ],
 )
@@ -82,6 +81,20 @@ def test_what_cannot_be_written_is_refused(
     done = pm(finished_copy, *arguments)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert {path.name for path in finished_copy.iterdir()} == before
+
+
+def test_a_command_that_shows_several_tables_gives_a_program_the_one_it_is_about(finished: Path, pm: Pm) -> None:
+    for arguments, table, count in (
+        (("forecast", "IBM"), "latest_forecasts WHERE ticker = 'IBM' AND model = 'ensemble'", 1),
+        (("risk",), "latest_risk WHERE method IN ('joint', 'drawdown')", 2),
+        (("risk", "stress"), "stress_results", 2),
+        (("quarantine",), "quarantine", 1),
+    ):
+        done = pm(finished, *arguments, "--format", "json")
+        rows = json.loads(done.stdout)
+        expected = json.loads(pm(finished, "sql", f"SELECT count(*) AS n FROM {table}", "--format", "json").stdout)
+        assert (done.returncode, len(rows)) == (0, expected[0]["n"]), done.stderr
+        assert len({row.get("portfolio") for row in rows}) == count
 
 
 def test_a_ticker_in_other_letters_is_taken_with_a_word(finished: Path, pm: Pm) -> None:
