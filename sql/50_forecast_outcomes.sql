@@ -12,7 +12,12 @@
 -- pinball: Mean pinball loss of the log return's quantiles, each weighted by the probability around its level.
 -- crps: Continuous ranked probability score of the log return, computed from the quantiles: 2 × pinball.
 WITH closes AS (
-    SELECT ticker, date, ln(close) AS log_close, row_number() OVER (PARTITION BY ticker ORDER BY date) AS place
+    SELECT
+        ticker,
+        date,
+        ln(close) AS log_close,
+        row_number() OVER (PARTITION BY ticker ORDER BY date) AS place,
+        count(*) OVER (PARTITION BY ticker) AS places
     FROM adjusted_bars
     WHERE date >= (SELECT min(origin_date) FROM forecasts)
 ),
@@ -25,7 +30,9 @@ outcome AS (
         target.log_close - origin.log_close AS actual_log_return
     FROM forecasts AS f
     JOIN run_basis AS r USING (run_id)
-    JOIN closes AS origin ON origin.ticker = f.ticker AND origin.date = f.origin_date
+    -- What is still to come is left out early, before the second join, which compares pairs.
+    JOIN closes AS origin
+        ON origin.ticker = f.ticker AND origin.date = f.origin_date AND origin.place + f.step <= origin.places
     JOIN closes AS target
         ON {'ticker': target.ticker, 'place': target.place} = {'ticker': f.ticker, 'place': origin.place + f.step}
     WHERE target.date <= f.target_date + (14 + f.step)::INTEGER

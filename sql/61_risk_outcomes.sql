@@ -4,9 +4,21 @@
 -- loss: Realised loss of the weights without trading, as a share of the portfolio's value; negative for a gain.
 -- exceeded: Whether the loss was larger than var.
 -- fz0: Loss FZ0 of Patton, Ziegel and Chen (2019) of the pair (var, es); smaller is better. Null if es is not positive.
-WITH closes AS (
+WITH earliest AS (
+    -- No close before this day is read: the first of the tickers' last bars up to the first origin date.
+    SELECT min(last_date) AS date
+    FROM (
+        SELECT max(date) AS last_date
+        FROM bars
+        WHERE date <= (SELECT min(origin_date) FROM risk_contributions)
+            AND ticker IN (SELECT ticker FROM risk_contributions)
+        GROUP BY ticker
+    )
+),
+closes AS (
     SELECT ticker, date, ln(close) AS log_close, row_number() OVER (PARTITION BY ticker ORDER BY date) AS place
     FROM adjusted_bars
+    WHERE date >= coalesce((SELECT date FROM earliest), '-infinity'::DATE)
 ),
 positions AS (
     SELECT DISTINCT run_id, cutoff, portfolio, origin_date, ticker, weight FROM risk_contributions

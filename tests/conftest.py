@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from importlib.resources import files
 from importlib.util import find_spec
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -23,6 +24,7 @@ from pm.cli import main
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import polars as pl
     from playwright.sync_api import Browser
 
     Build = Callable[[str, Callable[[Path], object]], Path]
@@ -61,6 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not _is_worker():
         os.environ.setdefault("POLARS_MAX_THREADS", "1")  # of xdist's workers, which share the cores
+        # A process that a test starts would compile all our modules anew, which takes it a second; no user's does.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if config.getoption("renew_costs") and not _is_worker():
         config.pluginmanager.register(_Costs(config.rootpath))
 
@@ -246,6 +250,46 @@ def finished(build_once: Build, pm: Pm) -> Path:
             assert done.returncode == 0, done.stderr
 
     return build_once("finished", build)
+
+
+_TRADED = ("AAPL", "IBM", "MSFT")
+
+
+def _closes_of_two_years() -> pl.DataFrame:
+    import polars as pl
+
+    raw = (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes()
+    bars = pl.read_csv(raw, try_parse_dates=True)
+    kept = bars.filter(pl.col("Ticker").is_in(_TRADED), pl.col("Date") >= pl.date(2011, 6, 1))
+    return kept.select(ticker="Ticker", date="Date", close="Adj Close").sort("ticker", "date")
+
+
+@pytest.fixture(scope="session")
+def two_nights(build_once: Build, pm: Pm) -> Path:
+    """Return a workspace after two nights; between them an account was opened, with shares, and a day has come."""
+
+    import polars as pl
+
+    def build(folder: Path) -> None:
+        closes = _closes_of_two_years()
+        last = closes["date"].max()
+        closes.filter(pl.col("date") < last).write_csv(folder / "closes.csv")
+        (folder / "positions.csv").write_text("ticker,shares,cost\nIBM,100,19000\nMSFT,500,12500\n")
+        commands: list[tuple[str, ...]] = [
+            ("import", "closes.csv"),
+            ("run",),
+            ("account", "open", "--cash", "50000"),
+            ("account", "import", "positions.csv"),
+        ]
+        for arguments in commands:
+            done = pm(folder, *arguments)
+            assert done.returncode == 0, done.stderr
+        closes.write_csv(folder / "closes.csv")
+        for arguments in (("import", "closes.csv"), ("run",)):
+            done = pm(folder, *arguments)
+            assert done.returncode == 0, done.stderr
+
+    return build_once("two_nights_of_an_account", build)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pm.cli.completion import complete_account
 from pm.cli.context import open_reader
 from pm.cli.options import DecimalSign, NoWait  # noqa: TC001 - Typer reads annotations
 from pm.cli.trading import Account, change_ledger, print_accounts, print_left_out
@@ -123,7 +124,7 @@ def deposit(
 @app.command()
 def close(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.", autocompletion=complete_account)],
     no_wait: NoWait = False,
 ) -> None:
     """Close an account that is empty: it gets no targets and no orders any more. What it did stays in the ledger."""

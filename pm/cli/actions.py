@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.completion import complete_ticker
 from pm.cli.context import open_reader, open_workspace, open_writer
 from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
 from pm.cli.paths import expand_paths
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from pm.lake import Lake
@@ -23,7 +26,7 @@ app = typer.Typer(
     help="Show the dividends and splits that are known, or tell those that no file tells.", no_args_is_help=True
 )
 
-_Ticker = Annotated[str, typer.Argument(metavar="TICKER", help="Ticker, such as AAPL.")]
+_Ticker = Annotated[str, typer.Argument(metavar="TICKER", help="Ticker, such as AAPL.", autocompletion=complete_ticker)]
 _Day = Annotated[
     datetime,
     typer.Argument(
@@ -38,12 +41,15 @@ _Day = Annotated[
 def list_(
     context: typer.Context,
     tickers: Annotated[
-        list[str] | None, typer.Argument(metavar="[TICKER]", help="Tickers to show. [default: all]")
+        list[str] | None,
+        typer.Argument(metavar="TICKER", help="Tickers to show. [default: all]", autocompletion=complete_ticker),
     ] = None,
 ) -> None:
     """List dividends and splits; those of source 'user' are your own."""
+    from pm.cli.known_tickers import require_known
+
     with open_reader(context) as lake:
-        _print_actions(lake, tickers)
+        _print_actions(lake, require_known(lake, tickers, table="raw.actions") if tickers else None)
 
 
 @app.command()
@@ -102,16 +108,21 @@ def remove(
     no_wait: NoWait = False,
 ) -> None:
     """Remove a split or a dividend that you added; what files tell stays."""
+    from pm.cli.known_tickers import as_known
     from pm.pipeline import remove_actions
 
     kind = None if split == dividend else "split" if split else "dividend"
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
-        remove_actions(lake, workspace, settings, lambda _: None, ticker=ticker, day=day.date(), kind=kind)
-        _print_actions(lake, [ticker])
+        (known,) = as_known(lake, [ticker])
+        remove_actions(lake, workspace, settings, lambda _: None, ticker=known, day=day.date(), kind=kind)
+        _print_actions(lake, [known])
 
 
 def _add(context: typer.Context, actions: pl.DataFrame, where: str, *, no_wait: bool) -> None:
+    import polars as pl
+
+    from pm.cli.known_tickers import as_known
     from pm.cli.progress import progress_shown
     from pm.cli.render import print_lines
     from pm.cli.results import print_flags
@@ -119,6 +130,8 @@ def _add(context: typer.Context, actions: pl.DataFrame, where: str, *, no_wait: 
 
     workspace, settings = open_workspace(context)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
+        told = actions["ticker"].unique(maintain_order=True).to_list()
+        actions = actions.with_columns(pl.col("ticker").replace(dict(zip(told, as_known(lake, told), strict=True))))
         with progress_shown() as observer:
             result = add_actions(lake, workspace, settings, observer, actions=actions, where=where)
         _print_actions(lake, sorted(set(actions["ticker"])))
@@ -126,15 +139,18 @@ def _add(context: typer.Context, actions: pl.DataFrame, where: str, *, no_wait: 
         print_lines("Next: pm run")
 
 
-def _print_actions(lake: Lake, tickers: list[str] | None) -> None:
+def _print_actions(lake: Lake, tickers: Sequence[str] | None) -> None:
     import polars as pl
 
-    from pm.cli.render import SECONDS, print_frame, print_lines
+    from pm.cli.render import SECONDS, join_names, print_frame, print_lines
     from pm.quality import effective_actions
 
     known = effective_actions(lake.select("raw.actions"))
     if tickers:
-        known = known.filter(pl.col("ticker").is_in(tickers))
+        known = known.filter(pl.col("ticker").is_in(list(tickers)))
+    if known.is_empty() and tickers:
+        print_lines(f"No dividends and splits of {join_names(tickers, limit=8)} are known.")
+        return
     if known.is_empty():
         print_lines("No dividends and splits are known. Add one: pm actions add AAPL 2020-08-31 --split 4:1")
         return

@@ -22,6 +22,7 @@ from pm.cli import (
     ask,
     audit,
     backtest,
+    config,
     data,
     doctor,
     edges,
@@ -79,10 +80,16 @@ INTERRUPTED = 130
 class _Root(TyperGroup):
     """The root command."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own types
+        """Read the global options."""
+        with _plain_refusals():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - click's own types
         """Run the command that the arguments name, and write out all that it printed."""
         try:
-            result = super().invoke(ctx)
+            with _plain_refusals():
+                result = super().invoke(ctx)
             sys.stdout.flush()
         except OSError as error:
             if not _reader_is_gone(error):
@@ -91,6 +98,17 @@ class _Root(TyperGroup):
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         return result
+
+
+@contextmanager
+def _plain_refusals() -> Iterator[None]:
+    """Say why a value is refused without what pydantic, which reads it for Typer, puts around the words."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        message = error.message.removeprefix("Value error, ")
+        error.message = message.replace("does not match the formats '%Y-%m-%d'", "is no date; write it as 2013-03-01")
+        raise
 
 
 def _reader_is_gone(error: OSError) -> bool:
@@ -152,6 +170,7 @@ def _command_line() -> typer.Typer:
     app.command("resume")(halt.resume)
     app.command("replay")(audit.replay)
     app.command("warm")(warm.warm)
+    app.command("config")(config.config)
     app.add_typer(account.app, name="account")
     app.add_typer(trade.app, name="trade")
     app.add_typer(audit.app, name="audit")
@@ -311,7 +330,10 @@ def _split_global_options(arguments: Sequence[str]) -> tuple[list[str], list[str
         elif argument == "--debug" or argument.startswith(("--workspace=", "--log-level=", *own_flags)):
             global_options.append(argument)
         elif argument in named:
-            global_options += [argument, *[value for value in [next(pending, None)] if value is not None]]
+            value = next(pending, None)
+            if value is None:  # the root says that the option lacks it, if nothing follows
+                return [*global_options, argument], []
+            global_options += [argument, value]
         else:
             rest.append(argument)
     return global_options, rest

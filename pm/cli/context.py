@@ -92,6 +92,9 @@ def require_workspace(context: typer.Context) -> Workspace:
 
 
 def _no_workspace(folder: Path) -> WorkspaceError:
+    from pm.workspace import require_folder
+
+    require_folder(folder)
     return WorkspaceError(
         "There is no workspace here.",
         where=str(folder),

@@ -44,6 +44,7 @@ def health(
 
     from pm.cli.known_tickers import as_known_of
     from pm.cli.render import SECONDS, print_frame, print_lines
+    from pm.errors import UnknownTickerError
     from pm.pipeline import data_health, read_lake
 
     workspace, settings = open_workspace(context)
@@ -52,12 +53,16 @@ def health(
     names = parse_tickers(tickers)
     if names is not None:
         names = as_known_of(found["ticker"], names)
+        missing = set(names) - set(found["ticker"])
+        if missing:
+            raise UnknownTickerError.from_missing(missing, found["ticker"], where="view data_health")
         found = found.filter(pl.col("ticker").is_in(names))
     late = (pl.col("lag") > 0) & (pl.col("status") != "delisted")
     troubled = found.filter(late | pl.col("last_reason").is_not_null() | pl.col("last_date").is_null())
     shown = troubled if problems else found
     if shown.is_empty():
-        print_lines("No ticker has a problem." if problems and not found.is_empty() else "There are no such tickers.")
+        none = "There are no tickers yet: pm universe add TICKER, pm import PATH, or pm run for the embedded sample."
+        print_lines("No ticker has a problem." if not found.is_empty() else none)
         return
     always = {"ticker", "last_date", "lag"}
     columns = [name for name in _SHOWN if name in always or shown[name].null_count() < shown.height]

@@ -1,4 +1,4 @@
-"""Take a ticker that differs from a known one only in its capital letters as that one, and say so."""
+"""Take a ticker that differs from a known one only in its capital letters as that one, and say so; refuse others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pm.lake import Lake
     from pm.pipeline import Request
 
-__all__ = ["as_known", "as_known_of", "of_known"]
+__all__ = ["as_known", "as_known_of", "of_known", "require_known"]
 
 
 def of_known(lake: Lake, request: Request) -> Request:
@@ -23,7 +23,34 @@ def of_known(lake: Lake, request: Request) -> Request:
 
 def as_known(lake: Lake, names: Iterable[str]) -> tuple[str, ...]:
     """Return tickers, those that are not known as the known ones that differ only in their capital letters."""
-    return as_known_of((str(row["ticker"]) for row in lake.select_rows("data_health", columns=("ticker",))), names)
+    return as_known_of(_known(lake), names)
+
+
+def require_known(lake: Lake, names: Iterable[str], *, table: str) -> tuple[str, ...]:
+    """Return tickers as `as_known` gives them, of which the lake has bars, or a table has rows.
+
+    Parameters
+    ----------
+    table
+        Table or view that is to be shown: it can have rows of tickers without bars.
+
+    Raises
+    ------
+    UnknownTickerError
+        A ticker is in neither.
+    """
+    from pm.errors import UnknownTickerError
+
+    known = _known(lake) | set(lake.select(table, columns=("ticker",))["ticker"].drop_nulls().unique())
+    found = as_known_of(known, names)
+    missing = set(found) - known
+    if missing:
+        raise UnknownTickerError.from_missing(missing, known, where=f"table {table}")
+    return found
+
+
+def _known(lake: Lake) -> set[str]:
+    return {str(row["ticker"]) for row in lake.select_rows("data_health", columns=("ticker",))}
 
 
 def as_known_of(known: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:

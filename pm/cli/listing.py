@@ -7,7 +7,9 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pm.errors import InputError
+import typer
+
+from pm.errors import InputError, NoResultsError, PmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,17 +54,25 @@ class Listing:
         """Keep a table until the command ends."""
         self._frames.append(frame)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the command has shown no table."""
+        return not self._frames
+
     def write(self) -> None:
-        """Write the table.
+        """Write the table. Where the command has shown none, JSON is an empty list, and CSV on standard output nothing.
 
         Raises
         ------
         InputError
             The command has shown several tables.
+        NoResultsError
+            It has shown none, and a file or Parquet cannot say so.
         StorageError
             The file cannot be written.
         """
-        from pm.cli.write import write_frames
+        from pm.cli.write import print_text, write_frames
+        from pm.export import FileFormat
 
         if len(self._frames) > 1:
             raise InputError(
@@ -72,6 +82,14 @@ class Listing:
             )
         if self._frames:
             write_frames(self._frames, self._format, self.output)
+        elif self.output is not None or self._format is FileFormat.PARQUET:
+            raise NoResultsError(
+                "The command listed nothing, so that nothing was written.",
+                where="--format, -o" if self.output is None else str(self.output),
+                hint="the lines above say why there is nothing; a file that was there is as it was",
+            )
+        elif self._format is FileFormat.JSON:
+            print_text("[]\n")
 
 
 _CURRENT: ContextVar[Listing | None] = ContextVar("listing", default=None)
@@ -99,6 +117,10 @@ def listing(output_format: OutputFormat | None, output: Path | None) -> Iterator
     token = _CURRENT.set(taker)
     try:
         yield
+    except (PmError, typer.Exit):  # a command that ends with a code may have listed something before
+        if not taker.is_empty:
+            taker.write()
+        raise
     finally:
         _CURRENT.reset(token)
     taker.write()

@@ -128,9 +128,17 @@ def print_findings(findings: Sequence[Finding], *, rules: bool) -> None:
     rules
         Print the rules of healthy findings too.
     """
-    from pm.cli.render import print_lines
+    from pm.cli.listing import current_listing
+    from pm.cli.render import print_frame, print_lines
     from pm.tables.vocabulary import HealthStatus
 
+    if current_listing() is not None:
+        import polars as pl
+
+        columns = ("subject", "status", "detail", "rule", "hint")
+        rows = [[str(row[name]) if row[name] else None for name in columns] for row in _as_rows(findings)]
+        print_frame(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row"))
+        return
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         print_lines(f"{finding.status:<8}  {finding.subject:<{width}}  {finding.detail}")

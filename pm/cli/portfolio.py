@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pm.cli.completion import complete_run
 from pm.cli.context import open_workspace
 from pm.cli.results import outputs_of, print_look, run_to_show
 from pm.cli.visible import visible_line
@@ -18,7 +19,12 @@ __all__ = ["app"]
 
 _Run = Annotated[
     str | None,
-    typer.Option("--run", metavar="RUN", help="Run whose portfolio to show. [default: the newest whole run]"),
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="Run whose portfolio to show. [default: the newest whole run]",
+        autocompletion=complete_run,
+    ),
 ]
 
 _COLUMNS = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.completion import complete_ticker
 from pm.cli.context import open_reader
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ _EXPONENT_FROM = 1e15
 
 def quarantine(
     context: typer.Context,
-    ticker: Annotated[str | None, typer.Option(metavar="TICKER", help="Show only this ticker.")] = None,
+    ticker: Annotated[
+        str | None,
+        typer.Option(metavar="TICKER", help="Show only this ticker.", autocompletion=complete_ticker),
+    ] = None,
     rule: Annotated[str | None, typer.Option(metavar="RULE", help="Show only rows refused by this rule.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of rows to show.")] = 50,
 ) -> None:
@@ -36,13 +40,13 @@ def quarantine(
     """
     import polars as pl
 
-    from pm.cli.known_tickers import as_known_of
+    from pm.cli.known_tickers import require_known
     from pm.cli.render import print_frame, print_lines
 
     rules = pl.col("rule").str.replace_all(",", "\n" if sys.stdout.isatty() else ",")  # a line each, where it is short
     with open_reader(context) as lake:
         if ticker is not None:
-            (ticker,) = as_known_of(lake.select("quarantine", columns=("ticker",))["ticker"].drop_nulls(), [ticker])
+            (ticker,) = require_known(lake, [ticker], table="quarantine")
         refused = _refused(lake, ticker, rule)
         if refused.is_empty():
             filtered = ticker is not None or rule is not None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pm.cli.completion import complete_run, complete_ticker
+from pm.cli.completion import complete_account, complete_run, complete_ticker, complete_trial
 from pm.cli.context import open_reader, open_workspace, require_workspace
 from pm.cli.paths import expand_home
 from pm.errors import InputError, NoResultsError, StorageError, UnknownTickerError, did_you_mean
@@ -24,11 +23,20 @@ __all__ = ["open_", "report", "tearsheet"]
 
 _Run = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[RUN]", help="Run of the report. [default: the newest report]", autocompletion=complete_run
-    ),
+    typer.Argument(metavar="RUN", help="Run of the report. [default: the newest report]", autocompletion=complete_run),
 ]
-_TICKER_LINK = re.compile(r'<th scope="row"><a href="#(ticker-[^"]+)">([^<]*)</a>')
+_DOORWAY = "ticker.html"
+"""File beside the reports that leads to a ticker's card: openers of files drop what stands after a # in an address."""
+_LEAD = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url={address}">
+<title>{ticker}</title>
+</head>
+<body><p><a href="{address}">{ticker}</a></p></body>
+</html>
+"""
 _KINDS = {".html": "html", ".htm": "html", ".pdf": "pdf"}
 
 
@@ -43,12 +51,20 @@ def report(
 ) -> None:
     """Print the path of a run's report; with --open, show it in the browser too."""
     from pm.cli.render import print_lines
+    from pm.report.tickers import ticker_anchor
 
-    file = _report_file(require_workspace(context), run)
-    address = file.as_uri() + ("" if ticker is None else f"#{_anchor(file, ticker)}")
-    print_lines(f"Report: {file}", *([f"At {address}"] if ticker is not None else []))
+    workspace = require_workspace(context)
+    file = _report_file(workspace, run)
+    if ticker is None:
+        print_lines(f"Report: {file}")
+        if opened:
+            _browse(file.as_uri())
+        return
+    name = _ticker_of(context, run, ticker)
+    address = f"{file.as_uri()}#{ticker_anchor(name)}"
+    print_lines(f"Report: {file}", f"At {address}")
     if opened:
-        _browse(address)
+        _browse(_lead_to(file, name))
 
 
 def open_(context: typer.Context, run: _Run = None) -> None:
@@ -61,8 +77,13 @@ def tearsheet(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="File to write: it ends in .html or .pdf.")
     ],
-    account: Annotated[str | None, typer.Option(metavar="NAME", help="Account.")] = None,
-    trial: Annotated[str | None, typer.Option(metavar="TRIAL", help="Name of a trial, see `pm trials`.")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Account.", autocompletion=complete_account)
+    ] = None,
+    trial: Annotated[
+        str | None,
+        typer.Option(metavar="TRIAL", help="Name of a trial, see `pm trials`.", autocompletion=complete_trial),
+    ] = None,
     ticker: Annotated[
         str | None, typer.Option(metavar="TICKER", help="Ticker, as if held.", autocompletion=complete_ticker)
     ] = None,
@@ -148,24 +169,54 @@ def _report_file(workspace: Workspace, run: str | None) -> Path:
     return file
 
 
-def _anchor(file: Path, ticker: str) -> str:
-    """Return the identifier of a ticker's card in a report.
+def _ticker_of(context: typer.Context, run: str | None, ticker: str) -> str:
+    """Return the ticker of a report that a name stands for: that of a signal, whatever its capital letters.
 
     Raises
     ------
+    NoResultsError
+        The run of the report has no signals.
     UnknownTickerError
-        The report has no such ticker.
+        It has no such ticker.
     """
     from pm.cli.known_tickers import as_known_of
 
-    text = file.read_text(encoding="utf-8")
-    anchors: dict[str, str] = {unescape(name): anchor for anchor, name in _TICKER_LINK.findall(text)}
-    if not anchors:
-        raise NoResultsError("This report has no signals, or an older version made it.", where=str(file), hint="pm run")
-    (name,) = as_known_of(anchors, [ticker])
-    if name not in anchors:
-        raise UnknownTickerError.from_missing([name], list(anchors), where=str(file))
-    return anchors[name]
+    with open_reader(context) as lake, lake.reading():
+        made = run or _newest(lake)
+        output = lake.select_rows("run_outputs", columns=("output_run_id",), run_id=made, stage="signals")
+        found = lake.select_rows("signals", columns=("ticker",), run_id=output[0]["output_run_id"]) if output else []
+    known = [row["ticker"] for row in found]
+    if not known:
+        raise NoResultsError("This report has no signals.", where=f"run {made}", hint="pm run")
+    (name,) = as_known_of(known, [ticker])
+    if name not in known:
+        raise UnknownTickerError.from_missing([name], known, where=f"signals of run {made}")
+    return name
+
+
+def _newest(lake: Lake) -> str | None:
+    """Return the run that the newest report is about."""
+    newest = lake.select_rows("latest_run", columns=("run_id",))
+    return newest[0]["run_id"] if newest else None
+
+
+def _lead_to(file: Path, ticker: str) -> str:
+    """Return the address of a file that leads to a ticker's card in a report; that of the card if it has no room.
+
+    The opener of files of Windows and those of many desktops drop the # and what follows, and then show the top.
+    """
+    from html import escape
+
+    from pm.open_files import write_whole
+    from pm.report.tickers import ticker_anchor
+
+    anchor = ticker_anchor(ticker)
+    door = file.with_name(_DOORWAY)
+    try:
+        write_whole(door, _LEAD.format(address=escape(f"{file.name}#{anchor}"), ticker=escape(ticker)))
+    except OSError:
+        return f"{file.as_uri()}#{anchor}"
+    return door.as_uri()
 
 
 def _browse(address: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.completion import complete_run
 from pm.cli.context import open_reader, open_workspace, open_writer
 from pm.cli.options import AsOf, NoWait, Source, Tickers, parse_tickers
 from pm.cli.results import outputs_of, print_look, run_to_show
@@ -29,7 +30,10 @@ _BACKTEST_SESSIONS = 500
 """Default number of sessions of a backtest: two years."""
 
 _Run = Annotated[
-    str | None, typer.Option(metavar="RUN", help="Run whose results to show. [default: the newest whole run]")
+    str | None,
+    typer.Option(
+        metavar="RUN", help="Run whose results to show. [default: the newest whole run]", autocompletion=complete_run
+    ),
 ]
 
 

@@ -11,14 +11,22 @@ from pm.cli.context import open_workspace
 from pm.clock import utc_today
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
     from pm.lake import Lake
 
 __all__ = ["status"]
 
+_TEXT = 12
+"""Number of characters before the text of a line: those of its subject."""
+
 
 def status(context: typer.Context) -> None:
     """Show on one screen what to do, what you own, what you can lose, how fresh it is, and what is wrong."""
-    from pm.cli.render import print_lines
+    from pm.cli.listing import current_listing
+    from pm.cli.render import print_frame, print_lines
     from pm.monitor import worst
     from pm.pipeline import read_lake
     from pm.pipeline.monitoring import check_system
@@ -30,13 +38,30 @@ def status(context: typer.Context) -> None:
             dates = lake.select_rows("latest_bars", columns=("date",), order=("date",), descending=("date",), limit=1)
             lines = [*_signals(lake), *_accounts(lake), *_risk(lake)]
         findings = check_system(workspace, settings, lake)
-    print_lines(f"Workspace   {workspace.root}", *lines)
     unwell = [f for f in findings if f.status in {HealthStatus.DEGRADED, HealthStatus.FAILING}]
     newest_bar = "".join(f"The newest bar is of {row['date']}, {age(row['date'], utc_today())}. " for row in dates)
     fresh = next(finding for finding in findings if finding.subject == "bars")
-    print_lines(f"Freshness   {newest_bar}{fresh.detail}")
-    print_lines(f"State       {worst(findings)}" + (": pm monitor has the rules" if unwell else ""))
-    print_lines(*(f"            {finding.status}: {finding.subject}. {finding.detail}" for finding in unwell))
+    lines = [
+        f"Workspace   {workspace.root}",
+        *lines,
+        f"Freshness   {newest_bar}{fresh.detail}",
+        f"State       {worst(findings)}" + (": pm monitor has the rules" if unwell else ""),
+        *(f"            {finding.status}: {finding.subject}. {finding.detail}" for finding in unwell),
+    ]
+    if current_listing() is not None:
+        print_frame(_as_frame(lines))
+    else:
+        print_lines(*lines)
+
+
+def _as_frame(lines: Sequence[str]) -> pl.DataFrame:
+    """Return the lines as rows: the subject, that of the line before where a line has none, and what is said of it."""
+    import polars as pl
+
+    frame = pl.DataFrame(
+        {"subject": [line[:_TEXT].strip() for line in lines], "text": [line[_TEXT:] for line in lines]}
+    )
+    return frame.with_columns(pl.col("subject").replace("", None).forward_fill())
 
 
 def _signals(lake: Lake) -> list[str]:

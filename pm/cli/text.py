@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.completion import complete_ticker
 from pm.cli.context import open_reader, open_workspace, open_writer
 from pm.cli.options import NoWait, Zone, parse_ticker
 from pm.cli.paths import expand_home
@@ -76,20 +77,20 @@ def import_(
 def list_(
     context: typer.Context,
     tickers: Annotated[
-        list[str] | None, typer.Argument(metavar="[TICKER]", help="Tickers to show. [default: all]")
+        list[str] | None,
+        typer.Argument(metavar="TICKER", help="Tickers to show. [default: all]", autocompletion=complete_ticker),
     ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Number of texts to show.")] = 20,
 ) -> None:
     """List the newest texts, and how a language model has read them."""
     import polars as pl
 
-    from pm.cli.known_tickers import as_known
+    from pm.cli.known_tickers import require_known
     from pm.cli.render import print_frame, print_lines
 
     with open_reader(context) as lake:
         if tickers:
-            tickers = list(as_known(lake, tickers))
-            _require_known(lake, tickers)
+            tickers = list(require_known(lake, tickers, table="raw.texts"))
         equal = {"ticker": tickers} if tickers else {}
         order = ("published_at", "ticker", "source_id")
         texts = lake.select("raw.texts", order=order, descending=("published_at",), limit=limit, **equal)
@@ -124,15 +125,6 @@ def _read(lake: Lake, texts: pl.DataFrame) -> pl.DataFrame:
 
 def _tickers(lake: Lake) -> set[str]:
     return {str(row["ticker"]) for row in lake.select_rows("data_health", columns=("ticker",))}
-
-
-def _require_known(lake: Lake, tickers: list[str]) -> None:
-    from pm.errors import UnknownTickerError
-
-    known = {*_tickers(lake), *lake.select("raw.texts", columns=("ticker",))["ticker"].unique()}
-    missing = set(tickers) - known
-    if missing:
-        raise UnknownTickerError.from_missing(missing, sorted(known), where="table raw.texts")
 
 
 def zone_of(name: str | None) -> ZoneInfo | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.completion import complete_account
 from pm.cli.context import open_reader, open_workspace
 from pm.cli.validate import count_outcomes
 from pm.errors import InputError, NoResultsError, did_you_mean
@@ -21,7 +22,10 @@ __all__ = ["app"]
 app = typer.Typer(help="Show the record of the nights that were really run: no backtests.")
 
 _Account = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="Account to show. [default: all accounts]")
+    str | None,
+    typer.Option(
+        "--account", metavar="NAME", help="Account to show. [default: all accounts]", autocompletion=complete_account
+    ),
 ]
 _Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Number of rows to show.")]
 _LINES = ("benchmark", "cash", "allocation", "selection", "timing", "costs", "other")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pm.cli.completion import complete_order, complete_ticker
 from pm.cli.context import open_reader, open_workspace
 from pm.cli.options import DecimalSign, NoWait  # noqa: TC001 - Typer reads annotations
 from pm.cli.trading import Account, change_ledger, of_account, plain, print_left_out, print_worth, user
@@ -111,7 +112,7 @@ def send(
     no_wait: NoWait = False,
 ) -> None:
     """Send the planned orders of an account to its broker, or write them to a ticket."""
-    from pm.pipeline.stages.trade import sending
+    from pm.pipeline.stages.send import sending
 
     change_ledger(context, sending(account, live=live), no_wait=no_wait, then=partial(_print_open, account=account))
 
@@ -128,7 +129,7 @@ def sync(
 ) -> None:
     """Ask the broker what became of the orders, or read it from a ticket."""
     from pm.broker.ticket import read_fills
-    from pm.pipeline.stages.trade import reading_fills, syncing
+    from pm.pipeline.stages.fills import reading_fills, syncing
 
     sign = None if decimal is None else decimal.sign
     stage = syncing(account) if fills is None else reading_fills(account, read_fills(fills, decimal=sign))
@@ -150,7 +151,7 @@ def reconcile(
 ) -> None:
     """Compare the ledger with the broker's account; a difference stops new orders until it is accepted."""
     from pm.broker.positions_file import read_positions
-    from pm.pipeline.stages.trade import accepting, reconciling, reconciling_file
+    from pm.pipeline.stages.reconcile import accepting, reconciling, reconciling_file
 
     if accept and positions is not None:
         raise typer.BadParameter("compare the file first; then accept what it found", param_hint="--accept")
@@ -170,13 +171,17 @@ def cancel(
     context: typer.Context,
     orders: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ORDER]...", help="Orders; the beginning of a name is enough. [default: all]"),
+        typer.Argument(
+            metavar="ORDER",
+            help="Orders; the beginning of a name is enough. [default: all]",
+            autocompletion=complete_order,
+        ),
     ] = None,
     account: Account = None,
     no_wait: NoWait = False,
 ) -> None:
     """Cancel open orders."""
-    from pm.pipeline.stages.trade import cancelling
+    from pm.pipeline.stages.send import cancelling
 
     change_ledger(
         context, cancelling(account, orders or ()), no_wait=no_wait, then=partial(_print_open, account=account)
@@ -186,7 +191,9 @@ def cancel(
 @app.command()
 def close(
     context: typer.Context,
-    ticker: Annotated[str, typer.Argument(metavar="TICKER", help="Ticker that trades no more.")],
+    ticker: Annotated[
+        str, typer.Argument(metavar="TICKER", help="Ticker that trades no more.", autocompletion=complete_ticker)
+    ],
     account: Account = None,
     price: Annotated[str | None, typer.Option(metavar="PRICE", help="Price. [default: the last close]")] = None,
     no_wait: NoWait = False,
@@ -201,16 +208,22 @@ def close(
 
 def lots(
     context: typer.Context,
-    ticker: Annotated[str | None, typer.Argument(metavar="[TICKER]", help="Ticker. [default: all]")] = None,
+    ticker: Annotated[
+        str | None, typer.Argument(metavar="TICKER", help="Ticker. [default: all]", autocompletion=complete_ticker)
+    ] = None,
     account: Account = None,
     realised: Annotated[bool, typer.Option("--realised", help="Show the gains of closed lots instead.")] = False,
 ) -> None:
     """Show the open lots, or the gains that were realised, short-term and long-term."""
+    from pm.cli.known_tickers import require_known
     from pm.cli.render import print_frame, print_lines
     from pm.price_format import price_specification
 
     with open_reader(context) as lake:
-        chosen = of_account(lake, account) | ({} if ticker is None else {"ticker": ticker})
+        chosen = of_account(lake, account)
+        if ticker is not None:
+            (ticker,) = require_known(lake, [ticker], table="realised_gains" if realised else "lots")
+            chosen["ticker"] = ticker
         if realised:
             frame = lake.select("realised_gains", order=("account", "closed", "ticker"), **chosen)
             frame = frame.drop("event", "lot")

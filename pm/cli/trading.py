@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pm.cli.completion import complete_account
 from pm.cli.context import open_workspace, open_writer
 from pm.plural import first_of
 
@@ -24,7 +25,14 @@ _SHOWN = 10
 """Largest number of lines of a file that are told."""
 
 Account = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="Account. [default: the only one]", show_default=False)
+    str | None,
+    typer.Option(
+        "--account",
+        metavar="NAME",
+        help="Account. [default: the only one]",
+        show_default=False,
+        autocompletion=complete_account,
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pm.cli.completion import complete_trial
 from pm.cli.context import open_reader, open_workspace, open_writer
 from pm.cli.options import NoWait  # noqa: TC001 - typer reads annotations when the program runs
 from pm.cli.visible import visible_line
@@ -34,7 +35,12 @@ _COMPARED = {
 
 app = typer.Typer(help="List the backtests ever run, show what each proves, and compare them.")
 
-_Trial = Annotated[str, typer.Argument(metavar="TRIAL", help="Name of the trial, or the beginning of its identifier.")]
+_Trial = Annotated[
+    str,
+    typer.Argument(
+        metavar="TRIAL", help="Name of the trial, or the beginning of its identifier.", autocompletion=complete_trial
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -107,7 +113,9 @@ def compare(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TRIAL]...", help="Trials to compare; all that have returns by default."),
+        typer.Argument(
+            metavar="TRIAL", help="Trials to compare. [default: all that have returns]", autocompletion=complete_trial
+        ),
     ] = None,
 ) -> None:
     """Compare trials on the sessions that all of them have, beside equal weights."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pm.cli.completion import complete_ticker
 from pm.cli.context import open_reader, open_workspace, open_writer
 from pm.cli.options import NoWait  # noqa: TC001 - Typer reads annotations
 from pm.cli.paths import expand_paths
@@ -22,10 +24,11 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Show or change the watch list: the tickers that runs are about.", no_args_is_help=True)
 
-_Names = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers, such as AAPL IBM.", show_default=False)]
-_Some = Annotated[
-    list[str] | None, typer.Argument(metavar="[TICKER]...", help="Tickers, such as AAPL IBM.", show_default=False)
-]
+_NAMES = typer.Argument(
+    metavar="TICKER", help="Tickers, such as AAPL IBM.", show_default=False, autocompletion=complete_ticker
+)
+_Names = Annotated[list[str], _NAMES]
+_Some = Annotated[list[str] | None, _NAMES]
 
 
 @app.command("list")
@@ -144,10 +147,13 @@ def move(
 
 
 def _add(context: typer.Context, listings: Sequence[Listing], *, no_wait: bool) -> None:
+    from pm.cli.known_tickers import as_known
     from pm.pipeline import add_to_universe
 
     workspace, settings = open_workspace(context, create=True)
     with open_writer(workspace, settings, no_wait=no_wait) as lake:
+        known = as_known(lake, [listing.ticker for listing in listings])
+        listings = [replace(listing, ticker=name) for listing, name in zip(listings, known, strict=True)]
         add_to_universe(lake, workspace, settings, _print_notices, tickers=listings)
         _print_universe(lake)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-__all__ = ["FileFormat", "is_device", "refuse_folder", "write_frames"]
+__all__ = ["FileFormat", "is_device", "print_text", "refuse_folder", "write_frames"]
 
 
 def write_frames(frames: Iterable[pl.DataFrame], file_format: FileFormat, output: Path | None) -> None:
@@ -75,6 +75,13 @@ def _print(frames: Iterable[pl.DataFrame], file_format: FileFormat) -> None:
         with _reader_may_stop():
             sys.stdout.buffer.write(shown)
     with _reader_may_stop():
+        sys.stdout.buffer.flush()
+
+
+def print_text(text: str) -> None:
+    """Write a text to standard output as it is, as frames are written."""
+    with _reader_may_stop():
+        sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
 
 

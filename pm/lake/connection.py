@@ -97,7 +97,10 @@ def connect(location: LakeLocation | None = None, *, threads: int = 0) -> duckdb
         extensions = extensions_of(location)
     # To check the signatures of the packaged files takes 0.3 s, and they are trusted as the code beside them is.
     connection = duckdb.connect(config={"allow_unsigned_extensions": True})
-    connection.execute("SET enable_progress_bar = false")  # before LOAD, which would draw one on a slow machine
+    # Before LOAD, which would draw one on a slow machine. In Jupyter without ipywidgets there is none, and DuckDB
+    # refuses to set it even to false (duckdb/duckdb#7590).
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+        connection.execute("SET enable_progress_bar = false")
     if threads:
         connection.execute(f"SET threads = {threads:d}")
     missing = [(name, error) for name in extensions if (error := _load_packaged(connection, name)) is not None]

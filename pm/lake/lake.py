@@ -28,6 +28,7 @@ from pm.lake.integrity import (
     restore_files,
 )
 from pm.lake.location import LakeLocation
+from pm.lake.once import computed_once
 from pm.lake.reads import resolved, sources_of
 from pm.lake.schema import (
     create_schemas,
@@ -253,6 +254,24 @@ class Lake:
         """
         with translated(self.location):
             return query(self._connection, self.root, sql, parameters, frames)
+
+    @contextmanager
+    def once(self, views: Mapping[str, str]) -> Iterator[Callable[[str, Sequence[object]], pl.DataFrame]]:
+        """Compute rows of views once inside a `with` block, and give a function that runs queries on them.
+
+        The function takes what `query` takes, a SELECT and the values of its `?`, and returns its result in any order.
+        Where the query reads one of the views, also through other views, it reads the rows that were computed.
+
+        Parameters
+        ----------
+        views
+            View, to the SELECT of those of its rows and columns that the queries read; it can read the views before
+            it.
+        """
+        with translated(self.location):
+            definitions = self._views()
+            with computed_once(self._connection, views, definitions, self._sources_of) as rewritten:
+                yield lambda sql, parameters: self.query(rewritten(sql), parameters)
 
     def read(
         self,

@@ -14,8 +14,6 @@ from pm.pipeline.commands import (
     judge_observation,
     judge_trials,
     move_in_universe,
-    open_lake,
-    read_lake,
     refresh_bars,
     remove_actions,
     remove_from_universe,
@@ -28,6 +26,7 @@ from pm.pipeline.commands import (
 )
 from pm.pipeline.failed import FailedTicker, failed_tickers, unread_files
 from pm.pipeline.health import data_health
+from pm.pipeline.opening import open_lake, read_lake
 from pm.pipeline.other_spellings import OtherSpelling, find_other_spellings
 from pm.pipeline.request import Request
 from pm.pipeline.stale import StaleTicker, stale_tickers_of

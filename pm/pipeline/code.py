@@ -14,14 +14,15 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import sys
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 __all__ = ["Closure", "CodeReader"]
 
@@ -32,7 +33,7 @@ _COMPUTED_WITH = frozenset({f"{_TABLES}.declaration", f"{_TABLES}.quantiles", f"
 """Modules beside the declarations of tables that are no declarations."""
 _RESOURCES = frozenset({".css", ".csv", ".j2", ".js"})
 """Suffixes of the files beside the modules that are read at run time."""
-_FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT = f"4 {sys.version_info.major}.{sys.version_info.minor}"
 """Version of what the cache file holds; a syntax tree is written differently by another Python."""
 
 
@@ -78,6 +79,11 @@ class _Source:
     imports: list[tuple[str, str | None]]
     reexports: dict[str, str] | None
 
+    @property
+    def others(self) -> set[str]:
+        """Modules of other packages that it imports."""
+        return {module for module, _ in self.imports if module.partition(".")[0] != _PACKAGE}
+
 
 class CodeReader:
     """Reads the source files of the package.
@@ -98,7 +104,9 @@ class CodeReader:
         self._sources: dict[str, _Source] = {}
         self._closures: dict[str, Closure] = {}
         self._outside: dict[str, Path] = {}
-        self._paths: dict[str, Path | None] = {}
+        self._paths = _modules_in(root)
+        self._needed: dict[str, frozenset[str]] = {}
+        self._resources: dict[str, dict[str, str]] = {}
         self._changed = False
 
     def closure(self, module: str, file: Path | None = None) -> Closure:
@@ -129,25 +137,34 @@ class CodeReader:
                 continue
             source = self._source(name)
             found[name] = source.digest
-            for imported, attribute in source.imports:
+            waiting += self._needed_by(name, source)
+            for imported in source.others:
                 top = imported.partition(".")[0]
-                if top == _PACKAGE:
-                    waiting += self._modules(imported, attribute)
-                elif folder is not None and (beside := _beside(folder, imported)):
+                if folder is not None and (beside := _beside(folder, imported)):
                     self._outside |= beside
                     waiting += beside
                 elif top not in sys.stdlib_module_names:
                     packages.add(top)
         return Closure(dict(sorted(found.items())), self._files(found), frozenset(packages))
 
+    def _needed_by(self, name: str, source: _Source) -> frozenset[str]:
+        """Return the modules of the package that a module's imports run, but for packages that only re-export."""
+        if name not in self._needed:
+            self._needed[name] = frozenset(
+                module
+                for imported, attribute in source.imports
+                if imported.partition(".")[0] == _PACKAGE
+                for module in self._modules(imported, attribute)
+            )
+        return self._needed[name]
+
     def _modules(self, imported: str, attribute: str | None) -> Iterator[str]:
-        """Return the modules that an import runs, but for packages that only re-export."""
         parents = imported.split(".")
         for length in range(1, len(parents)):
             parent = ".".join(parents[:length])
             if self._source(parent).reexports is None:
                 yield parent
-        if attribute is not None and self._path(f"{imported}.{attribute}") is not None:
+        if attribute is not None and f"{imported}.{attribute}" in self._paths:
             yield from self._modules(f"{imported}.{attribute}", None)
             return
         reexports = self._source(imported).reexports
@@ -159,27 +176,17 @@ class CodeReader:
         else:
             yield from self._modules(reexports[attribute], attribute)
 
-    def _path(self, module: str) -> Path | None:
-        if module not in self._paths:
-            self._paths[module] = self._find(module)
-        return self._paths[module]
-
-    def _find(self, module: str) -> Path | None:
-        parts = module.split(".")[1:]
-        package, file = self._root.joinpath(*parts, _INIT), self._root.joinpath(*parts).with_suffix(".py")
-        return package if package.is_file() else file if parts and file.is_file() else None
-
     def _source(self, module: str) -> _Source:
         if module not in self._sources:
-            path = self._outside.get(module) or self._path(module)
+            path = self._outside.get(module) or self._paths.get(module)
             if path is None:
                 raise ModuleNotFoundError(f"{module} is imported, and there is no such module in {self._root}")
-            self._sources[module] = self._read(path)
+            self._sources[module] = self._read(module if module in self._paths else str(path), path)
         return self._sources[module]
 
-    def _read(self, path: Path) -> _Source:
+    def _read(self, name: str, path: Path) -> _Source:
+        """Return what a source file says, which is kept under a name."""
         content = path.read_bytes()
-        name = path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
         stamp = _hash(content)
         kept = self._known.get(name)
         if kept is not None and kept[0] == stamp:
@@ -190,13 +197,20 @@ class CodeReader:
         return source
 
     def _files(self, modules: Iterable[str]) -> dict[str, str]:
-        folders = {path.parent for module in modules if (path := self._path(module)) is not None}
-        files = {file for folder in folders for file in folder.iterdir() if file.suffix in _RESOURCES}
-        return {
-            # Line endings are the checkout's, not the code's.
-            file.relative_to(self._root).as_posix(): _hash(file.read_bytes().replace(b"\r\n", b"\n"))
-            for file in sorted(files)
-        }
+        folders = {path.parent for module in modules if (path := self._paths.get(module)) is not None}
+        return dict(sorted(pair for folder in folders for pair in self._files_in(folder).items()))
+
+    def _files_in(self, folder: Path) -> dict[str, str]:
+        """Return the digests of the files beside the modules of a folder, by their paths in the project."""
+        name = folder.relative_to(self._root).as_posix()
+        if name not in self._resources:
+            self._resources[name] = {
+                # Line endings are the checkout's, not the code's.
+                file.relative_to(self._root).as_posix(): _hash(file.read_bytes().replace(b"\r\n", b"\n"))
+                for file in folder.iterdir()
+                if file.suffix in _RESOURCES
+            }
+        return self._resources[name]
 
     def _save(self) -> None:
         if self._cache is None or not self._changed:
@@ -208,6 +222,19 @@ class CodeReader:
         except OSError:  # it only saves time
             return
         self._changed = False
+
+
+def _modules_in(root: Path) -> dict[str, Path]:
+    """Return the source file of each module of the package whose folder is `root`, by the module's name."""
+    found: dict[str, Path] = {}
+    for folder, _, names in os.walk(root):
+        parts = [_PACKAGE, *Path(folder).relative_to(root).parts]
+        for name in names:
+            if name == _INIT:
+                found[".".join(parts)] = Path(folder, name)
+            elif name.endswith(".py"):
+                found.setdefault(".".join([*parts, name.removesuffix(".py")]), Path(folder, name))
+    return found
 
 
 def _is_left_out(module: str) -> bool:

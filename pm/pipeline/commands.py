@@ -5,33 +5,26 @@ Each is a run: a row in table `runs`, and a row in `stage_events` for each of it
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import polars as pl
-
-from pm.errors import InputError, did_you_mean
-from pm.lake import Lake
-from pm.lake.connection import refuse_file
-from pm.lake.location import LakeLocation
-from pm.open_files import delete
-from pm.pipeline.events import Notice
+from pm.pipeline.cut_off import continued_run, request_of_run
 from pm.pipeline.rehearsal import rehearsal
 from pm.pipeline.request import Request
 from pm.pipeline.request_check import check_request
-from pm.pipeline.right_to_write import right_to_write
 from pm.pipeline.runner import Runner, RunResult, workers_of
-from pm.resources import sql_dir
-from pm.tables.catalogue import TABLES
-from pm.tables.pipeline import RUNS
-from pm.tables.vocabulary import RunKind, RunStatus
+from pm.pipeline.sample_end import delete_report_of_sample, end_sample
+from pm.tables.vocabulary import RunKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import date
     from pathlib import Path
 
+    import polars as pl
+
+    from pm.errors import InputError
+    from pm.lake import Lake
     from pm.pipeline.events import Observer
     from pm.pipeline.origin_dates import ChosenDates
     from pm.pipeline.stage import Stage
@@ -55,8 +48,6 @@ __all__ = [
     "judge_observation",
     "judge_trials",
     "move_in_universe",
-    "open_lake",
-    "read_lake",
     "refresh_bars",
     "remove_actions",
     "remove_from_universe",
@@ -67,44 +58,6 @@ __all__ = [
     "validate",
     "watch_folder",
 ]
-
-
-@contextmanager
-def open_lake(
-    workspace: Workspace,
-    settings: Settings,
-    *,
-    wait_seconds: float = 0,
-    on_wait: Callable[[str], object] | None = None,
-) -> Iterator[Lake]:
-    """Open the workspace's lake for writing, and create it if it is not there; holds the writer's lock meanwhile.
-
-    Parameters
-    ----------
-    wait_seconds
-        Longest wait for another process that is writing, in seconds.
-    on_wait
-        Function that is told, in a sentence, which process is waited for.
-
-    Raises
-    ------
-    LakeBusyError
-        Another process is still writing.
-    StorageError
-        The lake's folder is a file, or cannot be written.
-    """
-    refuse_file(workspace.lake)
-    location = LakeLocation.of(workspace.lake, settings.lake)
-    with (
-        right_to_write(location, wait_seconds=wait_seconds, on_wait=on_wait) as lock,
-        Lake(workspace.lake, settings.lake, TABLES, views=[sql_dir(), workspace.views], lock=lock) as lake,
-    ):
-        yield lake
-
-
-def read_lake(workspace: Workspace, settings: Settings) -> Lake:
-    """Open the workspace's lake for reading."""
-    return Lake(workspace.lake, settings.lake, TABLES, read_only=True)
 
 
 def run_pipeline(
@@ -136,11 +89,11 @@ def run_pipeline(
     from pm.pipeline.run_stages import RUN_STAGES
 
     request = _checked(lake, request, resume)
-    if _end_sample(lake, workspace, settings, observer, request):
+    if end_sample(lake, workspace, settings, observer, request):
         check_request(lake, request)
-    resume = resume or _cut_off(lake, request)
+    resume = resume or continued_run(lake, request)
     result = Runner(lake, settings, workspace, observer).run(RUN_STAGES, request, resume=resume)
-    _end_sample(lake, workspace, settings, observer, request)  # where the first bars of a vendor have landed
+    end_sample(lake, workspace, settings, observer, request)  # where the first bars of a vendor have landed
     return result
 
 
@@ -162,11 +115,11 @@ def refresh_bars(
     from pm.pipeline.stages import check, land, texts
 
     check_request(lake, request)
-    _cut_off(lake, request, RunKind.REFRESH)
+    continued_run(lake, request, RunKind.REFRESH)
     request = replace(request, at_once=request.tickers is not None)
     stages = (land.STAGE, check.STAGE, texts.STAGE)
     result = Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.REFRESH)
-    _end_sample(lake, workspace, settings, observer, request)
+    end_sample(lake, workspace, settings, observer, request)
     return result
 
 
@@ -193,7 +146,7 @@ def check_first_run(settings: Settings, request: Request, *, resume: str | None 
         workers_of(request, settings.run)  # starts nothing
     if request.scope == Request() and resume is None:
         return
-    with rehearsal(None, settings) as (_, lake):
+    with rehearsal(None, settings, views=False) as (_, lake):
         _checked(lake, request, resume)
 
 
@@ -250,7 +203,7 @@ def import_bars(
     request = Request(FILES, tuple(tickers) if tickers else None)
     result = Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.IMPORT)
     if has_sample:
-        _delete_report_of_sample(lake, workspace, observer)
+        delete_report_of_sample(lake, workspace, observer)
     return ImportResult(result.run_id, refused)
 
 
@@ -557,7 +510,9 @@ def remove_actions(
 
 
 def trade(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, *, stage: Stage) -> RunResult:
-    """Run a stage that changes the ledger, or deals with a broker; see `pm.pipeline.stages.account` and `trade`.
+    """Run a stage that changes the ledger, or deals with a broker.
+
+    They are in `account`, `send`, `fills` and `reconcile` of `pm.pipeline.stages`.
 
     Raises
     ------
@@ -648,87 +603,6 @@ def snapshots_to_keep(lake: Lake) -> list[int]:
 def _checked(lake: Lake, request: Request, resume: str | None) -> Request:
     """Return the request of a run, that of the run to be resumed if there is one; refuse what no stage could do."""
     if resume is not None:
-        request = _request_of(lake, resume).with_workers_of(request)
+        request = request_of_run(lake, resume).with_workers_of(request)
     check_request(lake, request)
     return request
-
-
-def _end_sample(lake: Lake, workspace: Workspace, settings: Settings, observer: Observer, request: Request) -> bool:
-    """Remove the sample where it is beside bars of files or vendors, and was not asked for since: see decision 0042.
-
-    An import removes it itself. It is left when a vendor's first bars have landed, after a look at it
-    (`--source sample`), after the watch list asked for it, by an import that was cut off, and by older versions.
-    Returns whether it was removed.
-    """
-    from pm.pipeline.stages import check, sample
-
-    if sample.outlived_since(lake.known_rows, request) is None:
-        return False
-    Runner(lake, settings, workspace, observer).run((sample.STAGE, check.STAGE), Request(), kind=RunKind.SAMPLE)
-    _delete_report_of_sample(lake, workspace, observer)
-    return True
-
-
-def _delete_report_of_sample(lake: Lake, workspace: Workspace, observer: Observer) -> None:
-    """Delete the newest report if the newest run that it shows was one on the sample."""
-    from pm.pipeline.stages.report import LATEST
-
-    if lake.rows("FROM latest_run"):
-        return
-    try:
-        delete(workspace.reports / LATEST)
-    except OSError as error:
-        observer(Notice(f"{LATEST} still shows the sample, since it cannot be deleted: {error.strerror}"))
-
-
-def _cut_off(lake: Lake, request: Request, kind: RunKind = RunKind.RUN) -> str | None:
-    """Return the newest run that was cut off and was asked the same; record others that were cut off as abandoned.
-
-    A refresh is never continued under its name, since the next one asks for what is due. It leaves other runs alone.
-    """
-    running = lake.rows("SELECT * FROM runs WHERE status = 'running' ORDER BY started_at")
-    if kind is RunKind.REFRESH:
-        running = [row for row in running if row["kind"] == kind]
-    if not running:
-        return None
-    same = [row["run_id"] for row in running if row["kind"] == RunKind.RUN and _request(row) == request.scope]
-    resumed = same[-1] if same else None
-    columns = RUNS.polars_schema.names()
-    abandoned = [
-        {name: row[name] for name in columns} | {"status": RunStatus.ABANDONED.value}
-        for row in running
-        if row["run_id"] != resumed
-    ]
-    frame = pl.DataFrame(abandoned, schema=RUNS.polars_schema)
-    lake.commit("abandon", lambda transaction: transaction.merge(RUNS, frame))
-    return resumed
-
-
-def _request_of(lake: Lake, run_id: str) -> Request:
-    known = {row["run_id"]: row for row in lake.rows("SELECT * FROM runs")}
-    found = known.get(run_id)
-    if found is None:
-        resumable = [name for name, row in known.items() if row["kind"] == RunKind.RUN]
-        raise InputError(
-            f"There is no run {run_id!r}.{did_you_mean(run_id, resumable)}",
-            where="table runs",
-            hint="list them with `pm runs`",
-        )
-    if found["kind"] != RunKind.RUN:
-        raise InputError(
-            f"Run {run_id} is of kind {found['kind']!r}; only runs of the whole pipeline can be resumed.",
-            where="table runs",
-            hint="give the command again; what was committed stays",
-        )
-    if found["status"] == RunStatus.DONE:
-        raise InputError(
-            f"Run {run_id} is done; there is nothing to resume.",
-            where="table runs",
-            hint="start a new one: pm run",
-        )
-    return _request(found)
-
-
-def _request(row: dict[str, Any]) -> Request:
-    tickers = row["tickers"]
-    return Request(row["source"], tuple(tickers.split(",")) if tickers else None, row["as_of"])

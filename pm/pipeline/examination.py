@@ -129,7 +129,7 @@ def _keys(workspace: Workspace) -> Finding:
 
 def _lake(workspace: Workspace, *, whole: bool, on_progress: Callable[[int], object]) -> list[Finding]:
     from pm.lake.integrity import Fault, FileFault
-    from pm.pipeline.commands import read_lake
+    from pm.pipeline.opening import read_lake
     from pm.pipeline.right_to_write import is_being_written
     from pm.settings import load_settings
 

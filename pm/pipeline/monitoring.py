@@ -15,8 +15,8 @@ from pm.monitor.ledger import check_ledger
 from pm.monitor.model import check_model
 from pm.monitor.nights import check_last_night, check_schedule, check_times
 from pm.monitor.storage import check_storage
-from pm.pipeline.commands import open_lake
 from pm.pipeline.health import data_health
+from pm.pipeline.opening import open_lake
 from pm.pipeline.right_to_write import is_being_written
 from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.monitor import HEALTH_CHECKS
@@ -104,12 +104,19 @@ def check_system(workspace: Workspace, settings: Settings, lake: Lake, *, now: d
     with lake.reading():
         bars = [
             check_freshness(data_health(lake, settings), today, max_age_days=settings.forecast.max_age_days),
-            check_refusals(lake.query(_LANDINGS)),
+            check_refusals(
+                _frame(lake, _LANDINGS, day=pl.Date, landed=pl.Int64, refused=pl.Int64, unbalanced=pl.Int64)
+            ),
         ]
         nights = _nights(workspace, lake, now)
         forecasts = _forecasts(lake, today)
         rest = [_ledger(workspace, lake), _model(lake, enabled=settings.llm.enabled), _storage(lake)]
     return [*bars, *nights, *forecasts, *rest]
+
+
+def _frame(lake: Lake, sql: str, **schema: type[pl.DataType]) -> pl.DataFrame:
+    """Return the few rows of a query as a frame, without importing pyarrow, as `Lake.query` does."""
+    return pl.DataFrame(lake.rows(sql), schema=schema)
 
 
 def _nights(workspace: Workspace, lake: Lake, now: datetime | None) -> list[Finding]:
@@ -136,7 +143,9 @@ def _nights(workspace: Workspace, lake: Lake, now: datetime | None) -> list[Find
             record.exit_code if record is not None and not under_way else None,
             being_written=is_being_written(lake.location),
         ),
-        check_times(lake.query(_STAGES.format(limit=_STAGE_RUNS))),
+        check_times(
+            _frame(lake, _STAGES.format(limit=_STAGE_RUNS), run_id=pl.String, stage=pl.String, seconds=pl.Float64)
+        ),
         check_schedule(problems, len(installed)),
     ]
 
@@ -148,7 +157,7 @@ def _forecasts(lake: Lake, today: date) -> list[Finding]:
     edges = dict(weights.drop_nulls().group_by("verdict").len().iter_rows())
     next_outcome = lake.scalar(_NEXT_OUTCOME)
     return [
-        check_intervals(lake.query(_SHARES), next_outcome, today),
+        check_intervals(_frame(lake, _SHARES, origin_date=pl.Date, share=pl.Float64), next_outcome, today),
         check_value_at_risk(tests, next_outcome, today),
         check_signals(scores, lake.scalar(_NEXT_TARGET), today, edges),
     ]
@@ -167,7 +176,12 @@ def _ledger(workspace: Workspace, lake: Lake) -> Finding:
         halt = halt or f"the file {HALT_FILE} is in the workspace."
     fault = None
     if accounts:
-        _, found = verify_chain({table.qualified: lake.read(table).to_dicts() for table in CHAINED_TABLES})
+        _, found = verify_chain(
+            {
+                table.qualified: lake.select_rows(table.qualified, columns=tuple(table.polars_schema), order=table.key)
+                for table in CHAINED_TABLES
+            }
+        )
         fault = found.reason if found is not None else None
     return check_ledger(
         accounts=accounts,
@@ -191,7 +205,10 @@ def _storage(lake: Lake) -> Finding:
     files = lake.files()
     free = None if lake.location.is_in_object_store else int(disk_usage(str(lake.location.data_folder)).free)
     return check_storage(
-        files=len(files), size=sum(file.bytes for file in files), snapshots=lake.snapshots().height, free=free
+        files=len(files),
+        size=sum(file.bytes for file in files),
+        snapshots=lake.scalar("SELECT count(*) FROM lake.snapshots()"),
+        free=free,
     )
 
 

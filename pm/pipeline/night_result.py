@@ -47,8 +47,8 @@ def night_result(workspace: Workspace, settings: Settings, record: NightRecord, 
     zone
         The machine's time zone.
     """
-    from pm.pipeline.commands import read_lake
     from pm.pipeline.monitoring import check_system, record_checks
+    from pm.pipeline.opening import read_lake
     from pm.pipeline.stages.report import LATEST
 
     changes: list[Change] = []

@@ -22,23 +22,27 @@ __all__ = ["rehearsal"]
 
 
 @contextmanager
-def rehearsal(workspace: Workspace | None, settings: Settings) -> Iterator[tuple[Workspace, Lake]]:
+def rehearsal(
+    workspace: Workspace | None, settings: Settings, *, views: bool = True
+) -> Iterator[tuple[Workspace, Lake]]:
     """Open a copy of a workspace's lake for writing; the workspace is only read, and the copy is deleted in the end.
 
     Parameters
     ----------
     workspace
         The workspace; None for one with an empty lake.
+    views
+        Whether the lake has its views. Creating them takes half of the time that a new lake takes.
     """
     with TemporaryDirectory(prefix="pm-", ignore_cleanup_errors=True) as folder:
         copy = Workspace(Path(folder))
-        views = [sql_dir()]
+        folders = [sql_dir()]
         if workspace is not None:
             if settings.lake.catalog:
                 copy_rows(workspace.lake, settings.lake, TABLES, copy.lake)
             else:
                 copy_lake(workspace.lake, copy.lake)
-            views.append(workspace.views)
+            folders.append(workspace.views)
         own = settings.lake.model_copy(update={"catalog": "", "data": ""})
-        with Lake(copy.lake, own, TABLES, views=views) as lake:
+        with Lake(copy.lake, own, TABLES, views=folders if views else None) as lake:
             yield copy, lake

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -162,6 +163,19 @@ class Context:
         """Return the result of a query over declared tables and views; see `Lake.query`."""
         self._check_query(sql, frames)
         return self.lake.query(sql, parameters, **frames)
+
+    @contextmanager
+    def once(self, views: Mapping[str, str]) -> Iterator[Callable[[str, Sequence[object]], pl.DataFrame]]:
+        """Compute rows of views once for several queries over declared tables and views; see `Lake.once`."""
+        for select in views.values():
+            self._check_query(select, {})
+        with self.lake.once(views) as run:
+
+            def query(sql: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
+                self._check_query(sql, {})
+                return run(sql, parameters)
+
+            yield query
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Return the small result of a query over declared tables and views as dictionaries; see `Lake.rows`."""

@@ -24,7 +24,7 @@ FROM returns
 WHERE date IN (SELECT date FROM bars WHERE ticker = ?) AND isfinite(simple_return)
 GROUP BY date
 """
-_CHANCE = "Beyond chance, did it do better than {benchmark}? Judged as one of {trials} that could have been picked."
+_CHANCE = "Beyond chance, did it do better than {benchmark}? {picked}"
 
 
 def account_tearsheet(lake: Lake, settings: Settings, account: str) -> Tearsheet:
@@ -35,13 +35,14 @@ def account_tearsheet(lake: Lake, settings: Settings, account: str) -> Tearsheet
     NoResultsError
         The account has no daily return yet.
     """
-    series = ReturnSeries.from_frame(account, lake.select("drawdowns", account=account))
+    days = lake.select("drawdowns", account=account)
+    series = ReturnSeries.from_frame(account, days)
     _require(series, f"Account {account!r} has no daily return yet.", "view drawdowns")
     equal = ReturnSeries.from_frame("1/N", lake.select("equal_weights"))
     made = lake.select_rows("performance", account=account)[0]
     facts = [
         ("Equity", f"{money(_number(made['equity']))} {made['currency']}"),
-        ("Paid in", money(_number(made["deposits"]))),
+        ("Paid in, shares too", money(_number(days["flow"].sum()))),
         ("Realised gains", money(_number(made["realised_gain"]))),
         ("Dividends", money(_number(made["dividends"]))),
         ("Commissions", money(_number(made["commissions"]))),
@@ -141,7 +142,8 @@ def _judged(sheet: Tearsheet, settings: Settings, *, trials: int) -> Tearsheet:
         return replace(sheet, basis="There is nothing yet to compare it with.")
     chosen = settings.validation
     verdict, reasons = judged(sheet.series, sheet.others[0], trials=trials, reps=chosen.bootstrap, seed=chosen.seed)
-    basis = _CHANCE.format(benchmark=sheet.others[0].name, trials=plural(trials, sheet.kind))
+    picked = f"Judged as one of {plural(trials, sheet.kind)} that could have been picked." if trials > 1 else ""
+    basis = _CHANCE.format(benchmark=sheet.others[0].name, picked=picked).strip()
     return replace(sheet, verdict=verdict, reasons=reasons, basis=basis)
 
 

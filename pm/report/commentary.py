@@ -92,5 +92,7 @@ def _pieces(text: str, cells: Sequence[Row]) -> list[Row]:
 
 def _writer(said: Row) -> str:
     if said["writer"] == Writer.MODEL:
-        return f"{said['model']}, every number and claim checked by code"
-    return f"code, ordered by {said['model']}" if said["writer"] == Writer.ORDERED else "code"
+        return f"language model {said['model']}, every number and claim checked by code"
+    return (
+        f"code, in the order that language model {said['model']} chose" if said["writer"] == Writer.ORDERED else "code"
+    )

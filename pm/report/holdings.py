@@ -45,6 +45,7 @@ def holdings(data: ReportData, limit: int) -> Row:
         "accounts": _accounts(books) if books else [],
         "currencies": _currencies(books) if books else [],
         "contribution": _contribution(data),
+        "losses": _losses(data),
         "head": next(iter(books.heads.to_dicts()), None) if books else None,
         "totals": {name: frame.height for name, frame in tables.items()},
         "is_there": books is not None or bool(positions.height or data.risk.height),
@@ -100,7 +101,11 @@ def _contribution(data: ReportData) -> Row | None:
 
 def _accounts(books: Books) -> list[Row]:
     """Return each account with what was paid in, gained, and received."""
-    grown = books.equity.sort("date").group_by("account").agg(total_return=pl.col("growth").last() - 1)
+    grown = (
+        books.equity.sort("date")
+        .group_by("account")
+        .agg(total_return=pl.col("growth").last() - 1, paid_in=pl.col("flow").sum())
+    )
     open_gains = books.positions.group_by("account").agg(open_gain=pl.col("base_gain").sum())
     joined = (
         books.accounts.join(books.payments, on="account", how="left")
@@ -121,6 +126,32 @@ def _currencies(books: Books) -> list[Row]:
         .agg(value=pl.col("base_value").sum(), positions=pl.len())
         .sort("account", "value", descending=[False, True])
     )
+
+
+def _losses(data: ReportData) -> list[Row]:
+    """Return what can be lost of what is held: portfolio, unit, levels (as 'once in N') and a row for each horizon.
+
+    Of the levels, the lowest and the highest are shown. Losses are in the currency of the account, and as shares.
+    """
+    risk = held_risk(data)
+    accounts = {} if data.books is None else {row["account"]: row for row in rows_of(data.books.accounts)}
+    found = []
+    for (portfolio,), own in risk.partition_by("portfolio", as_dict=True, maintain_order=True).items():
+        account = accounts.get(str(portfolio), {"equity": None, "currency": None})
+        levels: list[float] = own["level"].unique().sort().to_list()
+        levels = [*levels[:1], *levels[1:][-1:]]
+        rows = []
+        for horizon in own["horizon"].unique().sort():
+            cells = own.filter(pl.col("horizon") == horizon, pl.col("level").is_in(levels)).sort("level").to_dicts()
+            rows.append({"horizon": horizon, "cells": [_amounts(cell, account["equity"]) for cell in cells]})
+        once = [round(1 / (1 - level)) for level in levels]
+        found.append({"portfolio": portfolio, "unit": account["currency"], "levels": once, "rows": rows})
+    return found
+
+
+def _amounts(cell: Row, equity: float | None) -> Row:
+    amounts = {f"{name}_amount": None if equity is None else cell[name] * equity for name in ("var", "es")}
+    return cell | amounts
 
 
 def _with_proposed(data: ReportData) -> pl.DataFrame:

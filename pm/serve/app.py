@@ -75,6 +75,7 @@ def create_app(workspace: Workspace, settings: Settings, *, token: str, hosts: C
         Route("/tickers/{ticker:path}", site.ticker),
         Route("/portfolio", site.page("portfolio", pages.portfolio_page)),
         Route("/track", site.page("track", pages.track_page)),
+        Route("/trials", site.page("trials", pages.trials_page)),
         Route("/data", site.page("data", pages.data_page)),
         Route("/runs", site.page("runs", pages.runs_page)),
         Route("/runs/{run}", site.run),

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from pm.age import age
 from pm.clock import utc_today
 from pm.errors import InputError, NoResultsError, UnknownTickerError
 from pm.pipeline.health import data_health
 from pm.report.charts import Line, line_chart, sparkline
 from pm.report.tickers import TickerFrames, price_chart
+from pm.serve import columns
+from pm.serve.tables import ROWS, table
 from pm.signals import centred_quantiles
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ __all__ = [
     "ticker_page",
     "tickers_page",
     "track_page",
+    "trials_page",
 ]
 
 Values = dict[str, Any]
@@ -41,8 +45,6 @@ _SESSIONS = 250
 """Number of past sessions in a ticker's charts."""
 _SPARK = 60
 """Number of sessions in a sparkline."""
-_ROWS = 1000
-"""Largest number of rows in a table of a page; downloads have all."""
 _REPORT = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
 
 _CLOSES = """
@@ -67,17 +69,17 @@ def index_page(reader: Reader, lake: Lake) -> Values:
     checked = lake.scalar("SELECT max(checked_at) FROM health_checks")
     checks = lake.select_rows("health_checks", checked_at=checked) if checked is not None else []
     last_bar = lake.scalar("SELECT max(date) FROM bars")
-    age = (utc_today() - last_bar).days if last_bar is not None else None
+    today = utc_today()
     return {
         "run": newest,
-        "signals": signals.head(_ROWS).to_dicts(),
+        "signals": signals.head(ROWS).to_dicts(),
         "counts": {action: signals.filter(action=action).height for action in ("BUY", "SELL", "HOLD")},
         "edges": lake.select("latest_weights", model="ensemble").filter(verdict="edge").height,
         "checks": checks,
         "checked_at": checked,
         "last_bar": last_bar,
-        "age": age,
-        "is_old": age is not None and age > reader.settings.forecast.max_age_days,
+        "age": age(last_bar, today) if last_bar is not None else None,
+        "is_old": last_bar is not None and (today - last_bar).days > reader.settings.forecast.max_age_days,
         "accounts": lake.select_rows("latest_accounts", order=("account",)),
         "reports": reports_of(reader.workspace.reports),
     }
@@ -112,7 +114,7 @@ def tickers_page(reader: Reader, lake: Lake) -> Values:
     signals = lake.select("latest_signals", columns=shown)
     health = data_health(lake, reader.settings)
     joined = health.join(signals, on="ticker", how="left", maintain_order="left")
-    rows = joined.head(_ROWS).to_dicts()
+    rows = joined.head(ROWS).to_dicts()
     closes = dict(lake.query(_SPARKS.format(count=_SPARK)).iter_rows())
     for row in rows:
         row["spark"] = sparkline(closes.get(row["ticker"], []))
@@ -145,6 +147,7 @@ def ticker_page(_: Reader, lake: Lake, ticker: str) -> Values:
     return {
         "ticker": ticker,
         "health": health[0],
+        "age": age(health[0]["last_date"], utc_today()) if health[0]["last_date"] else None,
         "signal": _first(lake.select_rows("latest_signals", ticker=ticker)),
         "words": _first(lake.select_rows("latest_commentary", ticker=ticker)),
         "concerns": lake.select_rows("latest_concerns", ticker=ticker),
@@ -174,53 +177,99 @@ def portfolio_page(_: Reader, lake: Lake) -> Values:
     equity = lake.select("drawdowns", order=("account", "date"))
     for account in accounts:
         own = equity.filter(account=account["account"])
+        account["paid_in"] = own["flow"].sum()  # shares that were brought in, too
         account["chart"] = line_chart(
             [Line(own["date"].to_list(), own["equity"].cast(pl.Float64).to_list(), "ink")],
             title=f"Equity of {account['account']}",
         )
+    risk = lake.select("latest_risk").filter(pl.col("method").is_in(["joint", "drawdown"]))
     return {
         "accounts": accounts,
-        "positions": lake.select_rows("positions", order=("account", "ticker")),
-        "targets": lake.select("latest_targets").sort("ticker").to_dicts(),
-        "orders": lake.select_rows("open_orders", order=("account", "ticker")),
-        "risk": lake.select("latest_risk")
-        .filter(pl.col("method").is_in(["joint", "tail", "drawdown"]))
-        .sort("portfolio", "horizon", "level", "method")
-        .to_dicts(),
+        "tables": [
+            table("Positions", "positions", lake.select("positions", order=("account", "ticker")), columns.POSITIONS),
+            table(
+                "Open orders", "open_orders", lake.select("open_orders", order=("account", "ticker")), columns.ORDERS
+            ),
+            table(
+                "Targets of the newest run", "latest_targets", _targets(lake), columns.TARGETS, note=columns.OF_TARGETS
+            ),
+            table(
+                "Risk of the newest run",
+                "latest_risk",
+                risk.sort("portfolio", "method", "horizon", "level", descending=[False, True, False, False]),
+                columns.RISK,
+                note=columns.OF_RISK,
+            ),
+        ],
         "halts": lake.select_rows("active_halts", order=("sequence",)),
     }
 
 
+def _targets(lake: Lake) -> pl.DataFrame:
+    """Return the targets of the newest run that are, or were, not zero."""
+    targets = lake.select("latest_targets", order=("portfolio", "ticker"))
+    return targets.filter((pl.col("weight").fill_null(0.0) != 0.0) | (pl.col("previous_weight").fill_null(0.0) != 0.0))
+
+
 def track_page(_: Reader, lake: Lake) -> Values:
-    """Return how past forecasts, signals and risk did, and the trials."""
-    coverage = lake.select("interval_coverage", slice="all", model="ensemble")
+    """Return how past forecasts, signals and risk did: those of nights, and those of all evaluations."""
+    bases = ["runs", "evaluations"]
+    coverage = _shortest_and_longest(lake.select("interval_coverage", model="ensemble", basis=bases, slice="all"))
+    models = _shortest_and_longest(lake.select("model_leaderboard", basis=bases, slice="all"))
+    scores = lake.select("signal_scores", order=("basis", "action"), basis=bases, slice="all")
+    risk = lake.select("risk_backtest", basis="runs", method="joint", order=("portfolio", "horizon", "level"))
     return {
         "tables": [
-            _table("Signals whose horizon is over", "signal_scores", lake.select("signal_scores", slice="all")),
-            _table("Coverage of intervals", "interval_coverage", coverage),
-            _table("Value at risk", "risk_backtest", lake.select("risk_backtest")),
-            _table("Models", "model_leaderboard", lake.select("model_leaderboard", order=("basis", "step"))),
-            *([_table("Trials", "trials", lake.select("trials"))] if "trials" in lake.tables else []),
+            table("Signals whose horizon is over", "signal_scores", scores, columns.SCORES, note=columns.OF_SCORES),
+            table(
+                "Coverage of intervals",
+                "interval_coverage",
+                coverage.sort("basis", "step", "level", descending=[True, False, False]),
+                columns.COVERAGE,
+                note=columns.OF_COVERAGE,
+            ),
+            table("Value at risk", "risk_backtest", risk, columns.BACKTESTS, note=columns.OF_BACKTESTS),
+            table(
+                "Models",
+                "model_leaderboard",
+                models.sort("basis", "step", "place", "model", descending=[True, False, False, False], nulls_last=True),
+                columns.MODELS,
+                note=columns.OF_MODELS,
+            ),
         ]
     }
 
 
-def _table(title: str, name: str, frame: pl.DataFrame) -> Values:
-    return {"title": title, "name": name, "frame": frame.head(_ROWS), "total": frame.height}
+def _shortest_and_longest(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of the shortest and of the longest step of each basis."""
+    step = pl.col("step")
+    return frame.filter((step == step.min().over("basis")) | (step == step.max().over("basis")))
+
+
+def trials_page(_: Reader, lake: Lake) -> Values:
+    """Return the trials with their verdicts, the newest first."""
+    trials = lake.select("trial_verdicts", order=("started_at", "trial_id"), descending=("started_at", "trial_id"))
+    return {
+        "tables": [
+            table("Trials and what they prove", "trial_verdicts", trials, columns.TRIALS, note=columns.OF_TRIALS)
+        ]
+    }
 
 
 def data_page(reader: Reader, lake: Lake) -> Values:
     """Return how fresh the bars are, what was refused, and what stages left out."""
     health = data_health(lake, reader.settings)
-    shown = ["ticker", "source", "status", "last_date", "lag", "bars", "gaps", "quarantined", "restated", "last_reason"]
-    refused = lake.select("quarantine", limit=_ROWS)
+    batches = lake.select("batch_accounts").sort("landed_at", descending=True)
+    left_out = lake.select("latest_exclusions", order=("ticker", "stage", "reason"))
+    refused, flags = lake.select("quarantine", limit=ROWS), lake.select("bar_flags", limit=ROWS)
+    counted = {name: int(lake.scalar(f"SELECT count(*) FROM {name}") or 0) for name in ("quarantine", "bar_flags")}  # noqa: S608
     return {
         "tables": [
-            _table("Freshness of bars", "data_health", health.select(shown)),
-            _table("Left out, or computed with less", "latest_exclusions", lake.select("latest_exclusions")),
-            _table("Refused rows", "quarantine", refused),
-            _table("Flagged bars", "bar_flags", lake.select("bar_flags", limit=_ROWS)),
-            _table("Batches", "batch_accounts", lake.select("batch_accounts").sort("landed_at", descending=True)),
+            table("Freshness of bars", "data_health", health, columns.HEALTH, note=columns.OF_HEALTH),
+            table("Left out, or computed with less", "latest_exclusions", left_out, columns.EXCLUSIONS),
+            table("Refused rows", "quarantine", refused, columns.REFUSED, total=counted["quarantine"]),
+            table("Flagged bars", "bar_flags", flags, columns.FLAGS, note=columns.OF_FLAGS, total=counted["bar_flags"]),
+            table("Batches", "batch_accounts", batches, columns.BATCHES),
         ]
     }
 
@@ -248,7 +297,7 @@ def run_page(reader: Reader, lake: Lake, run: str) -> Values:
     stages = lake.select("stage_events", columns=columns, order=("attempt", "finished_at"), run_id=run)
     return {
         "run": {name: value for name, value in found[0].items() if name != "settings"},
-        "stages": _table("Stages", "stage_events", stages),
+        "stages": stages,
         "has_report": (reader.workspace.reports / f"{run}.html").is_file(),
     }
 

@@ -259,7 +259,8 @@ def _verdict(
         below = -sharpe.ratio / error
         return Proof.WORSE, (f"Its mean return is below that of the benchmark by {below:.1f} standard errors.",)
     reasons = [] if has_costs else ["It was computed without costs, so that it proves nothing about trading."]
-    reasons += [why for why in (_luck(evidence), _superiority(evidence), _choice(evidence)) if why is not None]
+    doubts = (_luck(evidence), _superiority(evidence, sharpe.ratio), _choice(evidence))
+    reasons += [why for why in doubts if why is not None]
     if not reasons:
         return Proof.PROVEN, ()
     longer = minimum_track_record(sharpe)
@@ -284,12 +285,20 @@ def _luck(evidence: _Evidence) -> str | None:
     )
 
 
-def _superiority(evidence: _Evidence) -> str | None:
-    """Return why the test for superior ability proves nothing; None if it does."""
+def _superiority(evidence: _Evidence, ratio: float) -> str | None:
+    """Return why the test for superior ability proves nothing; None if it does.
+
+    Parameters
+    ----------
+    ratio
+        Sharpe ratio of the trial's returns over those of the benchmark.
+    """
     if math.isnan(evidence.p_value):
         return f"The trials share fewer than {MIN_OBSERVATIONS} sessions with it, so that none is tested."
     if not evidence.p_value < SIGNIFICANCE:
         one = evidence.compared == 1
+        if one and ratio <= 0:
+            return "Its mean return is not above that of the benchmark."
         return (
             f"That {'it' if one else 'any trial'} is better than the benchmark may be chance: the p-value of the test"
             f"{'' if one else ' over all of them'} is {evidence.p_value:.2f}, where less than {SIGNIFICANCE:.2f} is "
@@ -304,10 +313,9 @@ def _choice(evidence: _Evidence) -> str | None:
     """Return why choosing the trial may be overfitting; None if it is not, or if there was none to choose from."""
     others = evidence.trials - evidence.compared
     if math.isnan(evidence.overfitting) and others > 0:
-        have = "another one has" if others == 1 else f"{others:,} others have"
         return (
-            f"Whether choosing it from {plural(evidence.trials, 'trial')} is overfitting is not known: {have} no "
-            "returns on most of its sessions."
+            f"Whether choosing it from {plural(evidence.trials, 'trial')} is overfitting is not known: that needs the "
+            f"returns of the others on most of its sessions, and those of {others:,} were not compared."
         )
     if evidence.overfitting >= OVERFITTING:
         return (

@@ -30,7 +30,8 @@ from pm.pipeline.stages.account import (
     opening,
     resuming,
 )
-from pm.pipeline.stages.trade import accepting, cancelling, reconciling_file
+from pm.pipeline.stages.reconcile import accepting, reconciling_file
+from pm.pipeline.stages.send import cancelling
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, scope, watch_list
 from pm.pipeline.writes import Append, Result
 from pm.resources import sql_dir

@@ -16,7 +16,8 @@ from pm.ledger.orders import order_id
 from pm.pipeline import import_bars, open_lake, trade
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages.account import NewAccount, opening
-from pm.pipeline.stages.trade import reading_fills, sending
+from pm.pipeline.stages.fills import reading_fills
+from pm.pipeline.stages.send import sending
 from pm.pipeline.trading import new_rows, read_ledger
 from pm.pipeline.writes import Result
 from pm.settings import load_settings

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from pm.cli.completion import complete_run, complete_table, complete_ticker, complete_tickers
-
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -40,7 +38,28 @@ def test_sentences_do_not_get_into_what_a_program_reads(finished: Path, pm: Pm) 
     assert [row["ticker"] for row in json.loads(done.stdout)].count("IBM") == 1
     assert "The newest bar is of" in done.stderr
     nothing = pm(finished, "actions", "list", "--format", "json")
-    assert nothing.returncode == 0
+    assert (nothing.returncode, nothing.stdout) == (0, "[]\n")
+    assert pm(finished, "actions", "list", "--format", "csv").stdout == ""
+
+
+def test_a_file_is_not_written_where_nothing_is_listed_and_that_is_said(finished: Path, tmp_path: Path, pm: Pm) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("yesterday's\n")
+    done = pm(finished, "trade", "orders", "-o", file)
+    assert (done.returncode, file.read_text()) == (16, "yesterday's\n")
+    assert "No order is open." in done.stdout
+    assert "nothing was written" in done.stderr
+    assert pm(finished, "trade", "orders", "--format", "parquet").returncode == 16
+
+
+def test_what_is_listed_is_written_also_where_the_command_ends_with_a_code(finished: Path, pm: Pm) -> None:
+    done = pm(finished, "monitor", "--format", "json")
+    checks = {row["subject"]: row["status"] for row in json.loads(done.stdout)}
+    assert (done.returncode, checks["bars"]) == (25, "failing")
+    doctor = pm(finished, "doctor", "--quick", "--format", "csv")
+    assert "python" in pl.read_csv(StringIO(doctor.stdout))["subject"].to_list()
+    status = {row["subject"]: row["text"] for row in json.loads(pm(finished, "status", "--format", "json").stdout)}
+    assert status["Workspace"] == str(finished)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +92,53 @@ def test_a_ticker_in_other_letters_is_taken_with_a_word(finished: Path, pm: Pm) 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("quarantine", "--ticker", "bad"), "BAD"),
+        (("lots", "bad"), "No lot of BAD is open."),
+        (("actions", "list", "ibm"), "No dividends and splits of IBM are known."),
+        (("text", "list", "ibm"), "There are no texts."),
+        (("data", "health", "--tickers", "ibm"), "IBM"),
+    ],
+)
+def test_every_command_that_shows_a_ticker_takes_it_in_other_letters_and_refuses_an_unknown_one(
+    finished: Path, pm: Pm, arguments: tuple[str, ...], words: str
+) -> None:
+    done = pm(finished, *arguments)
+    assert (done.returncode, words in done.stdout) == (0, True), done.stderr
+    assert f"{arguments[-1]} is taken as {arguments[-1].upper()}.\n" in done.stderr
+    unknown = pm(finished, *arguments[:-1], "nope")
+    assert (unknown.returncode, "Unknown ticker: nope" in unknown.stderr) == (6, True), unknown.stdout
+
+
+def test_commands_that_write_take_it_too(finished_copy: Path, pm: Pm) -> None:
+    assert "IBM     sample" in pm(finished_copy, "universe", "add", "ibm", "--source", "sample").stdout
+    added = pm(finished_copy, "actions", "add", "ibm", "2010-01-04", "--dividend", "0.5")
+    assert (added.returncode, added.stderr.startswith("ibm is taken as IBM.")) == (0, True), added.stderr
+    assert "IBM" not in pm(finished_copy, "actions", "remove", "ibm", "2010-01-04").stdout.partition("known")[2]
+    assert "The watch list is empty" in pm(finished_copy, "universe", "remove", "ibm").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--as-of", "yesterday"), "'yesterday' is no date; write it as 2013-03-01."),
+        (("runs", "--format", "xml"), "'xml' is not one of 'table', 'csv', 'json', 'parquet'."),
+        (("signals", "-o"), "Option '-o' requires an argument."),
+        (("run", "--workspace"), "Option '--workspace' requires an argument."),
+    ],
+)
+def test_a_wrong_command_line_is_explained_in_plain_words(
+    tmp_path: Path, pm: Pm, arguments: tuple[str, ...], words: str
+) -> None:
+    done = pm(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Value error" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ("refresh",),
@@ -86,17 +152,6 @@ def test_commands_that_compute_take_it_too(finished_copy: Path, pm: Pm, command:
     done = pm(finished_copy, *command, "--tickers", "ibm,MSFT")
     assert done.returncode == 0, done.stderr
     assert "ibm is taken as IBM.\n" in done.stderr
-
-
-def test_names_are_completed(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(finished)
-    monkeypatch.delenv("PM_WORKSPACE", raising=False)
-    assert complete_ticker("i") == ["IBM"]
-    assert complete_tickers("AAPL,g") == ["AAPL,GOOG"]
-    assert "raw.bars" in complete_table("raw.")
-    assert len(complete_run("2")) == 2
-    monkeypatch.chdir(tmp_path)
-    assert complete_ticker("i") == complete_run("") == complete_table("b") == []
 
 
 def test_the_status_is_one_screen(finished: Path, pm: Pm) -> None:
@@ -146,6 +201,15 @@ def test_the_doctor_finds_what_is_wrong_and_shows_no_key(finished_copy: Path, tm
 
 
 def test_a_mistyped_path_makes_no_workspace(tmp_path: Path, pm: Pm) -> None:
-    for arguments in (("import", "tpyo.csv"), ("text", "import", "tpyo.csv"), ("--workspace", "tpyo", "run")):
-        assert pm(tmp_path, *arguments).returncode in {4, 5}
+    for arguments in (
+        ("import", "tpyo.csv"),
+        ("text", "import", "tpyo.csv"),
+        ("--workspace", "tpyo", "run"),
+        ("--workspace", "tpyo", "signals"),
+    ):
+        done = pm(tmp_path, *arguments)
+        assert (done.returncode in {4, 5}, "There is no such" in done.stderr or "cannot be read" in done.stderr) == (
+            True,
+            True,
+        ), done.stderr
         assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from pm.pipeline import open_lake, trade
 from pm.pipeline.due import due_after_failure
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages.account import NewAccount, closing, importing_positions, opening
-from pm.pipeline.stages.trade import cancelling
+from pm.pipeline.stages.send import cancelling
 from pm.pipeline.trading import new_rows, read_ledger
 from pm.pipeline.writes import Result
 from pm.sources.listings import Listing

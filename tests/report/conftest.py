@@ -173,7 +173,7 @@ def _equity() -> pl.DataFrame:
             "account": "main",
             "date": [date(2013, 2, day) for day in (22, 25, 26, 27, 28)] + [AS_OF],
             "equity": 100_000.0 * growth / growth[-1],
-            "flow": 0.0,
+            "flow": [98_980.0, 0.0, 500.0, 0.0, 0.0, 0.0],  # shares among them, which are no deposit
             "daily_return": returns,
             "growth": growth,
             "drawdown": growth / np.maximum.accumulate(growth) - 1,
@@ -417,41 +417,3 @@ def report_data() -> ReportData:
 @pytest.fixture(scope="session")
 def hostile_data() -> ReportData:
     return build({"AAPL": "<script>alert(1)</script>", "IBM": "A&B\"'", "FB": "</script><img src=x onerror=alert(1)>"})
-
-
-# A workspace -------------------------------------------------------------------------------------------------------
-
-_TRADED = ("AAPL", "IBM", "MSFT")
-
-
-def _closes_of_two_years() -> pl.DataFrame:
-    raw = (files("bokeh_sampledata") / "_data" / "stocks.csv.gz").read_bytes()
-    bars = pl.read_csv(raw, try_parse_dates=True)
-    kept = bars.filter(pl.col("Ticker").is_in(_TRADED), pl.col("Date") >= pl.date(2011, 6, 1))
-    return kept.select(ticker="Ticker", date="Date", close="Adj Close").sort("ticker", "date")
-
-
-@pytest.fixture(scope="session")
-def two_nights(build_once: Build, pm: Pm) -> Path:
-    """Return a workspace after two nights; between them an account was opened, with shares, and a day has come."""
-
-    def build(folder: Path) -> None:
-        closes = _closes_of_two_years()
-        last = closes["date"].max()
-        closes.filter(pl.col("date") < last).write_csv(folder / "closes.csv")
-        (folder / "positions.csv").write_text("ticker,shares,cost\nIBM,100,190\nMSFT,500,25\n")
-        commands: list[tuple[str, ...]] = [
-            ("import", "closes.csv"),
-            ("run",),
-            ("account", "open", "--cash", "50000"),
-            ("account", "import", "positions.csv"),
-        ]
-        for arguments in commands:
-            done = pm(folder, *arguments)
-            assert done.returncode == 0, done.stderr
-        closes.write_csv(folder / "closes.csv")
-        for arguments in (("import", "closes.csv"), ("run",)):
-            done = pm(folder, *arguments)
-            assert done.returncode == 0, done.stderr
-
-    return build_once("two_nights_of_an_account", build)

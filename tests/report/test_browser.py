@@ -79,6 +79,21 @@ def test_a_phone_is_told_that_a_wide_table_goes_on(browser: Browser, report: Pat
         visit.page.close()
 
 
+def test_what_can_be_lost_fits_a_phone(browser: Browser, report: Path) -> None:
+    visit = Visit(browser, report, size=(390, 844))
+    table = visit.page.locator("table.losses")
+    assert "3,110" in table.inner_text()
+    assert table.evaluate("table => table.parentElement.scrollWidth <= table.parentElement.clientWidth")
+    visit.page.close()
+
+
+def test_no_table_is_cut_on_a_desktop(browser: Browser, report: Path) -> None:
+    visit = Visit(browser, report, size=(1440, 900))
+    cut = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).map(box => box.getAttribute('aria-label'))"
+    assert visit.page.locator(".page .box:not(.card *)").evaluate_all(cut) == []
+    visit.page.close()
+
+
 def test_charts_follow_a_change_of_colour_scheme(browser: Browser, report: Path) -> None:
     visit = Visit(browser, report)
     line = "() => getComputedStyle(document.querySelector('.card svg.chart polyline.ink')).stroke"

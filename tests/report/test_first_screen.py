@@ -5,14 +5,20 @@ Numbers are compared with what `pm.open` says of the same lake. The queries that
 
 from __future__ import annotations
 
+import os
 import re
 from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
+from polars.testing import assert_frame_equal
 
 import pm as package
 from pm.clock import utc_today
+from pm.pipeline import read_lake
+from pm.pipeline.stages.report import _BOOKS, _EQUITY, _OUTCOMES, _RECORD
+from pm.settings import load_settings
+from pm.workspace import Workspace
 
 if TYPE_CHECKING:
     import subprocess
@@ -99,6 +105,17 @@ def test_every_query_that_the_report_names_runs(two_nights: Path) -> None:
     assert signal.height == 1
 
 
+def test_what_is_computed_once_for_a_report_is_what_its_views_say(two_nights: Path) -> None:
+    with read_lake(Workspace(two_nights), load_settings(two_nights / "config")) as lake, lake.reading():
+        for once, queries in ((_OUTCOMES, _RECORD), (_EQUITY, _BOOKS)):
+            with lake.once(once) as query:
+                for select in queries.values():
+                    found, direct = query(select, ()), lake.query(select)
+                    assert_frame_equal(found, direct, check_row_order=False, abs_tol=1e-12)
+        assert not lake.query(_RECORD["nights"]).is_empty()
+        assert not lake.query(_BOOKS["accounts"]).is_empty()
+
+
 def test_reports_are_told_and_a_ticker_is_found_whatever_its_capitals(two_nights: Path, pm: Pm) -> None:
     latest = two_nights / "reports" / "latest.html"
     run = max(file.stem for file in latest.parent.glob("2*.html"))
@@ -111,6 +128,29 @@ def test_reports_are_told_and_a_ticker_is_found_whatever_its_capitals(two_nights
     unknown = pm(two_nights, "report", "--ticker", "IMB")
     assert unknown.returncode == 6
     assert "IBM" in unknown.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a stand-in for the browser is a shell script")
+def test_the_browser_is_led_to_the_ticker_whose_card_is_folded(
+    browser: Browser, two_nights: Path, pm_process: Pm, tmp_path: Path
+) -> None:
+    """The address that is opened has no part after a #, which the opener of Windows and many desktops' drop."""
+    stand_in, opened = tmp_path / "browser", tmp_path / "opened"
+    stand_in.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
+    stand_in.chmod(0o755)
+    done = pm_process(two_nights, "report", "--ticker", "aapl", "--open", env={"BROWSER": str(stand_in)})
+    assert done.returncode == 0, done.stderr
+    address = opened.read_text()
+    assert "#" not in address
+    page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]}, reduced_motion="reduce")
+    page.goto(address)
+    page.wait_for_url("**/latest.html#ticker-AAPL")
+    card = page.locator("#ticker-AAPL")
+    box = card.bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] < SIZE[1]
+    assert card.locator("svg.chart").first.is_visible()
+    page.close()
 
 
 @pytest.mark.parametrize("name", ["../latest", "/etc/passwd", "..", "latest.html", "a b", "C:\\x"])

@@ -183,10 +183,11 @@ def test_the_page_shows_what_is_held_aimed_at_ordered_and_at_risk(page: Page, re
     text = page.text()
     assert report_data.books is not None
     for shown in (
-        "main paper 100,000.00 USD 75,549.34 99,000.00 +1.03% 12.25 −12.50 3.50 1.00",
+        "main paper 100,000.00 USD 75,549.34 99,480.00 +1.03% 12.25 −12.50 3.50 1.00",
         "IBM 24.5% 10.0% 120.5 49 202.91 USD 24,450.66 −12.50 −0.1% 4.04% traded",
         "MSFT – 30.0% – 1,079 – – – – – traded",
         "IBM main sell 71.5 0 market rebalance planned",
+        "Within Once in 100, more than Then on average 1 session 3,110 3.1% 4,043 4.0%",
         "main 1 99.0% 3.11% ± 0.10% 4.04% ± 0.16%",
         "main proposed 20 97.5% 7.89% ± 0.26% 10.26% ± 0.39%",
         "main proposed max weight MSFT 0.41 0.3 scale The weights were made smaller.",
@@ -204,8 +205,8 @@ def test_the_page_shows_how_it_went(page: Page, report_data: ReportData) -> None
     equal = math.prod(1 + value for value in report_data.record.equal["daily_return"]) - 1
     text = page.text()
     for shown in (
-        "Of 2 nights that were really run",
-        "1 signal is over; the next ends on 28 March 2013.",
+        "2 nights were really run",
+        "1 signal has had the whole horizon; the next ends on 28 March 2013.",
         f"Return {made:+.1%} {equal:+.1%}",
         f"2013 {february:+.1%} +0.5% {made:+.1%}",
         "said 60.0% on average, happened 50.0%",
@@ -368,8 +369,8 @@ def test_without_words_a_card_has_the_rule_of_the_signal(report_data: ReportData
 
 def test_words_say_who_wrote_and_ordered_them(report_data: ReportData, settings: ReportSettings) -> None:
     for writer, words in {
-        "ordered": "Words by code, ordered by SmolLM2",
-        "model": "Words by SmolLM2, every number and claim checked by code",
+        "ordered": "Words by code, in the order that language model SmolLM2 chose",
+        "model": "Words by language model SmolLM2, every number and claim checked by code",
     }.items():
         commentary = report_data.commentary.with_columns(writer=pl.lit(writer), model=pl.lit("SmolLM2"))
         text = Page(render_report(replace(report_data, commentary=commentary), settings=settings)).text()

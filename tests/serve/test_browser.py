@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.serve.conftest import Serve, Site
 
-PAGES = ["", "tickers", "tickers/IBM", "portfolio", "track", "data", "runs", "sql?q=FROM+bars+LIMIT+3"]
+PAGES = ["", "tickers", "tickers/IBM", "portfolio", "track", "trials", "data", "runs", "sql?q=FROM+bars+LIMIT+3"]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

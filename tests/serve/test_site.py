@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Pm = Callable[..., subprocess.CompletedProcess[str]]
 
 PATHS = [
-    "", "tickers", "tickers/IBM", "portfolio", "track", "data", "runs", "reports/latest",
+    "", "tickers", "tickers/IBM", "portfolio", "track", "trials", "data", "runs",
+    "reports/latest",
     "sql", "sql?q=FROM+bars", "download/bars.csv", "static/serve.css", "nothing",
 ]  # fmt: skip
 
@@ -92,6 +93,21 @@ def test_the_pages_hold_what_the_tables_hold(site: Site, finished: Path) -> None
         rules = lake.sql("SELECT DISTINCT rule FROM quarantine")["rule"].to_list()
     assert rules
     assert all(rule in shown for rule in rules)
+
+
+def test_a_portfolio_and_its_record_are_told_in_words(two_nights: Path, served: Serve) -> None:
+    with package.open(two_nights) as lake:
+        (paid_in,) = lake.sql("SELECT sum(flow) AS paid_in FROM drawdowns")["paid_in"]
+        inside = lake.sql("FROM interval_coverage WHERE basis = 'runs' AND model = 'ensemble' AND slice = 'all'")
+    with served(two_nights) as site:
+        portfolio, track = site.get("portfolio").text, site.get("track").text
+    assert f"<dt>Paid in</dt><dd>{paid_in:,.2f} USD</dd>" in portfolio  # the shares that were brought in, too
+    assert "within band" in portfolio or "traded" in portfolio
+    for row in inside.to_dicts():
+        cells = ["nights", row["step"], f"{row['level']:.1%}", row["forecasts"], f"{row['coverage']:.1%}"]
+        assert re.search(r"\s*".join(f"<td[^>]*>{cell}</td>" for cell in cells), track)
+    for name in ("snapshot_id", "run_id", "within_band", "base_value", "relative_crps"):
+        assert f">{name}<" not in portfolio + track
 
 
 @pytest.mark.parametrize(
@@ -187,7 +203,7 @@ def test_before_the_first_run_there_are_pages_that_say_so(hostile: Path, hostile
         assert "No run yet" in site.get("").text
         assert "There are no reports yet." in site.get("").text
         assert site.get("reports/latest").status_code == 404
-        for path in ("tickers", "data", "portfolio", "track", "runs"):
+        for path in ("tickers", "data", "portfolio", "track", "trials", "runs"):
             answer = site.get(path)
             assert answer.status_code == 200
             assert "<script" not in answer.text

@@ -24,12 +24,12 @@ def _cell(text: str) -> str:
 
 
 def expected_text() -> str:
-    sections = [INTRODUCTION, "# Tables\n"]
+    sections = [INTRODUCTION, "## Tables\n"]
     for name, table in sorted(TABLES.items()):
         rows = [f"| `{column.name}` | {column.sql_type} | {_cell(column.comment)} |" for column in table.columns]
         key = ", ".join(f"`{column}`" for column in table.key)
         head = [
-            f"## {name}",
+            f"### {name}",
             "",
             _cell(table.comment),
             "",
@@ -39,7 +39,7 @@ def expected_text() -> str:
             "|---|---|---|",
         ]
         sections.append("\n".join([*head, *rows, ""]))
-    sections.append("# Views\n")
+    sections.append("## Views\n")
     for file in sorted(sql_dir().glob("*.sql"), key=lambda path: path.stem[3:]):
         lines = file.read_text("utf-8").splitlines()
         end = next(number for number, line in enumerate(lines) if not line.startswith("--"))
@@ -50,7 +50,7 @@ def expected_text() -> str:
         )
         rows = [f"| `{found[1]}` | {_cell(found[2])} |" for found in described if found]
         listed = ["", "| computed column | meaning |", "|---|---|", *rows] if rows else []
-        sections.append("\n".join([f"## {file.stem[3:]}", "", _cell(first), *listed, ""]))
+        sections.append("\n".join([f"### {file.stem[3:]}", "", _cell(first), *listed, ""]))
     return "\n".join(sections)
 
 

@@ -100,6 +100,18 @@ JOIN forecasts AS f USING (run_id, ticker, model, origin_date, target_date)
 WHERE o.basis = 'runs' AND o.model = 'ensemble' AND o.ticker IN (SELECT unnest(?::VARCHAR[])) AND o.step IN (1, 5, ?)
 """
 _BENCHMARK = "SELECT date, close FROM adjusted_bars WHERE ticker = ? AND date <= ? ORDER BY date"
+_OUTCOMES = {
+    "signal_outcomes": "FROM signal_outcomes WHERE basis = 'runs'",
+    "scored_forecasts": """
+        SELECT
+            run_id, basis, ticker, model, step, origin_date, target_date, outcome_date, origin_close, regime,
+            inside_50, inside_80, inside_90, inside_95, crps
+        FROM scored_forecasts
+        WHERE basis = 'runs' AND model IN ('ensemble', 'martingale')
+    """,
+    "risk_outcomes": "FROM risk_outcomes WHERE basis = 'runs' AND method = 'joint'",
+}
+"""Views that several of the queries below read, and what these read of them."""
 _RECORD = {
     "equal": "SELECT date, daily_return FROM equal_weights",
     "nights": "FROM night_scores",
@@ -111,7 +123,14 @@ _RECORD = {
     "validations": "FROM validations WHERE run_id = (SELECT max(run_id) FROM validations)",
 }
 """Queries of what became of all nights."""
+_EQUITY = {"equity": "FROM equity"}
+"""View that several of the queries below read."""
 _BOOKS = {
+    "accounts": """
+        SELECT e.account, a.broker, e.currency, e.cash, e.equity, e.date
+        FROM equity AS e JOIN accounts AS a USING (account)
+        QUALIFY row_number() OVER (PARTITION BY e.account ORDER BY e.date DESC) = 1
+    """,
     "positions": "FROM positions",
     "orders": "FROM open_orders",
     "halts": "FROM active_halts",
@@ -120,12 +139,6 @@ _BOOKS = {
     "heads": "SELECT rows, head FROM audit_heads ORDER BY sequence DESC LIMIT 1",
 }
 """Queries of what is about accounts."""
-
-_ACCOUNTS = """
-SELECT e.account, a.broker, e.currency, e.cash, e.equity, e.date
-FROM equity AS e JOIN accounts AS a USING (account)
-QUALIFY row_number() OVER (PARTITION BY e.account ORDER BY e.date DESC) = 1
-"""
 
 
 def report_path(workspace: Workspace, run_id: str) -> Path:
@@ -196,18 +209,20 @@ def _books(context: Context) -> Books | None:
 
     if not context.rows("SELECT account FROM accounts LIMIT 1"):
         return None
-    return Books(accounts=context.query(_ACCOUNTS), **{name: context.query(query) for name, query in _BOOKS.items()})
+    with context.once(_EQUITY) as query:
+        return Books(**{name: query(select, ()) for name, select in _BOOKS.items()})
 
 
 def _record(context: Context, data: ReportData, cards: list[str]) -> Record:
     """Return what became of the nights, and of the forecasts of the tickers with cards."""
     from pm.report import Record
 
-    return Record(
-        benchmark=context.query(_BENCHMARK, [data.benchmark_name, data.as_of]),
-        past_forecasts=context.query(_PAST, [cards, data.forecasts["step"].max()]),
-        **{name: context.query(query) for name, query in _RECORD.items()},
-    )
+    with context.once(_OUTCOMES) as query:
+        return Record(
+            benchmark=query(_BENCHMARK, [data.benchmark_name, data.as_of]),
+            past_forecasts=query(_PAST, [cards, data.forecasts["step"].max()]),
+            **{name: query(select, ()) for name, select in _RECORD.items()},
+        )
 
 
 def _before(context: Context) -> Before | None:
