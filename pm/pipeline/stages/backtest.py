@@ -315,6 +315,7 @@ def _priced(context: Context, ticker: str, past: Past) -> SessionPrices:
 def _run(context: Context, request: TrialRequest, known: KnownPast, settings: Settings, market: _Market) -> _Done:
     from pm.statistics.sharpe import sharpe_of
     from pm.validation.ledger import content_hash
+    from pm.validation.snooping import MIN_OBSERVATIONS
     from pm.validation.walk import WalkInputs, walk_forward
 
     for package in ("pm.risk", "pm.validation"):
@@ -335,9 +336,9 @@ def _run(context: Context, request: TrialRequest, known: KnownPast, settings: Se
         context.progress,
     )
     returns = walk.returns.with_columns(benchmark=pl.Series(market.benchmark), equal=pl.Series(market.equal))
-    # Without a trade there is nothing that a ratio could be of.
+    # Without a trade there is nothing that a ratio could be of, and a few returns say nothing of it.
     excess = (returns["net"] - returns["benchmark"]).to_numpy()
-    found = sharpe_of(excess if walk.fills.height else excess[:0])
+    found = sharpe_of(excess if walk.fills.height and len(excess) >= MIN_OBSERVATIONS else excess[:0])
     numbers = {"sharpe": found.ratio, "skew": found.skewness, "kurtosis": found.kurtosis}
     summary = {
         "n_days": returns.height,
