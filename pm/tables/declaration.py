@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -104,12 +105,12 @@ class Table:
         """The name as SQL writes it: `raw.bars`, or `bars` for a table of schema main."""
         return self.name if self.schema == "main" else f"{self.schema}.{self.name}"
 
-    @property
+    @cached_property
     def polars_schema(self) -> pl.Schema:
         """Names and types of the columns, in order."""
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
-    @property
+    @cached_property
     def unstamped_schema(self) -> pl.Schema:
         """Names and types without `run_id`, `snapshot_id` and `cutoff`, which the pipeline adds to computed rows."""
         stamp = {column.name for column in STAMP}
