@@ -20,6 +20,11 @@ from hypothesis import HealthCheck, settings
 
 import pm as package
 from pm.cli import main
+from pm.pipeline import open_lake
+from pm.pipeline.fingerprint import code_reader, packages_of
+from pm.pipeline.run_stages import RUN_STAGES
+from pm.settings import load_settings
+from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,6 +242,24 @@ def pm_process(command: list[str], environment: dict[str, str]) -> Pm:
 
 
 # Workspaces ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def empty_workspace(build_once: Build) -> Path:
+    """Return a workspace with an empty lake, which takes a second of a processor to make. Copy it to change it."""
+
+    def build(folder: Path) -> None:
+        workspace, settings = init_workspace(folder), load_settings()
+        with open_lake(workspace, settings):
+            packages_of(RUN_STAGES, code_reader(workspace))  # keeps what it read of the code in the lake
+
+    return build_once("empty_workspace", build)
+
+
+@pytest.fixture
+def empty_lake(empty_workspace: Path, tmp_path: Path) -> None:
+    """Make a workspace with an empty lake in the folder of the test, as the first command that writes would."""
+    shutil.copytree(empty_workspace, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

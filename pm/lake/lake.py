@@ -123,6 +123,9 @@ class Lake:
         self._sources: dict[str, set[str]] = {}
         self._known: dict[tuple[str, str], tuple[dict[str, int], list[dict[str, Any]]]] = {}
         self._reading: _Reading | None = None
+        # Opened for writing with its views, the lake has these and no others as long as it is open.
+        self._keeps_views = views is not None and not read_only
+        self._kept_views: dict[str, str] | None = None
         if read_only and not self.location.is_shared and not self.location.catalog_file.is_file():
             raise no_lake(root)
         if not read_only:
@@ -483,14 +486,17 @@ class Lake:
 
     def _views(self) -> dict[str, str]:
         """Return the SELECT of each view."""
-        if self._reading is not None and self._reading.views is not None:
-            return self._reading.views
+        known = self._kept_views if self._reading is None else self._reading.views or self._kept_views
+        if known is not None:
+            return known
         statements = self._fetch(
             "SELECT view_name, sql FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal"
         )
         views = {name: statement.partition(" AS ")[2].rstrip(";") for name, statement in statements}
         if self._reading is not None:
             self._reading.views = views
+        if self._keeps_views:
+            self._kept_views = views
         return views
 
     # -- snapshots ---------------------------------------------------------------------------------------------------

@@ -282,13 +282,13 @@ def backtest(
     from pm.pipeline.known_then import former_tickers
     from pm.pipeline.stages import check, judge_trials, land
     from pm.pipeline.stages.backtest import backtesting, checking
-    from pm.pipeline.stages.past_forecasts import forecasting_past
+    from pm.pipeline.stages.past_forecasts import PastReader, forecasting_past
 
     check_request(lake, request)
     request = replace(request, former=former_tickers(lake.rows))
-    step = trial.step or settings.validation.step
-    past_forecasts = forecasting_past(trial.first, step, checking(trial))
-    stages = (land.STAGE, check.STAGE, past_forecasts, backtesting(trial), judge_trials.STAGE)
+    reader = PastReader(trial.first, trial.step or settings.validation.step)
+    past_forecasts = forecasting_past(reader, checking(trial))
+    stages = (land.STAGE, check.STAGE, past_forecasts, backtesting(trial, reader), judge_trials.STAGE)
     return Runner(lake, settings, workspace, observer).run(stages, request, kind=RunKind.BACKTEST)
 
 

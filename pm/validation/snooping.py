@@ -11,10 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from pm.typing import BoolArray, FloatArray
 
-__all__ = ["Snooping", "block_length", "sharpe_interval", "superior_ability"]
+__all__ = ["MIN_OBSERVATIONS", "Snooping", "block_length", "sharpe_interval", "superior_ability"]
 
 MIN_OBSERVATIONS = 30
-"""Minimum number of returns for a bootstrap."""
+"""Minimum number of returns for a Sharpe ratio, a bootstrap, and a verdict."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pm.statistics.sharpe import (
     sharpe_of,
 )
 from pm.tables.vocabulary import Proof
-from pm.validation.snooping import block_length, sharpe_interval, superior_ability
+from pm.validation.snooping import MIN_OBSERVATIONS, block_length, sharpe_interval, superior_ability
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -40,8 +40,6 @@ WORSE_ERRORS = 1.645
 """Number of standard errors below the benchmark from which a trial is worse: 5% on one side."""
 OVERFITTING = 0.5
 """Probability of overfitting that a proof must stay below."""
-MIN_OBSERVATIONS = 30
-"""Minimum number of returns to judge."""
 CLONES = 0.999
 """Correlation from which two trials count as copies of each other."""
 
@@ -175,17 +173,16 @@ def judge_trials(
     for column in chosen:
         one = excess[:, column] if whole is None else whole.get(column, excess[:, column])
         sharpe = found[column] if one.shape == (n,) else sharpe_of(one if traded[column] else np.empty(0))
-        if not math.isfinite(sharpe.ratio):
-            judged.append(_undefined(sharpe, one, traded=bool(traded[column])))
+        if not math.isfinite(sharpe.ratio) or len(one) < MIN_OBSERVATIONS:
+            judged.append(_undefined(one, traded=bool(traded[column])))
             continue
         error = hac_error(one)
         variance = max(spread_of_ratios, 1 / max(n, 1), error**2)
         deflated, luck = deflated_sharpe(sharpe, trials=trials, variance=variance)
         is_superior = snooped is not None and bool(snooped.superior[defined == column].any())
         factor = annualisation(one, SESSIONS_PER_YEAR)
-        enough = len(one) >= MIN_OBSERVATIONS
-        block = block_length(one[:, np.newaxis]) if enough else float("nan")
-        ends = sharpe_interval(one, block, reps=reps, seed=seed) if enough else (float("nan"),) * 2
+        block = block_length(one[:, np.newaxis])
+        ends = sharpe_interval(one, block, reps=reps, seed=seed)
         verdict, reasons = _verdict(
             one,
             sharpe,
@@ -235,25 +232,21 @@ class _Evidence:
     is_superior: bool
 
 
-def _undefined(sharpe: Sharpe, excess: FloatArray, *, traded: bool) -> Judgement:
+def _undefined(excess: FloatArray, *, traded: bool) -> Judgement:
     """Return the judgement of a trial without a Sharpe ratio."""
     if not traded:
-        why = "It made no trade"
-    elif len(excess) < 2:
-        why = "It has fewer than two returns"
+        why = "It made no trade, so that it has no Sharpe ratio."
+    elif len(excess) < MIN_OBSERVATIONS:
+        why = f"It has {plural(len(excess), 'return')}; a Sharpe ratio and a verdict need {MIN_OBSERVATIONS}."
     else:
-        why = "It never differed from its benchmark"
+        why = "It never differed from its benchmark, so that it has no Sharpe ratio."
     nan = float("nan")
-    reasons = (f"{why}, so that it has no Sharpe ratio.",)
-    return Judgement(Proof.NOT_PROVEN, reasons, sharpe, *(nan,) * 9, is_superior=False)
+    return Judgement(Proof.NOT_PROVEN, (why,), sharpe_of(np.empty(0)), *(nan,) * 9, is_superior=False)
 
 
 def _verdict(
     excess: FloatArray, sharpe: Sharpe, evidence: _Evidence, *, has_costs: bool
 ) -> tuple[Proof, tuple[str, ...]]:
-    n = len(excess)
-    if n < MIN_OBSERVATIONS:
-        return Proof.NOT_PROVEN, (f"It has {plural(n, 'return')}; a verdict needs {MIN_OBSERVATIONS}.",)
     error = hac_error(excess)
     if error > 0 and sharpe.ratio / error < -WORSE_ERRORS:
         below = -sharpe.ratio / error
@@ -264,10 +257,10 @@ def _verdict(
     if not reasons:
         return Proof.PROVEN, ()
     longer = minimum_track_record(sharpe)
-    if sharpe.ratio > 0 and longer > n:
+    if sharpe.ratio > 0 and longer > len(excess):
         reasons.append(
             f"Even as the only trial it would need {longer / SESSIONS_PER_YEAR:,.1f} years to tell its ratio from 0; "
-            f"it has {n / SESSIONS_PER_YEAR:,.1f}."
+            f"it has {len(excess) / SESSIONS_PER_YEAR:,.1f}."
         )
     return Proof.NOT_PROVEN, tuple(reasons)
 

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from pm.settings import Settings
     from pm.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("empty_lake")
+
 D = Decimal
 START = date(2024, 1, 1)
 _LOADED = load_settings()
@@ -104,7 +106,7 @@ class Desk:
     """A workspace whose bars arrive night by night."""
 
     def __init__(self, folder: Path, frame: pl.DataFrame) -> None:
-        self.workspace: Workspace = init_workspace(folder / "work")
+        self.workspace: Workspace = init_workspace(folder)
         self.folder = folder
         self.bars = frame
         self.notes: list[str] = []

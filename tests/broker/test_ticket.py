@@ -29,6 +29,8 @@ from pm.workspace import init_workspace
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("empty_lake")
+
 TODAY = datetime.now(UTC).date()
 SETTINGS = load_settings()
 
@@ -54,7 +56,7 @@ class Desk:
     """A workspace with a ticket account and two planned orders."""
 
     def __init__(self, folder: Path, lot_method: str = "fifo") -> None:
-        self.workspace = init_workspace(folder / "work")
+        self.workspace = init_workspace(folder)
         file = folder / "bars.csv"
         days: list[date] = [TODAY - timedelta(days) for days in (2, 1)]
         rows = [(ticker, day, 10.0) for ticker in ("AAA", "BBB") for day in days]

@@ -77,6 +77,7 @@ def test_init_makes_the_workspace_that_the_global_option_or_the_variable_names(t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["named", "of_variable"]
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_import_says_how_it_read_the_files_and_counts_their_rows(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "ABC.csv").write_text("timestamp,Close,mood\n2020-01-02,5,good\n2020-01-03,-5,bad\n")
@@ -91,6 +92,7 @@ def test_import_says_how_it_read_the_files_and_counts_their_rows(tmp_path: Path,
     assert "Nothing new" in pm(tmp_path, "import", "data").stdout
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_import_of_some_tickers_lands_only_their_bars(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "bars.csv").write_text("ticker,date,close\nABC,2020-01-02,5\nXYZ,2020-01-02,6\n")
     assert pm(tmp_path, "import", "bars.csv", "--tickers", "XYZ").returncode == 0

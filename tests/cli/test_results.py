@@ -63,6 +63,7 @@ def test_a_look_at_the_past_has_no_warning_of_old_bars_though_its_newest_is_old(
             assert "pm import PATH" not in told
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_results_that_are_not_there_yet_have_an_exit_code(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "ABC.csv").write_text("date,close\n2013-01-02,5\n", encoding="utf-8")
     assert pm(tmp_path, "import", "ABC.csv").returncode == 0
@@ -74,6 +75,7 @@ def test_results_that_are_not_there_yet_have_an_exit_code(tmp_path: Path, pm: Pm
         assert "pm run" in refused.stderr
 
 
+@pytest.mark.usefixtures("empty_lake")
 def test_nothing_can_be_removed_from_an_empty_watch_list(tmp_path: Path, pm: Pm) -> None:
     (tmp_path / "ABC.csv").write_text("date,close\n2013-01-02,5\n", encoding="utf-8")
     assert pm(tmp_path, "import", "ABC.csv").returncode == 0

@@ -84,6 +84,12 @@ def test_a_question_mark_in_a_string_a_name_or_a_comment_takes_no_value(connecti
     assert row == connection.execute(sql, [1, "x"]).fetchone() == ("?", 1, "it's ?x")
 
 
+def test_a_numbered_value_can_be_used_again(connection: duckdb.DuckDBPyConnection) -> None:
+    sql = "SELECT $2 || 'σ $1' AS \"$1\", 7 - $1, [$2, $2][$1 + 2]::VARCHAR -- $3"
+    row = execute(connection, sql, [-1, "x"]).fetchone()
+    assert row == connection.execute(sql, [-1, "x"]).fetchone() == ("xσ $1", 8, "x")
+
+
 def test_a_statement_without_values_runs_as_it_is(connection: duckdb.DuckDBPyConnection) -> None:
     assert execute(connection, "SELECT '?'").fetchone() == ("?",)
 

@@ -182,17 +182,17 @@ def test_a_changed_view_is_replaced(root: Path, settings: LakeSettings, tmp_path
     folder.mkdir()
     file = folder / "95_my_view.sql"
     file.write_text("-- What I want.\n-- Over two lines.\n-- a: The letter: a.\nSELECT 1 AS a, 'x; --' AS b;\n")
-    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
+    with Lake(root, settings, TABLES, views=[folder]) as lake:
         assert lake.query("FROM my_view").rows() == [(1, "x; --")]
         comment = lake.scalar("SELECT comment FROM duckdb_views() WHERE view_name = 'my_view'")
         assert comment == "What I want. Over two lines."
         told = lake.query("SELECT column_name, comment FROM dictionary WHERE table_name = 'my_view' ORDER BY position")
         assert told.rows() == [("a", "The letter: a."), ("b", "")]
     file.write_text("-- Other.\nSELECT 2 AS a")
-    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
+    with Lake(root, settings, TABLES, views=[folder]) as lake:
         assert lake.query("FROM my_view").rows() == [(2,)]
     file.unlink()
-    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
+    with Lake(root, settings, TABLES, views=[folder]) as lake:
         assert not lake.query("FROM duckdb_views() WHERE view_name = 'my_view'").height
         assert not lake.query("FROM dictionary WHERE table_name = 'my_view'").height
 
@@ -217,7 +217,7 @@ def test_the_error_for_a_broken_view_names_its_file_and_the_lake_is_unchanged(
     with Lake(root, settings, TABLES, read_only=True) as lake:
         before = lake.snapshot
     with pytest.raises(SettingsError, match="view") as refused:
-        Lake(root, settings, TABLES, views=[sql_dir(), folder])
+        Lake(root, settings, TABLES, views=[folder])
     assert "99_broken.sql" in refused.value.where
     with Lake(root, settings, TABLES, read_only=True) as lake:
         assert lake.snapshot == before
@@ -231,7 +231,7 @@ def test_a_view_may_have_the_line_endings_and_the_mark_of_windows(
     folder.mkdir()
     text = "-- What I want.\r\n-- a: The letter.\r\nSELECT 'σ'\r\n  AS a;\r\n"
     (folder / "95_my_view.sql").write_bytes(text.encode("utf-8-sig"))
-    with Lake(root, settings, TABLES, views=[sql_dir(), folder]) as lake:
+    with Lake(root, settings, TABLES, views=[folder]) as lake:
         assert lake.query("FROM my_view").rows() == [("σ",)]
         told = lake.query("SELECT column_name, comment FROM dictionary WHERE table_name = 'my_view'")
         assert told.rows() == [("a", "The letter.")]
@@ -258,7 +258,7 @@ def test_a_view_with_the_name_of_a_table_is_refused(root: Path, settings: LakeSe
     folder.mkdir()
     (folder / "99_bars.sql").write_text("SELECT 1 AS a")
     with pytest.raises(SettingsError, match="bars"):
-        Lake(root, settings, TABLES, views=[sql_dir(), folder])
+        Lake(root, settings, TABLES, views=[folder])
 
 
 def test_a_workspaces_view_replaces_one_of_its_name(root: Path, settings: LakeSettings, tmp_path: Path) -> None:
@@ -288,8 +288,10 @@ def test_another_duckdb_reads_tables_and_views(root: Path, settings: LakeSetting
         assert connection.execute("SELECT ticker, close FROM desk.bars").fetchall() == [("A", 2.0)]
         connection.execute("USE desk")
         assert connection.execute("SELECT close, traded_close FROM adjusted_bars").fetchall() == [(1.0, 2.0)]
+        connection.execute("BEGIN")  # in one transaction, DuckLake asks its catalog once
         for view in read_views([sql_dir()]):
             connection.execute(f"FROM {view.name}").fetchall()
+        connection.execute("COMMIT")
         with pytest.raises(duckdb.Error, match="read-only"):
             connection.execute("DELETE FROM bars")
 

@@ -66,16 +66,12 @@ def settings_with(**sections: dict[str, Any]) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def workspace_in(build_once: Build) -> Callable[[Path], Workspace]:
-    """Return a folder's workspace; where it has none, one with an empty lake, which is made once and copied."""
-
-    def make(folder: Path) -> None:
-        with open_lake(init_workspace(folder), settings_with()):
-            pass
+def workspace_in(empty_workspace: Path) -> Callable[[Path], Workspace]:
+    """Return a folder's workspace; where it has none, one with an empty lake."""
 
     def prepare(folder: Path) -> Workspace:
         if not (folder / "lake").exists():
-            shutil.copytree(build_once("empty_workspace", make), folder, dirs_exist_ok=True)
+            shutil.copytree(empty_workspace, folder, dirs_exist_ok=True)
         return init_workspace(folder)
 
     return prepare

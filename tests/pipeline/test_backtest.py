@@ -19,6 +19,7 @@ from pm.pipeline.origin_dates import ChosenDates
 from pm.pipeline.past_forecasts import bars_hashes
 from pm.pipeline.runner import Runner
 from pm.pipeline.stages.backtest import TrialRequest, backtesting
+from pm.pipeline.stages.past_forecasts import PastReader
 from pm.pipeline.writes import Result
 from pm.tables.sources import UNIVERSE, UNIVERSE_CHANGES
 from pm.tables.vocabulary import RunKind
@@ -366,7 +367,7 @@ def test_a_trial_that_was_killed_counts_and_its_row_says_so(
     workspace_in: Callable[..., Workspace],
 ) -> None:
     settings, workspace = settings_with(**PATHS), workspace_in(copy)
-    stage = backtesting(TrialRequest(step=STEP))
+    stage = backtesting(TrialRequest(step=STEP), PastReader(None, STEP))
 
     def cut_off(context: Context) -> Iterator[Result]:
         pieces = stage.compute(context)

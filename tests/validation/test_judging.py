@@ -66,7 +66,7 @@ def test_what_is_best_among_trials_that_cannot_be_compared_is_not_proven() -> No
     both, _ = trial_tests({"good": row(), "early": row()}, pl.concat([good, early]), SETTINGS)
     found = both.row(by_predicate=pl.col("trial_id") == "good", named=True)
     assert found["verdict"] == "not_proven"
-    assert "another one has no returns on most of its sessions" in found["reasons"]
+    assert "those of 1 were not compared" in found["reasons"]
 
 
 def test_a_trial_that_is_repeated_is_no_choice() -> None:

@@ -13,13 +13,11 @@ import polars as pl
 
 from pm.errors import InputError, PmError, did_you_mean
 from pm.pipeline.compiling import compile_ahead
-from pm.pipeline.decision_dates import past_of
 from pm.pipeline.holdable import currencies_told
 from pm.pipeline.joint import JOINT_SECTIONS
 from pm.pipeline.replay import replayed_past
 from pm.pipeline.stage import Context, Stage
 from pm.pipeline.stages.evaluate import FORECASTING
-from pm.pipeline.stages.past_forecasts import known_forecasts
 from pm.pipeline.watch_list import WATCH_LIST_TABLES, judged_bars
 from pm.pipeline.writes import Append, Result
 from pm.plural import plural
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from pm.pipeline.decision_dates import Past
+    from pm.pipeline.stages.past_forecasts import KnownPast, PastReader
     from pm.settings import Settings
     from pm.tables.declaration import Table
     from pm.typing import FloatArray
@@ -108,14 +107,21 @@ class TrialRequest:
         return settings.model_copy(update={"signals": signals, "portfolio": portfolio, "risk": risk})
 
 
-def backtesting(request: TrialRequest) -> Stage:
+def backtesting(request: TrialRequest, reader: PastReader) -> Stage:
     """Return the stage that runs a trial and records it, whatever becomes of it.
 
     A row says that it starts before anything is computed, so that a trial that is killed counts too.
+
+    Parameters
+    ----------
+    request
+        The configuration of the trial.
+    reader
+        Reads the bars, dates and forecasts.
     """
     return Stage(
         "backtest",
-        partial(_compute, request=request),
+        partial(_compute, request=request, reader=reader),
         reads=(
             *WATCH_LIST_TABLES,
             UNIVERSE_CHANGES,
@@ -133,7 +139,7 @@ def backtesting(request: TrialRequest) -> Stage:
     )
 
 
-def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
+def _compute(context: Context, *, request: TrialRequest, reader: PastReader) -> Iterator[Result]:
     from pm.validation.ledger import TrialLedger, rows_hash
 
     judgements = context.read(TRIAL_JUDGEMENTS).to_dicts()
@@ -142,14 +148,15 @@ def _compute(context: Context, *, request: TrialRequest) -> Iterator[Result]:
         detail = f"It never ended; found when trial {context.run_id} started."
         ledger.end(row, TrialState.KILLED, detail=detail)
     step = request.step or context.settings.validation.step
-    past = past_of(context, request.first, step)
+    known = reader.of(context)
+    past = known.past
     settings = request.settings_of(context.settings)
     _check(context, request, past)  # what cannot be is refused before it counts as a trial
     market = _market(context, request, past, settings)
     started = ledger.start(_configuration(context, request, past, settings, step))
     yield Result([Append(TRIALS, ledger.drain())], "started")
     try:
-        done = _run(context, request, past, settings, market)
+        done = _run(context, request, known, settings, market)
     except BaseException as error:
         ledger.end(started, TrialState.FAILED, detail=_why(error))
         yield Result([Append(TRIALS, ledger.drain())], "failed")
@@ -305,20 +312,22 @@ def _priced(context: Context, ticker: str, past: Past) -> SessionPrices:
     return session_prices(bars, past.sessions, [ticker], rates=holdable.rates, units=holdable.units)
 
 
-def _run(context: Context, request: TrialRequest, past: Past, settings: Settings, market: _Market) -> _Done:
+def _run(context: Context, request: TrialRequest, known: KnownPast, settings: Settings, market: _Market) -> _Done:
     from pm.statistics.sharpe import sharpe_of
     from pm.validation.ledger import content_hash
+    from pm.validation.snooping import MIN_OBSERVATIONS
     from pm.validation.walk import WalkInputs, walk_forward
 
     for package in ("pm.risk", "pm.validation"):
         compile_ahead(context, package)
-    known = _forecasts(context, past)
+    past = known.past
+    forecasts = _forecasts(context, past, known.runs)
     walk = walk_forward(
         WalkInputs(
             market.prices,
             past.bars.drop("open", "high", "low"),
             past.decisions,
-            known.__getitem__,
+            forecasts.__getitem__,
             market.currencies,
             judged_bars(settings),
             settings,
@@ -327,9 +336,9 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
         context.progress,
     )
     returns = walk.returns.with_columns(benchmark=pl.Series(market.benchmark), equal=pl.Series(market.equal))
-    # Without a trade there is nothing that a ratio could be of.
+    # Without a trade there is nothing that a ratio could be of, and a few returns say nothing of it.
     excess = (returns["net"] - returns["benchmark"]).to_numpy()
-    found = sharpe_of(excess if walk.fills.height else excess[:0])
+    found = sharpe_of(excess if walk.fills.height and len(excess) >= MIN_OBSERVATIONS else excess[:0])
     numbers = {"sharpe": found.ratio, "skew": found.skewness, "kurtosis": found.kurtosis}
     summary = {
         "n_days": returns.height,
@@ -340,11 +349,10 @@ def _run(context: Context, request: TrialRequest, past: Past, settings: Settings
     return _Done(walk, returns, summary)
 
 
-def _forecasts(context: Context, past: Past) -> Mapping[date, DayForecasts]:
+def _forecasts(context: Context, past: Past, runs: Mapping[date, str]) -> Mapping[date, DayForecasts]:
     """Return what was forecast from each date of the tickers on the watch list then, read at once."""
     from pm.validation.decision import DayForecasts
 
-    _, runs = known_forecasts(context, past)
     horizon = context.settings.forecast.horizon
     pairs = pl.DataFrame({"run_id": list(runs.values()), "cutoff": list(runs)}, schema_overrides={"cutoff": pl.Date})
     names = sorted(set(runs.values()))

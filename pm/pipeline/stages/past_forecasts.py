@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,14 +29,67 @@ if TYPE_CHECKING:
     from datetime import date
 
     from pm.pipeline.decision_dates import Past
+    from pm.pipeline.request import Request
 
-__all__ = ["forecasting_past", "kept_steps", "known_forecasts"]
+__all__ = ["KnownPast", "PastReader", "forecasting_past", "kept_steps"]
 
 _PIECE_SECONDS = 60.0
 """Seconds of computing after which what was computed is committed."""
 
 
-def forecasting_past(first: date | None, step: int, check: Callable[[Context, Past], None]) -> Stage:
+@dataclass(frozen=True)
+class KnownPast:
+    """The bars and dates of a backtest, and which of its forecasts the lake has.
+
+    Attributes
+    ----------
+    past
+        Bars and dates.
+    hashes
+        Hash of what the forecasts from each date depend on.
+    runs
+        Run that has them, for each date whose forecasts are in the lake.
+    """
+
+    past: Past
+    hashes: dict[date, str]
+    runs: dict[date, str]
+
+
+class PastReader:
+    """Read a `KnownPast` for the stages of a backtest, once as long as nothing is committed.
+
+    Parameters
+    ----------
+    first, step
+        See `past_of`.
+    """
+
+    def __init__(self, first: date | None, step: int) -> None:
+        self._first = first
+        self._step = step
+        self._newest: tuple[tuple[int, Request], KnownPast] | None = None
+
+    def of(self, context: Context, check: Callable[[Context, Past], None] = lambda *_: None) -> KnownPast:
+        """Return what is known at the snapshot of a context.
+
+        Parameters
+        ----------
+        context
+            Context of a stage that declares that it reads tables `policies`, `forecast_dates`, `universe_changes` and
+            those of the watch list.
+        check
+            Called with the context and the bars and dates, to refuse a backtest before its forecasts are looked for.
+        """
+        key = context.snapshot, context.request
+        if self._newest is None or self._newest[0] != key:
+            past = past_of(context, self._first, self._step)
+            check(context, past)
+            self._newest = key, KnownPast(past, *_known_forecasts(context, past))
+        return self._newest[1]
+
+
+def forecasting_past(reader: PastReader, check: Callable[[Context, Past], None]) -> Stage:
     """Return the stage that forecasts from the dates of a backtest, as runs on those days would have.
 
     Dates whose forecasts are in the lake already, made by `pm evaluate` or an earlier backtest from equal bars by equal
@@ -44,14 +98,14 @@ def forecasting_past(first: date | None, step: int, check: Callable[[Context, Pa
 
     Parameters
     ----------
-    first, step
-        See `past_of`.
+    reader
+        Reads the bars and dates.
     check
         Called with the context and the bars and dates, to refuse a backtest before anything is forecast for it.
     """
     return Stage(
         "past_forecasts",
-        partial(_compute, first=first, step=step),
+        partial(_compute, reader=reader),
         reads=tuple(
             dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(FORECASTING), FORECAST_DATES, UNIVERSE_CHANGES))
         ),
@@ -59,7 +113,7 @@ def forecasting_past(first: date | None, step: int, check: Callable[[Context, Pa
         writes=tuple(table for table in (*replayed_writes(FORECASTING), FORECAST_DATES)),
         sections=tuple(dict.fromkeys(section for stage in FORECASTING for section in stage.sections)),
         depends=lambda _: None,
-        idle=partial(_idle, first=first, step=step, check=check),
+        idle=partial(_idle, reader=reader, check=check),
     )
 
 
@@ -68,16 +122,8 @@ def kept_steps(context: Context) -> tuple[int, ...]:
     return tuple(sorted({1, context.settings.forecast.horizon}))
 
 
-def known_forecasts(context: Context, past: Past) -> tuple[dict[date, str], dict[date, str]]:
-    """Return the hash of what the forecasts from each date of a backtest depend on, and the runs that have them.
-
-    Parameters
-    ----------
-    context
-        Context of a stage that declares that it reads tables `policies` and `forecast_dates`.
-    past
-        Bars and dates of the backtest.
-    """
+def _known_forecasts(context: Context, past: Past) -> tuple[dict[date, str], dict[date, str]]:
+    """Return the hash of what the forecasts from each date of a backtest depend on, and the runs that have them."""
     settings = replay_settings(context.settings, context.settings.forecast.horizon, len(past.watched.tickers))
     hashes = inputs_hashes(
         context, FORECASTING, past.decisions, bars=past.bars, watched=past.watched, settings=settings
@@ -85,16 +131,16 @@ def known_forecasts(context: Context, past: Past) -> tuple[dict[date, str], dict
     return hashes, stored_forecasts(context, hashes, kept_steps(context))
 
 
-def _idle(context: Context, *, first: date | None, step: int, check: Callable[[Context, Past], None]) -> str | None:
-    past = past_of(context, first, step)
-    check(context, past)
-    hashes, known = known_forecasts(context, past)
-    return f"the lake has forecasts from {plural(len(hashes), 'date')}" if len(known) == len(hashes) else None
+def _idle(context: Context, *, reader: PastReader, check: Callable[[Context, Past], None]) -> str | None:
+    found = reader.of(context, check)
+    if len(found.runs) < len(found.hashes):
+        return None
+    return f"the lake has forecasts from {plural(len(found.hashes), 'date')}"
 
 
-def _compute(context: Context, *, first: date | None, step: int) -> Iterator[Result]:
-    past = past_of(context, first, step)
-    hashes, known = known_forecasts(context, past)
+def _compute(context: Context, *, reader: PastReader) -> Iterator[Result]:
+    found = reader.of(context)
+    past, hashes, known = found.past, found.hashes, found.runs
     waiting = [day for day in past.decisions if day not in known]
     if known:
         context.notify(f"past_forecasts: the lake has those from {len(known):,} of {plural(len(hashes), 'date')}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,10 @@ def table(pm: Pm, folder: Path, sql: str, env: dict[str, str] | None = None) -> 
     return pl.read_parquet(folder / "out.parquet")
 
 
-def test_its_tables_are_those_of_a_lake_in_a_workspace(stocked: Stocked, tmp_path: Path, pm: Pm) -> None:
-    local = tmp_path / "local"
-    local.mkdir()
-    assert pm(local, "init").returncode == 0
+def test_its_tables_are_those_of_a_lake_in_a_workspace(
+    stocked: Stocked, empty_workspace: Path, tmp_path: Path, pm: Pm
+) -> None:
+    local = shutil.copytree(empty_workspace, tmp_path / "local")
     assert pm(local, "import", *stocked.files).returncode == 0
     for name in ("bars", "adjusted_bars", "reconciliation", "raw.bars"):
         columns = [
@@ -61,6 +62,7 @@ def test_another_workspace_reads_and_adds_to_it(
 def test_two_imports_at_once_of_overlapping_halves_give_the_tables_of_one(
     place: dict[str, str],
     logins: dict[str, str],
+    empty_workspace: Path,
     tmp_path: Path,
     pm: Pm,
     command: list[str],
@@ -80,9 +82,7 @@ def test_two_imports_at_once_of_overlapping_halves_give_the_tables_of_one(
     for process in imports:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-    local = tmp_path / "local"
-    local.mkdir()
-    assert pm(local, "init").returncode == 0
+    local = shutil.copytree(empty_workspace, tmp_path / "local")
     assert pm(local, "import", *files).returncode == 0
     sql = "SELECT ticker, date, open, high, low, close, volume, adj_factor, source FROM bars ORDER BY ALL"
     assert table(pm, tmp_path / "one", sql, variables).equals(table(pm, local, sql))
