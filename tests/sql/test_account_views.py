@@ -295,7 +295,7 @@ def test_money_weighted_returns_of_any_payments_make_them_worth_the_value(
         (told,) = rows(lake, "FROM money_weighted_returns")
 
     def left(rate: float) -> float:
-        return value - sum(amount * (1 + rate) ** ((last - place) / 365) for place, amount in paid.items())
+        return float(value - sum(amount * (1 + rate) ** ((last - place) / 365) for place, amount in paid.items()))
 
     found = told["money_weighted_return"]
     if found is None:
