@@ -39,7 +39,9 @@ from pm.tables.ledger import CHAINED_TABLES
 from pm.tables.pipeline import RUNS
 from pm.tables.signals import SIGNALS
 from pm.tables.sources import RAW_BARS
-from pm.tables.vocabulary import BrokerName, FailureReason, RunKind
+from pm.tables.validation import TRIAL_FILLS, TRIAL_RETURNS, TRIALS
+from pm.tables.vocabulary import BrokerName, FailureReason, RunKind, TrialState
+from pm.validation.ledger import TRIAL_CHAIN, TrialLedger, content_hash
 from pm.workspace import init_workspace
 
 if TYPE_CHECKING:
@@ -163,6 +165,28 @@ def test_the_ledger_outlives_the_sample(run_copy: Path, own: Path, settings_with
         after = {table.qualified: lake.read(table) for table in CHAINED_TABLES}
     assert all(after[name].equals(frame) for name, frame in before.items())
     assert ask(run_copy, "SELECT ticker, quantity, price FROM positions").rows() == [("AAPL", Decimal(3), None)]
+
+
+def test_trials_on_the_sample_count_after_it(run_copy: Path, own: Path, settings_with: Run, pm: Pm) -> None:
+    """A trial of the run of the sample, with a return: its chain is whole afterwards, and it counts."""
+    workspace, settings = init_workspace(run_copy), settings_with()
+    same = {"settings_hash": "s", "code_hash": "c", "universe_hash": "u", "step": 20, "costs": "settings",
+            "from_date": date(2012, 1, 3), "to_date": date(2012, 1, 4), "cost": 0.001,
+            "benchmark": "equal"}  # fmt: skip
+    with open_lake(workspace, settings) as lake:
+        run_id = lake.read(RUNS)["run_id"][0]
+        ledger = TrialLedger([], run_id)
+        started = ledger.start({"trial_id": run_id, "name": "sample", **same})
+        row = {"trial_id": run_id, "date": date(2012, 1, 4), "gross": 0.0, "cost": 0.0, "net": 0.0, "benchmark": 0.0,
+               "equal": 0.0, "equity": 1.0, "invested": 0.0}  # fmt: skip
+        returns = pl.DataFrame([row], schema=TRIAL_RETURNS.polars_schema)
+        ledger.end(started, TrialState.DONE, returns_hash=content_hash(returns, TRIAL_FILLS.polars_schema.to_frame()))
+        made = {TRIALS: ledger.drain(), TRIAL_RETURNS: returns}
+        lake.commit("a trial", lambda to: [to.append(table, frame) for table, frame in made.items()])
+    heard_of(run_copy, own, settings)
+    verified = pm(run_copy, "audit", "verify")
+    assert "Trials: 2 rows, none changed." in verified.stdout, verified.stderr
+    assert pm(run_copy, "trials", "judge").returncode == 0
 
 
 def test_what_the_user_told_of_the_sample_ends_with_it_and_the_watch_list_gives_it_up(
@@ -395,5 +419,6 @@ def test_commands_say_what_ends_and_what_to_do(run_copy: Path, own: Path, conten
 def test_each_table_is_cleared_of_the_sample() -> None:
     derived = {name for name, table in TABLES.items() if {"run_id", "batch_id"} & table.polars_schema.keys()}
     of_vendors = {"raw.texts", "fetches", "text_fetches", "splices", "folders"}  # nothing in them is of the sample
-    audited = {table.qualified for table in CHAINED_TABLES} | {"limit_events"}  # nothing of them is ever deleted
+    audited = {table.qualified for table in (*CHAINED_TABLES, *TRIAL_CHAIN)}  # nothing of them is ever deleted
+    audited |= {"limit_events", "trial_tests", "overfitting_tests", "universe_changes"}
     assert {table.qualified for table in sample.STAGE.writes} == (derived | {"universe"}) - of_vendors - audited

@@ -33,6 +33,18 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownPast", "PastReader", "forecasting_past", "kept_steps"]
 
+_READ = tuple(
+    dict.fromkeys(
+        (
+            *WATCH_LIST_TABLES,
+            *replayed_reads(FORECASTING),
+            *replayed_past(FORECASTING),
+            FORECAST_DATES,
+            UNIVERSE_CHANGES,
+        )
+    )
+)
+"""Tables that a `KnownPast` depends on."""
 _PIECE_SECONDS = 60.0
 """Seconds of computing after which what was computed is committed."""
 
@@ -57,7 +69,7 @@ class KnownPast:
 
 
 class PastReader:
-    """Read a `KnownPast` for the stages of a backtest, once as long as nothing is committed.
+    """Read a `KnownPast` for the stages of a backtest, once as long as nothing that it depends on changes in the lake.
 
     Parameters
     ----------
@@ -68,10 +80,10 @@ class PastReader:
     def __init__(self, first: date | None, step: int) -> None:
         self._first = first
         self._step = step
-        self._newest: tuple[tuple[int, Request], KnownPast] | None = None
+        self._newest: tuple[tuple[dict[str, int], Request], KnownPast] | None = None
 
     def of(self, context: Context, check: Callable[[Context, Past], None] = lambda *_: None) -> KnownPast:
-        """Return what is known at the snapshot of a context.
+        """Return what is known in a context.
 
         Parameters
         ----------
@@ -81,7 +93,7 @@ class PastReader:
         check
             Called with the context and the bars and dates, to refuse a backtest before its forecasts are looked for.
         """
-        key = context.snapshot, context.request
+        key = context.lake.versions(table.qualified for table in _READ), context.request
         if self._newest is None or self._newest[0] != key:
             past = past_of(context, self._first, self._step)
             check(context, past)
@@ -106,9 +118,7 @@ def forecasting_past(reader: PastReader, check: Callable[[Context, Past], None])
     return Stage(
         "past_forecasts",
         partial(_compute, reader=reader),
-        reads=tuple(
-            dict.fromkeys((*WATCH_LIST_TABLES, *replayed_reads(FORECASTING), FORECAST_DATES, UNIVERSE_CHANGES))
-        ),
+        reads=tuple(table for table in _READ if table not in replayed_past(FORECASTING)),
         past=replayed_past(FORECASTING),
         writes=tuple(table for table in (*replayed_writes(FORECASTING), FORECAST_DATES)),
         sections=tuple(dict.fromkeys(section for stage in FORECASTING for section in stage.sections)),

@@ -32,6 +32,16 @@ from pm.tables.sources import (
     SPLICES,
     TEXT_FETCHES,
     UNIVERSE,
+    UNIVERSE_CHANGES,
+)
+from pm.tables.validation import (
+    OVERFITTING_TESTS,
+    TRIAL_FILLS,
+    TRIAL_JUDGEMENTS,
+    TRIAL_RETURNS,
+    TRIAL_TARGETS,
+    TRIAL_TESTS,
+    TRIALS,
 )
 from pm.tables.vocabulary import RunKind, RunScope, RunStatus
 
@@ -51,9 +61,13 @@ _CHECKED = check.STAGE.writes
 """Tables that the next check fills anew, from the raw rows that are left."""
 _OF_VENDORS = {RAW_TEXTS, FETCHES, TEXT_FETCHES, SPLICES, FOLDERS}
 """Tables in which nothing is of the sample."""
-_AUDITED = {*CHAINED_TABLES, LIMIT_EVENTS}
-"""Tables of the ledger, and what its chain of hashes covers besides: nothing of them is ever deleted."""
-_KEPT = {*_RAW, *_CHECKED, *_OF_VENDORS, *_AUDITED, UNIVERSE, RUNS, STAGE_EVENTS}
+_AUDITED = {
+    *(*CHAINED_TABLES, LIMIT_EVENTS),
+    *(TRIALS, TRIAL_JUDGEMENTS, TRIAL_RETURNS, TRIAL_FILLS, TRIAL_TARGETS, TRIAL_TESTS, OVERFITTING_TESTS),
+}
+"""Tables of the ledger and of trials, and what their chains of hashes cover besides: nothing of them is ever deleted.
+Every trial counts, whatever it was run on."""
+_KEPT = {*_RAW, *_CHECKED, *_OF_VENDORS, *_AUDITED, UNIVERSE, UNIVERSE_CHANGES, RUNS, STAGE_EVENTS}
 _RESULTS = tuple(table for table in TABLES.values() if "run_id" in table.polars_schema and table not in _KEPT)
 """Tables of what was computed from bars."""
 
