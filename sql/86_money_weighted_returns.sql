@@ -37,10 +37,13 @@ bounded AS (
 ),
 tried AS (
     -- Deposits after withdrawals can have several rates: signs at 513 of them show between which there is one.
-    SELECT account, payments, bound, unnest(range(-256, 257)) AS place, unnest(
-        [sign(list_sum([p.amount * exp(-bound * g / 256 * p.years) for p in payments])) for g in range(-256, 257)]
-    ) AS sign
-    FROM bounded
+    SELECT
+        account,
+        payments,
+        bound,
+        place,
+        sign(list_sum([p.amount * exp(-bound * place / 256 * p.years) for p in payments])) AS sign
+    FROM (SELECT *, unnest(range(-256, 257)) AS place FROM bounded)
 ),
 brackets AS (
     SELECT

@@ -22,9 +22,7 @@ SELECT
     arg_max(d.growth, d.date) - 1 AS total_return,
     CASE WHEN count(d.daily_return) >= 60 AND arg_max(d.growth, d.date) > 0
         THEN arg_max(d.growth, d.date) ^ (252 / count(d.daily_return)) - 1 END AS annual_return,
-    CASE WHEN count(d.daily_return) >= 60 THEN
-        (SELECT m.money_weighted_return FROM money_weighted_returns AS m WHERE m.account = d.account)
-    END AS money_weighted_return,
+    CASE WHEN count(d.daily_return) >= 60 THEN any_value(m.money_weighted_return) END AS money_weighted_return,
     stddev_samp(d.daily_return) * sqrt(252) AS annual_volatility,
     min(d.drawdown) AS max_drawdown,
     arg_max(d.equity, d.date) AS equity,
@@ -34,4 +32,5 @@ SELECT
     any_value(p.commissions) AS commissions
 FROM drawdowns AS d
 JOIN account_payments AS p ON p.account = d.account
+LEFT JOIN money_weighted_returns AS m ON m.account = d.account
 GROUP BY d.account;
