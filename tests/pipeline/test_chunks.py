@@ -132,7 +132,7 @@ def test_a_failed_ticker_is_a_row_of_exclusions_and_in_the_summary(
 
     monkeypatch.setattr(volatility, "fit_tickers", faulty)
     heard: list[Any] = []
-    run_pipeline(tmp_path, run={"jobs": 1, "chunk_size": 5}, heard=heard)
+    run_pipeline(tmp_path, run={"jobs": 1, "chunk_size": 5}, heard=heard, upto="signals")
     with Lake(Workspace(tmp_path).lake, load_settings().lake, TABLES, read_only=True) as lake:
         failed = lake.rows("SELECT stage, ticker, detail FROM exclusions WHERE reason = 'failed'")
         assert [(row["stage"], row["ticker"]) for row in failed] == [("volatility", "IBM")]

@@ -75,7 +75,7 @@ def test_an_evaluation_stores_what_a_run_on_that_date_would_have(
     days = read_table(checked_copy, "forecasts")["cutoff"].unique().sort().to_list()
     assert len(days) == 3
     for day in days[1:]:
-        past_run = run_pipeline(checked_copy, tickers=tickers, as_of=day)
+        past_run = run_pipeline(checked_copy, tickers=tickers, as_of=day, upto="signals")
         for name in WRITTEN:
             stored = read_table(checked_copy, name)
             expected = of(stored, past_run, day)
@@ -109,7 +109,7 @@ def test_tickers_that_pause_or_stop_are_evaluated_as_a_run_would(
         pl.DataFrame({"date": days, "close": close}).filter(there).write_csv(tmp_path / f"{ticker}.csv")
     import_files(tmp_path, *(tmp_path / f"{ticker}.csv" for ticker in traded))
     evaluated = evaluate(tmp_path, 1, [1, 5])
-    past_run = run_pipeline(tmp_path, as_of=day)
+    past_run = run_pipeline(tmp_path, as_of=day, upto="signals")
     for name in (*WRITTEN, "exclusions"):
         stored = read_table(tmp_path, name)
         expected = of(stored, past_run, day)

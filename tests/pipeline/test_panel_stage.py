@@ -24,9 +24,9 @@ def test_a_run_that_names_a_ticker_says_of_it_what_the_run_of_all_said(
     run_pipeline: Callable[..., RunResult],
     read_table: Callable[..., pl.DataFrame],
 ) -> None:
-    alone = run_pipeline(checked_copy, tickers=("IBM",))
-    whole = run_pipeline(checked_copy)
-    named = run_pipeline(checked_copy, tickers=("IBM",))
+    alone = run_pipeline(checked_copy, tickers=("IBM",), upto="volatility")
+    whole = run_pipeline(checked_copy, upto="volatility")
+    named = run_pipeline(checked_copy, tickers=("IBM",), upto="volatility")
     fits = read_table(checked_copy, "panel_fits")
     assert {run.run_id: set(fits.filter(run_id=run.run_id)["source"]) for run in (alone, whole, named)} == {
         alone.run_id: {"named"},

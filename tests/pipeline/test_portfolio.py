@@ -54,7 +54,9 @@ def two_nights(
                 listings = [Listing(ticker, "files", currency=currency) for ticker, currency in CURRENCIES.items()]
                 with open_lake(workspace, settings) as lake:
                     add_to_universe(lake, workspace, settings, lambda _: None, tickers=listings)
-            run_pipeline(folder, portfolio={"max_weight": 0.9, "band": 0.05, "target_annual_volatility": 0.12})
+            run_pipeline(
+                folder, portfolio={"max_weight": 0.9, "band": 0.05, "target_annual_volatility": 0.12}, upto="portfolio"
+            )
 
     return build_once("two_nights_of_currencies", build)
 
@@ -113,7 +115,9 @@ def test_another_run_of_the_same_night_changes_nothing(
     two_nights: Path, ask: Callable[..., pl.DataFrame], run_pipeline: Callable[..., Any]
 ) -> None:
     before = ask(two_nights, "SELECT count(*) FROM targets").item()
-    result = run_pipeline(two_nights, portfolio={"max_weight": 0.9, "band": 0.05, "target_annual_volatility": 0.12})
+    result = run_pipeline(
+        two_nights, portfolio={"max_weight": 0.9, "band": 0.05, "target_annual_volatility": 0.12}, upto="portfolio"
+    )
     assert not result.worked
     assert ask(two_nights, "SELECT count(*) FROM targets").item() == before
 

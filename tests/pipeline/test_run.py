@@ -83,7 +83,7 @@ def test_a_changed_setting_runs_the_stages_that_depend_on_it_and_those_after_the
 
 def test_changed_rules_check_everything_from_scratch(run_copy: Path, run_pipeline: Run, read_table: Read) -> None:
     heard: list[Event] = []
-    run_pipeline(run_copy, heard=heard, quality={"jump_return": 0.05, "jump_sigmas": 2.0})
+    run_pipeline(run_copy, upto="check", heard=heard, quality={"jump_return": 0.05, "jump_sigmas": 2.0})
     assert worked(heard)[0] == "check"
     assert read_table(run_copy, "reconciliation")["landed"].sum() == 12_154
     assert read_table(run_copy, "bar_flags", "rule = 'jump'").height > 10
@@ -95,9 +95,9 @@ def test_settings_changed_and_changed_back_give_the_first_bars_again(
     kept = ("bars", "bar_flags", "quarantine", "reconciliation", "features")
     before = contents(run_copy, *kept)
     changed = {"jump_return": 0.05, "jump_sigmas": 2.0}
-    run_pipeline(run_copy, quality=changed)
+    run_pipeline(run_copy, upto="features", quality=changed)
     assert contents(run_copy, "bar_flags")["bar_flags"].height > before["bar_flags"].height
-    run_pipeline(run_copy)
+    run_pipeline(run_copy, upto="features")
     after = contents(run_copy, *kept)
     for name in kept:
         assert_frame_equal(after[name], before[name])
@@ -199,14 +199,14 @@ def test_holidays_are_skipped_where_no_exchange_is_known(
     days = (date(2012, 12, 21), date(2012, 12, 24), *(date(2012, 12, day) for day in range(26, 32)), date(2013, 1, 2))
     stocks.filter(pl.col("date") >= date(2005, 1, 1), ticker="IBM").write_csv(tmp_path / "IBM.csv")
     import_files(tmp_path, tmp_path / "IBM.csv")
-    result = run_pipeline(tmp_path, as_of=days[0])
+    result = run_pipeline(tmp_path, as_of=days[0], upto="forecast")
     targets = read_table(tmp_path, "forecasts", f"run_id = '{result.run_id}'").filter(model="ensemble")["target_date"]
     assert targets.sort().to_list() == [day for day in days[1:] if day.weekday() < 5][: len(targets)]
 
 
 def test_a_day_in_the_past_sees_no_later_bar_of_the_sample(run_copy: Path, run_pipeline: Run, read_table: Read) -> None:
     day = date(2008, 9, 14)  # a Sunday
-    result = run_pipeline(run_copy, as_of=day)
+    result = run_pipeline(run_copy, as_of=day, upto="forecast")
     forecasts = read_table(run_copy, "forecasts", f"run_id = '{result.run_id}'")
     assert set(forecasts["ticker"]) == {"AAPL", "GOOG", "IBM", "MSFT"}  # FB had no bar yet
     assert forecasts["origin_date"].unique().to_list() == [date(2008, 9, 12)]
@@ -330,7 +330,7 @@ def test_tickers_of_a_sample_that_has_not_landed_yet_are_known(tmp_path: Path, r
 def test_a_day_long_after_the_last_bar_forecasts_nothing_and_says_why(
     run_copy: Path, run_pipeline: Run, ask: Read
 ) -> None:
-    run = run_pipeline(run_copy, as_of=date(2014, 1, 1)).run_id
+    run = run_pipeline(run_copy, as_of=date(2014, 1, 1), upto="signals").run_id
     assert ask(run_copy, f"FROM signals WHERE run_id = '{run}'").is_empty()
     left_out = ask(run_copy, f"FROM exclusions WHERE stage = 'forecast' AND run_id = '{run}'")
     assert set(left_out["ticker"]) == {"AAPL", "FB", "GOOG", "IBM", "MSFT"}
@@ -351,7 +351,7 @@ def test_a_signals_lineage_stays_when_its_bar_is_restated(
     lines = [f"2020-{1 + n // 28:02d}-{1 + n % 28:02d},{100 + n % 7}" for n in range(300)]
     (tmp_path / "ABC.csv").write_text("\n".join(["date,close", *lines]))
     import_files(tmp_path, tmp_path / "ABC.csv")
-    run_pipeline(tmp_path)
+    run_pipeline(tmp_path, upto="signals")
     before = ask(tmp_path, "FROM signal_lineage")
     assert before["path"].to_list() == [str(tmp_path / "ABC.csv")]
     last = lines[-1].split(",")[0]

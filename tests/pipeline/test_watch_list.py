@@ -75,7 +75,7 @@ def tickers_of(folder: Path, run: str, ask: Read) -> list[str]:
 
 
 def test_without_a_watch_list_a_run_is_about_the_imported_files(mixed: Path, run_pipeline: Run, ask: Read) -> None:
-    run_pipeline(mixed)
+    run_pipeline(mixed, upto="forecast")
     assert newest_tickers(mixed, ask) == ["IBM", "NEW"]
     assert ask(mixed, "SELECT as_of, source FROM latest_run").rows() == [(date(2012, 6, 29), None)]
     left_out = ask(mixed, "SELECT ticker, reason, detail FROM latest_exclusions WHERE ticker = 'BROKEN'").rows()
@@ -83,12 +83,12 @@ def test_without_a_watch_list_a_run_is_about_the_imported_files(mixed: Path, run
 
 
 def test_a_source_or_tickers_restrict_a_run(mixed: Path, run_pipeline: Run, change: Run, ask: Read) -> None:
-    run = run_pipeline(mixed, source="sample").run_id
+    run = run_pipeline(mixed, source="sample", upto="forecast").run_id
     assert tickers_of(mixed, run, ask) == ["AAPL", "FB", "GOOG", "MSFT"]  # IBM's bars come from the files now
     described = f"SELECT as_of, source, scope FROM runs WHERE run_id = '{run}'"
     assert ask(mixed, described).rows() == [(date(2013, 3, 1), "sample", "part")]
     change(mixed, add=["AAPL"], source="sample")
-    run = run_pipeline(mixed, tickers=("AAPL", "NEW"), as_of=date(2012, 6, 29)).run_id
+    run = run_pipeline(mixed, tickers=("AAPL", "NEW"), as_of=date(2012, 6, 29), upto="forecast").run_id
     assert tickers_of(mixed, run, ask) == ["AAPL", "NEW"]
     with pytest.raises(UnknownTickerError, match="Unknown ticker: NEW"):
         run_pipeline(mixed, source="sample", tickers=("NEW",))
@@ -103,7 +103,7 @@ def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
         ("AAPL", "sample"),
         ("NEW", "files"),
     ]
-    run_pipeline(mixed)
+    run_pipeline(mixed, upto="forecast")
     assert newest_tickers(mixed, ask) == ["AAPL"]
     left_out = ask(mixed, "SELECT ticker, stage, reason FROM latest_exclusions WHERE stage = 'forecast'").rows()
     assert left_out == [("NEW", "forecast", "stale")]  # its last bar is eight months older than AAPL's
@@ -111,14 +111,14 @@ def test_the_watch_list_decides_and_each_ticker_has_its_own_source(
         assert watched_sources(lake.rows, Request()) == ["files", "sample"]
         assert run_day(lake.rows, Request()) == date(2013, 3, 1)
     change(mixed, remove=["AAPL"])
-    run_pipeline(mixed)
+    run_pipeline(mixed, upto="forecast")
     assert newest_tickers(mixed, ask) == ["NEW"]
 
 
 def test_a_source_restricts_the_watch_list(mixed: Path, change: Run, run_pipeline: Run, ask: Read) -> None:
     change(mixed, add=["AAPL"], source="sample")
     change(mixed, add=["NEW"])
-    run = run_pipeline(mixed, source="sample").run_id
+    run = run_pipeline(mixed, source="sample", upto="forecast").run_id
     assert tickers_of(mixed, run, ask) == ["AAPL"]
     change(mixed, remove=["NEW"])
     with pytest.raises(SourceError, match="no usable bars"):
@@ -135,7 +135,7 @@ def test_the_watch_list_chooses_between_two_sources_of_a_ticker(
 
     assert last_bar() == date(2012, 6, 29)  # files come first in sources.priority
     change(mixed, add=["IBM"], source="sample")
-    run_pipeline(mixed)
+    run_pipeline(mixed, upto="check")
     assert last_bar() == date(2013, 3, 1)
     refused = read_table(mixed, "quarantine", "ticker = 'IBM'")
     assert set(refused["rule"]) == {"other_source"}
@@ -146,7 +146,7 @@ def test_a_watched_ticker_without_bars_is_excluded_by_name(
 ) -> None:
     change(mixed, add=["NEW"])
     change(mixed, add=["NOBODY"], source="sample")
-    run_pipeline(mixed)
+    run_pipeline(mixed, upto="forecast")
     assert newest_tickers(mixed, ask) == ["NEW"]
     left_out = ask(mixed, "SELECT reason, detail FROM latest_exclusions WHERE ticker = 'NOBODY'").rows()
     assert left_out == [("no_prices", "no bars in the lake")]
