@@ -420,5 +420,5 @@ def test_each_table_is_cleared_of_the_sample() -> None:
     derived = {name for name, table in TABLES.items() if {"run_id", "batch_id"} & table.polars_schema.keys()}
     of_vendors = {"raw.texts", "fetches", "text_fetches", "splices", "folders"}  # nothing in them is of the sample
     audited = {table.qualified for table in (*CHAINED_TABLES, *TRIAL_CHAIN)}  # nothing of them is ever deleted
-    audited |= {"limit_events", "trial_tests", "overfitting_tests", "universe_changes"}
+    audited |= {"limit_events", "trial_tests", "overfitting_tests"}
     assert {table.qualified for table in sample.STAGE.writes} == (derived | {"universe"}) - of_vendors - audited

@@ -182,6 +182,8 @@ def _writes(context: Context, since: datetime) -> list[Write]:
         [RunKind.RUN.value, RunStatus.DONE.value, since, SAMPLE],
     )
     writes: list[Write] = [Delete(table, "batch_id IN (FROM batches)", frames={"batches": batches}) for table in _RAW]
+    watched = [row["ticker"] for row in context.rows("SELECT ticker FROM universe WHERE source = ?", [SAMPLE])]
+    writes.append(Delete(UNIVERSE_CHANGES, "list_contains(?, ticker)", [watched]))
     writes.append(Delete(UNIVERSE, "source = ?", [SAMPLE]))
     writes += [Delete(table) for table in _CHECKED]
     for table in _RESULTS:
@@ -196,7 +198,7 @@ def _writes(context: Context, since: datetime) -> list[Write]:
 STAGE = Stage(
     "sample",
     _compute,
-    writes=(*_RAW, UNIVERSE, *_CHECKED, *_RESULTS, RUNS, STAGE_EVENTS),
+    writes=(*_RAW, UNIVERSE, UNIVERSE_CHANGES, *_CHECKED, *_RESULTS, RUNS, STAGE_EVENTS),
     depends=lambda _: None,
 )
 """Remove the sample, unless it is asked for or there are no usable bars of files or vendors; the check follows it."""
