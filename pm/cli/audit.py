@@ -51,8 +51,8 @@ def verify(
         events = outputs.unique().join(
             lake.read(LIMIT_EVENTS).rename({"run_id": "output_run_id"}), on="output_run_id", how="inner"
         )
-        trials = RecordedTrials(
-            rows=lake.read(TRIALS).to_dicts(),
+        recorded = RecordedTrials(
+            trials=lake.read(TRIALS).to_dicts(),
             returns=lake.read(TRIAL_RETURNS),
             fills=lake.read(TRIAL_FILLS),
             targets=lake.read(TRIAL_TARGETS),
@@ -65,9 +65,9 @@ def verify(
         str(run_id): [{**row, "run_id": row["output_run_id"]} for row in own.to_dicts()]
         for (run_id,), own in events.group_by("run_id")
     }
-    of_trials = any(row["hash"] == head for row in (*trials.rows, *trials.judgements))
+    of_trials = any(row["hash"] == head for row in (*recorded.trials, *recorded.judgements))
     end, fault = verify_chain(rows, head=None if of_trials else head, limit_events=by_run)
-    last, broken = verify_trials(trials)
+    last, broken = verify_trials(recorded)
     for chain, found in (("the chain", fault), ("the chain of trials", broken)):
         if found is not None:
             raise AuditError(
@@ -76,7 +76,7 @@ def verify(
                 hint="restore a backup: docs/damage.md; the rows before it are as they were recorded",
             )
     print_lines(f"{plural(end.sequence, 'row')}, none changed. Head: {end.hash}")
-    if trials.rows:
+    if recorded.trials:
         print_lines(f"Trials: {plural(last.sequence, 'row')}, none changed. Head: {last.hash}")
 
 

@@ -60,7 +60,7 @@ def trials(context: typer.Context) -> None:
             for table in ("trials", "trial_judgements")
             for end in lake.select(
                 table, columns=["sequence", "hash"], order=["sequence"], descending=["sequence"], limit=1
-            ).rows()
+            ).iter_rows()
         ]
     if not rows:
         print_lines("There are no trials yet: pm backtest")

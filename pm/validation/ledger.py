@@ -178,7 +178,7 @@ class RecordedTrials:
 
     Attributes
     ----------
-    rows, judgements
+    trials, judgements
         Rows of tables `trials` and `trial_judgements`.
     returns, fills, targets, tests, splits
         Tables `trial_returns`, `trial_fills`, `trial_targets`, `trial_tests` and `overfitting_tests`.
@@ -186,7 +186,7 @@ class RecordedTrials:
         Further trials that other tables name, such as those that a finished stage is about.
     """
 
-    rows: Sequence[Mapping[str, Any]]
+    trials: Sequence[Mapping[str, Any]]
     returns: pl.DataFrame
     fills: pl.DataFrame
     targets: pl.DataFrame = field(default_factory=TRIAL_TARGETS.polars_schema.to_frame)
@@ -207,14 +207,14 @@ def verify_trials(recorded: RecordedTrials) -> tuple[Head, Fault | None]:
     The chain alone does not show that its last rows are missing, or all: then tables name trials that it has not, or
     have tests without a judgement. What trials and judgements of older versions found has no hash in the chain.
     """
-    head, fault = _verified(recorded.rows, recorded.judgements)
+    head, fault = _verified(recorded.trials, recorded.judgements)
     if fault is not None:
         return head, fault
-    known = {row["trial_id"] for row in recorded.rows}
+    known = {row["trial_id"] for row in recorded.trials}
     missing = sorted({*recorded.made, *recorded.tests["trial_id"], *recorded.named} - known)
     if missing:
         return head, Fault(None, head.sequence + 1, _removed(missing))
-    without = sorted(recorded.made - {row["trial_id"] for row in recorded.rows if row["returns_hash"] is not None})
+    without = sorted(recorded.made - {row["trial_id"] for row in recorded.trials if row["returns_hash"] is not None})
     if without:
         detail = f"Trial {without[0]} has returns, fills or targets, and its rows say that it has not ended."
         return head, Fault(TRIAL_RETURNS.qualified, head.sequence + 1, detail)
@@ -228,7 +228,7 @@ def _verified(rows: Sequence[Mapping[str, Any]], judgements: Sequence[Mapping[st
 def _changed_trial(recorded: RecordedTrials) -> Fault | None:
     """Return the first trial whose returns, fills or targets are not those of its row."""
     returns, fills, targets = (_by(frame, "trial_id") for frame in (recorded.returns, recorded.fills, recorded.targets))
-    for row in sorted(recorded.rows, key=lambda row: row["sequence"]):
+    for row in sorted(recorded.trials, key=lambda row: row["sequence"]):
         trial = row["trial_id"]
         if row["returns_hash"] is None:
             continue
@@ -256,7 +256,7 @@ def _changed_judgement(recorded: RecordedTrials, head: Head) -> Fault | None:
                 return Fault(table.qualified, row["sequence"], detail)
     # The first run of this version, or a later one: all judgements from it on are in the chain.
     chained = [row["run_id"] for row in recorded.judgements]
-    chained += [row["run_id"] for row in recorded.rows if row.get("targets_hash") is not None]
+    chained += [row["run_id"] for row in recorded.trials if row.get("targets_hash") is not None]
     for run_id in sorted({*tests, *splits}):
         if chained and run_id >= min(chained) and run_id not in {row["run_id"] for row in recorded.judgements}:
             detail = f"Run {run_id} judged trials, and the row of its judgement is missing: it was removed."

@@ -162,7 +162,7 @@ def test_help_is_called_where_the_workspace_is_gone(tmp_path: Path, pm: Pm) -> N
     done = pm(tmp_path, "--workspace", tmp_path / "gone", "schedule", "night", "--on-failure", help_line)
     assert done.returncode == 4
     assert f"4 {tmp_path / 'gone'}\n" in done.stdout
-    assert "There is no workspace here." in done.stderr
+    assert "There is no such folder." in done.stderr
 
 
 def test_the_help_of_a_night_can_run_pm(finished_copy: Path, pm: Pm, command: list[str]) -> None:

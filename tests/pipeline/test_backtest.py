@@ -346,10 +346,10 @@ def test_the_chain_shows_a_change(tested: Path, read_table: Read) -> None:
     found = recorded(tested, read_table)
     end, fault = verify_trials(found)
     assert (end.sequence, fault) == (3, None)
-    cheaper = [dict(row, cost=0.5) if row["sequence"] == 1 else row for row in found.rows]
+    cheaper = [dict(row, cost=0.5) if row["sequence"] == 1 else row for row in found.trials]
     for changed in (
-        replace(found, rows=cheaper),
-        replace(found, rows=found.rows[1:]),
+        replace(found, trials=cheaper),
+        replace(found, trials=found.trials[1:]),
         replace(found, judgements=[]),
         replace(found, returns=found.returns.with_columns(net=pl.col("net") + 1e-12)),
         replace(found, fills=found.fills.head(-1)),

@@ -130,7 +130,7 @@ def test_a_model_is_asked_once_and_again_when_another_is_chosen_or_it_may_write(
     written = read_table(run_copy, "commentary", "writer = 'model'")
     assert written.select("model", "model_sha256").unique().rows() == [("stand-in", model.info.sha256)]
     report = (run_copy / "reports" / "latest.html").read_text("utf-8")
-    assert "Words by stand-in, every number and claim checked by code" in report
+    assert "Words by language model stand-in, every number and claim checked by code" in report
     assert "Words by code<" in report
 
 

@@ -76,7 +76,7 @@ def test_the_verdict_is_that_of_the_returns_over_the_benchmark_on_shared_days() 
     assert judged(better, later, trials=7, reps=200, seed=3) == (expected.verdict.value, expected.reasons)
     assert judged(series("x", better.returns[:5]), benchmark, trials=1, reps=200, seed=3) == (
         "not_proven",
-        ("It has 5 returns; a verdict needs 30.",),
+        ("It has 5 returns; a Sharpe ratio and a verdict need 30.",),
     )
 
 

@@ -72,7 +72,7 @@ def reason(recorded: RecordedTrials) -> str:
 def test_a_whole_chain_has_no_fault(recorded: RecordedTrials) -> None:
     head, fault = verify_trials(replace(recorded, named={"t1", "t2", "t3"}))
     assert (head.sequence, fault) == (8, None)
-    assert [row["parent"] for row in recorded.rows] == [None, None, "t1", "t1", "t1", "t1"]
+    assert [row["parent"] for row in recorded.trials] == [None, None, "t1", "t1", "t1", "t1"]
     # Whatever the order in which a lake returns the rows.
     again = {name: getattr(recorded, name).reverse() for name in ("returns", "targets", "tests", "splits")}
     assert verify_trials(replace(recorded, **again))[1] is None
@@ -92,8 +92,8 @@ def test_a_whole_chain_has_no_fault(recorded: RecordedTrials) -> None:
 def test_rows_that_are_removed_are_missed(
     recorded: RecordedTrials, kept: list[int], judged: int, named: set[str], words: str
 ) -> None:
-    rows, judgements = [recorded.rows[place] for place in kept], recorded.judgements[:judged]
-    assert words in reason(replace(recorded, rows=rows, judgements=judgements, named=named))
+    rows, judgements = [recorded.trials[place] for place in kept], recorded.judgements[:judged]
+    assert words in reason(replace(recorded, trials=rows, judgements=judgements, named=named))
 
 
 def test_the_returns_of_a_trial_that_has_not_ended_are_a_fault(recorded: RecordedTrials) -> None:
@@ -133,17 +133,17 @@ def test_judgements_of_older_versions_have_no_row(recorded: RecordedTrials) -> N
 
 
 def test_every_column_of_a_row_is_in_its_hash(recorded: RecordedTrials) -> None:
-    rows = recorded.rows
+    rows = recorded.trials
     others: dict[type, object] = {str: "other", int: 99, float: 9.9, date: date(1999, 1, 1)}
     for name, value in rows[1].items():
         if value is not None:
             changed = [dict(row) for row in rows]
             changed[1][name] = others.get(type(value), value.replace(year=1999) if hasattr(value, "year") else value)
-            assert verify_trials(replace(recorded, rows=changed))[1] is not None, name
+            assert verify_trials(replace(recorded, trials=changed))[1] is not None, name
 
 
 def test_nothing_is_added_to_a_broken_chain(recorded: RecordedTrials) -> None:
-    rows = list(recorded.rows)
+    rows = list(recorded.trials)
     with pytest.raises(AuditError, match="position 4 is missing"):
         TrialLedger(rows[:2] + rows[4:], "t4", recorded.judgements)
     cheaper = [dict(row, cost=0.5) if row["sequence"] == 1 else row for row in rows]
